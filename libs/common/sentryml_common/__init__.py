@@ -1,0 +1,1 @@
+"""What all SentryML services share: contracts, and mechanisms without a rule of the domain."""

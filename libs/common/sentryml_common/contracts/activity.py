@@ -1,0 +1,70 @@
+"""`activity.v1`: what a model has been doing lately, monitored or not. A model is registered by being seen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sentryml_common.contracts.evaluation import Share, Signal
+from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
+
+Total = Annotated[int, Field(ge=0)]
+
+
+class PaneCount(Part):
+    """Events in one pane; `start` is inclusive, the pane's length is in the message."""
+
+    start: UtcDatetime
+    count: Total
+
+
+class Quantile(Part):
+    """The value below which the part `at` of the numbers lies, as fine as the histogram is."""
+
+    at: Share
+    value: float
+
+
+class CategoryCount(Part):
+    """One of the most frequent categories."""
+
+    value: str
+    count: Total
+
+
+class SignalActivity(Part):
+    """What one signal looked like over the panes that are still kept finely."""
+
+    signal: Signal
+    numbers: Total
+    categories: Total
+    nulls: Total
+    quantiles: tuple[Quantile, ...]
+    top_categories: tuple[CategoryCount, ...]
+
+
+class RecentEvent(Part):
+    """The public fields of one of the last events, for the eye only."""
+
+    timestamp: UtcDatetime
+    prediction: str | float | bool
+    score: float | None
+    event_id: str | None
+
+
+class Activity(Message):
+    """A model's recent activity; the newest record per model replaces the older ones."""
+
+    model_id: ModelId
+    at: UtcDatetime
+    first_seen: UtcDatetime
+    last_seen: UtcDatetime
+    fine_pane_seconds: Annotated[float, Field(gt=0)]
+    fine_panes: tuple[PaneCount, ...]
+    coarse_pane_seconds: Annotated[float, Field(gt=0)]
+    coarse_panes: tuple[PaneCount, ...]
+    late: Total
+    future: Total
+    signals: tuple[SignalActivity, ...]
+    recent: tuple[RecentEvent, ...]

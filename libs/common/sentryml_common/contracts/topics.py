@@ -1,0 +1,103 @@
+"""The registry of topics: each is declared here, once, and nowhere else.
+
+The number of partitions of the internal topics is fixed for good: chunks and tables depend on it. That of
+`predictions.v1` may grow while everything runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import Message
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.topic_epoch import TopicEpoch
+from sentryml_common.contracts.transition import Transition
+
+DAY = 86_400
+HISTOGRAM_PARTITIONS = 4
+PROCESSOR_APP = "sentryml.processor"
+
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": "600000",
+    "segment.bytes": "67108864",
+    "min.cleanable.dirty.ratio": "0.1",
+    "max.compaction.lag.ms": "1800000",
+    "delete.retention.ms": "3600000",
+}
+
+
+def kept_for(days: int) -> dict[str, str]:
+    """The configuration of a topic whose records are deleted after some days."""
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY * 1000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic: who writes it, who reads it, what a record holds. `contract` is None for the two forms that
+    are not one JSON message per record: prediction events (one or an array) and packed histograms."""
+
+    name: str
+    purpose: str
+    key: str
+    partitions: int
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    contract: type[Message] | None
+    config: dict[str, str] = field(default_factory=dict)
+    grows: bool = False
+
+
+PREDICTIONS = Topic(
+    "sentryml.predictions.v1", "prediction events: one object or an array per record", "any or none", 4,
+    ("ingest", "your own producers"), ("drift combiner",), None, kept_for(7), grows=True,
+)  # fmt: skip
+HISTOGRAMS = Topic(
+    "sentryml.histograms.v1", "packed partial histograms, internal to drift", "crc32(model_id) % partitions",
+    HISTOGRAM_PARTITIONS, ("drift combiner",), ("drift processor",), None, kept_for(3),
+)  # fmt: skip
+MONITORS = Topic(
+    "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
+    ("incidents",), ("drift processor",), Monitor, COMPACTED,
+)  # fmt: skip
+EVALUATIONS = Topic(
+    "sentryml.evaluations.v1", "one look at a model: PSI, bins, level", "model_id", 4,
+    ("drift processor",), ("incidents",), Evaluation, kept_for(7),
+)  # fmt: skip
+ACTIVITY = Topic(
+    "sentryml.activity.v1", "what each model has been doing lately; being seen registers a model", "model_id", 4,
+    ("drift processor",), ("incidents",), Activity, COMPACTED,
+)  # fmt: skip
+TRANSITIONS = Topic(
+    "sentryml.transitions.v1", "each step of each incident", "model_id", 4,
+    ("incidents",), ("notifier",), Transition, kept_for(30),
+)  # fmt: skip
+API_KEYS = Topic(
+    "sentryml.api-keys.v1", "API keys by hash, so that ingest runs without a database", "key_id", 1,
+    ("incidents",), ("ingest",), ApiKey, COMPACTED,
+)  # fmt: skip
+DEAD_LETTERS = Topic(
+    "sentryml.deadletters.v1", "coordinates and reason of each record that could not be used", "topic", 1,
+    ("drift combiner", "drift processor", "incidents", "notifier"), ("people",), DeadLetter, kept_for(14),
+)  # fmt: skip
+TOPIC_EPOCHS = Topic(
+    "sentryml.topic-epochs.v1", "which life of a topic this is", "topic name", 1,
+    ("sentryml-topics apply",), ("drift combiner",), TopicEpoch, COMPACTED,
+)  # fmt: skip
+PANES_CHANGELOG = Topic(
+    f"{PROCESSOR_APP}-panes-changelog", "changelog of the processor's table `panes`", "table key",
+    HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED,
+)  # fmt: skip
+MODELS_CHANGELOG = Topic(
+    f"{PROCESSOR_APP}-models-changelog", "changelog of the processor's table `models`", "table key",
+    HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED,
+)  # fmt: skip
+
+TOPICS = (
+    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, API_KEYS, DEAD_LETTERS,
+    PANES_CHANGELOG, MODELS_CHANGELOG,
+)  # fmt: skip

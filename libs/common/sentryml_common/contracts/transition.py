@@ -1,0 +1,105 @@
+"""`transitions.v1`: one step of one incident. The same rows are timeline, audit log and outbox."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from sentryml_common.contracts.evaluation import Bin, Signal
+from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
+
+
+class State(StrEnum):
+    """Where an incident is in its life."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class Severity(StrEnum):
+    """How bad an incident is; a second axis beside its state."""
+
+    WARN = "warn"
+    CRITICAL = "critical"
+
+
+class TransitionKind(StrEnum):
+    """What happened to the incident."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    DEESCALATED = "deescalated"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    NOTED = "noted"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    CLOSED = "closed"
+    BLIND = "blind"
+    SEEING = "seeing"
+    MONITOR_CHANGED = "monitor_changed"
+
+
+class ActorType(StrEnum):
+    """Who can change an incident."""
+
+    SYSTEM = "system"
+    USER = "user"
+    API_KEY = "api_key"
+
+
+class Actor(Part):
+    """Who did it; `id` is null for the system itself."""
+
+    type: ActorType
+    id: str | None
+    name: str
+
+
+SYSTEM = Actor(type=ActorType.SYSTEM, id=None, name="SentryML")
+
+
+class Standing(Part):
+    """State and severity at one moment."""
+
+    state: State
+    severity: Severity
+
+
+class SignalWhy(Part):
+    """Why, for one signal: its PSI against the thresholds in force, and the bins that carry most of it."""
+
+    signal: Signal
+    psi: float | None
+    warn_at: float | None
+    critical_at: float | None
+    top_bins: tuple[Bin, ...]
+
+
+class Transition(Message):
+    """One step of an incident's life; `sequence` counts from 1 within the incident.
+
+    `from` is null for the step that opens the incident.
+    """
+
+    transition_id: UUID
+    incident_id: UUID
+    incident_number: Annotated[int, Field(ge=1)]
+    model_id: ModelId
+    sequence: Annotated[int, Field(ge=1)]
+    kind: TransitionKind
+    at: UtcDatetime
+    from_: Standing | None = Field(alias="from")
+    to: Standing
+    actor: Actor
+    cause: str
+    alert: bool
+    note: str | None
+    evaluation_id: UUID | None
+    why: tuple[SignalWhy, ...]
+    incident_url: str

@@ -1,0 +1,35 @@
+"""The exception tree of SentryML.
+
+    SentryMLError
+    ├── Unavailable          a server we need does not answer; trying again later helps
+    ├── UndecodableMessage   bytes that are not a message of their contract; trying again never helps
+    └── ConfigurationError   the installation is wrong; a person has to change something
+
+Whose fault it is and whether a retry helps is decided by the class, never by the text.
+"""
+
+from __future__ import annotations
+
+
+class SentryMLError(Exception):
+    """Anything SentryML raises on purpose."""
+
+
+class Unavailable(SentryMLError):
+    """A server we need (Kafka, PostgreSQL) does not answer; the same call may succeed later."""
+
+
+class UndecodableMessage(SentryMLError):
+    """Bytes that cannot be read as a message of their contract.
+
+    `reason` is a short code from a closed set (it becomes a metric label), `detail` a sentence for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class ConfigurationError(SentryMLError):
+    """The installation is wrong; the message says what to change."""

@@ -1,0 +1,51 @@
+"""`/livez`, `/readyz`, `/metrics`: the same in every service.
+
+Alive means the process answers; ready means that nothing it needs is being waited for. What is waited for is
+said in words.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+
+class Health:
+    """What the service is waiting for, by name. Starts out waiting for `start`."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, str] = {"start": "starting"}
+
+    def waiting(self, what: str, why: str) -> None:
+        """Not ready: `what` is missing, `why` says what exactly is waited for."""
+        self._waiting[what] = why
+
+    def ready(self, what: str) -> None:
+        """`what` is no longer waited for."""
+        self._waiting.pop(what, None)
+
+    @property
+    def waiting_for(self) -> dict[str, str]:
+        """Everything that is being waited for now; empty means ready."""
+        return dict(self._waiting)
+
+
+def health_routes(health: Health) -> APIRouter:
+    """The three routes."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        waiting = health.waiting_for
+        return JSONResponse({"ready": not waiting, "waiting_for": waiting}, status_code=503 if waiting else 200)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

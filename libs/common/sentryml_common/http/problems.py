@@ -1,0 +1,79 @@
+"""Errors as RFC 9457 problems (`application/problem+json`), for every service in the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from sentryml_common.errors import Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error (RFC 9457); further members depend on `type`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(Exception):
+    """Raise to answer with a problem. `kind` is the last part of its type, `extra` are further members."""
+
+    def __init__(
+        self, status: int, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+        self.headers, self.extra = dict(headers or {}), extra
+
+    def response(self) -> JSONResponse:
+        """The problem as it is sent."""
+        body = {
+            "type": f"urn:sentryml:problem:{self.kind}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+        return JSONResponse(body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def unavailable(detail: str) -> Problem:
+    """503 with `Retry-After`: a server behind us is away, and nothing was taken."""
+    return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def install_problems(app: FastAPI) -> None:
+    """Turn every error of `app` into a problem."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, err: Problem) -> JSONResponse:
+        return err.response()
+
+    @app.exception_handler(Unavailable)
+    async def on_unavailable(_: Request, err: Unavailable) -> JSONResponse:
+        return unavailable(str(err)).response()
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, err: HTTPException) -> JSONResponse:
+        kind = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-")
+        return Problem(err.status_code, kind, str(err.detail), headers=err.headers).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation(_: Request, err: RequestValidationError) -> JSONResponse:
+        errors = [
+            {"field": ".".join(str(part) for part in error["loc"]), "reason": error["msg"]} for error in err.errors()
+        ]
+        detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors[:3])
+        return Problem(422, "invalid-request", detail, errors=errors).response()

@@ -1,0 +1,16 @@
+"""Metrics that every service has. Labels come from small closed sets, never from model ids."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+CONSUMED_TOTAL = Counter("sentryml_consumed_total", "Records consumed from Kafka.", ["topic"])
+DEAD_LETTERS_TOTAL = Counter(
+    "sentryml_dead_letters_total", "Records that could not be used, by topic and reason.", ["topic", "reason"]
+)
+CONSUMER_LAG = Gauge(
+    "sentryml_consumer_lag", "Records not yet consumed, by topic and partition.", ["topic", "partition"]
+)
+RETRIES_TOTAL = Counter(
+    "sentryml_consumer_retries_total", "Batches tried again because a server was away, by topic.", ["topic"]
+)

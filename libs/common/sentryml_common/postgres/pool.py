@@ -1,0 +1,86 @@
+"""The connection pool: waits for PostgreSQL, keeps to the service's own schema, speaks JSON."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+import orjson
+
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.settings import PostgresSettings
+from sentryml_common.waiting import wait_for
+
+STATEMENT_TIMEOUT_MILLISECONDS = 15_000
+CONNECT_TIMEOUT_SECONDS = 5
+
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+"""What asyncpg raises when the server is away, restarting or full."""
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
+
+
+def address_of(settings: PostgresSettings) -> str:
+    """The server's address without credentials, for logs and `/readyz`."""
+    return settings.postgres_url.get_secret_value().rpartition("@")[2].partition("?")[0]
+
+
+@asynccontextmanager
+async def open_pool(settings: PostgresSettings, schema: str, health: Health) -> AsyncIterator[Pool]:
+    """A pool on `schema`, opened when PostgreSQL answers."""
+
+    async def attempt() -> Pool:
+        return await asyncpg.create_pool(
+            settings.postgres_url.get_secret_value(),
+            min_size=1,
+            max_size=settings.postgres_pool_size,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            init=_prepare,
+            server_settings={
+                "search_path": schema,
+                "application_name": f"sentryml-{schema}",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MILLISECONDS),
+                "timezone": "UTC",
+            },
+        )
+
+    pool = await wait_for("postgres", address_of(settings), attempt, health, AWAY)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction on a pooled connection.
+
+    Raises:
+        Unavailable: PostgreSQL is away; nothing was written, or the caller must assume so and rely on its
+            writes being idempotent.
+    """
+    try:
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection, connection.transaction():
+            yield connection
+    except AWAY as err:
+        raise Unavailable(f"PostgreSQL does not answer: {type(err).__name__}: {err}") from err

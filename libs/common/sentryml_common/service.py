@@ -1,0 +1,117 @@
+"""Running a service: HTTP first, then its work; on SIGTERM the same in the opposite order, within a deadline.
+
+The HTTP server is up from the first moment, so `/livez` and `/readyz` tell what a slow start waits for. The
+service's work is one coroutine, which opens what it needs in `async with` blocks and runs until it is
+cancelled: leaving the blocks is the ordered stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI
+
+from sentryml_common.errors import ConfigurationError
+from sentryml_common.http.health import Health, health_routes
+from sentryml_common.http.problems import install_problems
+from sentryml_common.logging import configure_logging, get_logger
+from sentryml_common.settings import ServiceSettings
+
+log = get_logger(__name__)
+
+EXIT_CONFIGURATION = 78
+EXIT_FAILED = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its name, settings, HTTP application and health, and its work."""
+
+    name: str
+    settings: ServiceSettings
+    http: FastAPI
+    health: Health
+    work: Callable[[], Awaitable[None]]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: stopping is ours to order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def run(service: Service) -> NoReturn:
+    """Run until SIGTERM or SIGINT, or until the work ends by an error; then leave the process."""
+    configure_logging(service.name, service.settings)
+    install_problems(service.http)
+    service.http.include_router(health_routes(service.health))
+    code = asyncio.run(_run(service))
+    sys.stderr.flush()
+    # Not sys.exit: a library's left-over thread must not keep a stopped service alive.
+    os._exit(code)
+
+
+async def _run(service: Service) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    settings = service.settings
+    log.info("service_starting", service=service.name, **settings.model_dump(mode="json"))
+    try:
+        listener = socket.create_server((settings.http_host, settings.http_port), backlog=1024)
+    except OSError as err:
+        log.error("configuration_does_not_fit", service=service.name, why=f"{err}: set SENTRYML_HTTP_PORT")
+        return EXIT_CONFIGURATION
+    server = _Server(uvicorn.Config(service.http, log_config=None, access_log=False))
+    http = asyncio.create_task(server.serve([listener]), name="http")
+    work = asyncio.create_task(_work(service), name="work")
+    stopped = asyncio.create_task(stop.wait(), name="signal")
+    await asyncio.wait({http, work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    code = _outcome(service, http, work)
+    try:
+        async with asyncio.timeout(settings.shutdown_seconds):
+            await _stop(server, http, work)
+    except TimeoutError:
+        log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds)
+        return EXIT_FAILED
+    log.info("service_stopped", service=service.name, code=code)
+    return code
+
+
+async def _work(service: Service) -> None:
+    await service.work()
+
+
+def _outcome(service: Service, http: asyncio.Task[None], work: asyncio.Task[None]) -> int:
+    """The exit code: 0 for a signal, else it says why the service cannot go on."""
+    for task in (work, http):
+        if not task.done():
+            continue
+        error = task.exception()
+        if isinstance(error, ConfigurationError):
+            log.error("configuration_does_not_fit", service=service.name, why=str(error))
+            return EXIT_CONFIGURATION
+        log.error("service_failed", service=service.name, part=task.get_name(), exc_info=error)
+        return EXIT_FAILED
+    return 0
+
+
+async def _stop(server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None]) -> None:
+    """HTTP first, so that requests in flight still have all they need; then the work."""
+    server.should_exit = True
+    await asyncio.gather(http, return_exceptions=True)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

@@ -1,0 +1,87 @@
+"""Settings common to all services: environment variables with the prefix `SENTRYML_`, read once at start.
+
+Every field is described; `docs/configuration.md` is made from the descriptions.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sentryml_common.errors import ConfigurationError
+
+PREFIX = "SENTRYML_"
+
+
+class LogSettings(BaseSettings):
+    """How a service talks about itself."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto means console on a terminal, else JSON lines."
+    )
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach Kafka."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, separated by commas.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Kafka security protocol."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="SASL mechanism, where the protocol uses SASL."
+    )
+    kafka_username: str | None = Field(None, description="SASL user name.")
+    kafka_password: SecretStr | None = Field(None, description="SASL password.")
+    kafka_ca_file: str | None = Field(
+        None, description="PEM file of the authority that signed the brokers' certificates."
+    )
+    topics_create: bool = Field(
+        True, description="Whether the service may create missing topics; if not, it names them and refuses to start."
+    )
+    topics_replication: int = Field(1, ge=1, le=9, description="Replication factor of topics that are created.")
+
+
+class ServiceSettings(LogSettings, KafkaSettings):
+    """What every service needs."""
+
+    http_host: str = Field("127.0.0.1", description="Address that the service's HTTP server binds.")
+    http_port: int = Field(8080, ge=1, le=65535, description="Port of the service's HTTP server.")
+    shutdown_seconds: float = Field(20.0, gt=0, description="Longest time an orderly stop may take.")
+
+
+class PostgresSettings(BaseSettings):
+    """How to reach PostgreSQL."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    postgres_url: SecretStr = Field(
+        SecretStr("postgresql://sentryml@127.0.0.1:5432/sentryml"), description="PostgreSQL address with credentials."
+    )
+    postgres_pool_size: int = Field(10, ge=2, le=100, description="Most connections held to PostgreSQL.")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(settings: type[S]) -> S:
+    """Read settings from the environment.
+
+    Raises:
+        ConfigurationError: a variable does not fit; the message names each and says why.
+    """
+    try:
+        return settings()
+    except ValidationError as err:
+        lines = [
+            f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in err.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError("settings do not fit:\n  " + "\n  ".join(lines)) from err
