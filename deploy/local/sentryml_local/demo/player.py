@@ -1,0 +1,139 @@
+"""Plays the days: what producers of predictions do, at one day a second.
+
+The model with scores goes through the HTTP gateway, as an application would send it. The labels alone go straight
+into the Kafka topic, from a producer that knows nothing of SentryML but the topic's name: no key, lz4, single
+events and arrays mixed. A quarter of a day is sent when it begins, so no event is more than a moment ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+from aiokafka import AIOKafkaProducer
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.topics import PREDICTIONS
+from sentryml_common.errors import Unavailable
+
+from sentryml_local.demo.predictions import FlightDay
+from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, Story
+
+PARTS_OF_DAY = 4
+SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50
+PATIENCE_SECONDS = 20.0
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the playing has come: the day that has just been sent, and how late that was."""
+
+    day: int
+    events: int
+    seconds_late: float
+
+
+def score_events(story: Story, day: int, flights: FlightDay, rows: slice) -> list[Event]:
+    """Events of the model with scores, as the gateway takes them."""
+    return [
+        {
+            "model_id": SCORE_MODEL,
+            "prediction": label,
+            "score": float(score),
+            "timestamp": story.time_of(day, float(moment)),
+            "event_id": name,
+        }
+        for moment, name, score, label in zip(
+            flights.moments[rows], flights.names[rows], flights.scores[rows], flights.labels[rows], strict=True
+        )
+    ]
+
+
+def label_records(story: Story, day: int, flights: FlightDay, rows: slice) -> Iterator[bytes]:
+    """Kafka records of the model without scores: a fifth of the events alone, the others in arrays."""
+    events = [
+        {"model_id": LABEL_MODEL, "prediction": label, "timestamp": _rfc3339(story.time_of(day, float(moment)))}
+        for moment, label in zip(flights.moments[rows], flights.labels[rows], strict=True)
+    ]
+    alone = len(events) * SINGLES_IN_TEN // 10
+    yield from (orjson.dumps(event) for event in events[:alone])
+    for first in range(alone, len(events), ARRAY_EVENTS):
+        yield orjson.dumps(events[first : first + ARRAY_EVENTS])
+
+
+def _rfc3339(epoch_seconds: float) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()
+
+
+class Gateway:
+    """The HTTP gateway as an application uses it."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, key: str) -> None:
+        self._client, self._url = client, f"{url}/v1/events"
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    async def send(self, events: list[Event]) -> None:
+        """Post a batch, again where the gateway asks for it: it takes all of a batch or nothing.
+
+        Raises:
+            Unavailable: the gateway did not take the batch within 20 s, or refused it; the message has its answer.
+        """
+        body, loop = orjson.dumps(events), asyncio.get_running_loop()
+        give_up = loop.time() + PATIENCE_SECONDS
+        while True:
+            answer = await self._client.post(self._url, content=body, headers=self._headers)
+            if answer.status_code == httpx.codes.ACCEPTED:
+                return
+            if answer.status_code not in {429, 503} or loop.time() > give_up:
+                raise Unavailable(f"the gateway answered {answer.status_code} to {len(events)} events: {answer.text}")
+            await asyncio.sleep(min(float(answer.headers.get("Retry-After", 1)), 2.0))
+
+
+class TopicWriter:
+    """A producer that writes to the predictions topic by itself."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def send(self, records: Iterator[bytes]) -> None:
+        """Write records without a key and wait until Kafka has them."""
+        await asyncio.gather(*[await self._producer.send(PREDICTIONS.name, record) for record in records])
+
+
+class Player:
+    """Sends each part of each day when its time has come."""
+
+    def __init__(self, story: Story, days: list[FlightDay], gateway: Gateway, topic: TopicWriter) -> None:
+        self._story, self._days = story, days
+        self._gateway, self._topic = gateway, topic
+
+    async def play(self, report: Callable[[Progress], None], now: Clock = system_clock) -> None:
+        """Play all days; `report` hears of each that has been sent."""
+        for day, flights in enumerate(self._days):
+            parts = np.searchsorted(flights.moments, np.arange(PARTS_OF_DAY + 1) / PARTS_OF_DAY)
+            for part in range(PARTS_OF_DAY):
+                await _until(self._story.time_of(day, part / PARTS_OF_DAY), now)
+                await self._send(day, flights, slice(int(parts[part]), int(parts[part + 1])))
+            late = now().timestamp() - self._story.time_of(day, 1.0)
+            report(Progress(day, len(flights.scores), max(0.0, late)))
+        await _until(self._story.end, now)
+
+    async def _send(self, day: int, flights: FlightDay, rows: slice) -> None:
+        if rows.start == rows.stop:
+            return
+        await asyncio.gather(
+            self._gateway.send(score_events(self._story, day, flights, rows)),
+            self._topic.send(label_records(self._story, day, flights, rows)),
+        )
+
+
+async def _until(moment: float, now: Clock) -> None:
+    """Wait until the wall clock, to which the events' timestamps belong, shows `moment`."""
+    await asyncio.sleep(max(0.0, moment - now().timestamp()))

@@ -1,0 +1,59 @@
+"""The model that is watched: a small classifier that says at departure whether a flight will arrive late.
+
+It is trained once, on January to March, and never again, as models in production often are. Gradient boosting
+was chosen because it predicts best of those tried (log loss on April to June 0.283; logistic regression 0.285, a
+random forest 0.286), takes a second, and needs no filling in of unknown weather.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from sentryml_local.demo.flights import find_data, read_flights
+
+FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
+LATE_MINUTES = 15
+LATE, ON_TIME = "late", "on time"
+TRAINED_MONTHS, PLAYED_MONTHS = (1, 2, 3), (4, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class FlightDay:
+    """One day's predictions in the order of the schedule, one entry per flight.
+
+    `moments` are the scheduled departures as parts of the day in [0, 1), `scores` the probabilities of being late.
+    """
+
+    date: date
+    moments: NDArray[np.float64]
+    names: tuple[str, ...]
+    scores: NDArray[np.float64]
+    labels: tuple[str, ...]
+
+
+def predict_days() -> list[FlightDay]:
+    """Train on January to March and predict every flight of April and May; the result is always the same."""
+    flights = read_flights(find_data(), TRAINED_MONTHS + PLAYED_MONTHS)
+    classifier = train(flights[flights["month"].isin(TRAINED_MONTHS)])
+    played = flights[flights["month"].isin(PLAYED_MONTHS)]
+    played = played.assign(score=np.round(classifier.predict_proba(played[FEATURES])[:, 1], 6))
+    return [_one_day(day, rows) for day, rows in played.groupby("date")]
+
+
+def train(flights: pd.DataFrame) -> HistGradientBoostingClassifier:
+    """Fit the classifier to the flights whose arrival is known."""
+    arrived = flights[flights["arr_delay"].notna()]
+    # The seed decides only which tenth of the flights tells when to stop adding trees.
+    return HistGradientBoostingClassifier(random_state=0).fit(arrived[FEATURES], arrived["arr_delay"] > LATE_MINUTES)
+
+
+def _one_day(day: date, rows: pd.DataFrame) -> FlightDay:
+    scores = rows["score"].to_numpy()
+    labels = tuple(LATE if score >= 0.5 else ON_TIME for score in scores)
+    return FlightDay(day, rows["moment"].to_numpy(), tuple(rows["name"]), scores, labels)

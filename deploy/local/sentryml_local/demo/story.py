@@ -1,0 +1,81 @@
+"""The time of the story: one day of flights is one second of the clock, from a whole second on.
+
+    2013-04-01          2013-04-02                      2013-05-31
+    |-- 1st second ------|-- 2nd second ------| ... |-- 61st second -----|
+    start                start + 1                                       end
+
+A moment of a flight's day becomes the same part of that day's second, so order and density within the day are
+kept. The monitor's real-day settings shrink by the same factor: nothing else about it is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from sentryml_common.contracts.monitor import DAY, MonitorSettings
+
+SECONDS_PER_DAY = 1.0
+SCORE_MODEL, LABEL_MODEL = "flights-delay", "flights-delay-label"
+
+REAL_MONITOR = MonitorSettings(baseline_seconds=28 * DAY, current_seconds=3 * DAY, every_seconds=1 * DAY)
+"""How one would watch this model in real life: three days against the four weeks before them, once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Which second of the clock stands for which calendar day; `start` is whole epoch seconds."""
+
+    start: int
+    first_date: date
+    days: int
+
+    @property
+    def end(self) -> float:
+        """When the last day is over, epoch seconds."""
+        return self.start + self.days * SECONDS_PER_DAY
+
+    def time_of(self, day: int, moment: float) -> float:
+        """Epoch seconds of a moment in [0, 1) of a day, counted from 0."""
+        return self.start + (day + moment) * SECONDS_PER_DAY
+
+    def day_before(self, time: datetime) -> int:
+        """The number of the last day that was over at `time`; negative before the first one was.
+
+        This is the newest day of a window that ends at `time`.
+        """
+        # A hair's breadth forgives a time that went through decimal fractions.
+        return int((time.timestamp() - self.start + 1e-6) // SECONDS_PER_DAY) - 1
+
+    def date_of(self, day: int) -> date:
+        """The calendar date of a day of the story."""
+        return self.first_date + timedelta(days=day)
+
+    def day_after(self, now: datetime) -> float:
+        """How many days have been played at `now`, between 0 and all of them."""
+        return min(max((now.timestamp() - self.start) / SECONDS_PER_DAY, 0.0), float(self.days))
+
+
+def plan_story(now: datetime, first_date: date, days: int, lead_seconds: float = 1.0) -> Story:
+    """A story that starts at the first whole second that is at least `lead_seconds` away."""
+    whole = (now + timedelta(seconds=lead_seconds)).astimezone(UTC)
+    if whole.microsecond:
+        whole = whole.replace(microsecond=0) + timedelta(seconds=1)
+    return Story(int(whole.timestamp()), first_date, days)
+
+
+def scale_monitor(real: MonitorSettings, seconds_per_day: float = SECONDS_PER_DAY) -> dict[str, float]:
+    """The times of a monitor for real days, shrunk to the days of the story; everything else keeps its default.
+
+    Times that the design derives from the windows (resolve, reopen) are derived for the real days first.
+    """
+    times = {
+        "baseline_seconds": real.baseline_seconds,
+        "current_seconds": real.current_seconds,
+        "every_seconds": real.every_seconds,
+        "resolve_after_seconds": real.resolve_dwell_seconds,
+        "reopen_seconds": real.reopen_window_seconds,
+        "latch_seconds": real.latch_seconds,
+        "close_after_seconds": real.close_after_seconds,
+    }
+    return {name: round(seconds * seconds_per_day / DAY, 6) for name, seconds in times.items()}
