@@ -1,0 +1,140 @@
+"""Counts of numbers in cells: exact until they cannot be, then as fine as memory allows.
+
+Invariant: at most MAX_CELLS cells, at the fewest dropped bits at which the numbers counted fit. That number of
+bits, like the counts, is a function of the multiset of numbers alone: cells are nested, so it does not matter
+in which order or grouping numbers were counted. (Only a difference may be coarser than its own numbers need.)
+
+Most histograms of a pane hold a handful of numbers, where numpy's fixed cost is all the cost. So cells and
+counts are kept in stdlib arrays, which Python loops read directly and numpy reads without a copy.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentryml_drift.domain.cells import Cells, cell_of, cells_of, coarsen, separations
+
+MAX_CELLS = 1024
+
+FEW = 48
+"""Up to so many cells a Python loop beats numpy (measured; it must stay far below MAX_CELLS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellCounts:
+    """Sorted distinct `cells` at `dropped` bits, and how many numbers (≥ 1) each holds; both of type 'q'."""
+
+    dropped: int
+    cells: array[int]
+    counts: array[int]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float] | NDArray[np.float64]) -> CellCounts:
+        """Count finite numbers."""
+        if len(numbers) == 0:
+            return NO_NUMBERS
+        if len(numbers) <= FEW:
+            few = numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
+            return _of_few((cell_of(number), 1) for number in few)
+        cells, counts = np.unique(cells_of(np.asarray(numbers, dtype=np.float64)), return_counts=True)
+        return _fitted(0, cells, counts)
+
+    @property
+    def cell_array(self) -> Cells:
+        """The cells as a numpy array (int64[n], no copy)."""
+        return np.asarray(self.cells)
+
+    @property
+    def count_array(self) -> NDArray[np.int64]:
+        """The counts as a numpy array (int64[n], no copy)."""
+        return np.asarray(self.counts)
+
+    @property
+    def total(self) -> int:
+        """How many numbers were counted."""
+        return sum(self.counts)
+
+    def coarsened(self, dropped: int) -> CellCounts:
+        """Return the same counts at more dropped bits."""
+        if dropped == self.dropped:
+            return self
+        cells = coarsen(self.cell_array, self.dropped, dropped)
+        return _frozen(dropped, *_summed(cells, self.count_array))
+
+    def __add__(self, other: CellCounts) -> CellCounts:
+        if not other.cells:
+            return self
+        if not self.cells:
+            return other
+        if self.dropped == other.dropped and len(self.cells) + len(other.cells) <= FEW:
+            pairs = [*zip(self.cells, self.counts, strict=True), *zip(other.cells, other.counts, strict=True)]
+            return _of_few(pairs, self.dropped)
+        return merge_cell_counts((self, other))
+
+    def __sub__(self, other: CellCounts) -> CellCounts:
+        """Take away what `other` counted, at the coarser precision of both.
+
+        Raises:
+            ValueError: `other` holds numbers that this does not.
+        """
+        if not other.cells:
+            return self
+        dropped = max(self.dropped, other.dropped)
+        whole, part = self.coarsened(dropped), other.coarsened(dropped)
+        cells, counts = whole.cell_array, whole.count_array.copy()
+        at = np.searchsorted(cells, part.cell_array)
+        if at[-1] == len(cells) or not np.array_equal(cells[at], part.cell_array):
+            raise ValueError("cannot subtract: numbers in cells where there are none")
+        counts[at] -= part.count_array
+        if counts.min() < 0:
+            raise ValueError("cannot subtract: more numbers than there are")
+        left = counts > 0
+        return _frozen(dropped, cells[left], counts[left]) if left.any() else NO_NUMBERS
+
+
+NO_NUMBERS = CellCounts(0, array("q"), array("q"))
+
+
+def merge_cell_counts(parts: Iterable[CellCounts]) -> CellCounts:
+    """Return the sum of many, by one sort over all their cells."""
+    filled = [part for part in parts if part.cells]
+    if len(filled) <= 1:
+        return filled[0] if filled else NO_NUMBERS
+    dropped = max(part.dropped for part in filled)
+    cells = [coarsen(part.cell_array, part.dropped, dropped) for part in filled]
+    return _fitted(dropped, *_summed(np.concatenate(cells), np.concatenate([part.count_array for part in filled])))
+
+
+def _summed(cells: Cells, counts: NDArray[np.int64]) -> tuple[Cells, NDArray[np.int64]]:
+    """Distinct cells in order, with their counts added up; the input is one or more sorted runs."""
+    order = cells.argsort(kind="stable")
+    cells = cells[order]
+    first = np.concatenate(([True], cells[1:] != cells[:-1])).nonzero()[0]
+    return cells[first], np.add.reduceat(counts[order], first)
+
+
+def _fitted(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts:
+    """Drop the fewest bits that leave at most MAX_CELLS cells: as many as the MAX_CELLS-th widest gap has."""
+    if len(cells) > MAX_CELLS:
+        bits = int(np.partition(separations(cells), -MAX_CELLS)[-MAX_CELLS])
+        cells, counts = _summed(coarsen(cells, 0, bits), counts)
+        dropped += bits
+    return _frozen(dropped, cells, counts)
+
+
+def _frozen(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts:
+    return CellCounts(dropped, array("q", cells.tobytes()), array("q", counts.tobytes()))
+
+
+def _of_few(pairs: Iterable[tuple[int, int]], dropped: int = 0) -> CellCounts:
+    """Add up pairs of (cell, count), too few to fill MAX_CELLS."""
+    counts: dict[int, int] = {}
+    for cell, count in pairs:
+        counts[cell] = counts.get(cell, 0) + count
+    cells = sorted(counts)
+    return CellCounts(dropped, array("q", cells), array("q", [counts[cell] for cell in cells]))

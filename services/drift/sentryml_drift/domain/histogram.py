@@ -1,0 +1,82 @@
+"""A histogram: what one signal of one model looked like in some stretch of time.
+
+Numbers in cells, categories and nulls are counted side by side, so a model that starts to send text for
+numbers, or nulls, drifts visibly. Histograms add and subtract exactly and never change. What they hold is a
+function of the multiset of values: any order, any grouping, any replay that replaces gives equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentryml_drift.domain.category_counts import NO_CATEGORIES, CategoryCounts, merge_category_counts
+from sentryml_drift.domain.cell_counts import NO_NUMBERS, CellCounts, merge_cell_counts
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of a signal's numbers, categories and nulls; equal when all their entries are."""
+
+    numbers: CellCounts
+    categories: CategoryCounts
+    nulls: int
+
+    @classmethod
+    def of(
+        cls,
+        numbers: Sequence[float] | NDArray[np.float64] = (),
+        categories: Iterable[str] | Mapping[str, int] = (),
+        nulls: int = 0,
+    ) -> Histogram:
+        """Count finite numbers, categories (names, or names already counted) and nulls."""
+        return cls(CellCounts.of(numbers), CategoryCounts.of(categories), nulls)
+
+    @property
+    def total(self) -> int:
+        """All entries: one per event."""
+        return self.numbers.total + self.categories.total + self.nulls
+
+    @property
+    def number_count(self) -> int:
+        """Entries that are numbers."""
+        return self.numbers.total
+
+    @property
+    def category_count(self) -> int:
+        """Entries that are categories (text or booleans)."""
+        return self.categories.total
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was ever coarsened: then a difference is what fresh counting would give."""
+        return self.numbers.dropped == 0 and self.categories.dropped == 0
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(self.numbers + other.numbers, self.categories + other.categories, self.nulls + other.nulls)
+
+    def __sub__(self, other: Histogram) -> Histogram:
+        """Take away what `other` counted; precision that was dropped does not come back.
+
+        Raises:
+            ValueError: `other` is not contained in this.
+        """
+        if other.nulls > self.nulls:
+            raise ValueError("cannot subtract: more nulls than there are")
+        return Histogram(self.numbers - other.numbers, self.categories - other.categories, self.nulls - other.nulls)
+
+
+EMPTY = Histogram(NO_NUMBERS, NO_CATEGORIES, 0)
+
+
+def merge(histograms: Iterable[Histogram]) -> Histogram:
+    """Return the sum of many histograms, much faster than pair by pair."""
+    parts = list(histograms)
+    return Histogram(
+        merge_cell_counts(part.numbers for part in parts),
+        merge_category_counts(part.categories for part in parts),
+        sum(part.nulls for part in parts),
+    )

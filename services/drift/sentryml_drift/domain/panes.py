@@ -1,0 +1,115 @@
+"""Panes: time cut into equal pieces at two resolutions, numbered from the epoch.
+
+    fine    ├┼┼┼┼┼┼┼┼┼┼┼┼┤           kept for 120 panes (2 h at 60 s)
+    coarse  ├────────────┼────────   60 fine panes each, kept as long as any window looks back
+
+An event counts in the panes of its own timestamp. Times come as float seconds since the epoch and are turned
+into whole microseconds at once: a double holds those exactly until the year 2100 and beyond, and integers do
+not drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+FINE_PER_COARSE = 60
+FINE_PANES_KEPT = 120
+FUTURE_LIMIT_SECONDS = 300.0
+
+_MICROS = 1_000_000
+
+
+class Resolution(StrEnum):
+    """How long a pane is."""
+
+    FINE = "fine"
+    COARSE = "coarse"
+
+
+class Lateness(StrEnum):
+    """Whether an event's timestamp lets it count."""
+
+    COUNTED = "counted"
+    LATE = "late"
+    FUTURE = "future"
+
+
+@dataclass(frozen=True, slots=True)
+class PaneGrid:
+    """The panes of both resolutions; pane p covers [p, p + 1) times its length since the epoch.
+
+    Raises:
+        ValueError: the fine pane is not a positive whole number of milliseconds.
+    """
+
+    fine_seconds: float
+
+    def __post_init__(self) -> None:
+        millis = self.fine_seconds * 1000
+        if millis < 1 or millis != round(millis):
+            raise ValueError(f"a fine pane of {self.fine_seconds:g} s is not a whole number of milliseconds: round it")
+
+    @property
+    def coarse_seconds(self) -> float:
+        """Length of a coarse pane."""
+        return FINE_PER_COARSE * self.fine_seconds
+
+    @property
+    def fine_life_seconds(self) -> float:
+        """How far back fine panes reach."""
+        return FINE_PANES_KEPT * self.fine_seconds
+
+    def pane_of(self, timestamp: float, resolution: Resolution) -> int:
+        """The pane that holds a time."""
+        return micros(timestamp) // self.micros_per_pane(resolution)
+
+    def start_of(self, pane: int, resolution: Resolution) -> float:
+        """When a pane begins (inclusive), in epoch seconds."""
+        return pane * self.micros_per_pane(resolution) / _MICROS
+
+    def admits_fine(self, event_timestamp: float, record_timestamp: float) -> bool:
+        """Whether an event still counts in a fine pane; if not, it counts in the coarse one alone.
+
+        Judged by the Kafka timestamp of its record, so that every reading of the log decides alike.
+        """
+        life = FINE_PANES_KEPT * self.micros_per_pane(Resolution.FINE)
+        return micros(event_timestamp) >= micros(record_timestamp) - life
+
+    def first_live_fine(self, now: float) -> int:
+        """The oldest fine pane that lies wholly inside the fine panes' life, and so has all its events."""
+        length = self.micros_per_pane(Resolution.FINE)
+        return -(-micros(now) // length) - FINE_PANES_KEPT
+
+    def first_kept(self, resolution: Resolution, now: float, longest_window_seconds: float) -> int:
+        """The oldest pane that has to be kept; partials of older ones are ignored.
+
+        Coarse panes are kept as long as `longest_window_seconds` (baseline + current) and one more.
+        """
+        if resolution is Resolution.FINE:
+            return self.first_live_fine(now) - 1
+        return self.pane_of(now - longest_window_seconds, resolution) - 1
+
+    def micros_per_pane(self, resolution: Resolution) -> int:
+        """Length of a pane in whole microseconds."""
+        fine = micros(self.fine_seconds)
+        return fine if resolution is Resolution.FINE else FINE_PER_COARSE * fine
+
+
+def judge(
+    event_timestamp: float,
+    record_timestamp: float,
+    longest_window_seconds: float,
+    future_limit_seconds: float = FUTURE_LIMIT_SECONDS,
+) -> Lateness:
+    """Decide by the Kafka timestamp of the event's record whether the event counts; never by a clock."""
+    if event_timestamp > record_timestamp + future_limit_seconds:
+        return Lateness.FUTURE
+    if event_timestamp < record_timestamp - longest_window_seconds:
+        return Lateness.LATE
+    return Lateness.COUNTED
+
+
+def micros(seconds: float) -> int:
+    """Whole microseconds, the unit of all arithmetic on times."""
+    return round(seconds * _MICROS)
