@@ -11,7 +11,8 @@ counts are kept in stdlib arrays, which Python loops read directly and numpy rea
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,8 @@ class CellCounts:
             return NO_NUMBERS
         if len(numbers) <= FEW:
             few = numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
-            return _of_few((cell_of(number), 1) for number in few)
+            counts = Counter(map(cell_of, few))
+            return _of_few(0, counts)
         cells, counts = np.unique(cells_of(np.asarray(numbers, dtype=np.float64)), return_counts=True)
         return _fitted(0, cells, counts)
 
@@ -72,9 +74,14 @@ class CellCounts:
         if not self.cells:
             return other
         if self.dropped == other.dropped and len(self.cells) + len(other.cells) <= FEW:
-            pairs = [*zip(self.cells, self.counts, strict=True), *zip(other.cells, other.counts, strict=True)]
-            return _of_few(pairs, self.dropped)
+            return self._plus_few(other)
         return merge_cell_counts((self, other))
+
+    def _plus_few(self, other: CellCounts) -> CellCounts:
+        counts = dict(zip(self.cells, self.counts, strict=True))
+        for cell, count in zip(other.cells, other.counts, strict=True):
+            counts[cell] = counts.get(cell, 0) + count
+        return _of_few(self.dropped, counts)
 
     def __sub__(self, other: CellCounts) -> CellCounts:
         """Take away what `other` counted, at the coarser precision of both.
@@ -131,10 +138,7 @@ def _frozen(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts
     return CellCounts(dropped, array("q", cells.tobytes()), array("q", counts.tobytes()))
 
 
-def _of_few(pairs: Iterable[tuple[int, int]], dropped: int = 0) -> CellCounts:
-    """Add up pairs of (cell, count), too few to fill MAX_CELLS."""
-    counts: dict[int, int] = {}
-    for cell, count in pairs:
-        counts[cell] = counts.get(cell, 0) + count
+def _of_few(dropped: int, counts: Mapping[int, int]) -> CellCounts:
+    """Put counts by cell in order; they are too few to fill MAX_CELLS."""
     cells = sorted(counts)
     return CellCounts(dropped, array("q", cells), array("q", [counts[cell] for cell in cells]))

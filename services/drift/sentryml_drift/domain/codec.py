@@ -20,8 +20,9 @@ from itertools import accumulate, pairwise
 from zlib import crc32
 
 import numpy as np
-
+from numpy.typing import NDArray
 from sentryml_common.errors import UndecodableMessage
+
 from sentryml_drift.domain.category_counts import NO_CATEGORIES, CategoryCounts
 from sentryml_drift.domain.cell_counts import FEW, MAX_CELLS, NO_NUMBERS, CellCounts
 from sentryml_drift.domain.cells import MOST_DROPPED
@@ -82,24 +83,16 @@ def unpack_histograms(packed: bytes, expected: int) -> list[Histogram]:
 
 
 def _body(histogram: Histogram) -> bytes:
-    numbers, categories = histogram.numbers, histogram.categories
-    names = sorted(categories.counts)
-    counts = numbers.counts
-    others = [*(categories.counts[name] for name in names), histogram.nulls]
-    gaps_width, gaps = _packed_gaps(numbers.cells)
-    counts_width = _width(max(max(counts, default=0), *others))
-    head = _HEAD.pack(gaps_width, counts_width, numbers.dropped, categories.dropped, len(counts), len(names))
-    encoded = [name.encode() for name in names]
-    return b"".join(
-        (
-            head,
-            gaps,
-            _packed(counts, counts_width),
-            _packed(others, counts_width),
-            _packed([len(name) for name in encoded], 2),
-            *encoded,
-        )
-    )
+    numbers, categories = histogram.numbers, histogram.categories.counts
+    names = sorted(categories)
+    counts = numbers.counts[:]
+    counts.extend([categories[name] for name in names])
+    counts.append(histogram.nulls)
+    first, gaps_width, gaps = _packed_cells(numbers.cells)
+    counts_width, packed_counts = _packed(counts)
+    dropped = numbers.dropped, histogram.categories.dropped
+    head = _HEAD.pack(gaps_width, counts_width, *dropped, len(numbers.cells), len(names))
+    return b"".join((head, first, gaps, packed_counts, _packed_names(names)))
 
 
 def _read_body(packed: bytes, at: int) -> tuple[Histogram, int]:
@@ -107,33 +100,31 @@ def _read_body(packed: bytes, at: int) -> tuple[Histogram, int]:
     if gaps_width not in _CODES or counts_width not in _CODES or dropped > MOST_DROPPED or n > MAX_CELLS:
         raise ValueError("widths, dropped bits or number of cells out of range")
     at += _HEAD.size
-    numbers = NO_NUMBERS
+    cells = NO_NUMBERS.cells
     if n:
         cells = _read_cells(packed, at, n, gaps_width)
         at += _CELL.size + (n - 1) * gaps_width
-        numbers = CellCounts(dropped, cells, _read_array(packed, at, n, counts_width))
-        at += n * counts_width
-    *counts, nulls = struct.unpack_from(f"<{m + 1}{_CODES[counts_width]}", packed, at)
-    at += (m + 1) * counts_width
+    counts = _read_counts(packed, at, n + m + 1, counts_width)
+    at += (n + m + 1) * counts_width
+    nulls = counts.pop()
     categories = NO_CATEGORIES
     if m:
         names, at = _read_names(packed, at, m)
-        categories = CategoryCounts(categories_dropped, dict(zip(names, counts, strict=True)))
-    return Histogram(numbers, categories, nulls), at
+        categories = CategoryCounts(categories_dropped, dict(zip(names, counts[n:], strict=True)))
+        del counts[n:]
+    return Histogram(CellCounts(dropped, cells, counts) if n else NO_NUMBERS, categories, nulls), at
 
 
-def _packed_gaps(cells: array[int]) -> tuple[int, bytes]:
-    """The first cell and the distances between neighbours, with their width."""
+def _packed_cells(cells: array[int]) -> tuple[bytes, int, bytes]:
+    """The first cell, and the distances between neighbours with their width."""
     if not cells:
-        return 1, b""
-    first = _CELL.pack(cells[0])
+        return b"", 1, b""
+    gaps: Sequence[int] | NDArray[np.uint64]
     if len(cells) <= FEW:
         gaps = [right - left for left, right in pairwise(cells)]
-        width = _width(max(gaps, default=0))
-        return width, first + _packed(gaps, width)
-    distances = np.diff(np.asarray(cells)).view(np.uint64)
-    width = _width(int(distances.max()))
-    return width, first + distances.astype(f"<u{width}").tobytes()
+    else:
+        gaps = np.diff(np.asarray(cells)).view(np.uint64)
+    return _CELL.pack(cells[0]), *_packed(gaps)
 
 
 def _read_cells(packed: bytes, at: int, n: int, width: int) -> array[int]:
@@ -148,16 +139,27 @@ def _read_cells(packed: bytes, at: int, n: int, width: int) -> array[int]:
     return array("q", cells.cumsum().tobytes())
 
 
-def _packed(values: Sequence[int], width: int) -> bytes:
+def _packed(values: Sequence[int] | NDArray[np.uint64]) -> tuple[int, bytes]:
+    """The least width that fits all values, and the values in it."""
     if len(values) <= FEW:
-        return struct.pack(f"<{len(values)}{_CODES[width]}", *values)
-    return np.asarray(values).astype(f"<u{width}").tobytes()
+        width = _width(max(values, default=0))
+        return width, struct.pack(f"<{len(values)}{_CODES[width]}", *values)
+    many = np.asarray(values)
+    width = _width(int(many.max()))
+    return width, many.astype(f"<u{width}").tobytes()
 
 
-def _read_array(packed: bytes, at: int, n: int, width: int) -> array[int]:
+def _read_counts(packed: bytes, at: int, n: int, width: int) -> array[int]:
     if n <= FEW:
         return array("q", struct.unpack_from(f"<{n}{_CODES[width]}", packed, at))
     return array("q", np.frombuffer(packed, f"<u{width}", n, at).astype(np.int64).tobytes())
+
+
+def _packed_names(names: Sequence[str]) -> bytes:
+    if not names:
+        return b""
+    encoded = [name.encode() for name in names]
+    return struct.pack(f"<{len(encoded)}H", *map(len, encoded)) + b"".join(encoded)
 
 
 def _read_names(packed: bytes, at: int, m: int) -> tuple[list[str], int]:

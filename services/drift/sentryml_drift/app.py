@@ -1,0 +1,69 @@
+"""Wiring: the two processes of the drift service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.topics import MONITORS, PREDICTIONS
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.follower import Follower
+from sentryml_common.kafka.producer import open_publisher
+from sentryml_common.kafka.topics import ensure_topics, read_epochs
+from sentryml_common.service import Service, load_settings_or_exit, run
+
+from sentryml_drift.combiner import Combiner
+from sentryml_drift.domain.chunks import ChunkRules
+from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.evaluator import Evaluator
+from sentryml_drift.processor import Processor, make_app, run_app
+from sentryml_drift.reporter import Reporter
+from sentryml_drift.retention import Retention
+from sentryml_drift.settings import DriftSettings
+
+
+def run_combiner() -> None:
+    """Run the combiner until a signal."""
+    settings, health = load_settings_or_exit(DriftSettings), Health()
+
+    async def work() -> None:
+        await ensure_topics(settings, health)
+        epochs = await read_epochs(settings, health)
+        rules = ChunkRules(
+            grid=PaneGrid(settings.fine_pane_seconds),
+            longest_window_seconds=settings.longest_window_seconds,
+            future_limit_seconds=settings.future_limit_seconds,
+            epoch=epochs.get(PREDICTIONS.name, 0),
+        )
+        async with open_publisher(settings, health) as publisher:
+            letters = DeadLetters("drift-combiner", publisher)
+            await Combiner(settings, rules, publisher, letters).run(health)
+
+    run(Service("sentryml_drift.combiner", settings, FastAPI(title="SentryML drift combiner"), health, work))
+
+
+def run_processor() -> None:
+    """Run the processor until a signal."""
+    settings, health = load_settings_or_exit(DriftSettings), Health()
+
+    async def work() -> None:
+        await ensure_topics(settings, health)
+        grid, monitors = PaneGrid(settings.fine_pane_seconds), Follower(MONITORS, Monitor)
+        async with open_publisher(settings, health) as publisher, asyncio.TaskGroup() as tasks:
+            tasks.create_task(monitors.run(settings, health))
+            await monitors.caught_up.wait()
+            processor = Processor(
+                make_app(settings),
+                settings,
+                DeadLetters("drift-processor", publisher),
+                Retention(grid, monitors.current.get),
+            )
+            evaluator = Evaluator(processor, monitors.current.get, grid, publisher, settings)
+            reporter = Reporter(processor, grid, publisher, settings)
+            tasks.create_task(run_app(processor, health))
+            tasks.create_task(evaluator.run())
+            tasks.create_task(reporter.run())
+
+    run(Service("sentryml_drift.processor", settings, FastAPI(title="SentryML drift processor"), health, work))

@@ -1,0 +1,230 @@
+"""The combiner: reads prediction events, sends partial histograms.
+
+What it sends is a function of the log alone: it cuts each source partition into fixed chunks, reads every chunk
+from its first offset, and sends cumulative partials of the open chunk. Therefore nothing here needs a
+transaction: a replay, a regrouping or a zombie says the same again. Only complete chunks are committed.
+
+    decode ─▶ add to the open chunk ─▶ emit (every interval, and at a chunk's end) ─▶ await Kafka ─▶ commit
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
+from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS
+from sentryml_common.errors import Unavailable, UndecodableMessage
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.producer import Publisher, Record
+from sentryml_common.logging import get_logger
+from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG
+
+from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
+from sentryml_drift.domain.partials import Partial, pack_records
+from sentryml_drift.metrics import EVENTS, LAST_COMMIT, PARTIALS_SENT
+from sentryml_drift.settings import DriftSettings
+
+log = get_logger(__name__)
+
+GROUP = "sentryml.combiner"
+RECORDS_PER_POLL = 5_000
+RETRY_PAUSE_SECONDS = 1.0
+
+
+class _ForgetOnRebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Open chunks do not survive a rebalance: whoever owns a partition next reads its chunk from the start."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self._forget = forget
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._forget()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._forget()
+        log.info("partitions_assigned", partitions=sorted(tp.partition for tp in assigned))
+
+
+@dataclass(slots=True)
+class _Harvest:
+    """What one round of reading brought: partials of completed chunks, their commits, dead letters."""
+
+    partials: list[Partial]
+    commits: dict[TopicPartition, int]
+    letters: list[Record]
+
+
+class Combiner:
+    """Combines the partitions of `predictions.v1` that the group gives this process."""
+
+    def __init__(
+        self, settings: DriftSettings, rules: ChunkRules, publisher: Publisher, dead_letters: DeadLetters
+    ) -> None:
+        self._settings, self._rules = settings, rules
+        self._publisher, self._dead_letters = publisher, dead_letters
+        self._chunks: dict[TopicPartition, OpenChunk] = {}
+        self._sought: dict[TopicPartition, int] = {}
+        self._generation = 0
+
+    def _forget(self) -> None:
+        """Drop all open chunks; what is being read at this moment belongs to an older generation."""
+        self._generation += 1
+        self._chunks.clear()
+        self._sought.clear()
+
+    async def run(self, health: Health) -> None:
+        """Combine until cancelled."""
+
+        def make() -> AIOKafkaConsumer:
+            consumer = AIOKafkaConsumer(
+                **client_options(self._settings),
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
+                heartbeat_interval_ms=int(self._settings.session_timeout_seconds * 1000 / 5),
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+            )
+            consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
+            return consumer
+
+        consumer = await start_client(make, self._settings, health)
+        health.ready("start")
+        try:
+            await self._combine(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _combine(self, consumer: AIOKafkaConsumer) -> None:
+        loop = asyncio.get_running_loop()
+        next_emission = loop.time() + self._settings.emit_interval
+        while True:
+            wait = max(0.0, next_emission - loop.time())
+            batches = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=RECORDS_PER_POLL)
+            try:
+                harvest = await self._read(consumer, batches)
+                if loop.time() >= next_emission:
+                    harvest.partials += self._emit_open()
+                    next_emission = loop.time() + self._settings.emit_interval
+                await self._deliver(consumer, harvest)
+            except Unavailable as err:
+                log.warning("emission_failed", why=str(err))
+                await self._start_chunks_over(consumer)
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    async def _read(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> _Harvest:
+        harvest, generation = _Harvest([], {}, []), self._generation
+        for partition, records in batches.items():
+            for record in records:
+                chunk = self._open_chunk(partition, record.offset, harvest)
+                if chunk is None and await self._may_open(consumer, partition, record.offset):
+                    chunk = OpenChunk(partition.partition, chunk_of(record.offset), self._rules)
+                if chunk is None or generation != self._generation:
+                    break  # sent back, or the group has moved on: these records come again
+                self._chunks[partition] = chunk
+                self._add(chunk, record, harvest)
+                if record.offset == end_of_chunk(chunk.number):
+                    self._complete(partition, chunk, harvest)
+            self._report(consumer, partition, records)
+            await asyncio.sleep(0)
+            if generation != self._generation:
+                break
+        return harvest
+
+    def _open_chunk(self, partition: TopicPartition, offset: int, harvest: _Harvest) -> OpenChunk | None:
+        """The open chunk that `offset` belongs to, if there is one."""
+        chunk = self._chunks.get(partition)
+        if chunk is None or chunk.number == chunk_of(offset):
+            return chunk
+        if chunk.number < chunk_of(offset):
+            self._complete(partition, chunk, harvest)  # its last offsets hold no records (transaction markers)
+        else:
+            del self._chunks[partition]
+        return None
+
+    async def _may_open(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> bool:
+        """Whether a chunk may be opened at `offset`: nothing readable lies before it in its chunk. Where
+        something may, the consumer is sent back to the chunk's start."""
+        start = start_of_chunk(chunk_of(offset))
+        if offset == start or self._sought.get(partition) == start:
+            return True  # the start itself, or the first that was there when we looked from the start on
+        if partition not in consumer.assignment():
+            return False
+        first = (await consumer.beginning_offsets([partition]))[partition]
+        if first > start:
+            log.warning("chunk_cut_by_retention", partition=partition.partition, first=first, chunk_start=start)
+        if partition in consumer.assignment():
+            self._sought[partition] = start
+            consumer.seek(partition, max(start, first))
+        return False
+
+    def _add(self, chunk: OpenChunk, record: Any, harvest: _Harvest) -> None:
+        if record.offset <= chunk.offset:
+            return
+        events: list[PredictionEvent] = []
+        try:
+            events = parse_events(record.value or b"")
+        except InvalidEvents as err:
+            harvest.letters.append(self._dead_letters.letter(record, UndecodableMessage("invalid_events", str(err))))
+            EVENTS.labels(outcome="undecodable").inc()
+        except UndecodableMessage as err:
+            harvest.letters.append(self._dead_letters.letter(record, err))
+            EVENTS.labels(outcome="undecodable").inc()
+        for outcome, count in chunk.add(record.offset, record.timestamp / 1000, events).items():
+            EVENTS.labels(outcome=outcome).inc(count)
+
+    def _complete(self, partition: TopicPartition, chunk: OpenChunk, harvest: _Harvest) -> None:
+        harvest.partials += chunk.emit(final=True)
+        harvest.commits[partition] = end_of_chunk(chunk.number) + 1
+        self._chunks.pop(partition, None)
+        self._sought.pop(partition, None)
+
+    def _emit_open(self) -> list[Partial]:
+        return [partial for chunk in self._chunks.values() for partial in chunk.emit(final=False)]
+
+    async def _deliver(self, consumer: AIOKafkaConsumer, harvest: _Harvest) -> None:
+        """Publish, await all acknowledgements, and only then commit complete chunks."""
+        records = [
+            Record(HISTOGRAMS.name, None, value, partition)
+            for partition, value in pack_records(harvest.partials, HISTOGRAMS.partitions)
+        ]
+        if records or harvest.letters:
+            await self._publisher.publish([*harvest.letters, *records])
+            PARTIALS_SENT.inc(len(harvest.partials))
+        commits = {tp: offset for tp, offset in harvest.commits.items() if tp in consumer.assignment()}
+        if commits:
+            await self._commit(consumer, commits)
+
+    async def _commit(self, consumer: AIOKafkaConsumer, commits: dict[TopicPartition, int]) -> None:
+        try:
+            await consumer.commit(commits)
+            LAST_COMMIT.set_to_current_time()
+        except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError) as err:
+            log.info("commit_superseded", why=type(err).__name__)
+        except KafkaError as err:
+            raise Unavailable(f"Kafka did not take the commit: {type(err).__name__}: {err}") from err
+
+    async def _start_chunks_over(self, consumer: AIOKafkaConsumer) -> None:
+        """After a failure go back to the start of each open chunk: never on in its middle."""
+        self._forget()
+        for partition in consumer.assignment():
+            committed = await consumer.committed(partition)
+            if committed is None:
+                await consumer.seek_to_beginning(partition)
+            else:
+                consumer.seek(partition, committed)
+
+    def _report(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: list[Any]) -> None:
+        CONSUMED_TOTAL.labels(topic=partition.topic).inc(len(records))
+        end = consumer.highwater(partition)
+        if end is not None and records:
+            lag = max(0, end - records[-1].offset - 1)
+            CONSUMER_LAG.labels(topic=partition.topic, partition=partition.partition).set(lag)

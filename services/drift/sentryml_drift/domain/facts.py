@@ -1,0 +1,59 @@
+"""What is known of a model beside its counts: first and last seen, events left out, the last events as they came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from sentryml_common.errors import UndecodableMessage
+
+RECENT_EVENTS = 20
+
+Recent = tuple[float, str | float | bool, float | None, str | None]
+"""timestamp (epoch seconds), prediction, score, event_id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Facts that add up: earliest and latest event time (epoch seconds; None before the first counted event),
+    events left out as late or future, and the newest events."""
+
+    first_seen: float | None = None
+    last_seen: float | None = None
+    late: int = 0
+    future: int = 0
+    recent: tuple[Recent, ...] = ()
+
+    def __add__(self, other: ModelFacts) -> ModelFacts:
+        firsts = [seen for seen in (self.first_seen, other.first_seen) if seen is not None]
+        lasts = [seen for seen in (self.last_seen, other.last_seen) if seen is not None]
+        return ModelFacts(
+            first_seen=min(firsts, default=None),
+            last_seen=max(lasts, default=None),
+            late=self.late + other.late,
+            future=self.future + other.future,
+            recent=newest([*self.recent, *other.recent]),
+        )
+
+    def pack(self) -> bytes:
+        """The facts as bytes."""
+        return orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent])
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> ModelFacts:
+        """Read back what `pack` made.
+
+        Raises:
+            UndecodableMessage: these are not facts.
+        """
+        try:
+            first_seen, last_seen, late, future, recent = orjson.loads(packed)
+            events = tuple((at, prediction, score, event_id) for at, prediction, score, event_id in recent)
+        except (orjson.JSONDecodeError, ValueError, TypeError) as err:
+            raise UndecodableMessage("not_facts", f"packed facts do not read: {err}") from err
+        return cls(first_seen, last_seen, late, future, events)
+
+
+def newest(events: list[Recent]) -> tuple[Recent, ...]:
+    """The last events by their own time, oldest first; ties fall the same way whatever the order of arrival."""
+    return tuple(sorted(events, key=lambda event: (event[0], orjson.dumps(event[1:])))[-RECENT_EVENTS:])

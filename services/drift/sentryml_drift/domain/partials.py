@@ -1,0 +1,127 @@
+"""Partials: what the combiner sends to the processor, and how a record on `histograms.v1` packs them.
+
+A partial says: of chunk `chunk` of source partition `source`, read up to and including `offset`, this much falls
+to one target. It is cumulative within its chunk and a function of the log alone, so of two partials with the
+same source, epoch, chunk and target, the one with the larger offset contains the other.
+
+A record is a version byte, then the partials one after another; integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from sentryml_common.errors import UndecodableMessage
+
+CHUNK_RECORDS = 4096
+"""Offsets per chunk. It is part of every label's meaning: never a setting, never changed."""
+
+VERSION = 1
+RECORD_BYTES_MAX = 512 * 1024
+_HEADER = struct.Struct("<BqIIqqBHI")  # kind, pane, source, epoch, chunk, offset, final, model length, payload length
+
+
+class Kind(IntEnum):
+    """What a partial adds to: a fine pane, a coarse pane, or the facts known of the model."""
+
+    FINE = 0
+    COARSE = 1
+    FACTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is added to: `pane` is the pane's number at its resolution, 0 for facts."""
+
+    model_id: str
+    kind: Kind
+    pane: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Which part of the log a partial covers: `chunk` of `source` from its first offset through `offset`.
+
+    `final` says that the chunk is complete. `epoch` counts the lives of the source topic.
+    """
+
+    source: int
+    epoch: int
+    chunk: int
+    offset: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """One cumulative partial; `payload` is the packed value (counts of a pane, or facts)."""
+
+    target: Target
+    label: Label
+    payload: bytes
+
+
+def partition_of(model_id: str, partitions: int) -> int:
+    """The partition of `histograms.v1`, and of the tables, that holds a model: crc32(model_id) % partitions."""
+    return zlib.crc32(model_id.encode()) % partitions
+
+
+def pack(partial: Partial) -> bytes:
+    """One partial as bytes."""
+    target, label = partial.target, partial.label
+    model = target.model_id.encode()
+    header = _HEADER.pack(
+        target.kind,
+        target.pane,
+        label.source,
+        label.epoch,
+        label.chunk,
+        label.offset,
+        label.final,
+        len(model),
+        len(partial.payload),
+    )
+    return header + model + partial.payload
+
+
+def pack_records(partials: Iterable[Partial], partitions: int) -> Iterator[tuple[int, bytes]]:
+    """(partition, record) pairs that hold `partials` in their order per partition, split at 512 KB."""
+    waiting: dict[int, bytearray] = {}
+    for partial in partials:
+        partition = partition_of(partial.target.model_id, partitions)
+        packed = pack(partial)
+        record = waiting.setdefault(partition, bytearray([VERSION]))
+        if len(record) > 1 and len(record) + len(packed) > RECORD_BYTES_MAX:
+            yield partition, bytes(record)
+            record = waiting[partition] = bytearray([VERSION])
+        record += packed
+    for partition, record in waiting.items():
+        yield partition, bytes(record)
+
+
+def unpack_record(record: bytes) -> list[Partial]:
+    """The partials of one record, in their order.
+
+    Raises:
+        UndecodableMessage: the record is of an unknown version, or cut short.
+    """
+    if not record or record[0] != VERSION:
+        raise UndecodableMessage("unknown_version", f"histogram record starts with {record[:1]!r}, expected {VERSION}")
+    partials, at = [], 1
+    try:
+        while at < len(record):
+            kind, pane, source, epoch, chunk, offset, final, model_length, length = _HEADER.unpack_from(record, at)
+            at += _HEADER.size
+            model, payload = record[at : at + model_length], record[at + model_length : at + model_length + length]
+            if len(payload) != length:
+                raise UndecodableMessage("cut_short", f"histogram record ends inside a partial at byte {at}")
+            at += model_length + length
+            target = Target(model.decode(), Kind(kind), pane)
+            partials.append(Partial(target, Label(source, epoch, chunk, offset, bool(final)), payload))
+    except (struct.error, UnicodeDecodeError, ValueError) as err:
+        raise UndecodableMessage("cut_short", f"histogram record breaks off at byte {at}: {err}") from err
+    return partials

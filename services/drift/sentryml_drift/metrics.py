@@ -1,0 +1,26 @@
+"""Metrics of the drift service. Labels come from small closed sets, never from model ids."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+from sentryml_common.contracts.evaluation import Level
+
+EVENTS = Counter("sentryml_drift_events_total", "Prediction events read by the combiner, by outcome.", ["outcome"])
+PARTIALS_SENT = Counter("sentryml_drift_partials_sent_total", "Partials emitted by the combiner.")
+PARTIALS_APPLIED = Counter(
+    "sentryml_drift_partials_applied_total", "Partials read by the processor, by outcome.", ["outcome"]
+)
+GAPS = Counter("sentryml_drift_gaps_total", "Gaps in the processor's input that were healed by seeking back.")
+BATCHES_DROPPED = Counter("sentryml_drift_batches_dropped_total", "Batches dropped because the group had moved on.")
+TABLE_WRITES = Counter("sentryml_drift_table_writes_total", "Keys written to the processor's tables.")
+EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.", ["level"])
+EVALUATION_SECONDS = Histogram("sentryml_drift_evaluation_seconds", "Time of one evaluation.")
+MODELS = Gauge("sentryml_drift_models", "Models this processor owns.")
+LAST_COMMIT = Gauge("sentryml_drift_last_commit_timestamp_seconds", "When the combiner last committed.")
+
+for outcome in ("counted", "late", "future", "undecodable"):
+    EVENTS.labels(outcome=outcome)
+for outcome in ("applied", "ignored", "expired", "undecodable"):
+    PARTIALS_APPLIED.labels(outcome=outcome)
+for level in Level:
+    EVALUATIONS.labels(level=level.value)

@@ -1,0 +1,195 @@
+"""Exactness by construction: whatever is replayed, regrouped or said twice, the sums come out the same."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentryml_common.contracts.prediction import PredictionEvent
+from sentryml_common.errors import UndecodableMessage
+from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
+from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
+from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
+from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.domain.partials import (
+    CHUNK_RECORDS,
+    RECORD_BYTES_MAX,
+    Kind,
+    Label,
+    Partial,
+    Target,
+    pack_records,
+    partition_of,
+    unpack_record,
+)
+
+RULES = ChunkRules(grid=PaneGrid(60.0), longest_window_seconds=8 * 86_400, future_limit_seconds=300, epoch=1)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+
+
+def an_event(model: str = "fraud", score: float | None = 0.5, at: float = NOON) -> PredictionEvent:
+    return PredictionEvent(
+        model_id=model, prediction="late", score=score, timestamp=datetime.fromtimestamp(at, UTC), event_id=None
+    )
+
+
+def read(chunk: OpenChunk, log: list[list[PredictionEvent]], offsets: range) -> None:
+    for offset in offsets:
+        chunk.add(offset, NOON, log[offset - start_of_chunk(chunk.number)])
+
+
+def test_chunks_cut_the_offsets_without_gap_or_overlap() -> None:
+    assert [chunk_of(start_of_chunk(7)), chunk_of(end_of_chunk(7))] == [7, 7]
+    assert start_of_chunk(8) == end_of_chunk(7) + 1
+    assert end_of_chunk(0) == CHUNK_RECORDS - 1
+
+
+def test_a_partial_is_cumulative_within_its_chunk() -> None:
+    chunk = OpenChunk(0, 0, RULES)
+    log = [[an_event(score=n / 10)] for n in range(6)]
+    read(chunk, log, range(0, 2))
+    first = chunk.emit(final=False)
+    read(chunk, log, range(2, 6))
+    second = chunk.emit(final=True)
+    totals = [PaneCounts.unpack(p.payload).total for p in (*first, *second) if p.target.kind is Kind.FINE]
+    assert totals == [2, 6]
+    assert [p.label.offset for p in second] == [5, 5, 5]
+    assert all(p.label.final for p in second)
+
+
+def test_only_touched_targets_are_emitted_again() -> None:
+    chunk = OpenChunk(0, 0, RULES)
+    chunk.add(0, NOON, [an_event("a"), an_event("b")])
+    assert {p.target.model_id for p in chunk.emit(final=False)} == {"a", "b"}
+    chunk.add(1, NOON, [an_event("b")])
+    assert {p.target.model_id for p in chunk.emit(final=False)} == {"b"}
+    assert chunk.emit(final=False) == []
+
+
+def test_an_event_falls_into_a_fine_and_a_coarse_pane_and_an_old_one_into_the_coarse_alone() -> None:
+    chunk = OpenChunk(0, 0, RULES)
+    chunk.add(0, NOON, [an_event("new"), an_event("old", at=NOON - 3 * 3600)])
+    kinds = {(p.target.model_id, p.target.kind) for p in chunk.emit(final=False)}
+    assert kinds == {
+        ("new", Kind.FINE), ("new", Kind.COARSE), ("new", Kind.FACTS), ("old", Kind.COARSE), ("old", Kind.FACTS)
+    }  # fmt: skip
+
+
+def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
+    chunk = OpenChunk(0, 0, RULES)
+    outcomes = chunk.add(0, NOON, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
+    assert dict(outcomes) == {"late": 1, "future": 1, "counted": 1}
+    partials = {p.target.kind: p.payload for p in chunk.emit(final=False)}
+    facts = ModelFacts.unpack(partials[Kind.FACTS])
+    assert (facts.late, facts.future, facts.last_seen) == (1, 1, NOON + 299)
+    assert PaneCounts.unpack(partials[Kind.FINE]).total == 1
+
+
+def test_an_event_without_a_timestamp_has_its_records() -> None:
+    chunk = OpenChunk(0, 0, RULES)
+    chunk.add(0, NOON, [PredictionEvent(model_id="m", prediction=1.0)])
+    facts = next(p for p in chunk.emit(final=False) if p.target.kind is Kind.FACTS)
+    assert ModelFacts.unpack(facts.payload).first_seen == NOON
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[list[list[PredictionEvent]], random.Random]:
+    records = draw(st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1), st.integers(0, 200)),
+                                     max_size=3), min_size=1, max_size=30))  # fmt: skip
+    log = [[an_event(model, score, NOON - ago) for model, score, ago in record] for record in records]
+    return log, draw(st.randoms(use_true_random=False))
+
+
+def random_readings(log: list[list[PredictionEvent]], rng: random.Random) -> list[Partial]:
+    """What several readers, killed and started over at random, emit of one chunk."""
+    said: list[Partial] = []
+    for _ in range(rng.randint(1, 4)):
+        chunk, stop = OpenChunk(0, 0, RULES), rng.randint(1, len(log))
+        for offset in range(stop):
+            chunk.add(offset, NOON, log[offset])
+            if rng.random() < 0.3:
+                said += chunk.emit(final=False)
+        said += chunk.emit(final=False)
+    chunk = OpenChunk(0, 0, RULES)
+    read(chunk, log, range(len(log)))
+    return said + chunk.emit(final=True)
+
+
+def summed(partials: list[Partial]) -> dict[Target, bytes]:
+    sums: dict[Target, ChunkedSum] = {}  # type: ignore[type-arg]
+    for partial in partials:
+        facts = partial.target.kind is Kind.FACTS
+        known = sums.get(partial.target, ChunkedSum(ModelFacts() if facts else EMPTY_PANE))
+        value = (ModelFacts.unpack if facts else PaneCounts.unpack)(partial.payload)
+        sums[partial.target] = known.apply(partial.label, value)
+    return {target: known.total().pack() for target, known in sums.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[PredictionEvent]], random.Random]) -> None:
+    log, rng = case
+    once = OpenChunk(0, 0, RULES)
+    read(once, log, range(len(log)))
+    expected = summed(once.emit(final=True))
+    said = random_readings(log, rng)
+    twice = said + rng.sample(said, len(said))  # the processor, too, reads some of it again
+    assert summed(twice) == expected
+
+
+def sum_of(*counts: int) -> ModelFacts:
+    return ModelFacts(late=sum(counts))
+
+
+@pytest.mark.parametrize(
+    ("label", "late", "expected"),
+    [
+        (Label(0, 1, 5, 10, False), 9, 3),  # same chunk, no larger offset: ignored
+        (Label(0, 1, 5, 20, False), 9, 9),  # same chunk, larger offset: replaces
+        (Label(0, 1, 4, 99, False), 9, 3),  # older chunk: ignored
+        (Label(0, 1, 6, 60, False), 9, 12),  # newer chunk: seals
+        (Label(0, 2, 0, 1, False), 9, 12),  # newer epoch: seals, though chunk and offset are small
+        (Label(1, 1, 5, 10, False), 9, 12),  # another source partition: adds
+        (Label(0, 1, 5, 20, True), 9, 9),  # final: replaces and seals
+    ],
+)
+def test_the_rule_of_chunk_and_offset(label: Label, late: int, expected: int) -> None:
+    known = ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 10, False), sum_of(3))
+    assert known.apply(label, sum_of(late)).total().late == expected
+
+
+def test_a_sealed_chunk_takes_nothing_more() -> None:
+    sealed = ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 4095, True), sum_of(3))
+    assert sealed.apply(Label(0, 1, 5, 9999, False), sum_of(7)) is sealed
+
+
+def test_a_sum_survives_the_table() -> None:
+    known = (
+        ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 10, False), sum_of(3)).apply(Label(2, 1, 0, 4, True), sum_of(1))
+    )
+    assert unpack_sum(known.pack(), ModelFacts.unpack) == known
+    with pytest.raises(UndecodableMessage, match="version"):
+        unpack_sum(b"\xff" + known.pack()[1:], ModelFacts.unpack)
+    with pytest.raises(UndecodableMessage):
+        unpack_sum(known.pack()[:20], ModelFacts.unpack)
+
+
+def test_records_hold_partials_by_partition_and_are_split_by_size() -> None:
+    label = Label(3, 1, 2, 9000, False)
+    partials = [Partial(Target(f"m{n}", Kind.FINE, -5), label, bytes(100_000)) for n in range(24)]
+    records = list(pack_records(partials, 4))
+    assert all(len(record) <= RECORD_BYTES_MAX for _, record in records)
+    found = [(partition, partial) for partition, record in records for partial in unpack_record(record)]
+    assert sorted(p.target.model_id for _, p in found) == sorted(p.target.model_id for p in partials)
+    assert all(partition == partition_of(p.target.model_id, 4) for partition, p in found)
+    assert {p.label for _, p in found} == {label}
+
+
+@pytest.mark.parametrize("record", [b"", b"\x07", b"\x01\x00\x00", b"\x01" + bytes(60) + b"\xff"])
+def test_a_broken_record_is_undecodable(record: bytes) -> None:
+    with pytest.raises(UndecodableMessage):
+        unpack_record(record + (b"\xff" * 50 if len(record) > 40 else b""))
