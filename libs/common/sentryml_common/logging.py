@@ -12,6 +12,9 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from sentryml_common.settings import LogSettings
 
+OURS = "sentryml"
+"""The parent of our loggers, so that the level in the settings is ours alone."""
+
 
 def _to_json(event: dict[str, Any], **_: Any) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -48,7 +51,8 @@ def configure_logging(service: str, settings: LogSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger(service).setLevel(settings.log_level.upper())
+    # Libraries speak from warnings on: below that, an HTTP client prints secret webhook addresses.
+    logging.getLogger(OURS).setLevel(settings.log_level.upper())
     # aiokafka reports each retry while a broker is away; we say once what we wait for.
     for noisy in ("aiokafka", "faust", "mode", "kafka"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
@@ -57,4 +61,4 @@ def configure_logging(service: str, settings: LogSettings) -> None:
 
 def get_logger(name: str) -> Any:
     """A structured logger: `log.info("incident_opened", model_id=…)`."""
-    return structlog.stdlib.get_logger(name)
+    return structlog.stdlib.get_logger(f"{OURS}.{name}")
