@@ -1,0 +1,164 @@
+"""Messages as Slack shows them: Block Kit and mrkdwn to HTML for the page, and to plain text for the log.
+
+Everything that came in is escaped first; markup is put around it afterwards, so nothing sent here can become
+HTML of its own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sentryml_local.slack_stand_in.store import Request
+
+ANGLE = re.compile(r"<([^<>]+)>")
+PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")
+STYLES = (
+    (re.compile(r"(?<![\w*])\*(?=\S)([^\n*]+?)(?<=\S)\*(?![\w*])"), "strong"),
+    (re.compile(r"(?<![\w_])_(?=\S)([^\n_]+?)(?<=\S)_(?![\w_])"), "em"),
+    (re.compile(r"(?<![\w~])~(?=\S)([^\n~]+?)(?<=\S)~(?![\w~])"), "s"),
+)
+CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
+COLOUR = re.compile(r"#?[0-9A-Fa-f]{6}")
+NAMED_COLOURS = {"good": "#2eb67d", "warning": "#ecb22e", "danger": "#e01e5a"}
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+
+def render_page(messages: Iterable[Request]) -> str:
+    """The whole page, newest message last."""
+    shown = [_shown(message) for message in messages]
+    return _templates.get_template("page.html").render(messages=shown, count=len(shown))
+
+
+def _shown(message: Request) -> dict[str, Any]:
+    payload = message.payload or {}
+    blocks = _blocks(payload.get("blocks", []))
+    return {
+        "number": message.number,
+        "at": message.at,
+        "hook": message.hook,
+        # As in Slack: with blocks, `text` is only for the notification.
+        "text": None if blocks else mrkdwn(str(payload.get("text", ""))),
+        "notification": payload.get("text", ""),
+        "blocks": blocks,
+        "attachments": [_attachment(each) for each in payload.get("attachments", [])],
+    }
+
+
+def _attachment(attachment: Mapping[str, Any]) -> dict[str, Any]:
+    colour = str(attachment.get("color", ""))
+    fits = COLOUR.fullmatch(colour)
+    return {
+        "colour": f"#{colour.lstrip('#')}" if fits else NAMED_COLOURS.get(colour, "#dddddd"),
+        "text": mrkdwn(str(attachment.get("text", ""))),
+        "blocks": _blocks(attachment.get("blocks", [])),
+    }
+
+
+def _blocks(blocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": block.get("type", ""),
+            "text": _text(block.get("text")),
+            "fields": [_text(each) for each in block.get("fields", [])],
+            "elements": [_element(each) for each in block.get("elements", [])],
+        }
+        for block in blocks
+    ]
+
+
+def _element(element: Mapping[str, Any]) -> Markup:
+    inner = element.get("text")
+    return _text(inner) if isinstance(inner, Mapping) else _text(element)
+
+
+def _text(text: Mapping[str, Any] | None) -> Markup:
+    if text is None:
+        return Markup("")
+    content = str(text.get("text", ""))
+    return mrkdwn(content) if text.get("type") == "mrkdwn" else Markup(html.escape(_unescape(content)))
+
+
+def mrkdwn(text: str) -> Markup:
+    """Slack's mrkdwn as HTML: links, dates, mentions, bold, italic, strike, code, lines."""
+    kept: list[str] = []
+
+    def keep(markup: str) -> str:
+        kept.append(markup)
+        return f"\ue000{len(kept) - 1}\ue001"
+
+    text = text.replace("\ue000", "").replace("\ue001", "")
+    text = CODE.sub(lambda match: keep(f"<code>{_escape(match[1] or match[2])}</code>"), text)
+    text = ANGLE.sub(lambda match: keep(_angle(match[1])), text)
+    text = _escape(text)
+    for pattern, tag in STYLES:
+        text = pattern.sub(rf"<{tag}>\1</{tag}>", text)
+    text = text.replace("\n", "<br>")
+    return Markup(PLACEHOLDER.sub(lambda match: kept[int(match[1])], text))
+
+
+def _angle(inside: str) -> str:
+    """What stands between < and >: a date, a mention or a link."""
+    target, _, label = inside.partition("|")
+    if target.startswith("!date^"):
+        return f"<time>{_escape(_date(target) or label)}</time>"
+    if target[0] in "!@#":
+        return f'<span class="mention">@{_escape(label or target[1:])}</span>'
+    if target.startswith(("https://", "http://", "mailto:")):
+        return f'<a href="{_escape(target)}" rel="noreferrer">{_escape(label or target)}</a>'
+    return _escape(f"<{inside}>")
+
+
+def _date(target: str) -> str | None:
+    """`!date^seconds^format` in UTC; Slack uses the reader's own zone."""
+    parts = target.split("^")
+    try:
+        at = datetime.fromtimestamp(int(parts[1]), UTC)
+    except (ValueError, IndexError, OverflowError, OSError):
+        return None
+    named = {"date_short_pretty": at.strftime("%-d %b %Y"), "date_short": at.strftime("%-d %b %Y")}
+    named |= {"date_num": at.strftime("%Y-%m-%d"), "time": at.strftime("%H:%M"), "time_secs": at.strftime("%H:%M:%S")}
+    form = parts[2] if len(parts) > 2 else "{date_num} {time}"
+    return re.sub(r"\{(\w+)\}", lambda match: named.get(match[1], match[0]), form) + " UTC"
+
+
+def _unescape(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _escape(text: str) -> str:
+    return html.escape(_unescape(text))
+
+
+def as_text(payload: Mapping[str, Any]) -> str:
+    """A message as plain lines, for a terminal."""
+    blocks = list(payload.get("blocks", []))
+    for attachment in payload.get("attachments", []):
+        blocks += attachment.get("blocks", [])
+    lines = [_plain(part) for block in blocks for part in _parts(block)]
+    return "\n".join(line for line in lines if line) or _plain(str(payload.get("text", "")))
+
+
+def _parts(block: Mapping[str, Any]) -> list[str]:
+    texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+    return [str(each["text"]) for each in texts if isinstance(each, Mapping) and isinstance(each.get("text"), str)]
+
+
+def _plain(text: str) -> str:
+    def angle(match: re.Match[str]) -> str:
+        target, _, label = match[1].partition("|")
+        if target.startswith("!date^"):
+            return label or target
+        return f"{label}: {target}" if label else target
+
+    return _unescape(ANGLE.sub(angle, text))
