@@ -11,7 +11,6 @@ counts are kept in stdlib arrays, which Python loops read directly and numpy rea
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,8 +40,7 @@ class CellCounts:
             return NO_NUMBERS
         if len(numbers) <= FEW:
             few = numbers.tolist() if isinstance(numbers, np.ndarray) else numbers
-            counts = Counter(map(cell_of, few))
-            return _of_few(0, counts)
+            return _of_few(0, _counted(map(cell_of, few)))
         cells, counts = np.unique(cells_of(np.asarray(numbers, dtype=np.float64)), return_counts=True)
         return _fitted(0, cells, counts)
 
@@ -136,6 +134,13 @@ def _fitted(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts
 
 def _frozen(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts:
     return CellCounts(dropped, array("q", cells.tobytes()), array("q", counts.tobytes()))
+
+
+def _counted(cells: Iterable[int]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for cell in cells:
+        counts[cell] = counts.get(cell, 0) + 1
+    return counts
 
 
 def _of_few(dropped: int, counts: Mapping[int, int]) -> CellCounts:

@@ -90,6 +90,8 @@ def coarsen(cells: Cells, from_dropped: int, to_dropped: int) -> Cells:
     if to_dropped < from_dropped:
         raise ValueError(f"cells at {from_dropped} dropped bits cannot be refined to {to_dropped}")
     shift = to_dropped - from_dropped
+    if shift == 0:
+        return cells
     return np.where(cells < 0, -(-cells >> shift), cells >> shift)
 
 

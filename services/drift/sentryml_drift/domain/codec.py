@@ -35,6 +35,7 @@ _HEAD = struct.Struct("<BBBBHH")
 _CELL = struct.Struct("<q")
 _CHECKSUM = struct.Struct("<I")
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_FEW_OF = {width: [struct.Struct(f"<{n}{code}") for n in range(FEW + 1)] for width, code in _CODES.items()}
 
 
 def pack_histogram(histogram: Histogram) -> bytes:
@@ -131,7 +132,7 @@ def _read_cells(packed: bytes, at: int, n: int, width: int) -> array[int]:
     (first,) = _CELL.unpack_from(packed, at)
     at += _CELL.size
     if n <= FEW:
-        gaps = struct.unpack_from(f"<{n - 1}{_CODES[width]}", packed, at)
+        gaps = _FEW_OF[width][n - 1].unpack_from(packed, at)
         return array("q", accumulate(gaps, initial=first))
     cells = np.empty(n, np.int64)
     cells[0] = first
@@ -143,7 +144,7 @@ def _packed(values: Sequence[int] | NDArray[np.uint64]) -> tuple[int, bytes]:
     """The least width that fits all values, and the values in it."""
     if len(values) <= FEW:
         width = _width(max(values, default=0))
-        return width, struct.pack(f"<{len(values)}{_CODES[width]}", *values)
+        return width, _FEW_OF[width][len(values)].pack(*values)
     many = np.asarray(values)
     width = _width(int(many.max()))
     return width, many.astype(f"<u{width}").tobytes()
@@ -151,7 +152,7 @@ def _packed(values: Sequence[int] | NDArray[np.uint64]) -> tuple[int, bytes]:
 
 def _read_counts(packed: bytes, at: int, n: int, width: int) -> array[int]:
     if n <= FEW:
-        return array("q", struct.unpack_from(f"<{n}{_CODES[width]}", packed, at))
+        return array("q", _FEW_OF[width][n].unpack_from(packed, at))
     return array("q", np.frombuffer(packed, f"<u{width}", n, at).astype(np.int64).tobytes())
 
 

@@ -1,0 +1,158 @@
+"""Bins: how baseline and current are made comparable. Only the baseline decides where bins lie.
+
+Bins of the joint data would let one outlier hide a drift; bins of the baseline cannot be moved by what they are
+to judge. They are unions of cells, so the shares of both sides are sums of whole counts: no interpolation, and
+PSI is the raw data's PSI for these bins.
+
+Numbers. A cell that holds at least 1/B of the baseline's numbers, more than once, is an *atom* and a bin of its
+own. The numbers between atoms are cut at the baseline's quantiles, each moved to the nearest cell edge, as
+many bins as their share of B (at least one). Such bins reach to the next bin or atom, the outer ones to ±∞:
+
+    baseline   │█        ▁▂▃▅▅▃▂▁           █│      atoms at 0 and 1, B = 5
+    bins       [0]( , )[ , )[ , )[ , )     [1]
+    new    <0  ↑                              ↑  >1
+
+Where there is no number at all between two atoms, or outside the outermost one, there is no bin: a number there
+is of a kind the baseline has never seen and counts as *new*. That is what makes a constant that changes, or
+0/1 labels that become probabilities, visible.
+
+Categories with a share of at least 1/(2B) of the baseline have a bin each, rarer ones share *other*, unseen ones
+are *new*. Nulls have a bin when either side has any. A bin in which neither side has anything is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentryml_drift.domain.category_counts import CategoryCounts
+from sentryml_drift.domain.cell_counts import CellCounts
+from sentryml_drift.domain.cells import Cells, lower_edge
+from sentryml_drift.domain.histogram import Histogram
+
+BinKind = Literal["range", "category", "other", "new", "null"]
+
+_BEFORE_ALL, _AFTER_ALL = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class BinCounts:
+    """A bin and the entries of both sides in it.
+
+    A range holds `lower` ≤ x < `upper` (None: unbounded); `value` is the category, for others empty.
+    """
+
+    kind: BinKind
+    baseline: int
+    current: int
+    lower: float | None = None
+    upper: float | None = None
+    value: str = ""
+
+
+def bin_counts(baseline: Histogram, current: Histogram, bins: int) -> list[BinCounts]:
+    """Count both sides in the bins of the baseline, at most about `bins` of them for numbers.
+
+    In order: ranges from low to high, categories from frequent to rare, other, new, null.
+    """
+    ranges, new_numbers = _number_bins(baseline.numbers, current.numbers, bins)
+    rare_below = baseline.total / (2 * bins)
+    categories, other, new_categories = _category_bins(baseline.categories, current.categories, rare_below)
+    found = [
+        *ranges,
+        *categories,
+        other,
+        BinCounts("new", 0, new_numbers + new_categories),
+        BinCounts("null", baseline.nulls, current.nulls),
+    ]
+    return [each for each in found if each.baseline or each.current]
+
+
+def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[list[BinCounts], int]:
+    """The range bins, and how many numbers of the current side lie in none."""
+    if not baseline.cells:
+        return [], current.total
+    dropped = max(baseline.dropped, current.dropped)
+    baseline, current = baseline.coarsened(dropped), current.coarsened(dropped)
+    borders = _borders(baseline.cell_array, baseline.count_array, bins)
+    starts, ends = np.array(borders, dtype=np.int64).T
+    there, here = _counts_between(baseline, starts, ends), _counts_between(current, starts, ends)
+    ranges = [
+        BinCounts("range", was, now, _edge(start, dropped), _edge(end, dropped))
+        for (start, end), was, now in zip(borders, there.tolist(), here.tolist(), strict=True)
+    ]
+    return ranges, current.total - int(here.sum())
+
+
+def _borders(cells: Cells, counts: NDArray[np.int64], bins: int) -> list[tuple[int, int]]:
+    """(first cell, cell after the last) of each bin, in order: atoms, and the stretches between them cut up."""
+    below = np.concatenate(([0], counts.cumsum()))
+    per_bin = below[-1] / bins
+    atoms = np.flatnonzero((counts >= per_bin) & (counts > 1)).tolist()
+    borders: list[tuple[int, int]] = []
+    first, reach = 0, _BEFORE_ALL
+    for atom in atoms:
+        at = int(cells[atom])
+        borders += _stretch(cells[first:atom], below[first : atom + 1], per_bin, (reach, at))
+        borders.append((at, at + 1))
+        first, reach = atom + 1, at + 1
+    return borders + _stretch(cells[first:], below[first:], per_bin, (reach, _AFTER_ALL))
+
+
+def _stretch(cells: Cells, below: NDArray[np.int64], per_bin: float, reach: tuple[int, int]) -> list[tuple[int, int]]:
+    """Cut a stretch of cells without atoms at the cell edges nearest to its quantiles.
+
+    `below` are the numbers below each cell, and below the end (one longer than `cells`); the bins together
+    fill `reach`.
+    """
+    if len(cells) == 0:
+        return []
+    numbers = below[-1] - below[0]
+    pieces = max(1, round(numbers / per_bin))
+    targets = below[0] + numbers * np.arange(1, pieces) / pieces
+    right = np.searchsorted(below, targets)
+    nearest = np.where(targets - below[right - 1] < below[right] - targets, right - 1, right)
+    inner = np.unique(nearest[(nearest > 0) & (nearest < len(cells))])
+    return list(pairwise((reach[0], *cells[inner].tolist(), reach[1])))
+
+
+def _counts_between(side: CellCounts, starts: Cells, ends: Cells) -> NDArray[np.int64]:
+    """How many numbers lie in the cells starts[i] … ends[i] − 1."""
+    below = np.concatenate(([0], side.count_array.cumsum()))
+    cells = side.cell_array
+    return below[np.searchsorted(cells, ends)] - below[np.searchsorted(cells, starts)]
+
+
+def _edge(cell: int, dropped: int) -> float | None:
+    """The number at which a bin begins or ends; None where it is unbounded."""
+    if cell in {_BEFORE_ALL, _AFTER_ALL}:
+        return None
+    edge = lower_edge(cell, dropped)
+    return edge if math.isfinite(edge) else None
+
+
+def _category_bins(
+    baseline: CategoryCounts, current: CategoryCounts, rare_below: float
+) -> tuple[list[BinCounts], BinCounts, int]:
+    """The bins of categories, the bin of the rare ones, and how many of the current side are unseen."""
+    dropped = max(baseline.dropped, current.dropped)
+    known, seen_now = baseline.coarsened(dropped).keyed(), current.coarsened(dropped).keyed()
+    bins, other = [], BinCounts("other", 0, 0)
+    for key, (label, was) in known.items():
+        now = seen_now[key][1] if key in seen_now else 0
+        if was >= rare_below:
+            bins.append(BinCounts("category", was, now, value=_shown(label, dropped)))
+        else:
+            other = BinCounts("other", other.baseline + was, other.current + now)
+    bins.sort(key=lambda each: (-each.baseline, each.value))
+    return bins, other, sum(count for key, (_, count) in seen_now.items() if key not in known)
+
+
+def _shown(label: str, dropped: int) -> str:
+    """A hash cell holds a group of names; say so."""
+    return f"{label} and others" if dropped else label
