@@ -54,8 +54,7 @@ def configure_logging(service: str, settings: LogSettings) -> None:
     # Libraries speak from warnings on: below that, an HTTP client prints secret webhook addresses.
     logging.getLogger(OURS).setLevel(settings.log_level.upper())
     # aiokafka reports each retry while a broker is away; we say once what we wait for.
-    for noisy in ("aiokafka", "faust", "mode", "kafka"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
 
 

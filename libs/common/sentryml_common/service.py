@@ -15,21 +15,34 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic_settings import BaseSettings
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health, health_routes
 from sentryml_common.http.problems import install_problems
 from sentryml_common.logging import configure_logging, get_logger
-from sentryml_common.settings import ServiceSettings
+from sentryml_common.settings import ServiceSettings, load_settings
 
 log = get_logger(__name__)
 
 EXIT_CONFIGURATION = 78
 EXIT_FAILED = 70
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings_or_exit(settings: type[S]) -> S:
+    """Read the settings; if they do not fit, say which on standard error and leave with exit code 78."""
+    try:
+        return load_settings(settings)
+    except ConfigurationError as err:
+        sys.stderr.write(f"{err}\n")
+        sys.exit(EXIT_CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)

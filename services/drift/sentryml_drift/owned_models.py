@@ -44,6 +44,7 @@ class OwnedModel:
     partition: int
     sums: dict[tuple[Kind, int], Sum] = field(default_factory=dict)
     changed: bool = True
+    reported_at: float = 0.0
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""

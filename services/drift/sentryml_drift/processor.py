@@ -122,7 +122,7 @@ class Processor:
         self._panes = self._table("panes", rocksdb)
         self._facts = self._table("models", rocksdb)
         self._batch_seconds = settings.batch_seconds
-        self._input = app.topic(HISTOGRAMS.name, key_type=bytes, value_type=bytes, acks=False)
+        self._input = app.topic(HISTOGRAMS.name, key_serializer="raw", value_serializer="raw", acks=False)
         app.agent(self._input, concurrency=1, isolated_partitions=False, name="processor")(self._consume)
         app.on_partitions_revoked.connect(self._revoked)
         app.on_partitions_assigned.connect(self._assigned)

@@ -1,0 +1,106 @@
+"""Reports what each owned model has been doing lately, monitored or not: a model is registered by being seen."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.topics import ACTIVITY
+from sentryml_common.errors import Unavailable
+from sentryml_common.kafka.producer import Publisher, Record
+from sentryml_common.logging import get_logger
+
+from sentryml_drift.domain.activity import activity_of
+from sentryml_drift.domain.pane_counts import merge_panes
+from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.processor import Processor
+from sentryml_drift.settings import DriftSettings
+
+log = get_logger(__name__)
+
+COARSE_PANES_SHOWN = 24 * 8
+
+
+class Reporter:
+    """Publishes the activity of models that have changed, at most one record per model and interval."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        grid: PaneGrid,
+        publisher: Publisher,
+        settings: DriftSettings,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._processor, self._grid, self._publisher = processor, grid, publisher
+        self._interval, self._clock = settings.activity_seconds, clock
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await asyncio.sleep(min(1.0, self._interval))
+            now = self._clock()
+            due = [
+                (model_id, model)
+                for model_id, model in self._processor.models.by_id.items()
+                if model.changed and now.timestamp() - model.reported_at >= self._interval
+            ]
+            for model_id, model in due:
+                await self._report(model_id, model, now)
+
+    async def _report(self, model_id: str, model: OwnedModel, now: datetime) -> None:
+        activity = self.activity(model_id, model, now)
+        if activity is None:
+            return
+        model.changed, model.reported_at = False, now.timestamp()
+        try:
+            await self._publisher.publish([Record(ACTIVITY.name, model_id.encode(), encode(activity))])
+        except Unavailable as err:
+            model.changed = True
+            log.warning("activity_not_published", model_id=model_id, why=str(err))
+
+    def activity(self, model_id: str, model: OwnedModel, now: datetime) -> Activity | None:
+        """A model's activity at `now`; None while no event of it has counted."""
+        facts = model.facts()
+        if facts.first_seen is None or facts.last_seen is None:
+            return None
+        return Activity(
+            model_id=model_id,
+            at=now,
+            first_seen=datetime.fromtimestamp(facts.first_seen, UTC),
+            last_seen=datetime.fromtimestamp(facts.last_seen, UTC),
+            fine_pane_seconds=self._grid.fine_seconds,
+            fine_panes=self._panes(model, Resolution.FINE, now),
+            coarse_pane_seconds=self._grid.coarse_seconds,
+            coarse_panes=self._panes(model, Resolution.COARSE, now),
+            late=facts.late,
+            future=facts.future,
+            signals=activity_of(merge_panes(model.counts(Resolution.COARSE, *self._range(Resolution.COARSE, now)))),
+            recent=tuple(
+                RecentEvent(
+                    timestamp=datetime.fromtimestamp(at, UTC), prediction=prediction, score=score, event_id=event_id
+                )
+                for at, prediction, score, event_id in reversed(facts.recent)
+            ),
+        )
+
+    def _range(self, resolution: Resolution, now: datetime) -> tuple[int, int]:
+        shown = FINE_PANES_KEPT if resolution is Resolution.FINE else COARSE_PANES_SHOWN
+        end = self._grid.pane_of(now.timestamp(), resolution) + 1
+        return end - shown, end
+
+    def _panes(self, model: OwnedModel, resolution: Resolution, now: datetime) -> tuple[PaneCount, ...]:
+        """Events per pane, oldest first; panes without events are left out."""
+        first, end = self._range(resolution, now)
+        return tuple(
+            PaneCount(
+                start=datetime.fromtimestamp(self._grid.start_of(pane, resolution), UTC),
+                count=model.counts(resolution, pane, pane + 1)[0].total,
+            )
+            for pane in model.panes(resolution)
+            if first <= pane < end
+        )
