@@ -1,0 +1,64 @@
+# The developer's menu. `make help` lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+# uv of the machine if there is one, else one of our own in .uv/.
+UV = $(shell command -v uv || echo .uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONUNBUFFERED := 1
+MEMBERS := libs/common services/ingest services/drift services/incidents services/notifier deploy/local
+RUN := .venv/bin/
+PORT_BASE ?=
+FINE_PANE_SECONDS ?=
+STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down status demo test test-unit check format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: .venv/installed ## Install everything from requirements.lock into .venv
+
+.venv/installed: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SentryML needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	@command -v uv >/dev/null || [ -x .uv/bin/uv ] || deploy/install-uv $(PYTHON)
+	@echo "Installing into .venv (a minute the first time)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python .venv/bin/python --no-deps $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+up: install ## Start everything on this machine: Kafka, PostgreSQL, all services (PORT_BASE=, FINE_PANE_SECONDS=)
+	@$(RUN)sentryml-local up $(STACK_OPTIONS)
+
+down: install ## Stop it; data are kept
+	@$(RUN)sentryml-local down
+
+status: install ## Say what runs, and where
+	@$(RUN)sentryml-local status
+
+demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
+	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
+
+test: install ## All tests, against real Kafka and PostgreSQL
+	@$(RUN)python -m pytest
+
+test-unit: install ## The tests that need no server
+	@$(RUN)python -m pytest tests/unit tests/contracts tests/test_repository.py
+
+check: install ## Format, lint, types, imports, house rules
+	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(RUN)ruff check --quiet .
+	@$(RUN)mypy
+	@$(RUN)lint-imports --no-cache
+	@$(RUN)python -m pytest -q tests/test_repository.py
+
+format: install ## Format the code
+	@$(RUN)ruff format --quiet . && $(RUN)ruff check --quiet --fix .
+
+lock: ## Resolve the dependencies anew into requirements.lock
+	@deploy/lock
+
+clean: ## Remove what was installed and all local data
+	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
+	@rm -rf .venv .uv .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

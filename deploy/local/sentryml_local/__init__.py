@@ -1,0 +1,1 @@
+"""The local stack: Kafka, PostgreSQL, all services and a stand-in for Slack, from packages alone."""

@@ -1,0 +1,68 @@
+"""What a data folder remembers of its stack: the ports, and credentials made afresh for it (mode 0600)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from sentryml_local.errors import StackError
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """The state of one data folder; the keys are empty until incidents has made them."""
+
+    port_base: int
+    fine_pane_seconds: float
+    postgres_password: str
+    secret_key: str
+    admin_email: str
+    admin_password: str
+    events_key: str = ""
+    admin_key: str = ""
+
+    def with_options(self, port_base: int | None, fine_pane_seconds: float | None) -> StackState:
+        """The same stack on other ports, or with other panes, where these are given."""
+        return replace(
+            self,
+            port_base=self.port_base if port_base is None else port_base,
+            fine_pane_seconds=self.fine_pane_seconds if fine_pane_seconds is None else fine_pane_seconds,
+        )
+
+
+def new_state(port_base: int, fine_pane_seconds: float) -> StackState:
+    """A state with fresh secrets."""
+    return StackState(
+        port_base=port_base,
+        fine_pane_seconds=fine_pane_seconds,
+        postgres_password=secrets.token_urlsafe(18),
+        secret_key=secrets.token_urlsafe(32),
+        admin_email="admin@sentryml.local",
+        admin_password=secrets.token_urlsafe(12),
+    )
+
+
+def read_state(folder: Path) -> StackState | None:
+    """The state of a folder, or None where there is none yet.
+
+    Raises:
+        StackError: the file does not read.
+    """
+    file = folder / "stack.json"
+    if not file.exists():
+        return None
+    try:
+        return StackState(**json.loads(file.read_text()))
+    except (ValueError, TypeError) as err:
+        raise StackError(f"{file} does not read ({err}): remove the folder {folder} to start afresh") from err
+
+
+def write_state(folder: Path, state: StackState) -> None:
+    """Keep the state; readable by its owner alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "stack.json.part"
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(asdict(state), indent=2))
+    part.replace(folder / "stack.json")

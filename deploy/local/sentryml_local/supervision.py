@@ -1,0 +1,198 @@
+"""Supervision by the package `supervisor`: it starts our processes, restarts killed ones, and stops them all.
+
+Its settings lie in the data folder, its control socket beside them (or, where that path is too long for a socket,
+in the folder for temporary files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from sentryml_local.errors import StackError
+from sentryml_local.programs import Program
+
+LONGEST_SOCKET_PATH = 90
+START_SECONDS, STOP_SECONDS = 15.0, 60.0
+MARK = "SENTRYML_STACK"
+_PAUSE = threading.Event()
+AWAY = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
+
+
+class Supervisor:
+    """The supervisor of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._settings = folder / "supervisord.conf"
+        self._pid_file = folder / "supervisord.pid"
+        socket = folder / "supervisor.sock"
+        if len(str(socket)) > LONGEST_SOCKET_PATH:
+            name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+            socket = Path(tempfile.gettempdir()) / f"sentryml-{name}.sock"
+        self._socket = socket
+
+    def _call(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def running(self) -> bool:
+        """Whether it answers."""
+        try:
+            return bool(self._call().getState()["statename"] == "RUNNING")
+        except AWAY:
+            return False
+
+    def start(self, programs: Iterable[Program]) -> None:
+        """Start the supervisor itself; its programs wait to be started by name.
+
+        Raises:
+            StackError: it does not come up.
+        """
+        (self._folder / "logs").mkdir(parents=True, exist_ok=True)
+        self._settings.touch(mode=0o600)
+        self._settings.write_text(self._configuration(programs))
+        self._socket.unlink(missing_ok=True)
+        command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._settings)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+        if result.returncode or not _eventually(self.running, START_SECONDS):
+            said = (result.stderr or result.stdout).strip()[-500:]
+            raise StackError(f"the supervisor did not start: {said or 'see ' + str(self._folder / 'logs')}")
+
+    def _configuration(self, programs: Iterable[Program]) -> str:
+        user = "user=root\n" if os.geteuid() == 0 else ""
+        logs = self._folder / "logs"
+        head = (
+            f"[unix_http_server]\nfile={self._socket}\nchmod=0700\n\n"
+            f"[supervisord]\npidfile={self._pid_file}\nlogfile={logs}/supervisord.log\nlogfile_maxbytes=1MB\n"
+            f"logfile_backups=1\nchildlogdir={logs}\nnocleanup=true\n{user}\n"
+            "[rpcinterface:supervisor]\n"
+            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        )
+        return head + "".join(_section(program, logs) for program in programs)
+
+    def start_program(self, name: str) -> None:
+        """Start one program if it does not run."""
+        try:
+            self._call().startProcess(name, False)
+        except xmlrpc.client.Fault as fault:
+            if "ALREADY_STARTED" not in fault.faultString:
+                raise StackError(f"{name} could not be started: {fault.faultString}") from fault
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """What the supervisor knows of each program, by name."""
+        try:
+            return {each["name"]: each for each in self._call().getAllProcessInfo()}
+        except AWAY:
+            return {}
+
+    def stop(self, first: Iterable[str]) -> None:
+        """Stop the programs of `first` together, then the others, then the supervisor; leave no process behind."""
+        known = self._family()
+        if self.running():
+            names = [name for name in first if name in self.processes()]
+            if names:
+                self._stop_together(names)
+            try:
+                self._call().stopAllProcesses()
+                self._call().shutdown()
+            except (*AWAY, xmlrpc.client.Fault):
+                pass  # it went while answering: what is left is seen below
+        _end(known, STOP_SECONDS)
+        self._socket.unlink(missing_ok=True)
+
+    def _stop_together(self, names: list[str]) -> None:
+        for name in names:
+            try:
+                self._call().stopProcess(name, False)
+            except xmlrpc.client.Fault:
+                continue  # it was not running
+        _eventually(lambda: not any(self.processes().get(name, {}).get("pid") for name in names), STOP_SECONDS)
+
+    def _family(self) -> list[psutil.Process]:
+        """Every process of this stack, also where its supervisor is gone: by our mark, or by our folder."""
+        own = [process for process in psutil.process_iter() if self._is_ours(process)]
+        children = {child for process in own for child in _children(process)}
+        return list({*own, *children} - {psutil.Process()})
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            command = process.cmdline()
+            if str(self._settings) in command or (command[:1] and command[0].endswith("/postgres")):
+                return any(part.startswith(str(self._folder) + "/") for part in command)
+            return process.environ().get(MARK) == str(self._folder)
+        except (psutil.Error, OSError):
+            return False
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _section(program: Program, logs: Path) -> str:
+    """One program, as supervisor's settings want it (`%` doubled, values quoted)."""
+    marked = {**program.environment, MARK: str(logs.parent)}
+    environment = ",".join(f'{name}="{_escape(value)}"' for name, value in marked.items())
+    command = " ".join(_quote(part) for part in program.command)
+    lines = {
+        "command": _escape(command),
+        "environment": environment,
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": "1000000",
+        "stopsignal": "TERM",
+        "stopwaitsecs": "25",
+        "stopasgroup": "false",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": f"{logs}/{program.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": "2",
+        **({"user": program.user, "directory": "/"} if program.user else {}),
+    }
+    return f"\n[program:{program.name}]\n" + "".join(f"{name}={value}\n" for name, value in lines.items() if value)
+
+
+def _escape(value: str) -> str:
+    return value.replace("%", "%%").replace('"', '\\"')
+
+
+def _quote(part: str) -> str:
+    return f"'{part}'" if any(mark in part for mark in " ;*'") or not part else part
+
+
+def _eventually(true: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is true; False if it is not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        _PAUSE.wait(0.1)
+    return True
+
+
+def _end(processes: list[psutil.Process], seconds: float) -> None:
+    """Wait until they have gone; those that will not go are killed."""
+    for process in psutil.wait_procs(processes, timeout=seconds)[1]:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=5)

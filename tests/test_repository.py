@@ -1,0 +1,144 @@
+"""House rules that a machine can check, as tests over the repository. Each ban names its replacement."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = ("ingest", "drift", "incidents", "notifier")
+SKELETON = ("__init__.py", "__main__.py", "app.py", "settings.py", "metrics.py", "py.typed", "domain")
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 50
+FILE_BYTES_MAX = 500_000
+
+BANNED = {
+    r"\bdatetime\.(now|utcnow|today)\(": "take a Clock (sentryml_common.clock) as an argument",
+    r"\btime\.sleep\(": "wait on a condition",
+    r"\buuid4\(": "take ids as arguments, or derive them (uuid5)",
+    r"\bprint\(": "log (sentryml_common.logging)",
+    r"\b(TODO|FIXME|XXX)\b": "file an issue",
+    r"pytest\.(mark\.)?(skip|xfail)": "install what is missing; nothing is skipped",
+}
+ALLOWED = {
+    ("libs/common/sentryml_common/clock.py", r"\bdatetime\.(now|utcnow|today)\("),
+    ("tests/test_repository.py", r"\b(TODO|FIXME|XXX)\b"),
+}
+IMPURE = re.compile(r"^\s*(import|from)\s+(random|secrets|time|asyncio|socket|os|pathlib|logging)\b", re.MULTILINE)
+REGISTRY_HOSTS = re.compile(r"(pypi\.org|pythonhosted\.org|registry\.npmjs|repo1?\.maven|npmjs\.org|docker\.io|ghcr\.io)", re.I)
+
+
+@cache
+def tracked(*endings: str) -> tuple[Path, ...]:
+    """The files of the repository with one of `endings` (tracked, or new and not ignored)."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\n")  # fmt: skip
+    paths = (ROOT / name for name in sorted(set(listed)) if name)
+    return tuple(path for path in paths if path.is_file() and (not endings or path.name.endswith(endings)))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def production_code() -> list[Path]:
+    return [path for path in tracked(".py") if not name_of(path).startswith("tests/")]
+
+
+def test_files_and_functions_are_small() -> None:
+    found = []
+    for path in tracked(".py"):
+        text = path.read_text()
+        lines = text.count("\n")
+        if lines > FILE_LINES_MAX:
+            found.append(f"{name_of(path)} has {lines} lines (at most {FILE_LINES_MAX}): split it")
+        if name_of(path).startswith("tests/"):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                size = (node.end_lineno or 0) - node.lineno + 1
+                if size > FUNCTION_LINES_MAX:
+                    found.append(f"{name_of(path)}:{node.lineno} {node.name} has {size} lines: split it")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("pattern", BANNED)
+def test_nothing_banned_is_called(pattern: str) -> None:
+    commands = ("deploy/local/",)  # programs for a terminal print
+    found = [
+        f"{name_of(path)}: {pattern}: {BANNED[pattern]}"
+        for path in tracked(".py")
+        if (name_of(path), pattern) not in ALLOWED
+        and not (pattern == r"\bprint\(" and name_of(path).startswith(commands))
+        and path.name != "test_repository.py"
+        and re.search(pattern, path.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_domain_code_asks_neither_clock_nor_chance_nor_disk() -> None:
+    found = [name_of(path) for path in production_code() if "/domain/" in name_of(path) and IMPURE.search(path.read_text())]
+    assert not found, f"domain code takes these as arguments: {found}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_has_the_same_skeleton(service: str) -> None:
+    package = ROOT / "services" / service / f"sentryml_{service}"
+    missing = [part for part in SKELETON if not (package / part).exists()]
+    assert not missing, f"{service} lacks {missing}"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name_of(path) for path in production_code() if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not silent, f"no module docstring: {silent}"
+
+
+def test_sql_lives_in_stores_and_migrations() -> None:
+    statement = re.compile(r"\"{1,3}\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM)\s", re.MULTILINE)
+    allowed = re.compile(r"(store|store/\w+|\w+_store|migrate)\.py$|/store/")
+    found = [
+        name_of(path)
+        for path in production_code()
+        if statement.search(path.read_text()) and not allowed.search(name_of(path))
+    ]
+    assert not found, f"SQL outside store.py: {found}"
+
+
+def test_no_registry_host_and_no_build_output_is_committed() -> None:
+    hosts = [name_of(path) for path in tracked() if path.name != "test_repository.py" and _names_a_registry(path)]
+    assert not hosts, f"name packages, never a registry's host: {hosts}"
+    large = [name_of(path) for path in tracked() if path.stat().st_size > FILE_BYTES_MAX]
+    assert not large, f"over {FILE_BYTES_MAX} bytes: {large}"
+    assert not (set(map(name_of, tracked("uv.lock", ".pyc", ".whl", ".jar")))), "build output is not committed"
+
+
+def _names_a_registry(path: Path) -> bool:
+    try:
+        return REGISTRY_HOSTS.search(path.read_text()) is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def test_the_lock_has_a_hash_for_every_package() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    packages = re.findall(r"^\S+==\S+", text, re.MULTILINE)
+    blocks = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)[1:]
+    assert len(packages) > 50
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    missing = [target for target in phony[1].split() if f"make {target} " not in shown]
+    assert not missing, f"give these a ## comment: {missing}"
