@@ -40,7 +40,7 @@ class StandInSettings(ServiceSettings):
     """Settings of the stand-in for Slack."""
 
     stand_in_file: Path | None = Field(None, description="JSONL file in which the stand-in for Slack keeps messages.")
-    stand_in_token: str = Field("stand-in-token", description="Token that the stand-in for Slack expects in its URL.")
+    stand_in_token: str = Field("stand-in", description="Token that the stand-in for Slack expects in its URL.")
 
 
 class Answers(BaseModel):

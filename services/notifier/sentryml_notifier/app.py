@@ -1,0 +1,135 @@
+"""The notifier's wiring: the only place where its parts are made and joined.
+
+Dispatching needs PostgreSQL alone: what is already in the ledger leaves while Kafka is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.consumer import BatchConsumer
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.follower import Follower
+from sentryml_common.kafka.producer import open_publisher
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.service import Service, load_settings_or_exit, run
+
+from sentryml_notifier.auditor import audit
+from sentryml_notifier.channels.slack_webhook import SECRET_SETTING, SlackWebhook, check_address, make_client
+from sentryml_notifier.consumer import Inbox
+from sentryml_notifier.dispatcher import Dispatcher, OpenChannel, Pace
+from sentryml_notifier.http.auth import ReadAccess
+from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.settings import NotifierSettings
+from sentryml_notifier.store.channels import break_channel, register_channel, release_waiting, secret_of
+
+log = get_logger(__name__)
+
+NAME = "notifier"
+SLACK = "slack"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What exists from the first moment, before any server has answered."""
+
+    settings: NotifierSettings
+    health: Health
+    ledger: Ledger
+    monitors: Follower[Monitor]
+    api_keys: Follower[ApiKey]
+
+
+def main() -> None:
+    """Entry point: run until SIGTERM."""
+    settings = load_settings_or_exit(NotifierSettings)
+    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), Follower(API_KEYS, ApiKey))
+    http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
+    http.include_router(ledger_routes(parts.ledger, ReadAccess(parts.api_keys.current, system_clock)))
+    run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
+
+
+async def work(parts: Parts) -> None:
+    """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
+    settings, health = parts.settings, parts.health
+    async with open_pool(settings, NAME, health) as pool, make_client() as client:
+        await migrate(pool, NAME, read_migrations("sentryml_notifier"))
+        parts.ledger.pool = pool
+        dispatcher = Dispatcher(
+            pool,
+            await open_channels(settings, pool, client),
+            Pace(
+                settings.dispatch_workers,
+                settings.dispatch_poll_seconds,
+                timedelta(seconds=settings.delivery_lease_seconds),
+            ),
+            health,
+            clock=system_clock,
+            jitter=random.random,
+            new_id=uuid4,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(dispatcher.run(), name="dispatcher")
+            group.create_task(audit(pool, system_clock), name="auditor")
+            group.create_task(consume(parts, pool, dispatcher), name="consumer")
+            health.ready("start")
+
+
+async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
+    """Follow what Kafka says until cancelled."""
+    settings, health = parts.settings, parts.health
+    async with open_publisher(settings, health) as publisher:
+        await ensure_topics(settings, health)
+        inbox = Inbox(pool, parts.monitors.current, dispatcher.wake, system_clock)
+        dead_letters = DeadLetters(NAME, publisher)
+        consumer = BatchConsumer(TRANSITIONS, Transition, NAME, inbox.take_in, dead_letters)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(parts.api_keys.run(settings, health), name="api-keys")
+            group.create_task(parts.monitors.run(settings, health), name="monitors")
+            await parts.monitors.caught_up.wait()
+            await consumer.run(settings, health)
+
+
+async def open_channels(settings: NotifierSettings, pool: Pool, client: httpx.AsyncClient) -> list[OpenChannel]:
+    """The channels of the settings, entered in the database; what waited on a mended one is due again.
+
+    Raises:
+        ConfigurationError: the webhook's address is not one that secrets may be sent to.
+    """
+    secret = settings.slack_webhook_url
+    if secret is None:
+        await close_channel_without_secret(pool)
+        return []
+    address = check_address(secret.get_secret_value(), settings.allowed_hosts)
+    sha256 = hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
+    async with transaction(pool) as connection:
+        channel_id = await register_channel(connection, SLACK, "slack_webhook", SECRET_SETTING, sha256)
+        released = await release_waiting(connection, channel_id, system_clock())
+    log.info("channel_opened", channel=SLACK, released=released)
+    return [OpenChannel(channel_id, SLACK, sha256, SlackWebhook(client, address, system_clock))]
+
+
+async def close_channel_without_secret(pool: Pool) -> None:
+    """Say that nobody is told; if there was a channel before, park what waits on it."""
+    words = f"{SECRET_SETTING} is not set: set it and restart the notifier. What waits is sent then."
+    log.warning("no_channel", why=words)
+    async with transaction(pool) as connection:
+        known = await secret_of(connection, SLACK)
+        if known is not None:
+            await break_channel(connection, *known, words)

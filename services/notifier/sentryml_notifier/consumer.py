@@ -1,0 +1,45 @@
+"""From `transitions.v1` to the ledger: each transition once, and a delivery for each route that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sentryml_common.clock import Clock
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Pool, transaction
+
+from sentryml_notifier.domain.routing import matching_routes
+from sentryml_notifier.store.channels import list_routes
+from sentryml_notifier.store.inbox import insert_deliveries, insert_transition
+
+log = get_logger(__name__)
+
+
+class Inbox:
+    """Takes transitions in. `monitors` is how each model is watched at the moment."""
+
+    def __init__(self, pool: Pool, monitors: Mapping[str, Monitor], on_work: Callable[[], None], clock: Clock) -> None:
+        self._pool, self._monitors, self._on_work, self._clock = pool, monitors, on_work, clock
+
+    async def take_in(self, transitions: list[Transition]) -> None:
+        """Keep a batch and its deliveries in one transaction.
+
+        Raises:
+            Unavailable: PostgreSQL is away; the batch is to be tried again.
+        """
+        now, made = self._clock(), 0
+        async with transaction(self._pool) as connection:
+            routes = await list_routes(connection)
+            for transition in transitions:
+                if not await insert_transition(connection, transition, self._monitors.get(transition.model_id)):
+                    continue
+                taken = matching_routes(transition, routes)
+                await insert_deliveries(connection, transition, taken, now)
+                made += len(taken)
+                if transition.alert and not taken:
+                    log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
+        if made:
+            log.info("deliveries_made", deliveries=made, transitions=len(transitions))
+            self._on_work()

@@ -1,0 +1,196 @@
+"""The dispatcher: claims what is due, sends it, writes down what became of it, and decides what comes next.
+
+No transaction is open while a message is under way: the claim is a lease. If this process dies, the lease runs out
+and the next dispatcher sends again, marked as a repeat: at least once, and never twice without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Connection, Pool, transaction
+from sentryml_common.waiting import wait_for
+
+from sentryml_notifier.channels.base import Channel
+from sentryml_notifier.domain.delivery import Delivered, Next, Parked, ParkedBecause, SendResult, TryAgain, decide
+from sentryml_notifier.domain.message import compose, with_delivery_notes
+from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL
+from sentryml_notifier.store import channels, queue
+from sentryml_notifier.store.queue import Claim, Sending
+
+log = get_logger(__name__)
+
+IN_TROUBLE_AFTER_FAILURES = 3
+LONGEST_SEND = timedelta(seconds=15)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """A channel that this process holds the secret of."""
+
+    channel_id: UUID
+    name: str
+    sha256: str
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a dispatcher works: its workers, how often it looks, how long a lease lasts."""
+
+    workers: int
+    poll_seconds: float
+    lease: timedelta
+
+
+class Dispatcher:
+    """Sends what is due on the open channels. Time, chance and new ids come from outside."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        open_channels: Sequence[OpenChannel],
+        pace: Pace,
+        health: Health,
+        *,
+        clock: Clock,
+        jitter: Callable[[], float],
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._pool, self._channels, self._pace, self._health = pool, open_channels, pace, health
+        self._clock, self._jitter, self._new_id = clock, jitter, new_id
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look for due deliveries now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Dispatch until cancelled; a message under way is then finished and written down."""
+        async with asyncio.TaskGroup() as group:
+            for channel in self._channels:
+                for number in range(self._pace.workers):
+                    group.create_task(self._work(channel), name=f"dispatch-{channel.name}-{number}")
+
+    async def _work(self, channel: OpenChannel) -> None:
+        while True:
+            if not await to_the_end(self.dispatch_one(channel)):
+                await self._rest()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._pace.poll_seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
+
+    async def dispatch_one(self, channel: OpenChannel) -> bool:
+        """Claim, send and note one message; False if nothing was due."""
+        claim = await self._patiently(lambda: self._claim(channel))
+        if claim is None:
+            return False
+        # A process that was frozen since it claimed must not send what another has taken over meanwhile.
+        if self._clock() > claim.sending.lease_until - LONGEST_SEND:
+            log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
+            return True
+        result = await self._send(channel, claim)
+        await self._patiently(lambda: self._note(channel, claim, result))
+        return True
+
+    async def _claim(self, channel: OpenChannel) -> Claim | None:
+        now = self._clock()
+        sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
+        async with transaction(self._pool) as connection:
+            return await queue.claim_due(connection, sending, channel.sha256, now)
+
+    async def _send(self, channel: OpenChannel, claim: Claim) -> SendResult:
+        message = with_delivery_notes(
+            compose(claim.story),
+            possibly_sent=claim.effort.possibly_sent,
+            happened_at=claim.story.last.at,
+            now=self._clock(),
+            reason=claim.last_words,
+        )
+        if claim.effort.possibly_sent:
+            DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
+        return await channel.channel.send(message, plain=claim.effort.plain)
+
+    async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
+        now = self._clock()
+        decided = decide(result, claim.effort, now=now, jitter=self._jitter())
+        async with transaction(self._pool) as connection:
+            await channels.lock_channel(connection, channel.channel_id)
+            await queue.note_attempt(connection, claim, result, now)
+            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
+            await self._affect_channel(connection, channel, decided, result)
+        self._report(channel, claim, result, decided, ours)
+
+    async def _affect_channel(
+        self, connection: Connection, channel: OpenChannel, decided: Next, result: SendResult
+    ) -> None:
+        """What one attempt says about the whole channel."""
+        now = self._clock()
+        match decided:
+            case Delivered():
+                failures = await channels.count_success(connection, channel.channel_id)
+                if failures >= IN_TROUBLE_AFTER_FAILURES:
+                    # It works again: what backs off or was given up need not wait any longer.
+                    await channels.release_waiting(connection, channel.channel_id, now)
+            case TryAgain(channel_paused_until=until) if until is not None:
+                await channels.pause_channel(connection, channel.channel_id, until)
+            case Parked(because=ParkedBecause.CHANNEL_BROKEN):
+                if not await channels.break_channel(connection, channel.channel_id, channel.sha256, result.words):
+                    # Its secret has been replaced: whoever holds the new one sends.
+                    await channels.release_waiting(connection, channel.channel_id, now)
+            case _:
+                await channels.count_failure(connection, channel.channel_id)
+
+    def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:
+        last = claim.story.last
+        labels = {"channel": channel.name, "outcome": result.outcome.value, "reason": result.reason}
+        for step in claim.story.told:
+            DELIVERY_TOTAL.labels(kind=step.kind.value, **labels).inc()
+        if isinstance(decided, Delivered):
+            DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - last.at).total_seconds())
+        level = log.info if isinstance(decided, Delivered) else log.warning
+        level(
+            "delivery_attempted",
+            **labels,
+            words=result.words,
+            http_status=result.http_status,
+            model_id=last.model_id,
+            incident_number=last.incident_number,
+            told=[step.kind.value for step in claim.story.told],
+            next=type(decided).__name__,
+            next_at=decided.at.isoformat() if isinstance(decided, TryAgain) else None,
+            lease_kept=ours,
+        )
+
+    async def _patiently(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do a step in the database, waiting for PostgreSQL as long as it takes."""
+        try:
+            return await step()
+        except Unavailable:
+            return await wait_for("postgres", "PostgreSQL", step, self._health, (Unavailable,))
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; if cancelled meanwhile, let it end first, then be cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -1,0 +1,163 @@
+"""The life of a delivery, and what each answer of a channel means for it.
+
+    pending ──claim──▶ sending ──delivered──▶ delivered
+       ▲                 │ │
+       ├──try again──────┘ └──parked──▶ parked     visible, with the reason in words
+       └──channel mended, or works again──┘
+
+A delivery is never dropped: it ends as delivered, or stays parked where people see it. Sending has a lease; when
+it runs out, another dispatcher takes over, and the message says that it may be a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from sentryml_common.contracts.transition import TransitionKind
+
+from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+
+FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
+GIVE_UP_AFTER = timedelta(hours=24)
+DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is in its life."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    PARKED = "parked"
+
+
+class ParkedBecause(StrEnum):
+    """Why a delivery is stuck."""
+
+    CHANNEL_BROKEN = "channel_broken"
+    GAVE_UP = "gave_up"
+    MESSAGE_REFUSED = "message_refused"
+
+
+class Outcome(StrEnum):
+    """What became of one attempt."""
+
+    DELIVERED = "delivered"
+    RATE_LIMITED = "rate_limited"
+    NOT_TAKEN = "not_taken"  # surely not delivered; trying again may help
+    UNCERTAIN = "uncertain"  # perhaps delivered: no answer, or one that leaves it open
+    MESSAGE_REFUSED = "message_refused"  # this message's form is not accepted: our bug
+    CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person mends something
+    INTERRUPTED = "interrupted"  # the sender vanished; noted by whoever took over
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people."""
+
+    outcome: Outcome
+    reason: str
+    words: str
+    http_status: int | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A delivery that has not been delivered, as its incident's queue shows it."""
+
+    delivery_id: UUID
+    sequence: int
+    kind: TransitionKind
+    state: DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What has been tried so far: failed attempts in a row, since when, and whether one may have arrived."""
+
+    failures: int = 0
+    failing_since: datetime | None = None
+    possibly_sent: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The channel has it."""
+
+    effort: Effort
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Back to pending until `at`; `channel_paused_until` holds back everything on the channel."""
+
+    at: datetime
+    effort: Effort
+    channel_paused_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Stuck until something changes; a broken channel parks all its deliveries."""
+
+    because: ParkedBecause
+    effort: Effort
+
+
+Next = Delivered | TryAgain | Parked
+
+
+def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
+    """The part of an incident's queue, oldest first, that the next message tells.
+
+    Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
+    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over.
+    """
+    head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
+    if head is None:
+        return ()
+    last = head
+    if any(each.kind in ALARMS for each in queue[: head + 1]):
+        last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)
+    return queue[: max(head, last) + 1]
+
+
+def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) -> Next:
+    """What an attempt's result means. `jitter` is a random number from [0, 1)."""
+    match result.outcome:
+        case Outcome.DELIVERED:
+            return Delivered(effort)
+        case Outcome.RATE_LIMITED:
+            until = now + _pause(result.retry_after_seconds, jitter)
+            return TryAgain(until, effort, channel_paused_until=until)
+        case Outcome.NOT_TAKEN | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
+            possibly_sent = effort.possibly_sent or result.outcome is not Outcome.NOT_TAKEN
+            return _back_off(replace(effort, possibly_sent=possibly_sent), now, jitter)
+        case Outcome.MESSAGE_REFUSED:
+            # The alert must survive our bug: once more, as plain text.
+            again = TryAgain(now, replace(effort, plain=True))
+            return Parked(ParkedBecause.MESSAGE_REFUSED, effort) if effort.plain else again
+        case Outcome.CHANNEL_REFUSED:
+            return Parked(ParkedBecause.CHANNEL_BROKEN, effort)
+
+
+def _back_off(effort: Effort, now: datetime, jitter: float) -> Next:
+    since = effort.failing_since or now
+    failed = replace(effort, failures=effort.failures + 1, failing_since=since)
+    if now - since >= GIVE_UP_AFTER:
+        return Parked(ParkedBecause.GAVE_UP, failed)
+    # Full jitter: whoever failed together must not come back together. The exponent is bounded for the float.
+    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(effort.failures, 30))
+    return TryAgain(now + timedelta(seconds=jitter * longest), failed)
+
+
+def _pause(retry_after_seconds: float | None, jitter: float) -> timedelta:
+    """What was asked for and up to a tenth more; never for ever on a foreign word."""
+    seconds = DEFAULT_PAUSE_SECONDS if retry_after_seconds is None else max(0.0, retry_after_seconds)
+    return timedelta(seconds=min(seconds, LONGEST_PAUSE_SECONDS) * (1 + jitter / 10))

@@ -1,0 +1,155 @@
+"""The title and the first sentence of a message, for each kind of transition and each cause.
+
+Causes are the incidents service's closed set. One that is not known here is shown as it is called: an alert with
+an odd word is better than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sentryml_common.contracts.transition import ActorType, Severity, State, Transition, TransitionKind
+
+from sentryml_notifier.domain.routing import ALARMS
+from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.wording import cut
+
+LONGEST_NAME = 80
+
+OPENED_BECAUSE = {
+    "worse_than_when_closed": "It is worse than when the last incident was closed by hand.",
+    "still_drifting_after_latch": "The last incident was closed by hand while it drifted; it drifts still.",
+}
+
+ENDED_BECAUSE = {
+    "data_returned_to_normal": "the data look like the baseline again",
+    "monitor_disabled": "the monitor was switched off; the model is not watched any more",
+    "thresholds_changed": "the monitor's thresholds were changed; the data did not return to normal",
+    "baseline_changed": "the monitor's baseline was changed; the data did not return to normal",
+    "times_changed": "the monitor's times were changed; the data did not return to normal",
+    "followed_by_new_incident": "a new incident follows it",
+    "resolved_long_ago": "it was resolved long ago",
+    "asked": "somebody asked for it",
+}
+
+CHANGED = {
+    "monitor_disabled": "it was switched off",
+    "thresholds_changed": "its thresholds were changed",
+    "baseline_changed": "its baseline was changed",
+    "times_changed": "its times were changed",
+}
+
+BLIND_BECAUSE = {
+    "warming_up": "there is too little baseline yet",
+    "too_few_samples": "too few events came",
+    "no_data": "no events came",
+}
+
+QUIET_TITLES = {
+    TransitionKind.DEESCALATED: "Less severe",
+    TransitionKind.ACKNOWLEDGED: "Acknowledged",
+    TransitionKind.UNACKNOWLEDGED: "No longer acknowledged",
+    TransitionKind.NOTED: "Note",
+    TransitionKind.RESOLVED: "Resolved",
+    TransitionKind.CLOSED: "Closed",
+    TransitionKind.BLIND: "Blind",
+    TransitionKind.SEEING: "Seeing again",
+    TransitionKind.MONITOR_CHANGED: "Monitor changed",
+}
+
+
+def title_of(story: Story) -> str:
+    """What happened to which model, in a few words: the part that is read on a locked screen."""
+    step = story.last
+    if story.is_combined:
+        return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
+    if step.kind not in ALARMS:
+        return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
+    word = "CRITICAL" if step.to.severity is Severity.CRITICAL else "Warning:"
+    what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: "drift is back"}
+    return f"{word} {what.get(step.kind, 'drift')} · {step.model_id}"
+
+
+def what_happened(story: Story) -> str:
+    """What happened, in a sentence or two."""
+    if story.is_combined:
+        return _combined(story)
+    return f"Incident #{story.last.incident_number} {TELL[story.last.kind](story)}"
+
+
+def severity_name(severity: Severity) -> str:
+    """A severity as people read it."""
+    return {Severity.WARN: "a warning", Severity.CRITICAL: "critical"}[severity]
+
+
+def actor_name(step: Transition) -> str:
+    """Who did it, shortened."""
+    return cut(step.actor.name, LONGEST_NAME)
+
+
+def _opened(story: Story) -> str:
+    because = OPENED_BECAUSE.get(story.last.cause, "")
+    return f"opened: what {story.last.model_id} predicts no longer looks like its baseline. {because}".strip()
+
+
+def _escalated(story: Story) -> str:
+    step, seen_by = story.last, story.seen_by
+    went = "went from a warning to critical."
+    if step.from_ is None or step.from_.state is not State.ACKNOWLEDGED or seen_by is None:
+        return went
+    return f"{went} {cut(seen_by, LONGEST_NAME)} had seen it as a warning; nobody has seen it as it is now."
+
+
+def _reopened(story: Story) -> str:
+    return f"is open again: it had resolved, and what {story.last.model_id} predicts drifts once more."
+
+
+def _ended(story: Story) -> str:
+    return f"{_end_of(story.last)}."
+
+
+def _end_of(step: Transition) -> str:
+    because = ENDED_BECAUSE.get(step.cause, _spelled(step.cause))
+    if step.kind is TransitionKind.RESOLVED:
+        return f"resolved by itself: {because}" if step.cause == "data_returned_to_normal" else f"ended: {because}"
+    by = "the system" if step.actor.type is ActorType.SYSTEM else actor_name(step)
+    return f"was closed by {by}: {because}"
+
+
+def _combined(story: Story) -> str:
+    began = {TransitionKind.ESCALATED: "got worse", TransitionKind.REOPENED: "opened again"}
+    first = next(step for step in story.told if step.kind in ALARMS)
+    return (
+        f"Incident #{story.last.incident_number} {began.get(first.kind, 'opened')} as {severity_name(story.worst)} and "
+        f"{_end_of(story.last)}. This is one message for both: the first could not be delivered before it was over."
+    )
+
+
+def _monitor_changed(story: Story) -> str:
+    changed = CHANGED.get(story.last.cause, _spelled(story.last.cause))
+    return f"goes on under another monitor: {changed}."
+
+
+def _blind(story: Story) -> str:
+    because = BLIND_BECAUSE.get(story.last.cause, _spelled(story.last.cause))
+    return f"cannot be judged at the moment: {because}. It stays as it is until data are back."
+
+
+def _spelled(cause: str) -> str:
+    return cut(cause.replace("_", " "), LONGEST_NAME)
+
+
+TELL: Mapping[TransitionKind, Callable[[Story], str]] = {
+    TransitionKind.OPENED: _opened,
+    TransitionKind.ESCALATED: _escalated,
+    TransitionKind.DEESCALATED: lambda _: "went from critical to a warning; it goes on.",
+    TransitionKind.ACKNOWLEDGED: lambda story: f"was marked as seen by {actor_name(story.last)}; alerts stay on.",
+    TransitionKind.UNACKNOWLEDGED: lambda story: f"was marked as not seen by {actor_name(story.last)}.",
+    TransitionKind.NOTED: lambda story: f"has a note by {actor_name(story.last)}.",
+    TransitionKind.RESOLVED: _ended,
+    TransitionKind.REOPENED: _reopened,
+    TransitionKind.CLOSED: _ended,
+    TransitionKind.BLIND: _blind,
+    TransitionKind.SEEING: lambda _: "can be judged again: data are back.",
+    TransitionKind.MONITOR_CHANGED: _monitor_changed,
+}

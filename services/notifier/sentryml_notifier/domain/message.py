@@ -1,0 +1,194 @@
+"""From a story to a neutral message: what happened, how serious, why, since when, what happens next, a link.
+
+Strings in a message are plain text without any channel's markup: a channel escapes all of them and adds its own.
+Times stay times, so that a channel can show them in the reader's zone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Severity, State, TransitionKind
+
+from sentryml_notifier.domain.headline import LONGEST_NAME, actor_name, title_of, what_happened
+from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.wording import bin_name, counted, cut, drifts, duration, psi_line, share_change
+
+LATE_AFTER = timedelta(minutes=2)
+LONGEST_NOTE = 500
+
+Line = tuple[str | datetime, ...]
+
+NEVER_SILENCES = "Acknowledging marks it as seen; it never silences."
+
+
+class Tone(StrEnum):
+    """How a message looks; never the only sign of what it says."""
+
+    CRITICAL = "critical"
+    WARN = "warn"
+    CALM = "calm"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A labelled part of a message."""
+
+    label: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message for any channel; `summary` says the most important in one line, for a notification."""
+
+    tone: Tone
+    title: str
+    summary: str
+    lead: str
+    facts: tuple[Fact, ...]
+    link_label: str
+    link_url: str
+    notes: tuple[str, ...] = ()
+
+
+def compose(story: Story) -> Message:
+    """The message that tells the last transition of `story.told`, and the earlier ones with it."""
+    step = story.last
+    title = title_of(story)
+    facts = (_also_told(story), _seriousness(story), _why(story), _when(story), _seen(story), _note(story))
+    following = _what_next(story)
+    return Message(
+        tone=_tone(story),
+        title=title,
+        summary=_summary(title, story),
+        lead=what_happened(story),
+        facts=tuple(fact for fact in (*facts, following) if fact is not None),
+        link_label=f"Open incident #{step.incident_number}",
+        link_url=step.incident_url,
+    )
+
+
+def with_delivery_notes(
+    message: Message, *, possibly_sent: bool, happened_at: datetime, now: datetime, reason: str | None
+) -> Message:
+    """The message with what is to be said about its way: that it may be a repeat, that it is late, and why."""
+    notes, title, summary = list(message.notes), message.title, message.summary
+    if possibly_sent:
+        title, summary = f"{title} (repeat)", f"(repeat) {summary}"
+        notes.append("Repeat: an earlier attempt may have reached you already.")
+    late = now - happened_at
+    if late >= LATE_AFTER:
+        because = f": {cut(reason, LONGEST_NOTE)}" if reason else "."
+        notes.append(f"Sent {duration(late)} after it happened{because}")
+    return replace(message, title=title, summary=summary, notes=tuple(notes))
+
+
+def _tone(story: Story) -> Tone:
+    if story.last.kind in ENDINGS:
+        return Tone.CALM
+    if story.last.kind in ALARMS:
+        return Tone.CRITICAL if story.last.to.severity is Severity.CRITICAL else Tone.WARN
+    return Tone.NEUTRAL
+
+
+def _summary(title: str, story: Story) -> str:
+    parts = [title]
+    if story.last.kind in ALARMS and story.last.why:
+        parts.append(psi_line(story.last.why[0]))
+        parts += [
+            f"{bin_name(story.last.why[0].signal, found)}: {share_change(found)}"
+            for found in story.last.why[0].top_bins[:1]
+        ]
+    return ". ".join([*parts, f"Incident #{story.last.incident_number}"])
+
+
+def _also_told(story: Story) -> Fact | None:
+    """Earlier steps that nobody was told of; in a combined message the lead says that it is one for both."""
+    earlier = story.told[:-1]
+    if not earlier:
+        return None
+    lines: tuple[Line, ...] = tuple((step.at, f": {step.kind.value} ({step.to.severity.value})") for step in earlier)
+    return Fact("Not delivered before", lines)
+
+
+def _seriousness(story: Story) -> Fact | None:
+    step = story.last
+    if not step.why:
+        return None
+    return Fact("Now" if step.kind in ENDINGS else "How serious", tuple((psi_line(why),) for why in step.why))
+
+
+def _why(story: Story) -> Fact | None:
+    """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
+    told = reversed(story.history) if story.last.kind in ENDINGS else [story.last]
+    source = next((step for step in told if any(drifts(why) for why in step.why)), None)
+    if source is None:
+        return None
+    lines: tuple[Line, ...] = tuple(
+        (f"{bin_name(why.signal, found)}: {share_change(found)}",)
+        for why in source.why
+        if drifts(why)
+        for found in why.top_bins
+    )
+    label = "What had moved" if story.last.kind in ENDINGS else "Why"
+    return Fact(f"{label} (share of the baseline → of the current window)", lines) if lines else None
+
+
+def _when(story: Story) -> Fact | None:
+    began, step = story.began, story.last
+    if began is None:
+        return Fact("When", ((step.at,),))
+    if step.kind in ENDINGS:
+        return Fact("It lasted", ((f"{duration(step.at - began.at)}, from ", began.at, " to ", step.at),))
+    since: Line = (began.at,)
+    if step.sequence > began.sequence:
+        since = (began.at, f", for {duration(step.at - began.at)} when this happened")
+    return Fact("Since", (since,))
+
+
+def _seen(story: Story) -> Fact | None:
+    """Whether anybody has looked at what is over now."""
+    if story.last.kind not in ENDINGS or story.last.cause == "asked":
+        return None
+    seen_by = story.seen_by
+    return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody acknowledged it",),))
+
+
+def _note(story: Story) -> Fact | None:
+    note = story.last.note
+    return Fact(f"Note by {actor_name(story.last)}", ((cut(note, LONGEST_NOTE),),)) if note else None
+
+
+def _what_next(story: Story) -> Fact | None:
+    step = story.last
+    if step.kind is TransitionKind.RESOLVED:
+        lines = [f"Nothing has to be done. {_if_it_drifts_again(story.monitor)}"]
+    elif step.to.state in (State.OPEN, State.ACKNOWLEDGED):
+        lines = [_how_it_resolves(story.monitor), NEVER_SILENCES]
+        if step.to.severity is Severity.WARN:
+            lines[0] += " If it becomes critical, another alert follows."
+    else:
+        lines = ["Nothing more comes from this incident."]
+    return Fact("What happens next", tuple((line,) for line in lines))
+
+
+def _how_it_resolves(monitor: Monitor | None) -> str:
+    if monitor is None:
+        return "It resolves by itself once the data look like the baseline again."
+    dwell = duration(timedelta(seconds=monitor.resolve_dwell_seconds))
+    clean = monitor.resolve_below * monitor.warn
+    checks = counted(monitor.confirm_resolve, "clean check")
+    return f"It resolves by itself after {checks} in a row (PSI below {clean:.3g}) over at least {dwell}."
+
+
+def _if_it_drifts_again(monitor: Monitor | None) -> str:
+    if monitor is None:
+        return "If it drifts again soon, this incident opens again; later, a new one does."
+    window = duration(timedelta(seconds=monitor.reopen_window_seconds))
+    return f"If it drifts again within {window}, this incident opens again; later, a new one does."

@@ -1,0 +1,62 @@
+"""What a message is made from: an incident's transitions so far, and which of them it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
+
+from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+
+BEGINNINGS = (TransitionKind.OPENED, TransitionKind.REOPENED)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One incident up to the last transition told.
+
+    `history` is oldest first and ends with the last one told; `told` are the ones that this message is about:
+    one, or more where earlier ones could not be delivered. `monitor` is how the model was watched then, if known.
+    """
+
+    history: Sequence[Transition]
+    told: Sequence[Transition]
+    monitor: Monitor | None = None
+
+    @property
+    def last(self) -> Transition:
+        """The transition that the message is about."""
+        return self.told[-1]
+
+    @property
+    def before(self) -> Sequence[Transition]:
+        """All steps before the last."""
+        return [step for step in self.history if step.sequence < self.last.sequence]
+
+    @property
+    def began(self) -> Transition | None:
+        """The step with which the incident opened, or opened again, last; None if it is not known."""
+        return next((step for step in reversed(self.history) if step.kind in BEGINNINGS), None)
+
+    @property
+    def worst(self) -> Severity:
+        """The highest severity since it began."""
+        first = self.began.sequence if self.began else 0
+        met = {step.to.severity for step in self.history if step.sequence >= first}
+        return Severity.CRITICAL if Severity.CRITICAL in met else Severity.WARN
+
+    @property
+    def seen_by(self) -> str | None:
+        """Who acknowledged it last since it began."""
+        first = self.began.sequence if self.began else 0
+        for step in reversed(self.history):
+            if step.kind is TransitionKind.ACKNOWLEDGED and step.sequence >= first:
+                return step.actor.name
+        return None
+
+    @property
+    def is_combined(self) -> bool:
+        """Whether an alarm is told together with its end."""
+        return self.last.kind in ENDINGS and any(step.kind in ALARMS for step in self.told)

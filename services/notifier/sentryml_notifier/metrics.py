@@ -1,0 +1,29 @@
+"""Metrics of the notifier. Labels are closed sets: channels are few, reasons are codes."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DELIVERY_TOTAL = Counter(
+    "sentryml_delivery_total",
+    "Attempts to deliver, by channel, kind of transition, outcome and reason.",
+    ["channel", "kind", "outcome", "reason"],
+)
+DELIVERY_LATENCY_SECONDS = Histogram(
+    "sentryml_delivery_latency_seconds",
+    "From the transition to the channel's acceptance.",
+    ["channel"],
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600),
+)
+DELIVERY_DUPLICATE_TOTAL = Counter(
+    "sentryml_delivery_duplicate_total", "Messages sent that were marked as a possible repeat.", ["channel"]
+)
+CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this state, else 0.", ["channel", "state"])
+DELIVERIES = Gauge(
+    "sentryml_deliveries", "Deliveries that are not delivered, by channel and state.", ["channel", "state"]
+)
+DELIVERY_OLDEST_SECONDS = Gauge(
+    "sentryml_delivery_oldest_seconds",
+    "Age of the oldest delivery that is not delivered; 0 if there is none.",
+    ["channel"],
+)

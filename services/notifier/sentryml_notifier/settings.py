@@ -1,0 +1,33 @@
+"""Settings of the notifier."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from sentryml_common.settings import PostgresSettings, ServiceSettings
+
+
+class NotifierSettings(ServiceSettings, PostgresSettings):
+    """What the notifier needs: Slack's webhook, and how eagerly it sends."""
+
+    slack_webhook_url: SecretStr | None = Field(
+        None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is told."
+    )
+    slack_allowed_hosts: str = Field(
+        "",
+        description="Further addresses that webhooks may go to, host:port, separated by commas; http is allowed there.",
+    )
+    dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
+    dispatch_poll_seconds: float = Field(
+        1.0, gt=0, le=60, description="Longest time until a delivery that has become due is noticed."
+    )
+    delivery_lease_seconds: float = Field(
+        60.0,
+        ge=20,
+        le=3600,
+        description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
+    )
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """`slack_allowed_hosts` as a set."""
+        return frozenset(host.strip() for host in self.slack_allowed_hosts.split(",") if host.strip())

@@ -1,0 +1,114 @@
+"""Channels and routes: entering those of the settings, breaking and mending."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_common.postgres.pool import Connection
+
+from sentryml_notifier.domain.routing import Route
+
+
+async def register_channel(connection: Connection, name: str, kind: str, setting: str, sha256: str) -> UUID:
+    """Enter a channel of the settings with a route for every model, or take it up again; return its id.
+
+    Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
+    message.
+    """
+    channel_id: UUID = await connection.fetchval(
+        """
+        INSERT INTO channel (name, kind, secret_setting, secret_sha256)
+        VALUES ($1, $2, $3, $4)
+            ON CONFLICT ON CONSTRAINT channel_name_unique DO UPDATE
+           SET secret_setting = excluded.secret_setting, secret_sha256 = excluded.secret_sha256,
+               state = 'active', broken_words = NULL, failures = 0
+        RETURNING channel_id
+        """,
+        name, kind, setting, sha256,
+    )  # fmt: skip
+    await connection.execute(
+        """
+        INSERT INTO route (name, channel_id) VALUES ($1, $2)
+            ON CONFLICT ON CONSTRAINT route_name_unique DO NOTHING
+        """,
+        name, channel_id,
+    )  # fmt: skip
+    return channel_id
+
+
+async def break_channel(connection: Connection, channel_id: UUID, sha256: str, words: str) -> bool:
+    """Mark a channel broken and park what waits on it, unless its secret has been replaced; whether it was."""
+    status = await connection.execute(
+        """
+        UPDATE channel SET state = 'broken', broken_words = $3
+         WHERE channel_id = $1 AND secret_sha256 = $2
+        """,
+        channel_id, sha256, words,
+    )  # fmt: skip
+    if status != "UPDATE 1":
+        return False
+    await connection.execute(
+        """
+        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2
+         WHERE channel_id = $1 AND state = 'pending'
+        """,
+        channel_id, words,
+    )  # fmt: skip
+    return True
+
+
+async def secret_of(connection: Connection, name: str) -> tuple[UUID, str] | None:
+    """Id and secret's SHA-256 of a channel, if there is one of that name."""
+    row = await connection.fetchrow("SELECT channel_id, secret_sha256 FROM channel WHERE name = $1", name)
+    return (row["channel_id"], row["secret_sha256"]) if row else None
+
+
+async def release_waiting(connection: Connection, channel_id: UUID, now: datetime) -> int:
+    """Make all that is parked or backing off on a channel due now; return how many deliveries that are."""
+    status = await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'pending', due_at = $2, parked_because = NULL, failures = 0, failing_since = NULL
+         WHERE channel_id = $1 AND (state = 'parked' OR (state = 'pending' AND due_at > $2))
+        """,
+        channel_id, now,
+    )  # fmt: skip
+    return int(status.rpartition(" ")[2])
+
+
+async def pause_channel(connection: Connection, channel_id: UUID, until: datetime) -> None:
+    """Let nothing leave before `until`, or before a later time already set."""
+    await connection.execute(
+        "UPDATE channel SET paused_until = greatest(paused_until, $2) WHERE channel_id = $1", channel_id, until
+    )
+
+
+async def count_failure(connection: Connection, channel_id: UUID) -> None:
+    """One more failed attempt in a row."""
+    await connection.execute("UPDATE channel SET failures = failures + 1 WHERE channel_id = $1", channel_id)
+
+
+async def count_success(connection: Connection, channel_id: UUID) -> int:
+    """The channel works; return how many attempts had failed in a row."""
+    failures: int = await connection.fetchval(
+        """
+        UPDATE channel SET failures = 0
+          FROM (SELECT failures AS before FROM channel WHERE channel_id = $1) AS old
+         WHERE channel_id = $1
+        RETURNING old.before
+        """,
+        channel_id,
+    )
+    return failures
+
+
+async def lock_channel(connection: Connection, channel_id: UUID) -> None:
+    """Take one's turn on a channel until the transaction ends. The weaker lock lets foreign keys refer to it."""
+    await connection.execute("SELECT true FROM channel WHERE channel_id = $1 FOR NO KEY UPDATE", channel_id)
+
+
+async def list_routes(connection: Connection) -> list[Route]:
+    """All routes, in a fixed order."""
+    rows = await connection.fetch("SELECT route_id, channel_id, model_patterns FROM route ORDER BY name")
+    return [Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"])) for row in rows]

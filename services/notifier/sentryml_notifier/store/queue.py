@@ -1,0 +1,208 @@
+"""The queue of deliveries: claiming with a lease, and noting what became of an attempt.
+
+Claims on one channel take turns on the channel's row, so two dispatchers never judge one queue at one moment. What
+a sender notes counts only while the deliveries still carry its `send_id`: one that was away for too long changes
+nothing any more, but its attempt is written down all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Transition, TransitionKind
+from sentryml_common.postgres.pool import Connection
+
+from sentryml_notifier.domain.delivery import (
+    Delivered,
+    DeliveryState,
+    Effort,
+    Next,
+    Outcome,
+    Parked,
+    SendResult,
+    TryAgain,
+    Waiting,
+    told_together,
+)
+from sentryml_notifier.domain.story import Story
+
+INTERRUPTED = SendResult(
+    Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One send under way: whose it is, and until when it may begin."""
+
+    send_id: UUID
+    channel_id: UUID
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Deliveries of one incident, to be told in one message by the holder of the lease."""
+
+    sending: Sending
+    delivery_ids: tuple[UUID, ...]
+    story: Story
+    effort: Effort
+    last_words: str | None
+
+
+async def claim_due(connection: Connection, sending: Sending, sha256: str, now: datetime) -> Claim | None:
+    """Take the most urgent due deliveries of one incident on a channel; None if nothing is due."""
+    if not await _lock_free_channel(connection, sending.channel_id, sha256, now):
+        return None
+    incident_id = await _most_urgent_incident(connection, sending.channel_id, now)
+    if incident_id is None:
+        return None
+    rows = await _lock_queue(connection, sending.channel_id, incident_id)
+    queue = [
+        Waiting(row["delivery_id"], row["sequence"], TransitionKind(row["kind"]), DeliveryState(row["state"]))
+        for row in rows
+    ]
+    taken = rows[: len(told_together(queue))]
+    # A sender given up for lost may have noted its success just before the rows were locked.
+    if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
+        return None
+    effort = await _take(connection, sending, taken, now)
+    story = await _story(connection, incident_id, {row["transition_id"] for row in taken}, taken[-1]["sequence"])
+    return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
+
+
+async def _lock_free_channel(connection: Connection, channel_id: UUID, sha256: str, now: datetime) -> bool:
+    """Take one's turn on the channel, if it may send now and its secret is the one we hold."""
+    found = await connection.fetchval(
+        """
+        SELECT true FROM channel
+         WHERE channel_id = $1 AND secret_sha256 = $2 AND state = 'active'
+           AND (paused_until IS NULL OR paused_until <= $3)
+           FOR NO KEY UPDATE
+        """,
+        channel_id, sha256, now,
+    )  # fmt: skip
+    return found is not None
+
+
+async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
+    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon."""
+    incident_id: UUID | None = await connection.fetchval(
+        """
+        SELECT incident_id FROM delivery
+         WHERE channel_id = $1 AND state IN ('pending', 'sending')
+         GROUP BY incident_id
+        HAVING (array_agg(due_at ORDER BY sequence))[1] <= $2
+         ORDER BY min(urgency), min(created_at), incident_id
+         LIMIT 1
+        """,
+        channel_id, now,
+    )  # fmt: skip
+    return incident_id
+
+
+async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUID) -> list[asyncpg.Record]:
+    return await connection.fetch(
+        """
+        SELECT delivery_id, transition_id, sequence, kind, state, send_id, due_at, failures, failing_since,
+               possibly_sent, plain, last_words
+          FROM delivery
+         WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
+         ORDER BY sequence
+           FOR UPDATE
+        """,
+        channel_id, incident_id,
+    )  # fmt: skip
+
+
+async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncpg.Record], now: datetime) -> Effort:
+    abandoned = [row for row in taken if row["state"] == DeliveryState.SENDING]
+    for row in abandoned:
+        await _insert_attempts(connection, [row["delivery_id"]], row["send_id"], INTERRUPTED, now)
+    effort = Effort(
+        failures=max(row["failures"] for row in taken),
+        failing_since=min((row["failing_since"] for row in taken if row["failing_since"]), default=None),
+        possibly_sent=bool(abandoned) or any(row["possibly_sent"] for row in taken),
+        plain=any(row["plain"] for row in taken),
+    )
+    await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'sending', send_id = $2, due_at = $3, attempts = attempts + 1, parked_because = NULL,
+               possibly_sent = $4
+         WHERE delivery_id = ANY ($1)
+        """,
+        [row["delivery_id"] for row in taken], sending.send_id, sending.lease_until, effort.possibly_sent,
+    )  # fmt: skip
+    return effort
+
+
+async def _story(connection: Connection, incident_id: UUID, told: set[UUID], last_sequence: int) -> Story:
+    rows = await connection.fetch(
+        """
+        SELECT message, monitor FROM transition
+         WHERE incident_id = $1 AND sequence <= $2
+         ORDER BY sequence
+        """,
+        incident_id, last_sequence,
+    )  # fmt: skip
+    history = [Transition.model_validate(row["message"]) for row in rows]
+    monitor = rows[-1]["monitor"]
+    return Story(
+        history=history,
+        told=[step for step in history if step.transition_id in told],
+        monitor=Monitor.model_validate(monitor) if monitor else None,
+    )
+
+
+async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:
+    """Write an attempt down, for each delivery that it told."""
+    await _insert_attempts(connection, claim.delivery_ids, claim.sending.send_id, result, at)
+
+
+async def _insert_attempts(
+    connection: Connection, delivery_ids: Sequence[UUID], send_id: UUID, result: SendResult, at: datetime
+) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words, http_status)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        [
+            (each, send_id, at, result.outcome.value, result.reason, result.words, result.http_status)
+            for each in delivery_ids
+        ],
+    )
+
+
+async def set_next(connection: Connection, send_id: UUID, decided: Next, words: str, at: datetime) -> bool:
+    """Move the deliveries of a send to where they go next; False if they are no longer its own."""
+    state, effort, due_at = _columns(decided, at)
+    status = await connection.execute(
+        """
+        UPDATE delivery
+           SET state = $2, send_id = NULL, due_at = $3, failures = $4, failing_since = $5, possibly_sent = $6,
+               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10
+         WHERE send_id = $1
+        """,
+        send_id, state.value, due_at, effort.failures, effort.failing_since, effort.possibly_sent, effort.plain,
+        decided.because.value if isinstance(decided, Parked) else None, words,
+        at if isinstance(decided, Delivered) else None,
+    )  # fmt: skip
+    return status != "UPDATE 0"
+
+
+def _columns(decided: Next, at: datetime) -> tuple[DeliveryState, Effort, datetime]:
+    match decided:
+        case Delivered(effort=effort):
+            return DeliveryState.DELIVERED, effort, at
+        case TryAgain(at=due_at, effort=effort):
+            return DeliveryState.PENDING, effort, due_at
+        case Parked(effort=effort):
+            return DeliveryState.PARKED, effort, at
