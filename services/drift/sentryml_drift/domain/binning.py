@@ -16,8 +16,11 @@ Where there is no number at all between two atoms, or outside the outermost one,
 is of a kind the baseline has never seen and counts as *new*. That is what makes a constant that changes, or
 0/1 labels that become probabilities, visible.
 
-Categories with a share of at least 1/(2B) of the baseline have a bin each, rarer ones share *other*, unseen ones
-are *new*. Nulls have a bin when either side has any. A bin in which neither side has anything is left out.
+Categories with a share of at least 1/(2B) of the baseline have a bin each, rarer ones share *other*. Where the
+rare ones together are many, there are several such bins of about 1/B each, cut in the order of a fixed hash of the
+name: in one bin, all drift within a long tail of names would be invisible. Unseen categories are *new*.
+
+Nulls have a bin when either side has any. A bin in which neither side has anything is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_drift.domain.category_counts import CategoryCounts
+from sentryml_drift.domain.category_counts import CategoryCounts, hash_of
 from sentryml_drift.domain.cell_counts import CellCounts
 from sentryml_drift.domain.cells import Cells, lower_edge
 from sentryml_drift.domain.histogram import Histogram
@@ -61,12 +64,10 @@ def bin_counts(baseline: Histogram, current: Histogram, bins: int) -> list[BinCo
     In order: ranges from low to high, categories from frequent to rare, other, new, null.
     """
     ranges, new_numbers = _number_bins(baseline.numbers, current.numbers, bins)
-    rare_below = baseline.total / (2 * bins)
-    categories, other, new_categories = _category_bins(baseline.categories, current.categories, rare_below)
+    categories, new_categories = _category_bins(baseline.categories, current.categories, baseline.total / bins)
     found = [
         *ranges,
         *categories,
-        other,
         BinCounts("new", 0, new_numbers + new_categories),
         BinCounts("null", baseline.nulls, current.nulls),
     ]
@@ -82,8 +83,9 @@ def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[
     borders = _borders(baseline.cell_array, baseline.count_array, bins)
     starts, ends = np.array(borders, dtype=np.int64).T
     there, here = _counts_between(baseline, starts, ends), _counts_between(current, starts, ends)
+    edges = {cell: _edge(cell, dropped) for border in borders for cell in border}
     ranges = [
-        BinCounts("range", was, now, _edge(start, dropped), _edge(end, dropped))
+        BinCounts("range", was, now, edges[start], edges[end])
         for (start, end), was, now in zip(borders, there.tolist(), here.tolist(), strict=True)
     ]
     return ranges, current.total - int(here.sum())
@@ -105,20 +107,23 @@ def _borders(cells: Cells, counts: NDArray[np.int64], bins: int) -> list[tuple[i
 
 
 def _stretch(cells: Cells, below: NDArray[np.int64], per_bin: float, reach: tuple[int, int]) -> list[tuple[int, int]]:
-    """Cut a stretch of cells without atoms at the cell edges nearest to its quantiles.
-
-    `below` are the numbers below each cell, and below the end (one longer than `cells`); the bins together
-    fill `reach`.
-    """
+    """Cut a stretch of cells without atoms at its quantiles; the bins together fill `reach`."""
     if len(cells) == 0:
         return []
-    numbers = below[-1] - below[0]
-    pieces = max(1, round(numbers / per_bin))
-    targets = below[0] + numbers * np.arange(1, pieces) / pieces
+    return list(pairwise((reach[0], *cells[_quantile_cuts(below, per_bin)].tolist(), reach[1])))
+
+
+def _quantile_cuts(below: NDArray[np.int64], per_bin: float) -> NDArray[np.int64]:
+    """Where to cut a row of counts into bins of about `per_bin`: before which of them, nearest to each quantile.
+
+    `below` are the entries before each count, and before the end: one more than there are counts.
+    """
+    entries = below[-1] - below[0]
+    pieces = max(1, round(entries / per_bin))
+    targets = below[0] + entries * np.arange(1, pieces) / pieces
     right = np.searchsorted(below, targets)
     nearest = np.where(targets - below[right - 1] < below[right] - targets, right - 1, right)
-    inner = np.unique(nearest[(nearest > 0) & (nearest < len(cells))])
-    return list(pairwise((reach[0], *cells[inner].tolist(), reach[1])))
+    return np.unique(nearest[(nearest > 0) & (nearest < len(below) - 1)])
 
 
 def _counts_between(side: CellCounts, starts: Cells, ends: Cells) -> NDArray[np.int64]:
@@ -136,21 +141,29 @@ def _edge(cell: int, dropped: int) -> float | None:
     return edge if math.isfinite(edge) else None
 
 
-def _category_bins(
-    baseline: CategoryCounts, current: CategoryCounts, rare_below: float
-) -> tuple[list[BinCounts], BinCounts, int]:
-    """The bins of categories, the bin of the rare ones, and how many of the current side are unseen."""
+def _category_bins(baseline: CategoryCounts, current: CategoryCounts, per_bin: float) -> tuple[list[BinCounts], int]:
+    """The bins of categories and of the rare ones, and how many of the current side are unseen."""
     dropped = max(baseline.dropped, current.dropped)
     known, seen_now = baseline.coarsened(dropped).keyed(), current.coarsened(dropped).keyed()
-    bins, other = [], BinCounts("other", 0, 0)
+    frequent, rare = [], []
     for key, (label, was) in known.items():
         now = seen_now[key][1] if key in seen_now else 0
-        if was >= rare_below:
-            bins.append(BinCounts("category", was, now, value=_shown(label, dropped)))
+        if 2 * was >= per_bin:
+            frequent.append(BinCounts("category", was, now, value=_shown(label, dropped)))
         else:
-            other = BinCounts("other", other.baseline + was, other.current + now)
-    bins.sort(key=lambda each: (-each.baseline, each.value))
-    return bins, other, sum(count for key, (_, count) in seen_now.items() if key not in known)
+            rare.append((hash_of(label), was, now))
+    frequent.sort(key=lambda each: (-each.baseline, each.value))
+    unseen = sum(count for key, (_, count) in seen_now.items() if key not in known)
+    return frequent + _rare_bins(sorted(rare), per_bin), unseen
+
+
+def _rare_bins(rare: list[tuple[int, int, int]], per_bin: float) -> list[BinCounts]:
+    """Cut (hash, baseline, current) of the rare categories, in the order of their hashes, at quantiles."""
+    if not rare:
+        return []
+    counts = np.array([(was, now) for _, was, now in rare])
+    cuts = _quantile_cuts(np.concatenate(([0], counts[:, 0].cumsum())), per_bin)
+    return [BinCounts("other", was, now) for was, now in np.add.reduceat(counts, [0, *cuts]).tolist()]
 
 
 def _shown(label: str, dropped: int) -> str:

@@ -104,6 +104,12 @@ def merge_category_counts(parts: Iterable[CategoryCounts]) -> CategoryCounts:
     return _fitted(0, counts)
 
 
+@lru_cache(maxsize=1 << 16)
+def hash_of(name: str) -> int:
+    """64 bits that are the same in every process and for ever."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+
+
 def _fitted(dropped: int, counts: dict[str, int]) -> CategoryCounts:
     """Drop the fewest bits that leave at most MAX_CATEGORIES entries.
 
@@ -112,7 +118,7 @@ def _fitted(dropped: int, counts: dict[str, int]) -> CategoryCounts:
     """
     if len(counts) <= MAX_CATEGORIES:
         return CategoryCounts(dropped, counts)
-    hashes = sorted(_hash(label) for label in counts)
+    hashes = sorted(hash_of(label) for label in counts)
     widest = heapq.nlargest(MAX_CATEGORIES, ((left ^ right).bit_length() for left, right in pairwise(hashes)))
     dropped = max(dropped, widest[-1], 1)
     return CategoryCounts(dropped, _by_cell(counts.items(), dropped))
@@ -122,7 +128,7 @@ def _by_cell(entries: Iterable[tuple[str, int]], dropped: int) -> dict[str, int]
     """Add up entries per hash cell, under the label with the least hash."""
     cells: dict[int, tuple[int, str, int]] = {}
     for label, count in entries:
-        own = _hash(label)
+        own = hash_of(label)
         found = cells.get(own >> dropped)
         if found is None:
             cells[own >> dropped] = (own, label, count)
@@ -132,10 +138,4 @@ def _by_cell(entries: Iterable[tuple[str, int]], dropped: int) -> dict[str, int]
 
 
 def _key(label: str, dropped: int) -> CategoryKey:
-    return _hash(label) >> dropped if dropped else label
-
-
-@lru_cache(maxsize=1 << 16)
-def _hash(name: str) -> int:
-    """64 bits that are the same in every process and for ever."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+    return hash_of(label) >> dropped if dropped else label

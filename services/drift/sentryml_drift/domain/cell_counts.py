@@ -57,11 +57,11 @@ class CellCounts:
     @property
     def total(self) -> int:
         """How many numbers were counted."""
-        return sum(self.counts)
+        return sum(self.counts) if len(self.counts) <= FEW else int(self.count_array.sum())
 
     def coarsened(self, dropped: int) -> CellCounts:
         """Return the same counts at more dropped bits."""
-        if dropped == self.dropped:
+        if dropped == self.dropped or not self.cells:
             return self
         cells = coarsen(self.cell_array, self.dropped, dropped)
         return _frozen(dropped, *_summed(cells, self.count_array))

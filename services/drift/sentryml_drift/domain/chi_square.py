@@ -48,9 +48,9 @@ def _log_density(x: float, df: int) -> float:
 
 
 def _log_survival(x: float, df: int) -> float:
-    if x <= 0:
-        return 0.0
     a, t = df / 2, x / 2
+    if t <= 0:
+        return 0.0
     log_front = a * math.log(t) - t - math.lgamma(a)
     if t < a + 1:
         return math.log1p(-math.exp(log_front) * _series(a, t))

@@ -11,6 +11,7 @@ only when that delay is over. Both come from a fixed hash of the model's id.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from sentryml_drift.domain.panes import PaneGrid, Resolution, micros
@@ -26,7 +27,14 @@ def due_at(grid: PaneGrid, model_id: str, every_seconds: float, now: float) -> f
     every, pane = micros(every_seconds), grid.micros_per_pane(Resolution.FINE)
     shift = delay = 0
     if every > _SECOND:
-        spread = int.from_bytes(blake2b(model_id.encode(), digest_size=16).digest())
-        shift = spread % max(1, every // pane) * pane
-        delay = (spread >> 64) % min(pane, every)
+        of_shift, of_delay = _spread(model_id)
+        shift = of_shift % max(1, every // pane) * pane
+        delay = of_delay % min(pane, every)
     return ((micros(now) - delay - shift) // every * every + shift) / _SECOND
+
+
+@lru_cache(maxsize=1 << 16)
+def _spread(model_id: str) -> tuple[int, int]:
+    """Two large numbers that are a model's own, the same in every process and for ever."""
+    digest = blake2b(model_id.encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:])

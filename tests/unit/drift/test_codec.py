@@ -1,0 +1,109 @@
+"""Bytes of histograms: what is packed comes back, anything else is refused in our own words."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentryml_common.errors import UndecodableMessage
+from sentryml_drift.domain.codec import pack_histogram, unpack_histogram
+from sentryml_drift.domain.histogram import EMPTY, Histogram
+from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+
+RANDOM = np.random.default_rng(11)
+HISTOGRAMS = {
+    "empty": EMPTY,
+    "one number": Histogram.of([0.25]),
+    "extremes": Histogram.of([-1.7e308, -1e-300, 0.0, 1.0, 1.7e308]),
+    "scores": Histogram.of(RANDOM.beta(2, 5, 20_000)),
+    "both signs": Histogram.of(RANDOM.normal(0, 1, 20_000)),
+    "large counts": Histogram.of(categories={"ok": 2**40, "late": 1}, nulls=70_000),
+    "many names": Histogram.of(categories=[f"näme {i}" for i in range(3000)]),
+    "all kinds": Histogram.of([0.1, 0.1, -3], ["true", "", "a\x00b"], 5),
+}
+
+
+def sealed(content: bytes) -> bytes:
+    return content + struct.pack("<I", crc32(content))
+
+
+@pytest.mark.parametrize("name", HISTOGRAMS)
+def test_what_is_packed_comes_back(name: str) -> None:
+    assert unpack_histogram(pack_histogram(HISTOGRAMS[name])) == HISTOGRAMS[name]
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=80),
+    st.lists(st.text(max_size=128), max_size=80),
+    st.integers(0, 2**50),
+)
+@settings(deadline=None)
+def test_anything_that_is_packed_comes_back(numbers: list[float], names: list[str], nulls: int) -> None:
+    histogram = Histogram.of(numbers, names, nulls)
+    assert unpack_histogram(pack_histogram(histogram)) == histogram
+
+
+def test_a_pane_comes_back_with_both_signals() -> None:
+    counts = PaneCounts.of(["late", True, 3, 0.5], [0.25, None, 1, None])
+    assert PaneCounts.unpack(counts.pack()) == counts
+    assert counts.prediction == Histogram.of([3, 0.5], ["late", "true"])
+    assert counts.score == Histogram.of([0.25, 1.0], nulls=2)
+    assert counts.total == counts.score.total == 4
+
+
+def test_panes_add_subtract_and_merge_signal_by_signal() -> None:
+    one, other = PaneCounts.of(["ok", "late"], [0.1, 0.9]), PaneCounts.of(["ok", False], [0.1, None])
+    assert one + other == merge_panes([one, other]) == PaneCounts.of(["ok", "late", "ok", False], [0.1, 0.9, 0.1, None])
+    assert (one + other) - other == one
+    assert merge_panes([]) == EMPTY_PANE
+
+
+def test_bytes_are_small() -> None:
+    assert len(pack_histogram(Histogram.of([0.25, 0.5, 0.75]))) < 48
+    scores = HISTOGRAMS["scores"]
+    assert len(pack_histogram(scores)) < 3 * len(scores.numbers.cells)
+
+
+def test_the_bytes_of_version_1_are_read_for_ever() -> None:
+    head = "01 01" + "08 01 00 00 0200 0100"  # version, histograms │ gaps of 8 bytes, counts of 1, 2 cells, 1 name
+    cells = "000000000000e81f" + "0000000000001000"  # b(¼) >> 1, and the way to the cell of ¾
+    rest = "02 01" + "01" + "02" + "0400 6c617465" + "6a241298"  # counts, of the name, of nulls, the name, checksum
+    packed = bytes.fromhex(head + cells + rest)
+    assert unpack_histogram(packed) == Histogram.of([0.25, 0.25, 0.75], ["late"], 2)
+    assert pack_histogram(Histogram.of([0.25, 0.25, 0.75], ["late"], 2)) == packed
+
+
+@given(st.binary(max_size=80))
+def test_garbage_is_undecodable(garbage: bytes) -> None:
+    with pytest.raises(UndecodableMessage):
+        unpack_histogram(garbage)
+
+
+@given(st.binary(max_size=80))
+def test_garbage_under_a_good_checksum_raises_nothing_but_ours(garbage: bytes) -> None:
+    with suppress(UndecodableMessage):
+        assert isinstance(unpack_histogram(sealed(b"\x01\x01" + garbage)), Histogram)
+
+
+@pytest.mark.parametrize("name", HISTOGRAMS)
+def test_damaged_bytes_are_undecodable(name: str) -> None:
+    packed = pack_histogram(HISTOGRAMS[name])
+    for at in range(0, len(packed), max(1, len(packed) // 50)):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0x10
+        with pytest.raises(UndecodableMessage):
+            unpack_histogram(bytes(damaged))
+        with pytest.raises(UndecodableMessage):
+            unpack_histogram(packed[:at])
+
+
+def test_another_version_or_number_of_histograms_is_named() -> None:
+    with pytest.raises(UndecodableMessage, match="unknown_version"):
+        unpack_histogram(sealed(b"\x02" + pack_histogram(EMPTY)[1:-4]))
+    with pytest.raises(UndecodableMessage, match="1 histograms are packed, expected 2"):
+        PaneCounts.unpack(pack_histogram(EMPTY))

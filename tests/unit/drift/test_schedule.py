@@ -1,0 +1,58 @@
+"""The schedule: each model on its own grid, all models spread out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sentryml_drift.domain.panes import PaneGrid, Resolution
+from sentryml_drift.domain.schedule import due_at
+
+MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
+NOW = 1_795_435_200.0
+
+models = st.text("abcdef0123456789-", min_size=1, max_size=20)
+
+
+@given(models, st.sampled_from([60, 120, 300, 3600, 86_400]), st.floats(NOW, NOW + 1e6))
+def test_due_instants_are_past_and_on_borders_of_panes(model_id: str, every: float, now: float) -> None:
+    due = due_at(MINUTES, model_id, every, now)
+    assert due <= now < due + every + 60
+    assert due % 60 == 0
+
+
+@given(models, st.sampled_from([1, 7, 60, 300]), st.floats(NOW, NOW + 1e5))
+def test_the_next_instant_is_one_interval_later(model_id: str, every: float, now: float) -> None:
+    assert due_at(SECONDS, model_id, every, now + every) == pytest.approx(due_at(SECONDS, model_id, every, now) + every)
+
+
+def test_a_model_keeps_its_grid_in_every_process() -> None:
+    assert due_at(MINUTES, "flights-delay", 300, NOW) == 1_795_435_140.0
+
+
+def test_with_an_interval_of_a_second_all_models_are_due_together() -> None:
+    assert {due_at(SECONDS, f"model-{i}", 1, NOW + 0.25) for i in range(100)} == {NOW}
+    assert due_at(PaneGrid(0.5), "model", 1, NOW + 0.75) == NOW
+
+
+def test_a_thousand_models_take_turns() -> None:
+    # Over one interval of 300 s the mean is 3.3 a second.
+    seen = {f"model-{i}": due_at(MINUTES, f"model-{i}", 300, NOW) for i in range(1000)}
+    fired: Counter[int] = Counter()
+    for second in range(1, 301):
+        for model_id, before in seen.items():
+            due = due_at(MINUTES, model_id, 300, NOW + second)
+            fired[second] += due != before
+            seen[model_id] = due
+    assert sum(fired.values()) == 1000
+    assert max(fired.values()) <= 15
+
+
+def test_instants_where_panes_do_not_divide_the_interval_still_lie_on_a_grid() -> None:
+    due = [due_at(MINUTES, "model", 90, NOW + step) for step in range(0, 900, 10)]
+    steps = {right - left for left, right in pairwise(due)}
+    assert steps <= {0.0, 90.0}
+    assert MINUTES.pane_of(due[0], Resolution.FINE) <= MINUTES.pane_of(NOW, Resolution.FINE)
