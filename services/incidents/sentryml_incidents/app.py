@@ -1,0 +1,53 @@
+"""Wiring: the one place that makes things and puts them together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.producer import open_publisher
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import Pool, open_pool
+from sentryml_common.service import Service, load_settings_or_exit, run
+
+from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.http.api import create_app
+from sentryml_incidents.http.context import Context
+from sentryml_incidents.relay import Relay, outboxes
+from sentryml_incidents.settings import IncidentsSettings
+from sentryml_incidents.timer import Timer
+
+SCHEMA = "incidents"
+
+
+def main() -> None:
+    """Run the service until a signal."""
+    settings, health = load_settings_or_exit(IncidentsSettings), Health()
+    context = Context(settings.public_url)
+
+    async def work() -> None:
+        """PostgreSQL first: API and pages work without Kafka."""
+        async with open_pool(settings, SCHEMA, health) as pool:
+            await migrate(pool, SCHEMA, read_migrations(__package__))
+            context.pool = pool
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
+                tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
+
+    run(Service("sentryml_incidents", settings, create_app(context), health, work))
+
+
+async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) -> None:
+    await ensure_topics(settings, health)
+    new_models = MonitorSettings(enabled=settings.monitor_new_models)
+    async with open_publisher(settings, health) as publisher, asyncio.TaskGroup() as tasks:
+        letters = DeadLetters("incidents", publisher)
+        evaluations = EvaluationConsumer(pool, new_models).consuming(letters)
+        activity = ActivityConsumer(pool, new_models).consuming(letters)
+        tasks.create_task(evaluations.run(settings, health), name="evaluations")
+        tasks.create_task(activity.run(settings, health), name="activity")
+        tasks.create_task(Relay(pool, publisher, outboxes(settings.public_url), health).run(), name="relay")
+        health.ready("start")

@@ -1,0 +1,1 @@
+"""REST API and pages of incidents, by noun. Nothing else speaks HTTP."""

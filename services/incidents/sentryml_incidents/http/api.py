@@ -1,0 +1,17 @@
+"""The HTTP application: every router under one roof."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from sentryml_incidents.http import actions, api_keys, incidents, models, monitors
+from sentryml_incidents.http.context import Context, install_context
+
+
+def create_app(context: Context) -> FastAPI:
+    """The application, whose routes work as soon as `context` has its pool."""
+    app = FastAPI(title="SentryML incidents", version="1", docs_url="/docs", redoc_url=None)
+    install_context(app, context)
+    for part in (models, monitors, incidents, actions, api_keys):
+        app.include_router(part.router)
+    return app

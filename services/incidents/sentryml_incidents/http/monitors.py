@@ -1,0 +1,112 @@
+"""`/v1/models/{id}/monitor`: how a model is watched. Any change makes a new version, and is published."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Body
+from pydantic import ValidationError
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.http.problems import Problem
+
+from sentryml_incidents.domain.decision import Decision
+from sentryml_incidents.domain.lifecycle import MonitorChanged, decide
+from sentryml_incidents.domain.monitor_changes import changes
+from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_incidents.http.auth import Reader, Writer, actor_of, check_model
+from sentryml_incidents.http.context import Context, WithContext
+from sentryml_incidents.http.models import PathModelId, unknown_model
+from sentryml_incidents.journal import report_transitions
+from sentryml_incidents.store.monitors import find_monitor, insert_monitor_version, monitor_of
+from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+
+router = APIRouter(prefix="/v1/models", tags=["monitors"])
+
+IDENTITY = ("v", "model_id", "version")
+
+Wanted = Annotated[
+    dict[str, Any],
+    Body(
+        description="The settings to change, all others stay. A whole monitor, as `GET` returns it, is fine too: its "
+        "`version` must then be the one in force.",
+        examples=[{"warn": 0.15, "critical": 0.3}],
+    ),
+]
+
+
+@router.get("/{model_id}/monitor")
+async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Monitor:
+    """How a model is watched."""
+    check_model(key, model_id)
+    async with context.transaction() as connection:
+        monitor = await find_monitor(connection, model_id)
+    if monitor is None:
+        raise unknown_model(model_id)
+    return monitor
+
+
+@router.put("/{model_id}/monitor")
+async def change(context: WithContext, key: Writer, model_id: PathModelId, wanted: Wanted) -> Monitor:
+    """Change how a model is watched; in force within about a second. What changes nothing makes no new version."""
+    check_model(key, model_id)
+    decision: Decision | None = None
+    async with context.transaction() as connection:
+        snapshot = await lock_snapshot(connection, model_id)
+        if snapshot is None:
+            raise unknown_model(model_id)
+        settings, version = _merge(snapshot, wanted), snapshot.monitor_version
+        if changes(snapshot.settings, settings):
+            version += 1
+            decision = _decide(context, key, snapshot, settings)
+            await insert_monitor_version(connection, model_id, version, settings, actor_of(key), context.now())
+            await save_decision(connection, decision)
+    if decision is not None:
+        report_transitions(decision)
+    return monitor_of(model_id, version, settings.model_dump())
+
+
+def _decide(context: Context, key: ApiKey, snapshot: Snapshot, settings: MonitorSettings) -> Decision:
+    event = MonitorChanged(settings, snapshot.monitor_version + 1, actor_of(key))
+    return decide(snapshot, event, context.now())
+
+
+def _merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
+    """The settings that would be in force.
+
+    Raises:
+        Problem: 409 for another version, 422 for what is unknown or does not fit, by name.
+    """
+    current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
+    if "version" in wanted and wanted["version"] != current["version"]:
+        detail = f"the monitor is at version {current['version']} by now, not {wanted['version']}: read it again"
+        raise Problem(409, "monitor-changed-meanwhile", detail)
+    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - set(IDENTITY))
+    strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
+    if unknown or strange:
+        raise _refused(
+            [{"field": name, "reason": "unknown field: a monitor has no such setting"} for name in unknown]
+            + [{"field": name, "reason": f"must be {current[name]!r} or left out"} for name in strange]
+        )
+    changed = {name: value for name, value in wanted.items() if name not in IDENTITY}
+    merged = snapshot.settings.model_dump(mode="json") | changed
+    try:
+        return MonitorSettings.model_validate_json(orjson.dumps(merged), strict=True)
+    except ValidationError as err:
+        raise _refused(_reasons(err)) from err
+
+
+def _reasons(err: ValidationError) -> list[dict[str, str]]:
+    return [
+        {
+            "field": ".".join(str(part) for part in error["loc"]) or "(monitor)",
+            "reason": error["msg"].removeprefix("Value error, "),
+        }
+        for error in err.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _refused(errors: list[dict[str, str]]) -> Problem:
+    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors)
+    return Problem(422, "invalid-monitor", f"the monitor stays as it is. {detail}", errors=errors)

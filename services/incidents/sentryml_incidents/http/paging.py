@@ -1,0 +1,45 @@
+"""Pages of long lists by keyset: the cursor says after which row to go on, so that nothing is skipped or shown
+twice while rows arrive. It is opaque to clients."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Generic, TypeVar
+
+import orjson
+from fastapi import Query
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from sentryml_common.http.problems import Problem
+
+T = TypeVar("T")
+
+Cursor = Annotated[
+    str | None, Query(description="`next_cursor` of the page before; leave it out for the first page.", max_length=500)
+]
+Limit = Annotated[int, Query(description="Most items on a page.", ge=1, le=500)]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+def to_cursor(position: object) -> str:
+    """A position in a list as a cursor."""
+    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+
+
+def from_cursor(cursor: str | None, form: TypeAdapter[T]) -> T | None:
+    """The position inside a cursor.
+
+    Raises:
+        Problem: 422, it is not one of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        return form.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, ValidationError) as err:
+        raise Problem(422, "invalid-cursor", "cursor is not a next_cursor of this list: leave it out") from err

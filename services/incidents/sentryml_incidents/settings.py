@@ -1,0 +1,28 @@
+"""Settings of the incidents service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from sentryml_common.settings import LogSettings, PostgresSettings, ServiceSettings
+
+
+class IncidentsSettings(ServiceSettings, PostgresSettings):
+    """What the service needs to know besides what every service does."""
+
+    public_url: str = Field(
+        "http://127.0.0.1:8080",
+        pattern=r"^https?://[^\s/]+(/\S*[^\s/])?$",
+        description="Address under which people reach the pages of incidents, without a slash at the end; links in "
+        "alerts begin with it.",
+    )
+    monitor_new_models: bool = Field(
+        True,
+        description="Whether a model that is seen for the first time is watched at once, with the default monitor.",
+    )
+    evaluation_keep_days: int = Field(
+        90, ge=1, le=3660, description="Days that evaluations are kept; the evidence of incidents is kept for ever."
+    )
+
+
+class AdminSettings(LogSettings, PostgresSettings):
+    """What `sentryml-admin` needs: a database, nothing else."""

@@ -1,0 +1,1 @@
+"""The SQL of incidents, by noun. One function, one purpose; the caller owns connection and transaction."""

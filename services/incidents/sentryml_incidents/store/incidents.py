@@ -1,0 +1,92 @@
+"""Incidents as they are read: one, many, and those whose time has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.postgres.pool import Connection
+
+from sentryml_incidents.domain.snapshot import Incident
+from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """Which incidents a list shows; None means all. `since` is about when they were opened."""
+
+    states: tuple[State, ...] | None = None
+    severities: tuple[Severity, ...] | None = None
+    model_id: str | None = None
+    since: datetime | None = None
+
+
+async def find_incident(connection: Connection, reference: UUID | int) -> Incident | None:
+    """An incident by its id or its number."""
+    row = await connection.fetchrow(
+        f"SELECT {INCIDENT_COLUMNS} FROM incident WHERE incident_id = $1 OR incident_number = $2",
+        reference if isinstance(reference, UUID) else None,
+        reference if isinstance(reference, int) else None,
+    )
+    return incident_of(row) if row else None
+
+
+async def list_incidents(
+    connection: Connection, wanted: IncidentFilter, before: int | None, limit: int
+) -> list[Incident]:
+    """Incidents, newest first, from below number `before` on."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {INCIDENT_COLUMNS}
+          FROM incident
+         WHERE ($1::text[] IS NULL OR state = ANY ($1))
+           AND ($2::text[] IS NULL OR severity = ANY ($2))
+           AND ($3::text IS NULL OR model_id = $3)
+           AND ($4::timestamptz IS NULL OR opened_at >= $4)
+           AND ($5::bigint IS NULL OR incident_number < $5)
+         ORDER BY incident_number DESC
+         LIMIT $6
+        """,
+        wanted.states,
+        wanted.severities,
+        wanted.model_id,
+        wanted.since,
+        before,
+        limit,
+    )
+    return [incident_of(row) for row in rows]
+
+
+async def models_to_close(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """Models whose resolved incident has been so for as long as their monitor asks."""
+    rows = await connection.fetch(
+        """
+        SELECT incident.model_id
+          FROM incident
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+         WHERE incident.state = 'resolved'
+           AND incident.resolved_at
+               <= $1::timestamptz - make_interval(secs => (monitor_version.settings ->> 'close_after_seconds')::double precision)
+         ORDER BY incident.resolved_at
+         LIMIT $2
+        """,
+        now,
+        limit,
+    )
+    return [row["model_id"] for row in rows]
+
+
+async def count_live(connection: Connection) -> dict[tuple[str, str], int]:
+    """Live incidents by (state, severity)."""
+    rows = await connection.fetch(
+        """
+        SELECT state, severity, count(*) AS incidents
+          FROM incident
+         WHERE state IN ('open', 'acknowledged')
+         GROUP BY state, severity
+        """
+    )
+    return {(row["state"], row["severity"]): row["incidents"] for row in rows}

@@ -1,0 +1,93 @@
+"""Models as they are listed: what was last found, whether they are watched, what is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sentryml_common.contracts.evaluation import InsufficientReason, Level
+from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.postgres.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class LiveIncident:
+    """A model's live incident, as far as a list shows it."""
+
+    incident_id: UUID
+    incident_number: int
+    state: State
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One model in a list. Level, reason and PSI are of the newest evaluation, None before the first."""
+
+    model_id: str
+    first_seen: datetime
+    last_seen: datetime
+    enabled: bool
+    monitor_version: int
+    level: Level | None
+    reason: InsufficientReason | None
+    psi: float | None
+    evaluated_at: datetime | None
+    blind_since: datetime | None
+    incident: LiveIncident | None
+
+
+async def list_models(
+    connection: Connection, after: str | None, limit: int, model_id: str | None = None
+) -> list[ModelSummary]:
+    """Models in the order of their ids, from after `after` on; or the one with `model_id`."""
+    rows = await connection.fetch(
+        """
+        SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.blind_since,
+               (monitor_version.settings ->> 'enabled')::boolean AS enabled,
+               latest_evaluation.level, latest_evaluation.reason, latest_evaluation.psi, latest_evaluation.evaluated_at,
+               incident.incident_id, incident.incident_number, incident.state, incident.severity
+          FROM model
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+          LEFT JOIN latest_evaluation USING (model_id)
+          LEFT JOIN incident
+                 ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
+         WHERE ($1::text IS NULL OR model.model_id > $1)
+           AND ($2::text IS NULL OR model.model_id = $2)
+         ORDER BY model.model_id
+         LIMIT $3
+        """,
+        after,
+        model_id,
+        limit,
+    )
+    return [_summary_of(row) for row in rows]
+
+
+async def find_model(connection: Connection, model_id: str) -> ModelSummary | None:
+    """One model."""
+    found = await list_models(connection, None, 1, model_id)
+    return found[0] if found else None
+
+
+def _summary_of(row: asyncpg.Record) -> ModelSummary:
+    live = None
+    if row["incident_id"] is not None:
+        state, severity = State(row["state"]), Severity(row["severity"])
+        live = LiveIncident(row["incident_id"], row["incident_number"], state, severity)
+    return ModelSummary(
+        model_id=row["model_id"],
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        enabled=row["enabled"],
+        monitor_version=row["version"],
+        level=Level(row["level"]) if row["level"] else None,
+        reason=InsufficientReason(row["reason"]) if row["reason"] else None,
+        psi=row["psi"],
+        evaluated_at=row["evaluated_at"],
+        blind_since=row["blind_since"],
+        incident=live,
+    )

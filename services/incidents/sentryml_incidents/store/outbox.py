@@ -1,0 +1,115 @@
+"""The outbox: rows that Kafka has not got yet, claimed in order per key, marked when it has.
+
+Head of line: of each key only the oldest unpublished row can be claimed, and only by one relay at a time
+(SKIP LOCKED). So rows of a key leave in order however many relays run; `position > last` would lose rows, since
+positions are given before commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sentryml_common.contracts.message import Message
+from sentryml_common.postgres.pool import Connection
+
+from sentryml_incidents.store.api_keys import API_KEY_COLUMNS, api_key_of
+from sentryml_incidents.store.monitors import monitor_of
+from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
+
+CLAIM_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row that this transaction may publish, under its Kafka key."""
+
+    key: str
+    message: Message
+
+
+async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:
+    """Claim the oldest unpublished transition of each model and mark it: the mark holds if the caller commits."""
+    rows = await connection.fetch(
+        f"""
+        WITH head AS (
+            SELECT transition_id
+              FROM transition AS candidate
+             WHERE published_at IS NULL
+               AND NOT EXISTS (
+                   SELECT FROM transition AS earlier
+                    WHERE earlier.model_id = candidate.model_id
+                      AND earlier.position < candidate.position
+                      AND earlier.published_at IS NULL)
+             ORDER BY position
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        )
+        UPDATE transition
+           SET published_at = $2
+          FROM head, incident
+         WHERE transition.transition_id = head.transition_id AND incident.incident_id = transition.incident_id
+        RETURNING {TRANSITION_COLUMNS}
+        """,
+        CLAIM_ROWS,
+        now,
+    )
+    return [Claim(row["model_id"], transition_of(row, public_url)) for row in rows]
+
+
+async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
+    """Claim the oldest unpublished version of each monitor, likewise."""
+    rows = await connection.fetch(
+        """
+        WITH head AS (
+            SELECT model_id, version
+              FROM monitor_version AS candidate
+             WHERE published_at IS NULL
+               AND NOT EXISTS (
+                   SELECT FROM monitor_version AS earlier
+                    WHERE earlier.model_id = candidate.model_id
+                      AND earlier.version < candidate.version
+                      AND earlier.published_at IS NULL)
+             ORDER BY model_id
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        )
+        UPDATE monitor_version
+           SET published_at = $2
+          FROM head
+         WHERE monitor_version.model_id = head.model_id AND monitor_version.version = head.version
+        RETURNING monitor_version.model_id, monitor_version.version, monitor_version.settings
+        """,
+        CLAIM_ROWS,
+        now,
+    )
+    return [Claim(row["model_id"], monitor_of(row["model_id"], row["version"], row["settings"])) for row in rows]
+
+
+async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:
+    """Claim API keys that were made or revoked since they were last published, likewise."""
+    rows = await connection.fetch(
+        f"""
+        WITH head AS (
+            SELECT key_id FROM api_key WHERE published_at IS NULL ORDER BY key_id LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE api_key
+           SET published_at = $2
+          FROM head
+         WHERE api_key.key_id = head.key_id
+        RETURNING {API_KEY_COLUMNS}
+        """,
+        CLAIM_ROWS,
+        now,
+    )
+    return [Claim(row["key_id"], api_key_of(row)) for row in rows]
+
+
+async def measure_outbox(connection: Connection, now: datetime) -> tuple[int, float]:
+    """(unpublished transitions, age of the oldest in seconds)."""
+    row = await connection.fetchrow(
+        "SELECT count(*) AS pending, min(at) AS oldest FROM transition WHERE published_at IS NULL"
+    )
+    assert row is not None
+    age = max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
+    return row["pending"], age

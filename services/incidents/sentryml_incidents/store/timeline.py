@@ -1,0 +1,87 @@
+"""Timeline and evidence of incidents, as they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.postgres.pool import Connection
+
+from sentryml_incidents.domain.snapshot import EvidenceRole
+
+TRANSITION_COLUMNS: Final = """
+    transition.transition_id, transition.incident_id, incident.incident_number, transition.model_id,
+    transition.sequence, transition.kind, transition.at, transition.from_state, transition.from_severity,
+    transition.to_state, transition.to_severity, transition.actor, transition.cause, transition.alert,
+    transition.note, transition.evaluation_id, transition.why
+"""
+
+
+def transition_of(row: asyncpg.Record, public_url: str) -> Transition:
+    """A row with TRANSITION_COLUMNS as it is published; `public_url` is where people reach this service."""
+    before = {"state": row["from_state"], "severity": row["from_severity"]} if row["from_state"] else None
+    return Transition.model_validate(
+        {
+            "transition_id": row["transition_id"],
+            "incident_id": row["incident_id"],
+            "incident_number": row["incident_number"],
+            "model_id": row["model_id"],
+            "sequence": row["sequence"],
+            "kind": row["kind"],
+            "at": row["at"],
+            "from": before,
+            "to": {"state": row["to_state"], "severity": row["to_severity"]},
+            "actor": row["actor"],
+            "cause": row["cause"],
+            "alert": row["alert"],
+            "note": row["note"],
+            "evaluation_id": row["evaluation_id"],
+            "why": row["why"],
+            "incident_url": incident_url(public_url, row["incident_number"]),
+        }
+    )
+
+
+def incident_url(public_url: str, number: int) -> str:
+    """The address of an incident's page."""
+    return f"{public_url}/incidents/{number}"
+
+
+async def list_transitions(
+    connection: Connection, incident_id: UUID, public_url: str, after: int, limit: int
+) -> list[Transition]:
+    """An incident's timeline, oldest first, from after sequence `after` on."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {TRANSITION_COLUMNS}
+          FROM transition
+          JOIN incident USING (incident_id)
+         WHERE incident_id = $1 AND transition.sequence > $2
+         ORDER BY transition.sequence
+         LIMIT $3
+        """,
+        incident_id,
+        after,
+        limit,
+    )
+    return [transition_of(row, public_url) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A whole evaluation, kept for one moment of an incident."""
+
+    role: EvidenceRole
+    evaluation: Evaluation
+
+
+async def list_evidence(connection: Connection, incident_id: UUID) -> list[Evidence]:
+    """What an incident rests on, oldest first."""
+    rows = await connection.fetch(
+        "SELECT role, evaluation FROM evidence WHERE incident_id = $1 ORDER BY evaluated_at, role", incident_id
+    )
+    return [Evidence(EvidenceRole(row["role"]), Evaluation.model_validate(row["evaluation"])) for row in rows]

@@ -1,0 +1,78 @@
+"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.transition import Severity
+from sentryml_common.errors import Unavailable
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Pool, transaction
+
+from sentryml_incidents.domain.decision import Outcome
+from sentryml_incidents.domain.lifecycle import Ticked, decide
+from sentryml_incidents.domain.snapshot import LIVE
+from sentryml_incidents.journal import report_transitions
+from sentryml_incidents.metrics import LIVE_INCIDENTS
+from sentryml_incidents.store.evaluations import delete_old_evaluations
+from sentryml_incidents.store.incidents import count_live, models_to_close
+from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+
+log = get_logger(__name__)
+
+TICK_SECONDS = 5.0
+MODELS_PER_TICK = 100
+
+
+class Timer:
+    """Looks every few seconds; any number may run at once, since each decision is made under the model's lock."""
+
+    def __init__(self, pool: Pool, evaluation_keep_days: int, clock: Clock = system_clock) -> None:
+        self._pool, self._keep_days, self._clock = pool, evaluation_keep_days, clock
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            try:
+                await self.tick()
+            except Unavailable as err:
+                log.warning("timer_waits", why=str(err))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def tick(self) -> None:
+        """Do what is due now.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        async with transaction(self._pool) as connection:
+            due = await models_to_close(connection, self._clock(), MODELS_PER_TICK)
+        for model_id in due:
+            await self._close(model_id)
+        await self._forget()
+        await self._measure()
+
+    async def _close(self, model_id: str) -> None:
+        now = self._clock()
+        async with transaction(self._pool) as connection:
+            snapshot = await lock_snapshot(connection, model_id)
+            if snapshot is None:
+                return
+            decision = decide(snapshot, Ticked(), now)
+            if decision.outcome is Outcome.APPLIED:
+                await save_decision(connection, decision)
+        report_transitions(decision)
+
+    async def _forget(self) -> None:
+        async with transaction(self._pool) as connection:
+            deleted = await delete_old_evaluations(connection, self._clock(), self._keep_days)
+        if deleted:
+            log.info("old_evaluations_deleted", evaluations=deleted)
+
+    async def _measure(self) -> None:
+        async with transaction(self._pool) as connection:
+            live = await count_live(connection)
+        for state, severity in product(LIVE, Severity):
+            LIVE_INCIDENTS.labels(state=state, severity=severity).set(live.get((state, severity), 0))
