@@ -45,14 +45,18 @@ class Supervisor:
             socket = Path(tempfile.gettempdir()) / f"sentryml-{name}.sock"
         self._socket = socket
 
-    def _call(self) -> Any:
+    def _call(self, method: str, *arguments: Any) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        try:
+            with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as server:
+                return getattr(server.supervisor, method)(*arguments)
+        finally:
+            transport.close()
 
     def running(self) -> bool:
         """Whether it answers."""
         try:
-            return bool(self._call().getState()["statename"] == "RUNNING")
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except AWAY:
             return False
 
@@ -87,7 +91,7 @@ class Supervisor:
     def start_program(self, name: str) -> None:
         """Start one program if it does not run."""
         try:
-            self._call().startProcess(name, False)
+            self._call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise StackError(f"{name} could not be started: {fault.faultString}") from fault
@@ -95,7 +99,7 @@ class Supervisor:
     def processes(self) -> dict[str, dict[str, Any]]:
         """What the supervisor knows of each program, by name."""
         try:
-            return {each["name"]: each for each in self._call().getAllProcessInfo()}
+            return {each["name"]: each for each in self._call("getAllProcessInfo")}
         except AWAY:
             return {}
 
@@ -107,8 +111,8 @@ class Supervisor:
             if names:
                 self._stop_together(names)
             try:
-                self._call().stopAllProcesses()
-                self._call().shutdown()
+                self._call("stopAllProcesses")
+                self._call("shutdown")
             except (*AWAY, xmlrpc.client.Fault):
                 pass  # it went while answering: what is left is seen below
         _end(known, STOP_SECONDS)
@@ -117,7 +121,7 @@ class Supervisor:
     def _stop_together(self, names: list[str]) -> None:
         for name in names:
             try:
-                self._call().stopProcess(name, False)
+                self._call("stopProcess", name, False)
             except xmlrpc.client.Fault:
                 continue  # it was not running
         _eventually(lambda: not any(self.processes().get(name, {}).get("pid") for name in names), STOP_SECONDS)

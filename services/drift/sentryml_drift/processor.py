@@ -46,6 +46,7 @@ PURGE_SECONDS = 60.0
 def make_app(settings: DriftSettings) -> faust.App:
     """The Faust application with every setting that matters stated; Faust's web server stays off."""
     timeout = settings.session_timeout_seconds
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
     return faust.App(
         PROCESSOR_APP,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],

@@ -1,0 +1,48 @@
+"""Fixtures that all tests share. Servers are started once, by the first test that asks for one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from tests.support.servers import Servers, servers
+
+# A developer's shell may hold settings of a running stack; tests must not talk to that one.
+for name in [name for name in os.environ if name.startswith("SENTRYML_") and not name.startswith("SENTRYML_TEST_")]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def test_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with servers(tmp_path_factory.mktemp("servers")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(test_servers: Servers) -> str:
+    """Address of a real Kafka, shared by all tests: use topics and groups of your own."""
+    return test_servers.kafka
+
+
+@pytest.fixture(scope="session")
+def postgres_url(test_servers: Servers) -> str:
+    """Address of a real PostgreSQL, shared by all tests."""
+    return test_servers.postgres
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A fresh, empty database of the test's own."""
+    name = re.sub(r"\W+", "_", f"test_{request.node.name}".lower())[:50] + f"_{abs(hash(request.node.nodeid)) % 10**8}"
+    server = await asyncpg.connect(postgres_url)
+    try:
+        await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await server.execute(f'CREATE DATABASE "{name}"')
+        yield postgres_url.rpartition("/")[0] + f"/{name}"
+        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await server.close()

@@ -1,0 +1,83 @@
+"""What was produced, and what the processor has counted: the two sides of the promise "exactly once"."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from sentryml_common.contracts.topics import HISTOGRAMS, PANES_CHANGELOG, PREDICTIONS
+from sentryml_drift.domain.chunked_sum import unpack_sum
+from sentryml_drift.domain.pane_counts import PaneCounts
+from sentryml_drift.domain.panes import PaneGrid, Resolution
+from sentryml_drift.domain.partials import Kind
+from sentryml_drift.table import applied_key, target_of
+
+Counts = Counter[tuple[str, Kind, int]]
+"""Events by model, kind and pane."""
+
+
+class Producer:
+    """Produces prediction events and remembers what Kafka acknowledged."""
+
+    def __init__(self, producer: AIOKafkaProducer, grid: PaneGrid) -> None:
+        self._producer, self._grid = producer, grid
+        self.produced: Counts = Counter()
+
+    async def send(self, batches: list[list[dict[str, object]]], *, key: bytes | None = None) -> None:
+        """Send one record per batch (a batch of one as a single object); return when all are acknowledged."""
+        sent = [
+            await self._producer.send(PREDICTIONS.name, orjson.dumps(batch if len(batch) > 1 else batch[0]), key=key)
+            for batch in batches
+        ]
+        for future, batch in zip(sent, batches, strict=True):
+            await future
+            for event in batch:
+                self._count(str(event["model_id"]), float(str(event["timestamp"])))
+
+    def _count(self, model_id: str, at: float) -> None:
+        if self._grid.admits_fine(at, time.time()):
+            self.produced[model_id, Kind.FINE, self._grid.pane_of(at, Resolution.FINE)] += 1
+        self.produced[model_id, Kind.COARSE, self._grid.pane_of(at, Resolution.COARSE)] += 1
+
+
+class Changelog:
+    """The processor's table `panes`, as its changelog in Kafka has it: what a restart would find."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def read(self) -> tuple[Counts, bool]:
+        """The counts, and whether the processor has taken in all that the combiner has said."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            latest = await self._latest(consumer)
+            inputs = [TopicPartition(HISTOGRAMS.name, number) for number in range(HISTOGRAMS.partitions)]
+            ends = await consumer.end_offsets(inputs)
+        finally:
+            await consumer.stop()
+        applied = all(int(latest.get(applied_key(tp.partition), b"-1")) + 1 == end for tp, end in ends.items())
+        counts: Counts = Counter()
+        for key, value in latest.items():
+            target = target_of(key)
+            if target is not None:
+                total = unpack_sum(value, PaneCounts.unpack).total().total
+                counts[target.model_id, target.kind, target.pane] += total
+        return counts, applied
+
+    async def _latest(self, consumer: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        partitions = [TopicPartition(PANES_CHANGELOG.name, number) for number in range(PANES_CHANGELOG.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        latest: dict[bytes, bytes] = {}
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    if record.value is None:
+                        latest.pop(record.key, None)
+                    else:
+                        latest[record.key] = record.value
+        return latest
