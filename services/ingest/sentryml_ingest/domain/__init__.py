@@ -1,0 +1,1 @@
+"""What ingest decides: pure, with the time as an argument."""

@@ -1,0 +1,13 @@
+"""Metrics of ingest. Labels come from small closed sets, never from model ids."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+REQUESTS = Counter("sentryml_ingest_requests_total", "Requests to POST /v1/events, by status.", ["status"])
+EVENTS_ACCEPTED = Counter("sentryml_ingest_events_accepted_total", "Events that Kafka has acknowledged.")
+EVENTS_REFUSED = Counter("sentryml_ingest_events_refused_total", "Events in refused requests, by reason.", ["reason"])
+PUBLISH_SECONDS = Histogram("sentryml_ingest_publish_seconds", "Time from a valid request to Kafka's acknowledgement.")
+
+for status in ("202", "401", "403", "413", "415", "422", "503"):
+    REQUESTS.labels(status=status)
