@@ -26,8 +26,9 @@ Nulls have a bin when either side has any. A bin in which neither side has anyth
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal
 
 import numpy as np
@@ -80,7 +81,7 @@ def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[
         return [], current.total
     dropped = max(baseline.dropped, current.dropped)
     baseline, current = baseline.coarsened(dropped), current.coarsened(dropped)
-    borders = _borders(baseline.cell_array, baseline.count_array, bins)
+    borders = _borders(baseline, bins)
     starts, ends = np.array(borders, dtype=np.int64).T
     there, here = _counts_between(baseline, starts, ends), _counts_between(current, starts, ends)
     edges = {cell: _edge(cell, dropped) for border in borders for cell in border}
@@ -91,14 +92,14 @@ def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[
     return ranges, current.total - int(here.sum())
 
 
-def _borders(cells: Cells, counts: NDArray[np.int64], bins: int) -> list[tuple[int, int]]:
+def _borders(numbers: CellCounts, bins: int) -> list[tuple[int, int]]:
     """(first cell, cell after the last) of each bin, in order: atoms, and the stretches between them cut up."""
-    below = np.concatenate(([0], counts.cumsum()))
+    cells, counts = numbers.cell_array, numbers.count_array
+    below = [0, *counts.cumsum().tolist()]
     per_bin = below[-1] / bins
-    atoms = np.flatnonzero((counts >= per_bin) & (counts > 1)).tolist()
     borders: list[tuple[int, int]] = []
     first, reach = 0, _BEFORE_ALL
-    for atom in atoms:
+    for atom in np.flatnonzero((counts >= per_bin) & (counts > 1)).tolist():
         at = int(cells[atom])
         borders += _stretch(cells[first:atom], below[first : atom + 1], per_bin, (reach, at))
         borders.append((at, at + 1))
@@ -106,24 +107,27 @@ def _borders(cells: Cells, counts: NDArray[np.int64], bins: int) -> list[tuple[i
     return borders + _stretch(cells[first:], below[first:], per_bin, (reach, _AFTER_ALL))
 
 
-def _stretch(cells: Cells, below: NDArray[np.int64], per_bin: float, reach: tuple[int, int]) -> list[tuple[int, int]]:
+def _stretch(cells: Cells, below: list[int], per_bin: float, reach: tuple[int, int]) -> list[tuple[int, int]]:
     """Cut a stretch of cells without atoms at its quantiles; the bins together fill `reach`."""
     if len(cells) == 0:
         return []
-    return list(pairwise((reach[0], *cells[_quantile_cuts(below, per_bin)].tolist(), reach[1])))
+    inner = [int(cells[cut]) for cut in _quantile_cuts(below, per_bin)]
+    return list(pairwise((reach[0], *inner, reach[1])))
 
 
-def _quantile_cuts(below: NDArray[np.int64], per_bin: float) -> NDArray[np.int64]:
+def _quantile_cuts(below: list[int], per_bin: float) -> list[int]:
     """Where to cut a row of counts into bins of about `per_bin`: before which of them, nearest to each quantile.
 
     `below` are the entries before each count, and before the end: one more than there are counts.
     """
-    entries = below[-1] - below[0]
+    first, entries = below[0], below[-1] - below[0]
     pieces = max(1, round(entries / per_bin))
-    targets = below[0] + entries * np.arange(1, pieces) / pieces
-    right = np.searchsorted(below, targets)
-    nearest = np.where(targets - below[right - 1] < below[right] - targets, right - 1, right)
-    return np.unique(nearest[(nearest > 0) & (nearest < len(below) - 1)])
+    cuts = set()
+    for piece in range(1, pieces):
+        target = first + entries * piece / pieces
+        right = bisect_left(below, target)
+        cuts.add(right - 1 if target - below[right - 1] < below[right] - target else right)
+    return sorted(cuts - {0, len(below) - 1})
 
 
 def _counts_between(side: CellCounts, starts: Cells, ends: Cells) -> NDArray[np.int64]:
@@ -161,9 +165,11 @@ def _rare_bins(rare: list[tuple[int, int, int]], per_bin: float) -> list[BinCoun
     """Cut (hash, baseline, current) of the rare categories, in the order of their hashes, at quantiles."""
     if not rare:
         return []
-    counts = np.array([(was, now) for _, was, now in rare])
-    cuts = _quantile_cuts(np.concatenate(([0], counts[:, 0].cumsum())), per_bin)
-    return [BinCounts("other", was, now) for was, now in np.add.reduceat(counts, [0, *cuts]).tolist()]
+    cuts = _quantile_cuts(list(accumulate((was for _, was, _ in rare), initial=0)), per_bin)
+    return [
+        BinCounts("other", sum(was for _, was, _ in rare[start:end]), sum(now for _, _, now in rare[start:end]))
+        for start, end in pairwise((0, *cuts, len(rare)))
+    ]
 
 
 def _shown(label: str, dropped: int) -> str:

@@ -33,6 +33,8 @@ class CategoryCounts:
     @classmethod
     def of(cls, categories: Iterable[str] | Mapping[str, int]) -> CategoryCounts:
         """Count names, or take them as counted."""
+        if not categories:
+            return NO_CATEGORIES
         if isinstance(categories, Mapping):
             counts = {name: count for name, count in categories.items() if count}
         else:

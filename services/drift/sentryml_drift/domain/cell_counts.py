@@ -24,6 +24,8 @@ MAX_CELLS = 1024
 FEW = 48
 """Up to so many cells a Python loop beats numpy (measured; it must stay far below MAX_CELLS)."""
 
+MERGED_AT_ONCE = 8 * MAX_CELLS
+
 
 @dataclass(frozen=True, slots=True)
 class CellCounts:
@@ -106,7 +108,19 @@ NO_NUMBERS = CellCounts(0, array("q"), array("q"))
 
 
 def merge_cell_counts(parts: Iterable[CellCounts]) -> CellCounts:
-    """Return the sum of many, by one sort over all their cells."""
+    """Return the sum of many, by one sort per MERGED_AT_ONCE cells."""
+    waiting, cells = [NO_NUMBERS], 0
+    for part in parts:
+        if part.cells:
+            waiting.append(part)
+            cells += len(part.cells)
+        if cells > MERGED_AT_ONCE:
+            waiting = [_merged(waiting)]
+            cells = len(waiting[0].cells)
+    return _merged(waiting)
+
+
+def _merged(parts: list[CellCounts]) -> CellCounts:
     filled = [part for part in parts if part.cells]
     if len(filled) <= 1:
         return filled[0] if filled else NO_NUMBERS

@@ -92,7 +92,9 @@ def coarsen(cells: Cells, from_dropped: int, to_dropped: int) -> Cells:
     shift = to_dropped - from_dropped
     if shift == 0:
         return cells
-    return np.where(cells < 0, -(-cells >> shift), cells >> shift)
+    # A shift rounds down; a negative cell is raised first, so that it goes toward zero.
+    raised = (cells >> 63) & ((1 << shift) - 1)
+    return (cells + raised) >> shift
 
 
 def separations(cells: Cells) -> NDArray[np.int32]:

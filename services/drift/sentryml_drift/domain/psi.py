@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from math import fsum, log
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,18 @@ class Divergence:
 
 def divergence(baseline: Sequence[int], current: Sequence[int]) -> Divergence:
     """Compare counts of at least one bin; both sequences are of one length."""
-    p, q = smoothed_shares(baseline), smoothed_shares(current)
-    contributions = (q - p) * np.log(q / p)
+    shares = list(zip(smoothed_shares(baseline), smoothed_shares(current), strict=True))
+    contributions = [(q - p) * log(q / p) for p, q in shares]
     return Divergence(
-        p.tolist(), q.tolist(), contributions.tolist(), float(contributions.sum()), float(np.minimum(p, q).sum())
+        baseline_shares=[p for p, _ in shares],
+        current_shares=[q for _, q in shares],
+        contributions=contributions,
+        psi=fsum(contributions),
+        overlap=fsum(min(share) for share in shares),
     )
 
 
-def smoothed_shares(counts: Sequence[int]) -> NDArray[np.float64]:
+def smoothed_shares(counts: Sequence[int]) -> list[float]:
     """Shares with half a count added to each bin; they add up to 1."""
-    raised: NDArray[np.float64] = np.asarray(counts, dtype=np.float64) + 0.5
-    return raised / float(raised.sum())
+    whole = sum(counts) + len(counts) / 2
+    return [(count + 0.5) / whole for count in counts]
