@@ -22,7 +22,6 @@ from sentryml_common.logging import configure_logging
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import load_settings_or_exit
-
 from sentryml_incidents.app import SCHEMA
 from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
 from sentryml_incidents.passwords import PasswordTooWeak, hash_password

@@ -12,7 +12,6 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.service import Service, load_settings_or_exit, run
-
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context

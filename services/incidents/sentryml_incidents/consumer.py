@@ -16,7 +16,6 @@ from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
-
 from sentryml_incidents.domain.decision import Decision, Outcome
 from sentryml_incidents.domain.lifecycle import Evaluated, decide
 from sentryml_incidents.domain.snapshot import Snapshot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sentryml_common.logging import get_logger
-
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.metrics import TRANSITIONS_TOTAL
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
-from sentryml_common.contracts.transition import Severity, TransitionKind
 
+from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_incidents.domain.decision import Outcome
 from sentryml_incidents.domain.snapshot import LIVE
 

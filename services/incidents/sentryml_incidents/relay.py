@@ -19,7 +19,6 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import AWAY, Connection, Pool, transaction
-
 from sentryml_incidents.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_PENDING, PUBLISHED_TOTAL
 from sentryml_incidents.store.outbox import (
     Claim,

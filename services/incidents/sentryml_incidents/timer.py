@@ -10,7 +10,6 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-
 from sentryml_incidents.domain.decision import Outcome
 from sentryml_incidents.domain.lifecycle import Ticked, decide
 from sentryml_incidents.domain.snapshot import LIVE

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import SYSTEM, Actor, SignalWhy, TransitionKind
-
 from sentryml_incidents.domain.snapshot import (
     Cause,
     EvidenceRole,

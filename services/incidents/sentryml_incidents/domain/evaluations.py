@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Severity, State, TransitionKind
-
 from sentryml_incidents.domain.decision import Decision, Outcome, applied, mark_of
 from sentryml_incidents.domain.levels import Grade, grade_of, psi_of
 from sentryml_incidents.domain.snapshot import Cause, EvidenceRole, Incident, Snapshot, incident_id_of

@@ -32,7 +32,6 @@ from datetime import datetime
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
-
 from sentryml_incidents.domain.decision import Decision, Outcome
 from sentryml_incidents.domain.evaluations import on_evaluation
 from sentryml_incidents.domain.monitor_changes import on_monitor_changed

@@ -12,7 +12,6 @@ from typing import Any
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, State, TransitionKind
-
 from sentryml_incidents.domain.decision import Decision, Mark, applied
 from sentryml_incidents.domain.snapshot import Cause, Counts, Incident, Snapshot
 

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.contracts.transition import Actor, State, TransitionKind
-
 from sentryml_incidents.domain.decision import Decision, Mark, Outcome, applied
 from sentryml_incidents.domain.levels import Grade
 from sentryml_incidents.domain.snapshot import Cause, Incident, Snapshot

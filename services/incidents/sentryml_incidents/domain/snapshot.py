@@ -13,7 +13,6 @@ from uuid import UUID, uuid5
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Severity, SignalWhy, Standing, State, TransitionKind
-
 from sentryml_incidents.domain.levels import Grade
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")

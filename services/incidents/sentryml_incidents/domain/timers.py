@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentryml_common.contracts.transition import State, TransitionKind
-
 from sentryml_incidents.domain.decision import Decision, Mark, Outcome, applied
 from sentryml_incidents.domain.snapshot import Cause, Snapshot
 

@@ -14,7 +14,6 @@ from sentryml_common.contracts.evaluation import (
     SignalEvaluation,
 )
 from sentryml_common.contracts.transition import SignalWhy
-
 from sentryml_incidents.domain.levels import DRIFTING
 
 TOP_BINS = 3

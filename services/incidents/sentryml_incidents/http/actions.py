@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
+
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.http.problems import Problem
-
 from sentryml_incidents.domain.decision import Outcome
 from sentryml_incidents.domain.lifecycle import Asked, decide
 from sentryml_incidents.domain.people import ALLOWED, Action

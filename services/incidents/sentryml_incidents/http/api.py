@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from sentryml_incidents.http import actions, api_keys, incidents, models, monitors
 from sentryml_incidents.http.context import Context, install_context
+from sentryml_incidents.http.pages import install_pages
 
 
 def create_app(context: Context) -> FastAPI:
@@ -14,4 +15,5 @@ def create_app(context: Context) -> FastAPI:
     install_context(app, context)
     for part in (models, monitors, incidents, actions, api_keys):
         app.include_router(part.router)
+    install_pages(app)
     return app

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.problems import Problem
-
 from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
 from sentryml_incidents.http.auth import Admin, actor_of
 from sentryml_incidents.http.context import WithContext

@@ -10,10 +10,10 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
 from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.problems import Problem
-
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.store.api_keys import find_api_key
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
+
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Connection, Pool, transaction

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
+
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.http.auth import Reader, check_model
 from sentryml_incidents.http.context import WithContext

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 from pydantic import TypeAdapter
+
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.http.auth import Reader, check_model
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.paging import Cursor, Limit, Page, from_cursor, to_cursor

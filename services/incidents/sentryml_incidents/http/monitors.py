@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Body
 from pydantic import ValidationError
+
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.http.problems import Problem
-
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.lifecycle import MonitorChanged, decide
 from sentryml_incidents.domain.monitor_changes import changes

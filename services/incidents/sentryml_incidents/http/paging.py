@@ -9,6 +9,7 @@ from typing import Annotated, Generic, TypeVar
 import orjson
 from fastapi import Query
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
 from sentryml_common.http.problems import Problem
 
 T = TypeVar("T")

@@ -6,11 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
+
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Actor, Severity, State
-
 from sentryml_incidents.domain.people import ALLOWED, Action
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
 from sentryml_incidents.store.api_keys import StoredKey

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
+
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.store.wake import wake_relay
 
 API_KEY_COLUMNS: Final = """

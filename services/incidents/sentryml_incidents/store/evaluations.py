@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.levels import psi_of
 
 CLEAN_UP_ROWS = 10_000

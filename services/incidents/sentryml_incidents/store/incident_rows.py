@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import asyncpg
+
 from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.snapshot import Cause, Incident
 
 INCIDENT_COLUMNS: Final = """

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
 
@@ -68,8 +67,8 @@ async def models_to_close(connection: Connection, now: datetime, limit: int) -> 
           JOIN monitor USING (model_id)
           JOIN monitor_version USING (model_id, version)
          WHERE incident.state = 'resolved'
-           AND incident.resolved_at
-               <= $1::timestamptz - make_interval(secs => (monitor_version.settings ->> 'close_after_seconds')::double precision)
+           AND incident.resolved_at <= $1::timestamptz
+               - make_interval(secs => (monitor_version.settings ->> 'close_after_seconds')::double precision)
          ORDER BY incident.resolved_at
          LIMIT $2
         """,

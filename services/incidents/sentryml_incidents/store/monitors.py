@@ -9,7 +9,6 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM, Actor
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.store.wake import wake_relay
 
 

@@ -12,7 +12,6 @@ from datetime import datetime
 
 from sentryml_common.contracts.message import Message
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.store.api_keys import API_KEY_COLUMNS, api_key_of
 from sentryml_incidents.store.monitors import monitor_of
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of

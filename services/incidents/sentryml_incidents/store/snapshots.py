@@ -5,18 +5,28 @@ The monitor's row is the lock: whoever holds it is the only one who decides abou
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 import asyncpg
+
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.levels import Grade
 from sentryml_incidents.domain.snapshot import Counts, Incident, Snapshot, Transition
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incident, update_incident
 from sentryml_incidents.store.wake import wake_relay
+
+_SNAPSHOT: Final = """
+    SELECT monitor.model_id, monitor.version, monitor_version.settings,
+           last_evaluation_id, last_evaluated_at, last_grade, blind_since,
+           count_warn, count_critical, count_below_critical, count_ok, ok_seconds
+      FROM monitor
+      JOIN monitor_version USING (model_id, version)
+     WHERE monitor.model_id = $1
+"""
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
@@ -24,22 +34,15 @@ async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID
 
     The snapshot holds the model's newest incident, or the one with `incident_id`.
     """
-    row = await connection.fetchrow(
-        """
-        SELECT monitor.model_id, monitor.version, monitor_version.settings,
-               last_evaluation_id, last_evaluated_at, last_grade, blind_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds
-          FROM monitor
-          JOIN monitor_version USING (model_id, version)
-         WHERE monitor.model_id = $1
-           FOR UPDATE OF monitor
-        """,
-        model_id,
-    )
-    if row is None:
-        return None
+    row = await connection.fetchrow(f"{_SNAPSHOT} FOR UPDATE OF monitor", model_id)
     # A second statement: it must see what the last holder of the lock has committed.
-    return _snapshot_of(row, await _find_incident(connection, model_id, incident_id))
+    return _snapshot_of(row, await _find_incident(connection, model_id, incident_id)) if row else None
+
+
+async def read_snapshot(connection: Connection, model_id: str, incident_id: UUID) -> Snapshot | None:
+    """The same without a lock, for the eye."""
+    row = await connection.fetchrow(_SNAPSHOT, model_id)
+    return _snapshot_of(row, await _find_incident(connection, model_id, incident_id)) if row else None
 
 
 async def _find_incident(connection: Connection, model_id: str, incident_id: UUID | None) -> Incident | None:

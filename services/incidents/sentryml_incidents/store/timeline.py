@@ -7,10 +7,10 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_incidents.domain.snapshot import EvidenceRole
 
 TRANSITION_COLUMNS: Final = """

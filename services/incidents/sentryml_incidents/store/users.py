@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 import asyncpg
+
 from sentryml_common.postgres.pool import Connection
 
 

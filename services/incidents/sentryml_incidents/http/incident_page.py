@@ -1,0 +1,123 @@
+"""What the page of one incident shows, gathered and put into words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
+from sentryml_incidents.domain.why import in_words, name_of, percent, why_of
+from sentryml_incidents.domain.words import headline, step_in_words, what_next
+from sentryml_incidents.store.evaluations import find_latest_evaluation
+from sentryml_incidents.store.incidents import find_incident
+from sentryml_incidents.store.snapshots import read_snapshot
+from sentryml_incidents.store.timeline import list_evidence, list_transitions
+
+TIMELINE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BinRow:
+    """One bin in the table. Widths are per cent of the widest bar."""
+
+    name: str
+    baseline: str
+    current: str
+    baseline_width: float
+    current_width: float
+    contribution: float
+    moved: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalTable:
+    """One signal's figures and bins."""
+
+    found: SignalEvaluation
+    rows: tuple[BinRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of the timeline and its words."""
+
+    entry: Transition
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """Everything on the page. `look` is the evaluation shown: the newest while it is live, else the worst."""
+
+    incident: Incident
+    previous_number: int | None
+    headline: str
+    next: tuple[str, ...]
+    look: Evaluation
+    worst: bool
+    why: tuple[str, ...]
+    tables: tuple[SignalTable, ...]
+    steps: tuple[Step, ...]
+
+
+async def read_incident_page(
+    connection: Connection, reference: UUID | int, public_url: str, now: datetime
+) -> IncidentPage | None:
+    """Gather the page of an incident; None if there is no such incident."""
+    found = await find_incident(connection, reference)
+    if found is None:
+        return None
+    snapshot = await read_snapshot(connection, found.model_id, found.incident_id)
+    assert snapshot is not None
+    incident = snapshot.incident
+    assert incident is not None
+    previous = await find_incident(connection, found.previous_incident_id) if found.previous_incident_id else None
+    steps = await list_transitions(connection, found.incident_id, public_url, 0, TIMELINE_ROWS)
+    peak = await _peak(connection, found.incident_id)
+    look = await _newest(connection, incident) or peak
+    return IncidentPage(
+        incident=incident,
+        previous_number=previous.incident_number if previous else None,
+        headline=headline(incident, now),
+        next=what_next(snapshot, incident, now),
+        look=look,
+        worst=look.evaluation_id == peak.evaluation_id,
+        why=in_words(why_of(look)),
+        tables=tuple(_table(each) for each in look.signals if each.bins),
+        steps=tuple(Step(step, step_in_words(step)) for step in reversed(steps)),
+    )
+
+
+async def _peak(connection: Connection, incident_id: UUID) -> Evaluation:
+    evidence = await list_evidence(connection, incident_id)
+    return next(each.evaluation for each in evidence if each.role is EvidenceRole.PEAK)
+
+
+async def _newest(connection: Connection, incident: Incident) -> Evaluation | None:
+    """The model's newest evaluation, if the incident is live and it could see."""
+    if not incident.live:
+        return None
+    latest = await find_latest_evaluation(connection, incident.model_id)
+    return None if latest is None or latest.level is Level.INSUFFICIENT_DATA else latest
+
+
+def _table(found: SignalEvaluation) -> SignalTable:
+    widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
+    carrying = sorted(found.bins, key=lambda part: -part.contribution)[:3]
+    return SignalTable(found, tuple(_row(found, part, widest, moved=part in carrying) for part in found.bins))
+
+
+def _row(found: SignalEvaluation, part: Bin, widest: float, *, moved: bool) -> BinRow:
+    return BinRow(
+        name=name_of(found.signal, part),
+        baseline=percent(part.baseline_share),
+        current=percent(part.current_share),
+        baseline_width=round(100 * part.baseline_share / widest, 2),
+        current_width=round(100 * part.current_share / widest, 2),
+        contribution=part.contribution,
+        moved=("more" if part.current_share > part.baseline_share else "less") if moved else "",
+    )
