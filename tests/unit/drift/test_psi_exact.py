@@ -22,7 +22,7 @@ from sentryml_drift.domain.psi import divergence
 
 Numbers = NDArray[np.float64]
 BINS = 10
-BASELINE, CURRENT = 200_000, 100_000
+BASELINE, CURRENT = 150_000, 100_000
 
 
 def psi_of_cells(baseline: Numbers, current: Numbers) -> float:
@@ -159,13 +159,13 @@ REALS: list[Shape] = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(15))
 def test_psi_of_random_mixtures_of_scores(seed: int) -> None:
     baseline, current = mixture(seed, SCORES, ends=True)
     assert psi_of_cells(baseline, current) == close(psi_of_raw_bins(baseline, current))
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(15))
 def test_psi_of_random_mixtures_of_any_numbers(seed: int) -> None:
     # Around 0 many cells go to numbers that are small and rare, so those that matter are wider: twice the tolerance.
     baseline, current = mixture(seed, REALS, ends=False)

@@ -38,17 +38,17 @@ def test_with_an_interval_of_a_second_all_models_are_due_together() -> None:
     assert due_at(PaneGrid(0.5), "model", 1, NOW + 0.75) == NOW
 
 
-def test_a_thousand_models_take_turns() -> None:
-    # Over one interval of 300 s the mean is 3.3 a second.
-    seen = {f"model-{i}": due_at(MINUTES, f"model-{i}", 300, NOW) for i in range(1000)}
+def test_six_hundred_models_take_turns() -> None:
+    # Over one interval of 300 s the mean is 2 a second.
+    seen = {f"model-{i}": due_at(MINUTES, f"model-{i}", 300, NOW) for i in range(600)}
     fired: Counter[int] = Counter()
     for second in range(1, 301):
         for model_id, before in seen.items():
             due = due_at(MINUTES, model_id, 300, NOW + second)
             fired[second] += due != before
             seen[model_id] = due
-    assert sum(fired.values()) == 1000
-    assert max(fired.values()) <= 15
+    assert sum(fired.values()) == 600
+    assert max(fired.values()) <= 10
 
 
 def test_instants_where_panes_do_not_divide_the_interval_still_lie_on_a_grid() -> None:
