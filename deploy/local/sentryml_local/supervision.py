@@ -136,7 +136,9 @@ class Supervisor:
         try:
             command = process.cmdline()
             if str(self._settings) in command or (command[:1] and command[0].endswith("/postgres")):
-                return any(part.startswith(str(self._folder) + "/") for part in command)
+                # PostgreSQL's own folder: another stack's folder may lie within ours, as the demo's does.
+                own = (str(self._settings), f"{self._folder}/postgres/")
+                return any(part.startswith(own) for part in command)
             return process.environ().get(MARK) == str(self._folder)
         except (psutil.Error, OSError):
             return False
