@@ -66,9 +66,9 @@ class Evaluator:
 
     async def _evaluate_if_due(self, model_id: str, model: OwnedModel, monitor: Monitor, now: float) -> None:
         due = due_at(self._grid, model_id, monitor.every_seconds, now - self._settings.settle)
-        last = self._evaluated.get(model_id)
-        if last is not None and due <= last:
-            return
+        last, first_seen = self._evaluated.get(model_id), model.facts().first_seen
+        if first_seen is None or due <= first_seen or (last is not None and due <= last):
+            return  # before its first event there is nothing to be said of a model
         with EVALUATION_SECONDS.time():
             evaluation = self._evaluate(model_id, model, monitor, due, now)
         try:

@@ -1,0 +1,106 @@
+"""One whole stack for all end-to-end tests that do not harm it, and a user of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from sentryml_local.stack import Options, Stack
+from tests.support.eventually import eventually
+from tests.support.ports import free_port_base
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything, on panes of one second."""
+    options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
+    whole = Stack(tmp_path_factory.mktemp("e2e"), options)
+    try:
+        whole.up()
+        yield whole
+    finally:
+        whole.down()
+
+
+@dataclass(slots=True)
+class User:
+    """Somebody who uses SentryML as its users do: over HTTP, with the two keys."""
+
+    ingest: httpx.AsyncClient
+    incidents: httpx.AsyncClient
+    slack: httpx.AsyncClient
+
+    async def send(self, events: list[dict[str, Any]]) -> None:
+        answer = await self.ingest.post("/v1/events", json=events)
+        assert answer.status_code == 202, answer.text
+        assert answer.json() == {"accepted": len(events)}
+
+    async def get(self, path: str, **query: str) -> Any:
+        answer = await self.incidents.get(path, params=query)
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        return answer.json()
+
+    async def watch(self, model_id: str, **monitor: Any) -> None:
+        """Wait until a model is registered, then change its monitor."""
+
+        async def changed() -> bool:
+            answer = await self.incidents.put(f"/v1/models/{model_id}/monitor", json=monitor)
+            assert answer.status_code in {200, 404}, answer.text
+            return answer.status_code == 200
+
+        await eventually(changed, what=f"{model_id} to be registered")
+
+    async def incident_of(self, model_id: str) -> dict[str, Any] | None:
+        found = (await self.get("/v1/incidents", model=model_id))["items"]
+        return found[0] if found else None
+
+    async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
+        return list((await self.get(f"/v1/incidents/{incident_id}/timeline"))["items"])
+
+    async def messages_about(self, model_id: str) -> list[str]:
+        answer = await self.slack.get("/control/messages")
+        return [str(message["payload"]) for message in answer.json() if model_id in str(message)]
+
+
+@pytest.fixture
+async def user(stack: Stack) -> AsyncIterator[User]:
+    env = stack.environment()
+    events, admin = ({"Authorization": f"Bearer {env[key]}"} for key in ("SENTRYML_EVENTS_KEY", "SENTRYML_ADMIN_KEY"))
+    async with (
+        httpx.AsyncClient(base_url=env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
+        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
+        httpx.AsyncClient(base_url=env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
+    ):
+        yield User(ingest, incidents, slack)
+
+
+class Traffic:
+    """A model's live traffic: events of now, ten times a second, whose scores can be made to drift."""
+
+    def __init__(self, user: User, model_id: str, seed: int) -> None:
+        self._user, self._model_id, self._rng = user, model_id, random.Random(seed)
+        self.drifting = False
+        self._task = asyncio.create_task(self._flow())
+
+    async def _flow(self) -> None:
+        while True:
+            await self._user.send([self._event() for _ in range(50)])
+            await asyncio.sleep(0.1)
+
+    def _event(self) -> dict[str, Any]:
+        score = self._rng.betavariate(6, 2) if self.drifting else self._rng.betavariate(2, 5)
+        return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": time.time()}
+
+    async def stop(self) -> None:
+        """End it; an error that has ended it before is raised here."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
