@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
+
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.monitor import Monitor
@@ -29,7 +30,6 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import Service, load_settings_or_exit, run
-
 from sentryml_notifier.auditor import audit
 from sentryml_notifier.channels.slack_webhook import SECRET_SETTING, SlackWebhook, check_address, make_client
 from sentryml_notifier.consumer import Inbox

@@ -8,7 +8,6 @@ from contextlib import suppress
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
-
 from sentryml_notifier.metrics import CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS
 from sentryml_notifier.store.ledger import age_seconds, list_channels
 

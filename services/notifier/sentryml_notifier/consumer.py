@@ -9,7 +9,6 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-
 from sentryml_notifier.domain.routing import matching_routes
 from sentryml_notifier.store.channels import list_routes
 from sentryml_notifier.store.inbox import insert_deliveries, insert_transition

@@ -19,7 +19,6 @@ from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import wait_for
-
 from sentryml_notifier.channels.base import Channel
 from sentryml_notifier.domain.delivery import Delivered, Next, Parked, ParkedBecause, SendResult, TryAgain, decide
 from sentryml_notifier.domain.message import compose, with_delivery_notes

@@ -20,12 +20,12 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
+
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_common.settings import ServiceSettings
-
 from sentryml_local.slack_stand_in import store as kept
 from sentryml_local.slack_stand_in.page import as_text, render_page
 from sentryml_local.slack_stand_in.protocol import Answer, Json, address_problem, answer_to, read_payload

@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import orjson
+
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
-
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import Message
@@ -53,19 +53,21 @@ MESSAGE_REFUSALS = frozenset(
 class SlackWebhook:
     """A channel that is one incoming webhook."""
 
-    def __init__(self, client: httpx.AsyncClient, address: httpx.URL, clock: Clock) -> None:
-        self._client, self._address, self._clock = client, address, clock
+    def __init__(
+        self, client: httpx.AsyncClient, address: httpx.URL, clock: Clock, total_seconds: float = TOTAL_SECONDS
+    ) -> None:
+        self._client, self._address, self._clock, self._total_seconds = client, address, clock, total_seconds
 
     async def send(self, message: Message, *, plain: bool) -> SendResult:
-        """Post once, within ten seconds in all."""
+        """Post once, within `total_seconds` in all."""
         body = orjson.dumps(plain_payload(message) if plain else rich_payload(message))
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
+            async with asyncio.timeout(self._total_seconds):
                 return await self._post(body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return SendResult(Outcome.NOT_TAKEN, "no_connection", "Slack could not be reached.")
         except (TimeoutError, httpx.TimeoutException):
-            words = f"Slack did not answer within {TOTAL_SECONDS:.0f} s; the message may have arrived."
+            words = f"Slack did not answer within {self._total_seconds:g} s; the message may have arrived."
             return SendResult(Outcome.UNCERTAIN, "timeout", words)
         except httpx.TransportError:
             words = "The connection to Slack broke before the answer was complete; the message may have arrived."

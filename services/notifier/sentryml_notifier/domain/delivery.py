@@ -18,7 +18,6 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_common.contracts.transition import TransitionKind
-
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sentryml_common.contracts.transition import ActorType, Severity, State, Transition, TransitionKind
-
 from sentryml_notifier.domain.routing import ALARMS
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.wording import cut
@@ -21,22 +20,24 @@ OPENED_BECAUSE = {
     "still_drifting_after_latch": "The last incident was closed by hand while it drifted; it drifts still.",
 }
 
+RECOVERED = "data_returned_to_normal"
+
+NO_SIGN = "That is no sign that the data returned to normal."
 ENDED_BECAUSE = {
-    "data_returned_to_normal": "the data look like the baseline again",
-    "monitor_disabled": "the monitor was switched off; the model is not watched any more",
-    "thresholds_changed": "the monitor's thresholds were changed; the data did not return to normal",
-    "baseline_changed": "the monitor's baseline was changed; the data did not return to normal",
-    "times_changed": "the monitor's times were changed; the data did not return to normal",
-    "followed_by_new_incident": "a new incident follows it",
-    "resolved_long_ago": "it was resolved long ago",
-    "asked": "somebody asked for it",
+    RECOVERED: "the data look like the baseline again.",
+    "monitor_disabled": "the monitor was switched off. The model is not watched any more.",
+    "thresholds_changed": f"the thresholds of the monitor were changed. {NO_SIGN}",
+    "baseline_changed": f"the baseline of the monitor was changed. {NO_SIGN}",
+    "times_changed": f"the times of the monitor were changed. {NO_SIGN}",
+    "followed_by_new_incident": "a new incident follows it.",
+    "resolved_long_ago": "it was resolved long ago.",
 }
 
 CHANGED = {
-    "monitor_disabled": "it was switched off",
-    "thresholds_changed": "its thresholds were changed",
-    "baseline_changed": "its baseline was changed",
-    "times_changed": "its times were changed",
+    "monitor_disabled": "The monitor was switched off",
+    "thresholds_changed": "The thresholds of its monitor were changed",
+    "baseline_changed": "The baseline of its monitor was changed",
+    "times_changed": "The times of its monitor were changed",
 }
 
 BLIND_BECAUSE = {
@@ -61,8 +62,10 @@ QUIET_TITLES = {
 def title_of(story: Story) -> str:
     """What happened to which model, in a few words: the part that is read on a locked screen."""
     step = story.last
-    if story.is_combined:
+    if story.is_combined and step.cause == RECOVERED:
         return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
+    if step.kind is TransitionKind.RESOLVED and step.cause != RECOVERED:
+        return f"Ended by a change of its monitor · {step.model_id}"
     if step.kind not in ALARMS:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
     word = "CRITICAL" if step.to.severity is Severity.CRITICAL else "Warning:"
@@ -105,15 +108,14 @@ def _reopened(story: Story) -> str:
 
 
 def _ended(story: Story) -> str:
-    return f"{_end_of(story.last)}."
-
-
-def _end_of(step: Transition) -> str:
-    because = ENDED_BECAUSE.get(step.cause, _spelled(step.cause))
+    """For example `resolved by itself: …` or `was closed by Ada.`"""
+    step = story.last
+    because = ENDED_BECAUSE.get(step.cause, f"{_spelled(step.cause)}.")
     if step.kind is TransitionKind.RESOLVED:
-        return f"resolved by itself: {because}" if step.cause == "data_returned_to_normal" else f"ended: {because}"
-    by = "the system" if step.actor.type is ActorType.SYSTEM else actor_name(step)
-    return f"was closed by {by}: {because}"
+        return f"resolved by itself: {because}" if step.cause == RECOVERED else f"ended: {because}"
+    if step.actor.type is ActorType.SYSTEM:
+        return f"was closed by the system: {because}"
+    return f"was closed by {actor_name(step)}."
 
 
 def _combined(story: Story) -> str:
@@ -121,13 +123,14 @@ def _combined(story: Story) -> str:
     first = next(step for step in story.told if step.kind in ALARMS)
     return (
         f"Incident #{story.last.incident_number} {began.get(first.kind, 'opened')} as {severity_name(story.worst)} and "
-        f"{_end_of(story.last)}. This is one message for both: the first could not be delivered before it was over."
+        f"{_ended(story)} This is one message for both: the first could not be delivered before it was over."
     )
 
 
 def _monitor_changed(story: Story) -> str:
-    changed = CHANGED.get(story.last.cause, _spelled(story.last.cause))
-    return f"goes on under another monitor: {changed}."
+    step = story.last
+    by = "" if step.actor.type is ActorType.SYSTEM else f" by {actor_name(step)}"
+    return f"goes on. {CHANGED.get(step.cause, _spelled(step.cause))}{by}."
 
 
 def _blind(story: Story) -> str:
@@ -144,7 +147,7 @@ TELL: Mapping[TransitionKind, Callable[[Story], str]] = {
     TransitionKind.ESCALATED: _escalated,
     TransitionKind.DEESCALATED: lambda _: "went from critical to a warning; it goes on.",
     TransitionKind.ACKNOWLEDGED: lambda story: f"was marked as seen by {actor_name(story.last)}; alerts stay on.",
-    TransitionKind.UNACKNOWLEDGED: lambda story: f"was marked as not seen by {actor_name(story.last)}.",
+    TransitionKind.UNACKNOWLEDGED: lambda story: f"is unseen again: {actor_name(story.last)} took the mark back.",
     TransitionKind.NOTED: lambda story: f"has a note by {actor_name(story.last)}.",
     TransitionKind.RESOLVED: _ended,
     TransitionKind.REOPENED: _reopened,

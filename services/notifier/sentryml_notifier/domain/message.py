@@ -12,8 +12,7 @@ from enum import StrEnum
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, State, TransitionKind
-
-from sentryml_notifier.domain.headline import LONGEST_NAME, actor_name, title_of, what_happened
+from sentryml_notifier.domain.headline import LONGEST_NAME, RECOVERED, actor_name, title_of, what_happened
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.wording import bin_name, counted, cut, drifts, duration, psi_line, share_change
@@ -62,13 +61,12 @@ def compose(story: Story) -> Message:
     step = story.last
     title = title_of(story)
     facts = (_also_told(story), _seriousness(story), _why(story), _when(story), _seen(story), _note(story))
-    following = _what_next(story)
     return Message(
         tone=_tone(story),
         title=title,
         summary=_summary(title, story),
         lead=what_happened(story),
-        facts=tuple(fact for fact in (*facts, following) if fact is not None),
+        facts=(*(fact for fact in facts if fact is not None), _what_next(story)),
         link_label=f"Open incident #{step.incident_number}",
         link_url=step.incident_url,
     )
@@ -91,21 +89,22 @@ def with_delivery_notes(
 
 def _tone(story: Story) -> Tone:
     if story.last.kind in ENDINGS:
-        return Tone.CALM
+        return Tone.CALM if story.last.cause == RECOVERED else Tone.NEUTRAL
     if story.last.kind in ALARMS:
         return Tone.CRITICAL if story.last.to.severity is Severity.CRITICAL else Tone.WARN
     return Tone.NEUTRAL
 
 
 def _summary(title: str, story: Story) -> str:
+    step, began = story.last, story.began
     parts = [title]
-    if story.last.kind in ALARMS and story.last.why:
-        parts.append(psi_line(story.last.why[0]))
-        parts += [
-            f"{bin_name(story.last.why[0].signal, found)}: {share_change(found)}"
-            for found in story.last.why[0].top_bins[:1]
-        ]
-    return ". ".join([*parts, f"Incident #{story.last.incident_number}"])
+    if step.kind in ALARMS and step.why:
+        worst = step.why[0]
+        parts.append(psi_line(worst))
+        parts += [f"{bin_name(worst.signal, found)}: {share_change(found)}" for found in worst.top_bins[:1]]
+    if step.kind in ENDINGS and began is not None:
+        parts.append(f"It lasted {duration(step.at - began.at)}")
+    return ". ".join([*parts, f"Incident #{step.incident_number}"])
 
 
 def _also_told(story: Story) -> Fact | None:
@@ -136,8 +135,8 @@ def _why(story: Story) -> Fact | None:
         if drifts(why)
         for found in why.top_bins
     )
-    label = "What had moved" if story.last.kind in ENDINGS else "Why"
-    return Fact(f"{label} (share of the baseline → of the current window)", lines) if lines else None
+    label = "What had moved (baseline → then)" if story.last.kind in ENDINGS else "Why (baseline → now)"
+    return Fact(label, lines) if lines else None
 
 
 def _when(story: Story) -> Fact | None:
@@ -148,7 +147,7 @@ def _when(story: Story) -> Fact | None:
         return Fact("It lasted", ((f"{duration(step.at - began.at)}, from ", began.at, " to ", step.at),))
     since: Line = (began.at,)
     if step.sequence > began.sequence:
-        since = (began.at, f", for {duration(step.at - began.at)} when this happened")
+        since = (began.at, f" ({duration(step.at - began.at)})")
     return Fact("Since", (since,))
 
 
@@ -157,7 +156,7 @@ def _seen(story: Story) -> Fact | None:
     if story.last.kind not in ENDINGS or story.last.cause == "asked":
         return None
     seen_by = story.seen_by
-    return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody acknowledged it",),))
+    return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))
 
 
 def _note(story: Story) -> Fact | None:
@@ -165,23 +164,35 @@ def _note(story: Story) -> Fact | None:
     return Fact(f"Note by {actor_name(story.last)}", ((cut(note, LONGEST_NOTE),),)) if note else None
 
 
-def _what_next(story: Story) -> Fact | None:
-    step = story.last
-    if step.kind is TransitionKind.RESOLVED:
-        lines = [f"Nothing has to be done. {_if_it_drifts_again(story.monitor)}"]
-    elif step.to.state in (State.OPEN, State.ACKNOWLEDGED):
-        lines = [_how_it_resolves(story.monitor), NEVER_SILENCES]
-        if step.to.severity is Severity.WARN:
-            lines[0] += " If it becomes critical, another alert follows."
+def _what_next(story: Story) -> Fact:
+    step, monitor = story.last, story.monitor
+    if step.to.state in (State.OPEN, State.ACKNOWLEDGED):
+        worse = " If it becomes critical, another alert follows." if step.to.severity is Severity.WARN else ""
+        lines = [_how_it_resolves(monitor) + worse, NEVER_SILENCES]
+    elif step.kind is TransitionKind.RESOLVED and step.cause == RECOVERED:
+        lines = [f"Nothing has to be done. {_if_it_drifts_again(monitor)}"]
+    elif step.kind is TransitionKind.RESOLVED:
+        lines = [f"The changed settings count from now on. {_if_it_drifts_again(monitor)}"]
+    elif step.cause == "monitor_disabled":
+        lines = ["Nothing more comes until the monitor is switched on again."]
+    elif step.cause == "asked":
+        lines = [_after_closing(monitor)]
     else:
         lines = ["Nothing more comes from this incident."]
     return Fact("What happens next", tuple((line,) for line in lines))
 
 
+def _after_closing(monitor: Monitor | None) -> str:
+    latch = "some time" if monitor is None else _seconds(monitor.latch_seconds)
+    return (
+        f"If it still drifts, the next alert comes when it is worse, when it drifts after a recovery, or after {latch}."
+    )
+
+
 def _how_it_resolves(monitor: Monitor | None) -> str:
     if monitor is None:
         return "It resolves by itself once the data look like the baseline again."
-    dwell = duration(timedelta(seconds=monitor.resolve_dwell_seconds))
+    dwell = _seconds(monitor.resolve_dwell_seconds)
     clean = monitor.resolve_below * monitor.warn
     checks = counted(monitor.confirm_resolve, "clean check")
     return f"It resolves by itself after {checks} in a row (PSI below {clean:.3g}) over at least {dwell}."
@@ -190,5 +201,9 @@ def _how_it_resolves(monitor: Monitor | None) -> str:
 def _if_it_drifts_again(monitor: Monitor | None) -> str:
     if monitor is None:
         return "If it drifts again soon, this incident opens again; later, a new one does."
-    window = duration(timedelta(seconds=monitor.reopen_window_seconds))
+    window = _seconds(monitor.reopen_window_seconds)
     return f"If it drifts again within {window}, this incident opens again; later, a new one does."
+
+
+def _seconds(seconds: float) -> str:
+    return duration(timedelta(seconds=seconds))

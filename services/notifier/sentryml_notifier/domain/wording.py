@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -9,35 +10,37 @@ from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullB
 from sentryml_common.contracts.transition import SignalWhy
 
 LONGEST_VALUE = 60
-SIGNIFICANT_DIGITS = range(3, 10)
+FEWEST_DIGITS, MOST_DIGITS = 3, 9
+LARGE = 1e9
 
-ONE, MANY = {Signal.SCORE: "score", Signal.PREDICTION: "prediction"}, {
-    Signal.SCORE: "scores",
-    Signal.PREDICTION: "predictions",
-}  # fmt: skip
+ONE = {Signal.SCORE: "score", Signal.PREDICTION: "prediction"}
+MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
+
+# What turns the reading direction around, and characters that are none.
+INVISIBLE = re.compile("[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def cut(text: str, longest: int) -> str:
-    """The text in one line, shortened to `longest` characters with an ellipsis if it has more."""
-    line = " ".join(text.split())
+    """The text in one visible line, shortened to `longest` characters with an ellipsis if it has more."""
+    line = " ".join(INVISIBLE.sub("", text).split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
 def share_change(found: Bin) -> str:
-    """A bin and how its share has moved, for example `4 % → 19 %`."""
+    """How a bin's share has moved, for example `4.1 % → 19 %`."""
     before, after = apart((found.baseline_share, found.current_share), _share)
     return f"{before} → {after}"
 
 
 def _share(share: float, digits: int) -> str:
-    """A share in percent; the least digits show whole percents from 10 % on and tenths below."""
-    percent, decimals = 100 * share, digits - 3
-    if share >= 0.1:
+    """A share in percent: whole percents from 10 % on and tenths below, or more digits if asked for."""
+    percent, decimals = 100 * share, digits - FEWEST_DIGITS
+    if percent >= 9.95:
         return f"{percent:.{decimals}f} %"
-    shown = f"{percent:.{decimals + 1}f}"
-    if float(shown) == 0:
-        return f"under {10.0 ** -(decimals + 1):.{decimals + 1}f} %"
-    return f"{shown.removesuffix('.0')} %"
+    least = 10.0 ** -(decimals + 1)
+    if percent < least:
+        return f"under {least:.{decimals + 1}f} %"
+    return f"{percent:.{decimals + 1}f} %"
 
 
 def bin_name(signal: Signal, found: Bin) -> str:
@@ -58,20 +61,26 @@ def bin_name(signal: Signal, found: Bin) -> str:
 def _range_name(many: str, found: RangeBin) -> str:
     if found.lower is None and found.upper is None:
         return f"all {many}"
+    ends = [end for end in (found.lower, found.upper) if end is not None]
+    shown = apart(ends, _whole if all(end.is_integer() for end in ends) else _number)
     if found.lower is None:
-        return f"{many} below {_number(found.upper or 0.0, 3)}"
+        return f"{many} below {shown[0]}"
     if found.upper is None:
-        return f"{many} from {_number(found.lower, 3)} up"
-    lower, upper = apart((found.lower, found.upper), _number)
-    return f"{many} at {lower}" if lower == upper else f"{many} {lower}–{upper}"
+        return f"{many} from {shown[0]} up"
+    if shown[0] == shown[1]:
+        # A bin may hold a single value: its end is then the next number that a computer knows.
+        return f"{many} at {ends[0]:.6g}"
+    return f"{many} {shown[0]}–{shown[1]}"
+
+
+def _whole(value: float, _: int) -> str:
+    return f"{value:.0f}" if abs(value) < LARGE else f"{value:.6g}"
 
 
 def _number(value: float, digits: int) -> str:
-    """Two decimals for what lies in (0.01, 100], as scores do, else significant digits."""
-    if value == 0:
-        return "0"
-    if 0.01 <= abs(value) < 100:
-        return f"{value:.{digits - 1}f}".removesuffix(".00")
+    """Two decimals for numbers of the size of scores, or more if asked for; others by significant digits."""
+    if value == 0 or 0.001 <= abs(value) < 1000:
+        return f"{value:.{digits - 1}f}"
     return f"{value:.{digits}g}"
 
 
@@ -98,14 +107,14 @@ def _decimals(value: float, digits: int) -> str:
 
 
 def apart(values: Iterable[float], show: Callable[[float, int], str]) -> list[str]:
-    """The values with the fewest digits that tell different ones apart, as far as digits can."""
+    """The values with the fewest digits that tell different ones apart; the fewest of all if none do."""
     values = list(values)
-    shown = [str(value) for value in values]
-    for digits in SIGNIFICANT_DIGITS:
+    different = len(set(values))
+    for digits in range(FEWEST_DIGITS, MOST_DIGITS + 1):
         shown = [show(value, digits) for value in values]
-        if len(set(shown)) == len(set(values)):
+        if len(set(shown)) == different:
             return shown
-    return [show(value, SIGNIFICANT_DIGITS.start) for value in values] if len(set(shown)) == 1 else shown
+    return [show(value, FEWEST_DIGITS) for value in values]
 
 
 def duration(span: timedelta) -> str:

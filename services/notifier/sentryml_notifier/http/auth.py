@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import Request
+
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
 from sentryml_common.http.problems import Problem

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
+
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
-
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.store.ledger import list_channels, list_deliveries

@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_notifier.domain.routing import Route
 
 

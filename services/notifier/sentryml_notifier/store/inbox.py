@@ -9,7 +9,6 @@ from uuid import UUID, uuid5
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_notifier.domain.routing import Route, urgency_of
 
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")

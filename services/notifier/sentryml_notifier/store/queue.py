@@ -13,10 +13,10 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-
 from sentryml_notifier.domain.delivery import (
     Delivered,
     DeliveryState,

@@ -1,0 +1,172 @@
+"""The notifier's parts on a real PostgreSQL and the real stand-in for Slack over HTTP; only the clock is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import socket
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.health import Health
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.settings import PostgresSettings
+from sentryml_local.slack_stand_in.app import make_http
+from sentryml_local.slack_stand_in.page import as_text
+from sentryml_local.slack_stand_in.store import Script, Store
+from sentryml_notifier.channels.slack_webhook import SlackWebhook, check_address, make_client
+from sentryml_notifier.consumer import Inbox
+from sentryml_notifier.dispatcher import Dispatcher, OpenChannel, Pace
+from sentryml_notifier.store.channels import register_channel, release_waiting
+from tests.support.eventually import eventually
+from tests.unit.notifier.stories import IDS, NIGHT, a_monitor
+
+SEND_SECONDS = 0.5
+LEASE = timedelta(seconds=60)
+TOKEN = "stand-in"
+
+
+class TestClock:
+    """A clock that stands still until it is moved."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.now = NIGHT + timedelta(seconds=1)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class Slack:
+    """The stand-in: where it listens, and what it got."""
+
+    store: Store
+    authority: str
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.authority}/services/T0TEST/B0TEST/{TOKEN}"
+
+    def play(self, *answers: Script) -> None:
+        self.store.play(list(answers))
+
+    @property
+    def titles(self) -> list[str]:
+        """The first line of each posted message."""
+        return [as_text(message.payload or {}).split("\n")[0] for message in self.store.messages]
+
+    @property
+    def texts(self) -> list[str]:
+        return [as_text(message.payload or {}) for message in self.store.messages]
+
+
+class World:
+    """One notifier, taken apart: a test takes transitions in, dispatches step by step, and looks at the ledger."""
+
+    def __init__(self, pool: Pool, slack: Slack, client: Any) -> None:
+        self.pool, self.slack, self.client = pool, slack, client
+        self.clock = TestClock()
+        self.monitors: dict[str, Monitor] = {"flights-delay": a_monitor()}
+        self._numbers = itertools.count()
+        self.channel: OpenChannel
+
+    async def open_channel(self, address: str | None = None) -> OpenChannel:
+        """Enter the webhook as a start of the service does."""
+        address = address or self.slack.address
+        sha256 = hashlib.sha256(address.encode()).hexdigest()
+        async with transaction(self.pool) as connection:
+            channel_id = await register_channel(
+                connection, "slack", "slack_webhook", "SENTRYML_SLACK_WEBHOOK_URL", sha256
+            )
+            await release_waiting(connection, channel_id, self.clock())
+        url = check_address(address, frozenset({address.split("/")[2]}))
+        self.channel = OpenChannel(
+            channel_id, "slack", sha256, SlackWebhook(self.client, url, self.clock, SEND_SECONDS)
+        )
+        return self.channel
+
+    def dispatcher(self, *, workers: int = 1, jitter: float = 0.5) -> Dispatcher:
+        return Dispatcher(
+            self.pool, [self.channel], Pace(workers, 0.05, LEASE), Health(),
+            clock=self.clock, jitter=lambda: jitter, new_id=self.new_id,
+        )  # fmt: skip
+
+    def new_id(self) -> UUID:
+        return uuid5(IDS, f"send/{next(self._numbers)}")
+
+    async def take_in(self, *transitions: Transition) -> None:
+        await Inbox(self.pool, self.monitors, lambda: None, self.clock).take_in(list(transitions))
+
+    async def dispatch(self, *, at_most: int = 100) -> int:
+        """Send what is due, one by one; return how many messages were attempted."""
+        dispatcher = self.dispatcher()
+        for number in range(at_most):
+            if not await dispatcher.dispatch_one(self.channel):
+                return number
+        return at_most
+
+    async def under_way(self) -> None:
+        """Wait until Slack has got a request, answered or not."""
+
+        async def requests() -> object:
+            return self.slack.store.requests
+
+        await eventually(requests, what="a request to Slack")
+
+    async def deliveries(self) -> list[asyncpg.Record]:
+        return await self.pool.fetch("SELECT * FROM delivery ORDER BY created_at, incident_id, sequence")
+
+    async def attempts(self) -> list[asyncpg.Record]:
+        return await self.pool.fetch("SELECT * FROM attempt ORDER BY attempt_id")
+
+    async def channel_row(self) -> asyncpg.Record:
+        row = await self.pool.fetchrow("SELECT * FROM channel")
+        assert row is not None
+        return row
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[Slack]:
+    store = Store(None)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(make_http(store, TOKEN, system_clock), log_config=None, access_log=False))
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
+    serving = asyncio.create_task(server.serve([listener]))
+    yield Slack(store, f"127.0.0.1:{listener.getsockname()[1]}")
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    settings = PostgresSettings(postgres_url=SecretStr(database_url))
+    async with open_pool(settings, "notifier", Health()) as opened:
+        await migrate(opened, "notifier", read_migrations("sentryml_notifier"))
+        yield opened
+
+
+@pytest.fixture
+async def world(pool: Pool, slack: Slack) -> AsyncIterator[World]:
+    async with make_client() as client:
+        world = World(pool, slack, client)
+        await world.open_channel()
+        yield world

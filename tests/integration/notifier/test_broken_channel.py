@@ -1,0 +1,76 @@
+"""A channel that a person has to mend: it says how, nothing is lost meanwhile, and what waited goes out then."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentryml_common.postgres.pool import transaction
+from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.store.channels import break_channel
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.stories import opened_critical, resolved
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "words"),
+    [
+        (302, "", "redirect", "redirect (302)"),
+        (403, "invalid_token", "invalid_token", "does not accept the token"),
+        (404, "no_service", "no_service", "was removed"),
+        (404, "channel_not_found", "channel_not_found", "does not exist any more"),
+        (410, "channel_is_archived", "channel_is_archived", "is archived"),
+        (418, "teapot", "http_4xx", "(418)"),
+    ],
+)
+async def test_refusal_breaks_the_channel_and_says_how_to_mend_it(
+    world: World, status: int, body: str, reason: str, words: str
+) -> None:
+    world.slack.play(Script(status=status, body=body, headers={"Location": f"{world.slack.address}?moved"}))
+    await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
+    assert await world.dispatch() == 1
+    channel = await world.channel_row()
+    assert channel["state"] == "broken"
+    assert words in channel["broken_words"]
+    assert "restart the notifier" in channel["broken_words"]
+    assert [(row["state"], row["parked_because"]) for row in await world.deliveries()] == [
+        ("parked", "channel_broken")
+    ] * 2
+    assert [row["reason"] for row in await world.attempts()] == [reason]
+    assert world.slack.store.messages == [], "no redirect was followed"
+
+
+async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_mending(world: World) -> None:
+    world.slack.play(Script(status=410, body="channel_is_archived"))
+    await world.take_in(opened_critical(incident=1))
+    await world.dispatch()
+    await world.take_in(resolved(incident=1), opened_critical(incident=2))
+    assert {row["state"] for row in await world.deliveries()} == {"parked"}
+    assert all("archived" in row["last_words"] for row in await world.deliveries())
+    assert await world.dispatch() == 0
+    await world.open_channel()
+    assert await world.dispatch() == 2
+    assert (
+        sorted(title[:12] for title in world.slack.titles) == ["🔴 CRITICAL d", "🟢 Drift came"]
+        or len(world.slack.titles) == 2
+    )
+    assert {row["state"] for row in await world.deliveries()} == {"delivered"}
+
+
+async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_mended_channel(world: World) -> None:
+    old = world.channel
+    await world.open_channel(world.slack.address + "?new")
+    await world.take_in(opened_critical())
+    dispatcher = world.dispatcher()
+    assert not await dispatcher.dispatch_one(old)
+    async with transaction(world.pool) as connection:
+        assert not await break_channel(connection, old.channel_id, old.sha256, "old news")
+    assert (await world.channel_row())["state"] == "active"
+
+
+async def test_secret_is_nowhere_in_the_database(world: World) -> None:
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    for table in ("channel", "route", "transition", "delivery", "attempt"):
+        text = await world.pool.fetchval(f"SELECT string_agg(t::text, '') FROM {table} AS t")
+        assert text
+        assert "services/T0TEST" not in text

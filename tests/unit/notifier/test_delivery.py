@@ -1,0 +1,131 @@
+"""What each outcome means for a delivery, and what is told together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentryml_common.contracts.transition import TransitionKind
+from sentryml_notifier.domain.delivery import (
+    GIVE_UP_AFTER,
+    LONGEST_BACKOFF_SECONDS,
+    Delivered,
+    DeliveryState,
+    Effort,
+    Outcome,
+    Parked,
+    ParkedBecause,
+    SendResult,
+    TryAgain,
+    Waiting,
+    decide,
+    told_together,
+)
+from tests.unit.notifier.stories import NIGHT
+
+FRESH = Effort()
+TIRED = Effort(failures=4, failing_since=NIGHT - timedelta(minutes=1))
+DOUBTFUL = Effort(failures=1, failing_since=NIGHT, possibly_sent=True)
+PLAIN = Effort(plain=True)
+EXHAUSTED = Effort(failures=300, failing_since=NIGHT - GIVE_UP_AFTER)
+
+
+def result(outcome: Outcome, retry_after: float | None = None) -> SendResult:
+    return SendResult(outcome, "reason", "Words.", retry_after_seconds=retry_after)
+
+
+def later(seconds: float, effort: Effort, *, pauses: bool = False) -> TryAgain:
+    at = NIGHT + timedelta(seconds=seconds)
+    return TryAgain(at, effort, at if pauses else None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "effort", "expected"),
+    [
+        (Outcome.DELIVERED, FRESH, Delivered(FRESH)),
+        (Outcome.DELIVERED, EXHAUSTED, Delivered(EXHAUSTED)),
+        (Outcome.NOT_TAKEN, FRESH, later(0.5, Effort(1, NIGHT))),
+        (Outcome.NOT_TAKEN, TIRED, later(8, Effort(5, TIRED.failing_since))),
+        (Outcome.NOT_TAKEN, DOUBTFUL, later(1, Effort(2, NIGHT, possibly_sent=True))),
+        (Outcome.UNCERTAIN, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
+        (Outcome.INTERRUPTED, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
+        (Outcome.MESSAGE_REFUSED, FRESH, later(0, PLAIN)),
+        (Outcome.MESSAGE_REFUSED, PLAIN, Parked(ParkedBecause.MESSAGE_REFUSED, PLAIN)),
+        (Outcome.CHANNEL_REFUSED, TIRED, Parked(ParkedBecause.CHANNEL_BROKEN, TIRED)),
+        (Outcome.NOT_TAKEN, EXHAUSTED, Parked(ParkedBecause.GAVE_UP, Effort(301, EXHAUSTED.failing_since))),
+    ],
+)
+def test_outcome_decides(outcome: Outcome, effort: Effort, expected: object) -> None:
+    assert decide(result(outcome), effort, now=NIGHT, jitter=0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"), [(7.0, 7.35), (0.0, 0.0), (None, 31.5), (-3.0, 0.0), (1e12, 3780.0)]
+)
+def test_rate_limit_pauses_the_channel_and_counts_as_no_failure(retry_after: float | None, seconds: float) -> None:
+    limited = decide(result(Outcome.RATE_LIMITED, retry_after), TIRED, now=NIGHT, jitter=0.5)
+    assert limited == later(seconds, TIRED, pauses=True)
+
+
+@given(st.integers(0, 5000), st.floats(0, 1, exclude_max=True))
+def test_back_off_is_never_longer_than_five_minutes_nor_before_now(failures: int, jitter: float) -> None:
+    again = decide(result(Outcome.NOT_TAKEN), Effort(failures=failures), now=NIGHT, jitter=jitter)
+    assert isinstance(again, TryAgain)
+    assert NIGHT <= again.at <= NIGHT + timedelta(seconds=LONGEST_BACKOFF_SECONDS)
+    assert again.effort.failures == failures + 1
+
+
+@given(st.sampled_from(Outcome), st.booleans(), st.booleans())
+def test_nothing_is_dropped_and_a_doubt_is_never_forgotten(outcome: Outcome, doubt: bool, plain: bool) -> None:
+    decided = decide(result(outcome), Effort(possibly_sent=doubt, plain=plain), now=NIGHT, jitter=0.0)
+    assert isinstance(decided, Delivered | TryAgain | Parked)
+    assert decided.effort.possibly_sent or not doubt
+
+
+def queue(*kinds: str) -> list[Waiting]:
+    """A queue from words like `opened` and `opened!`, where ! means parked."""
+    return [
+        Waiting(
+            UUID(int=number), number, TransitionKind(kind.removesuffix("!")),
+            DeliveryState.PARKED if kind.endswith("!") else DeliveryState.PENDING,
+        )
+        for number, kind in enumerate(kinds)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count"),
+    [
+        ((), 0),
+        (("opened!",), 0),
+        (("opened",), 1),
+        (("opened", "escalated"), 1),
+        (("opened", "resolved"), 2),
+        (("opened", "escalated", "resolved"), 3),
+        (("opened", "resolved", "reopened"), 2),
+        (("opened", "resolved", "reopened", "resolved"), 4),
+        (("escalated", "closed"), 2),
+        (("resolved",), 1),
+        (("resolved", "reopened", "resolved"), 1),
+        (("opened!", "escalated"), 2),
+        (("opened!", "resolved"), 2),
+        (("opened!", "escalated", "resolved"), 3),
+        (("monitor_changed", "resolved"), 1),
+    ],
+)
+def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None:
+    waiting = queue(*kinds)
+    assert told_together(waiting) == tuple(waiting[:count]) or told_together(waiting) == waiting[:count]
+
+
+@given(st.lists(st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!"])))
+def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
+    """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
+    waiting = queue(*kinds)
+    told = list(told_together(waiting))
+    assert told == waiting[: len(told)]
+    assert bool(told) == any(each.state is not DeliveryState.PARKED for each in waiting)

@@ -1,0 +1,155 @@
+"""The message of every kind, as golden files to be read: does it answer what somebody woken at night asks?
+
+Write them anew with SENTRYML_TEST_WRITE_GOLDEN=1, and read the difference.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from sentryml_common.contracts.transition import Severity, Standing, State, TransitionKind
+from sentryml_local.slack_stand_in.page import as_text
+from sentryml_local.slack_stand_in.protocol import OK, answer_to
+from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
+from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.story import Story
+from tests.unit.notifier.stories import (
+    ADA,
+    OPEN_CRITICAL,
+    OPEN_WARN,
+    SEEN_WARN,
+    a_monitor,
+    a_transition,
+    acknowledged,
+    escalated,
+    opened_critical,
+    opened_warn,
+    reopened,
+    resolved,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+K = TransitionKind
+BLIND = a_transition(K.BLIND, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data")
+
+
+def closed(cause: str, **changes: object) -> Story:
+    to = Standing(state=State.CLOSED, severity=Severity.CRITICAL)
+    step = a_transition(K.CLOSED, sequence=2, minutes=95, from_=OPEN_CRITICAL, to=to, cause=cause, **changes)  # type: ignore[arg-type]
+    return Story([opened_critical(), step], [step], a_monitor())
+
+
+def quiet(kind: TransitionKind, **changes: object) -> Story:
+    step = a_transition(kind, sequence=2, minutes=40, **{"from_": OPEN_WARN, "to": OPEN_WARN, **changes})  # type: ignore[arg-type]
+    return Story([opened_warn(), step], [step], a_monitor())
+
+
+def told(*steps: object, count: int = 1, monitor: bool = True) -> Story:
+    history = [step for step in steps if step is not None]
+    return Story(history, history[-count:], a_monitor() if monitor else None)  # type: ignore[arg-type]
+
+
+STORIES: dict[str, Story] = {
+    "opened-warn": told(opened_warn()),
+    "opened-critical": told(opened_critical()),
+    "opened-critical-monitor-unknown": told(opened_critical(), monitor=False),
+    "opened-again-after-closing": told(opened_critical(cause="still_drifting_after_latch")),
+    "opened-worse-than-when-closed": told(opened_critical(cause="worse_than_when_closed")),
+    "escalated": told(opened_warn(), escalated()),
+    "escalated-after-acknowledged": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "reopened": told(opened_critical(), resolved(), reopened()),
+    "resolved": told(opened_critical(), resolved()),
+    "resolved-seen": told(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4)),
+    "resolved-by-thresholds": told(opened_critical(), resolved(cause="thresholds_changed", why=())),
+    "combined": told(opened_critical(), resolved(), count=2),
+    "combined-after-escalation": told(opened_warn(), escalated(), resolved(sequence=3), count=3),
+    "combined-reopened": told(opened_critical(), resolved(), reopened(), resolved(sequence=4, minutes=400), count=2),
+    "escalated-with-undelivered-opened": told(opened_warn(), escalated(), count=2),
+    "closed-by-system-monitor-disabled": closed("monitor_disabled"),
+    "closed-by-person": closed("asked", actor=ADA, note="The new feed is on purpose."),
+    "deescalated": quiet(K.DEESCALATED, from_=OPEN_CRITICAL, cause="psi_below_critical"),
+    "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="asked"),
+    "unacknowledged": quiet(K.UNACKNOWLEDGED, actor=ADA, cause="asked"),
+    "noted": quiet(K.NOTED, actor=ADA, cause="asked", note="Looking at the feed of station KJFK."),
+    "blind": told(opened_warn(), BLIND),
+    "seeing": quiet(K.SEEING, cause="data_are_back"),
+    "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed"),
+    "unknown-cause": closed("moon_in_the_wrong_house"),
+}
+
+
+def rendered(message: Message) -> str:
+    return f"notification: {message.summary}\n\n{as_text(rich_payload(message))}\n"
+
+
+def compare(name: str, text: str) -> None:
+    file = GOLDEN / name
+    if os.environ.get("SENTRYML_TEST_WRITE_GOLDEN"):
+        file.write_text(text)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_message_reads_as_its_golden_file(name: str) -> None:
+    compare(f"{name}.txt", rendered(compose(STORIES[name])))
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_slack_takes_every_message_in_both_forms(name: str) -> None:
+    message = compose(STORIES[name])
+    assert answer_to(rich_payload(message)) == (OK, "")
+    assert answer_to(plain_payload(message)) == (OK, "")
+
+
+def test_repeat_and_delay_are_said() -> None:
+    story = STORIES["opened-critical"]
+    message = with_delivery_notes(
+        compose(story),
+        possibly_sent=True,
+        happened_at=story.last.at,
+        now=story.last.at + timedelta(minutes=14, seconds=20),
+        reason="Slack had an error of its own (500); the message may have arrived.",
+    )
+    compare("repeat-and-late.txt", rendered(message))
+    assert message.title.endswith("(repeat)")
+
+
+def test_a_prompt_first_attempt_says_nothing_about_its_way() -> None:
+    story = STORIES["opened-critical"]
+    message = compose(story)
+    now = story.last.at + timedelta(seconds=119)
+    assert with_delivery_notes(message, possibly_sent=False, happened_at=story.last.at, now=now, reason=None) == message
+
+
+def test_payload_as_it_goes_to_slack() -> None:
+    payload = rich_payload(compose(STORIES["opened-critical"]))
+    compare("opened-critical.json", orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def test_plain_form_says_it_all() -> None:
+    compare("opened-critical-plain.txt", as_text(plain_payload(compose(STORIES["opened-critical"]))) + "\n")
+
+
+def test_every_kind_has_a_golden_file() -> None:
+    kinds = {story.last.kind for story in STORIES.values()}
+    assert kinds == set(TransitionKind)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_only_an_end_in_data_says_that_data_are_normal(name: str) -> None:
+    story = STORIES[name]
+    says_so = "look like the baseline again" in compose(story).lead
+    assert says_so == (story.last.kind in (K.RESOLVED, K.CLOSED) and story.last.cause == "data_returned_to_normal")
+
+
+def test_live_incident_says_that_acknowledging_silences_nothing() -> None:
+    live = [story for story in STORIES.values() if story.last.to.state in (State.OPEN, State.ACKNOWLEDGED)]
+    assert len(live) > 10
+    for story in live:
+        lines = [line for fact in compose(story).facts for line in fact.lines]
+        assert ("Acknowledging marks it as seen; it never silences.",) in lines

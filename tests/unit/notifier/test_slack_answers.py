@@ -1,0 +1,106 @@
+"""What Slack's answers mean, and which addresses a secret may be sent to."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentryml_common.errors import ConfigurationError
+from sentryml_notifier.channels.slack_webhook import check_address, judge
+from sentryml_notifier.domain.delivery import Outcome
+
+SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "outcome", "reason"),
+    [
+        (200, "ok", Outcome.DELIVERED, "ok"),
+        (200, "<html>please sign in</html>", Outcome.UNCERTAIN, "strange_answer"),
+        (200, "", Outcome.UNCERTAIN, "strange_answer"),
+        (204, "", Outcome.CHANNEL_REFUSED, "http_4xx"),
+        (301, "", Outcome.CHANNEL_REFUSED, "redirect"),
+        (302, "ok", Outcome.CHANNEL_REFUSED, "redirect"),
+        (307, "", Outcome.CHANNEL_REFUSED, "redirect"),
+        (400, "invalid_payload", Outcome.MESSAGE_REFUSED, "invalid_payload"),
+        (400, "invalid_blocks", Outcome.MESSAGE_REFUSED, "invalid_blocks"),
+        (400, "no_text", Outcome.MESSAGE_REFUSED, "no_text"),
+        (400, "user_not_found", Outcome.CHANNEL_REFUSED, "user_not_found"),
+        (400, "never heard of it", Outcome.CHANNEL_REFUSED, "http_4xx"),
+        (401, "", Outcome.CHANNEL_REFUSED, "http_4xx"),
+        (403, "invalid_token", Outcome.CHANNEL_REFUSED, "invalid_token"),
+        (403, "action_prohibited", Outcome.CHANNEL_REFUSED, "action_prohibited"),
+        (404, "no_service", Outcome.CHANNEL_REFUSED, "no_service"),
+        (404, "channel_not_found", Outcome.CHANNEL_REFUSED, "channel_not_found"),
+        (408, "", Outcome.UNCERTAIN, "http_408"),
+        (410, "channel_is_archived", Outcome.CHANNEL_REFUSED, "channel_is_archived"),
+        (413, "", Outcome.MESSAGE_REFUSED, "msg_too_long"),
+        (429, "rate_limited", Outcome.RATE_LIMITED, "rate_limited"),
+        (500, "rollup_error", Outcome.UNCERTAIN, "http_5xx"),
+        (502, "", Outcome.NOT_TAKEN, "http_502"),
+        (503, "", Outcome.NOT_TAKEN, "http_503"),
+        (504, "", Outcome.UNCERTAIN, "http_5xx"),
+        (599, "", Outcome.UNCERTAIN, "http_5xx"),
+    ],
+)
+def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -> None:
+    result = judge(status, answer, None)
+    assert (result.outcome, result.reason, result.http_status) == (outcome, reason, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(302, ""), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (418, "x")],
+)
+def test_broken_channel_says_what_to_do_and_what_happens_then(status: int, answer: str) -> None:
+    words = judge(status, answer, None).words
+    assert "restart the notifier" in words
+    assert "What waits is sent then." in words
+
+
+def test_foreign_words_are_not_passed_on() -> None:
+    assert "<script>" not in judge(404, "<script>", None).words
+    assert judge(404, "<script>", None).reason == "http_4xx"
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        (SECRET, ""),
+        ("https://hooks.slack-gov.com/services/T/B/x", ""),
+        ("https://hooks.slack.com:443/services/T/B/x", ""),
+        ("http://127.0.0.1:8705/services/T/B/x", "127.0.0.1:8705"),
+        ("https://mattermost.example/hooks/x", "mattermost.example:443"),
+        ("http://slack-stand-in:8080/services/T/B/x", "slack-stand-in:8080"),
+    ],
+)
+def test_address_is_allowed(address: str, allowed: str) -> None:
+    assert check_address(address, frozenset(filter(None, [allowed]))).path
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://hooks.slack.com/services/T/B/verysecret",
+        "https://hooks.slack.com:8443/services/T/B/verysecret",
+        "https://hooks.slack.com.evil.example/services/T/B/verysecret",
+        "https://hooks.slack.com@evil.example/services/T/B/verysecret",
+        "https://user:verysecret@hooks.slack.com/services/T/B/x",
+        "https://evil.example/services/T/B/verysecret",
+        "https://hooks.slack.com/other/verysecret",
+        "https://hooks.slack.com/services/../other/verysecret",
+        "https://hooks.slack.com/services/T/B/x#verysecret",
+        "http://169.254.169.254/services/verysecret",
+        "http://127.0.0.1:8706/services/verysecret",
+        "http://[::ffff:127.0.0.1]:8705/services/verysecret",
+        "http://2130706433:8705/services/verysecret",
+        "file:///services/verysecret",
+        "verysecret",
+        "https://exa mple/verysecret",
+        "",
+    ],
+)
+def test_address_is_refused_without_being_shown(address: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        check_address(address, frozenset({"127.0.0.1:8705"}))
+    assert "SENTRYML_SLACK_WEBHOOK_URL" in str(refused.value)
+    assert "verysecret" not in str(refused.value)

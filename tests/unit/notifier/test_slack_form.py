@@ -1,0 +1,103 @@
+"""Slack's form: within its limits by construction, and nothing in a value becomes markup that calls somebody."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sentryml_common.contracts.evaluation import Signal
+from sentryml_common.contracts.transition import Actor, ActorType, SignalWhy, TransitionKind
+from sentryml_local.slack_stand_in.protocol import OK, answer_to
+from sentryml_notifier.channels.slack_blocks import escape, plain_payload, rich_payload, units
+from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.story import Story
+from tests.unit.notifier.stories import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_monitor, a_transition, score_why
+
+MARKUP = re.compile(r"<[^<>]*>")
+OURS = re.compile(
+    r"<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[-0-9: ]+ UTC>|<https?://[^<>|\s]+\|Open incident #\d+>"
+)
+
+hostile = st.one_of(
+    st.text(max_size=200),
+    st.sampled_from(
+        ["<!channel>", "<@U123>", "&lt;", "*bold*", "```", "<https://evil.example|ok>", "\u202e", "🔥" * 150]
+    ),
+    st.text(alphabet="<>&|\n*_~`@#", max_size=3000),
+)
+shares = st.floats(0, 1)
+bins = st.one_of(
+    st.builds(a_category, hostile, shares, shares),
+    st.builds(a_bin, st.none() | st.floats(allow_nan=False, allow_infinity=False), st.none(), shares, shares),
+    st.builds(a_bin, st.floats(-1e300, 0), st.floats(0, 1e300), shares, shares),
+)
+figures = st.none() | st.floats(0, 1e6)
+whys = st.builds(
+    SignalWhy,
+    signal=st.sampled_from(Signal),
+    psi=figures,
+    warn_at=figures,
+    critical_at=figures,
+    top_bins=st.lists(bins, max_size=12).map(tuple),
+)
+
+
+URLS = ["https://a.example/incidents/1?x=1&y=2", "http://h/<!here>|x", "ftp://x", "", "https://" + "a" * 4000]
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    step = a_transition(
+        draw(st.sampled_from(TransitionKind)),
+        from_=OPEN_CRITICAL,
+        to=OPEN_CRITICAL,
+        actor=Actor(type=ActorType.USER, id="1", name=draw(hostile)),
+        cause=draw(hostile),
+        note=draw(st.none() | hostile),
+        why=draw(st.lists(whys, max_size=30).map(tuple)),
+        model_id=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True)),
+        incident_url=draw(st.sampled_from(URLS)),
+    )
+    message = compose(Story([step], [step], draw(st.none() | st.just(a_monitor()))))
+    return with_delivery_notes(message, possibly_sent=True, happened_at=NIGHT, now=step.at, reason=draw(hostile))
+
+
+def texts(payload: dict[str, Any]) -> list[str]:
+    """Every string in a payload that Slack reads as mrkdwn."""
+    blocks = [*payload.get("blocks", []), *(b for a in payload.get("attachments", []) for b in a["blocks"])]
+    parts = [part for block in blocks for part in [block.get("text"), *block.get("elements", [])] if part]
+    return [payload["text"], *(part["text"] for part in parts if part["type"] == "mrkdwn")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(messages())
+def test_any_message_fits_slack_and_calls_nobody(message: Message) -> None:
+    for payload in (rich_payload(message), plain_payload(message)):
+        assert answer_to(payload) == (OK, "")
+        assert payload["text"].strip()
+        for text in texts(payload):
+            left = OURS.sub("", text)
+            assert not MARKUP.search(left), f"markup that is not ours: {left}"
+            assert "<" not in left
+            assert ">" not in left
+            assert not re.search(r"&(?!(amp|lt|gt);)", left), f"a cut entity: {left}"
+
+
+@given(st.text(max_size=300))
+def test_escaping_loses_nothing(text: str) -> None:
+    assert escape(text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == text
+
+
+def test_length_is_counted_as_slack_counts_it() -> None:
+    assert units("a") == 1
+    assert units("🔥") == 2
+
+
+def test_values_are_verbatim_so_that_slack_links_nothing_in_them() -> None:
+    step = a_transition(why=(score_why(bins=(a_category("#general @here", 0.1, 0.9),)),))
+    payload = rich_payload(compose(Story([step], [step])))
+    parts = [b["text"] for a in payload["attachments"] for b in a["blocks"]] + [payload["blocks"][1]["text"]]
+    assert all(part["verbatim"] for part in parts)
