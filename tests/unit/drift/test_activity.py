@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_drift.domain.activity import activity_of
 from sentryml_drift.domain.histogram import EMPTY, Histogram

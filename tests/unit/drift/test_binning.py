@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sentryml_drift.domain.binning import BinCounts, bin_counts
 from sentryml_drift.domain.histogram import EMPTY, Histogram
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sentryml_drift.domain.cells import (
     cell_of,
     cells_of,

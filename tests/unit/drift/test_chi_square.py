@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
+
 from sentryml_drift.domain.chi_square import inverse_survival, survival
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.codec import pack_histogram, unpack_histogram
 from sentryml_drift.domain.histogram import EMPTY, Histogram

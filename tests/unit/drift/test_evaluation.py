@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+
 from sentryml_common.contracts.evaluation import (
     Evaluation,
     InsufficientReason,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sentryml_drift.domain.category_counts import MAX_CATEGORIES, CategoryCounts
 from sentryml_drift.domain.cell_counts import MAX_CELLS, CellCounts
 from sentryml_drift.domain.cells import cells_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import chi2
+
 from sentryml_drift.domain.noise import alpha_for, noise_floor, p_value
 from sentryml_drift.domain.psi import divergence
 

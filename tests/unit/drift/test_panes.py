@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sentryml_drift.domain.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge
 
 MINUTES = PaneGrid(60)

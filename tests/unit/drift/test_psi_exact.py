@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
+
 from sentryml_drift.domain.binning import bin_counts
 from sentryml_drift.domain.histogram import Histogram
 from sentryml_drift.domain.psi import divergence
@@ -87,7 +88,7 @@ CONTINUOUS: dict[str, Shape] = {  # the shape without drift (0) and with (1)
     "lognormal": lambda r, n, drift: r.lognormal(0.5 * drift, 1, n),
     "N(0, 1e-3)": lambda r, n, drift: r.normal(0.0005 * drift, 1e-3, n),
     "Cauchy, heavy tails": lambda r, n, drift: r.standard_cauchy(n) + 0.5 * drift,
-    "all magnitudes to 1e300": lambda r, n, drift: 10 ** r.uniform(-300 + 60 * drift, 300, n),
+    "all magnitudes to 1e300": lambda r, n, drift: 10 ** r.uniform(-300 + 40 * drift, 300, n),
 }
 
 REPEATING: dict[str, Shape] = {

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.schedule import due_at
 

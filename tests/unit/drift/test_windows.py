@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.windows import WindowCover, cover, windows_at

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from sentryml_common.contracts.activity import CategoryCount, Quantile, SignalActivity
 from sentryml_common.contracts.evaluation import Signal
-
 from sentryml_drift.domain.category_counts import CategoryCounts
 from sentryml_drift.domain.cell_counts import CellCounts
 from sentryml_drift.domain.cells import representative

@@ -21,8 +21,8 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from sentryml_common.errors import UndecodableMessage
 
+from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.category_counts import NO_CATEGORIES, CategoryCounts
 from sentryml_drift.domain.cell_counts import FEW, MAX_CELLS, NO_NUMBERS, CellCounts
 from sentryml_drift.domain.cells import MOST_DROPPED

@@ -26,7 +26,6 @@ from sentryml_common.contracts.evaluation import (
     Window,
 )
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
-
 from sentryml_drift.domain.binning import BinCounts, bin_counts
 from sentryml_drift.domain.histogram import Histogram
 from sentryml_drift.domain.noise import alpha_for, noise_floor, p_value

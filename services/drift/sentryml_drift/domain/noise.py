@@ -13,7 +13,6 @@ as many independent ones as there are windows in it (reference/drift-statistics 
 from __future__ import annotations
 
 from sentryml_common.contracts.monitor import DAY
-
 from sentryml_drift.domain.chi_square import inverse_survival, survival
 
 OVERLAP_EXCESS = 8.0

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentryml_common.contracts.evaluation import Signal
-
 from sentryml_drift.domain.codec import pack_histograms, unpack_histograms
 from sentryml_drift.domain.histogram import EMPTY, Histogram, merge
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.monitor import MonitorSettings
-
 from sentryml_drift.domain.panes import FINE_PER_COARSE, PaneGrid, Resolution, micros
 
 
