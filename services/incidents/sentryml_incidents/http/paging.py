@@ -29,7 +29,8 @@ class Page(BaseModel, Generic[T]):
 
 def to_cursor(position: object) -> str:
     """A position in a list as a cursor."""
-    return base64.urlsafe_b64encode(orjson.dumps(position)).decode().rstrip("=")
+    # default: asyncpg gives a UUID type of its own, which orjson does not know.
+    return base64.urlsafe_b64encode(orjson.dumps(position, default=str)).decode().rstrip("=")
 
 
 def from_cursor(cursor: str | None, form: TypeAdapter[T]) -> T | None:
