@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+
 from sentryml_common.contracts.evaluation import (
     Bin,
     CategoryBin,
@@ -18,6 +21,7 @@ from sentryml_incidents.domain.levels import DRIFTING
 
 TOP_BINS = 3
 ATOM_WIDTH = 1e-9
+PLAIN_FROM, PLAIN_TO = 1e-4, 1e9
 
 NAMES = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
@@ -88,19 +92,25 @@ def percent(share: float) -> str:
 def _range(lower: float | None, upper: float | None) -> str:
     if lower is None and upper is None:
         return "of any size"
-    if lower is None:
-        return f"below {upper:.3g}"
-    if upper is None:
-        return f"from {lower:.3g} up"
-    if upper - lower <= ATOM_WIDTH * max(abs(lower), abs(upper)):
-        return f"of {lower:.6g}"
-    return _from_to(lower, upper)
+    if lower is None or upper is None:
+        return f"from {_number(lower)} up" if lower is not None else f"below {_number(upper or 0.0)}"
+    width = upper - lower
+    if width <= ATOM_WIDTH * max(abs(lower), abs(upper)):
+        return f"of {_number(lower)}"
+    return f"{_number(lower, width)} to {_number(upper, width)}"
 
 
-def _from_to(lower: float, upper: float) -> str:
-    """Both ends with as few digits as keep them apart."""
-    for digits in range(3, 17):
-        left, right = f"{lower:.{digits}g}", f"{upper:.{digits}g}"
-        if left != right:
-            return f"{left} to {right}"
-    return f"{lower!r} to {upper!r}"
+def _number(value: float, width: float = math.inf) -> str:
+    """A number with as few digits as tell it from its neighbours: those in a bin of this width, 0, and 1 for what may
+    be a probability."""
+    if value == 0:
+        return "0"
+    near = [0.01 * abs(value), 0.05 * width]
+    if 0 < value < 1:
+        near.append(0.01 * (1 - value))
+    short = next(text for text in (f"{value:.{digits}g}" for digits in range(1, 18)) if _off(text, value) <= min(near))
+    return f"{Decimal(short):,f}" if PLAIN_FROM <= abs(value) < PLAIN_TO else short
+
+
+def _off(text: str, value: float) -> float:
+    return abs(float(text) - value)

@@ -1,0 +1,186 @@
+"""Builders with defaults: a test names only what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.evaluation import (
+    Bin,
+    CategoryBin,
+    Evaluation,
+    InsufficientReason,
+    Level,
+    NullBin,
+    RangeBin,
+    Signal,
+    SignalEvaluation,
+    Window,
+)
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_incidents.domain.decision import Decision
+from sentryml_incidents.domain.lifecycle import Asked, Evaluated, Event, MonitorChanged, Ticked, decide
+from sentryml_incidents.domain.people import Action
+from sentryml_incidents.domain.snapshot import Snapshot
+
+IDS = UUID("11111111-2222-5333-8444-555555555555")
+MONDAY = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
+MODEL = "flights-delay"
+
+ANA = Actor(type=ActorType.USER, id="ana", name="Ana")
+BEN = Actor(type=ActorType.USER, id="ben", name="Ben")
+
+PSI_OF = {"ok": 0.02, "hold": 0.09, "warn": 0.15, "critical": 0.5}
+LEVEL_OF = {"ok": Level.OK, "hold": Level.OK, "warn": Level.WARN, "critical": Level.CRITICAL}
+
+BINS: tuple[Bin, ...] = (
+    RangeBin(lower=None, upper=0.03, baseline_share=0.1, current_share=0.04, contribution=0.055),
+    RangeBin(lower=0.03, upper=0.92, baseline_share=0.86, current_share=0.75, contribution=0.015),
+    RangeBin(lower=0.92, upper=None, baseline_share=0.04, current_share=0.19, contribution=0.234),
+    NullBin(baseline_share=0.0001, current_share=0.02, contribution=0.1),
+)
+
+
+def at(minutes: float) -> datetime:
+    """A moment some minutes into the story."""
+    return MONDAY + timedelta(minutes=minutes)
+
+
+def a_signal(
+    grade: str = "ok", *, psi: float | None = None, signal: Signal = Signal.SCORE, bins: tuple[Bin, ...] = BINS
+) -> SignalEvaluation:
+    """One signal that was found `grade` (ok, hold, warn, critical)."""
+    return SignalEvaluation(
+        signal=signal,
+        level=LEVEL_OF[grade],
+        psi=PSI_OF[grade] if psi is None else psi,
+        baseline_count=25_981,
+        current_count=2_786,
+        noise_floor=0.0071,
+        warn_at=0.1,
+        critical_at=0.2,
+        p_value=1e-31,
+        overlap=0.71,
+        bins=bins,
+    )
+
+
+def an_evaluation(
+    grade: str = "ok",
+    when: datetime = MONDAY,
+    *,
+    psi: float | None = None,
+    model_id: str = MODEL,
+    version: int = 1,
+    bins: tuple[Bin, ...] = BINS,
+) -> Evaluation:
+    """An evaluation that says `grade`: ok, hold, warn, critical or insufficient."""
+    blind = grade == "insufficient"
+    day, week = timedelta(days=1), timedelta(days=7)
+    return Evaluation(
+        evaluation_id=uuid5(IDS, f"{model_id}/{version}/{when.isoformat()}"),
+        model_id=model_id,
+        monitor_version=version,
+        evaluated_at=when,
+        level=Level.INSUFFICIENT_DATA if blind else LEVEL_OF[grade],
+        reason=InsufficientReason.NO_DATA if blind else None,
+        baseline=Window(start=when - day - week, end=when - day, coverage=1.0),
+        current=Window(start=when - day, end=when, coverage=1.0),
+        signals=() if blind else (a_signal(grade, psi=psi, bins=bins),),
+    )
+
+
+def a_categorical_bin(value: str, baseline_share: float, current_share: float) -> CategoryBin:
+    """One category's bin."""
+    return CategoryBin(value=value, baseline_share=baseline_share, current_share=current_share, contribution=0.3)
+
+
+def an_activity(model_id: str = MODEL, when: datetime = MONDAY) -> Activity:
+    """A model that was seen for three days."""
+    return Activity(
+        model_id=model_id,
+        at=when,
+        first_seen=when - timedelta(days=3),
+        last_seen=when - timedelta(seconds=1),
+        fine_pane_seconds=60,
+        fine_panes=(),
+        coarse_pane_seconds=3600,
+        coarse_panes=(),
+        late=0,
+        future=0,
+        signals=(),
+        recent=(),
+    )
+
+
+def quick(**changes: object) -> MonitorSettings:
+    """A monitor that confirms everything at once."""
+    at_once = {
+        "confirm_warn": 1,
+        "confirm_critical": 1,
+        "confirm_deescalate": 1,
+        "confirm_resolve": 1,
+        "resolve_after_seconds": 0,
+        "reopen_seconds": 3600,
+        "latch_seconds": 86_400,
+    }
+    return MonitorSettings.model_validate(at_once | changes)
+
+
+@dataclass
+class Story:
+    """A model's life, one event a minute; remembers every decision."""
+
+    settings: MonitorSettings = field(default_factory=quick)
+    model_id: str = MODEL
+    minute: float = 0
+    decisions: list[Decision] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.snapshot = Snapshot(model_id=self.model_id, monitor_version=1, settings=self.settings)
+
+    def sees(self, *grades: str, psi: float | None = None) -> Decision:
+        """Evaluations, a minute apart."""
+        for grade in grades:
+            self.minute += 1
+            version = self.snapshot.monitor_version
+            evaluation = an_evaluation(grade, at(self.minute), psi=psi, model_id=self.model_id, version=version)
+            self._take(Evaluated(evaluation))
+        return self.decisions[-1]
+
+    def asks(self, action: Action, actor: Actor = ANA, note: str | None = None) -> Decision:
+        """Somebody asks for something."""
+        self.minute += 1
+        return self._take(Asked(action, actor, note))
+
+    def changes_monitor(self, **changes: object) -> Decision:
+        """Somebody changes the monitor."""
+        self.minute += 1
+        settings = MonitorSettings.model_validate(self.snapshot.settings.model_dump() | changes)
+        return self._take(MonitorChanged(settings, self.snapshot.monitor_version + 1, ANA))
+
+    def waits(self, minutes: float) -> Decision:
+        """Time passes."""
+        self.minute += minutes
+        return self._take(Ticked())
+
+    def _take(self, event: Event) -> Decision:
+        decision = decide(self.snapshot, event, at(self.minute))
+        self.snapshot = decision.snapshot
+        self.decisions.append(decision)
+        return decision
+
+
+def said(decision: Decision) -> str:
+    """A decision in short: kinds in order, `!` for those that alert; `applied` when it only counted."""
+    steps = " ".join(f"{step.kind}{'!' if step.alert else ''}" for step in decision.transitions)
+    return steps or str(decision.outcome)
+
+
+def stands(snapshot: Snapshot) -> str:
+    """Where a model stands, in short: `open/warn`, or `-` when there was never an incident."""
+    incident = snapshot.incident
+    return f"{incident.state}/{incident.severity}" if incident else "-"
