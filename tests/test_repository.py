@@ -31,7 +31,9 @@ ALLOWED = {
     ("tests/test_repository.py", r"\b(TODO|FIXME|XXX)\b"),
 }
 IMPURE = re.compile(r"^\s*(import|from)\s+(random|secrets|time|asyncio|socket|os|pathlib|logging)\b", re.MULTILINE)
-REGISTRY_HOSTS = re.compile(r"(pypi\.org|pythonhosted\.org|registry\.npmjs|repo1?\.maven|npmjs\.org|docker\.io|ghcr\.io)", re.I)
+REGISTRY_HOSTS = re.compile(
+    r"(pypi\.org|pythonhosted\.org|registry\.npmjs|repo1?\.maven|npmjs\.org|docker\.io|ghcr\.io)", re.I
+)
 
 
 @cache
@@ -85,7 +87,9 @@ def test_nothing_banned_is_called(pattern: str) -> None:
 
 
 def test_domain_code_asks_neither_clock_nor_chance_nor_disk() -> None:
-    found = [name_of(path) for path in production_code() if "/domain/" in name_of(path) and IMPURE.search(path.read_text())]
+    found = [
+        name_of(path) for path in production_code() if "/domain/" in name_of(path) and IMPURE.search(path.read_text())
+    ]
     assert not found, f"domain code takes these as arguments: {found}"
 
 

@@ -14,8 +14,9 @@ from sentryml_common.http.health import Health
 from sentryml_common.settings import PostgresSettings
 from sentryml_common.waiting import wait_for
 
-STATEMENT_TIMEOUT_MILLISECONDS = 15_000
+STATEMENT_TIMEOUT_MILLISECONDS = 9_000
 CONNECT_TIMEOUT_SECONDS = 5
+COMMAND_TIMEOUT_SECONDS = 10  # a server that hangs is away, too
 
 AWAY = (
     OSError,
@@ -55,6 +56,7 @@ async def open_pool(settings: PostgresSettings, schema: str, health: Health) -> 
             min_size=1,
             max_size=settings.postgres_pool_size,
             timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
             init=_prepare,
             server_settings={
                 "search_path": schema,

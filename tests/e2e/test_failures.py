@@ -1,0 +1,149 @@
+"""What happens when a server is away or a record is bad: nothing is lost, and it is said in words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from sentryml_common.contracts.topics import DEAD_LETTERS, PREDICTIONS
+from sentryml_local.stack import Stack
+from tests.e2e.conftest import User
+from tests.support.eventually import eventually
+
+
+def pid_of(stack: Stack, name: str) -> int:
+    pid = next(each.pid for each in stack.status() if each.name == name)
+    assert pid is not None
+    return pid
+
+
+def an_event(model_id: str) -> dict[str, Any]:
+    return {"model_id": model_id, "prediction": "late", "score": 0.5, "timestamp": time.time()}
+
+
+async def seen(user: User, model_id: str) -> int:
+    """How many events of a model its activity shows."""
+    answer = await user.incidents.get(f"/v1/models/{model_id}/activity")
+    if answer.status_code != 200:
+        return 0
+    return sum(pane["count"] for pane in answer.json()["coarse_panes"])
+
+
+def counted(user: User, model_id: str, count: int) -> Callable[[], Any]:
+    async def check() -> bool:
+        return await seen(user, model_id) == count
+
+    return check
+
+
+async def test_a_bad_record_is_set_aside_with_its_coordinates_and_processing_goes_on(stack: Stack, user: User) -> None:
+    bad = {
+        b"not json": "not_json",
+        b"[]": "no_events",
+        orjson.dumps({"model_id": "bad", "prediction": 1, "timestamp": time.time(), "age": 42}): "invalid_events",
+    }
+    producer = AIOKafkaProducer(bootstrap_servers=stack.addresses.kafka)
+    await producer.start()
+    try:
+        sent = {}
+        for value, reason in bad.items():
+            at = await producer.send_and_wait(PREDICTIONS.name, value)
+            sent[at.partition, at.offset] = reason
+        await producer.send_and_wait(PREDICTIONS.name, orjson.dumps([an_event("after-bad"), an_event("after-bad")]))
+    finally:
+        await producer.stop()
+    await eventually(counted(user, "after-bad", 2), what="events after the bad records to be counted")
+    letters = await dead_letters(stack, set(sent))
+    assert {at: letter["reason"] for at, letter in letters.items()} == sent
+    detail = next(letter["detail"] for letter in letters.values() if letter["reason"] == "invalid_events")
+    assert "age: unknown field" in detail
+    assert "42" not in detail, "a dead letter holds no payload"
+
+
+async def dead_letters(stack: Stack, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
+    consumer = AIOKafkaConsumer(
+        DEAD_LETTERS.name, bootstrap_servers=stack.addresses.kafka, auto_offset_reset="earliest", group_id=None
+    )
+    await consumer.start()
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    try:
+
+        async def all_there() -> bool:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    letter = orjson.loads(record.value)
+                    if letter["topic"] == PREDICTIONS.name and (letter["partition"], letter["offset"]) in wanted:
+                        found[letter["partition"], letter["offset"]] = letter
+            return set(found) == wanted
+
+        await eventually(all_there, what=f"dead letters of {wanted}")
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_while_kafka_is_away_ingest_answers_503_and_takes_nothing(stack: Stack, user: User) -> None:
+    await user.send([an_event("kafka-away")])
+    await eventually(counted(user, "kafka-away", 1), what="the first event to be counted")
+    kafka = pid_of(stack, "kafka")
+    os.kill(kafka, signal.SIGSTOP)
+    try:
+        answer = await user.ingest.post("/v1/events", json=an_event("kafka-away-refused"))
+        assert answer.status_code == 503, answer.text
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.headers["content-type"].startswith("application/problem+json")
+    finally:
+        os.kill(kafka, signal.SIGCONT)
+
+    async def taken() -> bool:
+        return (await user.ingest.post("/v1/events", json=an_event("kafka-away"))).status_code == 202
+
+    await eventually(taken, what="ingest to take events again")
+    await eventually(counted(user, "kafka-away", 2), what="the event after the pause to be counted once")
+
+
+async def test_while_postgres_is_away_ingest_goes_on_and_incidents_catches_up(stack: Stack, user: User) -> None:
+    server = psutil.Process(pid_of(stack, "postgres"))
+    family = [server, *server.children()]
+    for process in family:
+        process.suspend()
+    try:
+        await user.send([an_event("postgres-away")])
+        answer = await user.incidents.get("/v1/models")
+        assert answer.status_code == 503, answer.text
+        assert "Retry-After" in answer.headers
+    finally:
+        for process in family:
+            process.resume()
+    server.kill()
+    await user.send([an_event("postgres-away")])
+
+    async def registered() -> bool:
+        return (await user.incidents.get("/v1/models/postgres-away")).status_code == 200
+
+    await eventually(registered, what="the model seen meanwhile to be registered")
+    await eventually(counted(user, "postgres-away", 2), what="both events to be shown")
+
+    async def ready() -> bool:
+        return (await user.incidents.get("/readyz")).status_code == 200
+
+    await eventually(ready, what="incidents to be ready again")
+
+
+async def test_no_key_a_wrong_key_and_a_key_without_the_scope_are_told_apart_from_nothing_else(user: User) -> None:
+    async with httpx.AsyncClient(base_url=user.ingest.base_url) as stranger:
+        assert (await stranger.post("/v1/events", json=an_event("x"))).status_code == 401
+        wrong = {"Authorization": "Bearer sml_000000000000_" + "A" * 43 + "00000000"}
+        answer = await stranger.post("/v1/events", json=an_event("x"), headers=wrong)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    answer = await user.ingest.get("/docs")
+    assert answer.status_code == 200
