@@ -7,6 +7,7 @@ from collections import Counter
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
 from sentryml_common.contracts.topics import HISTOGRAMS, PANES_CHANGELOG, PREDICTIONS
 from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.pane_counts import PaneCounts

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sentryml_local.stack import Options, Stack
-
 from tests.support.ports import free_port_base
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import FastAPI
+
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import MONITORS, PREDICTIONS
 from sentryml_common.http.health import Health
@@ -13,7 +14,6 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics, read_epochs
 from sentryml_common.service import Service, load_settings_or_exit, run
-
 from sentryml_drift.combiner import Combiner
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid

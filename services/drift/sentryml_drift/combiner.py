@@ -16,6 +16,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
+
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
@@ -25,7 +26,6 @@ from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG
-
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.partials import Partial, pack_records
 from sentryml_drift.metrics import EVENTS, LAST_COMMIT, PARTIALS_SENT

@@ -19,7 +19,6 @@ from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
 from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
-
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
 from sentryml_drift.domain.pane_counts import merge_panes
 from sentryml_drift.domain.panes import PaneGrid

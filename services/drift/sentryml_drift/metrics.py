@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
+
 from sentryml_common.contracts.evaluation import Level
 
 EVENTS = Counter("sentryml_drift_events_total", "Prediction events read by the combiner, by outcome.", ["outcome"])

@@ -20,6 +20,7 @@ from typing import Any
 
 import faust
 from faust.types import TP
+
 from sentryml_common.contracts.topics import HISTOGRAMS, PROCESSOR_APP
 from sentryml_common.errors import SentryMLError, UndecodableMessage
 from sentryml_common.http.health import Health
@@ -27,7 +28,6 @@ from sentryml_common.kafka.client import client_options
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
-
 from sentryml_drift.domain.partials import Kind, Partial, Target, unpack_record
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED, TABLE_WRITES
 from sentryml_drift.owned_models import OwnedModels, Sum, add_partial, empty_sum

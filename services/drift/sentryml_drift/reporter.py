@@ -12,7 +12,6 @@ from sentryml_common.contracts.topics import ACTIVITY
 from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
-
 from sentryml_drift.domain.activity import activity_of
 from sentryml_drift.domain.pane_counts import merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution

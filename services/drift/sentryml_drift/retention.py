@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
-
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Target
 

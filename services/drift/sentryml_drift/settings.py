@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
+
 from sentryml_common.settings import ServiceSettings
 
 DAY = 86_400

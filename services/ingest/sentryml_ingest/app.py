@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.prediction import PredictionEvent
@@ -16,7 +17,6 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import Service, load_settings_or_exit, run
-
 from sentryml_ingest.http.auth import Gatekeeper
 from sentryml_ingest.http.events import Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher

@@ -7,7 +7,6 @@ import asyncio
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
-
 from sentryml_ingest.metrics import PUBLISH_SECONDS
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from sentryml_common.errors import ConfigurationError
 from sentryml_local.demo import flights
 from sentryml_local.demo.flights import find_data, read_flights

@@ -7,9 +7,10 @@ from datetime import date
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
 from sentryml_local.demo.flights import find_data, read_flights
 from sentryml_local.demo.predictions import FEATURES, FlightDay, predict_days, train
-from sklearn.metrics import roc_auc_score
 
 BASELINE_DAYS, CURRENT_DAYS = 28, 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
 from sentryml_local.demo.story import REAL_MONITOR, Story, plan_story, scale_monitor
 

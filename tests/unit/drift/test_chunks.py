@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sentryml_common.contracts.prediction import PredictionEvent
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum

