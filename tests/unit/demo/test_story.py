@@ -77,7 +77,7 @@ def test_scaling_keeps_what_a_person_has_set() -> None:
 
 
 def test_a_scaled_monitor_is_a_valid_one_with_no_threshold_touched() -> None:
-    default, scaled = MonitorSettings(), MonitorSettings(**scale_monitor(REAL_MONITOR))  # type: ignore[arg-type]
+    default, scaled = MonitorSettings(), MonitorSettings(**scale_monitor(REAL_MONITOR))
     for name in ("warn", "critical", "resolve_below", "bins", "signals", "min_samples", "min_baseline_coverage"):
         assert getattr(scaled, name) == getattr(default, name)
     for name in ("confirm_warn", "confirm_critical", "confirm_deescalate", "confirm_resolve"):

@@ -17,12 +17,11 @@ import httpx
 import numpy as np
 import orjson
 from aiokafka import AIOKafkaProducer
+
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable
-
-from sentryml_local.demo.predictions import FlightDay
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, Story
+from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 PARTS_OF_DAY = 4
 SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50
@@ -88,12 +87,18 @@ class Gateway:
         body, loop = orjson.dumps(events), asyncio.get_running_loop()
         give_up = loop.time() + PATIENCE_SECONDS
         while True:
-            answer = await self._client.post(self._url, content=body, headers=self._headers)
+            answer = await self._post(body)
             if answer.status_code == httpx.codes.ACCEPTED:
                 return
             if answer.status_code not in {429, 503} or loop.time() > give_up:
                 raise Unavailable(f"the gateway answered {answer.status_code} to {len(events)} events: {answer.text}")
             await asyncio.sleep(min(float(answer.headers.get("Retry-After", 1)), 2.0))
+
+    async def _post(self, body: bytes) -> httpx.Response:
+        try:
+            return await self._client.post(self._url, content=body, headers=self._headers)
+        except httpx.TransportError as err:
+            raise Unavailable(f"{self._url} does not answer: {type(err).__name__} {err}".rstrip()) from err
 
 
 class TopicWriter:

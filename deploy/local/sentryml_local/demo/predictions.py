@@ -7,34 +7,19 @@ random forest 0.286), takes a second, and needs no filling in of unknown weather
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sentryml_local.demo.flights import find_data, read_flights
+from sentryml_local.demo.story import FlightDay
 
 FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
 LATE_MINUTES = 15
 LATE, ON_TIME = "late", "on time"
 TRAINED_MONTHS, PLAYED_MONTHS = (1, 2, 3), (4, 5)
-
-
-@dataclass(frozen=True, slots=True)
-class FlightDay:
-    """One day's predictions in the order of the schedule, one entry per flight.
-
-    `moments` are the scheduled departures as parts of the day in [0, 1), `scores` the probabilities of being late.
-    """
-
-    date: date
-    moments: NDArray[np.float64]
-    names: tuple[str, ...]
-    scores: NDArray[np.float64]
-    labels: tuple[str, ...]
 
 
 def predict_days() -> list[FlightDay]:

@@ -13,6 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
 
 SECONDS_PER_DAY = 1.0
@@ -20,6 +23,20 @@ SCORE_MODEL, LABEL_MODEL = "flights-delay", "flights-delay-label"
 
 REAL_MONITOR = MonitorSettings(baseline_seconds=28 * DAY, current_seconds=3 * DAY, every_seconds=1 * DAY)
 """How one would watch this model in real life: three days against the four weeks before them, once a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlightDay:
+    """One day's predictions in the order of the schedule, one entry per flight.
+
+    `moments` are the scheduled departures as parts of the day in [0, 1), `scores` the probabilities of being late.
+    """
+
+    date: date
+    moments: NDArray[np.float64]
+    names: tuple[str, ...]
+    scores: NDArray[np.float64]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

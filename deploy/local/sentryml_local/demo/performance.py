@@ -1,0 +1,128 @@
+"""One performance of the demo on a running stack: play, watch, tell, judge.
+
+player ──▶ gateway, Kafka topic        monitors set as soon as the models are registered
+observer ──▶ narrator                  until everything is told, or it is clear that it will not come
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaProducer
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.evaluation import Signal
+from sentryml_common.errors import Unavailable
+from sentryml_local.demo.narrator import Narrator
+from sentryml_local.demo.observer import Observer, Rest, Sightings
+from sentryml_local.demo.player import Gateway, Player, TopicWriter
+from sentryml_local.demo.story import (
+    LABEL_MODEL,
+    REAL_MONITOR,
+    SCORE_MODEL,
+    FlightDay,
+    Story,
+    plan_story,
+    scale_monitor,
+)
+from sentryml_local.demo.verdict import at_rest, missing, untold
+
+LOOK_SECONDS, REGISTER_SECONDS, SETTLE_SECONDS = 0.5, 15.0, 20.0
+HTTP_TIMEOUT_SECONDS = 10.0
+
+MONITORS: dict[str, dict[str, Any]] = {
+    SCORE_MODEL: scale_monitor(REAL_MONITOR),
+    # It sends no scores: there is nothing but its predictions to watch.
+    LABEL_MODEL: {**scale_monitor(REAL_MONITOR), "signals": [Signal.PREDICTION.value]},
+}
+
+
+class Performance:
+    """Everything that takes part; `environment` is that of the stack."""
+
+    def __init__(
+        self, environment: Mapping[str, str], client: httpx.AsyncClient, producer: AIOKafkaProducer, narrator: Narrator
+    ) -> None:
+        self._narrator = narrator
+        self._incidents = Rest(client, environment["SENTRYML_INCIDENTS_URL"], environment["SENTRYML_ADMIN_KEY"])
+        stand_in = Rest(client, environment["SENTRYML_SLACK_STAND_IN_URL"])
+        self._observer = Observer(self._incidents, stand_in, tuple(MONITORS))
+        self._gateway = Gateway(client, environment["SENTRYML_INGEST_URL"], environment["SENTRYML_EVENTS_KEY"])
+        self._topic = TopicWriter(producer)
+
+    @property
+    def seen(self) -> Sightings:
+        """Everything that was seen so far."""
+        return self._observer.seen
+
+    async def play(self, days: list[FlightDay]) -> list[str]:
+        """Play all days and wait for the end of the story; what was promised and not seen.
+
+        Raises:
+            Unavailable: a service did not take what it was sent, or a model was not registered.
+        """
+        story = plan_story(system_clock(), days[0].date, len(days))
+        self._narrator.begin(story)
+        watching = asyncio.create_task(self.watch())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(Player(story, days, self._gateway, self._topic).play(self._narrator.played))
+                for model_id in MONITORS:
+                    tasks.create_task(self._set_monitor(model_id, story))
+            await self._settle(story)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+        return missing(self.seen.transitions, self.seen.messages)
+
+    async def watch(self) -> None:
+        """Look and tell until cancelled; a service that is away for a while is waited for."""
+        said = ""
+        while True:
+            try:
+                self._narrator.tell(await self._observer.look())
+                said = ""
+            except Unavailable as err:
+                if str(err) != said:
+                    self._narrator.step(f"waiting: {err}")
+                said = str(err)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _set_monitor(self, model_id: str, story: Story) -> None:
+        """Set a model's monitor as soon as the model is registered, which its first events do."""
+        give_up = story.start + REGISTER_SECONDS
+        while await self._incidents.put(f"/v1/models/{model_id}/monitor", MONITORS[model_id]) is None:
+            if system_clock().timestamp() > give_up:
+                raise Unavailable(f"{model_id} was not registered within {REGISTER_SECONDS:.0f} s of its first events")
+            await asyncio.sleep(LOOK_SECONDS)
+        self._narrator.watched(model_id)
+
+    async def _settle(self, story: Story) -> None:
+        """Wait until the last day is evaluated, no incident is live and Slack has every message, or time is up."""
+        give_up = story.end + SETTLE_SECONDS
+        while system_clock().timestamp() < give_up:
+            evaluated = {each.model_id for each in self.seen.evaluations if each.evaluated_at.timestamp() >= story.end}
+            told = not untold(self.seen.transitions, self.seen.messages)
+            if evaluated == set(MONITORS) and at_rest(self.seen.transitions) and told:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def open_performance(environment: Mapping[str, str], narrator: Narrator) -> AsyncIterator[Performance]:
+    """A performance with its connections to the stack."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=environment["SENTRYML_KAFKA_BOOTSTRAP"], acks="all", compression_type="lz4", linger_ms=5
+    )
+    async with httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS) as client:
+        await producer.start()
+        try:
+            yield Performance(environment, client, producer, narrator)
+        finally:
+            await producer.stop()

@@ -1,0 +1,95 @@
+"""Transitions, evaluations and messages with defaults, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, SignalEvaluation, Window
+from sentryml_common.contracts.transition import SYSTEM, Severity, Standing, State, Transition, TransitionKind
+from sentryml_local.demo.story import SCORE_MODEL
+from sentryml_local.demo.verdict import SlackMessage
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+NAMESPACE = UUID("00000000-0000-0000-0000-000000000001")
+URL = "http://127.0.0.1:8701/incidents"
+STATE_AFTER = {TransitionKind.RESOLVED: State.RESOLVED, TransitionKind.CLOSED: State.CLOSED}
+SENTENCES = {
+    TransitionKind.OPENED: "opened: what flights-delay predicts no longer looks like its baseline.",
+    TransitionKind.ESCALATED: "went from a warning to critical.",
+    TransitionKind.REOPENED: "is open again: it had resolved.",
+    TransitionKind.RESOLVED: "resolved by itself: the data look like the baseline again.",
+}
+
+
+def a_transition(
+    kind: TransitionKind,
+    *,
+    number: int = 1,
+    sequence: int = 1,
+    severity: Severity = Severity.CRITICAL,
+    alert: bool = True,
+    at: datetime = NOON,
+) -> Transition:
+    return Transition(
+        transition_id=uuid5(NAMESPACE, f"{number}/{sequence}"),
+        incident_id=uuid5(NAMESPACE, str(number)),
+        incident_number=number,
+        model_id=SCORE_MODEL,
+        sequence=sequence,
+        kind=kind,
+        at=at,
+        from_=None,
+        to=Standing(state=STATE_AFTER.get(kind, State.OPEN), severity=severity),
+        actor=SYSTEM,
+        cause="psi_above_critical",
+        alert=alert,
+        note=None,
+        evaluation_id=None,
+        why=(),
+        incident_url=f"{URL}/{number}",
+    )
+
+
+def an_incident(*kinds: TransitionKind, number: int = 1, severity: Severity = Severity.CRITICAL) -> list[Transition]:
+    """The steps of one incident, all of them alerts."""
+    return [
+        a_transition(kind, number=number, sequence=sequence, severity=severity)
+        for sequence, kind in enumerate(kinds, start=1)
+    ]
+
+
+def a_message(step: Transition) -> SlackMessage:
+    """What Slack shows of a transition."""
+    number = step.incident_number
+    text = f"CRITICAL drift · flights-delay\nIncident #{number} {SENTENCES[step.kind]}\nOpen incident #{number}: {URL}"
+    return SlackMessage(step.sequence, NOON, f"CRITICAL drift · flights-delay. Incident #{number}", text)
+
+
+def an_evaluation(
+    psi: float | None, *, at: datetime = NOON, model_id: str = SCORE_MODEL, level: Level = Level.OK, version: int = 2
+) -> Evaluation:
+    signal = SignalEvaluation(
+        signal=Signal.SCORE,
+        level=level,
+        psi=psi,
+        baseline_count=26_000,
+        current_count=2_800,
+        noise_floor=0.02,
+        warn_at=0.1,
+        critical_at=0.2,
+        p_value=0.5,
+        overlap=0.9,
+        bins=(),
+    )
+    return Evaluation(
+        evaluation_id=uuid5(NAMESPACE, f"{model_id}|{version}|{at.isoformat()}"),
+        model_id=model_id,
+        monitor_version=version,
+        evaluated_at=at,
+        level=level,
+        reason=None,
+        baseline=Window(start=at, end=at, coverage=1.0),
+        current=Window(start=at, end=at, coverage=1.0),
+        signals=(signal,),
+    )

@@ -1,0 +1,59 @@
+"""The narrator tells what was seen, in calendar days, in plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, timedelta
+
+from rich.console import Console
+
+from sentryml_common.contracts.evaluation import Level
+from sentryml_common.contracts.transition import TransitionKind
+from sentryml_local.demo.narrator import Narrator
+from sentryml_local.demo.observer import Sightings
+from sentryml_local.demo.story import LABEL_MODEL, Story
+from sentryml_local.demo.verdict import SlackMessage
+from tests.unit.demo.builders import URL, a_transition, an_evaluation
+
+STORY = Story(int(datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC).timestamp()), date(2013, 4, 1), 61)
+
+
+def end_of(day: int) -> datetime:
+    return datetime.fromtimestamp(STORY.time_of(day, 1.0), UTC)
+
+
+def told(new: Sightings) -> list[str]:
+    out = io.StringIO()
+    with Narrator(Console(file=out, width=60)) as narrator:
+        narrator.begin(STORY)
+        narrator.tell(new)
+    return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
+
+
+def test_a_day_is_told_with_its_date_psi_level_and_the_other_models_psi() -> None:
+    scores = an_evaluation(0.539, at=end_of(50), level=Level.CRITICAL)
+    labels = an_evaluation(0.107, at=end_of(50), level=Level.WARN, model_id=LABEL_MODEL)
+    lines = told(Sightings([scores, labels]))
+    assert lines == ["Tue 21 May  PSI 0.539  critical  labels 0.107  " + "█" * 22]
+
+
+def test_a_day_without_psi_says_why() -> None:
+    assert told(Sightings([an_evaluation(None, at=end_of(3), level=Level.INSUFFICIENT_DATA)])) == [
+        "Thu 04 Apr  insufficient data: 100% of the baseline"
+    ]
+
+
+def test_evaluations_outside_the_story_are_not_told() -> None:
+    early, late = an_evaluation(0.1, at=end_of(0) - timedelta(minutes=5)), an_evaluation(0.1, at=end_of(61))
+    assert told(Sightings([early, late])) == []
+
+
+def test_cause_comes_before_effect_and_links_stay_whole() -> None:
+    step = a_transition(TransitionKind.OPENED, at=end_of(49), number=4)
+    message = SlackMessage(1, end_of(49) + timedelta(seconds=3), "CRITICAL drift [x]", "")
+    day = an_evaluation(0.25, at=end_of(49), level=Level.CRITICAL)
+    lines = told(Sightings([day], [step], [message]))
+    assert lines[0].startswith("Mon 20 May  PSI 0.250")
+    assert lines[1].strip().startswith("● incident #4 opened (flights-delay, critical): psi above critical")
+    assert lines[1].endswith(f"{URL}/4")
+    assert lines[2].strip() == "✉ Slack: CRITICAL drift [x]"
