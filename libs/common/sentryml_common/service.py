@@ -94,12 +94,13 @@ async def _run(service: Service) -> int:
     stopped = asyncio.create_task(stop.wait(), name="signal")
     await asyncio.wait({http, work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     code = _outcome(service, http, work)
-    try:
-        async with asyncio.timeout(settings.shutdown_seconds):
-            await _stop(server, http, work)
-    except TimeoutError:
+    stopping = asyncio.create_task(_stop(server, http, work), name="stop")
+    await asyncio.wait({stopping}, timeout=settings.shutdown_seconds)
+    if not stopping.done():
         log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds)
-        return EXIT_FAILED
+        sys.stderr.flush()
+        # Not a return: what does not end for us would not end for the event loop either.
+        os._exit(EXIT_FAILED)
     log.info("service_stopped", service=service.name, code=code)
     return code
 
@@ -114,12 +115,20 @@ def _outcome(service: Service, http: asyncio.Task[None], work: asyncio.Task[None
         if not task.done():
             continue
         error = task.exception()
-        if isinstance(error, ConfigurationError):
-            log.error("configuration_does_not_fit", service=service.name, why=str(error))
+        wrong = _configuration_error(error)
+        if wrong is not None:
+            log.error("configuration_does_not_fit", service=service.name, why=str(wrong))
             return EXIT_CONFIGURATION
         log.error("service_failed", service=service.name, part=task.get_name(), exc_info=error)
         return EXIT_FAILED
     return 0
+
+
+def _configuration_error(error: BaseException | None) -> ConfigurationError | None:
+    """The configuration error that an error is, or that a group of tasks has failed with."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for found in map(_configuration_error, error.exceptions) if found is not None), None)
+    return error if isinstance(error, ConfigurationError) else None
 
 
 async def _stop(server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None]) -> None:
