@@ -67,7 +67,8 @@ class EvaluationConsumer:
         """The model's snapshot; a model whose activity has not arrived yet is registered now."""
         snapshot = await lock_snapshot(connection, evaluation.model_id)
         if snapshot is None:
-            await _register(connection, evaluation.model_id, self._new_models, evaluation.evaluated_at)
+            seen = evaluation.evaluated_at
+            await _register(connection, evaluation.model_id, self._new_models, seen, seen)
             snapshot = await lock_snapshot(connection, evaluation.model_id)
         assert snapshot is not None
         return snapshot
@@ -96,11 +97,14 @@ class ActivityConsumer:
                 newest[activity.model_id] = activity
         for activity in newest.values():
             async with transaction(self._pool) as connection:
-                await _register(connection, activity.model_id, self._new_models, activity.at)
+                first, last = activity.first_seen, activity.last_seen
+                await _register(connection, activity.model_id, self._new_models, first, last)
                 await save_activity(connection, activity)
 
 
-async def _register(connection: Connection, model_id: str, settings: MonitorSettings, seen_at: datetime) -> None:
-    if await register_model(connection, model_id, settings, seen_at):
+async def _register(
+    connection: Connection, model_id: str, settings: MonitorSettings, first_seen: datetime, last_seen: datetime
+) -> None:
+    if await register_model(connection, model_id, settings, first_seen=first_seen, last_seen=last_seen):
         MODELS_REGISTERED_TOTAL.inc()
         log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)

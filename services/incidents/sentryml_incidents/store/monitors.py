@@ -17,20 +17,23 @@ def monitor_of(model_id: str, version: int, settings: dict[str, Any]) -> Monitor
     return Monitor.model_validate({**settings, "model_id": model_id, "version": version})
 
 
-async def register_model(connection: Connection, model_id: str, settings: MonitorSettings, seen_at: datetime) -> bool:
+async def register_model(
+    connection: Connection, model_id: str, settings: MonitorSettings, *, first_seen: datetime, last_seen: datetime
+) -> bool:
     """Register a model with the monitor that new models get; False if it is known already."""
     new = await connection.fetchval(
         """
-        INSERT INTO model (model_id, first_seen, last_seen) VALUES ($1, $2, $2)
+        INSERT INTO model (model_id, first_seen, last_seen) VALUES ($1, $2, $3)
         ON CONFLICT (model_id) DO NOTHING
         RETURNING model_id
         """,
         model_id,
-        seen_at,
+        first_seen,
+        last_seen,
     )
     if new is None:
         return False
-    await insert_monitor_version(connection, model_id, 1, settings, SYSTEM, seen_at)
+    await insert_monitor_version(connection, model_id, 1, settings, SYSTEM, last_seen)
     await connection.execute("INSERT INTO monitor (model_id, version) VALUES ($1, 1)", model_id)
     return True
 
