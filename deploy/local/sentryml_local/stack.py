@@ -13,12 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sentryml_local import kafka, postgres
 from sentryml_local.errors import StackError
-from sentryml_local.programs import ALL, OFFSETS, PORT_BASE, SERVERS, SERVICES, Addresses, Program, service_programs
+from sentryml_local.programs import ALL, OFFSETS, PORT_BASE, SERVICES, Addresses, Program, service_programs
 from sentryml_local.state import StackState, new_state, read_state, write_state
 from sentryml_local.supervision import Supervisor
 
@@ -86,13 +88,10 @@ class Stack:
         if not self._supervisor.running():
             self._check_ports(state)
             self._supervisor.start(self._programs(state))
-        for name in SERVERS:
-            self._start(name)
+        for name in ALL:
+            self._start(name)  # all at once: services wait for their servers by themselves
         self._wait_for_servers(state)
-        for name in SERVICES:
-            self._start(name)
         if "incidents" in self._options.only:
-            self._wait_for_service("incidents")
             self._make_credentials(state)
         for name in SERVICES:
             if name in self._options.only:
@@ -231,18 +230,20 @@ class Stack:
         """The two API keys and the first admin, once per data folder."""
         if state.events_key and state.admin_key:
             return
-        state = replace(
-            state,
-            events_key=self._admin(state, ["create-api-key", "--name", "local-events", "--scope", "events:write"]),
-            admin_key=self._admin(state, ["create-api-key", "--name", "local-admin", "--scope", "admin"]),
+        asked = (
+            ["create-api-key", "--name", "local-events", "--scope", "events:write"],
+            ["create-api-key", "--name", "local-admin", "--scope", "admin"],
+            ["create-admin", "--email", state.admin_email, "--password-stdin"],
         )
-        self._admin(state, ["create-admin", "--email", state.admin_email, "--password-stdin"], state.admin_password)
-        write_state(self.folder, state)
+        with ThreadPoolExecutor() as together:
+            events_key, admin_key, _ = together.map(partial(self._admin, state), asked)
+        write_state(self.folder, replace(state, events_key=events_key, admin_key=admin_key))
+        self._say("API keys and the first admin are made")
 
-    def _admin(self, state: StackState, arguments: Iterable[str], given: str = "") -> str:
+    def _admin(self, state: StackState, arguments: Iterable[str]) -> str:
         result = subprocess.run(
             [sys.executable, "-m", "sentryml_incidents.admin", *arguments],
-            input=given,
+            input=state.admin_password,
             env={**os.environ, **self._settings(state, Addresses(state.port_base))},
             capture_output=True,
             text=True,
