@@ -29,6 +29,8 @@ from sentryml_common.settings import KafkaSettings, load_settings
 
 log = get_logger(__name__)
 
+KNOWN_WITHIN_SECONDS, KNOWN_PAUSE_SECONDS = 15.0, 0.1
+
 
 async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterable[Topic] = TOPICS) -> None:
     """Make sure that `topics` exist as declared; make the missing ones where the settings allow it.
@@ -42,13 +44,25 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
     missing = [topic for topic in wanted if problems.get(topic.name) == "missing"]
     if missing and settings.topics_create:
         await _make(settings, health, missing)
-        problems = await find_differences(settings, health, wanted)
+        problems = await _differences_once_known(settings, health, wanted)
     if problems:
         lines = "; ".join(f"{name}: {what}" for name, what in problems.items())
         raise ConfigurationError(
             f"topics are not as declared ({lines}). Run `sentryml-topics apply`, or allow the services to make "
             "missing topics with SENTRYML_TOPICS_CREATE=true"
         )
+
+
+async def _differences_once_known(settings: KafkaSettings, health: Health, topics: list[Topic]) -> dict[str, str]:
+    """What differs, once the brokers have heard of the topics that were made a moment ago, here or by another
+    service: until then they still answer that there is no such topic."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + KNOWN_WITHIN_SECONDS
+    while True:
+        problems = await find_differences(settings, health, topics)
+        if "missing" not in problems.values() or loop.time() > give_up:
+            return problems
+        await asyncio.sleep(KNOWN_PAUSE_SECONDS)
 
 
 async def find_differences(settings: KafkaSettings, health: Health, topics: Iterable[Topic]) -> dict[str, str]:
