@@ -12,7 +12,10 @@ from sentryml_common.errors import UndecodableMessage
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as err:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from err
 
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
