@@ -18,7 +18,8 @@ from sentryml_drift.combiner import Combiner
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.evaluator import Evaluator
-from sentryml_drift.processor import Processor, make_app, run_app
+from sentryml_drift.faust_app import make_app, run_app
+from sentryml_drift.processor import Processor
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
@@ -62,7 +63,7 @@ def run_processor() -> None:
             )
             evaluator = Evaluator(processor, monitors.current.get, grid, publisher, settings)
             reporter = Reporter(processor, grid, publisher, settings)
-            tasks.create_task(run_app(processor, health))
+            tasks.create_task(run_app(processor, health, settings.stall_seconds))
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 

@@ -21,13 +21,10 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from sentryml_common.contracts.topics import HISTOGRAMS, PROCESSOR_APP
-from sentryml_common.errors import SentryMLError, UndecodableMessage
-from sentryml_common.http.health import Health
-from sentryml_common.kafka.client import client_options
+from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
-from sentryml_common.settings import KafkaSettings
 from sentryml_drift.domain.partials import Kind, Partial, Target, unpack_record
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED, TABLE_WRITES
 from sentryml_drift.owned_models import OwnedModels, Sum, add_partial, empty_sum
@@ -39,61 +36,6 @@ log = get_logger(__name__)
 
 BATCH_RECORDS = 1000
 EXIT_UNEXPECTED = 70
-WATCH_SECONDS = 0.5
-PURGE_SECONDS = 60.0
-
-
-def make_app(settings: DriftSettings) -> faust.App:
-    """The Faust application with every setting that matters stated; Faust's web server stays off."""
-    timeout = settings.session_timeout_seconds
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
-        PROCESSOR_APP,
-        broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
-        datadir=str(settings.state_dir),
-        store="memory://",
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=HISTOGRAMS.partitions,
-        topic_replication_factor=settings.topics_replication,
-        table_standby_replicas=0,
-        stream_wait_empty=False,
-        stream_publish_on_commit=False,
-        stream_buffer_maxsize=256,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=8_000_000,
-        broker_session_timeout=timeout,
-        broker_heartbeat_interval=timeout / 5,
-        broker_rebalance_timeout=30.0,
-        broker_max_poll_interval=300.0,
-        broker_commit_interval=1.0,
-        broker_commit_livelock_soft_timeout=86_400.0,
-        producer_acks=-1,
-        producer_compression_type="lz4",
-        producer_linger=0.005,
-        producer_max_batch_size=262_144,
-        producer_max_request_size=8_000_000,
-        producer_request_timeout=30.0,
-        web_enabled=False,
-        web_in_thread=False,
-        worker_redirect_stdouts=False,
-        broker_credentials=_credentials(settings),
-    )
-
-
-def _credentials(settings: KafkaSettings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """SASL and TLS as Faust takes them."""
-    options = client_options(settings)
-    if settings.kafka_security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=options["sasl_plain_username"],
-            password=options["sasl_plain_password"],
-            mechanism=settings.kafka_sasl_mechanism,
-            ssl_context=options["ssl_context"],
-        )
-    if settings.kafka_security_protocol == "SSL":
-        return faust.SSLCredentials(context=options["ssl_context"])
-    return None
 
 
 @dataclass(slots=True)
@@ -132,6 +74,7 @@ class Processor:
         table = OwnedTable(
             self.app, name=name, partitions=HISTOGRAMS.partitions, rocksdb=rocksdb, beacon=self.app.tables.beacon
         )
+        table.on_recover(self._recovered)
         self.app.tables.add(table)
         return table
 
@@ -149,6 +92,10 @@ class Processor:
             self._forget()
 
     async def _assigned(self, *_: Any, **__: Any) -> None:
+        self._forget()
+
+    async def _recovered(self) -> None:
+        """What was read from the tables before they were complete is void."""
         self._forget()
 
     def _forget(self) -> None:
@@ -281,10 +228,18 @@ class Processor:
             self._load(self.app.consumer_generation_id)
             owned = self.owned()
             if set(self._ends) != owned:
-                tps = [TP(HISTOGRAMS.name, partition) for partition in owned]
-                ends = await self.app.consumer.highwaters(*tps)
-                self._ends = {tp.partition: end for tp, end in ends.items()}
+                self._ends = await self._ends_now()
             return bool(owned) and all(self._next(partition) >= end for partition, end in self._ends.items())
+
+    async def lag(self) -> tuple[int, dict[int, int]]:
+        """How many input records are not in the tables yet, and our place per partition."""
+        ends = await self._ends_now()
+        places = {partition: self._next(partition) for partition in ends}
+        return sum(max(0, end - places[partition]) for partition, end in ends.items()), places
+
+    async def _ends_now(self) -> dict[int, int]:
+        partitions = [TP(HISTOGRAMS.name, partition) for partition in self.owned()]
+        return {tp.partition: end for tp, end in (await self.app.consumer.highwaters(*partitions)).items()}
 
     async def purge(self) -> int:
         """Delete what no window can reach any more; return how many keys."""
@@ -300,38 +255,3 @@ class Processor:
                 self.models.remove(target)
             await self._durable()
         return len(expired)
-
-
-class FaustStopped(SentryMLError):
-    """Faust has ended by itself; the process has to be started anew."""
-
-
-async def run_app(processor: Processor, health: Health) -> None:
-    """Run the Faust application until cancelled; raise when it ends by itself or stops moving."""
-    app = processor.app
-    health.waiting("tables", "joining the group and recovering the tables")
-    app.finalize()
-    started = asyncio.create_task(app.start())
-    try:
-        await _watch(processor, started, health)
-    finally:
-        started.cancel()
-        await app.stop()
-
-
-async def _watch(processor: Processor, started: asyncio.Task[None], health: Health) -> None:
-    """Say when the tables are ready, purge them now and then, and end the process if Faust has ended."""
-    next_purge = 0.0
-    loop = asyncio.get_running_loop()
-    while True:
-        if started.done() and started.exception() is not None:
-            raise FaustStopped("Faust did not start") from started.exception()
-        if processor.app.crashed or processor.app.should_stop:
-            raise FaustStopped("Faust has stopped by itself") from processor.app.crash_reason
-        if started.done() and await processor.caught_up():
-            health.ready("tables")
-            health.ready("start")
-            if loop.time() >= next_purge:
-                next_purge = loop.time() + PURGE_SECONDS
-                await processor.purge()
-        await asyncio.sleep(WATCH_SECONDS)

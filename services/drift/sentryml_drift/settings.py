@@ -38,6 +38,10 @@ class DriftSettings(ServiceSettings):
         15.0, ge=1, le=300, description="A worker that is silent this long has lost its partitions."
     )
 
+    stall_seconds: float = Field(
+        60.0, ge=5, le=3600, description="The processor ends, to be restarted, if input waits this long untouched."
+    )
+
     @property
     def emit_interval(self) -> float:
         """Seconds between emissions of the combiner."""
