@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
@@ -31,7 +31,7 @@ Severities = Annotated[list[Severity] | None, Query(alias="severity", descriptio
 OfModel = Annotated[str | None, Query(alias="model", pattern=MODEL_ID_PATTERN, description="Only this model.")]
 Since = Annotated[AwareDatetime | None, Query(description="Only incidents opened then or later; with offset.")]
 
-_NUMBER = TypeAdapter(int)
+_NUMBER = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_NUMBER)])
 
 
 @router.get("")

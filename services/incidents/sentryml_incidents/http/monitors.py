@@ -98,12 +98,16 @@ def _merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
 
 
 def _reasons(err: ValidationError) -> list[dict[str, str]]:
+    """One line per field; what is said of a list because of its items is left out."""
+    errors = err.errors(include_url=False, include_input=False, include_context=False)
+    inner = {error["loc"][:-1] for error in errors if len(error["loc"]) > 1}
     return [
         {
             "field": ".".join(str(part) for part in error["loc"]) or "(monitor)",
             "reason": error["msg"].removeprefix("Value error, "),
         }
-        for error in err.errors(include_url=False, include_input=False, include_context=False)
+        for error in errors
+        if error["loc"] not in inner
     ]
 
 

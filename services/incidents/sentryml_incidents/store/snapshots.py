@@ -5,7 +5,6 @@ The monitor's row is the lock: whoever holds it is the only one who decides abou
 
 from __future__ import annotations
 
-from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -19,29 +18,31 @@ from sentryml_incidents.domain.snapshot import Counts, Incident, Snapshot, Trans
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incident, update_incident
 from sentryml_incidents.store.wake import wake_relay
 
-_SNAPSHOT: Final = """
-    SELECT monitor.model_id, monitor.version, monitor_version.settings,
-           last_evaluation_id, last_evaluated_at, last_grade, blind_since,
-           count_warn, count_critical, count_below_critical, count_ok, ok_seconds
-      FROM monitor
-      JOIN monitor_version USING (model_id, version)
-     WHERE monitor.model_id = $1
-"""
-
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
     """Lock a model until the transaction ends; None if it is not registered.
 
-    The snapshot holds the model's newest incident, or the one with `incident_id`.
+    The snapshot holds the model's newest incident, or the one with `incident_id`. The lock is a statement of its
+    own: one that has waited for a lock still sees the other tables as they were before, and would miss the monitor
+    version or the incident that the last holder has written.
     """
-    row = await connection.fetchrow(f"{_SNAPSHOT} FOR UPDATE OF monitor", model_id)
-    # A second statement: it must see what the last holder of the lock has committed.
-    return _snapshot_of(row, await _find_incident(connection, model_id, incident_id)) if row else None
+    locked = await connection.fetchval("SELECT TRUE FROM monitor WHERE model_id = $1 FOR UPDATE", model_id)
+    return await read_snapshot(connection, model_id, incident_id) if locked else None
 
 
-async def read_snapshot(connection: Connection, model_id: str, incident_id: UUID) -> Snapshot | None:
+async def read_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
     """The same without a lock, for the eye."""
-    row = await connection.fetchrow(_SNAPSHOT, model_id)
+    row = await connection.fetchrow(
+        """
+        SELECT monitor.model_id, monitor.version, monitor_version.settings,
+               last_evaluation_id, last_evaluated_at, last_grade, blind_since,
+               count_warn, count_critical, count_below_critical, count_ok, ok_seconds
+          FROM monitor
+          JOIN monitor_version USING (model_id, version)
+         WHERE monitor.model_id = $1
+        """,
+        model_id,
+    )
     return _snapshot_of(row, await _find_incident(connection, model_id, incident_id)) if row else None
 
 

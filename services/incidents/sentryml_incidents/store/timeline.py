@@ -60,7 +60,7 @@ async def list_transitions(
         SELECT {TRANSITION_COLUMNS}
           FROM transition
           JOIN incident USING (incident_id)
-         WHERE incident_id = $1 AND transition.sequence > $2
+         WHERE incident_id = $1 AND transition.sequence > $2::bigint
          ORDER BY transition.sequence
          LIMIT $3
         """,
