@@ -77,3 +77,10 @@ def install_problems(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors[:3])
         return Problem(422, "invalid-request", detail, errors=errors).response()
+
+    @app.exception_handler(Exception)
+    async def on_defect(_: Request, err: Exception) -> JSONResponse:
+        # The framework raises it again after the answer, so that it is logged; nothing of it is told.
+        return Problem(
+            500, "internal-server-error", "a defect in SentryML; the service's log has the details"
+        ).response()
