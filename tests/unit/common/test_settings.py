@@ -1,0 +1,63 @@
+"""Settings that do not fit: the message names each variable and says why, and never repeats a secret."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import Field
+
+from sentryml_common.errors import ConfigurationError
+from sentryml_common.service import EXIT_CONFIGURATION, load_settings_or_exit
+from sentryml_common.settings import PostgresSettings, ServiceSettings, load_settings
+
+
+class ExampleSettings(ServiceSettings, PostgresSettings):
+    """As a service has them."""
+
+    needed: str = Field(description="Something without a default.")
+
+
+def test_variables_are_read_by_their_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRYML_HTTP_PORT", "18080")
+    monkeypatch.setenv("HTTP_PORT", "1")
+    assert load_settings(ServiceSettings).http_port == 18080
+
+
+def test_each_variable_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRYML_HTTP_PORT", "70000")
+    monkeypatch.setenv("SENTRYML_LOG_LEVEL", "loud")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(ExampleSettings)
+    lines = str(refused.value).split("\n  ")
+    assert lines[0] == "settings do not fit:"
+    assert set(lines[1:]) == {
+        "SENTRYML_HTTP_PORT: Input should be less than or equal to 65535",
+        "SENTRYML_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'",
+        "SENTRYML_NEEDED: Field required",
+    }
+
+
+def test_a_refusal_does_not_repeat_what_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRYML_POSTGRES_URL", "postgresql://sentryml:hunter2@db/sentryml")
+    monkeypatch.setenv("SENTRYML_POSTGRES_POOL_SIZE", "hunter2")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(ExampleSettings)
+    assert "SENTRYML_POSTGRES_POOL_SIZE" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = ExampleSettings(
+        needed="x", postgres_url="postgresql://sentryml:hunter2@db/sentryml", kafka_password="hunter2"
+    )
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.model_dump(mode="json"))
+
+
+def test_a_service_leaves_with_one_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SENTRYML_HTTP_PORT", "none")
+    with pytest.raises(SystemExit) as left:
+        load_settings_or_exit(ServiceSettings)
+    assert left.value.code == EXIT_CONFIGURATION == 78
+    said = capsys.readouterr().err
+    assert "SENTRYML_HTTP_PORT" in said
+    assert "Traceback" not in said
