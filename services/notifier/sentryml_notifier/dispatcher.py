@@ -69,7 +69,7 @@ class Dispatcher:
     ) -> None:
         self._pool, self._channels, self._pace, self._health = pool, open_channels, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
-        self._woken = asyncio.Event()
+        self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
 
     def wake(self) -> None:
         """Look for due deliveries now."""
@@ -84,8 +84,13 @@ class Dispatcher:
 
     async def _work(self, channel: OpenChannel) -> None:
         while True:
-            if not await to_the_end(self.dispatch_one(channel)):
-                await self._rest()
+            try:
+                found = await to_the_end(self.dispatch_one(channel))
+            except Unavailable:
+                await self._wait_for_postgres()
+            else:
+                if not found:
+                    await self._rest()
 
     async def _rest(self) -> None:
         try:
@@ -96,8 +101,12 @@ class Dispatcher:
         self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
-        """Claim, send and note one message; False if nothing was due."""
-        claim = await self._patiently(lambda: self._claim(channel))
+        """Claim, send and note one message; False if nothing was due.
+
+        Raises:
+            Unavailable: PostgreSQL is away, and nothing was sent.
+        """
+        claim = await self._claim(channel)
         if claim is None:
             return False
         # A process that was frozen since it claimed must not send what another has taken over meanwhile.
@@ -105,7 +114,7 @@ class Dispatcher:
             log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
             return True
         result = await self._send(channel, claim)
-        await self._patiently(lambda: self._note(channel, claim, result))
+        await self._note_patiently(channel, claim, result)
         return True
 
     async def _claim(self, channel: OpenChannel) -> Claim | None:
@@ -177,12 +186,22 @@ class Dispatcher:
             lease_kept=ours,
         )
 
-    async def _patiently(self, step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do a step in the database, waiting for PostgreSQL as long as it takes."""
-        try:
-            return await step()
-        except Unavailable:
-            return await wait_for("postgres", "PostgreSQL", step, self._health, (Unavailable,))
+    async def _note_patiently(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
+        """Note what became of a message that was sent, however long PostgreSQL is away."""
+        while True:
+            try:
+                return await self._note(channel, claim, result)
+            except Unavailable:
+                await self._wait_for_postgres()
+
+    async def _wait_for_postgres(self) -> None:
+        async def ask() -> None:
+            async with transaction(self._pool):
+                pass
+
+        # One worker waits and says so; the others wait for that one.
+        async with self._waiting:
+            await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

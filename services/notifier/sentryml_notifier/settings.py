@@ -23,7 +23,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
     )
     delivery_lease_seconds: float = Field(
         60.0,
-        ge=20,
+        ge=16,
         le=3600,
         description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
     )

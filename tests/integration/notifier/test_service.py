@@ -1,0 +1,239 @@
+"""The notifier as a process, with real Kafka and PostgreSQL, killed and cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.topics import API_KEYS, TRANSITIONS
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.settings import KafkaSettings
+from sentryml_local.slack_stand_in.store import Script
+from tests.integration.notifier.conftest import Slack, World
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
+from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
+
+SHORTEST_LEASE_SECONDS = 16
+KEY = form_key("notifiertest", "A" * 43)
+
+
+class Notifier:
+    """A notifier of its own process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.process, self.log = process, log
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def get(self, path: str, key: str | None = None) -> httpx.Response | None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        try:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return await client.get(self.url + path, headers=headers)
+        except httpx.TransportError:
+            assert self.process.poll() is None, self.log.read_text()
+            return None
+
+    async def ready(self, *, but: str = "") -> dict[str, str]:
+        """Wait until nothing, or nothing but one thing, is waited for; return what still is."""
+
+        async def waiting() -> dict[str, dict[str, str]] | None:
+            answer = await self.get("/readyz")
+            found = answer.json()["waiting_for"] if answer else None
+            return {"waiting": found} if found is not None and set(found) <= {but} else None
+
+        return (await eventually(waiting, what=f"{self.url} to be ready\n{self.log}"))["waiting"]
+
+    async def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(signum)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+
+@contextmanager
+def notifier(folder: Path, **settings: str) -> Iterator[Notifier]:
+    port, log = free_port(), folder / f"notifier-{len(list(folder.iterdir()))}.log"
+    environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
+    environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-m", "sentryml_notifier"], env=environment, stderr=output)
+    try:
+        yield Notifier(process, port, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dict[str, str]:
+    return {
+        "kafka_bootstrap": kafka, "postgres_url": database_url, "slack_webhook_url": slack.address,
+        "slack_allowed_hosts": slack.authority, "dispatch_poll_seconds": "0.2", **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    await ensure_topics(KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health())
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+async def publish(producer: AIOKafkaProducer, transition: Transition) -> None:
+    await producer.send_and_wait(TRANSITIONS.name, encode(transition), transition.model_id.encode())
+
+
+async def titles_of(slack: Slack, model_id: str, count: int) -> list[str]:
+    """The titles of a model's messages, when there are `count` of them."""
+
+    async def titles() -> list[str] | None:
+        found = [title for title in slack.titles if model_id in title]
+        return found if len(found) >= count else None
+
+    return await eventually(titles, what=f"{count} messages about {model_id}")
+
+
+async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
+    kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    """A bad record before it is set aside; the ledger shows it to a key that may read, and to no other."""
+    key = ApiKey(key_id="notifiertest", name="test", key_hash=hash_key(KEY), scopes=(Scope.READ,))
+    await producer.send_and_wait(API_KEYS.name, encode(key), b"notifiertest")
+    with notifier(tmp_path, **settings_of(kafka_bootstrap, database_url, slack)) as service:
+        await service.ready()
+        await producer.send_and_wait(TRANSITIONS.name, b'{"v":1}', b"service-1")
+        await publish(producer, opened_critical(incident=101, model_id="service-1"))
+        assert await titles_of(slack, "service-1", 1) == ["🔴 CRITICAL drift · service-1"]
+
+        async def delivered() -> object:
+            answer = await service.get("/v1/deliveries?state=delivered", KEY)
+            return [row for row in answer.json() if row["model_id"] == "service-1"] if answer else None
+
+        (row,) = await eventually(delivered, what="the delivery in the ledger")
+        assert [attempt["outcome"] for attempt in row["attempts"]] == ["delivered"]
+        channels = await service.get("/v1/channels", KEY)
+        assert channels is not None
+        assert [(each["name"], each["state"], each["parked"]) for each in channels.json()] == [("slack", "active", 0)]
+        for wrong in (None, "nonsense", form_key("notifiertest", "B" * 43)):
+            refused = await service.get("/v1/deliveries", wrong)
+            assert refused is not None
+            assert refused.status_code == 401
+        metrics = await service.get("/metrics")
+        assert metrics is not None
+        assert 'sentryml_delivery_total{channel="slack",kind="opened",outcome="delivered",reason="ok"}' in metrics.text
+        assert 'reason="breaks_contract"' in metrics.text
+        assert await service.stop() == 0
+    assert "/services/T0TEST" not in service.log.read_text(), "the webhook's address is a secret"
+
+
+async def test_killed_while_sending_it_sends_again_and_says_so(
+    kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    settings = settings_of(kafka_bootstrap, database_url, slack, delivery_lease_seconds=str(SHORTEST_LEASE_SECONDS))
+    slack.play(Script(delay_seconds=5, accept=True))
+    with notifier(tmp_path, **settings) as service:
+        await service.ready()
+        await publish(producer, opened_warn(incident=102, model_id="killed"))
+        await titles_of(slack, "killed", 1)
+        await service.stop(signal.SIGKILL)
+    with notifier(tmp_path, **settings) as service:
+        await publish(producer, escalated(incident=102, model_id="killed"))
+        titles = await titles_of(slack, "killed", 3)
+    assert titles == [
+        "🟠 Warning: drift · killed",
+        "🟠 Warning: drift · killed (repeat)",
+        "🔴 CRITICAL drift, worse than before · killed",
+    ]
+
+
+async def test_what_is_in_the_ledger_leaves_while_kafka_is_away(
+    database_url: str, slack: Slack, world: World, tmp_path: Path
+) -> None:
+    await world.take_in(opened_critical(model_id="no-kafka"))
+    with notifier(tmp_path, **settings_of("127.0.0.1:1", database_url, slack)) as service:
+        assert await titles_of(slack, "no-kafka", 1)
+        waiting = await service.ready(but="kafka")
+        assert "127.0.0.1:1 does not answer" in waiting["kafka"]
+
+
+async def test_postgres_away_is_waited_for_and_nothing_is_lost(
+    kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    async with cable(database_url) as (cut, plug, url):
+        with notifier(tmp_path, **settings_of(kafka_bootstrap, url, slack)) as service:
+            await service.ready()
+            await cut()
+            await publish(producer, opened_critical(incident=103, model_id="cut-off"))
+
+            async def says_so() -> object:
+                answer = await service.get("/readyz")
+                return answer is not None and "PostgreSQL does not answer" in answer.text
+
+            await eventually(says_so, what="/readyz to say that PostgreSQL is away")
+            assert slack.titles == []
+            await plug()
+            assert await titles_of(slack, "cut-off", 1) == ["🔴 CRITICAL drift · cut-off"]
+            await service.ready()
+            assert await service.stop() == 0
+
+
+@asynccontextmanager
+async def cable(database_url: str) -> AsyncIterator[tuple[object, object, str]]:
+    """A TCP connection to PostgreSQL that can be cut and plugged in again."""
+    target, port, open_writers = urlsplit(database_url), free_port(), set[asyncio.StreamWriter]()
+    server: asyncio.Server | None = None
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_writers.add(writer)
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            open_writers.discard(writer)
+            writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
+        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
+
+    async def plug() -> None:
+        nonlocal server
+        server = await asyncio.start_server(connect, "127.0.0.1", port)
+
+    async def cut() -> None:
+        assert server is not None
+        server.close()
+        for writer in list(open_writers):
+            writer.transport.abort()
+
+    await plug()
+    yield cut, plug, target._replace(netloc=f"{target.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
+    await cut()
+
+
+def test_address_that_secrets_must_not_go_to_stops_the_start(tmp_path: Path, database_url: str) -> None:
+    settings = {"postgres_url": database_url, "slack_webhook_url": "https://evil.example/services/verysecret"}
+    with notifier(tmp_path, **settings) as service:
+        assert service.process.wait(timeout=30) == 78
+    log = service.log.read_text()
+    assert "SENTRYML_SLACK_ALLOWED_HOSTS=evil.example:443" in log
+    assert "verysecret" not in log
