@@ -9,7 +9,7 @@ from typing import TypeAlias
 import asyncpg
 import orjson
 
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.settings import PostgresSettings
 from sentryml_common.waiting import wait_for
@@ -30,6 +30,13 @@ AWAY = (
 )
 """What asyncpg raises when the server is away, restarting or full."""
 
+REFUSING = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.exceptions.ClientConfigurationError,
+)
+"""What it raises when the address or the credentials are wrong: waiting does not help."""
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -48,9 +55,24 @@ def address_of(settings: PostgresSettings) -> str:
 
 @asynccontextmanager
 async def open_pool(settings: PostgresSettings, schema: str, health: Health) -> AsyncIterator[Pool]:
-    """A pool on `schema`, opened when PostgreSQL answers."""
+    """A pool on `schema`, opened when PostgreSQL answers.
+
+    Raises:
+        ConfigurationError: PostgreSQL answers, and refuses the user, the password or the database.
+    """
 
     async def attempt() -> Pool:
+        return await _create(settings, schema)
+
+    pool = await wait_for("postgres", address_of(settings), attempt, health, AWAY)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def _create(settings: PostgresSettings, schema: str) -> Pool:
+    try:
         return await asyncpg.create_pool(
             settings.postgres_url.get_secret_value(),
             min_size=1,
@@ -65,12 +87,9 @@ async def open_pool(settings: PostgresSettings, schema: str, health: Health) -> 
                 "timezone": "UTC",
             },
         )
-
-    pool = await wait_for("postgres", address_of(settings), attempt, health, AWAY)
-    try:
-        yield pool
-    finally:
-        await pool.close()
+    except REFUSING as err:
+        refused = f"PostgreSQL at {address_of(settings)} refuses: {err}"
+        raise ConfigurationError(f"{refused}. Check SENTRYML_POSTGRES_URL") from err
 
 
 @asynccontextmanager
