@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import load_settings_or_exit
 from sentryml_incidents.app import SCHEMA
-from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
+from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
 from sentryml_incidents.passwords import PasswordTooWeak, hash_password
 from sentryml_incidents.settings import AdminSettings
 from sentryml_incidents.store.api_keys import insert_api_key
@@ -91,8 +92,11 @@ async def _with_database(settings: AdminSettings, asked: argparse.Namespace, pas
 
 async def _create_api_key(pool: Pool, asked: argparse.Namespace) -> str:
     now, days = system_clock(), asked.expires_in_days
-    if not 1 <= len(asked.name.strip()) <= 100:
-        raise Refused("--name has 1 to 100 characters")
+    if not 1 <= len(asked.name.strip()) <= NAME_LENGTH_MAX:
+        raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
+    for pattern in asked.models:
+        if not re.match(MODEL_PATTERN, pattern):
+            raise Refused(f"--model {pattern!r} is no pattern of model ids like fraud-*")
     if days is not None and not 1 <= days <= 36_500:
         raise Refused("--expires-in-days lies between 1 and 36500")
     expires_at = now + timedelta(days=days) if days else None

@@ -10,6 +10,8 @@ from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 ID_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 12
 RANDOM_BYTES = 48
+NAME_LENGTH_MAX = 100
+MODEL_PATTERN = r"^[A-Za-z0-9._:*?\[\]!-]{1,128}$"
 
 
 def make_api_key(

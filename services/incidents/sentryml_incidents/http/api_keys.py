@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
+from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
 from sentryml_incidents.http.auth import Admin, actor_of
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.paging import Page
@@ -19,8 +19,10 @@ from sentryml_incidents.store.api_keys import StoredKey, insert_api_key, list_ap
 
 router = APIRouter(prefix="/v1/api-keys", tags=["api keys"])
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
-Pattern = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:*?\[\]!-]+$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00]*$")
+]
+Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
 KeyId = Annotated[str, Path(pattern=r"^[0-9a-z]{12}$", description="The public part of the key.")]
 
 

@@ -1,0 +1,102 @@
+"""`sentryml-admin` as people run it: on an empty database, and with what cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import asyncpg
+import pytest
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from sentryml_common.contracts.api_key import key_id_of
+
+PASSWORD = "correct horse battery"
+
+
+def admin(postgres_url: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sentryml_incidents.admin", *arguments],
+        env=os.environ | {"SENTRYML_POSTGRES_URL": postgres_url},
+        input=given,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def fetch(database_url: str, query: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database_url, server_settings={"search_path": "incidents"})
+    try:
+        return list(await connection.fetch(query))
+    finally:
+        await connection.close()
+
+
+async def test_a_key_is_all_that_standard_output_holds(database_url: str) -> None:
+    """On an empty database: the tables are made first. The relay finds the key unpublished."""
+    made = admin(
+        database_url, "create-api-key", "--name", "ci", "--scope", "read", "--scope", "events:write",
+        "--model", "fraud-*", "--expires-in-days", "30",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    (key,) = made.stdout.splitlines()
+    rows = await fetch(database_url, "SELECT * FROM api_key")
+    (row,) = rows
+    assert row["key_id"] == key_id_of(key)
+    assert (row["name"], row["scopes"], row["models"]) == ("ci", ["read", "events:write"], ["fraud-*"])
+    assert (row["expires_at"] - row["created_at"]).days == 30
+    assert row["published_at"] is None
+    assert key.split("_", 2)[2] not in str(rows)
+
+
+async def test_the_first_admin_is_made_and_the_password_is_kept_only_as_a_hash(database_url: str) -> None:
+    asked = ("create-admin", "--email", "Ana@example.org", "--password-stdin")
+    assert admin(database_url, *asked, given=f"{PASSWORD}\n").returncode == 0
+    (row,) = await fetch(database_url, "SELECT * FROM app_user")
+    assert (row["email"], row["role"]) == ("Ana@example.org", "admin")
+    assert row["password_hash"].startswith("$argon2id$")
+    assert PasswordHasher().verify(row["password_hash"], PASSWORD)
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(row["password_hash"], PASSWORD + "\n")
+    again = admin(database_url, "create-admin", "--email", "ana@EXAMPLE.org", "--password-stdin", given=PASSWORD)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "there is an account for ana@EXAMPLE.org already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "said"),
+    [
+        (["create-api-key", "--name", " ", "--scope", "read"], "", "--name has 1 to 100 characters"),
+        (["create-api-key", "--name", "x" * 101, "--scope", "read"], "", "--name has 1 to 100 characters"),
+        (["create-api-key", "--name", "x", "--scope", "root"], "", "invalid choice: 'root'"),
+        (["create-api-key", "--name", "x"], "", "--scope"),
+        (["create-api-key", "--name", "x", "--scope", "read", "--model", "a b"], "", "--model"),
+        (["create-api-key", "--name", "x", "--scope", "read", "--expires-in-days", "0"], "", "between 1 and 36500"),
+        (["create-admin", "--email", "ana", "--password-stdin"], PASSWORD, "is not an address"),
+        (["create-admin", "--email", "a b@c", "--password-stdin"], PASSWORD, "is not an address"),
+        (["create-admin", "--email", "a@b.c", "--password-stdin"], "short", "12 to 1000 characters"),
+        (["create-admin", "--email", "a@b.c", "--password-stdin"], "", "12 to 1000 characters"),
+        (["create-admin", "--email", "a@b.c"], "", "--password-stdin"),
+        ([], "", "usage"),
+    ],
+)
+async def test_what_cannot_be_is_refused_in_words(
+    database_url: str, arguments: list[str], given: str, said: str
+) -> None:
+    result = admin(database_url, *arguments, given=given)
+    assert result.returncode in (1, 2)
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+async def test_a_server_that_refuses_says_which_and_why(database_url: str) -> None:
+    absent = database_url.rpartition("/")[0] + "/absent"
+    result = admin(absent, "create-api-key", "--name", "x", "--scope", "read")
+    assert result.returncode == 1
+    assert "absent" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,264 @@
+"""The service as a process, with real Kafka and PostgreSQL: from an evaluation to the published transition, through
+SIGKILL, and with either server away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, TRANSITIONS
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.settings import KafkaSettings
+from tests.integration.incidents.cable import Cable
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
+from tests.unit.incidents.builders import an_activity, an_evaluation, at
+
+NOWHERE = "127.0.0.1:1"
+
+
+class Service:
+    """The service in a process of its own, and a key that may do everything."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, key: str, log: Path) -> None:
+        self.process, self.url, self.log = process, url, log
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    async def ask(self, method: str, path: str, **how: Any) -> httpx.Response | None:
+        """Ask; None while it does not listen yet."""
+        try:
+            async with httpx.AsyncClient(base_url=self.url, headers=self._headers, trust_env=False) as client:
+                return await client.request(method, path, timeout=30, **how)
+        except httpx.TransportError:
+            assert self.process.poll() is None, self.log.read_text()
+            return None
+
+    async def answers(self, status: int, path: str, method: str = "GET", **how: Any) -> httpx.Response:
+        """Wait until it answers with `status`."""
+
+        async def answered() -> httpx.Response | None:
+            answer = await self.ask(method, path, **how)
+            return answer if answer is not None and answer.status_code == status else None
+
+        return await eventually(answered, what=f"{status} from {method} {path} ({self.log})")
+
+    async def incidents_of(self, model_id: str) -> list[dict[str, Any]]:
+        answer = await self.ask("GET", f"/v1/incidents?model={model_id}")
+        return list(answer.json()["items"]) if answer is not None and answer.status_code == 200 else []
+
+    async def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(signum)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return os.environ | {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
+
+
+def make_key(postgres_url: str) -> str:
+    command = [sys.executable, "-m", "sentryml_incidents.admin", "create-api-key", "--name", "test", "--scope", "admin"]
+    made = subprocess.run(
+        command, env=environment(postgres_url=postgres_url), check=True, capture_output=True, text=True
+    )
+    return made.stdout.strip()
+
+
+@contextmanager
+def running(folder: Path, key: str, **settings: str) -> Iterator[Service]:
+    port, log = free_port(), folder / f"incidents-{len(list(folder.iterdir()))}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sentryml_incidents"],
+            env=environment(http_port=str(port), **settings),
+            stderr=output,
+        )
+    try:
+        yield Service(process, f"http://127.0.0.1:{port}", key, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    await ensure_topics(KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health())
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+async def evaluate(producer: AIOKafkaProducer, model_id: str, *grades: str, start: float = 0, version: int = 1) -> None:
+    for minute, grade in enumerate(grades):
+        await send(producer, an_evaluation(grade, at(start + minute), model_id=model_id, version=version))
+
+
+async def send(producer: AIOKafkaProducer, evaluation: Evaluation) -> None:
+    await producer.send_and_wait(EVALUATIONS.name, encode(evaluation), evaluation.model_id.encode())
+
+
+async def published(kafka_bootstrap: str, model_id: str, count: int) -> list[Transition]:
+    """The transitions of a model in Kafka, when there are `count` of them, repetitions left out."""
+    consumer = AIOKafkaConsumer(TRANSITIONS.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    found: dict[int, Transition] = {}
+
+    async def all_there() -> bool:
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            for record in records:
+                if record.key == model_id.encode():
+                    step = decode(Transition, record.value)
+                    found.setdefault(step.sequence, step)
+        return len(found) >= count
+
+    try:
+        await eventually(all_there, what=f"{count} transitions of {model_id} in Kafka")
+    finally:
+        await consumer.stop()
+    return list(found.values())
+
+
+async def test_from_an_evaluation_in_kafka_to_the_published_transition(
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    """A bad record before it is set aside; the monitor of the new model is published, and so is its change."""
+    key = make_key(database_url)
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=database_url) as service:
+        await producer.send_and_wait(EVALUATIONS.name, b'{"v":1}', b"service")
+        await producer.send_and_wait(ACTIVITY.name, encode(an_activity("service")), b"service")
+        await service.answers(200, "/readyz")
+        await service.answers(200, "/v1/models/service")
+        await service.answers(200, "/v1/models/service/monitor", "PUT", json={"confirm_warn": 1})
+        await evaluate(producer, "service", "warn", "critical", version=2)
+        steps = await published(kafka_bootstrap, "service", 2)
+        assert [(step.sequence, step.kind) for step in steps] == [(1, "opened"), (2, "escalated")]
+        answer = await service.ask("GET", "/metrics")
+        assert answer is not None
+        assert 'sentryml_incidents_evaluations_total{outcome="applied"}' in answer.text
+        assert 'reason="breaks_contract"' in answer.text
+        versions = await versions_of(kafka_bootstrap, "service")
+        assert versions == [1, 2]
+        assert await service.stop() == 0
+    assert key not in service.log.read_text()
+
+
+async def versions_of(kafka_bootstrap: str, model_id: str) -> list[int]:
+    consumer = AIOKafkaConsumer(MONITORS.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    found: list[int] = []
+
+    async def two() -> bool:
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            found.extend(decode(Monitor, each.value).version for each in records if each.key == model_id.encode())
+        return len(found) >= 2
+
+    try:
+        await eventually(two, what="two versions of the monitor in Kafka")
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_killed_again_and_again_it_loses_and_doubles_nothing(
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    """SIGKILL at moments that come as they come while evaluations flow; then every step is there once, in order."""
+    key, rounds = make_key(database_url), 5
+    settings = {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
+    grades = ["critical", "warn", "warn", "warn"] * 15  # opened, deescalated, escalated, deescalated, …
+
+    async def flow() -> None:
+        for minute, grade in enumerate(grades):
+            await send(producer, an_evaluation(grade, at(minute), model_id="killed"))
+            await asyncio.sleep(0.02)
+
+    flowing = asyncio.create_task(flow())
+    for number in range(rounds):
+        with running(tmp_path, key, **settings) as service:
+
+            async def further(service: Service = service, wanted: int = 3 * number + 1) -> bool:
+                found = await service.incidents_of("killed")
+                return bool(found) and found[0]["sequence"] >= wanted
+
+            await eventually(further, what=f"the timeline to grow in round {number}")
+            await service.stop(signal.SIGKILL)
+    await flowing
+    with running(tmp_path, key, **settings) as service:
+        steps = await published(kafka_bootstrap, "killed", 30)
+        assert [step.sequence for step in steps] == list(range(1, 31))
+        assert [step.kind for step in steps] == ["opened", "deescalated"] + ["escalated", "deescalated"] * 14
+        (incident,) = await service.incidents_of("killed")
+        assert (incident["sequence"], incident["state"], incident["severity"]) == (30, "open", "warn")
+
+
+async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missing(
+    database_url: str, tmp_path: Path
+) -> None:
+    key = make_key(database_url)
+    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url) as service:
+        assert (await service.answers(200, "/v1/incidents")).json()["items"] == []
+        await service.answers(200, "/incidents")
+        waiting = (await service.answers(503, "/readyz")).json()["waiting_for"]
+        assert f"{NOWHERE} does not answer" in waiting["kafka"]
+        assert await service.stop() == 0
+
+
+async def test_postgres_away_is_waited_for_and_nothing_is_lost(
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    key, cable = make_key(database_url), Cable(database_url)
+    await cable.plug()
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=cable.url) as service:
+        await service.answers(200, "/readyz")
+        await cable.cut()
+        await evaluate(producer, "cut-off", "critical", "critical")
+        refused = await service.answers(503, "/v1/incidents")
+        assert int(refused.headers["Retry-After"]) > 0
+        page = await service.answers(503, "/incidents")
+        assert "Nothing is lost" in page.text
+        assert "PostgreSQL does not answer" in (await service.answers(503, "/readyz")).text
+        await cable.plug()
+        steps = await published(kafka_bootstrap, "cut-off", 1)
+        assert [step.kind for step in steps] == ["opened"]
+        await service.answers(200, "/readyz")
+        assert await service.stop() == 0
+    await cable.cut()
+
+
+async def test_a_service_that_starts_before_postgres_waits_and_says_so(
+    kafka_bootstrap: str, database_url: str, tmp_path: Path
+) -> None:
+    key, cable = make_key(database_url), Cable(database_url)
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=cable.url) as service:
+        waiting = (await service.answers(503, "/readyz")).json()["waiting_for"]
+        assert "does not answer" in waiting["postgres"] or "connecting" in waiting["postgres"]
+        assert "starting" in (await service.answers(503, "/v1/incidents")).text
+        await cable.plug()
+        await service.answers(200, "/readyz")
+        assert await service.stop() == 0
+    await cable.cut()
+
+
+async def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    with running(tmp_path, "", public_url="sentryml.test/", evaluation_keep_days="0") as service:
+        assert await asyncio.to_thread(service.process.wait, 30) == 78
+    said = service.log.read_text()
+    assert "SENTRYML_PUBLIC_URL" in said
+    assert "SENTRYML_EVALUATION_KEEP_DAYS" in said
