@@ -192,10 +192,11 @@ def _after_closing(monitor: Monitor | None) -> str:
 def _how_it_resolves(monitor: Monitor | None) -> str:
     if monitor is None:
         return "It resolves by itself once the data look like the baseline again."
-    dwell = _seconds(monitor.resolve_dwell_seconds)
     clean = monitor.resolve_below * monitor.warn
     checks = counted(monitor.confirm_resolve, "clean check")
-    return f"It resolves by itself after {checks} in a row (PSI below {clean:.3g}) over at least {dwell}."
+    # Below a second, as in the demo, where a day is a second, the checks themselves take longer.
+    dwell = f" over at least {_seconds(monitor.resolve_dwell_seconds)}" if monitor.resolve_dwell_seconds >= 1 else ""
+    return f"It resolves by itself after {checks} in a row (PSI below {clean:.3g}){dwell}."
 
 
 def _if_it_drifts_again(monitor: Monitor | None) -> str:
