@@ -70,7 +70,9 @@ def run(service: Service) -> NoReturn:
     configure_logging(service.name, service.settings)
     install_problems(service.http)
     service.http.include_router(health_routes(service.health))
-    code = asyncio.run(_run(service))
+    # The loop is left as it is, not closed: closing it waits for every thread, and some do not end.
+    runner = asyncio.Runner()
+    code = runner.run(_run(service))
     sys.stderr.flush()
     # Not sys.exit: a library's left-over thread must not keep a stopped service alive.
     os._exit(code)
@@ -86,7 +88,11 @@ async def _run(service: Service) -> int:
     try:
         listener = socket.create_server((settings.http_host, settings.http_port), backlog=1024)
     except OSError as err:
-        log.error("configuration_does_not_fit", service=service.name, why=f"{err}: set SENTRYML_HTTP_PORT")
+        log.error(
+            "configuration_does_not_fit",
+            service=service.name,
+            why=f"{err}: set SENTRYML_HTTP_HOST and SENTRYML_HTTP_PORT",
+        )
         return EXIT_CONFIGURATION
     server = _Server(uvicorn.Config(service.http, log_config=None, access_log=False))
     http = asyncio.create_task(server.serve([listener]), name="http")
@@ -101,6 +107,10 @@ async def _run(service: Service) -> int:
         sys.stderr.flush()
         # Not a return: what does not end for us would not end for the event loop either.
         os._exit(EXIT_FAILED)
+    failed = stopping.result()
+    if code == 0 and failed is not None:
+        log.error("stop_failed", service=service.name, exc_info=failed)
+        code = EXIT_FAILED
     log.info("service_stopped", service=service.name, code=code)
     return code
 
@@ -131,9 +141,10 @@ def _configuration_error(error: BaseException | None) -> ConfigurationError | No
     return error if isinstance(error, ConfigurationError) else None
 
 
-async def _stop(server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None]) -> None:
-    """HTTP first, so that requests in flight still have all they need; then the work."""
+async def _stop(server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None]) -> BaseException | None:
+    """HTTP first, so that requests in flight still have all they need; then the work. Returns why that failed."""
     server.should_exit = True
     await asyncio.gather(http, return_exceptions=True)
     work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    await asyncio.wait({work})
+    return None if work.cancelled() else work.exception()
