@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
-from sentryml_common.errors import UndecodableMessage
+from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.problems import MEDIA_TYPE, Problem, ProblemDetails
 from sentryml_ingest.domain.admission import admit, encode_events, models_of
 from sentryml_ingest.http.auth import Gatekeeper, check_models
@@ -20,6 +20,8 @@ from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 
 ERRORS_SHOWN = 100
+RECORD_BYTES_MAX = 1_000_000
+"""What one Kafka record may hold, just below the brokers' default: above it, Kafka would never take it."""
 
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
 
@@ -65,7 +67,11 @@ class Gateway:
         key = self.gatekeeper.sender(request.headers.get("authorization"))
         events = self._read(await self._body(request))
         check_models(key, models_of(events))
-        await self.publisher.publish(encode_events(events))
+        record = encode_events(events)
+        if len(record) > RECORD_BYTES_MAX:
+            detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
+            raise Problem(413, "record-too-large", detail)
+        await self.publisher.publish(record)
         EVENTS_ACCEPTED.inc(len(events))
         return len(events)
 
@@ -123,8 +129,11 @@ def event_routes(gateway: Gateway) -> APIRouter:
         except Problem as problem:
             REQUESTS.labels(status=str(problem.status)).inc()
             raise
-        except Exception:
+        except Unavailable:
             REQUESTS.labels(status="503").inc()
+            raise
+        except Exception:
+            REQUESTS.labels(status="500").inc()
             raise
         REQUESTS.labels(status="202").inc()
         return JSONResponse({"accepted": accepted}, status_code=202)
