@@ -1,0 +1,265 @@
+"""`POST /v1/events`: a request is taken whole or not at all, and the answer says which and why."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+from prometheus_client import REGISTRY
+
+from sentryml_common.contracts.api_key import Scope
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.problems import MEDIA_TYPE, install_problems
+from sentryml_ingest.app import create_app
+from sentryml_ingest.http.auth import Gatekeeper
+from sentryml_ingest.http.events import ERRORS_SHOWN, Gateway
+from sentryml_ingest.publisher import EventPublisher
+from sentryml_ingest.settings import IngestSettings
+from tests.unit.ingest.builders import KEY, KEY_ID, NOW, RecordingPublisher, api_key, clock, event, known_keys
+
+MAX_EVENTS = 200
+MAX_BODY_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """The application with a client whose key may write, and what was published."""
+
+    client: httpx.AsyncClient
+    publisher: RecordingPublisher
+
+    async def send(self, body: Any, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        known = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        return await self.client.post("/v1/events", content=content, headers={**known, **headers})
+
+    async def refused(self, body: Any, status: int, kind: str, **headers: str) -> dict[str, Any]:
+        """The problem that answers `body`; nothing was published."""
+        answer = await self.send(body, **headers)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == MEDIA_TYPE
+        problem: dict[str, Any] = answer.json()
+        assert problem["type"] == f"urn:sentryml:problem:{kind}"
+        assert problem["status"] == status
+        assert self.publisher.records == []
+        return problem
+
+
+def app_with(publisher: EventPublisher, settings: IngestSettings, **key: Any) -> FastAPI:
+    keys = known_keys(api_key(**key))
+    app = create_app(Gateway(settings, Gatekeeper(keys, clock), publisher, clock))
+    install_problems(app)
+    return app
+
+
+def client_of(app: FastAPI) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://ingest")
+
+
+@pytest.fixture
+async def ingest() -> AsyncIterator[Ingest]:
+    publisher = RecordingPublisher()
+    settings = IngestSettings(max_events=MAX_EVENTS, max_body_bytes=MAX_BODY_BYTES)
+    async with client_of(app_with(publisher, settings, models=["flights-*"])) as client:
+        yield Ingest(client, publisher)
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_one_event_is_taken(ingest: Ingest) -> None:
+    answer = await ingest.send(event(score=0.93, timestamp="2026-11-23T09:14:59Z", event_id="UA1545"))
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+    [record] = ingest.publisher.records
+    assert orjson.loads(record) == [event(score=0.93, timestamp="2026-11-23T09:14:59Z", event_id="UA1545")]
+
+
+async def test_an_array_is_taken_as_one_record_in_its_order(ingest: Ingest) -> None:
+    sent = [event(prediction=number, timestamp=NOW.timestamp()) for number in range(MAX_EVENTS)]
+    answer = await ingest.send(sent)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": MAX_EVENTS})
+    [record] = ingest.publisher.records
+    assert [taken["prediction"] for taken in orjson.loads(record)] == list(range(MAX_EVENTS))
+
+
+async def test_an_event_without_a_time_gets_that_of_its_receipt(ingest: Ingest) -> None:
+    assert (await ingest.send(event())).status_code == 202
+    assert orjson.loads(ingest.publisher.records[0])[0]["timestamp"] == "2026-11-23T09:15:00Z"
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_json_is_json_however_it_is_written(ingest: Ingest, content_type: str) -> None:
+    assert (await ingest.send(event(), **{"content-type": content_type})).status_code == 202
+
+
+async def test_accepted_events_are_counted_once_kafka_has_them(ingest: Ingest) -> None:
+    name, before = "sentryml_ingest_events_accepted_total", counted("sentryml_ingest_events_accepted_total")
+    await ingest.send([event(), event()])
+    assert counted(name) == before + 2
+    ingest.publisher.error = Unavailable("away")
+    await ingest.send([event(), event()])
+    assert counted(name) == before + 2
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-ndjson", "multipart/form-data; boundary=x"])
+async def test_what_is_not_json_is_415(ingest: Ingest, content_type: str) -> None:
+    problem = await ingest.refused(event(), 415, "not-json", **{"content-type": content_type})
+    assert "send application/json, not " + content_type.partition(";")[0] in problem["detail"]
+
+
+async def test_a_body_over_the_limit_is_413(ingest: Ingest) -> None:
+    padding = b" " * (MAX_BODY_BYTES - len(orjson.dumps(event())))
+    problem = await ingest.refused(orjson.dumps(event()) + padding + b" ", 413, "body-too-large")
+    assert "20,000 bytes: send fewer events at a time" in problem["detail"]
+    assert (await ingest.send(orjson.dumps(event()) + padding)).status_code == 202
+
+
+async def test_a_body_without_a_length_is_cut_at_the_limit(ingest: Ingest) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1000
+            yield b" " * 1000
+
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    answer = await ingest.client.post("/v1/events", content=endless(), headers=headers)
+    assert answer.status_code == 413
+    assert sent <= MAX_BODY_BYTES + 2000
+    assert ingest.publisher.records == []
+
+
+async def test_more_events_than_the_limit_are_413(ingest: Ingest) -> None:
+    problem = await ingest.refused([event()] * (MAX_EVENTS + 1), 413, "too-many-events")
+    assert problem["detail"] == "a request may hold 200 events, this one has 201"
+
+
+async def test_bad_events_are_422_by_index_field_and_reason(ingest: Ingest) -> None:
+    bad = [event(), event(age=41), event(timestamp="2026-11-23T09:15:00"), event(score="high")]
+    problem = await ingest.refused(bad, 422, "invalid-events")
+    assert [(error["index"], error["field"]) for error in problem["errors"]] == [
+        (1, "age"),
+        (2, "timestamp"),
+        (3, "score"),
+    ]
+    assert "SentryML takes no feature values" in problem["errors"][0]["reason"]
+    assert problem["errors_total"] == 3
+    assert problem["detail"].startswith("3 errors, nothing was taken: event 1, age: unknown field")
+
+
+async def test_at_most_a_hundred_errors_are_shown_with_their_total(ingest: Ingest) -> None:
+    problem = await ingest.refused([{"model_id": "flights-delay"}] * 150, 422, "invalid-events")
+    assert [error["index"] for error in problem["errors"]] == list(range(ERRORS_SHOWN))
+    assert problem["errors_total"] == 150
+    assert problem["detail"].startswith("150 errors")
+
+
+async def test_events_of_the_future_are_422(ingest: Ingest) -> None:
+    problem = await ingest.refused([event(), event(timestamp="2026-11-23T09:20:01Z")], 422, "invalid-events")
+    assert problem["errors"] == [
+        {"index": 1, "field": "timestamp", "reason": "lies 301 s ahead, more than 300 s: check the sender's clock"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"), [(b"{", "not-json"), (b"", "not-json"), (b"7", "not-events"), (b"[]", "no-events")]
+)
+async def test_a_body_without_events_is_422_in_words(ingest: Ingest, body: bytes, kind: str) -> None:
+    problem = await ingest.refused(body, 422, kind)
+    assert problem["detail"]
+    assert problem["errors"] == []
+
+
+async def test_no_key_and_a_bad_key_are_401_with_a_challenge(ingest: Ingest) -> None:
+    await ingest.refused(event(), 401, "no-api-key", authorization="")
+    await ingest.refused(event(), 401, "bad-api-key", authorization=f"Bearer {KEY[:-1]}")
+    answer = await ingest.send(event(), authorization="")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_who_may_not_send_is_told_before_the_body_is_read(ingest: Ingest) -> None:
+    await ingest.refused(b"{", 401, "no-api-key", authorization="")
+
+
+async def test_one_model_that_is_not_allowed_refuses_the_request(ingest: Ingest) -> None:
+    problem = await ingest.refused([event(), event(model_id="fraud")], 403, "model-not-allowed")
+    assert problem["models"] == ["fraud"]
+
+
+async def test_a_key_without_the_scope_is_403() -> None:
+    publisher = RecordingPublisher()
+    async with client_of(app_with(publisher, IngestSettings(), scopes=[Scope.READ])) as client:
+        await Ingest(client, publisher).refused(event(), 403, "missing-scope")
+
+
+async def test_kafka_that_does_not_take_it_is_503_with_a_time_to_try_again(ingest: Ingest) -> None:
+    ingest.publisher.error = Unavailable("Kafka did not acknowledge within 5 s: try again")
+    problem = await ingest.refused(event(), 503, "unavailable")
+    assert problem["detail"] == "Kafka did not acknowledge within 5 s: try again"
+    assert (await ingest.send(event())).headers["retry-after"] == "5"
+
+
+async def test_kafka_that_was_never_reached_is_503() -> None:
+    async with client_of(app_with(EventPublisher(1.0), IngestSettings())) as client:
+        answer = await Ingest(client, RecordingPublisher()).send(event())
+    assert answer.status_code == 503
+    assert "Kafka is not reached yet" in answer.json()["detail"]
+
+
+async def test_a_defect_is_500_and_counted_as_that(ingest: Ingest) -> None:
+    requests = "sentryml_ingest_requests_total"
+    before = {status: counted(requests, status=status) for status in ("500", "503")}
+    ingest.publisher.error = RuntimeError("a defect")
+    await ingest.refused(event(), 500, "internal-server-error")
+    assert counted(requests, status="500") == before["500"] + 1
+    assert counted(requests, status="503") == before["503"]
+
+
+async def test_a_request_that_would_outgrow_a_record_is_413() -> None:
+    """Small events grow by their time of receipt: far more than the body may hold."""
+    publisher = RecordingPublisher()
+    settings = IngestSettings(max_body_bytes=900_000, max_events=100_000)
+    async with client_of(app_with(publisher, settings)) as client:
+        ingest = Ingest(client, publisher)
+        problem = await ingest.refused([{"model_id": "m", "prediction": 1}] * 25_000, 413, "record-too-large")
+        assert "send fewer events at a time" in problem["detail"]
+        assert (await ingest.send([{"model_id": "m", "prediction": 1}] * 10_000)).json() == {"accepted": 10_000}
+
+
+async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:
+    schema = (await ingest.client.get("/openapi.json")).json()
+    route = schema["paths"]["/v1/events"]["post"]
+    assert set(route["responses"]) == {"202", "401", "403", "413", "415", "422", "503"}
+    assert all(answer["description"] for answer in route["responses"].values())
+    problems = {status: answer for status, answer in route["responses"].items() if status != "202"}
+    assert all(MEDIA_TYPE in answer["content"] for answer in problems.values())
+    assert route["security"] == [{"ApiKey": []}]
+    assert schema["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
+    one, many = route["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert one == many["items"] == {"$ref": "#/components/schemas/PredictionEvent"}
+    shown = schema["components"]["schemas"]["PredictionEvent"]
+    assert set(shown["properties"]) == {"model_id", "prediction", "score", "timestamp", "event_id"}
+    assert shown["required"] == ["model_id", "prediction"]
+    assert shown["additionalProperties"] is False
+
+
+async def test_the_examples_in_openapi_are_taken() -> None:
+    publisher = RecordingPublisher()
+    async with client_of(app_with(publisher, IngestSettings())) as client:
+        schema = (await client.get("/openapi.json")).json()
+        shown = schema["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        answers = [await Ingest(client, publisher).send(example["value"]) for example in shown.values()]
+    assert [answer.json() for answer in answers] == [{"accepted": 1}, {"accepted": 2}]
+
+
+async def test_the_secret_of_a_key_is_in_no_answer(ingest: Ingest) -> None:
+    answer = await ingest.send(event(), authorization=f"Bearer {KEY}0")
+    assert KEY_ID not in answer.text
