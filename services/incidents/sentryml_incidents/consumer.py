@@ -55,7 +55,7 @@ class EvaluationConsumer:
             snapshot = await self._lock(connection, evaluation)
             decision = decide(snapshot, Evaluated(evaluation), evaluation.evaluated_at)
             if decision.outcome is Outcome.APPLIED:
-                await save_decision(connection, decision, evaluation)
+                await save_decision(connection, snapshot, decision, evaluation)
             if decision.outcome is not Outcome.REPEATED:
                 await save_evaluation(connection, evaluation)
                 await save_latest_evaluation(connection, evaluation)

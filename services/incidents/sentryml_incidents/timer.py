@@ -61,7 +61,7 @@ class Timer:
                 return
             decision = decide(snapshot, Ticked(), now)
             if decision.outcome is Outcome.APPLIED:
-                await save_decision(connection, decision)
+                await save_decision(connection, snapshot, decision)
         report_transitions(decision)
 
     async def _forget(self) -> None:

@@ -34,7 +34,8 @@ def on_monitor_changed(
     """Put new settings in force. What was counted under other thresholds counts no more."""
     changed = changes(snapshot.settings, settings)
     cause = _cause(set(changed), enabled=settings.enabled)
-    after = replace(snapshot, settings=settings, monitor_version=version)
+    blind_since = snapshot.blind_since if settings.enabled else None
+    after = replace(snapshot, settings=settings, monitor_version=version, blind_since=blind_since)
     if cause is not Cause.TIMES_CHANGED:
         after = replace(after, counts=Counts())
     incident = snapshot.incident
@@ -43,7 +44,7 @@ def on_monitor_changed(
     mark = Mark(now, cause, alert=cause is not Cause.TIMES_CHANGED, actor=actor, note=in_words(changed))
     if cause is Cause.MONITOR_DISABLED:
         closed = replace(incident, state=State.CLOSED, closed_at=now)
-        return applied(replace(after, blind_since=None)).recording(TransitionKind.CLOSED, closed, mark)
+        return applied(after).recording(TransitionKind.CLOSED, closed, mark)
     return applied(after).recording(TransitionKind.MONITOR_CHANGED, _blaming(incident, cause), mark)
 
 
@@ -65,7 +66,7 @@ def _cause(changed: set[str], *, enabled: bool) -> Cause:
     """The gravest of the changes."""
     if not enabled:
         return Cause.MONITOR_DISABLED
-    if changed & BASELINE or "enabled" in changed:
+    if changed & BASELINE:
         return Cause.BASELINE_CHANGED
     return Cause.THRESHOLDS_CHANGED if changed & THRESHOLDS else Cause.TIMES_CHANGED
 

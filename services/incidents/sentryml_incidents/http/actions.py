@@ -123,7 +123,7 @@ async def _act(
         if decision.outcome is Outcome.NOT_ALLOWED:
             raise _not_allowed(snapshot.incident, action)
         if decision.outcome is Outcome.APPLIED:
-            await save_decision(connection, decision)
+            await save_decision(connection, snapshot, decision)
     report_transitions(decision)
     assert decision.snapshot.incident is not None
     response.headers["ETag"] = etag_of(decision.snapshot.incident)

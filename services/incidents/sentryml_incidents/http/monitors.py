@@ -61,7 +61,7 @@ async def change(context: WithContext, key: Writer, model_id: PathModelId, wante
             version += 1
             decision = _decide(context, key, snapshot, settings)
             await insert_monitor_version(connection, model_id, version, settings, actor_of(key), context.now())
-            await save_decision(connection, decision)
+            await save_decision(connection, snapshot, decision)
     if decision is not None:
         report_transitions(decision)
     return monitor_of(model_id, version, settings.model_dump())

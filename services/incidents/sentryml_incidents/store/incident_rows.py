@@ -65,19 +65,17 @@ def _values(incident: Incident) -> tuple[Any, ...]:
     )
 
 
-async def insert_incident(connection: Connection, incident: Incident) -> int:
-    """Write a new incident; return the number it got."""
-    number: int = await connection.fetchval(
+async def insert_incident(connection: Connection, incident: Incident) -> None:
+    """Write a new incident; the database gives it its number."""
+    await connection.execute(
         """
         INSERT INTO incident (
                incident_id, model_id, state, severity, opened_at, psi, peak_psi, peak_at, sequence, last_kind,
                acknowledged_by, resolved_at, closed_at, reopened, previous_incident_id, monitor_change, latched_until)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-        RETURNING incident_number
         """,
         *_values(incident),
     )
-    return number
 
 
 async def update_incident(connection: Connection, incident: Incident) -> None:

@@ -5,6 +5,7 @@ The monitor's row is the lock: whoever holds it is the only one who decides abou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import asyncpg
@@ -81,24 +82,30 @@ def _snapshot_of(row: asyncpg.Record, incident: Incident | None) -> Snapshot:
     )
 
 
-async def save_decision(connection: Connection, decision: Decision, evaluation: Evaluation | None = None) -> None:
-    """Write all that a decision says; the connection is in the transaction that holds the model's lock."""
-    await _update_monitor(connection, decision.snapshot)
+async def save_decision(
+    connection: Connection, before: Snapshot, decision: Decision, evaluation: Evaluation | None = None
+) -> None:
+    """Write all that a decision changes; the connection is in the transaction that holds the model's lock."""
+    after = decision.snapshot
     if decision.followed is not None:
         await update_incident(connection, decision.followed)
-    incident = decision.snapshot.incident
-    if incident is None:
-        return
+    if after.incident is not None and after.incident != before.incident:
+        await _write_incident(connection, after.incident)
+    if replace(after, incident=None) != replace(before, incident=None):
+        await _update_monitor(connection, after)
+    for transition in decision.transitions:
+        await _insert_transition(connection, transition)
+    if after.incident is not None and evaluation is not None:
+        await _keep_evidence(connection, decision, after.incident, evaluation)
+    if decision.transitions:
+        await wake_relay(connection)
+
+
+async def _write_incident(connection: Connection, incident: Incident) -> None:
     if incident.incident_number is None:
         await insert_incident(connection, incident)
     else:
         await update_incident(connection, incident)
-    for transition in decision.transitions:
-        await _insert_transition(connection, transition)
-    if evaluation is not None:
-        await _keep_evidence(connection, decision, incident, evaluation)
-    if decision.transitions:
-        await wake_relay(connection)
 
 
 async def _update_monitor(connection: Connection, snapshot: Snapshot) -> None:
