@@ -39,7 +39,8 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
         ConfigurationError: a topic is missing and may not be made, or an internal one has another number of
             partitions than its tables and chunks were made for.
     """
-    wanted = list(topics)
+    # The topic of epochs comes first, always: that is where the making of the others is recorded.
+    wanted = [TOPIC_EPOCHS, *(topic for topic in topics if topic is not TOPIC_EPOCHS)]
     problems = await find_differences(settings, health, wanted)
     missing = [topic for topic in wanted if problems.get(topic.name) == "missing"]
     if missing and settings.topics_create:
