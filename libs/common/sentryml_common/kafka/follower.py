@@ -73,7 +73,7 @@ class Follower(Generic[M]):
             return False
 
     def _apply(self, record: Any) -> None:
-        key = record.key.decode() if record.key else ""
+        key = (record.key or b"").decode(errors="replace")
         if record.value is None:
             self.current.pop(key, None)
         else:
