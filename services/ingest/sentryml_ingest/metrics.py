@@ -9,5 +9,5 @@ EVENTS_ACCEPTED = Counter("sentryml_ingest_events_accepted_total", "Events that 
 EVENTS_REFUSED = Counter("sentryml_ingest_events_refused_total", "Events in refused requests, by reason.", ["reason"])
 PUBLISH_SECONDS = Histogram("sentryml_ingest_publish_seconds", "Time from a valid request to Kafka's acknowledgement.")
 
-for status in ("202", "401", "403", "413", "415", "422", "500", "503"):
+for status in ("202", "400", "401", "403", "413", "415", "422", "500", "503"):
     REQUESTS.labels(status=status)

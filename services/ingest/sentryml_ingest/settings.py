@@ -15,7 +15,7 @@ class IngestSettings(ServiceSettings):
     )
     max_events: int = Field(5_000, ge=1, le=100_000, description="Most events in one request.")
     future_limit_seconds: float = Field(
-        300.0, ge=0, description="Events with a timestamp further ahead than this are refused."
+        300.0, ge=0, le=366 * 86_400, description="Events with a timestamp further ahead than this are refused."
     )
     publish_seconds: float = Field(
         5.0, gt=0, le=60, description="Longest time Kafka may take to acknowledge before the answer is 503."

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
@@ -79,12 +80,16 @@ class Gateway:
         content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if content_type != "application/json":
             raise Problem(415, "not-json", f"send application/json, not {content_type}")
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > self.settings.max_body_bytes:
-                limit = self.settings.max_body_bytes
-                raise Problem(413, "body-too-large", f"a body may hold {limit:,} bytes: send fewer events at a time")
+        body, limit = bytearray(), self.settings.max_body_bytes
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    detail = f"a body may hold {limit:,} bytes: send fewer events at a time"
+                    raise Problem(413, "body-too-large", detail)
+        except ClientDisconnect as err:
+            # Nobody hears this answer; it keeps a sender's hanging up apart from a defect of ours.
+            raise Problem(400, "cut-short", "the connection ended before the body did") from err
         return bytes(body)
 
     def _read(self, body: bytes) -> list[PredictionEvent]:
