@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -263,3 +263,30 @@ async def test_the_examples_in_openapi_are_taken() -> None:
 async def test_the_secret_of_a_key_is_in_no_answer(ingest: Ingest) -> None:
     answer = await ingest.send(event(), authorization=f"Bearer {KEY}0")
     assert KEY_ID not in answer.text
+
+
+async def test_a_sender_that_hangs_up_midway_is_no_defect(ingest: Ingest) -> None:
+    """Over ASGI itself, since no HTTP client hangs up on demand."""
+    before = counted("sentryml_ingest_requests_total", status="400")
+    received = iter([{"type": "http.request", "body": b'{"model_id":', "more_body": True}, {"type": "http.disconnect"}])
+    answers: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return next(received)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": "/v1/events",
+        "query_string": b"",
+        "headers": [(b"authorization", f"Bearer {KEY}".encode()), (b"content-type", b"application/json")],
+    }
+    app = app_with(ingest.publisher, IngestSettings())
+    await app(scope, receive, send)
+    assert answers[0]["status"] == 400
+    assert counted("sentryml_ingest_requests_total", status="400") == before + 1
+    assert ingest.publisher.records == []

@@ -1,0 +1,79 @@
+"""Following a compacted topic: the latest of each key, whatever else is in the topic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.topic_epoch import TopicEpoch
+from sentryml_common.contracts.topics import TOPIC_EPOCHS
+from sentryml_common.kafka.follower import Follower
+
+MADE_AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def epoch(number: int) -> TopicEpoch:
+    return TopicEpoch(topic="t", epoch=number, made_at=MADE_AT)
+
+
+class Following:
+    """A follower that is given records as its consumer would."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.follower = Follower(TOPIC_EPOCHS, TopicEpoch, on_change=self.changed.append)
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        self.follower._apply(
+            ConsumerRecord(
+                topic=TOPIC_EPOCHS.name,
+                partition=0,
+                offset=0,
+                timestamp=0,
+                timestamp_type=0,
+                key=key,
+                value=value,
+                checksum=None,
+                serialized_key_size=0,
+                serialized_value_size=0,
+                headers=(),
+            )
+        )
+
+
+@pytest.fixture
+def following() -> Following:
+    return Following()
+
+
+def test_the_newest_message_of_a_key_replaces_the_older(following: Following) -> None:
+    following.take(b"t", encode(epoch(1)))
+    following.take(b"t", encode(epoch(2)))
+    following.take(b"u", encode(epoch(1)))
+    assert following.follower.current == {"t": epoch(2), "u": epoch(1)}
+    assert following.changed == ["t", "t", "u"]
+
+
+def test_a_tombstone_deletes_its_key_and_no_other(following: Following) -> None:
+    following.take(b"t", encode(epoch(1)))
+    following.take(b"u", encode(epoch(1)))
+    following.take(b"t", None)
+    following.take(b"never seen", None)
+    assert following.follower.current == {"u": epoch(1)}
+
+
+@pytest.mark.parametrize("value", [b"{", b"{}", b'{"v":2}', b""])
+def test_a_message_that_breaks_its_contract_leaves_the_key_as_it_was(following: Following, value: bytes) -> None:
+    following.take(b"t", encode(epoch(1)))
+    following.take(b"t", value)
+    assert following.follower.current == {"t": epoch(1)}
+    assert following.changed == ["t"]
+
+
+def test_a_key_that_is_no_text_does_not_stop_the_following(following: Following) -> None:
+    following.take(b"\xff\xfe", encode(epoch(1)))
+    following.take(b"t", encode(epoch(2)))
+    assert following.follower.current["t"] == epoch(2)
