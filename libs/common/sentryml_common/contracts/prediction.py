@@ -21,6 +21,7 @@ from pydantic import (
     StrictBool,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
@@ -51,6 +52,11 @@ def _read_timestamp(value: Any) -> Any:
     return value
 
 
+_TIMESTAMP = WithJsonSchema(
+    {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": EARLIEST}]}
+)
+
+
 class PredictionEvent(BaseModel):
     """One prediction of one model.
 
@@ -63,7 +69,7 @@ class PredictionEvent(BaseModel):
     model_id: ModelId
     prediction: Annotated[str, Field(max_length=MAX_PREDICTION_LENGTH)] | StrictBool | FiniteFloat
     score: FiniteFloat | None = None
-    timestamp: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_read_timestamp)] | None = None
+    timestamp: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_read_timestamp), _TIMESTAMP] | None = None
     event_id: Annotated[str, Field(max_length=MAX_EVENT_ID_LENGTH)] | None = None
 
 
