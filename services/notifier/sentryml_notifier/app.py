@@ -61,7 +61,7 @@ def main() -> None:
     settings = load_settings_or_exit(NotifierSettings)
     parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), Follower(API_KEYS, ApiKey))
     http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
-    http.include_router(ledger_routes(parts.ledger, ReadAccess(parts.api_keys.current, system_clock)))
+    http.include_router(ledger_routes(parts.ledger, ReadAccess(parts.api_keys, system_clock)))
     run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
 
 
@@ -132,4 +132,4 @@ async def close_channel_without_secret(pool: Pool) -> None:
     async with transaction(pool) as connection:
         known = await secret_of(connection, SLACK)
         if known is not None:
-            await break_channel(connection, *known, words)
+            await break_channel(connection, *known, words, retry_at=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,9 +20,17 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import wait_for
 from sentryml_notifier.channels.base import Channel
-from sentryml_notifier.domain.delivery import Delivered, Next, Parked, ParkedBecause, SendResult, TryAgain, decide
-from sentryml_notifier.domain.message import compose, with_delivery_notes
-from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL
+from sentryml_notifier.domain.delivery import (
+    RETRY_STUCK_AFTER,
+    Delivered,
+    Next,
+    Outcome,
+    SendResult,
+    TryAgain,
+    decide,
+)
+from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
 from sentryml_notifier.store import channels, queue
 from sentryml_notifier.store.queue import Claim, Sending
 
@@ -30,6 +38,11 @@ log = get_logger(__name__)
 
 IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
+LOOK_FOR_STUCK_SECONDS = 15.0
+
+NOT_COMPOSED = SendResult(
+    Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
+)
 
 T = TypeVar("T")
 
@@ -69,6 +82,8 @@ class Dispatcher:
     ) -> None:
         self._pool, self._channels, self._pace, self._health = pool, open_channels, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
+        for channel in open_channels:
+            expose_zero(channel.name)
         self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
 
     def wake(self) -> None:
@@ -79,6 +94,7 @@ class Dispatcher:
         """Dispatch until cancelled; a message under way is then finished and written down."""
         async with asyncio.TaskGroup() as group:
             for channel in self._channels:
+                group.create_task(self._revive(channel), name=f"revive-{channel.name}")
                 for number in range(self._pace.workers):
                     group.create_task(self._work(channel), name=f"dispatch-{channel.name}-{number}")
 
@@ -91,6 +107,23 @@ class Dispatcher:
             else:
                 if not found:
                     await self._rest()
+
+    async def _revive(self, channel: OpenChannel) -> None:
+        while True:
+            try:
+                await self.revive_once(channel)
+            except Unavailable:
+                await self._wait_for_postgres()
+            await asyncio.sleep(LOOK_FOR_STUCK_SECONDS)
+
+    async def revive_once(self, channel: OpenChannel) -> None:
+        """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
+        async with transaction(self._pool) as connection:
+            await channels.lock_channel(connection, channel.channel_id)
+            revived = await channels.revive_stuck(connection, channel.channel_id, channel.sha256, self._clock())
+        if revived:
+            log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
+            self.wake()
 
     async def _rest(self) -> None:
         try:
@@ -124,16 +157,24 @@ class Dispatcher:
             return await queue.claim_due(connection, sending, channel.sha256, now)
 
     async def _send(self, channel: OpenChannel, claim: Claim) -> SendResult:
-        message = with_delivery_notes(
+        try:
+            message = self._compose(claim)
+        except Exception:
+            # One incident that we cannot put into words must not keep all others from being told.
+            log.exception("message_not_composed", send_id=str(claim.sending.send_id))
+            return NOT_COMPOSED
+        if claim.effort.possibly_sent:
+            DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
+        return await channel.channel.send(message, plain=claim.effort.plain)
+
+    def _compose(self, claim: Claim) -> Message:
+        return with_delivery_notes(
             compose(claim.story),
             possibly_sent=claim.effort.possibly_sent,
             happened_at=claim.story.last.at,
             now=self._clock(),
             reason=claim.last_words,
         )
-        if claim.effort.possibly_sent:
-            DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
-        return await channel.channel.send(message, plain=claim.effort.plain)
 
     async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
         now = self._clock()
@@ -142,27 +183,30 @@ class Dispatcher:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
-            await self._affect_channel(connection, channel, decided, result)
+            await self._affect_channel(connection, channel, result, decided, now)
         self._report(channel, claim, result, decided, ours)
 
     async def _affect_channel(
-        self, connection: Connection, channel: OpenChannel, decided: Next, result: SendResult
+        self, connection: Connection, channel: OpenChannel, result: SendResult, decided: Next, now: datetime
     ) -> None:
         """What one attempt says about the whole channel."""
-        now = self._clock()
-        match decided:
-            case Delivered():
+        match result.outcome:
+            case Outcome.DELIVERED:
                 failures = await channels.count_success(connection, channel.channel_id)
                 if failures >= IN_TROUBLE_AFTER_FAILURES:
                     # It works again: what backs off or was given up need not wait any longer.
                     await channels.release_waiting(connection, channel.channel_id, now)
-            case TryAgain(channel_paused_until=until) if until is not None:
-                await channels.pause_channel(connection, channel.channel_id, until)
-            case Parked(because=ParkedBecause.CHANNEL_BROKEN):
-                if not await channels.break_channel(connection, channel.channel_id, channel.sha256, result.words):
+            case Outcome.RATE_LIMITED:
+                assert isinstance(decided, TryAgain)
+                await channels.pause_channel(connection, channel.channel_id, decided.at)
+            case Outcome.CHANNEL_REFUSED:
+                broken = await channels.break_channel(
+                    connection, channel.channel_id, channel.sha256, result.words, now + RETRY_STUCK_AFTER
+                )
+                if not broken:
                     # Its secret has been replaced: whoever holds the new one sends.
                     await channels.release_waiting(connection, channel.channel_id, now)
-            case _:
+            case Outcome.NOT_TAKEN | Outcome.UNCERTAIN:
                 await channels.count_failure(connection, channel.channel_id)
 
     def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:

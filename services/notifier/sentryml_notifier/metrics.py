@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from sentryml_common.contracts.transition import TransitionKind
+
 DELIVERY_TOTAL = Counter(
     "sentryml_delivery_total",
     "Attempts to deliver, by channel, kind of transition, outcome and reason.",
@@ -27,3 +29,11 @@ DELIVERY_OLDEST_SECONDS = Gauge(
     "Age of the oldest delivery that is not delivered; 0 if there is none.",
     ["channel"],
 )
+
+
+def expose_zero(channel: str) -> None:
+    """Let the series of a channel exist from the start, so that a rate over the first event is right."""
+    for kind in TransitionKind:
+        DELIVERY_TOTAL.labels(channel=channel, kind=kind.value, outcome="delivered", reason="ok")
+    DELIVERY_DUPLICATE_TOTAL.labels(channel=channel)
+    DELIVERY_LATENCY_SECONDS.labels(channel=channel)

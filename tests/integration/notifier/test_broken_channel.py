@@ -31,7 +31,7 @@ async def test_refusal_breaks_the_channel_and_says_how_to_mend_it(
     channel = await world.channel_row()
     assert channel["state"] == "broken"
     assert words in channel["broken_words"]
-    assert "restart the notifier" in channel["broken_words"]
+    assert "what waits goes out as soon as it works" in channel["broken_words"]
     assert [(row["state"], row["parked_because"]) for row in await world.deliveries()] == [
         ("parked", "channel_broken")
     ] * 2
@@ -56,6 +56,36 @@ async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_mending(wor
     assert {row["state"] for row in await world.deliveries()} == {"delivered"}
 
 
+async def test_channel_that_mends_itself_is_found_out_within_a_quarter_of_an_hour(world: World) -> None:
+    """A channel unarchived in Slack: nobody restarts anything, and what waited goes out."""
+    world.slack.play(Script(status=410, body="channel_is_archived", times=2))
+    await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
+    await world.dispatch()
+    dispatcher = world.dispatcher()
+    world.clock.advance(14 * 60)
+    await dispatcher.revive_once(world.channel)
+    assert await world.dispatch() == 0
+    world.clock.advance(60)
+    await dispatcher.revive_once(world.channel)
+    assert await world.dispatch() == 1, "one is refused again, and all are parked again"
+    assert {row["state"] for row in await world.deliveries()} == {"parked"}
+    world.clock.advance(15 * 60)
+    await dispatcher.revive_once(world.channel)
+    assert await world.dispatch() == 2
+    assert {row["state"] for row in await world.deliveries()} == {"delivered"}
+
+
+async def test_channel_without_its_setting_is_not_tried_but_waits(world: World) -> None:
+    async with transaction(world.pool) as connection:
+        await break_channel(connection, world.channel.channel_id, world.channel.sha256, "not set", None)
+    await world.take_in(opened_critical())
+    world.clock.advance(3600)
+    await world.dispatcher().revive_once(world.channel)
+    assert await world.dispatch() == 0
+    (delivery,) = await world.deliveries()
+    assert (delivery["state"], delivery["last_words"]) == ("parked", "not set")
+
+
 async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_mended_channel(world: World) -> None:
     old = world.channel
     await world.open_channel(world.slack.address + "?new")
@@ -63,7 +93,7 @@ async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_mended_ch
     dispatcher = world.dispatcher()
     assert not await dispatcher.dispatch_one(old)
     async with transaction(world.pool) as connection:
-        assert not await break_channel(connection, old.channel_id, old.sha256, "old news")
+        assert not await break_channel(connection, old.channel_id, old.sha256, "old news", None)
     assert (await world.channel_row())["state"] == "active"
 
 

@@ -7,14 +7,18 @@ from datetime import timedelta
 import pytest
 
 from sentryml_local.slack_stand_in.store import Ending, Script
+from sentryml_notifier.domain.message import Message, compose
+from sentryml_notifier.domain.story import Story
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import (
     NIGHT,
+    a_category,
     acknowledged,
     escalated,
     opened_critical,
     opened_warn,
     resolved,
+    score_why,
 )
 
 
@@ -31,7 +35,7 @@ async def test_alert_arrives_and_the_ledger_says_so(world: World) -> None:
 async def test_words_about_what_happens_next_come_from_the_monitor(world: World) -> None:
     await world.take_in(opened_critical())
     await world.dispatch()
-    assert "after 3 clean checks in a row (PSI below 0.08) over at least 2 h 24 min" in world.slack.texts[0]
+    assert "after 3 clean evaluations in a row (PSI below 0.08) over at least 2 h 24 min" in world.slack.texts[0]
 
 
 async def test_transition_taken_in_twice_is_delivered_once(world: World) -> None:
@@ -223,6 +227,60 @@ async def test_message_refused_in_every_form_is_parked_and_holds_up_no_other(wor
     await world.take_in(resolved(incident=1))
     await world.dispatch()
     assert "Drift came and went" in world.slack.titles[-1], "what was stuck is told with what follows"
+
+
+async def test_incident_that_cannot_be_put_into_words_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_for_one(story: Story) -> Message:
+        if story.last.model_id == "unspeakable":
+            raise ZeroDivisionError
+        return compose(story)
+
+    monkeypatch.setattr("sentryml_notifier.dispatcher.compose", fails_for_one)
+    await world.take_in(opened_critical(incident=1, model_id="unspeakable"), opened_critical(incident=2))
+    await world.dispatch()
+    states = {row["model_id"]: (row["state"], row["parked_because"]) for row in await world.pool.fetch(
+        "SELECT * FROM delivery JOIN transition USING (transition_id)"
+    )}  # fmt: skip
+    assert states == {"unspeakable": ("parked", "message_refused"), "flights-delay": ("delivered", None)}
+
+
+async def test_values_from_strangers_pass_through_unharmed(world: World) -> None:
+    nasty = "a\u0000b<!channel>\u202e&"
+    await world.take_in(opened_critical(why=(score_why(bins=(a_category(nasty, 0.1, 0.6),)),)))
+    await world.dispatch()
+    (message,) = world.slack.store.messages
+    assert "score “ab&lt;!channel&gt;&amp;”: 10 % → 60 %" in str(message.payload)
+
+
+async def test_late_alarm_says_what_people_did_meanwhile(world: World) -> None:
+    world.slack.play(Script(status=503))
+    await world.take_in(opened_warn())
+    await world.dispatch()
+    await world.take_in(acknowledged())
+    world.clock.advance(600)
+    await world.dispatch()
+    assert "acknowledged by Ada Lovelace" in world.slack.texts[0]
+
+
+async def test_given_up_delivery_is_tried_again_every_quarter_of_an_hour(world: World) -> None:
+    """A quiet installation after a long outage: no other alert comes that would show that Slack works again."""
+    world.slack.play(Script(status=503, times=3))
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    world.clock.advance(24 * 3600)
+    await world.dispatch()
+    dispatcher = world.dispatcher()
+    for _ in range(2):
+        (delivery,) = await world.deliveries()
+        assert delivery["parked_because"] == "gave_up"
+        await dispatcher.revive_once(world.channel)
+        assert await world.dispatch() == 0
+        world.clock.advance(15 * 60)
+        await dispatcher.revive_once(world.channel)
+        assert await world.dispatch() == 1
+    assert len(world.slack.titles) == 1
 
 
 async def test_after_a_day_a_delivery_is_parked_and_goes_out_when_slack_works_again(world: World) -> None:

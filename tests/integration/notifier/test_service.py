@@ -30,7 +30,7 @@ from tests.support.ports import free_port
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
-KEY = form_key("notifiertest", "A" * 43)
+KEY, OTHER_KEY = form_key("notifiertest", "A" * 43), form_key("notifierelse", "A" * 43)
 
 
 class Notifier:
@@ -113,8 +113,9 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
     kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
 ) -> None:
     """A bad record before it is set aside; the ledger shows it to a key that may read, and to no other."""
-    key = ApiKey(key_id="notifiertest", name="test", key_hash=hash_key(KEY), scopes=(Scope.READ,))
-    await producer.send_and_wait(API_KEYS.name, encode(key), b"notifiertest")
+    for key_id, key, models in (("notifiertest", KEY, ()), ("notifierelse", OTHER_KEY, ("else-*",))):
+        known = ApiKey(key_id=key_id, name="test", key_hash=hash_key(key), scopes=(Scope.READ,), models=models)
+        await producer.send_and_wait(API_KEYS.name, encode(known), key_id.encode())
     with notifier(tmp_path, **settings_of(kafka_bootstrap, database_url, slack)) as service:
         await service.ready()
         await producer.send_and_wait(TRANSITIONS.name, b'{"v":1}', b"service-1")
@@ -130,6 +131,9 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
         channels = await service.get("/v1/channels", KEY)
         assert channels is not None
         assert [(each["name"], each["state"], each["parked"]) for each in channels.json()] == [("slack", "active", 0)]
+        others = await service.get("/v1/deliveries", OTHER_KEY)
+        assert others is not None
+        assert others.json() == [], "a key for other models sees none of this one"
         for wrong in (None, "nonsense", form_key("notifiertest", "B" * 43)):
             refused = await service.get("/v1/deliveries", wrong)
             assert refused is not None

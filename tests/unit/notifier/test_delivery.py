@@ -38,9 +38,12 @@ def result(outcome: Outcome, retry_after: float | None = None) -> SendResult:
     return SendResult(outcome, "reason", "Words.", retry_after_seconds=retry_after)
 
 
-def later(seconds: float, effort: Effort, *, pauses: bool = False) -> TryAgain:
-    at = NIGHT + timedelta(seconds=seconds)
-    return TryAgain(at, effort, at if pauses else None)
+def later(seconds: float, effort: Effort) -> TryAgain:
+    return TryAgain(NIGHT + timedelta(seconds=seconds), effort)
+
+
+def stuck(because: ParkedBecause, effort: Effort, minutes: float) -> Parked:
+    return Parked(because, effort, NIGHT + timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(
@@ -54,9 +57,9 @@ def later(seconds: float, effort: Effort, *, pauses: bool = False) -> TryAgain:
         (Outcome.UNCERTAIN, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
         (Outcome.INTERRUPTED, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
         (Outcome.MESSAGE_REFUSED, FRESH, later(0, PLAIN)),
-        (Outcome.MESSAGE_REFUSED, PLAIN, Parked(ParkedBecause.MESSAGE_REFUSED, PLAIN)),
-        (Outcome.CHANNEL_REFUSED, TIRED, Parked(ParkedBecause.CHANNEL_BROKEN, TIRED)),
-        (Outcome.NOT_TAKEN, EXHAUSTED, Parked(ParkedBecause.GAVE_UP, Effort(301, EXHAUSTED.failing_since))),
+        (Outcome.MESSAGE_REFUSED, PLAIN, stuck(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
+        (Outcome.CHANNEL_REFUSED, TIRED, stuck(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
+        (Outcome.NOT_TAKEN, EXHAUSTED, stuck(ParkedBecause.GAVE_UP, Effort(301, EXHAUSTED.failing_since), 15)),
     ],
 )
 def test_outcome_decides(outcome: Outcome, effort: Effort, expected: object) -> None:
@@ -68,7 +71,7 @@ def test_outcome_decides(outcome: Outcome, effort: Effort, expected: object) -> 
 )
 def test_rate_limit_pauses_the_channel_and_counts_as_no_failure(retry_after: float | None, seconds: float) -> None:
     limited = decide(result(Outcome.RATE_LIMITED, retry_after), TIRED, now=NIGHT, jitter=0.5)
-    assert limited == later(seconds, TIRED, pauses=True)
+    assert limited == later(seconds, TIRED)
 
 
 @given(st.integers(0, 5000), st.floats(0, 1, exclude_max=True))

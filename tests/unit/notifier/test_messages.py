@@ -70,7 +70,8 @@ STORIES: dict[str, Story] = {
     "combined-after-escalation": told(opened_warn(), escalated(), resolved(sequence=3), count=3),
     "combined-reopened": told(opened_critical(), resolved(), reopened(), resolved(sequence=4, minutes=400), count=2),
     "escalated-with-undelivered-opened": told(opened_warn(), escalated(), count=2),
-    "closed-by-system-monitor-disabled": closed("monitor_disabled"),
+    "closed-by-system": closed("monitor_disabled"),
+    "closed-monitor-disabled": closed("monitor_disabled", actor=ADA, note="enabled on → off"),
     "closed-by-person": closed("asked", actor=ADA, note="The new feed is on purpose."),
     "deescalated": quiet(K.DEESCALATED, from_=OPEN_CRITICAL, cause="psi_below_critical"),
     "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="asked"),
@@ -78,7 +79,10 @@ STORIES: dict[str, Story] = {
     "noted": quiet(K.NOTED, actor=ADA, cause="asked", note="Looking at the feed of station KJFK."),
     "blind": told(opened_warn(), BLIND),
     "seeing": quiet(K.SEEING, cause="data_are_back"),
-    "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed"),
+    "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed", note="warn 0.1 → 0.15"),
+    "opened-late-and-seen-meanwhile": Story(
+        [opened_warn()], [opened_warn()], a_monitor(), [acknowledged(), escalated(sequence=3)]
+    ),
     "unknown-cause": closed("moon_in_the_wrong_house"),
 }
 

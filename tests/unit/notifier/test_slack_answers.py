@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_notifier.channels.slack_webhook import check_address, judge
+from sentryml_notifier.channels.slack_webhook import check_address, judge, seconds_of
 from sentryml_notifier.domain.delivery import Outcome
+from tests.unit.notifier.stories import NIGHT
 
 SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
 
@@ -53,8 +54,25 @@ def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -
 )
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int, answer: str) -> None:
     words = judge(status, answer, None).words
-    assert "restart the notifier" in words
-    assert "What waits is sent then." in words
+    assert any(word in words for word in ("Make a new", "Unarchive", "Check SENTRYML_SLACK_WEBHOOK_URL"))
+    assert "tried again every 15 minutes, and what waits goes out as soon as it works" in words
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("7", 7.0),
+        ("Mon, 23 Nov 2026 02:16:00 GMT", 60.0),
+        ("Mon, 23 Nov 2026 02:14:00 -0000", None),
+        ("soon", None),
+        ("-1", None),
+        ("1e9", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_in_its_forms(header: str | None, seconds: float | None) -> None:
+    assert seconds_of(header, NIGHT) == seconds
 
 
 def test_foreign_words_are_not_passed_on() -> None:

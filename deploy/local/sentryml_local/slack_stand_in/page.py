@@ -25,6 +25,9 @@ STYLES = (
     (re.compile(r"(?<![\w_])_(?=\S)([^\n_]+?)(?<=\S)_(?![\w_])"), "em"),
     (re.compile(r"(?<![\w~])~(?=\S)([^\n~]+?)(?<=\S)~(?![\w~])"), "s"),
 )
+# The discs in front of our titles, drawn: a machine without an emoji font shows empty boxes for them.
+DISCS = {"🔴": "#d92d20", "🟠": "#f79009", "🟢": "#2f9e5f", "⚪": "#98a2b3"}
+SHOWN_MAX = 200
 CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
 COLOUR = re.compile(r"#?[0-9A-Fa-f]{6}")
 NAMED_COLOURS = {"good": "#2eb67d", "warning": "#ecb22e", "danger": "#e01e5a"}
@@ -35,9 +38,10 @@ _templates = Environment(
 
 
 def render_page(messages: Iterable[Request]) -> str:
-    """The whole page, newest message last."""
-    shown = [_shown(message) for message in messages]
-    return _templates.get_template("page.html").render(messages=shown, count=len(shown))
+    """The whole page, newest message last; of very many, the newest."""
+    messages = list(messages)
+    shown = [_shown(message) for message in messages[-SHOWN_MAX:]]
+    return _templates.get_template("page.html").render(messages=shown, count=len(messages))
 
 
 def _shown(message: Request) -> dict[str, Any]:
@@ -55,6 +59,13 @@ def _shown(message: Request) -> dict[str, Any]:
     }
 
 
+def _with_discs(text: Markup) -> Markup:
+    shown = str(text)
+    for disc, colour in DISCS.items():
+        shown = shown.replace(disc, f'<span class="disc" style="background:{colour}" title="{disc}"></span>')
+    return Markup(shown)
+
+
 def _attachment(attachment: Mapping[str, Any]) -> dict[str, Any]:
     colour = str(attachment.get("color", ""))
     fits = COLOUR.fullmatch(colour)
@@ -69,7 +80,7 @@ def _blocks(blocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "type": block.get("type", ""),
-            "text": _text(block.get("text")),
+            "text": _with_discs(_text(block.get("text"))),
             "fields": [_text(each) for each in block.get("fields", [])],
             "elements": [_element(each) for each in block.get("elements", [])],
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -27,7 +28,7 @@ TOTAL_SECONDS, CONNECT_SECONDS = 10.0, 5.0
 ANSWER_BYTES_MAX = 64 * 1024
 
 NEW_WEBHOOK = f"Make a new incoming webhook in Slack, put its address into {SECRET_SETTING} and restart the notifier."
-WAITING_GO_OUT = "What waits is sent then."
+TRIED_AGAIN = "It is tried again every 15 minutes, and what waits goes out as soon as it works."
 
 # Slack's words for what no retry mends, and what a person can do about each.
 CHANNEL_REFUSALS: Mapping[str, str] = {
@@ -37,11 +38,11 @@ CHANNEL_REFUSALS: Mapping[str, str] = {
     "team_disabled": f"The Slack workspace of this webhook is disabled. {NEW_WEBHOOK}",
     "invalid_token": f"Slack does not accept the token in the webhook's address. {NEW_WEBHOOK}",
     "channel_not_found": f"The webhook's Slack channel does not exist any more. {NEW_WEBHOOK}",
-    "channel_is_archived": "The webhook's Slack channel is archived. Unarchive it and restart the notifier; or for "
-    f"another channel: {NEW_WEBHOOK}",
+    "channel_is_archived": "The webhook's Slack channel is archived. Unarchive it; or, for another "
+    f"channel: {NEW_WEBHOOK}",
     "user_not_found": f"The person this webhook writes to is not in Slack any more. {NEW_WEBHOOK}",
     "action_prohibited": "The Slack workspace forbids what this webhook does. Ask its administrator to allow "
-    "the app to post, then restart the notifier.",
+    "the app to post.",
     "posting_to_general_channel_denied": "The Slack workspace lets few people post to its general channel. "
     f"Choose another channel: {NEW_WEBHOOK}",
 }
@@ -81,22 +82,20 @@ class SlackWebhook:
                 answer += part
                 if len(answer) > ANSWER_BYTES_MAX:
                     break
-        return self._judge(response.status_code, bytes(answer), response.headers.get("Retry-After"))
+        text = answer[:ANSWER_BYTES_MAX].decode("utf-8", "replace").strip()
+        return judge(response.status_code, text, seconds_of(response.headers.get("Retry-After"), self._clock()))
 
-    def _judge(self, status: int, answer: bytes, retry_after: str | None) -> SendResult:
-        return judge(status, answer[:ANSWER_BYTES_MAX].decode("utf-8", "replace").strip(), self._seconds(retry_after))
 
-    def _seconds(self, retry_after: str | None) -> float | None:
-        """`Retry-After` in either of its forms, seconds or a date; None if it is neither."""
-        if retry_after is None:
-            return None
-        try:
-            return float(retry_after) if retry_after.strip().isdigit() else self._until(retry_after)
-        except ValueError:
-            return None
-
-    def _until(self, date: str) -> float:
-        return (parsedate_to_datetime(date) - self._clock()).total_seconds()
+def seconds_of(retry_after: str | None, now: datetime) -> float | None:
+    """`Retry-After` in either of its forms, seconds or a date; None if it is neither."""
+    if retry_after is None:
+        return None
+    try:
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        return (parsedate_to_datetime(retry_after) - now).total_seconds()
+    except (ValueError, TypeError):
+        return None
 
 
 def judge(status: int, answer: str, retry_after_seconds: float | None) -> SendResult:
@@ -135,14 +134,14 @@ def _verdict_200(answer: str) -> tuple[Outcome, str, str]:
 def _verdict_for_good(status: int, answer: str) -> tuple[Outcome, str, str]:
     """What stays wrong until a person mends something."""
     if answer in CHANNEL_REFUSALS:
-        return Outcome.CHANNEL_REFUSED, answer, f"{CHANNEL_REFUSALS[answer]} {WAITING_GO_OUT}"
+        return Outcome.CHANNEL_REFUSED, answer, f"{CHANNEL_REFUSALS[answer]} {TRIED_AGAIN}"
     if 300 <= status < 400:
         words = (
             f"The webhook's address answers with a redirect ({status}), which SentryML does not follow. Check "
-            f"{SECRET_SETTING} and any proxy in between, then restart the notifier. {WAITING_GO_OUT}"
+            f"{SECRET_SETTING} and any proxy in between. {TRIED_AGAIN}"
         )
         return Outcome.CHANNEL_REFUSED, "redirect", words
-    words = f"Slack refuses messages to this webhook ({status}). {NEW_WEBHOOK} {WAITING_GO_OUT}"
+    words = f"Slack refuses messages to this webhook ({status}). {NEW_WEBHOOK} {TRIED_AGAIN}"
     return Outcome.CHANNEL_REFUSED, "http_4xx", words
 
 

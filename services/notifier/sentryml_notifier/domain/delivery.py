@@ -3,7 +3,7 @@
     pending ──claim──▶ sending ──delivered──▶ delivered
        ▲                 │ │
        ├──try again──────┘ └──parked──▶ parked     visible, with the reason in words
-       └──channel mended, or works again──┘
+       └──mended, works again, or time──┘
 
 A delivery is never dropped: it ends as delivered, or stays parked where people see it. Sending has a lease; when
 it runs out, another dispatcher takes over, and the message says that it may be a repeat.
@@ -22,6 +22,7 @@ from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
+RETRY_STUCK_AFTER = timedelta(minutes=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
 
@@ -94,19 +95,22 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """Back to pending until `at`; `channel_paused_until` holds back everything on the channel."""
+    """Back to pending until `at`; after a rate limit the whole channel waits until then."""
 
     at: datetime
     effort: Effort
-    channel_paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Stuck until something changes; a broken channel parks all its deliveries."""
+    """Stuck, and shown as such; a broken channel parks all its deliveries.
+
+    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can mend it.
+    """
 
     because: ParkedBecause
     effort: Effort
+    retry_at: datetime
 
 
 Next = Delivered | TryAgain | Parked
@@ -133,24 +137,23 @@ def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) 
         case Outcome.DELIVERED:
             return Delivered(effort)
         case Outcome.RATE_LIMITED:
-            until = now + _pause(result.retry_after_seconds, jitter)
-            return TryAgain(until, effort, channel_paused_until=until)
+            return TryAgain(now + _pause(result.retry_after_seconds, jitter), effort)
         case Outcome.NOT_TAKEN | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
             possibly_sent = effort.possibly_sent or result.outcome is not Outcome.NOT_TAKEN
             return _back_off(replace(effort, possibly_sent=possibly_sent), now, jitter)
         case Outcome.MESSAGE_REFUSED:
             # The alert must survive our bug: once more, as plain text.
             again = TryAgain(now, replace(effort, plain=True))
-            return Parked(ParkedBecause.MESSAGE_REFUSED, effort) if effort.plain else again
+            return Parked(ParkedBecause.MESSAGE_REFUSED, effort, now) if effort.plain else again
         case Outcome.CHANNEL_REFUSED:
-            return Parked(ParkedBecause.CHANNEL_BROKEN, effort)
+            return Parked(ParkedBecause.CHANNEL_BROKEN, effort, now + RETRY_STUCK_AFTER)
 
 
 def _back_off(effort: Effort, now: datetime, jitter: float) -> Next:
     since = effort.failing_since or now
     failed = replace(effort, failures=effort.failures + 1, failing_since=since)
     if now - since >= GIVE_UP_AFTER:
-        return Parked(ParkedBecause.GAVE_UP, failed)
+        return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_STUCK_AFTER)
     # Full jitter: whoever failed together must not come back together. The exponent is bounded for the float.
     longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(effort.failures, 30))
     return TryAgain(now + timedelta(seconds=jitter * longest), failed)

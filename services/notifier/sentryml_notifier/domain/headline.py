@@ -80,6 +80,12 @@ def what_happened(story: Story) -> str:
     return f"Incident #{story.last.incident_number} {TELL[story.last.kind](story)}"
 
 
+def step_name(step: Transition) -> str:
+    """A step in two or three words, for a list: `acknowledged by Ada`."""
+    by = "" if step.actor.type is ActorType.SYSTEM else f" by {actor_name(step)}"
+    return f"{step.kind.value.replace('_', ' ')}{by}"
+
+
 def severity_name(severity: Severity) -> str:
     """A severity as people read it."""
     return {Severity.WARN: "a warning", Severity.CRITICAL: "critical"}[severity]
@@ -113,9 +119,8 @@ def _ended(story: Story) -> str:
     because = ENDED_BECAUSE.get(step.cause, f"{_spelled(step.cause)}.")
     if step.kind is TransitionKind.RESOLVED:
         return f"resolved by itself: {because}" if step.cause == RECOVERED else f"ended: {because}"
-    if step.actor.type is ActorType.SYSTEM:
-        return f"was closed by the system: {because}"
-    return f"was closed by {actor_name(step)}."
+    by = "the system" if step.actor.type is ActorType.SYSTEM else actor_name(step)
+    return f"was closed by {by}." if step.cause == "asked" else f"was closed by {by}: {because}"
 
 
 def _combined(story: Story) -> str:

@@ -12,13 +12,21 @@ from enum import StrEnum
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, State, TransitionKind
-from sentryml_notifier.domain.headline import LONGEST_NAME, RECOVERED, actor_name, title_of, what_happened
+from sentryml_notifier.domain.headline import (
+    CHANGED,
+    LONGEST_NAME,
+    RECOVERED,
+    actor_name,
+    step_name,
+    title_of,
+    what_happened,
+)
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.wording import bin_name, counted, cut, drifts, duration, psi_line, share_change
 
 LATE_AFTER = timedelta(minutes=2)
-LONGEST_NOTE = 500
+LONGEST_NOTE, LATER_SHOWN = 500, 5
 
 Line = tuple[str | datetime, ...]
 
@@ -60,13 +68,14 @@ def compose(story: Story) -> Message:
     """The message that tells the last transition of `story.told`, and the earlier ones with it."""
     step = story.last
     title = title_of(story)
-    facts = (_also_told(story), _seriousness(story), _why(story), _when(story), _seen(story), _note(story))
+    parts = (_also_told, _seriousness, _why, _when, _seen, _note, _meanwhile, _what_next)
+    facts = (part(story) for part in parts)
     return Message(
         tone=_tone(story),
         title=title,
         summary=_summary(title, story),
         lead=what_happened(story),
-        facts=(*(fact for fact in facts if fact is not None), _what_next(story)),
+        facts=tuple(fact for fact in facts if fact is not None),
         link_label=f"Open incident #{step.incident_number}",
         link_url=step.incident_url,
     )
@@ -160,8 +169,17 @@ def _seen(story: Story) -> Fact | None:
 
 
 def _note(story: Story) -> Fact | None:
-    note = story.last.note
-    return Fact(f"Note by {actor_name(story.last)}", ((cut(note, LONGEST_NOTE),),)) if note else None
+    step = story.last
+    if not step.note:
+        return None
+    label = "What was changed" if step.cause in CHANGED else f"Note by {actor_name(step)}"
+    return Fact(label, ((cut(step.note, LONGEST_NOTE),),))
+
+
+def _meanwhile(story: Story) -> Fact | None:
+    """What has happened since without an alert of its own, where the message is late."""
+    lines: tuple[Line, ...] = tuple((step.at, f": {step_name(step)}") for step in story.later if not step.alert)
+    return Fact("Meanwhile", lines[-LATER_SHOWN:]) if lines else None
 
 
 def _what_next(story: Story) -> Fact:
@@ -193,10 +211,10 @@ def _how_it_resolves(monitor: Monitor | None) -> str:
     if monitor is None:
         return "It resolves by itself once the data look like the baseline again."
     clean = monitor.resolve_below * monitor.warn
-    checks = counted(monitor.confirm_resolve, "clean check")
+    evaluations = counted(monitor.confirm_resolve, "clean evaluation")
     # Below a second, as in the demo, where a day is a second, the checks themselves take longer.
     dwell = f" over at least {_seconds(monitor.resolve_dwell_seconds)}" if monitor.resolve_dwell_seconds >= 1 else ""
-    return f"It resolves by itself after {checks} in a row (PSI below {clean:.3g}){dwell}."
+    return f"It resolves by itself after {evaluations} in a row (PSI below {clean:.3g}){dwell}."
 
 
 def _if_it_drifts_again(monitor: Monitor | None) -> str:

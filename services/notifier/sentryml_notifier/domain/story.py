@@ -18,21 +18,18 @@ class Story:
 
     `history` is oldest first and ends with the last one told; `told` are the ones that this message is about:
     one, or more where earlier ones could not be delivered. `monitor` is how the model was watched then, if known.
+    `later` are steps that have happened since, where the message is late.
     """
 
     history: Sequence[Transition]
     told: Sequence[Transition]
     monitor: Monitor | None = None
+    later: Sequence[Transition] = ()
 
     @property
     def last(self) -> Transition:
         """The transition that the message is about."""
         return self.told[-1]
-
-    @property
-    def before(self) -> Sequence[Transition]:
-        """All steps before the last."""
-        return [step for step in self.history if step.sequence < self.last.sequence]
 
     @property
     def began(self) -> Transition | None:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
+from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
@@ -88,14 +89,16 @@ def ledger_routes(ledger: Ledger, access: ReadAccess) -> APIRouter:
 
     @router.get("/deliveries")
     async def deliveries(
+        request: Request,
         state: DeliveryState | None = None,
         incident_id: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=MOST_DELIVERIES)] = 100,
     ) -> list[Delivery]:
-        """The newest deliveries with their attempts."""
+        """The newest deliveries with their attempts, as far as they are about models that the key may read."""
+        key: ApiKey = request.state.api_key
         async with transaction(ledger.opened()) as connection:
             rows = await list_deliveries(connection, state=state, incident_id=incident_id, limit=limit)
-        return [Delivery.model_validate(dict(row)) for row in rows]
+        return [Delivery.model_validate(dict(row)) for row in rows if key.allows_model(row["model_id"])]
 
     @router.get("/channels")
     async def channels() -> list[Channel]:

@@ -13,6 +13,8 @@ CREATE TABLE channel (
   state           text NOT NULL DEFAULT 'active',
   -- Why it is broken and how to mend it, in plain words.
   broken_words    text,
+  -- When a broken one is tried again by itself: nobody may be looking. Null: not before something is changed.
+  retry_at        timestamptz,
   -- A stored schedule, so that a restart does not forget what Slack asked for: nothing leaves before this time.
   paused_until    timestamptz,
   -- Failed attempts since the last success, over all deliveries: whether the channel itself is in trouble.
@@ -36,11 +38,14 @@ CREATE TABLE route (
 CREATE TABLE transition (
   transition_id   uuid PRIMARY KEY,
   incident_id     uuid NOT NULL,
+  incident_number integer NOT NULL,
+  model_id        text NOT NULL,
   sequence        integer NOT NULL,
-  -- As it came from Kafka, which forgets after 30 days.
-  message         jsonb NOT NULL,
+  -- As it came from Kafka, which forgets after 30 days. It may hold text from strangers (category names): jsonb
+  -- refuses the character U+0000, json keeps what came.
+  message         json NOT NULL,
   -- How the model was watched then, for the words about what happens next.
-  monitor         jsonb
+  monitor         json
 );
 -- For the history of one incident.
 CREATE INDEX transition_of_incident ON transition (incident_id, sequence);
@@ -56,7 +61,8 @@ CREATE TABLE delivery (
   -- 0 critical alarm, 1 alarm, 2 news; the smaller leaves first.
   urgency         smallint NOT NULL,
   state           text NOT NULL DEFAULT 'pending',
-  -- When a dispatcher may take it: the next attempt of a pending one, the end of the lease of one being sent.
+  -- When a dispatcher may take it: the next attempt of a pending one, the end of the lease of one being sent, the
+  -- next try of one that was given up.
   due_at          timestamptz NOT NULL,
   -- The attempt under way; what a sender notes counts only while this is still its own.
   send_id         uuid,

@@ -21,7 +21,7 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
         VALUES ($1, $2, $3, $4)
             ON CONFLICT ON CONSTRAINT channel_name_unique DO UPDATE
            SET secret_setting = excluded.secret_setting, secret_sha256 = excluded.secret_sha256,
-               state = 'active', broken_words = NULL, failures = 0
+               state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
         RETURNING channel_id
         """,
         name, kind, setting, sha256,
@@ -36,14 +36,16 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
     return channel_id
 
 
-async def break_channel(connection: Connection, channel_id: UUID, sha256: str, words: str) -> bool:
-    """Mark a channel broken and park what waits on it, unless its secret has been replaced; whether it was."""
+async def break_channel(
+    connection: Connection, channel_id: UUID, sha256: str, words: str, retry_at: datetime | None
+) -> bool:
+    """Mark a channel broken and park what waits on it; False if its secret has been replaced meanwhile."""
     status = await connection.execute(
         """
-        UPDATE channel SET state = 'broken', broken_words = $3
+        UPDATE channel SET state = 'broken', broken_words = $3, retry_at = $4
          WHERE channel_id = $1 AND secret_sha256 = $2
         """,
-        channel_id, sha256, words,
+        channel_id, sha256, words, retry_at,
     )  # fmt: skip
     if status != "UPDATE 1":
         return False
@@ -55,6 +57,27 @@ async def break_channel(connection: Connection, channel_id: UUID, sha256: str, w
         channel_id, words,
     )  # fmt: skip
     return True
+
+
+async def revive_stuck(connection: Connection, channel_id: UUID, sha256: str, now: datetime) -> int:
+    """Give a broken channel, and deliveries that were given up, another try if it is time; return how many."""
+    status = await connection.execute(
+        """
+        UPDATE channel SET state = 'active', broken_words = NULL, retry_at = NULL
+         WHERE channel_id = $1 AND secret_sha256 = $2 AND state = 'broken' AND retry_at <= $3
+        """,
+        channel_id, sha256, now,
+    )  # fmt: skip
+    if status == "UPDATE 1":
+        return await release_waiting(connection, channel_id, now)
+    status = await connection.execute(
+        """
+        UPDATE delivery SET state = 'pending', parked_because = NULL
+         WHERE channel_id = $1 AND state = 'parked' AND parked_because = 'gave_up' AND due_at <= $2
+        """,
+        channel_id, now,
+    )  # fmt: skip
+    return int(status.rpartition(" ")[2])
 
 
 async def secret_of(connection: Connection, name: str) -> tuple[UUID, str] | None:

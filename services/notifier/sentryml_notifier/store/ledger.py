@@ -16,8 +16,7 @@ async def list_deliveries(
     """The newest deliveries, with their attempts oldest first."""
     return await connection.fetch(
         """
-        SELECT d.delivery_id, d.transition_id, d.incident_id, t.message ->> 'model_id' AS model_id,
-               (t.message ->> 'incident_number')::integer AS incident_number, d.sequence, d.kind,
+        SELECT d.delivery_id, d.transition_id, d.incident_id, t.model_id, t.incident_number, d.sequence, d.kind,
                c.name AS channel, r.name AS route, d.state, d.due_at, d.parked_because, d.last_words, d.created_at,
                d.delivered_at,
                coalesce(jsonb_agg(jsonb_build_object('at', a.at, 'send_id', a.send_id, 'outcome', a.outcome,

@@ -146,18 +146,19 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
 async def _story(connection: Connection, incident_id: UUID, told: set[UUID], last_sequence: int) -> Story:
     rows = await connection.fetch(
         """
-        SELECT message, monitor FROM transition
-         WHERE incident_id = $1 AND sequence <= $2
+        SELECT sequence, message, monitor FROM transition
+         WHERE incident_id = $1
          ORDER BY sequence
         """,
-        incident_id, last_sequence,
-    )  # fmt: skip
-    history = [Transition.model_validate(row["message"]) for row in rows]
-    monitor = rows[-1]["monitor"]
+        incident_id,
+    )
+    steps = [Transition.model_validate(row["message"]) for row in rows]
+    monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
     return Story(
-        history=history,
-        told=[step for step in history if step.transition_id in told],
+        history=[step for step in steps if step.sequence <= last_sequence],
+        told=[step for step in steps if step.transition_id in told],
         monitor=Monitor.model_validate(monitor) if monitor else None,
+        later=[step for step in steps if step.sequence > last_sequence],
     )
 
 
@@ -204,5 +205,5 @@ def _columns(decided: Next, at: datetime) -> tuple[DeliveryState, Effort, dateti
             return DeliveryState.DELIVERED, effort, at
         case TryAgain(at=due_at, effort=effort):
             return DeliveryState.PENDING, effort, due_at
-        case Parked(effort=effort):
-            return DeliveryState.PARKED, effort, at
+        case Parked(effort=effort, retry_at=due_at):
+            return DeliveryState.PARKED, effort, due_at
