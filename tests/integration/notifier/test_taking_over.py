@@ -58,6 +58,16 @@ async def test_sender_that_comes_back_too_late_changes_nothing_but_is_written_do
     assert [row["outcome"] for row in await world.attempts()] == ["interrupted", "delivered"]
 
 
+async def test_noting_again_after_a_commit_whose_answer_was_lost_adds_nothing(world: World) -> None:
+    await world.take_in(opened_critical())
+    claim = await claim_and_vanish(world)
+    dispatcher = world.dispatcher()
+    for _ in range(2):
+        await dispatcher._note(world.channel, claim, OK)
+    assert [row["outcome"] for row in await world.attempts()] == ["delivered"]
+    assert [row["state"] for row in await world.deliveries()] == ["delivered"]
+
+
 async def test_sender_that_was_frozen_with_its_claim_does_not_send(world: World) -> None:
     """Its lease is nearly over: another may take over while the message is still on its way."""
     await world.take_in(opened_critical())

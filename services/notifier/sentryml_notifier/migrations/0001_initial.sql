@@ -104,6 +104,8 @@ CREATE TABLE attempt (
   reason          text NOT NULL,
   words           text NOT NULL,
   http_status     integer,
+  -- Noting again after a commit whose answer was lost adds nothing.
+  CONSTRAINT attempt_noted_once UNIQUE (delivery_id, send_id, outcome),
   CONSTRAINT attempt_outcome_known CHECK (outcome IN
     ('delivered', 'rate_limited', 'not_taken', 'uncertain', 'message_refused', 'channel_refused', 'interrupted'))
 );

@@ -174,6 +174,7 @@ async def _insert_attempts(
         """
         INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words, http_status)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT ON CONSTRAINT attempt_noted_once DO NOTHING
         """,
         [
             (each, send_id, at, result.outcome.value, result.reason, result.words, result.http_status)
