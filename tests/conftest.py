@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -17,8 +19,9 @@ for name in [name for name in os.environ if name.startswith("SENTRYML_") and not
 
 
 @pytest.fixture(scope="session")
-def test_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("servers")) as found:
+def test_servers() -> Iterator[Servers]:
+    # Not in pytest's own folder: each run of pytest closes that to others, and PostgreSQL runs as another user.
+    with TemporaryDirectory(prefix="sentryml-servers-") as folder, servers(Path(folder)) as found:
         yield found
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -19,15 +21,16 @@ from tests.support.ports import free_port_base
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """Everything, on panes of one second."""
     options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
-    whole = Stack(tmp_path_factory.mktemp("e2e"), options)
-    try:
-        whole.up()
-        yield whole
-    finally:
-        whole.down()
+    with TemporaryDirectory(prefix="sentryml-e2e-") as folder:
+        whole = Stack(Path(folder), options)
+        try:
+            whole.up()
+            yield whole
+        finally:
+            whole.down()
 
 
 @dataclass(slots=True)

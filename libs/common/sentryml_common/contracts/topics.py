@@ -62,7 +62,7 @@ HISTOGRAMS = Topic(
 )  # fmt: skip
 MONITORS = Topic(
     "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
-    ("incidents",), ("drift processor",), Monitor, COMPACTED,
+    ("incidents",), ("drift processor", "notifier"), Monitor, COMPACTED,
 )  # fmt: skip
 EVALUATIONS = Topic(
     "sentryml.evaluations.v1", "one look at a model: PSI, bins, level", "model_id", 4,
@@ -78,7 +78,7 @@ TRANSITIONS = Topic(
 )  # fmt: skip
 API_KEYS = Topic(
     "sentryml.api-keys.v1", "API keys by hash, so that ingest runs without a database", "key_id", 1,
-    ("incidents",), ("ingest",), ApiKey, COMPACTED,
+    ("incidents",), ("ingest", "notifier"), ApiKey, COMPACTED,
 )  # fmt: skip
 DEAD_LETTERS = Topic(
     "sentryml.deadletters.v1", "coordinates and reason of each record that could not be used", "topic", 1,
