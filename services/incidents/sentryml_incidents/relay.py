@@ -143,7 +143,7 @@ class Relay:
             try:
                 await lost.wait()
             finally:
-                if not connection.is_closed():
+                if not lost.is_set():
                     await connection.remove_listener(CHANNEL, self._heard)
 
     def _heard(self, *_: object) -> None:

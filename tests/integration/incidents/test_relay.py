@@ -41,7 +41,7 @@ class Log(Publisher):
 
     async def publish(self, records: Iterable[Record]) -> None:
         for record in records:
-            await asyncio.sleep(self._rng.random() / 2000)
+            await asyncio.sleep(self._rng.random() / 200)
             self.records.append(record)
         if self._rng.random() < self._refuse:
             raise Unavailable("acknowledged, but the answer was lost")
@@ -76,6 +76,13 @@ def sequences(log: Log) -> dict[str, list[int]]:
     }
 
 
+@pytest.fixture
+def small_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows at a time, so that several relays have something to do at once."""
+    monkeypatch.setattr("sentryml_incidents.store.outbox.CLAIM_ROWS", 3)
+
+
+@pytest.mark.usefixtures("small_claims")
 async def test_four_relays_keep_the_order_of_every_model(pool: Pool) -> None:
     """Relays run while transitions are still being written."""
     log = Log(random.Random(1))
@@ -95,6 +102,7 @@ async def test_four_relays_keep_the_order_of_every_model(pool: Pool) -> None:
         await asyncio.gather(*relays, return_exceptions=True)
 
 
+@pytest.mark.usefixtures("small_claims")
 async def test_relays_that_fail_after_publishing_repeat_and_never_lose_or_reorder(pool: Pool) -> None:
     await several_lives(pool, models=4, turns=4)
     log = Log(random.Random(2), refuse=0.3)

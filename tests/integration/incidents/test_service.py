@@ -204,6 +204,7 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
         steps = await published(kafka_bootstrap, "killed", 30)
         assert [step.sequence for step in steps] == list(range(1, 31))
         assert [step.kind for step in steps] == ["opened", "deescalated"] + ["escalated", "deescalated"] * 14
+        await service.answers(200, "/readyz")
         (incident,) = await service.incidents_of("killed")
         assert (incident["sequence"], incident["state"], incident["severity"]) == (30, "open", "warn")
 
