@@ -1,0 +1,77 @@
+"""The pool and the migrations, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from sentryml_common.errors import ConfigurationError
+from sentryml_common.http.health import Health
+from sentryml_common.postgres.migrate import migrate
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.settings import PostgresSettings
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
+
+FILES = [("0001_a.sql", "CREATE TABLE a (number int)"), ("0002_b.sql", "INSERT INTO a VALUES (1)")]
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), "example", Health()) as opened:
+        yield opened
+
+
+async def test_eight_racing_replicas_apply_each_file_once(pool: Pool) -> None:
+    applied = await asyncio.gather(*(migrate(pool, "example", FILES) for _ in range(8)))
+    assert sorted(name for names in applied for name in names) == ["0001_a.sql", "0002_b.sql"]
+    assert await pool.fetchval("SELECT count(*) FROM a") == 1
+    assert await pool.fetchval("SELECT count(*) FROM example.a") == 1, "the tables lie in the service's own schema"
+
+
+async def test_an_applied_file_that_has_changed_is_refused_and_a_new_one_applied(pool: Pool) -> None:
+    await migrate(pool, "example", FILES)
+    with pytest.raises(ConfigurationError, match=r"0001_a\.sql has changed"):
+        await migrate(pool, "example", [("0001_a.sql", "CREATE TABLE a (number bigint)"), FILES[1]])
+    more = ("0003_c.sql", "INSERT INTO a VALUES (2)")
+    assert await migrate(pool, "example", [*FILES, more]) == ["0003_c.sql"]
+
+
+async def test_a_transaction_is_whole_or_not_at_all_and_json_comes_back_as_it_went(pool: Pool) -> None:
+    await migrate(pool, "example", [("0001.sql", "CREATE TABLE kept (value jsonb)")])
+    async with transaction(pool) as connection:
+        await connection.execute("INSERT INTO kept VALUES ($1)", {"psi": 0.5, "words": ["ä"]})
+
+    async def stopped_midway() -> None:
+        async with transaction(pool) as connection:
+            await connection.execute("INSERT INTO kept VALUES ($1)", {})
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        await stopped_midway()
+    assert [row["value"] for row in await pool.fetch("SELECT value FROM kept")] == [{"psi": 0.5, "words": ["ä"]}]
+
+
+async def test_a_server_that_is_not_there_is_waited_for_and_named_without_its_password() -> None:
+    health, port = Health(), free_port()
+    settings = PostgresSettings(postgres_url=SecretStr(f"postgresql://u:very-secret@127.0.0.1:{port}/x"))
+
+    async def wait() -> None:
+        async with open_pool(settings, "example", health):
+            pytest.fail("there is no server")
+
+    waiting = asyncio.create_task(wait())
+    try:
+
+        async def said() -> bool:
+            return "does not answer" in health.waiting_for.get("postgres", "")
+
+        await eventually(said, what="/readyz to say what is waited for")
+        assert str(port) in health.waiting_for["postgres"]
+        assert "very-secret" not in health.waiting_for["postgres"]
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
