@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -97,6 +98,12 @@ def running(folder: Path, key: str, **settings: str) -> Iterator[Service]:
 
 
 @pytest.fixture
+def model_id() -> str:
+    """A model of the test's own: the topics, which are the real ones, may hold those of earlier runs."""
+    return f"model-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
 async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     await ensure_topics(KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health())
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
@@ -136,24 +143,24 @@ async def published(kafka_bootstrap: str, model_id: str, count: int) -> list[Tra
 
 
 async def test_from_an_evaluation_in_kafka_to_the_published_transition(
-    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
     """A bad record before it is set aside; the monitor of the new model is published, and so is its change."""
     key = make_key(database_url)
     with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=database_url) as service:
-        await producer.send_and_wait(EVALUATIONS.name, b'{"v":1}', b"service")
-        await producer.send_and_wait(ACTIVITY.name, encode(an_activity("service")), b"service")
+        await producer.send_and_wait(EVALUATIONS.name, b'{"v":1}', model_id.encode())
+        await producer.send_and_wait(ACTIVITY.name, encode(an_activity(model_id)), model_id.encode())
         await service.answers(200, "/readyz")
-        await service.answers(200, "/v1/models/service")
-        await service.answers(200, "/v1/models/service/monitor", "PUT", json={"confirm_warn": 1})
-        await evaluate(producer, "service", "warn", "critical", version=2)
-        steps = await published(kafka_bootstrap, "service", 2)
+        await service.answers(200, f"/v1/models/{model_id}")
+        await service.answers(200, f"/v1/models/{model_id}/monitor", "PUT", json={"confirm_warn": 1})
+        await evaluate(producer, model_id, "warn", "critical", version=2)
+        steps = await published(kafka_bootstrap, model_id, 2)
         assert [(step.sequence, step.kind) for step in steps] == [(1, "opened"), (2, "escalated")]
         answer = await service.ask("GET", "/metrics")
         assert answer is not None
         assert 'sentryml_incidents_evaluations_total{outcome="applied"}' in answer.text
         assert 'reason="breaks_contract"' in answer.text
-        versions = await versions_of(kafka_bootstrap, "service")
+        versions = await versions_of(kafka_bootstrap, model_id)
         assert versions == [1, 2]
         assert await service.stop() == 0
     assert key not in service.log.read_text()
@@ -173,11 +180,11 @@ async def versions_of(kafka_bootstrap: str, model_id: str) -> list[int]:
         await eventually(two, what="two versions of the monitor in Kafka")
     finally:
         await consumer.stop()
-    return found
+    return list(dict.fromkeys(found))
 
 
 async def test_killed_again_and_again_it_loses_and_doubles_nothing(
-    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
     """SIGKILL at moments that come as they come while evaluations flow; then every step is there once, in order."""
     key, rounds = make_key(database_url), 5
@@ -186,7 +193,7 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
 
     async def flow() -> None:
         for minute, grade in enumerate(grades):
-            await send(producer, an_evaluation(grade, at(minute), model_id="killed"))
+            await send(producer, an_evaluation(grade, at(minute), model_id=model_id))
             await asyncio.sleep(0.02)
 
     flowing = asyncio.create_task(flow())
@@ -194,18 +201,18 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
         with running(tmp_path, key, **settings) as service:
 
             async def further(service: Service = service, wanted: int = 3 * number + 1) -> bool:
-                found = await service.incidents_of("killed")
+                found = await service.incidents_of(model_id)
                 return bool(found) and found[0]["sequence"] >= wanted
 
             await eventually(further, what=f"the timeline to grow in round {number}")
             await service.stop(signal.SIGKILL)
     await flowing
     with running(tmp_path, key, **settings) as service:
-        steps = await published(kafka_bootstrap, "killed", 30)
+        steps = await published(kafka_bootstrap, model_id, 30)
         assert [step.sequence for step in steps] == list(range(1, 31))
         assert [step.kind for step in steps] == ["opened", "deescalated"] + ["escalated", "deescalated"] * 14
         await service.answers(200, "/readyz")
-        (incident,) = await service.incidents_of("killed")
+        (incident,) = await service.incidents_of(model_id)
         assert (incident["sequence"], incident["state"], incident["severity"]) == (30, "open", "warn")
 
 
@@ -222,21 +229,21 @@ async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missi
 
 
 async def test_postgres_away_is_waited_for_and_nothing_is_lost(
-    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, tmp_path: Path
+    kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
     key, cable = make_key(database_url), Cable(database_url)
     await cable.plug()
     with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=cable.url) as service:
         await service.answers(200, "/readyz")
         await cable.cut()
-        await evaluate(producer, "cut-off", "critical", "critical")
+        await evaluate(producer, model_id, "critical", "critical")
         refused = await service.answers(503, "/v1/incidents")
         assert int(refused.headers["Retry-After"]) > 0
         page = await service.answers(503, "/incidents")
         assert "Nothing is lost" in page.text
         assert "PostgreSQL does not answer" in (await service.answers(503, "/readyz")).text
         await cable.plug()
-        steps = await published(kafka_bootstrap, "cut-off", 1)
+        steps = await published(kafka_bootstrap, model_id, 1)
         assert [step.kind for step in steps] == ["opened"]
         await service.answers(200, "/readyz")
         assert await service.stop() == 0
