@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,9 @@ import asyncpg
 import pytest
 
 from tests.support.servers import Servers, servers
+
+# SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 # A developer's shell may hold settings of a running stack; tests must not talk to that one.
 for name in [name for name in os.environ if name.startswith("SENTRYML_") and not name.startswith("SENTRYML_TEST_")]:
