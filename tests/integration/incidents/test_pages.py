@@ -61,7 +61,7 @@ async def test_an_incident_says_what_why_since_when_and_what_next(
     assert "flights-delay has been drifting critically for 1 h 30 min: PSI 0.50 at the last look." in text
     assert "scores from 0.92 up: 4.0 % → 19 %" in text
     assert "Acknowledging says that you have seen it. It silences nothing." in text
-    assert "It resolves by itself after 1 clean evaluations in a row" in text
+    assert "It resolves by itself after one clean evaluation" in text
     assert "Escalated to critical: PSI above the critical threshold by SentryML" in text
     assert text.index("Escalated to critical") < text.index("Opened as warn"), "newest first"
 

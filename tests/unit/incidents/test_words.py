@@ -23,8 +23,17 @@ def test_the_headline_says_what_how_bad_and_how_long() -> None:
     story = Story()
     story.sees("critical")
     assert story.snapshot.incident is not None
-    assert headline(story.snapshot.incident, at(91)) == (
+    assert headline(story.snapshot, story.snapshot.incident, at(91)) == (
         "flights-delay has been drifting critically for 1 h 30 min: PSI 0.50 at the last look."
+    )
+
+
+def test_a_live_incident_that_looks_clean_says_so() -> None:
+    story = Story(settings=quick(confirm_resolve=3))
+    story.sees("critical", "ok")
+    assert story.snapshot.incident is not None
+    assert headline(story.snapshot, story.snapshot.incident, at(5)) == (
+        "flights-delay has drifted for 4 min, up to a PSI of 0.50; it was clean at the last look."
     )
 
 
@@ -32,7 +41,7 @@ def test_a_headline_of_the_past_keeps_the_peak() -> None:
     story = Story()
     story.sees("critical", "ok")
     assert story.snapshot.incident is not None
-    assert headline(story.snapshot.incident, at(500)) == (
+    assert headline(story.snapshot, story.snapshot.incident, at(500)) == (
         "flights-delay drifted for 1 min, up to a PSI of 0.50; the incident is resolved."
     )
 
@@ -93,10 +102,11 @@ def test_every_kind_and_every_cause_that_people_meet_has_words() -> None:
         (timedelta(seconds=59), "59 s"),
         (timedelta(hours=2, minutes=24), "2 h 24 min"),
         (timedelta(days=3, hours=4, minutes=5), "3 d 4 h"),
-        (timedelta(days=1, minutes=5), "1 d 5 min"),
+        (timedelta(days=1, minutes=5), "1 d"),
+        (timedelta(hours=20, seconds=13), "20 h"),
     ],
 )
-def test_durations_have_two_units(length: timedelta, text: str) -> None:
+def test_durations_have_one_or_two_units(length: timedelta, text: str) -> None:
     assert duration(length) == text
 
 

@@ -7,6 +7,7 @@ looking at, and never lets "acknowledged" sound like "silenced".
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
@@ -50,16 +51,16 @@ STEPS = {
 }
 
 
-def headline(incident: Incident, now: datetime) -> str:
+def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     """The incident in one sentence."""
     how = "critically" if incident.severity is Severity.CRITICAL else "noticeably"
     lasted = duration((incident.resolved_at or incident.closed_at or now) - incident.opened_at)
-    match incident.state:
-        case State.OPEN | State.ACKNOWLEDGED:
-            return f"{incident.model_id} has been drifting {how} for {lasted}: PSI {incident.psi:.2f} at the last look."
-        case State.RESOLVED | State.CLOSED:
-            peak = f"up to a PSI of {incident.peak_psi:.2f}"
-            return f"{incident.model_id} drifted for {lasted}, {peak}; the incident is {incident.state}."
+    peak = f"up to a PSI of {incident.peak_psi:.2f}"
+    if not incident.live:
+        return f"{incident.model_id} drifted for {lasted}, {peak}; the incident is {incident.state}."
+    if snapshot.counts.ok:
+        return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the last look."
+    return f"{incident.model_id} has been drifting {how} for {lasted}: PSI {incident.psi:.2f} at the last look."
 
 
 def step_in_words(step: Transition) -> str:
@@ -88,14 +89,13 @@ def moment(at: datetime) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """The two largest units: `2 h 24 min`."""
+    """The largest unit and the one below it: `2 h 24 min`."""
     seconds = max(0, round(length.total_seconds()))
-    parts = []
-    for unit, name in _UNITS:
-        count, seconds = divmod(seconds, unit)
-        if count:
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "0 s"
+    for (unit, name), (below, below_name) in pairwise(_UNITS):
+        if seconds >= unit:
+            more = seconds % unit // below
+            return f"{seconds // unit} {name} {more} {below_name}" if more else f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def ago(now: datetime, at: datetime) -> str:
@@ -127,12 +127,14 @@ def _worse(incident: Incident, settings: MonitorSettings) -> str:
 
 def _resolving(snapshot: Snapshot) -> str:
     settings, counts = snapshot.settings, snapshot.counts
+    wanted = settings.confirm_resolve
+    clean = f"{wanted} clean evaluations in a row" if wanted > 1 else "one clean evaluation"
     dwell = duration(timedelta(seconds=settings.resolve_dwell_seconds))
     so_far = (
         f"{counts.ok} so far, over {duration(timedelta(seconds=counts.ok_seconds))}" if counts.ok else "none so far"
     )
     return (
-        f"It resolves by itself after {settings.confirm_resolve} clean evaluations in a row (PSI below "
+        f"It resolves by itself after {clean} (PSI below "
         f"{percent(settings.resolve_below)} of the warning threshold) over at least {dwell}: {so_far}."
     )
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
+from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.levels import DRIFTING
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
 from sentryml_incidents.domain.why import in_words, name_of, percent, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
@@ -51,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """Everything on the page. `look` is the evaluation shown: the newest while it is live, else the worst."""
+    """Everything on the page. `look` is the evaluation shown: the newest while it drifts, else the worst."""
 
     incident: Incident
     previous_number: int | None
@@ -82,7 +83,7 @@ async def read_incident_page(
     return IncidentPage(
         incident=incident,
         previous_number=previous.incident_number if previous else None,
-        headline=headline(incident, now),
+        headline=headline(snapshot, incident, now),
         next=what_next(snapshot, incident, now),
         look=look,
         worst=look.evaluation_id == peak.evaluation_id,
@@ -98,11 +99,11 @@ async def _peak(connection: Connection, incident_id: UUID) -> Evaluation:
 
 
 async def _newest(connection: Connection, incident: Incident) -> Evaluation | None:
-    """The model's newest evaluation, if the incident is live and it could see."""
+    """The model's newest evaluation, if the incident is live and it shows why."""
     if not incident.live:
         return None
     latest = await find_latest_evaluation(connection, incident.model_id)
-    return None if latest is None or latest.level is Level.INSUFFICIENT_DATA else latest
+    return latest if latest is not None and latest.level in DRIFTING else None
 
 
 def _table(found: SignalEvaluation) -> SignalTable:
