@@ -26,6 +26,7 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,  # the statement timeout: a server, or a lock, that takes too long
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that was cut in the middle of an operation
 )
