@@ -77,7 +77,8 @@ async def read_incident_page(
     incident = snapshot.incident
     assert incident is not None
     previous = await find_incident(connection, found.previous_incident_id) if found.previous_incident_id else None
-    steps = await list_transitions(connection, found.incident_id, public_url, 0, TIMELINE_ROWS)
+    newest = max(0, incident.sequence - TIMELINE_ROWS)
+    steps = await list_transitions(connection, found.incident_id, public_url, newest, TIMELINE_ROWS)
     peak = await _peak(connection, found.incident_id)
     look = await _newest(connection, incident) or peak
     return IncidentPage(
