@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from sentryml_local.programs import ALL, PORT_BASE, PORTS_USED
 from sentryml_local.stack import Options, Stack
 
 INTERRUPTED = 130
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +45,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     try:
         sys.exit({"up": _up, "down": _down, "status": _status, "env": _env}[arguments.command](arguments))
-    except StackError as err:
+    except (StackError, OSError) as err:
         sys.exit(f"sentryml-local: {err}")
 
 
@@ -58,9 +60,13 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.data, options, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True)
     )
     print(f"Starting SentryML in {stack.folder}", flush=True)
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler)  # a plain kill and a closed terminal do what Ctrl-C does
     try:
         stack.up()
     except KeyboardInterrupt:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)  # nothing may interrupt the stopping
         print("\nInterrupted: stopping what was started", flush=True)
         stack.down()
         return INTERRUPTED
@@ -100,6 +106,9 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _env(arguments: argparse.Namespace) -> int:
-    for name, value in Stack(arguments.data).environment().items():
+    environment = Stack(arguments.data).environment()
+    for name, value in environment.items():
         print(f"export {name}={shlex.quote(value)}")
+    if not environment["SENTRYML_EVENTS_KEY"]:
+        print("sentryml-local: there are no API keys yet; `sentryml-local up` makes them", file=sys.stderr)
     return 0

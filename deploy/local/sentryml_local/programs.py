@@ -42,12 +42,8 @@ class Program:
     command: tuple[str, ...]
     url: str
     user: str | None = None
+    stop_signal: str = "TERM"
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def is_service(self) -> bool:
-        """Whether it is one of ours, with `/readyz`, rather than Kafka or PostgreSQL."""
-        return self.name in SERVICES
 
 
 @dataclass(frozen=True, slots=True)

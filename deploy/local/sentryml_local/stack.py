@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import socket
-import subprocess
-import sys
+import fcntl
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from sentryml_local import kafka, postgres
+from sentryml_local.credentials import with_credentials
 from sentryml_local.errors import StackError
-from sentryml_local.programs import ALL, OFFSETS, PORT_BASE, SERVICES, Addresses, Program, service_programs
+from sentryml_local.jars import ensure_jars, jars_folder
+from sentryml_local.ports import check_free, check_port_base
+from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
+from sentryml_local.readiness import kafka_waits, postgres_waits, service_waits
 from sentryml_local.state import StackState, new_state, read_state, write_state
 from sentryml_local.supervision import Supervisor
 
-READY_SECONDS = 120.0
+READY_SECONDS, SAY_AFTER_SECONDS = 120.0, 5.0
+ENDS_MAX = 4
+FINE_PANE_SECONDS, PANES_MIN, PANES_MAX = 60.0, 0.1, 3600.0
+ACTIVE = {"STARTING", "RUNNING", "BACKOFF"}
 LOG_LINES_SHOWN = 15
 _PAUSE = threading.Event()
 
@@ -84,18 +85,52 @@ class Stack:
         Raises:
             StackError: something is in the way; what was started keeps running for `down`.
         """
-        state = self._settle_state()
+        with self._alone():
+            state = self._settle_state()
+            absent = self._absent()
+            if absent:
+                self._start(state, absent)
+            else:
+                self._say("everything is running already")
+            self._wait_for_servers(state)
+            if "incidents" in self._options.only and not state.has_keys:
+                write_state(self.folder, with_credentials(state, self._settings(state, Addresses(state.port_base))))
+                self._say("API keys and the first admin are made")
+            for name in SERVICES:
+                if name in self._options.only:
+                    self._wait_for_service(name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one `up` at a time work on a folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "up.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StackError(f"another `sentryml-local up` is at work in {self.folder}: wait for it") from None
+            yield
+
+    def _absent(self) -> list[str]:
+        """What is asked for and does not run. What a killed supervisor has left is stopped first."""
         if not self._supervisor.running():
-            self._check_ports(state)
-            self._supervisor.start(self._programs(state))
-        for name in ALL:
-            self._start(name)  # all at once: services wait for their servers by themselves
-        self._wait_for_servers(state)
-        if "incidents" in self._options.only:
-            self._make_credentials(state)
-        for name in SERVICES:
-            if name in self._options.only:
-                self._wait_for_service(name)
+            self._supervisor.stop(SERVICES)
+            return [name for name in ALL if name in self._options.only]
+        known = self._supervisor.processes()
+        return [
+            name for name in ALL if name in self._options.only and known.get(name, {}).get("statename") not in ACTIVE
+        ]
+
+    def _start(self, state: StackState, names: Collection[str]) -> None:
+        """Start programs all at once: services wait for their servers by themselves."""
+        addresses = Addresses(state.port_base)
+        check_free(addresses, [*names, *(["kafka-controller"] if "kafka" in names else [])])
+        self._prepare(state, addresses, names)
+        self._say(f"starting {', '.join(names)}")
+        if not self._supervisor.running():
+            self._supervisor.start(self._programs(state, addresses))
+        for name in names:
+            self._supervisor.start_program(name)
 
     def down(self) -> None:
         """Stop everything; data are kept. Leaves no process."""
@@ -134,7 +169,7 @@ class Stack:
         """The state to come up with; a running stack cannot change its ports or panes."""
         options, known = self._options, read_state(self.folder)
         if known is None:
-            state = new_state(options.port_base or PORT_BASE, options.fine_pane_seconds or 60.0)
+            state = new_state(PORT_BASE, FINE_PANE_SECONDS).with_options(options.port_base, options.fine_pane_seconds)
         else:
             state = known.with_options(options.port_base, options.fine_pane_seconds)
             if state != known and self._supervisor.running():
@@ -142,37 +177,44 @@ class Stack:
                     f"the stack in {self.folder} is running on port base {known.port_base} with fine panes of "
                     f"{known.fine_pane_seconds:g} s: stop it first with `sentryml-local down`"
                 )
+        check_port_base(state.port_base)
+        if not PANES_MIN <= state.fine_pane_seconds <= PANES_MAX:
+            raise StackError(f"a fine pane lasts {PANES_MIN:g} to {PANES_MAX:g} s, not {state.fine_pane_seconds:g}")
         write_state(self.folder, state)
         return state
 
-    def _check_ports(self, state: StackState) -> None:
-        for name in OFFSETS:
-            port = Addresses(state.port_base).port(name)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError as err:
-                    raise StackError(
-                        f"port {port} is wanted for {name}, and taken by another program. Stop that one (`ss -ltnp` "
-                        f"names it), or move the stack: --port-base {state.port_base + 100} (make: PORT_BASE=…)"
-                    ) from err
+    def _prepare(self, state: StackState, addresses: Addresses, names: Collection[str]) -> None:
+        """Fetch and format what Kafka and PostgreSQL need before their first start, side by side."""
+        with ThreadPoolExecutor() as together:
+            tasks = []
+            if "kafka" in names:
+                tasks.append(together.submit(self._prepare_kafka, addresses))
+            if "postgres" in names:
+                tasks.append(together.submit(postgres.prepare, self.folder / "postgres", state.postgres_password))
+            for task in tasks:
+                task.result()
 
-    def _programs(self, state: StackState) -> list[Program]:
-        addresses, only = Addresses(state.port_base), self._options.only
-        programs = []
-        if "kafka" in only:
-            jars = kafka.ensure_jars(self._say)
-            properties = kafka.prepare(
-                jars, self.folder / "kafka", addresses.port("kafka"), addresses.port("kafka-controller")
-            )
-            programs.append(Program("kafka", tuple(kafka.server_command(jars, properties)), addresses.kafka))
-        if "postgres" in only:
-            data = postgres.prepare(self.folder / "postgres", state.postgres_password)
-            command = postgres.server_command(data, addresses.port("postgres"), durable=self._options.durable)
-            programs.append(Program("postgres", tuple(command), _url(addresses, "postgres"), postgres.system_user()))
-        services = service_programs(addresses, self.folder, self._settings(state, addresses))
-        return programs + [program for program in services if program.name in only]
+    def _prepare_kafka(self, addresses: Addresses) -> None:
+        jars = ensure_jars(self._say)
+        kafka.prepare(jars, self.folder / "kafka", addresses.port("kafka"), addresses.port("kafka-controller"))
+
+    def _programs(self, state: StackState, addresses: Addresses) -> list[Program]:
+        """All programs, so that one which is not asked for now can be started later."""
+        broker = Program(
+            "kafka",
+            tuple(kafka.server_command(jars_folder(), self.folder / "kafka")),
+            addresses.kafka,
+            environment=kafka.ENVIRONMENT,
+        )
+        port, durable = addresses.port("postgres"), self._options.durable
+        database = Program(
+            "postgres",
+            tuple(postgres.server_command(self.folder / "postgres", port, durable=durable)),
+            _url(addresses, "postgres"),
+            postgres.system_user(),
+            stop_signal="INT",  # "fast": does not wait for clients to leave
+        )
+        return [broker, database, *service_programs(addresses, self.folder, self._settings(state, addresses))]
 
     def _settings(self, state: StackState, addresses: Addresses) -> dict[str, str]:
         """Settings common to all services."""
@@ -188,70 +230,47 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _start(self, name: str) -> None:
-        if name in self._options.only:
-            self._supervisor.start_program(name)
-
     def _wait_for_servers(self, state: StackState) -> None:
         addresses, only = Addresses(state.port_base), self._options.only
         if "postgres" in only:
-            port = addresses.port("postgres")
-            self._wait("postgres", lambda: None if _postgres_answers(port, state) else "it takes no connections yet")
+            self._wait("postgres", partial(postgres_waits, addresses.port("postgres"), state.postgres_password))
         if "kafka" in only:
-            port = addresses.port("kafka")
-            self._wait("kafka", lambda: None if _listens(port) else "it does not listen yet")
+            self._wait("kafka", partial(kafka_waits, addresses.port("kafka")))
 
     def _wait_for_service(self, name: str) -> None:
-        self._wait(name, lambda: _not_ready(self.addresses.http(name)))
+        self._wait(name, partial(service_waits, self.addresses.http(name)))
 
     def _wait(self, name: str, why_not: Callable[[], str | None]) -> None:
-        """Wait until a program is ready.
+        """Wait until a program is ready; say what it waits for when that takes long.
 
         Raises:
-            StackError: it is not in time; with what it waits for and the end of its log.
+            StackError: it is not in time, or keeps ending; with what it waits for and the end of its log.
         """
-        began = time.monotonic()
+        began, said, ends = time.monotonic(), "", set[int]()
         while (why := why_not()) is not None:
-            if time.monotonic() - began > READY_SECONDS:
-                raise StackError(
-                    f"{name} is not ready after {READY_SECONDS:.0f} s: {why}\n{self.log_tail(name)}\n"
-                    "What was started still runs; stop it with `sentryml-local down`."
-                )
+            known = self._supervisor.processes().get(name)
+            if known is None or known["statename"] == "STOPPED":
+                raise StackError(f"{name} was stopped before it was ready")
+            ends.add(known["stop"])
+            if len(ends) > ENDS_MAX:
+                raise StackError(f"{name} ends as often as it is started.\n{self._what_is_left(name)}")
+            waited = time.monotonic() - began
+            if waited > READY_SECONDS:
+                raise StackError(f"{name} is not ready after {waited:.0f} s: {why}\n{self._what_is_left(name)}")
+            if waited > SAY_AFTER_SECONDS and why != said:
+                self._say(f"waiting for {name}: {why}")
+                said = why
             _PAUSE.wait(0.1)
         self._say(f"{name} is ready")
+
+    def _what_is_left(self, name: str) -> str:
+        return f"{self.log_tail(name)}\nWhat was started still runs; stop it with `sentryml-local down`."
 
     def log_tail(self, name: str) -> str:
         """The last lines of a program's log."""
         file = self.folder / "logs" / f"{name}.log"
         lines = file.read_text(errors="replace").splitlines() if file.exists() else []
         return f"the end of {file}:\n" + "\n".join(f"  {line}" for line in lines[-LOG_LINES_SHOWN:])
-
-    def _make_credentials(self, state: StackState) -> None:
-        """The two API keys and the first admin, once per data folder."""
-        if state.events_key and state.admin_key:
-            return
-        asked = (
-            ["create-api-key", "--name", "local-events", "--scope", "events:write"],
-            ["create-api-key", "--name", "local-admin", "--scope", "admin"],
-            ["create-admin", "--email", state.admin_email, "--password-stdin"],
-        )
-        with ThreadPoolExecutor() as together:
-            events_key, admin_key, _ = together.map(partial(self._admin, state), asked)
-        write_state(self.folder, replace(state, events_key=events_key, admin_key=admin_key))
-        self._say("API keys and the first admin are made")
-
-    def _admin(self, state: StackState, arguments: Iterable[str]) -> str:
-        result = subprocess.run(
-            [sys.executable, "-m", "sentryml_incidents.admin", *arguments],
-            input=state.admin_password,
-            env={**os.environ, **self._settings(state, Addresses(state.port_base))},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            raise StackError(f"sentryml-admin {' '.join(arguments)} failed: {result.stderr.strip()[-500:]}")
-        return result.stdout.strip().splitlines()[-1] if result.stdout.strip() else ""
 
 
 def _url(addresses: Addresses, name: str) -> str:
@@ -260,27 +279,3 @@ def _url(addresses: Addresses, name: str) -> str:
     if name == "postgres":
         return f"127.0.0.1:{addresses.port('postgres')}"
     return addresses.http(name)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _postgres_answers(port: int, state: StackState) -> bool:
-    return asyncio.run(postgres.answers(port, state.postgres_password))
-
-
-def _not_ready(url: str) -> str | None:
-    """What a service waits for, in its own words; None when it is ready."""
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2):
-            return None
-    except urllib.error.HTTPError as err:
-        waiting = json.loads(err.read() or b"{}").get("waiting_for", {})
-        return "; ".join(f"{what}: {why}" for what, why in waiting.items()) or f"HTTP {err.code}"
-    except (OSError, ValueError) as err:
-        return f"{url}/readyz does not answer ({err})"

@@ -23,6 +23,11 @@ class StackState:
     events_key: str = ""
     admin_key: str = ""
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether the API keys have been made."""
+        return bool(self.events_key and self.admin_key)
+
     def with_options(self, port_base: int | None, fine_pane_seconds: float | None) -> StackState:
         """The same stack on other ports, or with other panes, where these are given."""
         return replace(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,8 @@ from sentryml_local.errors import StackError
 from sentryml_local.programs import Program
 
 LONGEST_SOCKET_PATH = 90
+UNFIT = ("%", ",", '"', "'", "\\", "\n", " ;", " #")
+"""What a data folder's path cannot hold: supervisor's settings or Kafka's have no way to write it."""
 START_SECONDS, STOP_SECONDS = 15.0, 60.0
 MARK = "SENTRYML_STACK"
 _PAUSE = threading.Event()
@@ -36,6 +40,9 @@ class Supervisor:
     """The supervisor of one data folder."""
 
     def __init__(self, folder: Path) -> None:
+        unfit = [part for part in UNFIT if part in str(folder)]
+        if unfit:
+            raise StackError(f"the data folder's path, {folder}, holds {unfit[0]!r}: name another one with --data")
         self._folder = folder
         self._settings = folder / "supervisord.conf"
         self._pid_file = folder / "supervisord.pid"
@@ -105,17 +112,18 @@ class Supervisor:
 
     def stop(self, first: Iterable[str]) -> None:
         """Stop the programs of `first` together, then the others, then the supervisor; leave no process behind."""
-        known = self._family()
+        roots = self._roots()
+        family = {*roots, *(child for process in roots for child in _children(process))}
         if self.running():
-            names = [name for name in first if name in self.processes()]
-            if names:
-                self._stop_together(names)
+            self._stop_together([name for name in first if name in self.processes()])
             try:
                 self._call("stopAllProcesses")
                 self._call("shutdown")
             except (*AWAY, xmlrpc.client.Fault):
                 pass  # it went while answering: what is left is seen below
-        _end(known, STOP_SECONDS)
+        else:
+            _ask_to_end(roots)  # whatever outlived a supervisor that was killed
+        _end(family, STOP_SECONDS)
         self._socket.unlink(missing_ok=True)
 
     def _stop_together(self, names: list[str]) -> None:
@@ -126,11 +134,9 @@ class Supervisor:
                 continue  # it was not running
         _eventually(lambda: not any(self.processes().get(name, {}).get("pid") for name in names), STOP_SECONDS)
 
-    def _family(self) -> list[psutil.Process]:
-        """Every process of this stack, also where its supervisor is gone: by our mark, or by our folder."""
-        own = [process for process in psutil.process_iter() if self._is_ours(process)]
-        children = {child for process in own for child in _children(process)}
-        return list({*own, *children} - {psutil.Process()})
+    def _roots(self) -> list[psutil.Process]:
+        """The supervisor and its programs, also where it is gone: by our mark, or by our folder."""
+        return [process for process in psutil.process_iter() if self._is_ours(process) and process.pid != os.getpid()]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -155,7 +161,7 @@ def _section(program: Program, logs: Path) -> str:
     """One program, as supervisor's settings want it (`%` doubled, values quoted)."""
     marked = {**program.environment, MARK: str(logs.parent)}
     environment = ",".join(f'{name}="{_escape(value)}"' for name, value in marked.items())
-    command = " ".join(_quote(part) for part in program.command)
+    command = shlex.join(program.command)
     lines = {
         "command": _escape(command),
         "environment": environment,
@@ -163,7 +169,7 @@ def _section(program: Program, logs: Path) -> str:
         "autorestart": "true",
         "startsecs": "1",
         "startretries": "1000000",
-        "stopsignal": "TERM",
+        "stopsignal": program.stop_signal,
         "stopwaitsecs": "25",
         "stopasgroup": "false",
         "killasgroup": "true",
@@ -180,10 +186,6 @@ def _escape(value: str) -> str:
     return value.replace("%", "%%").replace('"', '\\"')
 
 
-def _quote(part: str) -> str:
-    return f"'{part}'" if any(mark in part for mark in " ;*'") or not part else part
-
-
 def _eventually(true: Callable[[], bool], seconds: float) -> bool:
     """Wait until something is true; False if it is not within `seconds`."""
     end = time.monotonic() + seconds
@@ -194,9 +196,17 @@ def _eventually(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _end(processes: list[psutil.Process], seconds: float) -> None:
+def _ask_to_end(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _end(processes: Iterable[psutil.Process], seconds: float) -> None:
     """Wait until they have gone; those that will not go are killed."""
-    for process in psutil.wait_procs(processes, timeout=seconds)[1]:
+    for process in psutil.wait_procs(list(processes), timeout=seconds)[1]:
         try:
             process.kill()
         except psutil.NoSuchProcess:
