@@ -1,0 +1,66 @@
+"""Prints the part of requirements.lock that some of our projects need: `service_lock.py LOCK PROJECT_FOLDER...`.
+
+An image holds what its service needs, and every byte of that is checked against the lock's hashes. pip says which
+packages those are, at the lock's versions; one that the lock does not hold is an error, never a download unchecked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+OURS = "sentryml-"
+HASH = re.compile(r"\s*\\\n\s+--hash=\S+")
+
+
+def direct_requirements(projects: Iterable[Path]) -> list[str]:
+    """What the projects ask for, other than each other."""
+    found = []
+    for project in projects:
+        asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+        found += [requirement for requirement in asked if not requirement.startswith(OURS)]
+    return found
+
+
+def entries(lock: str) -> dict[str, str]:
+    """The lock's text by package; a package locked once per Python version has all its entries together."""
+    by_package: dict[str, str] = {}
+    for entry in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]:
+        name = canonical(entry.partition("==")[0])
+        by_package[name] = by_package.get(name, "") + entry
+    return by_package
+
+
+def canonical(name: str) -> str:
+    """A package's name as all tools agree on it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def resolve(requirements: list[str], lock: str) -> set[str]:
+    """The packages that `requirements` need, directly or not, on this Python, at the lock's versions."""
+    versions = Path("constraints.txt")
+    versions.write_text(HASH.sub("", lock))
+    options = ["--dry-run", "--ignore-installed", "--quiet", "--report", "-", "-c", str(versions)]
+    command = [sys.executable, "-m", "pip", "install", *options, *requirements]
+    report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return {canonical(found["metadata"]["name"]) for found in report["install"]}
+
+
+def select(packages: set[str], lock: str) -> str:
+    """The entries of `packages`; leaves with a message if one has none."""
+    held = entries(lock)
+    missing = sorted(packages - held.keys())
+    if missing:
+        sys.exit(f"not in the lock: {', '.join(missing)}. Make it anew with `make lock`.")
+    return "".join(held[package] for package in sorted(packages))
+
+
+if __name__ == "__main__":
+    lock_text = Path(sys.argv[1]).read_text()
+    projects = [Path(argument) for argument in sys.argv[2:]]
+    sys.stdout.write(select(resolve(direct_requirements(projects), lock_text), lock_text))
