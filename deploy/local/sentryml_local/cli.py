@@ -10,13 +10,13 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 
 from sentryml_local.errors import StackError
 from sentryml_local.programs import ALL, PORT_BASE, PORTS_USED
 from sentryml_local.stack import Options, Stack
 
 INTERRUPTED = 130
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,18 +60,23 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.data, options, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True)
     )
     print(f"Starting SentryML in {stack.folder}", flush=True)
-    for number in ENDING:
-        signal.signal(number, signal.default_int_handler)  # a plain kill and a closed terminal do what Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         stack.up()
     except KeyboardInterrupt:
-        for number in ENDING:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # nothing may interrupt the stopping
         print("\nInterrupted: stopping what was started", flush=True)
         stack.down()
         return INTERRUPTED
     _say_where(stack, only)
     return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A plain kill and a closed terminal do what Ctrl-C does at that moment."""
+    signal.raise_signal(signal.SIGINT)
 
 
 def _say_where(stack: Stack, only: tuple[str, ...]) -> None:

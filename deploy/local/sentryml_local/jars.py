@@ -5,7 +5,6 @@ A jar is in the cache whole and with its hash, or not at all. All data folders o
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -15,15 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from sentryml_local.errors import StackError
 
 KAFKA_VERSION = "4.3.1"
 LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
-MIRROR = "SENTRYML_MAVEN_REPOSITORY"
-ATTEMPTS, AT_ONCE = 3, 8
-TIMEOUT = httpx.Timeout(30, pool=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,67 +99,12 @@ def _fetch_all(done: Path, say: Callable[[str], None]) -> None:
     part.mkdir(exist_ok=True)
     missing = [jar for jar in read_lock() if not _is_there(jar, part)]
     say(f"fetching Apache Kafka {KAFKA_VERSION}: {len(missing)} files, once for this user")
-    try:
-        asyncio.run(_fetch(missing, part))
-    except* (httpx.HTTPError, httpx.InvalidURL, OSError, _NotAsLocked) as group:
-        problem = group.exceptions[0]
-        raise StackError(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched: {_in_words(problem)}.\n"
-            "Check that Maven's central repository can be reached from here (HTTPS_PROXY, SSL_CERT_FILE), or name a "
-            f"mirror of it ({MIRROR}=https://…), then run the same command again: what has arrived is kept."
-        ) from problem
+    from sentryml_local.download import download  # noqa: PLC0415 - slow to import, and seldom needed
+
+    download(missing, part)
     part.rename(done)
 
 
 def _is_there(jar: Jar, folder: Path) -> bool:
     file = folder / jar.file_name
     return file.exists() and jar.matches(file.read_bytes())
-
-
-class _NotAsLocked(Exception):
-    """A file arrived that is not the one which was locked."""
-
-
-def _in_words(problem: BaseException) -> str:
-    if isinstance(problem, httpx.HTTPStatusError):
-        return f"{problem.request.url}: HTTP {problem.response.status_code}"
-    if isinstance(problem, httpx.RequestError):
-        return f"{problem.request.url}: {type(problem).__name__} {problem}".rstrip()
-    return str(problem)
-
-
-async def _fetch(jars: list[Jar], folder: Path) -> None:
-    certificates = httpx.create_ssl_context()  # of certifi, or SSL_CERT_FILE
-    certificates.load_default_certs()  # and of the machine
-    limits = httpx.Limits(max_connections=AT_ONCE)
-    async with (
-        httpx.AsyncClient(
-            base_url=_repository(), verify=certificates, timeout=TIMEOUT, limits=limits, follow_redirects=True
-        ) as client,
-        asyncio.TaskGroup() as together,
-    ):
-        for jar in jars:
-            together.create_task(_fetch_one(client, jar, folder))
-
-
-def _repository() -> str:
-    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - takes long, and is seldom needed
-
-    return os.environ.get(MIRROR) or str(MAVEN_CENTRAL_URL)
-
-
-async def _fetch_one(client: httpx.AsyncClient, jar: Jar, folder: Path) -> None:
-    """Fetch one jar; what fails is tried again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            answer = (await client.get(jar.path)).raise_for_status()
-            break
-        except httpx.HTTPError:
-            if attempt == ATTEMPTS:
-                raise
-            await asyncio.sleep(attempt)
-    if not jar.matches(answer.content):
-        raise _NotAsLocked(f"{answer.url}: the file is not the one that is locked (sha256 {jar.sha256})")
-    part = folder / f"{jar.file_name}.part"
-    part.write_bytes(answer.content)
-    part.rename(folder / jar.file_name)

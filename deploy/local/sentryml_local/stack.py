@@ -184,19 +184,16 @@ class Stack:
         return state
 
     def _prepare(self, state: StackState, addresses: Addresses, names: Collection[str]) -> None:
-        """Fetch and format what Kafka and PostgreSQL need before their first start, side by side."""
+        """Fetch and format what Kafka and PostgreSQL need before their first start; they format side by side."""
+        tasks: list[Callable[[], None]] = []
+        if "kafka" in names:
+            ports = addresses.port("kafka"), addresses.port("kafka-controller")
+            tasks.append(partial(kafka.prepare, ensure_jars(self._say), self.folder / "kafka", *ports))
+        if "postgres" in names:
+            tasks.append(partial(postgres.prepare, self.folder / "postgres", state.postgres_password))
         with ThreadPoolExecutor() as together:
-            tasks = []
-            if "kafka" in names:
-                tasks.append(together.submit(self._prepare_kafka, addresses))
-            if "postgres" in names:
-                tasks.append(together.submit(postgres.prepare, self.folder / "postgres", state.postgres_password))
-            for task in tasks:
-                task.result()
-
-    def _prepare_kafka(self, addresses: Addresses) -> None:
-        jars = ensure_jars(self._say)
-        kafka.prepare(jars, self.folder / "kafka", addresses.port("kafka"), addresses.port("kafka-controller"))
+            for done in [together.submit(task) for task in tasks]:
+                done.result()
 
     def _programs(self, state: StackState, addresses: Addresses) -> list[Program]:
         """All programs, so that one which is not asked for now can be started later."""
