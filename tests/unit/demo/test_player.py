@@ -13,14 +13,14 @@ import pytest
 from sentryml_common.contracts.prediction import PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable
 from sentryml_local.demo.player import ARRAY_EVENTS, Gateway, Player, Progress, TopicWriter, label_records, score_events
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 ALL = slice(0, None)
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 def a_story() -> Story:
-    return Story(int(START.timestamp()), date(2013, 4, 1), 2)
+    return Story(int(START.timestamp()), date(2013, 4, 1), DAYS_OF_HISTORY + 1)
 
 
 def a_day(flights: int = 240) -> FlightDay:
@@ -87,15 +87,15 @@ class Received:
         return taken
 
 
-async def test_a_day_is_sent_in_parts_to_the_gateway_and_to_the_topic() -> None:
+async def test_history_goes_day_by_day_and_a_played_day_in_parts_to_the_gateway_and_to_the_topic() -> None:
     received, reports = Received(), list[Progress]()
-    player = Player(a_story(), [a_day(), a_day()], received.gateway(), TopicWriter(received))
+    player = Player(a_story(), [a_day()] * (DAYS_OF_HISTORY + 1), received.gateway(), TopicWriter(received))
     long_after = datetime(2026, 11, 23, 13, 0, 0, tzinfo=UTC)
     await player.play(reports.append, now=lambda: long_after)
-    assert [len(request) for request in received.requests] == [60] * 8
-    assert sum(len(parse_events(record)) for record in received.records) == 480
+    assert [len(request) for request in received.requests] == [240] * DAYS_OF_HISTORY + [60] * 4
+    assert sum(len(parse_events(record)) for record in received.records) == 240 * (DAYS_OF_HISTORY + 1)
     assert received.keys == {"Bearer sml_key"}
-    assert [(report.day, report.events) for report in reports] == [(0, 240), (1, 240)]
+    assert [(report.day, report.events) for report in reports] == [(day, 240) for day in range(DAYS_OF_HISTORY + 1)]
     assert reports[0].seconds_late == 3599.0
 
 

@@ -7,7 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
-from sentryml_local.demo.story import REAL_MONITOR, Story, plan_story, scale_monitor
+from sentryml_local.demo.story import (
+    DAYS_OF_HISTORY,
+    REAL_MONITOR,
+    SECONDS_PER_DAY,
+    Story,
+    plan_story,
+    scale_monitor,
+)
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 APRIL = date(2013, 4, 1)
@@ -25,8 +32,17 @@ def a_story(days: int = 61) -> Story:
         (NOON + timedelta(milliseconds=999), NOON + timedelta(seconds=2)),
     ],
 )
-def test_a_story_starts_at_a_whole_second_at_least_a_second_away(now: datetime, start: datetime) -> None:
-    assert plan_story(now, APRIL, 61).start == start.timestamp()
+def test_the_curtain_rises_with_a_whole_second_at_least_a_second_away(now: datetime, start: datetime) -> None:
+    story = plan_story(now, APRIL, 61)
+    assert story.curtain == start.timestamp()
+    assert story.date_of(story.day_before(start)) == date(2013, 4, 12)
+
+
+def test_history_is_young_enough_for_fine_panes_and_leaves_time_before_the_first_evaluation() -> None:
+    monitor = MonitorSettings.model_validate(scale_monitor(REAL_MONITOR))
+    assert DAYS_OF_HISTORY * SECONDS_PER_DAY < 60
+    first = monitor.min_baseline_coverage * monitor.baseline_seconds + monitor.current_seconds
+    assert first - DAYS_OF_HISTORY * SECONDS_PER_DAY >= 5
 
 
 def test_a_moment_of_a_day_is_the_same_part_of_its_second() -> None:

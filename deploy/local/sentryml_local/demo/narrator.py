@@ -18,11 +18,11 @@ from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_local.demo.observer import Sightings
 from sentryml_local.demo.player import Progress as Played
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 from sentryml_local.demo.verdict import SlackMessage, by_incident
 
 BAR_OF_PSI, LONGEST_BAR = 40, 40
-LATE_SECONDS = 1.0
+LATE_SECONDS = 2.0
 STYLE_OF_LEVEL = {
     Level.OK: "green",
     Level.WARN: "yellow",
@@ -47,6 +47,7 @@ class Narrator:
         )
         self._task: TaskID | None = None
         self._story: Story | None = None
+        self._late = False
         self._labels: dict[datetime, float | None] = {}
 
     def __enter__(self) -> Self:
@@ -81,6 +82,9 @@ class Narrator:
         self._story = story
         self._task = self._progress.add_task(_day_name(story, 0), total=story.days)
         self.say()
+        last = f"{story.date_of(DAYS_OF_HISTORY - 1):%-d %B}"
+        self.say(f"{MARGIN}the days to {last} are sent at once, as history: until half of the baseline", "dim")
+        self.say(f"{MARGIN}is there, nothing can be said about any day; from then on, one day a second", "dim")
 
     def watched(self, model_id: str) -> None:
         """A model is registered, and its monitor is set."""
@@ -92,8 +96,10 @@ class Narrator:
         assert self._task is not None
         name = _day_name(self._story, played.day)
         self._progress.update(self._task, completed=played.day + 1, description=name)
-        if played.seconds_late > LATE_SECONDS:
-            self.say(f"{MARGIN}{name} was sent {played.seconds_late:.1f} s late: this machine is busy", "dim")
+        late = played.day >= DAYS_OF_HISTORY and played.seconds_late > LATE_SECONDS
+        if late and not self._late:
+            self.say(f"{MARGIN}this machine is busy: {name} was sent {played.seconds_late:.1f} s late", "dim")
+        self._late = late
 
     def tell(self, new: Sightings) -> None:
         """Tell what is new, in the order in which it happened."""
@@ -106,10 +112,10 @@ class Narrator:
             self.say(line)
 
     def _day_of(self, evaluation: Evaluation) -> int | None:
-        """The newest day in the current window; None outside the story."""
+        """The newest day in the current window, if it was played as its second passed."""
         assert self._story is not None
         day = self._story.day_before(evaluation.evaluated_at)
-        return day if 0 <= day < self._story.days else None
+        return day if DAYS_OF_HISTORY <= day < self._story.days else None
 
     def _day(self, evaluation: Evaluation) -> Text:
         """One day's line: PSI of the scores, level, PSI of the other model's labels, and a bar for the eye."""

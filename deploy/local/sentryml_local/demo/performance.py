@@ -96,7 +96,7 @@ class Performance:
 
     async def _set_monitor(self, model_id: str, story: Story) -> None:
         """Set a model's monitor as soon as the model is registered, which its first events do."""
-        give_up = story.start + REGISTER_SECONDS
+        give_up = story.curtain + REGISTER_SECONDS
         while await self._incidents.put(f"/v1/models/{model_id}/monitor", MONITORS[model_id]) is None:
             if system_clock().timestamp() > give_up:
                 raise Unavailable(f"{model_id} was not registered within {REGISTER_SECONDS:.0f} s of its first events")

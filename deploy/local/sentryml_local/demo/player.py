@@ -2,7 +2,8 @@
 
 The model with scores goes through the HTTP gateway, as an application would send it. The labels alone go straight
 into the Kafka topic, from a producer that knows nothing of SentryML but the topic's name: no key, lz4, single
-events and arrays mixed. A quarter of a day is sent when it begins, so no event is more than a moment ahead.
+events and arrays mixed. The days of history are sent at once; of the others, a quarter of a day is sent when it
+begins, so no event is more than a moment ahead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 PARTS_OF_DAY = 4
 SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50
@@ -122,10 +123,11 @@ class Player:
     async def play(self, report: Callable[[Progress], None], now: Clock = system_clock) -> None:
         """Play all days; `report` hears of each that has been sent."""
         for day, flights in enumerate(self._days):
-            parts = np.searchsorted(flights.moments, np.arange(PARTS_OF_DAY + 1) / PARTS_OF_DAY)
-            for part in range(PARTS_OF_DAY):
-                await _until(self._story.time_of(day, part / PARTS_OF_DAY), now)
-                await self._send(day, flights, slice(int(parts[part]), int(parts[part + 1])))
+            count = 1 if day < DAYS_OF_HISTORY else PARTS_OF_DAY
+            borders = np.searchsorted(flights.moments, np.arange(count + 1) / count)
+            for part in range(count):
+                await _until(self._story.time_of(day, part / count), now)
+                await self._send(day, flights, slice(int(borders[part]), int(borders[part + 1])))
             late = now().timestamp() - self._story.time_of(day, 1.0)
             report(Progress(day, len(flights.scores), max(0.0, late)))
         await _until(self._story.end, now)

@@ -1,17 +1,21 @@
 """The time of the story: one day of flights is one second of the clock, from a whole second on.
 
-    2013-04-01          2013-04-02                      2013-05-31
-    |-- 1st second ------|-- 2nd second ------| ... |-- 61st second -----|
-    start                start + 1                                       end
+    2013-04-01     2013-04-02              2013-04-13                  2013-05-31
+    |- 1st second -|- 2nd second -|  ...  |- 13th second -|   ...   |- 61st second -|
+    start                                  curtain                                   end
+    '---- sent at once, as history --------'---- sent as the seconds pass -----------'
 
 A moment of a flight's day becomes the same part of that day's second, so order and density within the day are
-kept. The monitor's real-day settings shrink by the same factor: nothing else about it is touched.
+kept. The monitor's real-day settings shrink by the same factor: nothing else about it is touched. The first days
+are history when the curtain rises: before half of the baseline (14 days) and the current window (3 days) are
+there, no evaluation can say anything, and nobody wants to wait for that.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
 
 SECONDS_PER_DAY = 1.0
+DAYS_OF_HISTORY = 12  # the five days until the first evaluation are the time that registering the models may take
 SCORE_MODEL, LABEL_MODEL = "flights-delay", "flights-delay-label"
 
 REAL_MONITOR = MonitorSettings(baseline_seconds=28 * DAY, current_seconds=3 * DAY, every_seconds=1 * DAY)
@@ -48,6 +53,11 @@ class Story:
     days: int
 
     @property
+    def curtain(self) -> float:
+        """When the first day begins that is played as its second passes, epoch seconds."""
+        return self.start + DAYS_OF_HISTORY * SECONDS_PER_DAY
+
+    @property
     def end(self) -> float:
         """When the last day is over, epoch seconds."""
         return self.start + self.days * SECONDS_PER_DAY
@@ -73,12 +83,10 @@ class Story:
         return min(max((now.timestamp() - self.start) / SECONDS_PER_DAY, 0.0), float(self.days))
 
 
-def plan_story(now: datetime, first_date: date, days: int, lead_seconds: float = 1.0) -> Story:
-    """A story that starts at the first whole second that is at least `lead_seconds` away."""
-    whole = (now + timedelta(seconds=lead_seconds)).astimezone(UTC)
-    if whole.microsecond:
-        whole = whole.replace(microsecond=0) + timedelta(seconds=1)
-    return Story(int(whole.timestamp()), first_date, days)
+def plan_story(now: datetime, first_date: date, days: int) -> Story:
+    """A story whose curtain rises with the first whole second that is at least a second away."""
+    curtain = math.ceil(now.timestamp() + 1.0)
+    return Story(curtain - round(DAYS_OF_HISTORY * SECONDS_PER_DAY), first_date, days)
 
 
 def scale_monitor(real: MonitorSettings, seconds_per_day: float = SECONDS_PER_DAY) -> dict[str, float]:
