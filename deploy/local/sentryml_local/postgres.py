@@ -59,7 +59,11 @@ def prepare(folder: Path, password: str) -> None:
 def _initdb(data: Path, password_file: Path, user: str | None) -> None:
     arguments = ["--auth=scram-sha-256", "--encoding=utf8", "--locale=C", "-U", USER, f"--pwfile={password_file}"]
     command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(data), "--no-sync", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, user=user, cwd="/")
+    # With the group of that user, too: a folder that root closed to its own group would be closed to it otherwise.
+    groups: list[str] | None = None if user is None else []
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, user=user, group=user, extra_groups=groups, cwd="/"
+    )
     if result.returncode:
         raise StackError(f"PostgreSQL's folder {data} could not be made: {result.stderr.strip()[-500:]}")
 
