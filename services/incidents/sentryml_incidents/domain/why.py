@@ -22,6 +22,7 @@ from sentryml_incidents.domain.levels import DRIFTING
 TOP_BINS = 3
 ATOM_WIDTH = 1e-9
 PLAIN_FROM, PLAIN_TO = 1e-4, 1e9
+NEAR, NEAR_OF_WIDTH = 0.005, 0.2
 
 NAMES = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
@@ -101,13 +102,13 @@ def _range(lower: float | None, upper: float | None) -> str:
 
 
 def _number(value: float, width: float = math.inf) -> str:
-    """A number with as few digits as tell it from its neighbours: those in a bin of this width, 0, and 1 for what may
-    be a probability."""
+    """A number with as few digits as tell it from 0, from 1 (it may be a probability), and from the other end of a bin
+    of this width. All but narrow bins write a common edge alike."""
     if value == 0:
         return "0"
-    near = [0.01 * abs(value), 0.05 * width]
+    near = [NEAR * abs(value), NEAR_OF_WIDTH * width]
     if 0 < value < 1:
-        near.append(0.01 * (1 - value))
+        near.append(NEAR * (1 - value))
     short = next(text for text in (f"{value:.{digits}g}" for digits in range(1, 18)) if _off(text, value) <= min(near))
     return f"{Decimal(short):,f}" if PLAIN_FROM <= abs(value) < PLAIN_TO else short
 
