@@ -1,0 +1,55 @@
+"""A Kafka of a test's own, for tests that need an empty one or harm it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sentryml_common.settings import KafkaSettings
+from sentryml_local.stack import Options, Stack
+from tests.support.ports import free_port_base
+
+
+class OwnKafka:
+    """A running Kafka; a supervisor starts it again when it is killed."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.bootstrap = stack.addresses.kafka
+
+    @property
+    def settings(self) -> KafkaSettings:
+        """Settings of clients."""
+        return KafkaSettings(kafka_bootstrap=self.bootstrap)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process; None while it does not run."""
+        return next(each.pid for each in self._stack.status() if each.name == "kafka")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It answers nothing, and keeps its connections."""
+        pid = self.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def own_kafka() -> Iterator[OwnKafka]:
+    """Start one, without any topic."""
+    with TemporaryDirectory(prefix="sentryml-kafka-") as folder:
+        stack = Stack(Path(folder), Options(port_base=free_port_base(), only=("kafka",)))
+        try:
+            stack.up()
+            yield OwnKafka(stack)
+        finally:
+            stack.down()
