@@ -51,6 +51,7 @@ def main() -> None:
     """Entry point of the demo."""
     arguments = _parser().parse_args()
     narrator = Narrator(Console())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
