@@ -1,0 +1,159 @@
+"""Combiner and processor as processes of their own, on a Kafka of this folder's own: their topics have fixed names.
+
+Tests share the Kafka and its topics, so each looks at models of its own and reckons with the records of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from sentryml_common.contracts.topics import PREDICTIONS
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_drift.domain.panes import PaneGrid
+from tests.support.eventually import eventually
+from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.ports import free_port
+
+FINE_SECONDS = 60.0
+GRID = PaneGrid(FINE_SECONDS)
+SETTINGS = {
+    "fine_pane_seconds": FINE_SECONDS,
+    "emit_seconds": 0.2,
+    "batch_seconds": 0.2,
+    "activity_seconds": 0.5,
+    "settle_seconds": 0.5,
+    "session_timeout_seconds": 6,  # the least that Kafka takes
+}
+
+
+@pytest.fixture(scope="session")
+async def kafka() -> AsyncIterator[OwnKafka]:
+    """A Kafka with the topics of the registry."""
+    with own_kafka() as own:
+        await ensure_topics(own.settings, Health())
+        yield own
+
+
+@pytest.fixture
+def model_id() -> str:
+    return f"model-{token_hex(6)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A running combiner or processor."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    async def until_ready(self) -> None:
+        """Wait until `/readyz` says so."""
+
+        async def ready() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                async with httpx.AsyncClient(trust_env=False) as client:
+                    return (await client.get(f"{self.url}/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(ready, what=f"it to be ready ({self.log})")
+
+    async def end(self, signum: signal.Signals) -> int:
+        """Its exit code."""
+        self.process.send_signal(signum)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+
+StartPart = Callable[..., Part]
+
+
+@pytest.fixture
+def start(kafka: OwnKafka, tmp_path: Path) -> Iterator[StartPart]:
+    """Start the combiner or the processor, with other settings by their names without the prefix."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_part(part: str, **changes: object) -> Part:
+        port, log = free_port(), tmp_path / f"{part}-{len(started)}.log"
+        settings = {**SETTINGS, "kafka_bootstrap": kafka.bootstrap, "http_port": port, **changes}
+        environment = {f"SENTRYML_{name.upper()}": str(value) for name, value in settings.items()}
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "sentryml_drift", part]
+            started.append(subprocess.Popen(command, env=os.environ | environment, cwd=tmp_path, stderr=output))
+        return Part(started[-1], f"http://127.0.0.1:{port}", log)
+
+    yield start_part
+    for process in started:
+        process.terminate()  # so that the group knows at once that it has gone
+    for process in started:
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+async def producer(kafka: OwnKafka) -> AsyncIterator[AIOKafkaProducer]:
+    own = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5)
+    await own.start()
+    try:
+        yield own
+    finally:
+        await own.stop()
+
+
+async def produce(producer: AIOKafkaProducer, partition: int, *values: bytes) -> list[int]:
+    """Append records to a partition of `predictions.v1`; return their offsets."""
+    sent = [await producer.send(PREDICTIONS.name, value, partition=partition) for value in values]
+    return [record.offset for record in await asyncio.gather(*sent)]
+
+
+def event(model_id: str, number: int, age_seconds: float = 0.0) -> dict[str, Any]:
+    """An event of a model: one of three predictions, and a score that says which number it was."""
+    at = round(time.time() - age_seconds, 3)
+    return {
+        "model_id": model_id,
+        "prediction": ("late", "on time", "early")[number % 3],
+        "score": (number % 97) / 97,
+        "timestamp": at,
+    }
+
+
+def single_records(events: list[dict[str, Any]]) -> list[bytes]:
+    return [orjson.dumps(each) for each in events]
+
+
+async def read_all(kafka: OwnKafka, topic: str, partitions: int) -> list[Any]:
+    """Every record of a topic, to its end, in the order of each partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        assigned = [TopicPartition(topic, number) for number in range(partitions)]
+        consumer.assign(assigned)
+        await consumer.seek_to_beginning(*assigned)
+        ends = await consumer.end_offsets(assigned)
+        found: list[Any] = []
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += records
+        return found
+    finally:
+        await consumer.stop()

@@ -1,0 +1,224 @@
+"""The combiner's rule of chunks as a process on a real Kafka: what it sends is a function of the log alone.
+
+What is read back from `histograms.v1` is added up as the processor adds it up, and held against what was produced.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.message import decode
+from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
+from sentryml_drift.combiner import GROUP
+from sentryml_drift.domain.chunked_sum import ChunkedSum
+from sentryml_drift.domain.chunks import chunk_of, end_of_chunk, start_of_chunk
+from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_drift.domain.panes import Resolution
+from sentryml_drift.domain.partials import CHUNK_RECORDS, Kind, Label, Partial, Target, partition_of, unpack_record
+from tests.integration.drift.conftest import GRID, StartPart, event, produce, read_all, single_records
+from tests.support.eventually import eventually
+from tests.support.own_kafka import OwnKafka
+
+LONGEST_WINDOW = 2 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the combiner has sent of one model, in its order."""
+
+    partials: list[Partial]
+
+    def counts(self) -> dict[tuple[Kind, int], PaneCounts]:
+        """What the panes hold once everything is taken in, by kind and pane."""
+        sums: dict[tuple[Kind, int], ChunkedSum[PaneCounts]] = {}
+        for partial in self.partials:
+            if partial.target.kind is not Kind.FACTS:
+                place = partial.target.kind, partial.target.pane
+                before = sums.get(place, ChunkedSum(EMPTY_PANE))
+                sums[place] = before.apply(partial.label, PaneCounts.unpack(partial.payload))
+        return {place: total.total() for place, total in sums.items()}
+
+    def facts(self) -> ModelFacts:
+        known = ChunkedSum(ModelFacts())
+        for partial in self.partials:
+            if partial.target.kind is Kind.FACTS:
+                known = known.apply(partial.label, ModelFacts.unpack(partial.payload))
+        return known.total()
+
+    def total(self, kind: Kind) -> int:
+        return sum(counts.total for (of, _), counts in self.counts().items() if of is kind)
+
+
+async def sent_of(kafka: OwnKafka, model_id: str) -> Sent:
+    records = await read_all(kafka, HISTOGRAMS.name, HISTOGRAMS.partitions)
+    partials = [(record.partition, partial) for record in records for partial in unpack_record(record.value)]
+    found = [(partition, partial) for partition, partial in partials if partial.target.model_id == model_id]
+    assert all(partition == partition_of(model_id, HISTOGRAMS.partitions) for partition, _ in found)
+    return Sent([partial for _, partial in found])
+
+
+async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> Sent:
+    """What was sent, once that many events of the model are in it."""
+
+    async def counted() -> Sent | None:
+        sent = await sent_of(kafka, model_id)
+        return sent if sent.total(Kind.COARSE) >= count else None
+
+    found = await eventually(counted, what=f"{count} events of {model_id} to be counted")
+    assert found is not None
+    return found
+
+
+def expected(events: Iterable[dict[str, Any]]) -> dict[tuple[Kind, int], PaneCounts]:
+    """What the panes have to hold, reckoned from the events themselves."""
+    by_place: dict[tuple[Kind, int], list[dict[str, Any]]] = {}
+    for each in events:
+        for kind, resolution in ((Kind.FINE, Resolution.FINE), (Kind.COARSE, Resolution.COARSE)):
+            by_place.setdefault((kind, GRID.pane_of(each["timestamp"], resolution)), []).append(each)
+    return {
+        place: PaneCounts.of([each["prediction"] for each in found], [each["score"] for each in found])
+        for place, found in by_place.items()
+    }
+
+
+async def committed(kafka: OwnKafka) -> dict[int, int | None]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=GROUP, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        return {
+            number: await consumer.committed(TopicPartition(PREDICTIONS.name, number))
+            for number in range(PREDICTIONS.partitions)
+        }
+    finally:
+        await consumer.stop()
+
+
+def assert_function_of_the_log(partials: Iterable[Partial]) -> None:
+    """What covers the same part of the log is the same, however often and by whom it was sent."""
+    said: dict[tuple[Target, int, int, int], bytes] = {}
+    for partial in partials:
+        label = partial.label
+        covers = partial.target, label.source, label.chunk, label.offset
+        assert said.setdefault(covers, partial.payload) == partial.payload, partial.label
+
+
+def labels(partials: Iterable[Partial], kind: Kind = Kind.COARSE) -> list[Label]:
+    return [partial.label for partial in partials if partial.target.kind is kind]
+
+
+async def test_sums_are_what_was_produced_and_only_whole_chunks_are_committed(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    events = [event(model_id, number, age_seconds=number % 3 * 60.0) for number in range(2 * CHUNK_RECORDS + 500)]
+    offsets = await produce(producer, 0, *single_records(events))
+    start("combiner")
+    sent = await until_counted(kafka, model_id, len(events))
+    assert sent.counts() == expected(events)
+    assert sent.facts().first_seen == min(each["timestamp"] for each in events)
+    final = {label.chunk: label.offset for label in labels(sent.partials) if label.final}
+    whole = range(chunk_of(offsets[0]), chunk_of(offsets[-1] + 1))
+    assert len(whole) >= 2
+    assert final == {chunk: end_of_chunk(chunk) for chunk in whole}
+
+    async def all_committed() -> bool:
+        return (await committed(kafka))[0] == start_of_chunk(whole.stop)
+
+    await eventually(all_committed, what="the whole chunks to be committed")
+    assert all(offset is None or offset % CHUNK_RECORDS == 0 for offset in (await committed(kafka)).values())
+
+
+async def test_a_combiner_killed_in_the_middle_of_a_chunk_reads_it_from_its_start_again(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    source = 1
+    before = [event(model_id, number) for number in range(700)]
+    offsets = await produce(producer, source, *single_records(before))
+    first = start("combiner")
+    sent_before = await until_counted(kafka, model_id, len(before))
+    last = labels(sent_before.partials)[-1]
+    assert (last.offset, last.final) == (offsets[-1], False)
+    assert await first.end(signal.SIGKILL) == -signal.SIGKILL
+    after = [event(model_id, number) for number in range(700, 1000)]
+    await produce(producer, source, *single_records(after))
+    start("combiner")
+    sent = await until_counted(kafka, model_id, len(before) + len(after))
+    assert sent.counts() == expected([*before, *after])
+    assert_function_of_the_log(sent.partials)
+    by_second = Sent(sent.partials[len(sent_before.partials) :])
+    assert by_second.counts() == sent.counts(), "the chunk from its start, not from where the first had come to"
+    assert (await committed(kafka))[source] in (None, start_of_chunk(chunk_of(offsets[0])))
+
+
+async def test_a_combiner_that_takes_over_says_the_same_again(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    events = [event(model_id, number) for number in range(300)]
+    first = start("combiner")
+    await first.until_ready()
+    await produce(producer, 2, *single_records(events[:100]))
+    await until_counted(kafka, model_id, 100)
+    start("combiner")  # the group is balanced anew while events flow
+    for number in range(100, 300, 50):
+        await produce(producer, 2, *single_records(events[number : number + 50]))
+        await until_counted(kafka, model_id, number + 50)
+    assert await first.end(signal.SIGTERM) == 0
+    await produce(producer, 2, orjson.dumps(events[:7]))
+    sent = await until_counted(kafka, model_id, 307)
+    assert sent.counts() == expected([*events, *events[:7]])
+    assert_function_of_the_log(sent.partials)
+
+
+async def test_a_bad_record_is_set_aside_and_late_and_future_events_are_counted_as_such(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    now = time.time()
+    good = [event(model_id, 1), event(model_id, 2)]
+    left_out = [event(model_id, 3, LONGEST_WINDOW + 60), event(model_id, 4, -3600), event(model_id, 5, -7200)]
+    bad = [b'{"model_id": "secret-', orjson.dumps([good[0], {**good[0], "age": 42}]), b""]
+    offsets = await produce(
+        producer, 3, orjson.dumps(good[:1]), bad[0], orjson.dumps(left_out), bad[1], bad[2], orjson.dumps(good[1])
+    )
+    start("combiner", longest_window_seconds=LONGEST_WINDOW)
+    sent = await until_counted(kafka, model_id, 2)
+    assert sent.counts() == expected(good)
+    facts = sent.facts()
+    assert (facts.late, facts.future) == (1, 2)
+    assert facts.first_seen == pytest.approx(now, abs=60)
+    letters = [
+        (decode(DeadLetter, record.value), record.value)
+        for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+    ]
+    found = {
+        letter.offset: letter for letter, _ in letters if (letter.topic, letter.partition) == (PREDICTIONS.name, 3)
+    }
+    assert {offset: found[offset].reason for offset in found} == {
+        offsets[1]: "not_json",
+        offsets[3]: "invalid_events",
+        offsets[4]: "not_json",
+    }
+    assert "age" in found[offsets[3]].detail
+    assert all(letter.service == "drift-combiner" for letter in found.values())
+    assert not any(b"secret-" in value for _, value in letters), "a dead letter never holds the payload"
+
+
+async def test_an_event_older_than_the_fine_panes_counts_in_the_coarse_one_alone(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    young, old = event(model_id, 1, 60), event(model_id, 2, GRID.fine_life_seconds + 60)
+    await produce(producer, 3, orjson.dumps([young, old]))
+    start("combiner")
+    sent = await until_counted(kafka, model_id, 2)
+    places = expected([young, old])
+    del places[Kind.FINE, GRID.pane_of(old["timestamp"], Resolution.FINE)]
+    assert sent.counts() == places
+    assert merge_panes(sent.counts().values()).total == 3
