@@ -12,6 +12,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sentryml_common.clock import system_clock
@@ -23,28 +24,46 @@ from sentryml_common.logging import configure_logging
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import load_settings_or_exit
-from sentryml_incidents.app import SCHEMA
 from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
 from sentryml_incidents.passwords import PasswordTooWeak, hash_password
-from sentryml_incidents.settings import AdminSettings
+from sentryml_incidents.settings import SCHEMA, AdminSettings
 from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.users import EmailTaken, Role, insert_user
 
 CONNECT_SECONDS = 30.0
+LIFETIME_DAYS_MAX = 36_500
 
 
 class Refused(Exception):
     """What was asked for cannot be; the message says why and what would do."""
 
 
+@dataclass(frozen=True, slots=True)
+class WantedKey:
+    """An API key that can be made."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    models: tuple[str, ...]
+    lifetime: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAdmin:
+    """An admin's account that can be made, unless the address has one."""
+
+    email: str
+    password_hash: str
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `sentryml-admin`."""
     asked = _parser().parse_args(arguments)
-    settings = load_settings_or_exit(AdminSettings)
-    configure_logging("sentryml-admin", settings)
-    password = sys.stdin.readline().rstrip("\r\n") if asked.command == "create-admin" else ""
     try:
-        said = asyncio.run(_run(settings, asked, password))
+        wanted = _wanted_key(asked) if asked.command == "create-api-key" else _wanted_admin(asked, sys.stdin.readline())
+        settings = load_settings_or_exit(AdminSettings)
+        configure_logging("sentryml-admin", settings)
+        said = asyncio.run(_run(settings, wanted))
     except (Refused, SentryMLError) as err:
         sys.exit(f"sentryml-admin: {err}")
     sys.stdout.write(f"{said}\n")
@@ -72,57 +91,59 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(settings: AdminSettings, asked: argparse.Namespace, password: str) -> str:
+def _wanted_key(asked: argparse.Namespace) -> WantedKey:
+    name, days = asked.name.strip(), asked.expires_in_days
+    if not 1 <= len(name) <= NAME_LENGTH_MAX:
+        raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
+    for pattern in asked.models:
+        if not re.match(MODEL_PATTERN, pattern):
+            raise Refused(f"--model {pattern!r} is no pattern of model ids like fraud-*")
+    if days is not None and not 1 <= days <= LIFETIME_DAYS_MAX:
+        raise Refused(f"--expires-in-days lies between 1 and {LIFETIME_DAYS_MAX}")
+    scopes = tuple(dict.fromkeys(Scope(scope) for scope in asked.scopes))
+    return WantedKey(name, scopes, tuple(asked.models), timedelta(days=days) if days else None)
+
+
+def _wanted_admin(asked: argparse.Namespace, line: str) -> WantedAdmin:
+    email = asked.email.strip()
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise Refused(f"--email {email!r} is not an address like ana@example.org")
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            return await _with_database(settings, asked, password)
+        return WantedAdmin(email, hash_password(line.rstrip("\r\n")))
+    except PasswordTooWeak as err:
+        raise Refused(str(err)) from err
+
+
+async def _run(settings: AdminSettings, wanted: WantedKey | WantedAdmin) -> str:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS), open_pool(settings, SCHEMA, Health()) as pool:
+            await migrate(pool, SCHEMA, read_migrations("sentryml_incidents"))
+            if isinstance(wanted, WantedKey):
+                return await _create_api_key(pool, wanted)
+            return await _create_admin(pool, wanted)
     except TimeoutError as err:
         raise Refused(
             f"PostgreSQL did not answer within {CONNECT_SECONDS:.0f} s: is it running, is SENTRYML_POSTGRES_URL right?"
         ) from err
 
 
-async def _with_database(settings: AdminSettings, asked: argparse.Namespace, password: str) -> str:
-    async with open_pool(settings, SCHEMA, Health()) as pool:
-        await migrate(pool, SCHEMA, read_migrations("sentryml_incidents"))
-        if asked.command == "create-api-key":
-            return await _create_api_key(pool, asked)
-        return await _create_admin(pool, asked.email, password)
-
-
-async def _create_api_key(pool: Pool, asked: argparse.Namespace) -> str:
-    now, days = system_clock(), asked.expires_in_days
-    if not 1 <= len(asked.name.strip()) <= NAME_LENGTH_MAX:
-        raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
-    for pattern in asked.models:
-        if not re.match(MODEL_PATTERN, pattern):
-            raise Refused(f"--model {pattern!r} is no pattern of model ids like fraud-*")
-    if days is not None and not 1 <= days <= 36_500:
-        raise Refused("--expires-in-days lies between 1 and 36500")
-    expires_at = now + timedelta(days=days) if days else None
-    scopes = tuple(dict.fromkeys(Scope(scope) for scope in asked.scopes))
-    text, made = make_api_key(
-        asked.name.strip(), scopes, tuple(asked.models), expires_at, secrets.token_bytes(RANDOM_BYTES)
-    )
+async def _create_api_key(pool: Pool, wanted: WantedKey) -> str:
+    now = system_clock()
+    expires_at = now + wanted.lifetime if wanted.lifetime else None
+    randomness = secrets.token_bytes(RANDOM_BYTES)
+    text, made = make_api_key(wanted.name, wanted.scopes, wanted.models, expires_at, randomness)
     async with transaction(pool) as connection:
         await insert_api_key(connection, made, SYSTEM, now)
     return text
 
 
-async def _create_admin(pool: Pool, email: str, password: str) -> str:
-    name, _, host = email.strip().partition("@")
-    if not name or not host or any(letter.isspace() for letter in email.strip()):
-        raise Refused(f"--email {email!r} is not an address like ana@example.org")
-    try:
-        hashed = hash_password(password)
-    except PasswordTooWeak as err:
-        raise Refused(str(err)) from err
+async def _create_admin(pool: Pool, wanted: WantedAdmin) -> str:
     try:
         async with transaction(pool) as connection:
-            await insert_user(connection, email.strip(), Role.ADMIN, hashed, system_clock())
+            await insert_user(connection, wanted.email, Role.ADMIN, wanted.password_hash, system_clock())
     except EmailTaken as err:
-        raise Refused(f"there is an account for {email.strip()} already") from err
-    return f"admin {email.strip()} made"
+        raise Refused(f"there is an account for {wanted.email} already") from err
+    return f"admin {wanted.email} made"
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
 from sentryml_incidents.relay import Relay, outboxes
-from sentryml_incidents.settings import IncidentsSettings
+from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.timer import Timer
-
-SCHEMA = "incidents"
 
 
 def main() -> None:

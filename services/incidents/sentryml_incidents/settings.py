@@ -6,6 +6,9 @@ from pydantic import Field
 
 from sentryml_common.settings import LogSettings, PostgresSettings, ServiceSettings
 
+SCHEMA = "incidents"
+"""Where in PostgreSQL the tables are."""
+
 
 class IncidentsSettings(ServiceSettings, PostgresSettings):
     """What the service needs to know besides what every service does."""

@@ -21,11 +21,11 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
-from sentryml_incidents.app import SCHEMA
 from sentryml_incidents.consumer import EvaluationConsumer
 from sentryml_incidents.domain.access import make_api_key
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
+from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.monitors import register_model
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick

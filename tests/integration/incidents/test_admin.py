@@ -67,33 +67,6 @@ async def test_the_first_admin_is_made_and_the_password_is_kept_only_as_a_hash(d
     assert "there is an account for ana@EXAMPLE.org already" in again.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "given", "said"),
-    [
-        (["create-api-key", "--name", " ", "--scope", "read"], "", "--name has 1 to 100 characters"),
-        (["create-api-key", "--name", "x" * 101, "--scope", "read"], "", "--name has 1 to 100 characters"),
-        (["create-api-key", "--name", "x", "--scope", "root"], "", "invalid choice: 'root'"),
-        (["create-api-key", "--name", "x"], "", "--scope"),
-        (["create-api-key", "--name", "x", "--scope", "read", "--model", "a b"], "", "--model"),
-        (["create-api-key", "--name", "x", "--scope", "read", "--expires-in-days", "0"], "", "between 1 and 36500"),
-        (["create-admin", "--email", "ana", "--password-stdin"], PASSWORD, "is not an address"),
-        (["create-admin", "--email", "a b@c", "--password-stdin"], PASSWORD, "is not an address"),
-        (["create-admin", "--email", "a@b.c", "--password-stdin"], "short", "12 to 1000 characters"),
-        (["create-admin", "--email", "a@b.c", "--password-stdin"], "", "12 to 1000 characters"),
-        (["create-admin", "--email", "a@b.c"], "", "--password-stdin"),
-        ([], "", "usage"),
-    ],
-)
-async def test_what_cannot_be_is_refused_in_words(
-    database_url: str, arguments: list[str], given: str, said: str
-) -> None:
-    result = admin(database_url, *arguments, given=given)
-    assert result.returncode in (1, 2)
-    assert result.stdout == ""
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 async def test_a_server_that_refuses_says_which_and_why(database_url: str) -> None:
     absent = database_url.rpartition("/")[0] + "/absent"
     result = admin(absent, "create-api-key", "--name", "x", "--scope", "read")
