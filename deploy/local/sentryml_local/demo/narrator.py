@@ -166,9 +166,7 @@ class Narrator:
         self.say("Send an event of your own, from another terminal:", "bold")
         self.say(f'  eval "$(.venv/bin/sentryml-local env --data {folder})"')
         self.say('  curl "$SENTRYML_INGEST_URL/v1/events" -H "Authorization: Bearer $SENTRYML_EVENTS_KEY" \\')
-        self.say(
-            """    -H 'Content-Type: application/json' -d '{"model_id": "my-model", "prediction": "yes", "score": 0.87}'"""
-        )
+        self.say("""    -H 'Content-Type: application/json' -d '{"model_id": "my-model", "prediction": "yes"}'""")
         self.say('  curl "$SENTRYML_INCIDENTS_URL/v1/models" -H "Authorization: Bearer $SENTRYML_ADMIN_KEY"')
         self.say("Ctrl-C stops everything.", "bold")
 
