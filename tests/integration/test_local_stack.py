@@ -306,7 +306,7 @@ def test_the_lock_names_every_jar_once_and_no_address() -> None:
 
 def test_two_at_once_fetch_every_jar_once(mirror: Mirror, folder: Path) -> None:
     environment = {"XDG_CACHE_HOME": str(folder), "SENTRYML_MAVEN_REPOSITORY": mirror.url}
-    code = "import sys; from sentryml_local.jars import *; sys.stdout.write(str(ensure_jars(lambda _: None)))"
+    code = "import sys; from sentryml_local import jars; sys.stdout.write(str(jars.ensure_jars(lambda _: None)))"
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
