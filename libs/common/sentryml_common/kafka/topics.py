@@ -24,8 +24,8 @@ from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.producer import Record, open_publisher
-from sentryml_common.logging import get_logger
-from sentryml_common.settings import KafkaSettings, load_settings
+from sentryml_common.logging import configure_logging, get_logger
+from sentryml_common.settings import KafkaSettings, LogSettings, load_settings
 
 log = get_logger(__name__)
 
@@ -146,6 +146,7 @@ async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, int]
 
 
 async def _command(action: str) -> int:
+    configure_logging("sentryml-topics", load_settings(LogSettings))
     settings, health = load_settings(KafkaSettings), Health()
     if action == "apply":
         await ensure_topics(settings.model_copy(update={"topics_create": True}), health)
