@@ -37,8 +37,11 @@ class Publisher:
     async def publish(self, records: Iterable[Record]) -> None:
         """Send `records` in their order and return when Kafka has acknowledged every one.
 
+        While a broker that leads their partitions does not answer this waits, without end: an idempotent producer
+        sends what it was given until it is acknowledged, in its order, and giving up would let it land later.
+
         Raises:
-            Unavailable: Kafka did not take all of them in time; some may have been taken.
+            Unavailable: Kafka refused some of them, or knows no leader for them; others may have been taken.
         """
         try:
             sent = [
