@@ -1,0 +1,148 @@
+"""What needs a Kafka of its own: the command over an empty one, and publishing to one that has frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TOPICS
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.kafka import producer as producer_module
+from sentryml_common.kafka.producer import Publisher, Record, open_publisher
+from sentryml_common.kafka.topics import ensure_topics, read_epochs
+from tests.support.own_kafka import OwnKafka, own_kafka
+
+REQUEST_SECONDS = 1
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[OwnKafka]:
+    """Without any topic at first."""
+    with own_kafka() as own:
+        yield own
+
+
+def command(kafka: OwnKafka, action: str) -> subprocess.CompletedProcess[str]:
+    """`sentryml-topics`, as a person runs it."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("sentryml-topics")), action],
+        env=os.environ | {"SENTRYML_KAFKA_BOOTSTRAP": kafka.bootstrap},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+async def admin_of(kafka: OwnKafka) -> AIOKafkaAdminClient:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    return admin
+
+
+async def configured(kafka: OwnKafka) -> dict[str, dict[str, str]]:
+    """What Kafka says of each topic of the registry."""
+    admin = await admin_of(kafka)
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
+        answers = await admin.describe_configs(asked)
+    finally:
+        await admin.close()
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+    }
+
+
+async def test_check_names_what_is_missing_and_apply_makes_it_as_declared(kafka: OwnKafka) -> None:
+    refused = command(kafka, "check")
+    assert refused.returncode == 1
+    assert refused.stdout.splitlines() == [f"{topic.name}: missing" for topic in TOPICS]
+    applied = command(kafka, "apply")
+    assert applied.returncode == 0, applied.stderr
+    assert applied.stdout.splitlines() == [f"{topic.name}: as declared" for topic in TOPICS]
+    checked = command(kafka, "check")
+    assert (checked.returncode, checked.stdout) == (0, applied.stdout)
+    found = await configured(kafka)
+    assert {topic.name: {key: found[topic.name][key] for key in topic.config} for topic in TOPICS} == {
+        topic.name: topic.config for topic in TOPICS
+    }
+    assert await read_epochs(kafka.settings, Health()) == {topic.name: 1 for topic in TOPICS}
+
+
+async def test_check_and_apply_refuse_an_internal_topic_of_another_size(kafka: OwnKafka) -> None:
+    await ensure_topics(kafka.settings, Health())
+    admin = await admin_of(kafka)
+    try:
+        await admin.create_partitions({PREDICTIONS.name: NewPartitions(8)})
+        assert command(kafka, "check").returncode == 0, "predictions may grow"
+        await admin.create_partitions({HISTOGRAMS.name: NewPartitions(5)})
+    finally:
+        await admin.close()
+    wrong = f"{HISTOGRAMS.name}: has 5 partitions, needs {HISTOGRAMS.partitions}"
+    checked = command(kafka, "check")
+    assert checked.returncode == 1
+    assert wrong in checked.stdout.splitlines()
+    applied = command(kafka, "apply")
+    assert applied.returncode == 1
+    assert wrong in applied.stderr
+    assert "Traceback" not in applied.stderr
+
+
+@pytest.fixture
+async def publisher(kafka: OwnKafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Publisher]:
+    """One that does not wait long for an answer."""
+    monkeypatch.setattr(producer_module, "REQUEST_TIMEOUT_SECONDS", REQUEST_SECONDS)
+    async with open_publisher(kafka.settings, Health()) as own:
+        yield own
+
+
+async def test_what_is_published_while_kafka_is_frozen_lands_once_and_in_order(
+    kafka: OwnKafka, publisher: Publisher
+) -> None:
+    admin = await admin_of(kafka)
+    try:
+        await admin.create_topics([NewTopic("frozen", 1, 1)])
+    finally:
+        await admin.close()
+    await publisher.publish([Record("frozen", None, b"before")])
+    with kafka.frozen():
+        publishing = asyncio.create_task(
+            publisher.publish([Record("frozen", None, b"1"), Record("frozen", None, b"2")])
+        )
+        done, _ = await asyncio.wait({publishing}, timeout=2 * REQUEST_SECONDS)
+        assert not done, "nothing is published that Kafka has not acknowledged"
+    await asyncio.wait_for(publishing, 60)
+    await publisher.publish([Record("frozen", None, b"after")])
+    assert await values_of(kafka, "frozen") == [b"before", b"1", b"2", b"after"]
+
+
+async def values_of(kafka: OwnKafka, topic: str) -> list[bytes]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
+    await consumer.start()
+    try:
+        partition, found = TopicPartition(topic, 0), list[bytes]()
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            found += [r.value for r in (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_a_topic_that_kafka_does_not_know_is_unavailable_in_bounded_time(publisher: Publisher) -> None:
+    with pytest.raises(Unavailable, match="Kafka did not take the records"):
+        await asyncio.wait_for(publisher.publish([Record("nowhere", None, b"x")]), 60)
