@@ -1,0 +1,48 @@
+"""The local stack where a machine is odd: a data folder with a very long path, a proxy that leads nowhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sentryml_local.stack import Options, Stack
+from sentryml_local.supervision import LONGEST_SOCKET_PATH
+from tests.support.ports import free_port, free_port_base
+
+
+def test_a_data_folder_with_a_very_long_path_works() -> None:
+    with TemporaryDirectory(prefix="sentryml-local-") as name:
+        folder = Path(name) / "a-folder-whose-name-is-long" / "/".join(["and-yet-longer"] * 8)
+        assert len(str(folder)) > LONGEST_SOCKET_PATH
+        stack = Stack(folder, Options(port_base=free_port_base(), only=("kafka", "postgres"), durable=False))
+        try:
+            stack.up()
+            assert {each.name for each in stack.status() if each.state == "running"} >= {"kafka", "postgres"}
+        finally:
+            stack.down()
+        assert not any(each.pid for each in stack.status())
+
+
+def test_a_proxy_that_leads_nowhere_is_named_with_what_to_do(tmp_path: Path) -> None:
+    proxy = f"http://127.0.0.1:{free_port()}"
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HTTPS_PROXY": proxy, "https_proxy": proxy}
+    environment |= {"NO_PROXY": "", "no_proxy": "", "SENTRYML_MAVEN_REPOSITORY": ""}
+    program = str(Path(sys.executable).with_name("sentryml-local"))
+    data, port_base = str(tmp_path / "data"), str(free_port_base())
+    up = subprocess.run(
+        [program, "up", "--data", data, "--port-base", port_base, "--only", "kafka"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert up.returncode == 1
+    assert "could not be fetched" in up.stderr
+    assert "HTTPS_PROXY" in up.stderr
+    assert "SENTRYML_MAVEN_REPOSITORY" in up.stderr
+    assert "run the same command again" in up.stderr
+    assert "Traceback" not in up.stderr
