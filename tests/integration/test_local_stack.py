@@ -210,13 +210,18 @@ def test_a_program_that_keeps_ending_is_reported_with_its_own_words(folder: Path
     none_left(folder)
 
 
-def test_an_interrupt_during_up_leaves_nothing_behind(folder: Path) -> None:
-    up = command("up", "--data", folder, "--port-base", str(free_port_base()), "--only", "kafka,postgres")
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_during_up_leaves_nothing_behind(folder: Path, interrupt: signal.Signals) -> None:
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it starts with `&`
+    try:
+        up = command("up", "--data", folder, "--port-base", str(free_port_base()), "--only", "kafka,postgres")
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert up.stdout is not None
     for line in up.stdout:
         if "starting kafka" in line:
             break
-    os.killpg(up.pid, signal.SIGINT)
+    os.killpg(up.pid, interrupt)
     rest = said(up)
     assert up.returncode == 130, rest
     assert "Interrupted: stopping what was started" in rest

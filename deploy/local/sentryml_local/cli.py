@@ -60,6 +60,7 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.data, options, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True)
     )
     print(f"Starting SentryML in {stack.folder}", flush=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts with `&`
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
