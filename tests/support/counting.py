@@ -13,7 +13,9 @@ from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.table import applied_key, target_of
+from sentryml_drift.table import applied_key, next_offset, target_of
+
+HISTOGRAMS_EPOCH = 1
 
 Counts = Counter[tuple[str, Kind, int]]
 """Events by model, kind and pane."""
@@ -59,7 +61,9 @@ class Changelog:
             ends = await consumer.end_offsets(inputs)
         finally:
             await consumer.stop()
-        applied = all(int(latest.get(applied_key(tp.partition), b"-1")) + 1 == end for tp, end in ends.items())
+        applied = all(
+            next_offset(latest.get(applied_key(tp.partition)), HISTOGRAMS_EPOCH) == end for tp, end in ends.items()
+        )
         counts: Counts = Counter()
         for key, value in latest.items():
             target = target_of(key)

@@ -7,12 +7,14 @@ import asyncio
 from fastapi import FastAPI
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import MONITORS, PREDICTIONS
+from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.epochs import Life
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
-from sentryml_common.kafka.topics import ensure_topics, read_epochs
+from sentryml_common.kafka.topic_ids import open_topic_ids
+from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_drift.combiner import Combiner
 from sentryml_drift.domain.chunks import ChunkRules
@@ -31,16 +33,16 @@ def run_combiner() -> None:
 
     async def work() -> None:
         await ensure_topics(settings, health)
-        epochs = await read_epochs(settings, health)
-        rules = ChunkRules(
-            grid=PaneGrid(settings.fine_pane_seconds),
-            longest_window_seconds=settings.longest_window_seconds,
-            future_limit_seconds=settings.future_limit_seconds,
-            epoch=epochs.get(PREDICTIONS.name, 0),
-        )
-        async with open_publisher(settings, health) as publisher:
+        async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
+            life = await Life.begin(PREDICTIONS, ids, settings, health)
+            rules = ChunkRules(
+                grid=PaneGrid(settings.fine_pane_seconds),
+                longest_window_seconds=settings.longest_window_seconds,
+                future_limit_seconds=settings.future_limit_seconds,
+                epoch=life.epoch,
+            )
             letters = DeadLetters("drift-combiner", publisher)
-            await Combiner(settings, rules, publisher, letters).run(health)
+            await Combiner(settings, rules, life, publisher, letters).run(health)
 
     run(Service("sentryml_drift.combiner", settings, FastAPI(title="SentryML drift combiner"), health, work))
 
@@ -52,12 +54,19 @@ def run_processor() -> None:
     async def work() -> None:
         await ensure_topics(settings, health)
         grid, monitors = PaneGrid(settings.fine_pane_seconds), Follower(MONITORS, Monitor)
-        async with open_publisher(settings, health) as publisher, asyncio.TaskGroup() as tasks:
+        async with (
+            open_topic_ids(settings, health) as ids,
+            open_publisher(settings, health) as publisher,
+            asyncio.TaskGroup() as tasks,
+        ):
+            life = await Life.begin(HISTOGRAMS, ids, settings, health)
+            tasks.create_task(life.watch())
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
             processor = Processor(
                 make_app(settings),
                 settings,
+                life.epoch,
                 DeadLetters("drift-processor", publisher),
                 Retention(grid, monitors.current.get),
             )

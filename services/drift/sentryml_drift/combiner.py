@@ -5,6 +5,9 @@ from its first offset, and sends cumulative partials of the open chunk. Therefor
 transaction: a replay, a regrouping or a zombie says the same again. Only complete chunks are committed.
 
     decode ─▶ add to the open chunk ─▶ emit (every interval, and at a chunk's end) ─▶ await Kafka ─▶ commit
+
+Before anything is said, Kafka is asked whether the topic is still the one that was read: the same offsets of a
+topic made anew are other events. Its new life has a new epoch, in the labels and in the name of the group.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.epochs import Life
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG
@@ -36,6 +40,12 @@ log = get_logger(__name__)
 GROUP = "sentryml.combiner"
 RECORDS_PER_POLL = 5_000
 RETRY_PAUSE_SECONDS = 1.0
+METADATA_SECONDS = 15.0
+
+
+def group_of(epoch: int) -> str:
+    """The consumer group that keeps the places in one life of the topic; those of another life mean nothing."""
+    return f"{GROUP}.epoch-{epoch}"
 
 
 class _ForgetOnRebalance(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -60,14 +70,17 @@ class _Harvest:
     commits: dict[TopicPartition, int]
     letters: list[Record]
 
+    def __bool__(self) -> bool:
+        return bool(self.partials or self.commits or self.letters)
+
 
 class Combiner:
     """Combines the partitions of `predictions.v1` that the group gives this process."""
 
     def __init__(
-        self, settings: DriftSettings, rules: ChunkRules, publisher: Publisher, dead_letters: DeadLetters
+        self, settings: DriftSettings, rules: ChunkRules, life: Life, publisher: Publisher, dead_letters: DeadLetters
     ) -> None:
-        self._settings, self._rules = settings, rules
+        self._settings, self._rules, self._life = settings, rules, life
         self._publisher, self._dead_letters = publisher, dead_letters
         self._chunks: dict[TopicPartition, OpenChunk] = {}
         self._sought: dict[TopicPartition, int] = {}
@@ -85,13 +98,14 @@ class Combiner:
         def make() -> AIOKafkaConsumer:
             consumer = AIOKafkaConsumer(
                 **client_options(self._settings),
-                group_id=GROUP,
+                group_id=group_of(self._rules.epoch),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
                 heartbeat_interval_ms=int(self._settings.session_timeout_seconds * 1000 / 5),
                 max_partition_fetch_bytes=4 * 1024 * 1024,
+                metadata_max_age_ms=int(METADATA_SECONDS * 1000),  # new partitions are found within this time
             )
             consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
             return consumer
@@ -111,10 +125,12 @@ class Combiner:
             batches = await consumer.getmany(timeout_ms=int(wait * 1000), max_records=RECORDS_PER_POLL)
             try:
                 harvest = await self._read(consumer, batches)
-                if loop.time() >= next_emission:
+                if due := loop.time() >= next_emission:
                     harvest.partials += self._emit_open()
                     next_emission = loop.time() + self._settings.emit_interval
-                await self._deliver(consumer, harvest)
+                if due or harvest:
+                    await self._life.check()
+                    await self._deliver(consumer, harvest)
             except Unavailable as err:
                 log.warning("emission_failed", why=str(err))
                 await self._start_chunks_over(consumer)

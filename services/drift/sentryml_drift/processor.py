@@ -30,7 +30,7 @@ from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLI
 from sentryml_drift.owned_models import OwnedModels, Sum, add_partial, empty_sum
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
-from sentryml_drift.table import OwnedTable, applied_key, key_of
+from sentryml_drift.table import OwnedTable, applied_key, key_of, next_offset, pack_place
 
 log = get_logger(__name__)
 
@@ -51,9 +51,9 @@ class Processor:
     """Keeps the tables `panes` and `models`, and the view of the models this worker owns."""
 
     def __init__(
-        self, app: faust.App, settings: DriftSettings, dead_letters: DeadLetters, retention: Retention
+        self, app: faust.App, settings: DriftSettings, epoch: int, dead_letters: DeadLetters, retention: Retention
     ) -> None:
-        self.app = app
+        self.app, self._epoch = app, epoch
         self.models = OwnedModels()
         self._dead_letters, self._retention = dead_letters, retention
         self._expected: dict[int, int] = {}
@@ -165,8 +165,7 @@ class Processor:
     def _next(self, partition: int) -> int:
         """The next input offset that is not in the tables yet."""
         if partition not in self._expected:
-            marker = self._panes.data.get(applied_key(partition))
-            self._expected[partition] = int(marker) + 1 if marker is not None else 0
+            self._expected[partition] = next_offset(self._panes.data.get(applied_key(partition)), self._epoch)
         return self._expected[partition]
 
     async def _nothing_before(self, partition: int, expected: int, offset: int) -> bool:
@@ -207,7 +206,7 @@ class Processor:
     async def _advance(self, draft: _Draft) -> None:
         """Our place moves on, now that all before it is durable; the group's offsets follow for other tools."""
         for partition, offset in draft.next_offsets.items():
-            self._panes[applied_key(partition)] = str(offset - 1).encode()
+            self._panes[applied_key(partition)] = pack_place(self._epoch, offset)
         await self._durable()
         self._expected.update(draft.next_offsets)
         for partition in draft.next_offsets:

@@ -39,8 +39,21 @@ def target_of(key: bytes) -> Target | None:
 
 
 def applied_key(partition: int) -> bytes:
-    """The key of the marker: the last input offset that is in the tables."""
+    """The key of the marker: our place in the input, up to which everything is in the tables."""
     return b"%d|%s" % (partition, APPLIED)
+
+
+def pack_place(epoch: int, offset: int) -> bytes:
+    """Our place as the marker holds it: the input topic's epoch, and the next offset to be taken in."""
+    return b"%d|%d" % (epoch, offset)
+
+
+def next_offset(place: bytes | None, epoch: int) -> int:
+    """The next offset to be taken in; 0 where there is no place yet, or one in an older life of the topic."""
+    if place is None:
+        return 0
+    of_epoch, offset = place.split(b"|")
+    return int(offset) if int(of_epoch) == epoch else 0
 
 
 def partition_of_key(key: bytes) -> int:

@@ -22,7 +22,7 @@ from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import Record, open_publisher
-from sentryml_common.kafka.topics import ensure_topics, find_differences, read_epochs
+from sentryml_common.kafka.topics import ensure_topics, find_differences
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
 
@@ -224,28 +224,9 @@ async def test_records_are_published_in_order_and_acknowledged(settings: KafkaSe
     assert values == [b"%d" % number for number in range(100)]
 
 
-async def test_the_registry_is_made_as_declared_and_every_topic_gets_an_epoch(settings: KafkaSettings) -> None:
+async def test_the_registry_is_made_as_declared(settings: KafkaSettings) -> None:
     await ensure_topics(settings, Health())
     assert await find_differences(settings, Health(), TOPICS) == {}
-    epochs = await read_epochs(settings, Health())
-    assert all(epochs.get(topic.name, 0) >= 1 for topic in TOPICS)
-
-
-async def test_a_topic_made_anew_begins_a_new_epoch(settings: KafkaSettings, topic: Topic) -> None:
-    before = (await read_epochs(settings, Health()))[topic.name]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic.name])
-    finally:
-        await admin.close()
-
-    async def gone() -> bool:
-        return await find_differences(settings, Health(), [topic]) == {topic.name: "missing"}
-
-    await eventually(gone, what="the topic to be deleted")
-    await ensure_topics(settings, Health(), [topic])
-    assert (await read_epochs(settings, Health()))[topic.name] == before + 1
 
 
 async def test_a_missing_topic_is_named_where_services_may_not_make_it(settings: KafkaSettings, topic: Topic) -> None:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
-from sentryml_drift.combiner import GROUP
+from sentryml_drift.combiner import group_of
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.chunks import chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.facts import ModelFacts
@@ -92,7 +92,7 @@ def expected(events: Iterable[dict[str, Any]]) -> dict[tuple[Kind, int], PaneCou
 
 
 async def committed(kafka: OwnKafka) -> dict[int, int | None]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=GROUP, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group_of(1), enable_auto_commit=False)
     await consumer.start()
     try:
         return {

@@ -86,7 +86,7 @@ DEAD_LETTERS = Topic(
 )  # fmt: skip
 TOPIC_EPOCHS = Topic(
     "sentryml.topic-epochs.v1", "which life of a topic this is", "topic name", 1,
-    ("sentryml-topics apply",), ("drift combiner",), TopicEpoch, COMPACTED,
+    ("drift combiner", "drift processor"), ("drift combiner", "drift processor"), TopicEpoch, COMPACTED,
 )  # fmt: skip
 PANES_CHANGELOG = Topic(
     f"{PROCESSOR_APP}-panes-changelog", "changelog of the processor's table `panes`", "table key",

@@ -1,7 +1,6 @@
 """`sentryml-topics apply | check`: the topics in Kafka as the registry declares them.
 
-`apply` makes what is missing and records each new topic's epoch; `check` only compares. Neither ever deletes
-or shrinks anything.
+`apply` makes what is missing; `check` only compares. Neither ever deletes or shrinks anything.
 """
 
 from __future__ import annotations
@@ -10,20 +9,14 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from sentryml_common.clock import system_clock
-from sentryml_common.contracts.message import decode, encode
-from sentryml_common.contracts.topic_epoch import TopicEpoch
-from sentryml_common.contracts.topics import TOPIC_EPOCHS, TOPICS, Topic
+from sentryml_common.contracts.topics import TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.settings import KafkaSettings, LogSettings, load_settings
 
@@ -39,8 +32,7 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
         ConfigurationError: a topic is missing and may not be made, or an internal one has another number of
             partitions than its tables and chunks were made for.
     """
-    # The topic of epochs comes first, always: that is where the making of the others is recorded.
-    wanted = [TOPIC_EPOCHS, *(topic for topic in topics if topic is not TOPIC_EPOCHS)]
+    wanted = list(topics)
     problems = await find_differences(settings, health, wanted)
     missing = [topic for topic in wanted if problems.get(topic.name) == "missing"]
     if missing and settings.topics_create:
@@ -88,61 +80,23 @@ def _difference(topic: Topic, partitions: int | None) -> str | None:
 async def _make(settings: KafkaSettings, health: Health, topics: list[Topic]) -> None:
     admin = await start_client(lambda: AIOKafkaAdminClient(**client_options(settings)), settings, health)
     try:
-        made = [topic for topic in topics if await _make_one(admin, topic, settings.topics_replication)]
+        for topic in topics:
+            await _make_one(admin, topic, settings.topics_replication)
     finally:
         await admin.close()
-    if made:
-        await _record_epochs(settings, health, made, system_clock())
 
 
-async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> bool:
-    """Make one topic; False if another service was faster."""
+async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> None:
+    """Make one topic, unless another service was faster."""
     new = NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config)
     response = await admin.create_topics([new])
     code, message = response.topic_errors[0][1], response.topic_errors[0][2]
     error = for_code(code)
     if error is TopicAlreadyExistsError:
-        return False
+        return
     if code != 0:
         raise ConfigurationError(f"Kafka refused to make the topic {topic.name}: {error.__name__}: {message}")
     log.info("topic_made", topic=topic.name, partitions=topic.partitions)
-    return True
-
-
-async def _record_epochs(settings: KafkaSettings, health: Health, made: list[Topic], now: datetime) -> None:
-    """One epoch more for each topic that was made: its offsets start anew."""
-    known = await read_epochs(settings, health)
-    async with open_publisher(settings, health) as publisher:
-        await publisher.publish(
-            Record(
-                TOPIC_EPOCHS.name,
-                topic.name.encode(),
-                encode(TopicEpoch(topic=topic.name, epoch=known.get(topic.name, 0) + 1, made_at=now)),
-            )
-            for topic in made
-        )
-
-
-async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, int]:
-    """The newest epoch of each topic."""
-
-    def make() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
-
-    consumer = await start_client(make, settings, health)
-    epochs: dict[str, int] = {}
-    try:
-        partition = TopicPartition(TOPIC_EPOCHS.name, 0)
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
-                epoch = decode(TopicEpoch, record.value)
-                epochs[epoch.topic] = max(epoch.epoch, epochs.get(epoch.topic, 0))
-    finally:
-        await consumer.stop()
-    return epochs
 
 
 async def _command(action: str) -> int:

@@ -1,0 +1,120 @@
+"""Epochs of topics: which life of a topic it is that a service reads.
+
+Kafka knows the lives of a topic apart by the topic's id, but ids have no order. Whoever first meets a new id
+writes it down with the next number; from then on every service finds the same number for the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import NoReturn, Self
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.contracts.topic_epoch import TopicEpoch
+from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
+from sentryml_common.errors import SentryMLError, Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.producer import Record, open_publisher
+from sentryml_common.kafka.topic_ids import TopicIds
+from sentryml_common.logging import get_logger
+from sentryml_common.settings import KafkaSettings
+
+log = get_logger(__name__)
+
+WATCH_SECONDS = 5.0
+
+
+class TopicMadeAnew(SentryMLError):
+    """A topic was deleted under a running service; offsets and labels of its old life are void."""
+
+
+class Life:
+    """The life of a topic that a service has begun to read: its epoch, and whether it still goes on."""
+
+    def __init__(self, topic: Topic, epoch: int, topic_id: UUID, ids: TopicIds) -> None:
+        self.epoch = epoch
+        self._topic, self._topic_id, self._ids = topic, topic_id, ids
+
+    @classmethod
+    async def begin(cls, topic: Topic, ids: TopicIds, settings: KafkaSettings, health: Health) -> Self:
+        """The life of `topic` at this moment, with its epoch on record.
+
+        Raises:
+            Unavailable: there is no such topic at the moment, or Kafka does not answer.
+        """
+        topic_id = (await ids.of(topic.name)).get(topic.name)
+        if topic_id is None:
+            raise Unavailable(f"the topic {topic.name} is gone")
+        return cls(topic, await _epoch_of(topic, topic_id, settings, health), topic_id, ids)
+
+    async def check(self) -> None:
+        """See that all that was read until now was of this life.
+
+        Raises:
+            TopicMadeAnew: it may not have been; a restart begins with the new life.
+            Unavailable: Kafka does not answer.
+        """
+        if (await self._ids.of(self._topic.name)).get(self._topic.name) != self._topic_id:
+            raise TopicMadeAnew(
+                f"the topic {self._topic.name} was deleted or made anew; starting again with its new epoch"
+            )
+
+    async def watch(self) -> NoReturn:
+        """Check now and then, until cancelled.
+
+        Raises:
+            TopicMadeAnew: the life is over.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(Unavailable):
+                await self.check()
+
+
+async def _epoch_of(topic: Topic, topic_id: UUID, settings: KafkaSettings, health: Health) -> int:
+    """The number of a topic's present life; written down if it has none yet."""
+    while True:
+        known = (await read_epochs(settings, health)).get(topic.name)
+        if known is not None and known.topic_id == topic_id:
+            return known.epoch
+        number = _next_epoch(known)
+        log.info("epoch_recorded", topic=topic.name, epoch=number, topic_id=str(topic_id))
+        new = TopicEpoch(topic=topic.name, epoch=number, made_at=system_clock(), topic_id=topic_id)
+        async with open_publisher(settings, health) as publisher:
+            await publisher.publish([Record(TOPIC_EPOCHS.name, topic.name.encode(), encode(new))])
+        # Read back: another service may have met the topic in the same moment, and the last word counts.
+
+
+def _next_epoch(known: TopicEpoch | None) -> int:
+    if known is None:
+        return 1
+    # A record of before ids were written down is of the life that is met now: only its id was missing.
+    return known.epoch + 1 if known.topic_id is not None else known.epoch
+
+
+async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, TopicEpoch]:
+    """What was written down last of each topic."""
+
+    def make() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
+
+    consumer = await start_client(make, settings, health)
+    epochs: dict[str, TopicEpoch] = {}
+    try:
+        partition = TopicPartition(TOPIC_EPOCHS.name, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_beginning(partition)
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
+                epoch = decode(TopicEpoch, record.value)
+                epochs[epoch.topic] = epoch
+    finally:
+        await consumer.stop()
+    return epochs

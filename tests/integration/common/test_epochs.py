@@ -1,0 +1,103 @@
+"""The lives of a topic on a real Kafka: each has its number, the same for whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from secrets import token_hex
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.topic_epoch import TopicEpoch
+from sentryml_common.contracts.topics import MONITORS, TOPIC_EPOCHS, Topic
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.epochs import Life, TopicMadeAnew, read_epochs
+from sentryml_common.kafka.producer import Record, open_publisher
+from sentryml_common.kafka.topic_ids import TopicIds, open_topic_ids
+from sentryml_common.kafka.topics import ensure_topics, find_differences
+from sentryml_common.settings import KafkaSettings
+from tests.support.eventually import eventually
+
+WHEN = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str) -> KafkaSettings:
+    return KafkaSettings(kafka_bootstrap=kafka_bootstrap)
+
+
+@pytest.fixture
+async def ids(settings: KafkaSettings) -> AsyncIterator[TopicIds]:
+    async with open_topic_ids(settings, Health()) as asked:
+        yield asked
+
+
+@pytest.fixture
+async def topic(settings: KafkaSettings) -> Topic:
+    """A topic of the test's own."""
+    own = replace(MONITORS, name=f"epochs.{token_hex(6)}")
+    await ensure_topics(settings, Health(), [TOPIC_EPOCHS, own])
+    return own
+
+
+async def delete(settings: KafkaSettings, topic: Topic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic.name])
+    finally:
+        await admin.close()
+
+    async def gone() -> bool:
+        return await find_differences(settings, Health(), [topic]) == {topic.name: "missing"}
+
+    await eventually(gone, what="the topic to be deleted")
+
+
+async def test_all_who_meet_a_topic_at_once_give_it_the_same_number(
+    settings: KafkaSettings, ids: TopicIds, topic: Topic
+) -> None:
+    lives = await asyncio.gather(*(Life.begin(topic, ids, settings, Health()) for _ in range(5)))
+    assert [life.epoch for life in lives] == [1] * 5
+    again = await Life.begin(topic, ids, settings, Health())
+    assert again.epoch == 1
+    await again.check()
+
+
+async def test_a_topic_made_anew_ends_the_life_that_was_read_and_begins_the_next(
+    settings: KafkaSettings, ids: TopicIds, topic: Topic
+) -> None:
+    first = await Life.begin(topic, ids, settings, Health())
+    await first.check()
+    await delete(settings, topic)
+    with pytest.raises(TopicMadeAnew, match=topic.name):
+        await first.check()
+    with pytest.raises(Unavailable, match="is gone"):
+        await Life.begin(topic, ids, settings, Health())
+    await ensure_topics(settings, Health(), [topic])
+    with pytest.raises(TopicMadeAnew, match="made anew"):
+        await first.check()
+    second = await Life.begin(topic, ids, settings, Health())
+    assert second.epoch == 2
+    await second.check()
+    assert (await read_epochs(settings, Health()))[topic.name].epoch == 2
+
+
+async def test_an_epoch_of_before_ids_were_recorded_is_that_of_the_topic_as_it_is(
+    settings: KafkaSettings, ids: TopicIds, topic: Topic
+) -> None:
+    async with open_publisher(settings, Health()) as publisher:
+        old = TopicEpoch(topic=topic.name, epoch=3, made_at=WHEN)
+        await publisher.publish([Record(TOPIC_EPOCHS.name, topic.name.encode(), encode(old))])
+    assert (await Life.begin(topic, ids, settings, Health())).epoch == 3
+    recorded = (await read_epochs(settings, Health()))[topic.name]
+    assert (recorded.epoch, recorded.topic_id) == (3, (await ids.of(topic.name))[topic.name])
+
+
+async def test_only_topics_that_exist_have_an_id(ids: TopicIds, topic: Topic) -> None:
+    assert set(await ids.of(topic.name, "no-such-topic")) == {topic.name}

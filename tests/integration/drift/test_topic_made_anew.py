@@ -1,0 +1,105 @@
+"""A topic deleted and made anew under the running service: what was counted stays, what comes is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, Topic
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.service import EXIT_FAILED
+from tests.integration.drift.conftest import Part, StartPart, event, produce, single_records
+from tests.integration.drift.test_processor import activity_of
+from tests.support.eventually import eventually
+from tests.support.own_kafka import OwnKafka, own_kafka
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+@pytest.fixture
+async def kafka() -> AsyncIterator[OwnKafka]:
+    """A Kafka of each test's own: other tests count on the topics of theirs."""
+    with own_kafka() as own:
+        await ensure_topics(own.settings, Health())
+        yield own
+
+
+@pytest.fixture
+async def producer(kafka: OwnKafka) -> AsyncIterator[AIOKafkaProducer]:
+    own = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5)
+    await own.start()
+    try:
+        yield own
+    finally:
+        await own.stop()
+
+
+async def delete(kafka: OwnKafka, topic: Topic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic.name])
+    finally:
+        await admin.close()
+
+
+async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> None:
+    """Wait until the processor says that so many events of the model are counted, and no more than these."""
+    found = 0
+
+    async def counted() -> bool:
+        nonlocal found
+        activity = await activity_of(kafka, model_id, LONG_AGO)
+        found = 0 if activity is None else sum(pane.count for pane in activity.coarse_panes)
+        return found >= count
+
+    await eventually(counted, what=f"{count} events to be counted")
+    assert found == count
+
+
+async def until_ended(part: Part) -> None:
+    assert await asyncio.to_thread(part.process.wait, 60) == EXIT_FAILED, part.log.read_text()
+    assert "deleted or made anew; starting again with its new epoch" in part.log.read_text()
+
+
+async def test_events_of_the_new_predictions_topic_are_counted_beside_those_of_the_old(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str, tmp_path: Path
+) -> None:
+    start("processor", state_dir=tmp_path / "state")
+    combiner = start("combiner")
+    await produce(producer, 0, *single_records([event(model_id, number) for number in range(700)]))
+    await until_counted(kafka, model_id, 700)
+    await delete(kafka, PREDICTIONS)
+    await until_ended(combiner)
+    combiner = start("combiner")  # makes the topic anew
+    await combiner.until_ready()
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as second:
+        await produce(second, 0, *single_records([event(model_id, number) for number in range(50)]))
+        await until_counted(kafka, model_id, 750)
+    assert await combiner.end(9) == -9  # what it has not committed it reads again
+    start("combiner")
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as third:
+        await produce(third, 1, *single_records([event(model_id, number) for number in range(25)]))
+    await until_counted(kafka, model_id, 775)
+
+
+async def test_the_processor_takes_in_a_new_histograms_topic_from_its_start(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str, tmp_path: Path
+) -> None:
+    processor = start("processor", state_dir=tmp_path / "state")
+    start("combiner")
+    for first in range(0, 700, 100):  # so that the place in the old topic is far from its start
+        await produce(producer, 0, *single_records([event(model_id, number) for number in range(first, first + 100)]))
+        await until_counted(kafka, model_id, first + 100)
+    await delete(kafka, HISTOGRAMS)
+    await until_ended(processor)
+    start("processor", state_dir=tmp_path / "state")
+    await produce(producer, 0, *single_records([event(model_id, number) for number in range(50)]))
+    await until_counted(kafka, model_id, 750)
