@@ -66,11 +66,16 @@ def prepare(jars: Path, folder: Path, port: int, controller_port: int) -> None:
     if (data / "meta.properties").exists():  # what formatting writes last
         return
     shutil.rmtree(data, ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).bytes).decode().rstrip("=")
-    command = [*java(jars), "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(properties)]
+    identity = f"--cluster-id={cluster_id(folder)}"  # as one word: an id may begin with a hyphen
+    command = [*java(jars), "kafka.tools.StorageTool", "format", "--standalone", identity, "-c", str(properties)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ENVIRONMENT})
     if result.returncode:
         raise StackError(f"Kafka's storage in {data} could not be formatted: {result.stderr.strip()[-500:]}")
+
+
+def cluster_id(folder: Path) -> str:
+    """The id of the cluster in a folder: always the same for the same folder."""
+    return base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).bytes).decode().rstrip("=")
 
 
 def server_command(jars: Path, folder: Path) -> list[str]:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sentryml_local.jars import ensure_jars
+from sentryml_local.kafka import cluster_id, prepare
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import LONGEST_SOCKET_PATH
 from tests.support.ports import free_port, free_port_base
@@ -24,6 +26,12 @@ def test_a_data_folder_with_a_very_long_path_works() -> None:
         finally:
             stack.down()
         assert not any(each.pid for each in stack.status())
+
+
+def test_any_folder_will_do_also_one_whose_cluster_id_begins_with_a_hyphen(tmp_path: Path) -> None:
+    folder = next(tmp_path / str(n) for n in range(10_000) if cluster_id(tmp_path / str(n)).startswith("-"))
+    prepare(ensure_jars(lambda _: None), folder, free_port(), free_port())
+    assert f"cluster.id={cluster_id(folder)}" in (folder / "data" / "meta.properties").read_text()
 
 
 def test_a_proxy_that_leads_nowhere_is_named_with_what_to_do(tmp_path: Path) -> None:
