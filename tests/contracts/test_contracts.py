@@ -17,9 +17,8 @@ from sentryml_common.contracts.message import Message, decode, encode
 from sentryml_common.contracts.prediction import InvalidEvents, parse_events
 from sentryml_common.contracts.topics import (
     HISTOGRAMS,
-    MODELS_CHANGELOG,
-    PANES_CHANGELOG,
     PREDICTIONS,
+    TABLE_CHANGELOG,
     TOPICS,
     Topic,
 )
@@ -29,7 +28,6 @@ from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.partials import Kind, Label, Target, pack, unpack_record
 
 EXAMPLES = Path(__file__).parent / "examples"
-CHANGELOGS = (PANES_CHANGELOG, MODELS_CHANGELOG)
 WITH_CONTRACT = tuple(topic for topic in TOPICS if topic.contract is not None)
 FEWEST = 2
 
@@ -37,8 +35,7 @@ FEWEST = 2
 EXEMPT = {
     PREDICTIONS.name: "one event or an array of events: read by parse_events, which is tested here on golden records",
     HISTOGRAMS.name: "packed bytes, for size: golden bytes of one record of partials, below",
-    PANES_CHANGELOG.name: "written and read by Faust alone; its values are the bytes that HISTOGRAMS carries",
-    MODELS_CHANGELOG.name: "written and read by Faust alone; its values are the bytes that HISTOGRAMS carries",
+    TABLE_CHANGELOG.name: "written and read by the processor alone; its values are the bytes that HISTOGRAMS carries",
 }
 
 
@@ -86,13 +83,7 @@ def test_every_topic_says_who_writes_it_who_reads_it_and_what_for(topic: Topic) 
 def test_topics_are_named_alike_and_apart() -> None:
     names = [topic.name for topic in TOPICS]
     assert len(set(names)) == len(names)
-    # Faust names changelogs itself, after its application.
-    ours = [topic.name for topic in TOPICS if topic not in CHANGELOGS]
-    assert all(re.fullmatch(r"sentryml\.[a-z]+(-[a-z]+)*\.v1", name) for name in ours), ours
-    assert [topic.name for topic in CHANGELOGS] == [
-        "sentryml.processor-panes-changelog",
-        "sentryml.processor-models-changelog",
-    ]
+    assert all(re.fullmatch(r"sentryml\.[a-z]+(-[a-z]+)*\.v1", name) for name in names), names
 
 
 def test_only_the_topics_named_here_have_no_json_contract() -> None:

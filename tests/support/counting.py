@@ -8,12 +8,12 @@ from collections import Counter
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from sentryml_common.contracts.topics import HISTOGRAMS, PANES_CHANGELOG, PREDICTIONS
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.table import applied_key, next_offset, target_of
+from sentryml_drift.table import PLACE, next_offset, target_of
 
 HISTOGRAMS_EPOCH = 1
 
@@ -46,14 +46,16 @@ class Producer:
 
 
 class Changelog:
-    """The processor's table `panes`, as its changelog in Kafka has it: what a restart would find."""
+    """The processor's table, as its changelog in Kafka has it: what a restart would find."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
     async def read(self) -> tuple[Counts, bool]:
         """The counts, and whether the processor has taken in all that the combiner has said."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, isolation_level="read_committed"
+        )
         await consumer.start()
         try:
             latest = await self._latest(consumer)
@@ -62,27 +64,27 @@ class Changelog:
         finally:
             await consumer.stop()
         applied = all(
-            next_offset(latest.get(applied_key(tp.partition)), HISTOGRAMS_EPOCH) == end for tp, end in ends.items()
+            next_offset(latest.get((tp.partition, PLACE)), HISTOGRAMS_EPOCH) == end for tp, end in ends.items()
         )
         counts: Counts = Counter()
-        for key, value in latest.items():
+        for (_, key), value in latest.items():
             target = target_of(key)
-            if target is not None:
+            if target is not None and target.kind is not Kind.FACTS:
                 total = unpack_sum(value, PaneCounts.unpack).total().total
                 counts[target.model_id, target.kind, target.pane] += total
         return counts, applied
 
-    async def _latest(self, consumer: AIOKafkaConsumer) -> dict[bytes, bytes]:
-        partitions = [TopicPartition(PANES_CHANGELOG.name, number) for number in range(PANES_CHANGELOG.partitions)]
+    async def _latest(self, consumer: AIOKafkaConsumer) -> dict[tuple[int, bytes], bytes]:
+        partitions = [TopicPartition(TABLE_CHANGELOG.name, number) for number in range(TABLE_CHANGELOG.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
-        latest: dict[bytes, bytes] = {}
+        latest: dict[tuple[int, bytes], bytes] = {}
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
                     if record.value is None:
-                        latest.pop(record.key, None)
+                        latest.pop((record.partition, record.key), None)
                     else:
-                        latest[record.key] = record.value
+                        latest[record.partition, record.key] = record.value
         return latest

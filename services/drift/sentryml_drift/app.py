@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import FastAPI
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS
+from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
@@ -25,6 +26,7 @@ from sentryml_drift.processor import Processor
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_drift.table import open_table
 
 
 def run_combiner() -> None:
@@ -60,15 +62,17 @@ def run_processor() -> None:
             asyncio.TaskGroup() as tasks,
         ):
             life = await Life.begin(HISTOGRAMS, ids, settings, health)
+            changelog_id = (await ids.of(TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
             tasks.create_task(life.watch())
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
             processor = Processor(
                 make_app(settings),
                 settings,
-                life.epoch,
+                partial(open_table, settings=settings, epoch=life.epoch, changelog_id=changelog_id, health=health),
                 DeadLetters("drift-processor", publisher),
                 Retention(grid, monitors.current.get),
+                health,
             )
             evaluator = Evaluator(processor, monitors.current.get, grid, publisher, settings)
             reporter = Reporter(processor, grid, publisher, settings)

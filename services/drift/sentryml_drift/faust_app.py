@@ -21,6 +21,7 @@ from sentryml_drift.settings import DriftSettings
 WATCH_SECONDS = 0.5
 PURGE_SECONDS = 60.0
 MOVEMENT_SECONDS = 5.0
+JOINING = "joining the group, and reading what came in while this worker was away"
 
 
 def make_app(settings: DriftSettings) -> faust.App:
@@ -31,7 +32,6 @@ def make_app(settings: DriftSettings) -> faust.App:
         PROCESSOR_APP,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         datadir=str(settings.state_dir),
-        store="memory://",
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=HISTOGRAMS.partitions,
@@ -83,7 +83,7 @@ class FaustStopped(SentryMLError):
 async def run_app(processor: Processor, health: Health, stall_seconds: float) -> None:
     """Run the Faust application until cancelled; raise when it ends by itself or stops moving."""
     app = processor.app
-    health.waiting("tables", "joining the group and recovering the tables")
+    health.waiting("tables", JOINING)
     app.finalize()
     started = asyncio.create_task(app.start())
     try:
@@ -92,6 +92,7 @@ async def run_app(processor: Processor, health: Health, stall_seconds: float) ->
             tasks.create_task(_watch_movement(processor, stall_seconds))
             tasks.create_task(_purge_now_and_then(processor))
     finally:
+        await processor.stop()
         started.cancel()
         await app.stop()
 
@@ -104,8 +105,8 @@ async def _watch_life(processor: Processor, started: asyncio.Task[None], health:
             raise FaustStopped("Faust did not start") from started.exception()
         if app.crashed or app.should_stop:
             raise FaustStopped("Faust has stopped by itself") from app.crash_reason
-        if app.rebalancing or app.in_recovery:
-            health.waiting("tables", "joining the group and recovering the tables")
+        if app.rebalancing:
+            health.waiting("tables", JOINING)
         elif started.done() and await processor.caught_up():
             health.ready("tables")
             health.ready("start")
@@ -119,7 +120,7 @@ async def _watch_movement(processor: Processor, stall_seconds: float) -> None:
     moved_at = loop.time()
     while True:
         await asyncio.sleep(MOVEMENT_SECONDS)
-        if processor.app.rebalancing or processor.app.in_recovery:
+        if not processor.holds_all():
             moved_at = loop.time()
             continue
         lag, places = await processor.lag()

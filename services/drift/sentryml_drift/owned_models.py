@@ -1,11 +1,11 @@
-"""The models this worker owns, as read from the tables: a view for the evaluator, never the truth.
+"""The models this worker owns: the table as the evaluator and the reporter read it.
 
-It is filled from the tables after each rebalance, and follows them batch by batch once these are durable.
+It holds the values as the table does, packed, and follows it batch by batch once these are durable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
 from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import Kind, Partial, Target
-from sentryml_drift.table import partition_of_key, target_of
+from sentryml_drift.table import target_of
 
 Sum: TypeAlias = ChunkedSum[PaneCounts] | ChunkedSum[ModelFacts]
 
@@ -39,19 +39,17 @@ def add_partial(known: Sum, partial: Partial) -> Sum:
 
 @dataclass(slots=True)
 class OwnedModel:
-    """One model: its partition, and its sums by kind and pane."""
+    """One model: its partition, and its packed sums by kind and pane."""
 
     partition: int
-    sums: dict[tuple[Kind, int], Sum] = field(default_factory=dict)
+    sums: dict[tuple[Kind, int], bytes] = field(default_factory=dict)
     changed: bool = True
     reported_at: float = 0.0
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
-        known = self.sums.get((Kind.FACTS, 0))
-        total = known.total() if known is not None else ModelFacts()
-        assert isinstance(total, ModelFacts)
-        return total
+        packed = self.sums.get((Kind.FACTS, 0))
+        return unpack_sum(packed, ModelFacts.unpack).total() if packed is not None else ModelFacts()
 
     def counts(self, resolution: Resolution, first: int, end: int) -> list[PaneCounts]:
         """The counts of the panes `first` <= pane < `end` that hold events."""
@@ -61,7 +59,7 @@ class OwnedModel:
         else:
             numbers = range(first, end)
         found = [self.sums.get((kind, number)) for number in numbers]
-        return [total for known in found if known is not None and isinstance(total := known.total(), PaneCounts)]
+        return [unpack_sum(packed, PaneCounts.unpack).total() for packed in found if packed is not None]
 
     def panes(self, resolution: Resolution) -> list[int]:
         """The numbers of the panes that hold events, in order."""
@@ -74,23 +72,29 @@ class OwnedModels:
     def __init__(self) -> None:
         self.by_id: dict[str, OwnedModel] = {}
 
-    def load(self, items: Iterable[tuple[bytes, bytes]], owned: set[int]) -> None:
-        """Take in the items of a table that belong to the partitions `owned`."""
-        for key, packed in items:
-            partition = partition_of_key(key)
+    def load(self, partition: int, items: Mapping[bytes, bytes]) -> None:
+        """Take in a whole partition of the table."""
+        for key, packed in items.items():
             target = target_of(key)
-            if partition in owned and target is not None:
-                self.put(partition, target, read_sum(target.kind, packed))
+            if target is not None:
+                self.put(partition, target, packed)
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+        self.by_id = {model_id: model for model_id, model in self.by_id.items() if model.partition != partition}
 
     def get(self, target: Target) -> Sum | None:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
-        return None if model is None else model.sums.get((target.kind, target.pane))
+        packed = None if model is None else model.sums.get((target.kind, target.pane))
+        return None if packed is None else read_sum(target.kind, packed)
 
-    def put(self, partition: int, target: Target, known: Sum) -> None:
+    def put(self, partition: int, target: Target, packed: bytes) -> None:
         """Set the sum of a target."""
-        model = self.by_id.setdefault(target.model_id, OwnedModel(partition))
-        model.sums[target.kind, target.pane] = known
+        model = self.by_id.get(target.model_id)
+        if model is None:
+            model = self.by_id[target.model_id] = OwnedModel(partition)
+        model.sums[target.kind, target.pane] = packed
         model.changed = True
 
     def remove(self, target: Target) -> None:

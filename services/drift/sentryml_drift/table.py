@@ -1,50 +1,42 @@
-"""The processor's tables: plain Faust tables whose key begins with its partition.
+"""The processor's table: per partition, sums by target and our place in the input, durable in a changelog.
 
-Faust takes a table key's partition from the event that is being processed. Ours are also written for models of
-other events of a batch, and read by a timer, so the key itself says where it lives: `<partition>|<kind>|…`.
-Every write's acknowledgement can be awaited with `durable`.
+What a batch changes and the place after it are written as one: after any crash the table is that of some place in
+the input, and what comes after that place is read again.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from uuid import UUID
 
-import faust
-from faust.stores.memory import Store as MemoryStore
-from faust.stores.rocksdb import Store as RocksDBStore
-
+from sentryml_common.http.health import Health
+from sentryml_common.logging import get_logger
+from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.partials import Kind, Target
+from sentryml_drift.metrics import TABLE_WRITES
+from sentryml_drift.settings import DriftSettings
+from sentryml_drift.store import MemoryStore, RocksDBStore, Store
 
-APPLIED = b"applied"
+log = get_logger(__name__)
 
-# Faust's defaults are 2 GiB of block cache and 192 MiB of write buffers for every partition of every table.
-ROCKSDB_OPTIONS = {
-    "block_cache_size": 16 * 1024**2,
-    "write_buffer_size": 16 * 1024**2,
-    "max_write_buffer_number": 2,
-}
+PLACE = b"place"
 
 
-def key_of(partition: int, target: Target) -> bytes:
+def key_of(target: Target) -> bytes:
     """The table key of a target."""
-    return f"{partition}|{target.kind:d}|{target.pane}|{target.model_id}".encode()
+    return f"{target.kind:d}|{target.pane}|{target.model_id}".encode()
 
 
 def target_of(key: bytes) -> Target | None:
-    """The target a table key names; None for a marker."""
-    _, kind, *rest = key.split(b"|", 3)
-    if kind == APPLIED:
+    """The target a table key names; None for the place."""
+    if key == PLACE:
         return None
-    return Target(rest[1].decode(), Kind(int(kind)), int(rest[0]))
-
-
-def applied_key(partition: int) -> bytes:
-    """The key of the marker: our place in the input, up to which everything is in the tables."""
-    return b"%d|%s" % (partition, APPLIED)
+    kind, pane, model_id = key.decode().split("|", 2)
+    return Target(model_id, Kind(int(kind)), int(pane))
 
 
 def pack_place(epoch: int, offset: int) -> bytes:
-    """Our place as the marker holds it: the input topic's epoch, and the next offset to be taken in."""
+    """Our place as the table holds it: the input topic's epoch, and the next offset to be taken in."""
     return b"%d|%d" % (epoch, offset)
 
 
@@ -56,81 +48,64 @@ def next_offset(place: bytes | None, epoch: int) -> int:
     return int(offset) if int(of_epoch) == epoch else 0
 
 
-def partition_of_key(key: bytes) -> int:
-    """The partition that a key begins with."""
-    return int(key.split(b"|", 1)[0])
+class Table:
+    """One partition of the table, held by this worker alone. `next_offset` is our place in the input."""
 
+    def __init__(self, changelog: Changelog, store: Store, epoch: int) -> None:
+        self._changelog, self._store, self._epoch = changelog, store, epoch
+        self.next_offset = 0
 
-class _KeyedRocksDB(RocksDBStore):  # type: ignore[misc]
-    """RocksDB, one database a partition; the key says which."""
+    async def recover(self, health: Health) -> dict[bytes, bytes]:
+        """Everything in the table, and our place: from the local copy, then from what the changelog has beyond it."""
+        what = f"partition {self._changelog.partition}"
+        items = dict(self._store.items())
+        from_copy, begun = len(items), self._store.position
 
-    def _db_of(self, key: bytes) -> Any:
-        return self._db_for_partition(partition_of_key(key))
+        def progress(part: float) -> None:
+            health.waiting(what, f"recovering {what}: {part:.0%}")
 
-    def _get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._db_of(key).get(key)
-        return value
-
-    def _set(self, key: bytes, value: bytes | None) -> None:
-        self._db_of(key).put(key, value)
-
-    def _del(self, key: bytes) -> None:
-        self._db_of(key).delete(key)
-
-    def _contains(self, key: bytes) -> bool:
-        return self._get(key) is not None
-
-
-class OwnedTable(faust.Table):  # type: ignore[misc]
-    """A table of bytes by bytes, with explicit partitions and awaitable writes."""
-
-    def __init__(self, app: faust.App, *, rocksdb: bool, **options: Any) -> None:
-        super().__init__(app, key_type=bytes, value_type=bytes, **options)
-        self._rocksdb = rocksdb
-        self._written: list[Any] = []
-
-    def _new_store(self) -> Any:
-        if not self._rocksdb:
-            return self._new_store_by_url("memory://")
-        return _KeyedRocksDB(
-            "rocksdb://",
-            self.app,
-            self,
-            table_name=self.name,
-            key_type=bytes,
-            value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
-            options=dict(ROCKSDB_OPTIONS),
+        async for changes, position in self._changelog.read(begun, health, progress):
+            for key, value in changes.items():
+                if value is None:
+                    items.pop(key, None)
+                else:
+                    items[key] = value
+            self._store.write(changes, position)
+        health.ready(what)
+        self.next_offset = next_offset(items.pop(PLACE, None), self._epoch)
+        log.info(
+            "table_recovered",
+            partition=self._changelog.partition,
+            keys=len(items),
+            from_local_copy=from_copy,
+            changelog_read=self._store.position - begun,
+            next_offset=self.next_offset,
         )
+        return items
 
-    def partition_for_key(self, key: bytes) -> int:
-        """The partition that the key begins with, whatever event is being processed."""
-        return partition_of_key(key)
-
-    def on_key_set(self, key: bytes, value: bytes) -> None:
-        """Send a write to the changelog and remember to await it."""
-        partition = partition_of_key(key)
-        self._written.append(self.send_changelog(partition, key, value))
-        self._note_partition(key, partition)
-
-    def on_key_del(self, key: bytes) -> None:
-        """Send a tombstone to the changelog and remember to await it."""
-        self._written.append(self.send_changelog(partition_of_key(key), key, None, value_serializer="raw"))
-
-    def _note_partition(self, key: bytes, partition: int) -> None:
-        # The memory store learns a key's partition only while recovering; without it a key written here would
-        # outlive the loss of its partition.
-        if isinstance(self.data, MemoryStore):
-            self.data._key_partition[key] = partition
-
-    async def durable(self) -> int:
-        """Wait until Kafka has acknowledged everything written so far; return how many writes that were.
+    async def write(self, values: Iterable[tuple[Target, bytes | None]], next_offset: int | None = None) -> None:
+        """Write values by target (None deletes) and, where one is given, our new place: all of it or nothing.
 
         Raises:
-            KafkaError: a write was refused.
+            FencedOff: another worker has taken over the partition.
+            Unavailable: Kafka did not take it.
         """
-        written, self._written = self._written, []
-        for future in written:
-            await future
-        return len(written)
+        place = self.next_offset if next_offset is None else next_offset
+        changes = {key_of(target): value for target, value in values} | {PLACE: pack_place(self._epoch, place)}
+        position = await self._changelog.append(changes)
+        self._store.write(changes, position)
+        self.next_offset = place
+        TABLE_WRITES.inc(len(changes))
+
+    async def close(self) -> None:
+        """Let go of the partition."""
+        await self._changelog.close()
+        self._store.close()
+
+
+async def open_table(partition: int, settings: DriftSettings, epoch: int, changelog_id: UUID, health: Health) -> Table:
+    """Take over a partition of the table from whoever held it."""
+    changelog = await Changelog.take_over(partition, settings, health)
+    if settings.store == "memory":
+        return Table(changelog, MemoryStore(), epoch)
+    return Table(changelog, RocksDBStore(settings.state_dir / f"partition-{partition}", changelog_id), epoch)

@@ -88,16 +88,12 @@ TOPIC_EPOCHS = Topic(
     "sentryml.topic-epochs.v1", "which life of a topic this is", "topic name", 1,
     ("drift combiner", "drift processor"), ("drift combiner", "drift processor"), TopicEpoch, COMPACTED,
 )  # fmt: skip
-PANES_CHANGELOG = Topic(
-    f"{PROCESSOR_APP}-panes-changelog", "changelog of the processor's table `panes`", "table key",
-    HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED,
-)  # fmt: skip
-MODELS_CHANGELOG = Topic(
-    f"{PROCESSOR_APP}-models-changelog", "changelog of the processor's table `models`", "table key",
+TABLE_CHANGELOG = Topic(
+    "sentryml.table-changelog.v1", "changelog of the processor's table, internal to drift", "table key",
     HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED,
 )  # fmt: skip
 
 TOPICS = (
     TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, API_KEYS, DEAD_LETTERS,
-    PANES_CHANGELOG, MODELS_CHANGELOG,
+    TABLE_CHANGELOG,
 )  # fmt: skip

@@ -1,0 +1,115 @@
+"""The changelog of one partition of the table: a compacted topic that only the present owner can write to.
+
+Whoever opens it becomes its only writer: Kafka knows the writer by a transactional id, and refuses everything that
+a former one still sends, however long that one was frozen and whatever was on its way (KIP-98, KIP-360). So the
+last value of a key is always the newest, and no check before a write is needed, nor would one help.
+
+Each batch is one transaction: all of it is in the changelog, or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from sentryml_common.contracts.topics import PROCESSOR_APP, TABLE_CHANGELOG
+from sentryml_common.errors import SentryMLError, Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.settings import KafkaSettings
+from sentryml_drift.store import Changes
+
+FETCH_BYTES = 8 * 1024 * 1024
+STOP_SECONDS = 5.0
+
+
+class FencedOff(SentryMLError):
+    """Another worker owns the partition now; what this one still holds of it is void."""
+
+
+class Changelog:
+    """The right to write to one partition of the changelog."""
+
+    def __init__(self, partition: int, settings: KafkaSettings, producer: AIOKafkaProducer) -> None:
+        self.partition, self._settings, self._producer = partition, settings, producer
+
+    @classmethod
+    async def take_over(cls, partition: int, settings: KafkaSettings, health: Health) -> Changelog:
+        """Become the partition's only writer: the former one is shut out, its open transaction aborted, on return."""
+
+        def make() -> AIOKafkaProducer:
+            return AIOKafkaProducer(
+                **client_options(settings),
+                transactional_id=f"{PROCESSOR_APP}-{partition}",
+                compression_type="lz4",
+                linger_ms=2,
+                max_batch_size=262_144,
+                max_request_size=8_000_000,
+                request_timeout_ms=10_000,
+            )
+
+        return cls(partition, settings, await start_client(make, settings, health))
+
+    async def append(self, changes: Changes) -> int:
+        """Write a batch; return the first offset after it, once Kafka has all of it for good.
+
+        Raises:
+            FencedOff: another worker owns the partition.
+            Unavailable: Kafka did not take it; whether it has is unknown until the partition is taken over anew.
+        """
+        sent: list[asyncio.Future[Any]] = []
+        try:
+            await self._producer.begin_transaction()
+            for key, value in changes.items():
+                sent.append(await self._producer.send(TABLE_CHANGELOG.name, value, key, self.partition))
+            offsets = [record.offset for record in await asyncio.gather(*sent)]
+            await self._producer.commit_transaction()
+        except ProducerFenced as err:
+            raise FencedOff(f"another worker has taken over partition {self.partition}") from err
+        except KafkaError as err:
+            raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
+        finally:
+            for each in sent:
+                each.cancel()  # those of a batch that failed; nobody waits for them any more
+        return int(offsets[-1]) + 1
+
+    async def read(
+        self, position: int, health: Health, progress: Callable[[float], None]
+    ) -> AsyncIterator[tuple[dict[bytes, bytes | None], int]]:
+        """Everything from `position` on, in parts: the newest values by key, and the position after them.
+        `progress` hears which part of it has been read, 0 to 1."""
+
+        def make() -> AIOKafkaConsumer:
+            return AIOKafkaConsumer(
+                **client_options(self._settings),
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=FETCH_BYTES,
+            )
+
+        tp = TopicPartition(TABLE_CHANGELOG.name, self.partition)
+        consumer = await start_client(make, self._settings, health)
+        try:
+            consumer.assign([tp])
+            first, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+            start = at = max(first, position)
+            consumer.seek(tp, start)
+            while at < end:
+                records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
+                at = await consumer.position(tp)
+                progress((at - start) / (end - start))
+                yield {record.key: record.value for record in records}, at
+        finally:
+            await consumer.stop()
+
+    async def close(self) -> None:
+        """Stop writing; whoever takes over aborts what may still be open."""
+        with suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(self._producer.stop(), STOP_SECONDS)

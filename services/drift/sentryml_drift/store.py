@@ -1,0 +1,136 @@
+"""The local copy of one partition of the table, so that a worker that comes back need not read all of the changelog.
+
+A copy is never ahead of the changelog: it is written after Kafka has taken a batch, together with the position in
+the changelog up to which it holds everything. What it lacks is read from there; a copy that is damaged is made anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from rocksdict import Options, Rdict, WriteBatch
+
+from sentryml_common.errors import ConfigurationError
+from sentryml_common.logging import get_logger
+
+log = get_logger(__name__)
+
+Changes = Mapping[bytes, bytes | None]
+"""New values by key; None where a key is deleted."""
+
+_POSITION = b"\x00position"
+
+
+class Store(Protocol):
+    """What is kept locally of one partition."""
+
+    position: int
+    """The first offset of the changelog that is not in the store."""
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Everything in it."""
+        ...
+
+    def write(self, changes: Changes, position: int) -> None:
+        """Take in what the changelog holds up to `position`, all of it or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of its files."""
+        ...
+
+
+class MemoryStore:
+    """Keeps nothing: each start reads the whole changelog."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Nothing."""
+        return iter(())
+
+    def write(self, changes: Changes, position: int) -> None:
+        """Only the position moves."""
+        self.position = position
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class RocksDBStore:
+    """Keeps the partition in a RocksDB of its own.
+
+    Raises:
+        ConfigurationError: another process has the folder open.
+    """
+
+    def __init__(self, folder: Path, changelog_id: UUID) -> None:
+        self._folder, self._changelog_id = folder, changelog_id
+        self._db = self._open()
+        self.position = self._read_position()
+        if self.position < 0:
+            self._start_anew("it belongs to another changelog")
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Everything in it."""
+        for key, value in self._db.items():
+            if key != _POSITION:
+                yield key, value
+
+    def write(self, changes: Changes, position: int) -> None:
+        """Take in what the changelog holds up to `position`, all of it or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_POSITION, b"%s|%d" % (self._changelog_id.hex.encode(), position))
+        self._db.write(batch)
+        self.position = position
+
+    def close(self) -> None:
+        """Let go of its files."""
+        self._db.close()
+
+    def _open(self) -> Rdict:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return Rdict(str(self._folder), _options())
+        except Exception as err:  # rocksdict has no exceptions of its own
+            if "lock" in str(err).lower():
+                raise ConfigurationError(
+                    f"the folder {self._folder} is in use by another processor: give each its own SENTRYML_STATE_DIR"
+                ) from err
+            log.error("local_copy_damaged", folder=str(self._folder), why=str(err))
+            shutil.rmtree(self._folder)
+            return Rdict(str(self._folder), _options())
+
+    def _read_position(self) -> int:
+        """Where the copy stands; 0 for a new one, −1 for one of another changelog."""
+        found = self._db.get(_POSITION)
+        if found is None:
+            return 0
+        changelog_id, position = bytes(found).split(b"|")
+        return int(position) if UUID(hex=changelog_id.decode()) == self._changelog_id else -1
+
+    def _start_anew(self, why: str) -> None:
+        log.warning("local_copy_dropped", folder=str(self._folder), why=why)
+        self._db.close()
+        shutil.rmtree(self._folder)
+        self._db, self.position = self._open(), 0
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    # RocksDB's own defaults are made for one large database, not for a few small ones in a process.
+    options.set_write_buffer_size(16 * 1024**2)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(2)
+    return options
