@@ -10,7 +10,6 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from sentryml_local.stack import Options, Stack
 from tests.support.counting import Changelog, Producer
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
+from tests.support.traffic import keep_producing
 
 FINE_SECONDS = 60.0
 KILLS = 6
-MODELS = 5
 
 
 @pytest.fixture
@@ -59,27 +58,6 @@ async def producer(drift_stack: Stack) -> AsyncIterator[Producer]:
         yield Producer(kafka, PaneGrid(FINE_SECONDS))
     finally:
         await kafka.stop()
-
-
-def some_batches(rng: random.Random) -> list[list[dict[str, object]]]:
-    """Single events and arrays, of several models, most of now, some hours old."""
-
-    def event() -> dict[str, object]:
-        old = rng.choice([0, 0, 0, 60, 3600, 5 * 3600])
-        return {
-            "model_id": f"model-{rng.randrange(MODELS)}",
-            "prediction": rng.choice(["late", "on time"]),
-            "score": rng.random(),
-            "timestamp": round(time.time() - old - rng.random(), 3),
-        }
-
-    return [[event() for _ in range(rng.choice([1, 1, 1, 10]))] for _ in range(200)]
-
-
-async def keep_producing(producer: Producer, rng: random.Random, enough: asyncio.Event) -> None:
-    while not enough.is_set():
-        await producer.send(some_batches(rng), key=rng.choice([None, None, b"one-key-for-all"]))
-        await asyncio.sleep(0.05)
 
 
 def pid_of(stack: Stack, name: str) -> int | None:
