@@ -1,4 +1,4 @@
-"""Traffic of every kind: single events and arrays, of several models, most of now, some hours old; by any key or none."""
+"""Traffic of every kind: single events and arrays, of now and of hours ago, by any key or none."""
 
 from __future__ import annotations
 
