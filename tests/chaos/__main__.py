@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -68,9 +69,10 @@ async def attack(
                 await scenario.deal(blow)
                 if flow.done():
                     break
-        finally:
             enough.set()
             await flow
+        finally:
+            flow.cancel()
     return producer, scenario.dealt
 
 
@@ -126,6 +128,8 @@ def main() -> None:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     variants = VARIANTS if options.variant is None else [VARIANTS[options.variant - 1]]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells at length that Kafka is away
+    for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell has us ignore the first
+        signal.signal(signum, signal.default_int_handler)
     try:
         exact = [asyncio.run(run(variant, seed + number, options.kills)) for number, variant in enumerate(variants)]
     except KeyboardInterrupt:
