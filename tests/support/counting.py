@@ -13,7 +13,7 @@ from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.table import PLACE, next_offset, target_of
+from sentryml_drift.table import PLACE, Place, target_of
 
 HISTOGRAMS_EPOCH = 1
 
@@ -64,7 +64,8 @@ class Changelog:
         finally:
             await consumer.stop()
         applied = all(
-            next_offset(latest.get((tp.partition, PLACE)), HISTOGRAMS_EPOCH) == end for tp, end in ends.items()
+            Place.read(latest.get((tp.partition, PLACE)), HISTOGRAMS_EPOCH).next_offset == end
+            for tp, end in ends.items()
         )
         counts: Counts = Counter()
         for (_, key), value in latest.items():

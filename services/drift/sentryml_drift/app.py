@@ -74,7 +74,7 @@ def run_processor() -> None:
                 Retention(grid, monitors.current.get),
                 health,
             )
-            evaluator = Evaluator(processor, monitors.current.get, grid, publisher, settings)
+            evaluator = Evaluator(processor, monitors.current.get, grid, settings)
             reporter = Reporter(processor, grid, publisher, settings)
             tasks.create_task(run_app(processor, health, settings.stall_seconds))
             tasks.create_task(evaluator.run())

@@ -10,9 +10,8 @@ Each batch is one transaction: all of it is in the changelog, or nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -21,6 +20,7 @@ from sentryml_common.contracts.topics import PROCESSOR_APP, TABLE_CHANGELOG
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.producer import Record
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.store import Changes
 
@@ -55,27 +55,26 @@ class Changelog:
 
         return cls(partition, settings, await start_client(make, settings, health))
 
-    async def append(self, changes: Changes) -> int:
-        """Write a batch; return the first offset after it, once Kafka has all of it for good.
+    async def append(self, changes: Changes, records: Iterable[Record] = ()) -> int:
+        """Write a batch, and publish `records` to other topics with it: all of it or nothing. Return the first
+        offset after the batch, once Kafka has it for good.
 
         Raises:
             FencedOff: another worker owns the partition.
             Unavailable: Kafka did not take it; whether it has is unknown until the partition is taken over anew.
         """
-        sent: list[asyncio.Future[Any]] = []
+        own = [Record(TABLE_CHANGELOG.name, key, value, self.partition) for key, value in changes.items()]
         try:
             await self._producer.begin_transaction()
-            for key, value in changes.items():
-                sent.append(await self._producer.send(TABLE_CHANGELOG.name, value, key, self.partition))
+            sent = [
+                await self._producer.send(each.topic, each.value, each.key, each.partition) for each in (*records, *own)
+            ]
             offsets = [record.offset for record in await asyncio.gather(*sent)]
             await self._producer.commit_transaction()
         except ProducerFenced as err:
             raise FencedOff(f"another worker has taken over partition {self.partition}") from err
         except KafkaError as err:
             raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
-        finally:
-            for each in sent:
-                each.cancel()  # those of a batch that failed; nobody waits for them any more
         return int(offsets[-1]) + 1
 
     async def read(

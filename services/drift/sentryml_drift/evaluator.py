@@ -1,8 +1,9 @@
 """Evaluates the models this worker owns, each on its own grid of times, and publishes what it finds.
 
 An evaluation waits until the events of its last pane have had time to arrive (`settle`), and until the worker
-has caught up with its input: a backlog must not look like a lack of events. A worker that was away evaluates
-the newest due time, not every missed one, and says how many it left out.
+has caught up with its input: a backlog must not look like a lack of events. The evaluations of a round are
+published as one with the time until which the partition's models have now been evaluated. So whoever owns it next knows
+what was done: after a pause it evaluates the newest due time, not every missed one, and says how many were left out.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
-from sentryml_common.errors import Unavailable
-from sentryml_common.kafka.producer import Publisher, Record
+from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
-from sentryml_drift.domain.pane_counts import merge_panes
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.schedule import due_at
-from sentryml_drift.domain.windows import WindowPlan, windows_at
-from sentryml_drift.metrics import EVALUATION_SECONDS, EVALUATIONS
+from sentryml_drift.domain.windows import windows_at
+from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
 from sentryml_drift.owned_models import OwnedModel
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
@@ -42,13 +41,11 @@ class Evaluator:
         processor: Processor,
         monitor_of: Callable[[str], Monitor | None],
         grid: PaneGrid,
-        publisher: Publisher,
         settings: DriftSettings,
         clock: Clock = system_clock,
     ) -> None:
         self._processor, self._monitor_of, self._grid = processor, monitor_of, grid
-        self._publisher, self._settings, self._clock = publisher, settings, clock
-        self._evaluated: dict[str, float] = {}
+        self._settings, self._clock = settings, clock
 
     async def run(self) -> None:
         """Evaluate until cancelled."""
@@ -57,37 +54,48 @@ class Evaluator:
             await asyncio.sleep(tick)
             if not await self._processor.caught_up():
                 continue
-            now = self._clock().timestamp()
-            for model_id, model in list(self._processor.models.by_id.items()):
-                monitor = self._monitor_of(model_id)
-                if monitor is not None and monitor.enabled:
-                    await self._evaluate_if_due(model_id, model, monitor, now)
+            for partition, evaluated_until in self._processor.evaluated_until().items():
+                await self._round(partition, evaluated_until)
 
-    async def _evaluate_if_due(self, model_id: str, model: OwnedModel, monitor: Monitor, now: float) -> None:
-        due = due_at(self._grid, model_id, monitor.every_seconds, now - self._settings.settle)
-        last, first_seen = self._evaluated.get(model_id), model.facts().first_seen
-        if first_seen is None or due <= first_seen or (last is not None and due <= last):
-            return  # before its first event there is nothing to be said of a model
+    async def _round(self, partition: int, since: float | None) -> None:
+        """Evaluate those models of a partition that have become due since the last round."""
+        until = self._clock().timestamp() - self._settings.settle
+        records: list[Record] = []
+        left_out, oldest = 0, until
+        for model_id, model in self._processor.models.of_partition(partition):
+            monitor = self._monitor_of(model_id)
+            if monitor is None or not monitor.enabled:
+                continue
+            due = due_at(self._grid, model_id, monitor.every_seconds, until)
+            last = None if since is None else due_at(self._grid, model_id, monitor.every_seconds, since)
+            if last is not None and due <= last:
+                continue
+            evaluation = self._evaluate(model_id, model, monitor, due)
+            if evaluation is not None:
+                records.append(Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation)))
+                oldest = min(oldest, due)
+                left_out += 0 if last is None else round((due - last) / monitor.every_seconds) - 1
+            await asyncio.sleep(0)
+        if records:
+            await self._processor.publish(partition, records, until)
+            EVALUATION_DELAY.set(until - oldest)
+        if left_out:
+            EVALUATIONS_LEFT_OUT.inc(left_out)
+            log.warning("evaluations_left_out", partition=partition, count=left_out, since=since, until=until)
+
+    def _evaluate(self, model_id: str, model: OwnedModel, monitor: Monitor, due: float) -> Evaluation | None:
+        """A model's evaluation at `due`; None before its first event, when there is nothing to be said of it."""
+        first_seen = model.facts().first_seen
+        if first_seen is None or due <= first_seen:
+            return None
         with EVALUATION_SECONDS.time():
-            evaluation = self._evaluate(model_id, model, monitor, due, now)
-        try:
-            await self._publisher.publish([Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation))])
-        except Unavailable as err:
-            log.warning("evaluation_not_published", model_id=model_id, why=str(err))
-            return  # still due: the next tick tries again
-        self._evaluated[model_id] = due
+            baseline, current = windows_at(self._grid, monitor, due, first_seen, self._clock().timestamp())
+            evaluation = evaluate(
+                model_id,
+                monitor,
+                datetime.fromtimestamp(due, UTC),
+                WindowCounts(baseline, model.baseline.of(model.panes(baseline.cover.ranges))),
+                WindowCounts(current, model.current.of(model.panes(current.cover.ranges))),
+            )
         EVALUATIONS.labels(level=evaluation.level.value).inc()
-        missed = round((due - last) / monitor.every_seconds) - 1 if last is not None else 0
-        if missed > 0:
-            log.warning("evaluations_left_out", model_id=model_id, count=missed, evaluated_at=evaluation.evaluated_at)
-
-    def _evaluate(self, model_id: str, model: OwnedModel, monitor: Monitor, due: float, now: float) -> Evaluation:
-        baseline, current = windows_at(self._grid, monitor, due, model.facts().first_seen, now)
-        evaluated_at = datetime.fromtimestamp(due, UTC)
-        return evaluate(model_id, monitor, evaluated_at, _counted(model, baseline), _counted(model, current))
-
-
-def _counted(model: OwnedModel, plan: WindowPlan) -> WindowCounts:
-    """A planned window with what is in exactly its panes."""
-    panes = [counts for part in plan.cover.ranges for counts in model.counts(part.resolution, part.first, part.end)]
-    return WindowCounts(plan, merge_panes(panes))
+        return evaluation

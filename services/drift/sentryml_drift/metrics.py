@@ -15,6 +15,12 @@ GAPS = Counter("sentryml_drift_gaps_total", "Gaps in the processor's input that 
 BATCHES_DROPPED = Counter("sentryml_drift_batches_dropped_total", "Batches dropped because the group had moved on.")
 TABLE_WRITES = Counter("sentryml_drift_table_writes_total", "Keys written to the processor's tables.")
 EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.", ["level"])
+EVALUATIONS_LEFT_OUT = Counter(
+    "sentryml_drift_evaluations_left_out_total", "Due evaluations that were left out, since newer ones were due too."
+)
+EVALUATION_DELAY = Gauge(
+    "sentryml_drift_evaluation_delay_seconds", "How long the oldest evaluation of the last round had been due."
+)
 EVALUATION_SECONDS = Histogram("sentryml_drift_evaluation_seconds", "Time of one evaluation.")
 MODELS = Gauge("sentryml_drift_models", "Models this processor owns.")
 LAST_COMMIT = Gauge("sentryml_drift_last_commit_timestamp_seconds", "When the combiner last committed.")

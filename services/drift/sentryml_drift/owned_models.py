@@ -11,12 +11,17 @@ from typing import TypeAlias
 
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
 from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import Kind, Partial, Target
+from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.table import target_of
 
 Sum: TypeAlias = ChunkedSum[PaneCounts] | ChunkedSum[ModelFacts]
+
+Pane: TypeAlias = tuple[Kind, int]
+"""A pane of a model: its kind (fine or coarse) and number."""
 
 KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
@@ -37,33 +42,61 @@ def add_partial(known: Sum, partial: Partial) -> Sum:
     return known.apply(partial.label, unpack(partial.payload))  # type: ignore[arg-type]
 
 
+def read_counts(packed: bytes) -> PaneCounts:
+    """The counts of a pane as the table holds it."""
+    return unpack_sum(packed, PaneCounts.unpack).total()
+
+
 @dataclass(slots=True)
 class OwnedModel:
-    """One model: its partition, and its packed sums by kind and pane."""
+    """One model: its partition, its packed sums by pane, and the sums that are kept for the next look at it."""
 
     partition: int
-    sums: dict[tuple[Kind, int], bytes] = field(default_factory=dict)
+    sums: dict[Pane, bytes] = field(default_factory=dict)
     changed: bool = True
     reported_at: float = 0.0
+    baseline: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    current: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    _events: dict[Pane, int] = field(default_factory=dict)
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
         packed = self.sums.get((Kind.FACTS, 0))
         return unpack_sum(packed, ModelFacts.unpack).total() if packed is not None else ModelFacts()
 
-    def counts(self, resolution: Resolution, first: int, end: int) -> list[PaneCounts]:
-        """The counts of the panes `first` <= pane < `end` that hold events."""
-        kind = KIND_OF[resolution]
-        if end - first > len(self.sums):
-            numbers: Iterable[int] = sorted(pane for k, pane in self.sums if k is kind and first <= pane < end)
-        else:
-            numbers = range(first, end)
-        found = [self.sums.get((kind, number)) for number in numbers]
-        return [unpack_sum(packed, PaneCounts.unpack).total() for packed in found if packed is not None]
+    def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
+        """The panes in the ranges that hold events, packed, in the order of time within each range."""
+        found: dict[Pane, bytes] = {}
+        for each in ranges:
+            kind = KIND_OF[each.resolution]
+            if each.end - each.first > len(self.sums):
+                numbers: Iterable[int] = sorted(n for k, n in self.sums if k is kind and each.first <= n < each.end)
+            else:
+                numbers = range(each.first, each.end)
+            for number in numbers:
+                packed = self.sums.get((kind, number))
+                if packed is not None:
+                    found[kind, number] = packed
+        return found
 
-    def panes(self, resolution: Resolution) -> list[int]:
-        """The numbers of the panes that hold events, in order."""
-        return sorted(pane for kind, pane in self.sums if kind is KIND_OF[resolution])
+    def events(self, pane: Pane) -> int:
+        """How many events a pane holds."""
+        known = self._events.get(pane)
+        if known is None:
+            known = self._events[pane] = read_counts(self.sums[pane]).total
+        return known
+
+    def put(self, pane: Pane, packed: bytes) -> None:
+        """Set the sum of a pane."""
+        self.sums[pane] = packed
+        self._events.pop(pane, None)
+        self.changed = True
+
+    def remove(self, pane: Pane) -> None:
+        """Forget a pane."""
+        self.sums.pop(pane, None)
+        self._events.pop(pane, None)
 
 
 class OwnedModels:
@@ -83,6 +116,10 @@ class OwnedModels:
         """Forget a partition."""
         self.by_id = {model_id: model for model_id, model in self.by_id.items() if model.partition != partition}
 
+    def of_partition(self, partition: int) -> list[tuple[str, OwnedModel]]:
+        """The models of one partition, with their ids."""
+        return [(model_id, model) for model_id, model in self.by_id.items() if model.partition == partition]
+
     def get(self, target: Target) -> Sum | None:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
@@ -94,11 +131,10 @@ class OwnedModels:
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
-        model.sums[target.kind, target.pane] = packed
-        model.changed = True
+        model.put((target.kind, target.pane), packed)
 
     def remove(self, target: Target) -> None:
         """Forget a target."""
         model = self.by_id.get(target.model_id)
         if model is not None:
-            model.sums.pop((target.kind, target.pane), None)
+            model.remove((target.kind, target.pane))

@@ -16,7 +16,7 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import faust
@@ -26,6 +26,7 @@ from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.changelog import FencedOff
 from sentryml_drift.domain.partials import Partial, Target, unpack_record
@@ -145,7 +146,7 @@ class Processor:
         partition, offset = event.message.partition, event.message.offset
         if partition in draft.sent_back:
             return
-        expected = draft.next_offsets.get(partition, self._tables[partition].next_offset)
+        expected = draft.next_offsets.get(partition, self._tables[partition].place.next_offset)
         if offset < expected:
             return
         if offset > expected and not await self._nothing_before(partition, expected, offset):
@@ -188,7 +189,8 @@ class Processor:
     async def _write(self, partition: int, draft: _Draft) -> None:
         """Make one partition's part of a batch durable; then the view follows."""
         packed = {target: known.pack() for target, known in draft.sums[partition].items()}
-        await self._tables[partition].write(packed.items(), draft.next_offsets[partition])
+        table = self._tables[partition]
+        await table.write(replace(table.place, next_offset=draft.next_offsets[partition]), packed.items())
         self._sought.pop(partition, None)
         for target, value in packed.items():
             self.models.put(partition, target, value)
@@ -213,8 +215,22 @@ class Processor:
         """Whether the partitions that are ours have all been taken over and recovered."""
         return not self.app.rebalancing and self._owned <= set(self._tables)
 
+    def evaluated_until(self) -> dict[int, float | None]:
+        """By partition, the time until which its models have been evaluated, here or by an earlier owner."""
+        return {partition: table.place.evaluated_until for partition, table in self._tables.items()}
+
+    async def publish(self, partition: int, records: list[Record], evaluated_until: float) -> None:
+        """Publish what was found in a round of evaluations up to a time, together with that time.
+
+        Only the partition's owner can: what a worker publishes that has lost it without knowing is refused by Kafka.
+        """
+        async with self._in_flight:
+            table = self._tables.get(partition)
+            if table is not None:
+                await table.write(replace(table.place, evaluated_until=evaluated_until), records=records)
+
     def _places(self) -> dict[int, int]:
-        return {partition: table.next_offset for partition, table in self._tables.items()}
+        return {partition: table.place.next_offset for partition, table in self._tables.items()}
 
     async def lag(self) -> tuple[int, dict[int, int]]:
         """How many input records are not in the table yet, and our place per partition."""
@@ -233,8 +249,9 @@ class Processor:
                 targets = (Target(model_id, kind, pane) for kind, pane in model.sums)
                 expired[model.partition] += filter(self._retention.expired, targets)
             for partition, targets_gone in expired.items():
-                if targets_gone and partition in self._tables:
-                    await self._tables[partition].write((target, None) for target in targets_gone)
+                table = self._tables.get(partition)
+                if targets_gone and table is not None:
+                    await table.write(table.place, ((target, None) for target in targets_gone))
                     for target in targets_gone:
                         self.models.remove(target)
         return sum(map(len, expired.values()))

@@ -13,9 +13,10 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.activity import activity_of
-from sentryml_drift.domain.pane_counts import merge_panes
+from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
-from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.domain.windows import PaneRange
+from sentryml_drift.owned_models import OwnedModel, read_counts
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
 
@@ -78,7 +79,7 @@ class Reporter:
             coarse_panes=self._panes(model, Resolution.COARSE, now),
             late=facts.late,
             future=facts.future,
-            signals=activity_of(merge_panes(model.counts(Resolution.COARSE, *self._range(Resolution.COARSE, now)))),
+            signals=activity_of(self._shown(model, now)),
             recent=tuple(
                 RecentEvent(
                     timestamp=datetime.fromtimestamp(at, UTC), prediction=prediction, score=score, event_id=event_id
@@ -87,19 +88,23 @@ class Reporter:
             ),
         )
 
-    def _range(self, resolution: Resolution, now: datetime) -> tuple[int, int]:
+    def _shown(self, model: OwnedModel, now: datetime) -> PaneCounts:
+        """What the coarse panes hold: those that are over as a kept sum, and the one that is still growing."""
+        shown = self._range(Resolution.COARSE, now)
+        over = PaneRange(Resolution.COARSE, shown.first, shown.end - 1)
+        growing = PaneRange(Resolution.COARSE, shown.end - 1, shown.end)
+        return merge_panes([model.shown.of(model.panes([over])), *map(read_counts, model.panes([growing]).values())])
+
+    def _range(self, resolution: Resolution, now: datetime) -> PaneRange:
         shown = FINE_PANES_KEPT if resolution is Resolution.FINE else COARSE_PANES_SHOWN
         end = self._grid.pane_of(now.timestamp(), resolution) + 1
-        return end - shown, end
+        return PaneRange(resolution, end - shown, end)
 
     def _panes(self, model: OwnedModel, resolution: Resolution, now: datetime) -> tuple[PaneCount, ...]:
         """Events per pane, oldest first; panes without events are left out."""
-        first, end = self._range(resolution, now)
         return tuple(
             PaneCount(
-                start=datetime.fromtimestamp(self._grid.start_of(pane, resolution), UTC),
-                count=model.counts(resolution, pane, pane + 1)[0].total,
+                start=datetime.fromtimestamp(self._grid.start_of(pane[1], resolution), UTC), count=model.events(pane)
             )
-            for pane in model.panes(resolution)
-            if first <= pane < end
+            for pane in model.panes([self._range(resolution, now)])
         )

@@ -7,9 +7,13 @@ the input, and what comes after that place is read again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
+
 from sentryml_common.http.health import Health
+from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.partials import Kind, Target
@@ -35,25 +39,34 @@ def target_of(key: bytes) -> Target | None:
     return Target(model_id, Kind(int(kind)), int(pane))
 
 
-def pack_place(epoch: int, offset: int) -> bytes:
-    """Our place as the table holds it: the input topic's epoch, and the next offset to be taken in."""
-    return b"%d|%d" % (epoch, offset)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the work on a partition has come: the input's epoch, the next offset to be taken in, and the time
+    until which its models have been evaluated (epoch seconds; None: never)."""
 
+    epoch: int
+    next_offset: int = 0
+    evaluated_until: float | None = None
 
-def next_offset(place: bytes | None, epoch: int) -> int:
-    """The next offset to be taken in; 0 where there is no place yet, or one in an older life of the topic."""
-    if place is None:
-        return 0
-    of_epoch, offset = place.split(b"|")
-    return int(offset) if int(of_epoch) == epoch else 0
+    def pack(self) -> bytes:
+        """The place as the table holds it."""
+        return orjson.dumps([self.epoch, self.next_offset, self.evaluated_until])
+
+    @classmethod
+    def read(cls, packed: bytes | None, epoch: int) -> Place:
+        """The place in a table; in an older life of the input, no offset of it is of any use."""
+        if packed is None:
+            return cls(epoch)
+        of_epoch, offset, evaluated_until = orjson.loads(packed)
+        return cls(epoch, offset if of_epoch == epoch else 0, evaluated_until)
 
 
 class Table:
-    """One partition of the table, held by this worker alone. `next_offset` is our place in the input."""
+    """One partition of the table, held by this worker alone, and how far the work on it has come."""
 
     def __init__(self, changelog: Changelog, store: Store, epoch: int) -> None:
-        self._changelog, self._store, self._epoch = changelog, store, epoch
-        self.next_offset = 0
+        self._changelog, self._store = changelog, store
+        self.place = Place(epoch)
 
     async def recover(self, health: Health) -> dict[bytes, bytes]:
         """Everything in the table, and our place: from the local copy, then from what the changelog has beyond it."""
@@ -72,29 +85,30 @@ class Table:
                     items[key] = value
             self._store.write(changes, position)
         health.ready(what)
-        self.next_offset = next_offset(items.pop(PLACE, None), self._epoch)
+        self.place = Place.read(items.pop(PLACE, None), self.place.epoch)
         log.info(
             "table_recovered",
             partition=self._changelog.partition,
             keys=len(items),
             from_local_copy=from_copy,
             changelog_read=self._store.position - begun,
-            next_offset=self.next_offset,
+            next_offset=self.place.next_offset,
         )
         return items
 
-    async def write(self, values: Iterable[tuple[Target, bytes | None]], next_offset: int | None = None) -> None:
-        """Write values by target (None deletes) and, where one is given, our new place: all of it or nothing.
+    async def write(
+        self, place: Place, values: Iterable[tuple[Target, bytes | None]] = (), records: Iterable[Record] = ()
+    ) -> None:
+        """Write values by target (None deletes) and our new place, and publish records: all of it or nothing.
 
         Raises:
             FencedOff: another worker has taken over the partition.
             Unavailable: Kafka did not take it.
         """
-        place = self.next_offset if next_offset is None else next_offset
-        changes = {key_of(target): value for target, value in values} | {PLACE: pack_place(self._epoch, place)}
-        position = await self._changelog.append(changes)
+        changes = {key_of(target): value for target, value in values} | {PLACE: place.pack()}
+        position = await self._changelog.append(changes, records)
         self._store.write(changes, position)
-        self.next_offset = place
+        self.place = place
         TABLE_WRITES.inc(len(changes))
 
     async def close(self) -> None:
