@@ -52,6 +52,24 @@ def test_six_hundred_models_take_turns() -> None:
     assert max(fired.values()) <= 10
 
 
+@pytest.mark.parametrize(("fine_seconds", "every"), [(60, 300), (1, 300), (300, 300), (3600, 3600)])
+def test_of_ten_thousand_models_no_second_has_more_than_a_hundredth(fine_seconds: float, every: int) -> None:
+    # Over one interval of 300 s the mean is 33 a second.
+    models, grid = 10_000, PaneGrid(fine_seconds)
+    fired = Counter(_second_of_firing(grid, f"model-{number}", every) for number in range(models))
+    assert sum(fired.values()) == models
+    assert max(fired.values()) < models / 100
+
+
+def _second_of_firing(grid: PaneGrid, model_id: str, every: int) -> int:
+    """The second of the interval after NOW in which the model's next instant becomes due."""
+    before, late, early = due_at(grid, model_id, every, NOW), 0, every
+    while early - late > 1:
+        middle = (late + early) // 2
+        late, early = (middle, early) if due_at(grid, model_id, every, NOW + middle) == before else (late, middle)
+    return early
+
+
 def test_instants_where_panes_do_not_divide_the_interval_still_lie_on_a_grid() -> None:
     due = [due_at(MINUTES, "model", 90, NOW + step) for step in range(0, 900, 10)]
     steps = {right - left for left, right in pairwise(due)}
