@@ -40,10 +40,23 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
         problems = await _differences_once_known(settings, health, wanted)
     if problems:
         lines = "; ".join(f"{name}: {what}" for name, what in problems.items())
-        raise ConfigurationError(
-            f"topics are not as declared ({lines}). Run `sentryml-topics apply`, or allow the services to make "
-            "missing topics with SENTRYML_TOPICS_CREATE=true"
+        raise ConfigurationError(f"topics are not as declared ({lines}). {_advice(problems)}")
+
+
+def _advice(problems: dict[str, str]) -> str:
+    """What to do about differences, by their kinds."""
+    advice = []
+    if "missing" in problems.values():
+        advice.append(
+            "Run `sentryml-topics apply`, or let the services make what is missing with SENTRYML_TOPICS_CREATE=true."
         )
+    if set(problems.values()) != {"missing"}:
+        advice.append(
+            "Tables and chunks depend on the number of partitions, and Kafka takes none away: where there are too "
+            "many, delete the topic (what it holds is lost) and run `sentryml-topics apply`; where there are too few, "
+            "add some."
+        )
+    return " ".join(advice)
 
 
 async def _differences_once_known(settings: KafkaSettings, health: Health, topics: list[Topic]) -> dict[str, str]:
