@@ -89,6 +89,7 @@ class Processor:
     async def _assigned(self, _: faust.App, assigned: Iterable[TP], **__: Any) -> None:
         self._owned = {tp.partition for tp in assigned if tp.topic == HISTOGRAMS.name}
         self._forget()
+        log.info("partitions_assigned", partitions=sorted(self._owned))
 
     def _forget(self) -> None:
         self._sought.clear()

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from sentryml_common.contracts.activity import Activity
-from sentryml_common.contracts.topics import ACTIVITY, HISTOGRAMS, PANES_CHANGELOG, PREDICTIONS, Topic
+from sentryml_common.contracts.topics import ACTIVITY, HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.topics import ensure_topics
@@ -125,13 +125,13 @@ async def test_events_of_new_partitions_are_counted_while_all_runs(
 async def test_another_number_of_partitions_of_internal_topics_is_refused_at_start(
     kafka: OwnKafka, start: StartPart, tmp_path: Path
 ) -> None:
-    for topic in (HISTOGRAMS, PANES_CHANGELOG):
+    for topic in (HISTOGRAMS, TABLE_CHANGELOG):
         await grow(kafka, topic, GROWN)
     for part in (start("combiner"), start("processor", state_dir=tmp_path / "state")):
         assert await asyncio.to_thread(part.process.wait, 60) == EXIT_CONFIGURATION, part.log.read_text()
         log = part.log.read_text()
         (line,) = [line for line in log.splitlines() if "configuration_does_not_fit" in line]
-        for topic in (HISTOGRAMS, PANES_CHANGELOG):
+        for topic in (HISTOGRAMS, TABLE_CHANGELOG):
             assert f"{topic.name}: has {GROWN} partitions, needs {topic.partitions}" in line
         assert "delete the topic" in line
         assert "TOPICS_CREATE" not in line, "none is missing"

@@ -19,7 +19,7 @@ from sentryml_common.contracts.evaluation import Evaluation, Window
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS
-from tests.integration.drift.conftest import StartPart, event, produce, read_all
+from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
@@ -58,6 +58,12 @@ async def watched(producer: AIOKafkaProducer, model_id: str) -> AsyncIterator[st
     await producer.send_and_wait(MONITORS.name, encode(monitor), key=model_id.encode())
     yield model_id
     await producer.send_and_wait(MONITORS.name, None, key=model_id.encode())
+
+
+def left_out(part: Part) -> int:
+    """How many evaluations a processor says that it has left out."""
+    said = [orjson.loads(line) for line in part.log.read_text().splitlines() if '"evaluations_left_out"' in line]
+    return sum(line["count"] for line in said)
 
 
 def within(events: list[dict[str, Any]], window: Window) -> int:
@@ -114,4 +120,7 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     second = start("processor", **settings)
     await second.until_ready()
     await says_what_was_produced(kafka, watched, events, again)
+    assert left_out(second) > 0, (
+        "evaluations that fell due while no processor ran are not made up for, and that is said"
+    )
     assert await second.end(signal.SIGTERM) == 0

@@ -144,21 +144,21 @@ async def scene(kafka: OwnKafka, producer: AIOKafkaProducer) -> AsyncIterator[Sc
     await made.unwatch()
 
 
-def ownership(part: Part) -> tuple[int, frozenset[int]]:
-    """The generation of the group that a processor lives in, and the partitions it keeps, by its log."""
+def assignments(part: Part) -> list[frozenset[int]]:
+    """The partitions that a processor was given, at each balance of the group, by its log."""
     assert part.process.poll() is None, part.log.read_text()
-    said = [orjson.loads(line) for line in part.log.read_text().splitlines() if '"tables_read"' in line]
-    return (said[-1]["generation"], frozenset(said[-1]["partitions"])) if said else (-1, frozenset())
+    said = [orjson.loads(line) for line in part.log.read_text().splitlines() if '"partitions_assigned"' in line]
+    return [frozenset(line["partitions"]) for line in said]
 
 
-async def until_shared(parts: list[Part]) -> list[tuple[int, frozenset[int]]]:
-    """Wait until all partitions are kept, in one generation, each by one of `parts`, and each has some."""
+async def until_shared(parts: list[Part]) -> list[list[frozenset[int]]]:
+    """Wait until all partitions are given out, each to one of `parts`, and each has some; return what was given."""
 
-    async def shared() -> list[tuple[int, frozenset[int]]]:
-        owners = [ownership(part) for part in parts]
-        kept = [partition for _, partitions in owners for partition in partitions]
+    async def shared() -> list[list[frozenset[int]]]:
+        given = [assignments(part) for part in parts]
+        kept = [partition for each in given if each for partition in each[-1]]
         whole = sorted(kept) == list(range(HISTOGRAMS.partitions))
-        return owners if whole and all(own for _, own in owners) and len({gen for gen, _ in owners}) == 1 else []
+        return given if whole and all(each and each[-1] for each in given) else []
 
     return await eventually(shared, what=f"{len(parts)} processors to share the partitions")
 
@@ -173,9 +173,9 @@ async def assert_one_owner_each(scene: Scene, parts: list[Part]) -> None:
             for model_id in scene.models
         )
 
-    owners: list[tuple[int, frozenset[int]]] = []
-    while owners != [ownership(part) for part in parts]:  # until the group has rested all the time
-        owners = await until_shared(parts)
+    given: list[list[frozenset[int]]] = []
+    while given != [assignments(part) for part in parts]:  # until the group has rested all the time
+        given = await until_shared(parts)
         since = datetime.fromtimestamp(time.time(), UTC)
         await eventually(said_enough, what="each model to be reported and evaluated")
     for model_id in scene.models:
