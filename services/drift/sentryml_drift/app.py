@@ -20,6 +20,7 @@ from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_drift.combiner import Combiner
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.evaluator import Evaluator
 from sentryml_drift.faust_app import make_app, run_app
 from sentryml_drift.processor import Processor
@@ -38,9 +39,11 @@ def run_combiner() -> None:
         async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
             life = await Life.begin(PREDICTIONS, ids, settings, health)
             rules = ChunkRules(
-                grid=PaneGrid(settings.fine_pane_seconds),
-                longest_window_seconds=settings.longest_window_seconds,
-                future_limit_seconds=settings.future_limit_seconds,
+                PaneRules(
+                    grid=PaneGrid(settings.fine_pane_seconds),
+                    longest_window_seconds=settings.longest_window_seconds,
+                    future_limit_seconds=settings.future_limit_seconds,
+                ),
                 epoch=life.epoch,
             )
             letters = DeadLetters("drift-combiner", publisher)

@@ -20,7 +20,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
 
-from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
+from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
@@ -185,26 +185,25 @@ class Combiner:
     def _add(self, chunk: OpenChunk, record: Any, harvest: _Harvest) -> None:
         if record.offset <= chunk.offset:
             return
-        events: list[PredictionEvent] = []
+        events: list[EventRow] = []
         try:
-            events = parse_events(record.value or b"")
+            events = read_rows(record.value or b"")
         except InvalidEvents as err:
             harvest.letters.append(self._dead_letters.letter(record, UndecodableMessage("invalid_events", str(err))))
             EVENTS.labels(outcome="undecodable").inc()
         except UndecodableMessage as err:
             harvest.letters.append(self._dead_letters.letter(record, err))
             EVENTS.labels(outcome="undecodable").inc()
-        for outcome, count in chunk.add(record.offset, record.timestamp / 1000, events).items():
-            EVENTS.labels(outcome=outcome).inc(count)
+        chunk.add(record.offset, record.timestamp / 1000, events)
 
     def _complete(self, partition: TopicPartition, chunk: OpenChunk, harvest: _Harvest) -> None:
-        harvest.partials += chunk.emit(final=True)
+        harvest.partials += _emitted(chunk, final=True)
         harvest.commits[partition] = end_of_chunk(chunk.number) + 1
         self._chunks.pop(partition, None)
         self._sought.pop(partition, None)
 
     def _emit_open(self) -> list[Partial]:
-        return [partial for chunk in self._chunks.values() for partial in chunk.emit(final=False)]
+        return [partial for chunk in self._chunks.values() for partial in _emitted(chunk, final=False)]
 
     async def _deliver(self, consumer: AIOKafkaConsumer, harvest: _Harvest) -> None:
         """Publish, await all acknowledgements, and only then commit complete chunks."""
@@ -244,3 +243,12 @@ class Combiner:
         if end is not None and records:
             lag = max(0, end - records[-1].offset - 1)
             CONSUMER_LAG.labels(topic=partition.topic, partition=partition.partition).set(lag)
+
+
+def _emitted(chunk: OpenChunk, *, final: bool) -> list[Partial]:
+    """What a chunk emits, with its events noted in the metrics."""
+    partials = chunk.emit(final=final)
+    for outcome, count in chunk.outcomes.items():
+        EVENTS.labels(outcome=outcome.value).inc(count)
+    chunk.outcomes.clear()
+    return partials

@@ -15,30 +15,31 @@ import pytest
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.prediction import PredictionEvent
+from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
+from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.domain.windows import WindowPlan, windows_at
 
 HOUR, DAY = 3600.0, 86_400.0
 GRID = PaneGrid(60)
-RULES = ChunkRules(grid=GRID, longest_window_seconds=35 * DAY, future_limit_seconds=300, epoch=1)
+RULES = ChunkRules(PaneRules(GRID, 35 * DAY, 300), epoch=1)
 END = datetime(2026, 11, 23, 12, 20, 30, tzinfo=UTC).timestamp()
 """Of the history: neither a whole hour nor a whole minute."""
 KINDS = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 
-def history() -> list[PredictionEvent]:
+def history() -> list[EventRow]:
     """Eight days and a few hours in the order of time; the last three hours are dense, the last day is another."""
     rng = random.Random(8)
     sparse = [END - rng.random() * 8.2 * DAY for _ in range(2000)]
     times = sorted(sparse + [END - 3 * HOUR + 15.0 * step for step in range(720)])
     return [
-        PredictionEvent(
+        EventRow(
             model_id="model",
             prediction=rng.choice(("late", "on time") if at < END - DAY else ("late", "late", "early")),
             score=rng.betavariate(2, 5 if at < END - DAY else 3),
@@ -48,7 +49,7 @@ def history() -> list[PredictionEvent]:
     ]
 
 
-def time_of(event: PredictionEvent) -> float:
+def time_of(event: EventRow) -> float:
     assert event.timestamp is not None
     return event.timestamp.timestamp()
 
@@ -56,7 +57,7 @@ def time_of(event: PredictionEvent) -> float:
 class Counted:
     """What a reading of the events has left: panes and facts, as the processor keeps them."""
 
-    def __init__(self, events: list[PredictionEvent], record_time: Callable[[PredictionEvent], float]) -> None:
+    def __init__(self, events: list[EventRow], record_time: Callable[[EventRow], float]) -> None:
         chunk = OpenChunk(0, 0, RULES)
         for offset, event in enumerate(events):
             chunk.add(offset, record_time(event), [event])
@@ -140,7 +141,7 @@ def test_only_fine_panes_that_no_window_asks_for_any_more_are_missing() -> None:
 def test_late_and_future_are_judged_by_the_records_own_time_whenever_it_is_read() -> None:
     ahead, too_far_ahead = END + 299, END + 301
     events = [
-        PredictionEvent(model_id="model", prediction=1.0, timestamp=datetime.fromtimestamp(at, UTC))
+        EventRow(model_id="model", prediction=1.0, timestamp=datetime.fromtimestamp(at, UTC))
         for at in (END - 35 * DAY - 1, END - 35 * DAY, END, ahead, too_far_ahead)
     ]
     sent_together = Counted(events, lambda _: END).facts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.prediction import PredictionEvent
+from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
@@ -27,18 +27,17 @@ from sentryml_drift.domain.partials import (
     partition_of,
     unpack_record,
 )
+from sentryml_drift.domain.rows import PaneRules
 
-RULES = ChunkRules(grid=PaneGrid(60.0), longest_window_seconds=8 * 86_400, future_limit_seconds=300, epoch=1)
+RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 
 
-def an_event(model: str = "fraud", score: float | None = 0.5, at: float = NOON) -> PredictionEvent:
-    return PredictionEvent(
-        model_id=model, prediction="late", score=score, timestamp=datetime.fromtimestamp(at, UTC), event_id=None
-    )
+def an_event(model: str = "fraud", score: float | None = 0.5, at: float = NOON) -> EventRow:
+    return EventRow(model_id=model, prediction="late", score=score, timestamp=datetime.fromtimestamp(at, UTC))
 
 
-def read(chunk: OpenChunk, log: list[list[PredictionEvent]], offsets: range) -> None:
+def read(chunk: OpenChunk, log: list[list[EventRow]], offsets: range) -> None:
     for offset in offsets:
         chunk.add(offset, NOON, log[offset - start_of_chunk(chunk.number)])
 
@@ -82,9 +81,9 @@ def test_an_event_falls_into_a_fine_and_a_coarse_pane_and_an_old_one_into_the_co
 
 def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    outcomes = chunk.add(0, NOON, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
-    assert dict(outcomes) == {"late": 1, "future": 1, "counted": 1}
+    chunk.add(0, NOON, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
     partials = {p.target.kind: p.payload for p in chunk.emit(final=False)}
+    assert dict(chunk.outcomes) == {"late": 1, "future": 1, "counted": 1}
     facts = ModelFacts.unpack(partials[Kind.FACTS])
     assert (facts.late, facts.future, facts.last_seen) == (1, 1, NOON + 299)
     assert PaneCounts.unpack(partials[Kind.FINE]).total == 1
@@ -92,20 +91,20 @@ def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
 
 def test_an_event_without_a_timestamp_has_its_records() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    chunk.add(0, NOON, [PredictionEvent(model_id="m", prediction=1.0)])
+    chunk.add(0, NOON, [EventRow(model_id="m", prediction=1.0)])
     facts = next(p for p in chunk.emit(final=False) if p.target.kind is Kind.FACTS)
     assert ModelFacts.unpack(facts.payload).first_seen == NOON
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> tuple[list[list[PredictionEvent]], random.Random]:
+def logs(draw: st.DrawFn) -> tuple[list[list[EventRow]], random.Random]:
     records = draw(st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 1), st.integers(0, 200)),
                                      max_size=3), min_size=1, max_size=30))  # fmt: skip
     log = [[an_event(model, score, NOON - ago) for model, score, ago in record] for record in records]
     return log, draw(st.randoms(use_true_random=False))
 
 
-def random_readings(log: list[list[PredictionEvent]], rng: random.Random) -> list[Partial]:
+def random_readings(log: list[list[EventRow]], rng: random.Random) -> list[Partial]:
     """What several readers, killed and started over at random, emit of one chunk."""
     said: list[Partial] = []
     for _ in range(rng.randint(1, 4)):
@@ -132,7 +131,7 @@ def summed(partials: list[Partial]) -> dict[Target, bytes]:
 
 @settings(max_examples=60, deadline=None)
 @given(logs())
-def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[PredictionEvent]], random.Random]) -> None:
+def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[EventRow]], random.Random]) -> None:
     log, rng = case
     once = OpenChunk(0, 0, RULES)
     read(once, log, range(len(log)))

@@ -7,9 +7,12 @@ never enter, not even by mistake.
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
+import msgspec
 import orjson
 from pydantic import (
     AwareDatetime,
@@ -25,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sentryml_common.contracts.message import ModelId
+from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
 from sentryml_common.errors import UndecodableMessage
 
 MAX_PREDICTION_LENGTH = 128
@@ -73,6 +76,28 @@ class PredictionEvent(BaseModel):
     event_id: Annotated[str, Field(max_length=MAX_EVENT_ID_LENGTH)] | None = None
 
 
+class EventRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A prediction event as the services work on it: the rules of `PredictionEvent`, checked twenty times as fast.
+
+    What it accepts, `PredictionEvent` accepts with the same meaning (a contract test holds one against the other);
+    what it refuses is for `PredictionEvent` to accept after all, or to explain.
+    """
+
+    model_id: str
+    prediction: Annotated[str, msgspec.Meta(max_length=MAX_PREDICTION_LENGTH)] | bool | float
+    score: float | None = None
+    timestamp: (
+        Annotated[datetime, msgspec.Meta(tz=True)] | Annotated[float, msgspec.Meta(ge=EARLIEST, lt=LATEST)] | None
+    ) = None
+    event_id: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_ID_LENGTH)] | None = None
+
+    def seconds(self) -> float:
+        """The event's own time, epoch seconds; only where it has one."""
+        at = self.timestamp
+        assert at is not None
+        return at if isinstance(at, float) else at.timestamp()
+
+
 class BadField(BaseModel):
     """What is wrong with one field of one event of a batch."""
 
@@ -90,6 +115,32 @@ class InvalidEvents(Exception):
 
 
 _EVENTS = TypeAdapter(list[PredictionEvent])
+
+
+_ROW, _ROWS = msgspec.json.Decoder(EventRow), msgspec.json.Decoder(list[EventRow])
+
+
+# One model sends many events: its id is matched once, not in each.
+_is_model_id = lru_cache(maxsize=1 << 16)(re.compile(MODEL_ID_PATTERN.removesuffix("$")).fullmatch)
+
+
+def read_rows(body: bytes) -> list[EventRow]:
+    """Read one event or an array of events, fast.
+
+    Raises:
+        UndecodableMessage: as `parse_events`.
+        InvalidEvents: as `parse_events`.
+    """
+    try:
+        rows = [_ROW.decode(body)] if body[:1] == b"{" else _ROWS.decode(body)
+        if rows and all(map(_is_model_id, [row.model_id for row in rows])):
+            return rows
+    except (msgspec.DecodeError, UnicodeDecodeError):  # a ValidationError is a DecodeError, too
+        pass
+    return [
+        EventRow(event.model_id, event.prediction, event.score, event.timestamp, event.event_id)
+        for event in parse_events(body)
+    ]
 
 
 def parse_events(body: bytes) -> list[PredictionEvent]:

@@ -57,4 +57,10 @@ class ModelFacts:
 
 def newest(events: list[Recent]) -> tuple[Recent, ...]:
     """The last events by their own time, oldest first; ties fall the same way whatever the order of arrival."""
+    if len({event[0] for event in events}) == len(events):
+        return tuple(sorted(events, key=_time_of)[-RECENT_EVENTS:])
     return tuple(sorted(events, key=lambda event: (event[0], orjson.dumps(event[1:])))[-RECENT_EVENTS:])
+
+
+def _time_of(event: Recent) -> float:
+    return event[0]

@@ -5,8 +5,10 @@ Invariant: every event adds one entry to each signal (no score counts as a null)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_drift.domain.codec import pack_histograms, unpack_histograms
@@ -76,6 +78,11 @@ def merge_panes(panes: Iterable[PaneCounts]) -> PaneCounts:
 
 def _histogram_of(values: Sequence[str | float | bool | None]) -> Histogram:
     """Sort values by kind: booleans are the categories 'true' and 'false', None is a null."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return Histogram.of((), Counter(cast(Sequence[str], values)))
+    if kinds == {float}:
+        return Histogram.of(cast(Sequence[float], values))
     numbers: list[float] = []
     categories: list[str] = []
     nulls = 0

@@ -10,8 +10,12 @@ not drift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
 
 FINE_PER_COARSE = 60
 FINE_PANES_KEPT = 120
@@ -76,6 +80,10 @@ class PaneGrid:
         life = FINE_PANES_KEPT * self.micros_per_pane(Resolution.FINE)
         return micros(event_timestamp) >= micros(record_timestamp) - life
 
+    def admits_fine_micros(self, events: NDArray[np.int64], records: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """The same for many events at once; times in whole microseconds."""
+        return events >= records - FINE_PANES_KEPT * self.micros_per_pane(Resolution.FINE)
+
     def first_live_fine(self, now: float) -> int:
         """The oldest fine pane that lies wholly inside the fine panes' life, and so has all its events."""
         length = self.micros_per_pane(Resolution.FINE)
@@ -108,6 +116,11 @@ def judge(
     if event_timestamp < record_timestamp - longest_window_seconds:
         return Lateness.LATE
     return Lateness.COUNTED
+
+
+def micros_of(seconds: Sequence[float] | NDArray[np.float64]) -> NDArray[np.int64]:
+    """`micros` of many times at once."""
+    return np.rint(np.asarray(seconds, np.float64) * _MICROS).astype(np.int64)
 
 
 def micros(seconds: float) -> int:
