@@ -88,7 +88,8 @@ def test_both_readings_agree_where_libraries_differ(fields: dict[str, Any]) -> N
     [
         b"", b" ", b"null", b"1", b"[]", b"{}", b"[{}]", b"[[]]", b"{", b"\xff", b'{"model_id":"\xff","prediction":1}',
         b' {"model_id":"m","prediction":1}', b'\n[{"model_id":"m","prediction":1}] ',
-        b'{"model_id":"m","prediction":1e999}', b'{"model_id":"m","prediction":123456789012345678901234567890}', b'{"model_id":"m","prediction":NaN}',
+        b'{"model_id":"m","prediction":1e999}',
+        b'{"model_id":"m","prediction":123456789012345678901234567890}', b'{"model_id":"m","prediction":NaN}',
         b'{"model_id":"m","prediction":1,"prediction":2}', b'{"model_id":"m","prediction":"\\ud800"}',
         b'{"model_id":"m","prediction":1}{}',
     ],
