@@ -23,6 +23,8 @@ from sentryml_drift.settings import DriftSettings
 log = get_logger(__name__)
 
 COARSE_PANES_SHOWN = 24 * 8
+MODELS_AT_ONCE = 100
+PAUSE_PER_ROUND = 4.0
 
 
 class Reporter:
@@ -41,27 +43,35 @@ class Reporter:
 
     async def run(self) -> None:
         """Report until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(1.0, self._interval))
+            begun = loop.time()
             now = self._clock()
             due = [
                 (model_id, model)
                 for model_id, model in self._processor.models.by_id.items()
                 if model.changed and now.timestamp() - model.reported_at >= self._interval
             ]
-            for model_id, model in due:
-                await self._report(model_id, model, now)
+            for first in range(0, len(due), MODELS_AT_ONCE):
+                await self._report(due[first : first + MODELS_AT_ONCE], now)
+            # With very many models a round takes long; rounds are then made less often.
+            await asyncio.sleep(max(min(1.0, self._interval), PAUSE_PER_ROUND * (loop.time() - begun)))
 
-    async def _report(self, model_id: str, model: OwnedModel, now: datetime) -> None:
-        activity = self.activity(model_id, model, now)
-        if activity is None:
-            return
-        model.changed, model.reported_at = False, now.timestamp()
+    async def _report(self, due: list[tuple[str, OwnedModel]], now: datetime) -> None:
+        """Report some models at once."""
+        records = []
+        for model_id, model in due:
+            activity = self.activity(model_id, model, now)
+            if activity is not None:
+                records.append(Record(ACTIVITY.name, model_id.encode(), encode(activity)))
+                model.changed, model.reported_at = False, now.timestamp()
+            await asyncio.sleep(0)
         try:
-            await self._publisher.publish([Record(ACTIVITY.name, model_id.encode(), encode(activity))])
+            await self._publisher.publish(records)
         except Unavailable as err:
-            model.changed = True
-            log.warning("activity_not_published", model_id=model_id, why=str(err))
+            for _, model in due:
+                model.changed = True
+            log.warning("activity_not_published", models=len(due), why=str(err))
 
     def activity(self, model_id: str, model: OwnedModel, now: datetime) -> Activity | None:
         """A model's activity at `now`; None while no event of it has counted."""
