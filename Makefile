@@ -12,10 +12,10 @@ FINE_PANE_SECONDS ?=
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos check format lock clean
+.PHONY: help install up down status demo test test-unit chaos bench-drift check format lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: .venv/installed ## Install everything from requirements.lock into .venv
 
@@ -48,6 +48,9 @@ test-unit: install ## The tests that need no server
 
 chaos: install ## Kill and freeze everything at random; is each event counted once? (KILLS=30 SEED= VARIANT=)
 	@$(RUN)python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(VARIANT),--variant $(VARIANT))
+
+bench-drift: install ## What drift costs, beside rivals run in the same minute
+	@$(RUN)python -m tests.bench.drift
 
 check: install ## Format, lint, types, imports, house rules
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -34,6 +34,7 @@ from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of
 from sentryml_drift.domain.partials import Partial, pack_records
 from sentryml_drift.metrics import EVENTS, LAST_COMMIT, PARTIALS_SENT
 from sentryml_drift.settings import DriftSettings
+from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
 log = get_logger(__name__)
 
@@ -116,9 +117,24 @@ class Combiner:
         consumer = await start_client(make, self._settings, health)
         health.ready("start")
         try:
-            await self._combine(consumer)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._combine(consumer))
+                tasks.create_task(self._watch_movement(consumer))
         finally:
             await consumer.stop()
+
+    async def _watch_movement(self, consumer: AIOKafkaConsumer) -> None:
+        """Raise when input waits and none of it is read."""
+        loop, watchdog = asyncio.get_running_loop(), Watchdog(self._settings.stall_seconds)
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                ends = await consumer.end_offsets(list(consumer.assignment()))
+                places = {tp.partition: await consumer.position(tp) for tp in ends}
+            except KafkaError:  # Kafka is away, or the group is being balanced
+                watchdog.excuse(loop.time())
+                continue
+            watchdog.look(sum(max(0, end - places[tp.partition]) for tp, end in ends.items()), places, loop.time())
 
     async def _combine(self, consumer: AIOKafkaConsumer) -> None:
         loop = asyncio.get_running_loop()

@@ -17,10 +17,10 @@ from sentryml_common.metrics import CONSUMER_LAG
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
+from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
-WATCH_SECONDS = 0.5
+LIFE_SECONDS = 0.5
 PURGE_SECONDS = 60.0
-MOVEMENT_SECONDS = 5.0
 JOINING = "joining the group, and reading what came in while this worker was away"
 
 
@@ -77,7 +77,7 @@ def _credentials(settings: KafkaSettings) -> faust.SASLCredentials | faust.SSLCr
 
 
 class FaustStopped(SentryMLError):
-    """Faust has ended by itself, or no longer moves; the process has to be started anew."""
+    """Faust has ended by itself; the process has to be started anew."""
 
 
 async def run_app(processor: Processor, health: Health, stall_seconds: float) -> None:
@@ -110,25 +110,20 @@ async def _watch_life(processor: Processor, started: asyncio.Task[None], health:
         elif started.done() and await processor.caught_up():
             health.ready("tables")
             health.ready("start")
-        await asyncio.sleep(WATCH_SECONDS)
+        await asyncio.sleep(LIFE_SECONDS)
 
 
 async def _watch_movement(processor: Processor, stall_seconds: float) -> None:
-    """Raise if there is input, and for `stall_seconds` none of it has been taken in: only a restart helps then."""
-    loop = asyncio.get_running_loop()
-    last_places: dict[int, int] = {}
-    moved_at = loop.time()
+    """Raise when input waits and none of it is taken in."""
+    loop, watchdog = asyncio.get_running_loop(), Watchdog(stall_seconds)
     while True:
-        await asyncio.sleep(MOVEMENT_SECONDS)
+        await asyncio.sleep(WATCH_SECONDS)
         if not processor.holds_all():
-            moved_at = loop.time()
+            watchdog.excuse(loop.time())
             continue
         lag, places = await processor.lag()
         CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
-        if lag == 0 or places != last_places:
-            last_places, moved_at = places, loop.time()
-        elif loop.time() - moved_at > stall_seconds:
-            raise FaustStopped(f"{lag} records of input wait, and none was taken in for {stall_seconds:g} s")
+        watchdog.look(lag, places, loop.time())
 
 
 async def _purge_now_and_then(processor: Processor) -> None:

@@ -12,13 +12,14 @@ from typing import TypeAlias
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_sum import KeptSum
-from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
+from sentryml_drift.domain.packed import NO_COUNTS, NO_FACTS, PackedCounts, PackedFacts
+from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import Kind, Partial, Target
 from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.table import target_of
 
-Sum: TypeAlias = ChunkedSum[PaneCounts] | ChunkedSum[ModelFacts]
+Sum: TypeAlias = ChunkedSum[PackedCounts] | ChunkedSum[PackedFacts]
 
 Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
@@ -28,18 +29,18 @@ KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 def empty_sum(kind: Kind) -> Sum:
     """The sum of a target that nothing has been added to yet."""
-    return ChunkedSum(ModelFacts()) if kind is Kind.FACTS else ChunkedSum(EMPTY_PANE)
+    return ChunkedSum(NO_FACTS) if kind is Kind.FACTS else ChunkedSum(NO_COUNTS)
 
 
 def read_sum(kind: Kind, packed: bytes) -> Sum:
     """A sum as the table holds it."""
-    return unpack_sum(packed, ModelFacts.unpack) if kind is Kind.FACTS else unpack_sum(packed, PaneCounts.unpack)
+    return unpack_sum(packed, PackedFacts) if kind is Kind.FACTS else unpack_sum(packed, PackedCounts)
 
 
 def add_partial(known: Sum, partial: Partial) -> Sum:
     """A sum with one partial taken in."""
-    unpack = ModelFacts.unpack if partial.target.kind is Kind.FACTS else PaneCounts.unpack
-    return known.apply(partial.label, unpack(partial.payload))  # type: ignore[arg-type]
+    packed = PackedFacts if partial.target.kind is Kind.FACTS else PackedCounts
+    return known.apply(partial.label, packed(partial.payload))  # type: ignore[arg-type]
 
 
 def read_counts(packed: bytes) -> PaneCounts:

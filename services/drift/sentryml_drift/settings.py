@@ -39,7 +39,7 @@ class DriftSettings(ServiceSettings):
     )
 
     stall_seconds: float = Field(
-        60.0, ge=5, le=3600, description="The processor ends, to be restarted, if input waits this long untouched."
+        60.0, ge=5, le=3600, description="A worker ends, to be restarted, if input waits this long untouched."
     )
 
     @property

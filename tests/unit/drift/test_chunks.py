@@ -14,7 +14,7 @@ from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
+from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.partials import (
     CHUNK_RECORDS,
@@ -28,6 +28,7 @@ from sentryml_drift.domain.partials import (
     unpack_record,
 )
 from sentryml_drift.domain.rows import PaneRules
+from sentryml_drift.owned_models import Sum, add_partial, empty_sum
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -120,12 +121,9 @@ def random_readings(log: list[list[EventRow]], rng: random.Random) -> list[Parti
 
 
 def summed(partials: list[Partial]) -> dict[Target, bytes]:
-    sums: dict[Target, ChunkedSum] = {}  # type: ignore[type-arg]
+    sums: dict[Target, Sum] = {}
     for partial in partials:
-        facts = partial.target.kind is Kind.FACTS
-        known = sums.get(partial.target, ChunkedSum(ModelFacts() if facts else EMPTY_PANE))
-        value = (ModelFacts.unpack if facts else PaneCounts.unpack)(partial.payload)
-        sums[partial.target] = known.apply(partial.label, value)
+        sums[partial.target] = add_partial(sums.get(partial.target, empty_sum(partial.target.kind)), partial)
     return {target: known.total().pack() for target, known in sums.items()}
 
 
@@ -176,6 +174,13 @@ def test_a_sum_survives_the_table() -> None:
         unpack_sum(b"\xff" + known.pack()[1:], ModelFacts.unpack)
     with pytest.raises(UndecodableMessage):
         unpack_sum(known.pack()[:20], ModelFacts.unpack)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_payload_that_is_not_counts_is_undecodable_before_it_is_taken_in(kind: Kind) -> None:
+    partial = Partial(Target("model", kind, 0), Label(0, 1, 0, 5, False), b"\x01\x02 neither counts nor facts")
+    with pytest.raises(UndecodableMessage):
+        add_partial(empty_sum(kind), partial)
 
 
 def test_records_hold_partials_by_partition_and_are_split_by_size() -> None:

@@ -64,13 +64,7 @@ def unpack_histograms(packed: bytes, expected: int) -> list[Histogram]:
     Raises:
         UndecodableMessage: these are not the bytes of `expected` histograms of a known version.
     """
-    end = len(packed) - _CHECKSUM.size
-    if end < _START.size or packed[0] != VERSION:
-        raise UndecodableMessage("unknown_version", f"packed counts start with {packed[:1]!r}, expected {VERSION}")
-    if _CHECKSUM.unpack_from(packed, end)[0] != crc32(memoryview(packed)[:end]):
-        raise UndecodableMessage("bad_checksum", "packed counts are damaged or cut short")
-    if packed[1] != expected:
-        raise UndecodableMessage("bad_counts", f"{packed[1]} histograms are packed, expected {expected}")
+    end = check_packed(packed, expected)
     try:
         found, at = [], _START.size
         for _ in range(expected):
@@ -81,6 +75,22 @@ def unpack_histograms(packed: bytes, expected: int) -> list[Histogram]:
     if at != end:
         raise UndecodableMessage("bad_counts", f"packed counts end at byte {at}, not at {end}")
     return found
+
+
+def check_packed(packed: bytes, expected: int) -> int:
+    """See that these are the bytes of `expected` histograms, without reading them; return where the last one ends.
+
+    Raises:
+        UndecodableMessage: they are not.
+    """
+    end = len(packed) - _CHECKSUM.size
+    if end < _START.size or packed[0] != VERSION:
+        raise UndecodableMessage("unknown_version", f"packed counts start with {packed[:1]!r}, expected {VERSION}")
+    if _CHECKSUM.unpack_from(packed, end)[0] != crc32(memoryview(packed)[:end]):
+        raise UndecodableMessage("bad_checksum", "packed counts are damaged or cut short")
+    if packed[1] != expected:
+        raise UndecodableMessage("bad_counts", f"{packed[1]} histograms are packed, expected {expected}")
+    return end
 
 
 def _body(histogram: Histogram) -> bytes:

@@ -14,6 +14,8 @@ from sentryml_common.contracts.evaluation import Signal
 from sentryml_drift.domain.codec import pack_histograms, unpack_histograms
 from sentryml_drift.domain.histogram import EMPTY, Histogram, merge
 
+HISTOGRAMS_PER_PANE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class PaneCounts:
@@ -63,7 +65,7 @@ class PaneCounts:
         Raises:
             UndecodableMessage: these are not the bytes of pane counts of a known version.
         """
-        score, prediction = unpack_histograms(packed, 2)
+        score, prediction = unpack_histograms(packed, HISTOGRAMS_PER_PANE)
         return cls(score, prediction)
 
 

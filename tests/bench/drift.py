@@ -1,0 +1,37 @@
+"""`make bench-drift`: what drift costs, each figure beside a rival run in the same minute.
+
+Absolute figures are this machine's; ratios carry over. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+
+from tests.bench.drift_combiner import measure as measure_combiner
+from tests.bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
+from tests.bench.drift_long_tail import measure as measure_long_tail
+from tests.bench.report import show
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+
+
+def main() -> None:
+    """Measure all, and print the tables."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        show("Processor", measure_partials(say))
+        show("Evaluation", measure_evaluation(say))
+        show("Rounds", measure_rounds(say))
+        show("Combiner", asyncio.run(measure_combiner(say)))
+        show("Long tail", asyncio.run(measure_long_tail(say)))
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The hard case: ten thousand models, each with one key-less single-event record a second.
+
+The real combiner and processor run beside a producer of that traffic; after a while of warming up, their CPU time and
+the changelog's growth are measured over MEASURED_SECONDS of wall time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import orjson
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from tests.bench.report import Figure
+from tests.chaos.workers import Worker, workers_of
+from tests.support.own_kafka import OwnKafka, own_kafka
+
+MODELS = 10_000
+WARM_SECONDS, MEASURED_SECONDS = 60.0, 90.0
+TICKS = 20
+
+
+async def traffic(kafka: OwnKafka) -> None:
+    """One event of each model a second, until cancelled; says nothing when it cannot keep up, but sends less."""
+    rng = Random(1)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=50, max_batch_size=262_144) as producer:
+        number, next_tick = 0, time.monotonic()
+        while True:
+            for _ in range(MODELS // TICKS):
+                event = {
+                    "model_id": f"model-{number % MODELS}",
+                    "prediction": rng.choice(["late", "on time"]),
+                    "score": rng.random(),
+                    "timestamp": round(time.time(), 3),
+                }
+                await producer.send(PREDICTIONS.name, orjson.dumps(event), partition=number % PREDICTIONS.partitions)
+                number += 1
+            next_tick += 1 / TICKS
+            await asyncio.sleep(max(0.0, next_tick - time.monotonic()))
+
+
+async def ends(kafka: OwnKafka, topic: Topic) -> int:
+    """How many offsets a topic has used."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        return sum((await consumer.end_offsets(partitions)).values())
+    finally:
+        await consumer.stop()
+
+
+def cpu_of(worker: Worker) -> float:
+    """CPU seconds that a worker has used so far."""
+    assert worker.process is not None
+    times = psutil.Process(worker.process.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+async def measure(say: Callable[[str], None]) -> list[Figure]:
+    """CPU of both processes in cores, events and changelog records a second, memory."""
+    with TemporaryDirectory() as folder, own_kafka() as kafka:
+        await ensure_topics(kafka.settings, Health())
+        workers = [
+            each for each in workers_of(Path(folder), kafka.bootstrap, 60.0, "rocksdb", 0.0) if "-1" in each.name
+        ]
+        for worker in workers:
+            for name in ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS"):
+                worker.environment.pop(name)  # as the defaults are
+            worker.start()
+        flowing = asyncio.create_task(traffic(kafka))
+        try:
+            say(f"long tail: warming up for {WARM_SECONDS:.0f} s")
+            await asyncio.sleep(WARM_SECONDS)
+            begun, before = time.monotonic(), {worker.name: cpu_of(worker) for worker in workers}
+            topics = PREDICTIONS, HISTOGRAMS, TABLE_CHANGELOG
+            first = {topic.name: await ends(kafka, topic) for topic in topics}
+            say(f"long tail: measuring for {MEASURED_SECONDS:.0f} s")
+            await asyncio.sleep(MEASURED_SECONDS)
+            seconds = time.monotonic() - begun
+            figures = [
+                Figure(f"long tail: cores of {worker.name}", (cpu_of(worker) - before[worker.name]) / seconds)
+                for worker in workers
+            ]
+            for topic in topics:
+                rate = (await ends(kafka, topic) - first[topic.name]) / seconds
+                figures.append(Figure(f"long tail: records/s of {topic.name}", rate))
+            for worker in workers:
+                assert worker.process is not None
+                memory = psutil.Process(worker.process.pid).memory_info().rss / 1024**2
+                figures.append(Figure(f"long tail: MB of {worker.name}", memory))
+            return figures
+        finally:
+            flowing.cancel()
+            for worker in workers:
+                worker.kill()
