@@ -13,6 +13,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.activity import activity_of
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_drift.domain.windows import PaneRange
@@ -74,15 +75,17 @@ class Reporter:
             log.warning("activity_not_published", models=len(due), why=str(err))
 
     def activity(self, model_id: str, model: OwnedModel, now: datetime) -> Activity | None:
-        """A model's activity at `now`; None while no event of it has counted."""
+        """A model's activity at `now`; None before its first event. Where all its events were left out as late or
+        future, their own times say nothing, and it was seen `now`."""
         facts = model.facts()
-        if facts.first_seen is None or facts.last_seen is None:
+        if facts == ModelFacts():
             return None
+        first_seen, last_seen = facts.first_seen, facts.last_seen
         return Activity(
             model_id=model_id,
             at=now,
-            first_seen=datetime.fromtimestamp(facts.first_seen, UTC),
-            last_seen=datetime.fromtimestamp(facts.last_seen, UTC),
+            first_seen=now if first_seen is None else datetime.fromtimestamp(first_seen, UTC),
+            last_seen=now if last_seen is None else datetime.fromtimestamp(last_seen, UTC),
             fine_pane_seconds=self._grid.fine_seconds,
             fine_panes=self._panes(model, Resolution.FINE, now),
             coarse_pane_seconds=self._grid.coarse_seconds,

@@ -1,0 +1,78 @@
+"""What is reported of a model, from its table."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.kafka.producer import Publisher
+from sentryml_drift.domain.chunked_sum import ChunkedSum
+from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.pane_counts import PaneCounts
+from sentryml_drift.domain.panes import PaneGrid, Resolution
+from sentryml_drift.domain.partials import Kind
+from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.processor import Processor
+from sentryml_drift.reporter import Reporter
+from sentryml_drift.settings import DriftSettings
+
+GRID = PaneGrid(60.0)
+NOW = datetime(2026, 11, 23, 12, 20, 30, tzinfo=UTC)
+SETTINGS = DriftSettings(kafka_bootstrap="nowhere:1")
+
+
+def reported(model: OwnedModel) -> Activity | None:
+    reporter = Reporter(cast(Processor, None), GRID, cast(Publisher, None), SETTINGS)
+    return reporter.activity("model", model, NOW)
+
+
+def a_model(facts: ModelFacts) -> OwnedModel:
+    model = OwnedModel(0)
+    model.put((Kind.FACTS, 0), ChunkedSum(facts).pack())
+    return model
+
+
+def pane(model: OwnedModel, resolution: Resolution, age: int, scores: list[float]) -> None:
+    kind = Kind.FINE if resolution is Resolution.FINE else Kind.COARSE
+    number = GRID.pane_of(NOW.timestamp(), resolution) - age
+    model.put((kind, number), ChunkedSum(PaneCounts.of(["late"] * len(scores), list(scores))).pack())
+
+
+@pytest.mark.parametrize("facts", [ModelFacts(late=3), ModelFacts(future=500)])
+def test_a_model_of_which_no_event_counts_is_seen_with_what_was_left_out(facts: ModelFacts) -> None:
+    activity = reported(a_model(facts))
+    assert activity is not None
+    assert (activity.late, activity.future) == (facts.late, facts.future)
+    assert (activity.first_seen, activity.last_seen) == (NOW, NOW)
+    assert decode(Activity, encode(activity)) == activity
+
+
+def test_before_its_first_event_there_is_nothing_to_say() -> None:
+    assert reported(OwnedModel(0)) is None
+
+
+def test_panes_and_figures_follow_the_table_from_report_to_report() -> None:
+    rng = random.Random(1)
+    model = a_model(ModelFacts(NOW.timestamp() - 9000, NOW.timestamp()))
+    scores = [[rng.random() for _ in range(count)] for count in (50, 70, 90)]
+    for age, found in zip((5, 1, 0), scores, strict=True):
+        pane(model, Resolution.COARSE, age, found)
+    pane(model, Resolution.FINE, 0, scores[2])
+    first = reported(model)
+    assert first is not None
+    assert [each.count for each in first.coarse_panes] == [50, 70, 90]
+    assert [each.count for each in first.fine_panes] == [90]
+    assert {figures.signal.value: figures.numbers + figures.categories for figures in first.signals} == {
+        "score": 210,
+        "prediction": 210,
+    }
+    pane(model, Resolution.COARSE, 0, scores[2] + [0.5] * 30)
+    second = reported(model)
+    assert second is not None
+    assert [each.count for each in second.coarse_panes] == [50, 70, 120]
+    assert all(figures.numbers + figures.categories == 240 for figures in second.signals)
