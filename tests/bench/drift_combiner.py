@@ -81,21 +81,30 @@ async def floor(bootstrap: str, total: int) -> None:
     await consumer.stop()
 
 
-async def ours(bootstrap: str, total: int) -> None:
-    """The combiner itself, with all that it does."""
+async def ours(bootstrap: str, _: int) -> None:
+    """The combiner itself, with all that it does, until it has read everything."""
     settings, health = DriftSettings(kafka_bootstrap=bootstrap), Health()
     async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
         life = await Life.begin(PREDICTIONS, ids, settings, health)
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), life.epoch)
         combiner = _Counting(settings, rules, life, publisher, DeadLetters("bench", publisher))
-        combiner.wanted = total
+        combiner.wanted = await _records(bootstrap)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()
         running.cancel()
 
 
+async def _records(bootstrap: str) -> int:
+    """How many records there are."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
+    await consumer.start()
+    ends = await consumer.end_offsets([TopicPartition(PREDICTIONS.name, n) for n in range(PREDICTIONS.partitions)])
+    await consumer.stop()
+    return sum(ends.values())
+
+
 class _Counting(Combiner):
-    """The combiner; it says when it has read so many events."""
+    """The combiner; it says when it has read so many records."""
 
     wanted = 0
 
@@ -103,9 +112,9 @@ class _Counting(Combiner):
         super().__init__(*arguments)
         self.all_read = asyncio.Event()
 
-    def _add(self, chunk: OpenChunk, record: Any, harvest: Any) -> None:
-        super()._add(chunk, record, harvest)
-        self.wanted -= record.value.count(b'"model_id"')
+    def _add(self, chunk: OpenChunk, records: list[Any], harvest: Any) -> None:
+        super()._add(chunk, records, harvest)
+        self.wanted -= len(records)
         if self.wanted <= 0:
             self.all_read.set()
 

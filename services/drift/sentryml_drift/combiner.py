@@ -13,7 +13,8 @@ topic made anew are other events. Its new life has a new epoch, in the labels an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,15 +162,16 @@ class Combiner:
     async def _read(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> _Harvest:
         harvest, generation = _Harvest([], {}, []), self._generation
         for partition, records in batches.items():
-            for record in records:
-                chunk = self._open_chunk(partition, record.offset, harvest)
-                if chunk is None and await self._may_open(consumer, partition, record.offset):
-                    chunk = OpenChunk(partition.partition, chunk_of(record.offset), self._rules)
+            for run in _by_chunk(records):
+                first, last = run[0].offset, run[-1].offset
+                chunk = self._open_chunk(partition, first, harvest)
+                if chunk is None and await self._may_open(consumer, partition, first):
+                    chunk = OpenChunk(partition.partition, chunk_of(first), self._rules)
                 if chunk is None or generation != self._generation:
                     break  # sent back, or the group has moved on: these records come again
                 self._chunks[partition] = chunk
-                self._add(chunk, record, harvest)
-                if record.offset == end_of_chunk(chunk.number):
+                self._add(chunk, run, harvest)
+                if last == end_of_chunk(chunk.number):
                     self._complete(partition, chunk, harvest)
             self._report(consumer, partition, records)
             await asyncio.sleep(0)
@@ -204,19 +206,27 @@ class Combiner:
             consumer.seek(partition, max(start, first))
         return False
 
-    def _add(self, chunk: OpenChunk, record: Any, harvest: _Harvest) -> None:
-        if record.offset <= chunk.offset:
-            return
-        events: list[EventRow] = []
+    def _add(self, chunk: OpenChunk, records: list[Any], harvest: _Harvest) -> None:
+        """Add to a chunk those of its records that are not in it yet."""
+        rows: list[EventRow] = []
+        times: list[float] = []
+        for record in records:
+            if record.offset > chunk.offset:
+                events = self._events(record, harvest)
+                rows += events
+                times += [record.timestamp / 1000] * len(events)
+        chunk.add(records[-1].offset, rows, times)
+
+    def _events(self, record: Any, harvest: _Harvest) -> list[EventRow]:
+        """The events of a record; none, and a dead letter, where it cannot be used."""
         try:
-            events = read_rows(record.value or b"")
+            return read_rows(record.value or b"")
         except InvalidEvents as err:
             harvest.letters.append(self._dead_letters.letter(record, UndecodableMessage("invalid_events", str(err))))
-            EVENTS.labels(outcome="undecodable").inc()
         except UndecodableMessage as err:
             harvest.letters.append(self._dead_letters.letter(record, err))
-            EVENTS.labels(outcome="undecodable").inc()
-        chunk.add(record.offset, record.timestamp / 1000, events)
+        EVENTS.labels(outcome="undecodable").inc()
+        return []
 
     def _complete(self, partition: TopicPartition, chunk: OpenChunk, harvest: _Harvest) -> None:
         harvest.partials += _emitted(chunk, final=True)
@@ -265,6 +275,16 @@ class Combiner:
         if end is not None and records:
             lag = max(0, end - records[-1].offset - 1)
             CONSUMER_LAG.labels(topic=partition.topic, partition=partition.partition).set(lag)
+
+
+def _by_chunk(records: list[Any]) -> Iterator[list[Any]]:
+    """Cut records of a partition, in the order of their offsets, where chunks end."""
+    begin = 0
+    while begin < len(records):
+        last = end_of_chunk(chunk_of(records[begin].offset))
+        end = bisect_right(records, last, lo=begin, key=lambda record: record.offset)
+        yield records[begin:end]
+        begin = end
 
 
 def _emitted(chunk: OpenChunk, *, final: bool) -> list[Partial]:

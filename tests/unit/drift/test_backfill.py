@@ -60,7 +60,7 @@ class Counted:
     def __init__(self, events: list[EventRow], record_time: Callable[[EventRow], float]) -> None:
         chunk = OpenChunk(0, 0, RULES)
         for offset, event in enumerate(events):
-            chunk.add(offset, record_time(event), [event])
+            chunk.add(offset, [event], [record_time(event)])
         partials = chunk.emit(final=True)
         self.facts = next(ModelFacts.unpack(p.payload) for p in partials if p.target.kind is Kind.FACTS)
         self.panes = {

@@ -38,9 +38,13 @@ def an_event(model: str = "fraud", score: float | None = 0.5, at: float = NOON) 
     return EventRow(model_id=model, prediction="late", score=score, timestamp=datetime.fromtimestamp(at, UTC))
 
 
+def add(chunk: OpenChunk, offset: int, events: list[EventRow]) -> None:
+    chunk.add(offset, events, [NOON] * len(events))
+
+
 def read(chunk: OpenChunk, log: list[list[EventRow]], offsets: range) -> None:
     for offset in offsets:
-        chunk.add(offset, NOON, log[offset - start_of_chunk(chunk.number)])
+        add(chunk, offset, log[offset - start_of_chunk(chunk.number)])
 
 
 def test_chunks_cut_the_offsets_without_gap_or_overlap() -> None:
@@ -64,16 +68,16 @@ def test_a_partial_is_cumulative_within_its_chunk() -> None:
 
 def test_only_touched_targets_are_emitted_again() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    chunk.add(0, NOON, [an_event("a"), an_event("b")])
+    add(chunk, 0, [an_event("a"), an_event("b")])
     assert {p.target.model_id for p in chunk.emit(final=False)} == {"a", "b"}
-    chunk.add(1, NOON, [an_event("b")])
+    add(chunk, 1, [an_event("b")])
     assert {p.target.model_id for p in chunk.emit(final=False)} == {"b"}
     assert chunk.emit(final=False) == []
 
 
 def test_an_event_falls_into_a_fine_and_a_coarse_pane_and_an_old_one_into_the_coarse_alone() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    chunk.add(0, NOON, [an_event("new"), an_event("old", at=NOON - 3 * 3600)])
+    add(chunk, 0, [an_event("new"), an_event("old", at=NOON - 3 * 3600)])
     kinds = {(p.target.model_id, p.target.kind) for p in chunk.emit(final=False)}
     assert kinds == {
         ("new", Kind.FINE), ("new", Kind.COARSE), ("new", Kind.FACTS), ("old", Kind.COARSE), ("old", Kind.FACTS)
@@ -82,7 +86,7 @@ def test_an_event_falls_into_a_fine_and_a_coarse_pane_and_an_old_one_into_the_co
 
 def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    chunk.add(0, NOON, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
+    add(chunk, 0, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
     partials = {p.target.kind: p.payload for p in chunk.emit(final=False)}
     assert dict(chunk.outcomes) == {"late": 1, "future": 1, "counted": 1}
     facts = ModelFacts.unpack(partials[Kind.FACTS])
@@ -92,7 +96,7 @@ def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
 
 def test_an_event_without_a_timestamp_has_its_records() -> None:
     chunk = OpenChunk(0, 0, RULES)
-    chunk.add(0, NOON, [EventRow(model_id="m", prediction=1.0)])
+    add(chunk, 0, [EventRow(model_id="m", prediction=1.0)])
     facts = next(p for p in chunk.emit(final=False) if p.target.kind is Kind.FACTS)
     assert ModelFacts.unpack(facts.payload).first_seen == NOON
 
@@ -111,7 +115,7 @@ def random_readings(log: list[list[EventRow]], rng: random.Random) -> list[Parti
     for _ in range(rng.randint(1, 4)):
         chunk, stop = OpenChunk(0, 0, RULES), rng.randint(1, len(log))
         for offset in range(stop):
-            chunk.add(offset, NOON, log[offset])
+            add(chunk, offset, log[offset])
             if rng.random() < 0.3:
                 said += chunk.emit(final=False)
         said += chunk.emit(final=False)

@@ -132,7 +132,11 @@ def read_rows(body: bytes) -> list[EventRow]:
         InvalidEvents: as `parse_events`.
     """
     try:
-        rows = [_ROW.decode(body)] if body[:1] == b"{" else _ROWS.decode(body)
+        if body[:1] == b"{":
+            row = _ROW.decode(body)
+            if _is_model_id(row.model_id):
+                return [row]
+        rows = _ROWS.decode(body)
         if rows and all(map(_is_model_id, [row.model_id for row in rows])):
             return rows
     except (msgspec.DecodeError, UnicodeDecodeError):  # a ValidationError is a DecodeError, too

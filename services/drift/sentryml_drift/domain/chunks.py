@@ -10,7 +10,7 @@ on when or by whom it was read. Events wait as rows until an emission, which sor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sentryml_common.contracts.prediction import EventRow
@@ -60,11 +60,11 @@ class OpenChunk:
         self._rows: list[EventRow] = []
         self._record_times: list[float] = []
 
-    def add(self, offset: int, record_time: float, events: Iterable[EventRow]) -> None:
-        """Take in one record, with no events where it was unusable; `record_time`: its timestamp, epoch seconds."""
+    def add(self, offset: int, events: Sequence[EventRow], record_times: Sequence[float]) -> None:
+        """Take in the events of all records through `offset`, each with its record's timestamp (epoch seconds)."""
         self._rows += events
-        self._record_times += [record_time] * (len(self._rows) - len(self._record_times))
-        self.offset = offset
+        self._record_times += record_times
+        self.offset = max(offset, self.offset)
         if len(self._rows) >= ROWS_AT_ONCE:
             self._settle()
 
