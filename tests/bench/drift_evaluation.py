@@ -136,7 +136,8 @@ def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
 
 
 def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
-    """A round over many models at 60 events an hour, each with eight days of panes: first look, and a step."""
+    """A round over many models at 60 events an hour, each with eight days of panes: the first look; the one after an
+    hour has passed, when a coarse pane leaves each window and sums are made afresh; and an ordinary step."""
     figures = []
     for models in (1_000, 10_000):
         owned = []
@@ -144,7 +145,7 @@ def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
             owned.append(_own_panes(a_model(60, different_panes=24), number))
             if number % 1000 == 999:
                 say(f"{number + 1:,} models made")
-        for at, what in ((END, "first round"), (END + 300, "a step later")):
+        for at, what in ((END, "first round"), (END + 300, "an hour has passed"), (END + 600, "a step")):
             taken = cpu(look_at_all, owned, at)
             figures.append(Figure(f"{models:,} models, {what}: s", taken))
             say(f"{models:,} models, {what}: {taken:.1f} s")
