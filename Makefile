@@ -12,7 +12,7 @@ FINE_PANE_SECONDS ?=
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos bench-drift check format lock clean
+.PHONY: help install up down status demo test test-unit chaos bench-drift bench-noise check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ chaos: install ## Kill and freeze everything at random; is each event counted on
 
 bench-drift: install ## What drift costs, beside rivals run in the same minute
 	@$(RUN)python -m tests.bench.drift
+
+bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
+	@$(RUN)python -m tests.bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
 
 check: install ## Format, lint, types, imports, house rules
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }

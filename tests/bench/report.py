@@ -17,18 +17,25 @@ class Figure:
 
 
 def show(title: str, figures: list[Figure]) -> None:
-    """Write a table to standard output, in Markdown."""
-    width = max(len(figure.name) for figure in figures)
-    lines = [
-        f"\n### {title}\n",
-        f"| {'what':{width}} | ours | rival | ratio |",
-        f"|{'-' * (width + 2)}|---:|---:|---:|",
-    ]
-    for figure in figures:
-        values = " | ".join(_short(value) for value in (figure.ours, figure.rival, figure.ratio))
-        lines.append(f"| {figure.name:{width}} | {values} |")
-    sys.stdout.write("\n".join(lines) + "\n")
+    """Write a table of figures to standard output."""
+    rows = [[each.name, *map(_short, (each.ours, each.rival, each.ratio))] for each in figures]
+    say_table(title, ["what", "ours", "rival", "ratio"], rows)
+
+
+def say_table(title: str, headings: list[str], rows: list[list[str]]) -> None:
+    """Write a table to standard output, in Markdown: docs/benchmarks.md takes it as it is."""
+    lines = [f"\n### {title}\n", _line(headings), _line(["---", *["---:"] * (len(headings) - 1)])]
+    say_line("\n".join([*lines, *map(_line, rows)]))
+
+
+def say_line(text: str) -> None:
+    """Write to standard output at once, also where that is a file."""
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _short(value: float | None) -> str:

@@ -98,8 +98,7 @@ def _evaluate_signal(
     bins = bin_counts(baseline, current, monitor.bins)
     found = divergence([each.baseline for each in bins], [each.current for each in bins])
     n, m = current.total, baseline.total
-    alpha = alpha_for(monitor.false_incidents_per_model_month, monitor.current_seconds)
-    floor = noise_floor(len(bins), m, n, alpha)
+    floor = noise_floor(found, m, n, alpha_for(monitor))
     warn_at, critical_at = max(monitor.warn, floor), max(monitor.critical, floor)
     return SignalEvaluation(
         signal=signal,
@@ -110,7 +109,7 @@ def _evaluate_signal(
         noise_floor=floor,
         warn_at=warn_at,
         critical_at=critical_at,
-        p_value=p_value(found.psi, len(bins), m, n),
+        p_value=p_value(found, m, n),
         overlap=found.overlap,
         bins=_bins(bins, found),
     )

@@ -1,43 +1,74 @@
-"""Noise: the PSI that samples of a given size show without any drift, and how rarely it may be mistaken for one.
+"""Noise: how likely chance alone shows such a difference, without any drift, and how rarely it may be mistaken for one.
 
-For n and m entries in B bins of one distribution, PSI ≈ k·χ²(B − 1) with k = 1/n + 1/m (Yurdakul and Naranjo,
-J. Risk Model Validation 14(4), 2020). The noise floor is the value that this exceeds with probability α.
+For m and n entries of one distribution in B bins, with shares p and q, the likelihood ratio
 
-α comes from a budget that people understand, F false incidents per model and month. Evaluations of a window of
-W seconds made much oftener than every W share most of their data; a month of them behaves like κ = 8 times
-as many independent ones as there are windows in it (reference/drift-statistics §2.6b, measured). So
+    G = 2·(n·Σ q ln(q/r) + m·Σ p ln(p/r))        r = (n·q + m·p) / (n + m)
 
-    α = F · W / (κ · 30 d)
+is distributed as χ²(B − 1) (Wilks, Ann. Math. Stat. 9, 1938). Close to no difference PSI is k·G, k = 1/n + 1/m, and so
+k·χ²(B − 1) (Yurdakul and Naranjo, J. Risk Model Validation 14(4), 2020). Far from it, where alarms are, PSI is
+larger, since it makes much of a bin that chance has left nearly empty; G keeps to χ² there. So it is G that
+decides whether a difference can be chance, and the noise floor says the same in PSI: the value at which a
+difference of this shape would be exceeded by chance with probability α,
+
+    floor = χ²₁₋α(B − 1) · PSI / G               PSI ≥ floor  ⇔  G ≥ χ²₁₋α(B − 1)
+
+α comes from a budget that people understand, F false incidents per model and month, which its S signals share.
+Evaluations more frequent than one per window share their data: r of them in one window W are as many chances as κ
+independent ones, at first as many as there are, in the end no more than 20 (extremes come in clumps: D. Aldous,
+Probability Approximations via the Poisson Clumping Heuristic, 1989). So
+
+    α = F · W / (κ · S · 30 d)                   1/κ = 1/r + 1/20
+
+What simpler rules were measured to do: docs/adr/0007-noise-budget.md.
 """
 
 from __future__ import annotations
 
-from sentryml_common.contracts.monitor import DAY
-from sentryml_drift.domain.chi_square import inverse_survival, survival
+from math import fsum, log
 
-OVERLAP_EXCESS = 8.0
+from sentryml_common.contracts.monitor import DAY, MonitorSettings
+from sentryml_drift.domain.chi_square import inverse_survival, survival
+from sentryml_drift.domain.psi import Divergence
+
+MOST_CHANCES = 20.0
 MONTH_SECONDS = 30.0 * DAY
 LARGEST_ALPHA = 0.5
 
-
-def alpha_for(false_incidents_per_month: float, window_seconds: float) -> float:
-    """The probability, per evaluation, of taking noise for drift that keeps the monthly budget; at most ½."""
-    return min(LARGEST_ALPHA, false_incidents_per_month * window_seconds / (OVERLAP_EXCESS * MONTH_SECONDS))
+LEAST_RATIO = 1e-6
+"""Below this G is mostly rounding, and PSI / G is taken as its limit k."""
 
 
-def noise_floor(bins: int, baseline_count: int, current_count: int, alpha: float) -> float:
+def alpha_for(monitor: MonitorSettings) -> float:
+    """How probably an evaluation may take noise in one signal for drift, to keep the monthly budget; at most ½."""
+    windows = MONTH_SECONDS / monitor.current_seconds
+    chances = windows * chances_per_window(monitor) * len(monitor.signals)
+    return min(LARGEST_ALPHA, monitor.false_incidents_per_model_month / chances)
+
+
+def chances_per_window(monitor: MonitorSettings) -> float:
+    """κ: how many independent evaluations those within one window are worth."""
+    return 1 / (monitor.every_seconds / monitor.current_seconds + 1 / MOST_CHANCES)
+
+
+def noise_floor(found: Divergence, baseline_count: int, current_count: int, alpha: float) -> float:
     """The PSI that chance alone exceeds with probability `alpha`; 0 where one bin leaves nothing to chance."""
-    if bins < 2:
+    if found.bins < 2:
         return 0.0
-    return inverse_survival(alpha, bins - 1) * _scale(baseline_count, current_count)
+    ratio = likelihood_ratio(found, baseline_count, current_count)
+    psi_per_ratio = found.psi / ratio if ratio > LEAST_RATIO else 1 / current_count + 1 / baseline_count
+    return inverse_survival(alpha, found.bins - 1) * psi_per_ratio
 
 
-def p_value(psi: float, bins: int, baseline_count: int, current_count: int) -> float:
-    """The probability that chance alone shows a PSI of at least `psi`."""
-    if bins < 2:
+def p_value(found: Divergence, baseline_count: int, current_count: int) -> float:
+    """The probability that chance alone shows as much of a difference."""
+    if found.bins < 2:
         return 1.0
-    return survival(psi / _scale(baseline_count, current_count), bins - 1)
+    return survival(likelihood_ratio(found, baseline_count, current_count), found.bins - 1)
 
 
-def _scale(baseline_count: int, current_count: int) -> float:
-    return 1 / current_count + 1 / baseline_count
+def likelihood_ratio(found: Divergence, baseline_count: int, current_count: int) -> float:
+    """G of the (smoothed) shares, each side weighing as many entries as it has."""
+    m, n = baseline_count, current_count
+    shares = zip(found.baseline_shares, found.current_shares, strict=True)
+    both = [(p, q, (n * q + m * p) / (n + m)) for p, q in shares]
+    return max(0.0, 2 * fsum(n * q * log(q / r) + m * p * log(p / r) for p, q, r in both))

@@ -26,6 +26,11 @@ class Divergence:
     psi: float
     overlap: float
 
+    @property
+    def bins(self) -> int:
+        """How many bins there are."""
+        return len(self.contributions)
+
 
 def divergence(baseline: Sequence[int], current: Sequence[int]) -> Divergence:
     """Compare counts of at least one bin; both sequences are of one length."""
