@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from tests.support.servers import Servers, servers
 
@@ -20,6 +21,12 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 # A developer's shell may hold settings of a running stack; tests must not talk to that one.
 for name in [name for name in os.environ if name.startswith("SENTRYML_") and not name.startswith("SENTRYML_TEST_")]:
     del os.environ[name]
+
+
+# A run that fails fails again; `pytest --hypothesis-profile=explore` looks for what these examples miss.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

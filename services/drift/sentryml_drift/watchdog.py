@@ -1,6 +1,6 @@
 """The watchdog: input waits and none of it is taken in. A process in that state is ended, to be started again.
 
-Kafka's clients have ways to stand still that no error tells of (`reference/streaming.md` §1); moving is the only sign.
+Kafka's clients have ways to stand still that no error tells of; moving is the only sign.
 """
 
 from __future__ import annotations

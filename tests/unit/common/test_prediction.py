@@ -80,25 +80,23 @@ def check(body: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_any_bytes_have_one_of_three_outcomes(body: bytes) -> None:
     check(body)
 
 
 @given(JSON)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_json_has_one_of_three_outcomes(value: Any) -> None:
     check(orjson.dumps(value))
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON)))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_value_in_any_known_field_has_one_of_three_outcomes(event: dict[str, Any]) -> None:
     check(orjson.dumps([LEAST, event]))
 
 
 @given(st.lists(GOOD_EVENTS, min_size=1, max_size=5))
-@settings(deadline=None)
 def test_every_event_within_the_contract_is_taken_as_it_is(sent: list[dict[str, Any]]) -> None:
     for event, fields in zip(parse_events(orjson.dumps(sent)), sent, strict=True):
         assert event.model_id == fields["model_id"]
@@ -115,7 +113,6 @@ def test_every_event_within_the_contract_is_taken_as_it_is(sent: list[dict[str, 
 
 
 @given(st.text(max_size=20).filter(lambda name: name not in FIELDS), JSON)
-@settings(deadline=None)
 def test_an_unknown_field_is_refused_by_name_whatever_it_holds(name: str, value: Any) -> None:
     [error] = refusal({**LEAST, name: value}).errors
     assert (error.index, error.field) == (0, name)

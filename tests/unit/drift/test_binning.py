@@ -34,7 +34,7 @@ def test_smooth_numbers_have_ten_bins_of_equal_share_from_minus_to_plus_infinity
 
 
 @given(st.integers(0, 2**32), st.sampled_from([2, 5, 10, 20]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_counts_are_those_of_the_raw_numbers_between_the_edges(seed: int, bins: int) -> None:
     random = np.random.default_rng(seed)
     baseline = random.normal(0, 2, 2000).round(int(random.integers(0, 6)))
@@ -49,7 +49,7 @@ def test_counts_are_those_of_the_raw_numbers_between_the_edges(seed: int, bins: 
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_one_outlier_in_the_current_window_moves_no_bin(seed: int) -> None:
     random = np.random.default_rng(seed)
     baseline, current = random.beta(2, 5, 5000), random.beta(2, 5, 900)

@@ -131,7 +131,7 @@ def summed(partials: list[Partial]) -> dict[Target, bytes]:
     return {target: known.total().pack() for target, known in sums.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(logs())
 def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[EventRow]], random.Random]) -> None:
     log, rng = case

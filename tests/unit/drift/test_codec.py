@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
@@ -43,7 +43,6 @@ def test_what_is_packed_comes_back(name: str) -> None:
     st.lists(st.text(max_size=128), max_size=80),
     st.integers(0, 2**50),
 )
-@settings(deadline=None)
 def test_anything_that_is_packed_comes_back(numbers: list[float], names: list[str], nulls: int) -> None:
     histogram = Histogram.of(numbers, names, nulls)
     assert unpack_histogram(pack_histogram(histogram)) == histogram

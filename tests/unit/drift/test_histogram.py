@@ -56,7 +56,7 @@ def cut(entries: Values, seed: int) -> list[Values]:
 
 
 @given(values | many_values(), st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_order_and_any_grouping_give_equal_bytes(entries: Values, seed: int) -> None:
     whole = pack_histogram(of(entries))
     parts = [of(part) for part in cut(entries, seed)]
@@ -67,7 +67,7 @@ def test_any_order_and_any_grouping_give_equal_bytes(entries: Values, seed: int)
 
 
 @given(many_values())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_as_few_bits_are_dropped_as_the_cells_allow(entries: Values) -> None:
     histogram = of(entries)
     numbers = np.array([each for each in entries if isinstance(each, float)])
@@ -78,7 +78,7 @@ def test_as_few_bits_are_dropped_as_the_cells_allow(entries: Values) -> None:
 
 
 @given(values | many_values(), values | many_values())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_subtraction_undoes_addition_up_to_precision(left: Values, right: Values) -> None:
     one, other = of(left), of(right)
     both = one + other
@@ -96,7 +96,7 @@ def test_subtraction_undoes_addition_up_to_precision(left: Values, right: Values
 
 
 @given(values | many_values())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_nothing_is_left_of_a_histogram_without_itself(entries: Values) -> None:
     histogram = of(entries)
     assert histogram - histogram == EMPTY

@@ -1,27 +1,26 @@
-"""PSI from cells against PSI from the raw numbers: within 0.0005, or 1 % where the PSI is large.
+"""PSI from cells against PSI from the raw numbers, shape by shape: within 0.0005, or 1 % where the PSI is large.
 
 What is the fair exact value? Where no value repeats, the deciles of the raw baseline (`np.quantile`) say it all.
 Where values repeat, a decile falls inside a value, and every program decides differently what to do; so there
 the reference follows the same rule as ours (values with at least a tenth of the baseline are bins of their own,
 other cuts lie between two distinct values, the nearest to the quantile; what has no bin is new), but on the raw
 values, without cells. On numbers without repetition the two references agree to the smoothing of one event.
+Random mixtures are in `test_psi_properties.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from sentryml_drift.domain.binning import bin_counts
 from sentryml_drift.domain.histogram import Histogram
 from sentryml_drift.domain.psi import divergence
+from tests.support.exact_psi import Numbers, psi_of_deciles, psi_of_numbers
 
-Numbers = NDArray[np.float64]
 BINS = 10
 BASELINE, CURRENT = 150_000, 100_000
 
@@ -31,39 +30,8 @@ def psi_of_cells(baseline: Numbers, current: Numbers) -> float:
     return divergence([each.baseline for each in bins], [each.current for each in bins]).psi
 
 
-def psi_of_deciles(baseline: Numbers, current: Numbers) -> float:
-    edges = np.quantile(baseline, np.arange(1, BINS) / BINS)
-    return divergence(_between(baseline, edges), _between(current, edges)).psi
-
-
-def psi_of_raw_bins(baseline: Numbers, current: Numbers) -> float:
-    values, counts = np.unique(baseline, return_counts=True)
-    atoms = values[(counts * BINS >= len(baseline)) & (counts > 1)]
-    there, here = [int((baseline == atom).sum()) for atom in atoms], [int((current == atom).sum()) for atom in atoms]
-    for low, high in pairwise([-np.inf, *atoms, np.inf]):
-        inside = (values > low) & (values < high)
-        if inside.any():
-            edges = _nearest_cuts(values[inside], counts[inside], len(baseline) / BINS)
-            there += _between(baseline[(baseline > low) & (baseline < high)], edges)
-            here += _between(current[(current > low) & (current < high)], edges)
-    unseen = len(current) - sum(here)
-    return divergence(there + [0] * bool(unseen), here + [unseen] * bool(unseen)).psi
-
-
-def _nearest_cuts(values: Numbers, counts: NDArray[np.int64], per_bin: float) -> Numbers:
-    below = np.concatenate(([0], counts.cumsum()))
-    pieces = max(1, round(below[-1] / per_bin))
-    cuts = {int(np.abs(below - below[-1] * k / pieces).argmin()) for k in range(1, pieces)}
-    return values[sorted(cuts - {0, len(values)})]
-
-
-def _between(numbers: Numbers, edges: Numbers) -> list[int]:
-    counts: list[int] = np.bincount(np.searchsorted(edges, numbers, side="right"), minlength=len(edges) + 1).tolist()
-    return counts
-
-
-def close(exact: float, widened: int = 1) -> object:
-    return pytest.approx(exact, abs=widened * max(0.0005, 0.01 * exact))
+def close(exact: float) -> object:
+    return pytest.approx(exact, abs=max(0.0005, 0.01 * exact))
 
 
 def sigmoid(x: Numbers) -> Numbers:
@@ -123,51 +91,11 @@ def test_psi_is_that_of_the_raw_deciles(name: str, drift: float) -> None:
 def test_psi_of_repeating_values_is_that_of_the_same_bins_on_raw_values(name: str, drift: float) -> None:
     shape, random = REPEATING[name], np.random.default_rng(20261123)
     baseline, current = shape(random, BASELINE, 0.0), shape(random, CURRENT, drift)
-    assert psi_of_cells(baseline, current) == close(psi_of_raw_bins(baseline, current))
+    assert psi_of_cells(baseline, current) == close(psi_of_numbers(baseline, current, BINS))
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_both_references_agree_where_nothing_repeats(name: str) -> None:
     random = np.random.default_rng(3)
     baseline, current = CONTINUOUS[name](random, 50_000, 0.0), CONTINUOUS[name](random, 50_000, 1.0)
-    assert psi_of_raw_bins(baseline, current) == pytest.approx(psi_of_deciles(baseline, current), abs=1e-4)
-
-
-def mixture(seed: int, families: list[Shape], ends: bool) -> tuple[Numbers, Numbers]:
-    """Baseline and current of one to three drifting components, some rounded, some with atoms at 0 and 1."""
-    random = np.random.default_rng(seed)
-    parts = [(families[random.integers(len(families))], random.random()) for _ in range(random.integers(1, 4))]
-    weights = random.dirichlet(np.ones(len(parts)))
-    atoms = random.random((2, 2)) * 0.3 * (ends and random.random() < 0.5)
-    decimals = (None, None, 1, 2, 3)[random.integers(5)]
-
-    def sample(count: int, drift: float) -> Numbers:
-        numbers = np.concatenate(
-            [family(random, round(count * w), d * drift) for (family, d), w in zip(parts, weights, strict=True)]
-        )
-        numbers = with_atoms(random, numbers, *atoms[int(drift)])
-        return numbers if decimals is None else numbers.round(decimals)
-
-    return sample(100_000, 0.0), sample(50_000, 1.0)
-
-
-SCORES: list[Shape] = [CONTINUOUS[name] for name in ("fraud, mass at 0", "mass near 1", "U", "Beta(2, 5)")]
-REALS: list[Shape] = [
-    lambda r, n, drift: r.normal(2 + 0.3 * drift, 1, n),
-    lambda r, n, drift: r.normal(-1, 0.5 + 0.2 * drift, n),
-    CONTINUOUS["lognormal"],
-    lambda r, n, drift: r.exponential(0.5 + 0.2 * drift, n),
-]
-
-
-@pytest.mark.parametrize("seed", range(15))
-def test_psi_of_random_mixtures_of_scores(seed: int) -> None:
-    baseline, current = mixture(seed, SCORES, ends=True)
-    assert psi_of_cells(baseline, current) == close(psi_of_raw_bins(baseline, current))
-
-
-@pytest.mark.parametrize("seed", range(15))
-def test_psi_of_random_mixtures_of_any_numbers(seed: int) -> None:
-    # Around 0 many cells go to numbers that are small and rare, so those that matter are wider: twice the tolerance.
-    baseline, current = mixture(seed, REALS, ends=False)
-    assert psi_of_cells(baseline, current) == close(psi_of_raw_bins(baseline, current), widened=2)
+    assert psi_of_numbers(baseline, current, BINS) == pytest.approx(psi_of_deciles(baseline, current), abs=1e-4)

@@ -67,7 +67,7 @@ def live(history: list[tuple[str, object]], monitor: object) -> tuple[Story, Led
     return story, ledger, decided
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_at_most_one_incident_is_live_and_it_is_the_newest(history, monitor) -> None:  # type: ignore[no-untyped-def]
     story, ledger, _ = live(history, monitor)
@@ -76,7 +76,7 @@ def test_at_most_one_incident_is_live_and_it_is_the_newest(history, monitor) -> 
     assert all(story.snapshot.incident == incident for incident in alive)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_the_timeline_replays_to_what_is_stored(history, monitor) -> None:  # type: ignore[no-untyped-def]
     _, ledger, _ = live(history, monitor)
@@ -90,7 +90,7 @@ def test_the_timeline_replays_to_what_is_stored(history, monitor) -> None:  # ty
         assert steps[-1].to == incident.standing
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_every_rise_alerts_whatever_anyone_did(history, monitor) -> None:  # type: ignore[no-untyped-def]
     """Opened, escalated, reopened and resolved always alert; nothing that a person does ever takes that away."""
@@ -109,7 +109,7 @@ def test_every_rise_alerts_whatever_anyone_did(history, monitor) -> None:  # typ
                 assert step.to.state is State.OPEN
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_missing_data_change_neither_state_nor_severity(history, monitor) -> None:  # type: ignore[no-untyped-def]
     story, _, _ = live(history, monitor)
@@ -119,7 +119,7 @@ def test_missing_data_change_neither_state_nor_severity(history, monitor) -> Non
     assert (after.incident and after.incident.standing) == (before.incident and before.incident.standing)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS, st.sampled_from(GRADES))
 def test_repeated_and_late_evaluations_change_nothing(history, monitor, grade) -> None:  # type: ignore[no-untyped-def]
     story, _, _ = live(history, monitor)
@@ -133,7 +133,7 @@ def test_repeated_and_late_evaluations_change_nothing(history, monitor, grade) -
         assert decision.transitions == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_people_can_do_what_is_allowed_and_nothing_else(history, monitor) -> None:  # type: ignore[no-untyped-def]
     _, _, decided = live(history, monitor)
@@ -146,7 +146,7 @@ def test_people_can_do_what_is_allowed_and_nothing_else(history, monitor) -> Non
             assert decision.snapshot == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(HISTORIES, MONITORS)
 def test_what_is_written_of_an_incident_holds_together(history, monitor) -> None:  # type: ignore[no-untyped-def]
     _, ledger, _ = live(history, monitor)

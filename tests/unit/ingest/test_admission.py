@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
@@ -77,7 +77,6 @@ def test_a_record_is_an_array_with_what_was_sent_and_a_time() -> None:
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=5))
-@settings(deadline=None)
 def test_what_is_encoded_reads_back_the_same(events: list[PredictionEvent]) -> None:
     again = parse_events(encode_events(events))
     assert again == events

@@ -72,7 +72,7 @@ def texts(payload: dict[str, Any]) -> list[str]:
     return [payload["text"], *(part["text"] for part in parts if part["type"] == "mrkdwn")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(messages())
 def test_any_message_fits_slack_and_calls_nobody(message: Message) -> None:
     for payload in (rich_payload(message), plain_payload(message)):

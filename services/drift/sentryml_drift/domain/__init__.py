@@ -8,4 +8,13 @@ panes            time cut into panes, windows  panes put together to baseline an
 binning          bins from the baseline, psi  the distance, noise (and chi_square)  what chance alone does
 evaluation       all of it: two windows → a level
 activity         what a model has been doing, schedule  when it is looked at
+
+How counts get there exactly once, whatever is restarted or read again:
+
+rows             which events count, and in which panes
+chunks           the log cut into pieces, each counted from its start; facts  what is known beside the counts
+partials         what the combiner sends, chunked_sum  how the processor adds it up (packed: as bytes, while it can)
+kept_sum         the sum of a window, kept from one evaluation to the next
+
+`docs/drift.md` leads one example through the method.
 """

@@ -34,7 +34,8 @@ def signal_activity(signal: Signal, counts: PaneCounts) -> SignalActivity:
 
 
 def quantiles(numbers: CellCounts) -> tuple[Quantile, ...]:
-    """The number at each of QUANTILES: the least one with at least that part of all at or below it.
+    """The number at each of QUANTILES: the least one with at least that part of all at or below it, which is
+    definition 1 of Hyndman and Fan (The American Statistician 50(4), 1996).
 
     As fine as the cells are: a number in the right cell is shown, the one with the fewest digits.
     """

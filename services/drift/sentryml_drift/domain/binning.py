@@ -4,7 +4,7 @@ Bins of the joint data would let one outlier hide a drift; bins of the baseline 
 to judge. They are unions of cells, so the shares of both sides are sums of whole counts: no interpolation, and
 PSI is the raw data's PSI for these bins.
 
-Numbers. A cell that holds at least 1/B of the baseline's numbers, more than once, is an *atom* and a bin of its
+Numbers. A cell that holds at least 1/B of the baseline's numbers, and more than one, is an *atom* and a bin of its
 own. The numbers between atoms are cut at the baseline's quantiles, each moved to the nearest cell edge, as
 many bins as their share of B (at least one). Such bins reach to the next bin or atom, the outer ones to ±∞:
 

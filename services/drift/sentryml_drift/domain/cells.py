@@ -33,6 +33,7 @@ Cells: TypeAlias = NDArray[np.int64]
 
 FULL_PRECISION = 0
 MOST_DROPPED = 62
+"""Here only the cells −1, 0 and 1 are left."""
 
 _BITS = struct.Struct("<Q")
 _DOUBLE = struct.Struct("<d")

@@ -36,7 +36,7 @@ from sentryml_drift.domain.windows import WindowPlan
 EVALUATIONS = UUID("6f1d2f0c-0b1e-5f0a-9d43-5a3b7e6c8d21")
 """Namespace of evaluation ids; never to be changed, since ids made twice must be equal."""
 
-_SEVERITY = {Level.OK: 0, Level.WARN: 1, Level.CRITICAL: 2}
+_RANK = {Level.OK: 0, Level.WARN: 1, Level.CRITICAL: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def evaluate(
         model_id=model_id,
         monitor_version=monitor.version,
         evaluated_at=evaluated_at,
-        level=Level.INSUFFICIENT_DATA if reason else max((each.level for each in signals), key=_SEVERITY.__getitem__),
+        level=Level.INSUFFICIENT_DATA if reason else max((each.level for each in signals), key=_RANK.__getitem__),
         reason=reason,
         baseline=_window(baseline.plan),
         current=_window(current.plan),

@@ -5,8 +5,8 @@
 
 PSI is the symmetric divergence of Jeffreys (Proc. R. Soc. A 186, 1946): ≥ 0, 0 only for equal shares, unbounded.
 The half added to each count is Jeffreys' prior: an empty bin costs what it should instead of a chosen epsilon,
-and the mean without drift stays what `noise` says (reference/drift-statistics §2.5 compares eight rules). The
-overlap is 1 − total variation: the part of the two distributions that is common (arXiv 2303.01227).
+and the mean without drift stays what `noise` says. B counts the bins that there are, atoms, new and null among them.
+The overlap is 1 − total variation: the part of the two distributions that is common (arXiv 2303.01227).
 """
 
 from __future__ import annotations
