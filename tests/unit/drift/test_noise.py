@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_drift.domain.noise import alpha_for, chances_per_window, likelihood_ratio, noise_floor, p_value
+from sentryml_drift.domain.noise import alpha_for, chance_of, chances_per_window
 from sentryml_drift.domain.psi import Divergence, divergence
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -52,13 +52,13 @@ def test_alpha_never_exceeds_one_half() -> None:
 def test_the_floor_of_a_slight_difference_is_the_textbook_one() -> None:
     slight = divergence([10_050, *[10_000] * 8, 9_950], [100] * 10)
     textbook = float(chi2.isf(1e-5, 9)) * (1 / 1000 + 1e-5)
-    assert noise_floor(slight, 100_000, 1000, 1e-5) == pytest.approx(textbook, rel=0.01)
-    assert noise_floor(equal_shares(10, 100_000, 1000), 100_000, 1000, 1e-5) == pytest.approx(textbook)
+    assert chance_of(slight, 100_000, 1000, 1e-5).noise_floor == pytest.approx(textbook, rel=0.01)
+    assert chance_of(equal_shares(10, 100_000, 1000), 100_000, 1000, 1e-5).noise_floor == pytest.approx(textbook)
 
 
 def test_floor_falls_with_more_data_on_either_side_and_rises_with_bins() -> None:
     def floor(bins: int, m: int, n: int) -> float:
-        return noise_floor(equal_shares(bins, m, n), m, n, 1e-5)
+        return chance_of(equal_shares(bins, m, n), m, n, 1e-5).noise_floor
 
     assert floor(10, 100_000, 400) < floor(10, 100_000, 200) < floor(10, 200, 200)
     assert floor(5, 1000, 1000) < floor(10, 1000, 1000)
@@ -66,8 +66,8 @@ def test_floor_falls_with_more_data_on_either_side_and_rises_with_bins() -> None
 
 def test_one_bin_leaves_nothing_to_chance() -> None:
     only = divergence([100], [100])
-    assert noise_floor(only, 100, 100, 1e-5) == 0.0
-    assert p_value(only, 100, 100) == 1.0
+    assert chance_of(only, 100, 100, 1e-5).noise_floor == 0.0
+    assert chance_of(only, 100, 100, 0.01).p_value == 1.0
 
 
 def test_psi_reaches_the_floor_exactly_when_chance_is_rarer_than_alpha() -> None:
@@ -76,13 +76,15 @@ def test_psi_reaches_the_floor_exactly_when_chance_is_rarer_than_alpha() -> None
         m, n = int(baseline.sum()), int(current.sum())
         found = divergence(baseline.tolist(), current.tolist())
         for alpha in (1e-2, 1e-9, 1e-30):
-            assert (found.psi >= noise_floor(found, m, n, alpha)) == (p_value(found, m, n) <= alpha)
+            assert (found.psi >= chance_of(found, m, n, alpha).noise_floor) == (
+                chance_of(found, m, n, 0.01).p_value <= alpha
+            )
 
 
 def test_a_large_difference_is_no_chance_however_it_looks() -> None:
     changed = divergence([5000, 0], [0, 500])
-    assert changed.psi > noise_floor(changed, 5000, 500, 1e-12)
-    assert p_value(changed, 5000, 500) < 1e-100
+    assert changed.psi > chance_of(changed, 5000, 500, 1e-12).noise_floor
+    assert chance_of(changed, 5000, 500, 0.01).p_value < 1e-100
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def likelihood_ratios(there: np.ndarray, here: np.ndarray) -> np.ndarray:
     ratios: np.ndarray = 2 * (n * q * np.log(q / r) + m * p * np.log(p / r)).sum(axis=1)
     for row in range(100):
         found = divergence(there[row].tolist(), here[row].tolist())
-        assert likelihood_ratio(found, m, n) == pytest.approx(ratios[row], rel=1e-9, abs=1e-9)
+        assert chance_of(found, m, n, 0.01).likelihood_ratio == pytest.approx(ratios[row], rel=1e-9, abs=1e-9)
     return ratios
 
 
@@ -121,7 +123,7 @@ def test_without_drift_the_psi_is_as_large_as_theory_says(n: int, bins: int) -> 
     there, here = random.multinomial(m, shares, 4000), random.multinomial(n, shares, 4000)
     found = [divergence(b, c) for b, c in zip(there.tolist(), here.tolist(), strict=True)]
     assert np.mean([each.psi for each in found]) == pytest.approx((bins - 1) * (1 / n + 1 / m), rel=0.08)
-    exceeded = [each.psi > noise_floor(each, m, n, 0.01) for each in found]
+    exceeded = [each.psi > chance_of(each, m, n, 0.01).noise_floor for each in found]
     assert np.mean(exceeded) < 0.015
-    below = [p_value(each, m, n) < 0.05 for each in found]
+    below = [chance_of(each, m, n, 0.01).p_value < 0.05 for each in found]
     assert np.mean(below) < 0.065

@@ -64,6 +64,10 @@ class CategoryCounts:
             return self
         return CategoryCounts(dropped, _by_cell(self.counts.items(), dropped))
 
+    def fitted(self, most: int = MAX_CATEGORIES) -> CategoryCounts:
+        """Return the same counts in at most `most` entries."""
+        return self if len(self.counts) <= most else _fitted(self.dropped, self.counts, most)
+
     def __add__(self, other: CategoryCounts) -> CategoryCounts:
         if not other.counts:
             return self
@@ -91,19 +95,19 @@ class CategoryCounts:
 NO_CATEGORIES = CategoryCounts()
 
 
-def merge_category_counts(parts: Iterable[CategoryCounts]) -> CategoryCounts:
-    """Return the sum of many, at the coarsest precision of all or coarser."""
+def merge_category_counts(parts: Iterable[CategoryCounts], most: int = MAX_CATEGORIES) -> CategoryCounts:
+    """Return the sum of many in at most `most` entries, at the coarsest precision of all or coarser."""
     filled = [part for part in parts if part.counts]
     if len(filled) <= 1:
-        return filled[0] if filled else NO_CATEGORIES
+        return filled[0].fitted(most) if filled else NO_CATEGORIES
     dropped = max(part.dropped for part in filled)
     if dropped:
-        return _fitted(dropped, _by_cell((entry for part in filled for entry in part.counts.items()), dropped))
+        return _fitted(dropped, _by_cell((entry for part in filled for entry in part.counts.items()), dropped), most)
     counts = dict(filled[0].counts)
     for part in filled[1:]:
         for name, count in part.counts.items():
             counts[name] = counts.get(name, 0) + count
-    return _fitted(0, counts)
+    return _fitted(0, counts, most)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -112,16 +116,16 @@ def hash_of(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
 
 
-def _fitted(dropped: int, counts: dict[str, int]) -> CategoryCounts:
-    """Drop the fewest bits that leave at most MAX_CATEGORIES entries.
+def _fitted(dropped: int, counts: dict[str, int], most: int = MAX_CATEGORIES) -> CategoryCounts:
+    """Drop the fewest bits that leave at most `most` entries.
 
     Neighbouring hashes share a cell once the highest bit in which they differ is dropped, so as many bits go
-    as the MAX_CATEGORIES-th widest gap has (compare `cells.separations`).
+    as the `most`-th widest gap has (compare `cells.separations`).
     """
-    if len(counts) <= MAX_CATEGORIES:
+    if len(counts) <= most:
         return CategoryCounts(dropped, counts)
     hashes = sorted(hash_of(label) for label in counts)
-    widest = heapq.nlargest(MAX_CATEGORIES, ((left ^ right).bit_length() for left, right in pairwise(hashes)))
+    widest = heapq.nlargest(most, ((left ^ right).bit_length() for left, right in pairwise(hashes)))
     dropped = max(dropped, widest[-1], 1)
     return CategoryCounts(dropped, _by_cell(counts.items(), dropped))
 

@@ -2,7 +2,8 @@
 
 Invariant: at most MAX_CELLS cells, at the fewest dropped bits at which the numbers counted fit. That number of
 bits, like the counts, is a function of the multiset of numbers alone: cells are nested, so it does not matter
-in which order or grouping numbers were counted. (Only a difference may be coarser than its own numbers need.)
+in which order or grouping numbers were counted. (Only a difference may be coarser than its own numbers need. A
+sum that is to be added to and taken away from may have more cells, and is `fitted` where it is used.)
 
 Most histograms of a pane hold a handful of numbers, where numpy's fixed cost is all the cost. So cells and
 counts are kept in stdlib arrays, which Python loops read directly and numpy reads without a copy.
@@ -66,7 +67,11 @@ class CellCounts:
         if dropped == self.dropped or not self.cells:
             return self
         cells = coarsen(self.cell_array, self.dropped, dropped)
-        return _frozen(dropped, *_summed(cells, self.count_array))
+        return _frozen(dropped, *_grouped(cells, self.count_array))
+
+    def fitted(self, most: int = MAX_CELLS) -> CellCounts:
+        """Return the same counts in at most `most` cells."""
+        return self if len(self.cells) <= most else _fitted(self.dropped, self.cell_array, self.count_array, most)
 
     def __add__(self, other: CellCounts) -> CellCounts:
         if not other.cells:
@@ -107,41 +112,49 @@ class CellCounts:
 NO_NUMBERS = CellCounts(0, array("q"), array("q"))
 
 
-def merge_cell_counts(parts: Iterable[CellCounts]) -> CellCounts:
-    """Return the sum of many, by one sort per MERGED_AT_ONCE cells."""
+def merge_cell_counts(parts: Iterable[CellCounts], most: int = MAX_CELLS) -> CellCounts:
+    """Return the sum of many in at most `most` cells, by one sort per MERGED_AT_ONCE cells."""
     waiting, cells = [NO_NUMBERS], 0
     for part in parts:
         if part.cells:
             waiting.append(part)
             cells += len(part.cells)
         if cells > MERGED_AT_ONCE:
-            waiting = [_merged(waiting)]
+            waiting = [_merged(waiting, most)]
             cells = len(waiting[0].cells)
-    return _merged(waiting)
+    return _merged(waiting, most)
 
 
-def _merged(parts: list[CellCounts]) -> CellCounts:
+def _merged(parts: list[CellCounts], most: int) -> CellCounts:
     filled = [part for part in parts if part.cells]
     if len(filled) <= 1:
-        return filled[0] if filled else NO_NUMBERS
+        return filled[0].fitted(most) if filled else NO_NUMBERS
     dropped = max(part.dropped for part in filled)
     cells = [coarsen(part.cell_array, part.dropped, dropped) for part in filled]
-    return _fitted(dropped, *_summed(np.concatenate(cells), np.concatenate([part.count_array for part in filled])))
+    counts = np.concatenate([part.count_array for part in filled])
+    return _fitted(dropped, *_summed(np.concatenate(cells), counts), most)
 
 
 def _summed(cells: Cells, counts: NDArray[np.int64]) -> tuple[Cells, NDArray[np.int64]]:
     """Distinct cells in order, with their counts added up; the input is one or more sorted runs."""
     order = cells.argsort(kind="stable")
-    cells = cells[order]
-    first = np.concatenate(([True], cells[1:] != cells[:-1])).nonzero()[0]
-    return cells[first], np.add.reduceat(counts[order], first)
+    return _grouped(cells[order], counts[order])
 
 
-def _fitted(dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts:
-    """Drop the fewest bits that leave at most MAX_CELLS cells: as many as the MAX_CELLS-th widest gap has."""
-    if len(cells) > MAX_CELLS:
-        bits = int(np.partition(separations(cells), -MAX_CELLS)[-MAX_CELLS])
-        cells, counts = _summed(coarsen(cells, 0, bits), counts)
+def _grouped(cells: Cells, counts: NDArray[np.int64]) -> tuple[Cells, NDArray[np.int64]]:
+    """The same of cells that are in order already."""
+    changes = np.empty(len(cells), np.bool_)
+    changes[0] = True
+    np.not_equal(cells[1:], cells[:-1], out=changes[1:])
+    first = changes.nonzero()[0]
+    return cells[first], np.add.reduceat(counts, first)
+
+
+def _fitted(dropped: int, cells: Cells, counts: NDArray[np.int64], most: int = MAX_CELLS) -> CellCounts:
+    """Drop the fewest bits that leave at most `most` cells: as many as the `most`-th widest gap has."""
+    if len(cells) > most:
+        bits = int(np.partition(separations(cells), -most)[-most])
+        cells, counts = _grouped(coarsen(cells, 0, bits), counts)
         dropped += bits
     return _frozen(dropped, cells, counts)
 

@@ -28,7 +28,7 @@ from sentryml_common.contracts.evaluation import (
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_drift.domain.binning import BinCounts, bin_counts
 from sentryml_drift.domain.histogram import Histogram
-from sentryml_drift.domain.noise import alpha_for, noise_floor, p_value
+from sentryml_drift.domain.noise import alpha_for, chance_of
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.psi import Divergence, divergence
 from sentryml_drift.domain.windows import WindowPlan
@@ -98,18 +98,18 @@ def _evaluate_signal(
     bins = bin_counts(baseline, current, monitor.bins)
     found = divergence([each.baseline for each in bins], [each.current for each in bins])
     n, m = current.total, baseline.total
-    floor = noise_floor(found, m, n, alpha_for(monitor))
-    warn_at, critical_at = max(monitor.warn, floor), max(monitor.critical, floor)
+    chance = chance_of(found, m, n, alpha_for(monitor))
+    warn_at, critical_at = max(monitor.warn, chance.noise_floor), max(monitor.critical, chance.noise_floor)
     return SignalEvaluation(
         signal=signal,
         level=_level(found.psi, warn_at, critical_at),
         psi=found.psi,
         baseline_count=m,
         current_count=n,
-        noise_floor=floor,
+        noise_floor=chance.noise_floor,
         warn_at=warn_at,
         critical_at=critical_at,
-        p_value=p_value(found, m, n),
+        p_value=chance.p_value,
         overlap=found.overlap,
         bins=_bins(bins, found),
     )

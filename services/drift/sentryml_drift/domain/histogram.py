@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_drift.domain.category_counts import NO_CATEGORIES, CategoryCounts, merge_category_counts
-from sentryml_drift.domain.cell_counts import NO_NUMBERS, CellCounts, merge_cell_counts
+from sentryml_drift.domain.category_counts import MAX_CATEGORIES, NO_CATEGORIES, CategoryCounts, merge_category_counts
+from sentryml_drift.domain.cell_counts import MAX_CELLS, NO_NUMBERS, CellCounts, merge_cell_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,12 @@ class Histogram:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was ever coarsened: then a difference is what fresh counting would give."""
+        """Whether nothing was ever coarsened."""
         return self.numbers.dropped == 0 and self.categories.dropped == 0
+
+    def fitted(self) -> Histogram:
+        """Return a sum that had room for more entries as one that has not."""
+        return Histogram(self.numbers.fitted(), self.categories.fitted(), self.nulls)
 
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(self.numbers + other.numbers, self.categories + other.categories, self.nulls + other.nulls)
@@ -72,11 +76,11 @@ class Histogram:
 EMPTY = Histogram(NO_NUMBERS, NO_CATEGORIES, 0)
 
 
-def merge(histograms: Iterable[Histogram]) -> Histogram:
-    """Return the sum of many histograms, much faster than pair by pair."""
+def merge(histograms: Iterable[Histogram], room: int = 1) -> Histogram:
+    """Return the sum of many histograms, much faster than pair by pair; with room for `room` times the entries."""
     parts = list(histograms)
     return Histogram(
-        merge_cell_counts(part.numbers for part in parts),
-        merge_category_counts(part.categories for part in parts),
+        merge_cell_counts((part.numbers for part in parts), room * MAX_CELLS),
+        merge_category_counts((part.categories for part in parts), room * MAX_CATEGORIES),
         sum(part.nulls for part in parts),
     )

@@ -24,6 +24,7 @@ What simpler rules were measured to do: docs/adr/0007-noise-budget.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import fsum, log
 
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
@@ -50,25 +51,31 @@ def chances_per_window(monitor: MonitorSettings) -> float:
     return 1 / (monitor.every_seconds / monitor.current_seconds + 1 / MOST_CHANCES)
 
 
-def noise_floor(found: Divergence, baseline_count: int, current_count: int, alpha: float) -> float:
-    """The PSI that chance alone exceeds with probability `alpha`; 0 where one bin leaves nothing to chance."""
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How far chance alone goes: the likelihood ratio G of a difference, and the probability of one as large."""
+
+    likelihood_ratio: float
+    p_value: float
+    noise_floor: float
+
+
+def chance_of(found: Divergence, baseline_count: int, current_count: int, alpha: float) -> Chance:
+    """What chance alone does with so many entries: the noise floor is the PSI that it exceeds with probability
+    `alpha`. One bin leaves nothing to it: p is 1 and the floor 0."""
     if found.bins < 2:
-        return 0.0
-    ratio = likelihood_ratio(found, baseline_count, current_count)
+        return Chance(0.0, 1.0, 0.0)
+    ratio = _likelihood_ratio(found, baseline_count, current_count)
     psi_per_ratio = found.psi / ratio if ratio > LEAST_RATIO else 1 / current_count + 1 / baseline_count
-    return inverse_survival(alpha, found.bins - 1) * psi_per_ratio
+    degrees = found.bins - 1
+    return Chance(ratio, survival(ratio, degrees), inverse_survival(alpha, degrees) * psi_per_ratio)
 
 
-def p_value(found: Divergence, baseline_count: int, current_count: int) -> float:
-    """The probability that chance alone shows as much of a difference."""
-    if found.bins < 2:
-        return 1.0
-    return survival(likelihood_ratio(found, baseline_count, current_count), found.bins - 1)
-
-
-def likelihood_ratio(found: Divergence, baseline_count: int, current_count: int) -> float:
+def _likelihood_ratio(found: Divergence, baseline_count: int, current_count: int) -> float:
     """G of the (smoothed) shares, each side weighing as many entries as it has."""
     m, n = baseline_count, current_count
-    shares = zip(found.baseline_shares, found.current_shares, strict=True)
-    both = [(p, q, (n * q + m * p) / (n + m)) for p, q in shares]
-    return max(0.0, 2 * fsum(n * q * log(q / r) + m * p * log(p / r) for p, q, r in both))
+    addends = []
+    for p, q in zip(found.baseline_shares, found.current_shares, strict=True):
+        r = (n * q + m * p) / (n + m)
+        addends.append(n * q * log(q / r) + m * p * log(p / r))
+    return max(0.0, 2 * fsum(addends))

@@ -35,9 +35,9 @@ class PaneCounts:
         return self.prediction.total
 
     @property
-    def exact(self) -> bool:
-        """Whether nothing was ever coarsened, see `Histogram.exact`."""
-        return self.score.exact and self.prediction.exact
+    def histograms(self) -> tuple[Histogram, Histogram]:
+        """Those of all signals."""
+        return self.score, self.prediction
 
     def of_signal(self, signal: Signal) -> Histogram:
         """The histogram of one signal."""
@@ -54,9 +54,13 @@ class PaneCounts:
         """
         return PaneCounts(self.score - other.score, self.prediction - other.prediction)
 
+    def fitted(self) -> PaneCounts:
+        """Return a sum that had room for more entries as one that has not."""
+        return PaneCounts(self.score.fitted(), self.prediction.fitted())
+
     def pack(self) -> bytes:
         """Return the counts as bytes; equal counts give equal bytes."""
-        return pack_histograms((self.score, self.prediction))
+        return pack_histograms(self.histograms)
 
     @classmethod
     def unpack(cls, packed: bytes) -> PaneCounts:
@@ -72,10 +76,10 @@ class PaneCounts:
 EMPTY_PANE = PaneCounts(EMPTY, EMPTY)
 
 
-def merge_panes(panes: Iterable[PaneCounts]) -> PaneCounts:
-    """Return the sum of many panes, much faster than pair by pair."""
+def merge_panes(panes: Iterable[PaneCounts], room: int = 1) -> PaneCounts:
+    """Return the sum of many panes, much faster than pair by pair; with room for `room` times the entries."""
     parts = list(panes)
-    return PaneCounts(merge(part.score for part in parts), merge(part.prediction for part in parts))
+    return PaneCounts(merge((part.score for part in parts), room), merge((part.prediction for part in parts), room))
 
 
 def _histogram_of(values: Sequence[str | float | bool | None]) -> Histogram:
