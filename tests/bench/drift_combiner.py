@@ -44,7 +44,8 @@ from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS = 50
 ROUNDS = 3
-READERS = ("floor", "ours", "faust")
+READERS = {"floor": 1, "ours": 1, "faust": 10}
+"""Each reads all events, or a fraction of them."""
 
 
 async def fill(kafka: OwnKafka, records: int, events_per_record: int) -> None:
@@ -86,7 +87,8 @@ async def ours(bootstrap: str, _: int) -> None:
     settings, health = DriftSettings(kafka_bootstrap=bootstrap), Health()
     async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
         life = await Life.begin(PREDICTIONS, ids, settings, health)
-        rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), life.epoch)
+        own_group = os.getpid()  # the epoch names the group: one that has committed nothing yet
+        rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
         combiner = _Counting(settings, rules, life, publisher, DeadLetters("bench", publisher))
         combiner.wanted = await _records(bootstrap)
         running = asyncio.create_task(combiner.run(health))
@@ -167,10 +169,11 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
             await fill(kafka, records, events_per_record)
             rates: dict[str, list[float]] = {reader: [] for reader in READERS}
             for number in range(ROUNDS):
-                for reader in READERS:
-                    seconds = await asyncio.to_thread(read_as, reader, kafka.bootstrap, total)
-                    rates[reader].append(total / seconds)
-                    say(f"records of {events_per_record}, round {number + 1}: {reader} {total / seconds:,.0f} events/s")
+                for reader, fraction in READERS.items():
+                    read = total // fraction
+                    rate = read / await asyncio.to_thread(read_as, reader, kafka.bootstrap, read)
+                    rates[reader].append(rate)
+                    say(f"records of {events_per_record}, round {number + 1}: {reader} {rate:,.0f} events/s")
         best = {reader: sorted(found)[len(found) // 2] for reader, found in rates.items()}
         for reader in ("floor", "faust"):
             name = f"combiner, records of {events_per_record}: events/s/core, beside {reader}"

@@ -14,8 +14,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.packed import NO_COUNTS, NO_FACTS, PackedCounts, PackedFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import Resolution
-from sentryml_drift.domain.partials import Kind, Partial, Target
+from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.table import target_of
 
@@ -23,8 +22,6 @@ Sum: TypeAlias = ChunkedSum[PackedCounts] | ChunkedSum[PackedFacts]
 
 Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
-
-KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 
 def empty_sum(kind: Kind) -> Sum:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import accumulate, chain
 from operator import add
 
 import numpy as np
@@ -15,6 +16,7 @@ from sentryml_drift.domain.cell_counts import MAX_CELLS, CellCounts
 from sentryml_drift.domain.cells import cells_of
 from sentryml_drift.domain.codec import pack_histogram
 from sentryml_drift.domain.histogram import EMPTY, Histogram, merge
+from sentryml_drift.domain.pane_counts import PaneCounts, count_runs
 
 Values = list[float | str | None]
 
@@ -152,3 +154,19 @@ def test_histograms_of_different_precision_add_at_the_coarser_one() -> None:
     assert fine.exact
     assert (fine + coarse).numbers.dropped >= coarse.numbers.dropped > 0
     assert (fine + coarse).total == 10_002
+
+
+runs = st.lists(many_values() | values, min_size=1, max_size=4)
+
+
+@given(runs, st.sampled_from(["as they are", "numbers"]))
+@settings(max_examples=40)
+def test_counting_many_runs_at_once_is_counting_each(parts: list[Values], predictions: str) -> None:
+    scores = [[each if isinstance(each, float) else None for each in part] for part in parts]
+    if predictions == "numbers":
+        said = [[0.5 if each is None else each for each in part] for part in scores]
+    else:
+        said = [["none" if each is None else each for each in part] for part in parts]
+    starts = list(accumulate(map(len, parts), initial=0))
+    found = count_runs(list(chain(*said)), list(chain(*scores)), starts)
+    assert [pane.pack() for pane in found] == [PaneCounts.of(*both).pack() for both in zip(said, scores, strict=True)]

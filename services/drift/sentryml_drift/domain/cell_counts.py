@@ -14,6 +14,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,26 @@ class CellCounts:
             return _of_few(0, _counted(map(cell_of, few)))
         cells, counts = np.unique(cells_of(np.asarray(numbers, dtype=np.float64)), return_counts=True)
         return _fitted(0, cells, counts)
+
+    @classmethod
+    def of_runs(cls, numbers: NDArray[np.float64], starts: Sequence[int]) -> list[CellCounts]:
+        """Count the numbers of many runs at once, as `of` would each; `starts` says where runs begin, and the end of
+        the last. NaN is no number."""
+        run_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        there = ~np.isnan(numbers)
+        found, runs = cells_of(numbers[there]), run_of[there]
+        order = np.lexsort((found, runs))
+        found, runs = found[order], runs[order]
+        changes = np.ones(len(found), np.bool_)
+        changes[1:] = (found[1:] != found[:-1]) | (runs[1:] != runs[:-1])
+        first = changes.nonzero()[0]
+        ends = np.searchsorted(runs[first], np.arange(len(starts))).tolist()
+        cells = array("q", found[first].tobytes())
+        counts = array("q", np.diff(first, append=len(found)).tobytes())
+        return [
+            cls(0, cells[begin:end], counts[begin:end]).fitted() if begin < end else NO_NUMBERS
+            for begin, end in pairwise(ends)
+        ]
 
     @property
     def cell_array(self) -> Cells:

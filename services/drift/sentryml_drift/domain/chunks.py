@@ -17,8 +17,8 @@ from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import Lateness
-from sentryml_drift.domain.partials import CHUNK_RECORDS, Kind, Label, Partial, Target
-from sentryml_drift.domain.rows import ModelRows, PaneRows, PaneRules, sort_rows
+from sentryml_drift.domain.partials import CHUNK_RECORDS, KIND_OF, Kind, Label, Partial, Target
+from sentryml_drift.domain.rows import PaneRules, sort_rows
 
 ROWS_AT_ONCE = 50_000
 """So many rows wait at most; sums take far less memory than the rows they are made of."""
@@ -86,30 +86,20 @@ class OpenChunk:
         """Add the waiting rows to the sums."""
         if not self._rows:
             return
-        for model in sort_rows(self._rows, self._record_times, self._rules.panes):
-            target = Target(model.model_id, Kind.FACTS, 0)
-            self._facts[target] = self._facts.get(target, ModelFacts()) + model.facts
-            self._touched.add(target)
-            for pane in model.panes:
-                self._count(model.model_id, pane)
-            self._note_outcomes(model)
+        found = sort_rows(self._rows, self._record_times, self._rules.panes)
         self._rows, self._record_times = [], []
-
-    def _count(self, model_id: str, pane: PaneRows) -> None:
-        """Count events in their coarse pane, and in their fine one where they have one."""
-        counts = PaneCounts.of([row.prediction for row in pane.rows], [row.score for row in pane.rows])
-        targets = [Target(model_id, Kind.COARSE, pane.coarse)]
-        if pane.fine is not None:
-            targets.append(Target(model_id, Kind.FINE, pane.fine))
-        for target in targets:
-            known = self._panes.get(target)
-            self._panes[target] = counts if known is None else known + counts
+        for model_id, facts in found.facts:
+            target = Target(model_id, Kind.FACTS, 0)
+            known = self._facts.get(target)
+            self._facts[target] = facts if known is None else known + facts
             self._touched.add(target)
-
-    def _note_outcomes(self, model: ModelRows) -> None:
-        self.outcomes[Lateness.COUNTED] += sum(len(pane.rows) for pane in model.panes)
-        self.outcomes[Lateness.LATE] += model.facts.late
-        self.outcomes[Lateness.FUTURE] += model.facts.future
+        for gain in found.panes:
+            target = Target(gain.model_id, KIND_OF[gain.resolution], gain.pane)
+            counts = self._panes.get(target)
+            self._panes[target] = gain.counts if counts is None else counts + gain.counts
+            self._touched.add(target)
+        outcomes = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
+        self.outcomes.update({outcome: count for outcome, count in outcomes.items() if count})
 
 
 def _packed(value: PaneCounts | ModelFacts, packed: dict[int, bytes]) -> bytes:

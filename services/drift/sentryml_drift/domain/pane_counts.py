@@ -8,9 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sentryml_common.contracts.evaluation import Signal
+from sentryml_drift.domain.category_counts import NO_CATEGORIES
+from sentryml_drift.domain.cell_counts import CellCounts
 from sentryml_drift.domain.codec import pack_histograms, unpack_histograms
 from sentryml_drift.domain.histogram import EMPTY, Histogram, merge
 
@@ -80,6 +86,28 @@ def merge_panes(panes: Iterable[PaneCounts], room: int = 1) -> PaneCounts:
     """Return the sum of many panes, much faster than pair by pair; with room for `room` times the entries."""
     parts = list(panes)
     return PaneCounts(merge((part.score for part in parts), room), merge((part.prediction for part in parts), room))
+
+
+def count_runs(
+    predictions: Sequence[str | float | bool], scores: Sequence[float | None], starts: Sequence[int]
+) -> list[PaneCounts]:
+    """Count many runs of events at once, as `PaneCounts.of` would each; `starts` says where runs begin, and the end
+    of the last."""
+    of_scores = _histograms_of_numbers(np.array(scores, np.float64), starts)
+    if set(map(type, predictions)) == {float}:
+        of_predictions = _histograms_of_numbers(np.array(predictions, np.float64), starts)
+    else:
+        of_predictions = [_histogram_of(predictions[begin:end]) for begin, end in pairwise(starts)]
+    return [PaneCounts(*both) for both in zip(of_scores, of_predictions, strict=True)]
+
+
+def _histograms_of_numbers(values: NDArray[np.float64], starts: Sequence[int]) -> list[Histogram]:
+    """The histogram of each run of numbers, in which NaN stands for null."""
+    lengths = (end - begin for begin, end in pairwise(starts))
+    return [
+        Histogram(numbers, NO_CATEGORIES, length - numbers.total)
+        for numbers, length in zip(CellCounts.of_runs(values, starts), lengths, strict=True)
+    ]
 
 
 def _histogram_of(values: Sequence[str | float | bool | None]) -> Histogram:

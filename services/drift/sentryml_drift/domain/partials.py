@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sentryml_common.errors import UndecodableMessage
+from sentryml_drift.domain.panes import Resolution
 
 CHUNK_RECORDS = 4096
 """Offsets per chunk. It is part of every label's meaning: never a setting, never changed."""
@@ -31,6 +32,9 @@ class Kind(IntEnum):
     FINE = 0
     COARSE = 1
     FACTS = 2
+
+
+KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 
 @dataclass(frozen=True, slots=True)

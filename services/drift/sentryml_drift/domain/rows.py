@@ -4,7 +4,8 @@ Each event's own time is held against the Kafka timestamp of its record, never a
 of the log decides alike. Sorted by model and time, the events of a pane lie side by side:
 
     model      a a a a a a a │ b b b b
-    pane       7 7 7 8 8 8 8 │ 7 8 8 9      each run is one addition to its panes
+    fine       7 7 7 8 8 8 8 │ 7 8 8 9      each run is one addition to its pane
+    coarse     0 0 0 0 0 0 0 │ 0 0 0 0
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import RECENT_EVENTS, ModelFacts, newest
+from sentryml_drift.domain.pane_counts import PaneCounts, count_runs
 from sentryml_drift.domain.panes import PaneGrid, Resolution, micros_of
 
 _NO_PANE = np.iinfo(np.int64).min
@@ -33,56 +37,81 @@ class PaneRules:
 
 
 @dataclass(frozen=True, slots=True)
-class PaneRows:
-    """Events of one model that fall to the same panes; `fine` is None where they are too old for a fine one."""
+class PaneGain:
+    """What a pane of a model gains."""
 
-    coarse: int
-    fine: int | None
-    rows: list[EventRow]
+    model_id: str
+    resolution: Resolution
+    pane: int
+    counts: PaneCounts
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRows:
-    """The events of one model: what they say of it beside the counts, and those that count by their panes."""
+class SortedRows:
+    """What some events say of their models beside the counts, the counts that panes gain, and how many events were
+    counted, late and in the future. An event is in a coarse pane, and in a fine one unless it is too old for that."""
 
-    model_id: str
-    facts: ModelFacts
-    panes: list[PaneRows]
+    facts: list[tuple[str, ModelFacts]]
+    panes: list[PaneGain]
+    counted: int
+    late: int
+    future: int
 
 
-def sort_rows(rows: Sequence[EventRow], record_times: Sequence[float], rules: PaneRules) -> Iterator[ModelRows]:
-    """Sort events, given with the timestamps of their records (epoch seconds)."""
-    times = np.array(
-        [at if row.timestamp is None else row.seconds() for row, at in zip(rows, record_times, strict=True)]
-    )
-    codes: dict[str, int] = {}
-    models = np.array([codes.setdefault(row.model_id, len(codes)) for row in rows])
-    recorded = np.array(record_times)
+def sort_rows(rows: Sequence[EventRow], record_times: Sequence[float], rules: PaneRules) -> SortedRows:
+    """Sort at least one event, given with the timestamps of their records (epoch seconds)."""
+    times, recorded = np.array(_times(rows, record_times)), np.array(record_times)
+    model_ids = [row.model_id for row in rows]
+    codes = {model_id: code for code, model_id in enumerate(dict.fromkeys(model_ids))}
+    models = np.array(list(map(codes.__getitem__, model_ids)))
     future, late = times > recorded + rules.future_limit_seconds, times < recorded - rules.longest_window_seconds
-    counted = ~(future | late)
     order = np.lexsort((times, models))
-    order = order[counted[order]]
-    coarse, fine = _panes(times[order], recorded[order], rules.grid)
-    ends = np.searchsorted(models[order], np.arange(len(codes)), side="right").tolist()
-    runs = _runs(models[order], coarse, fine)
-    late_of, future_of = (
-        np.bincount(models[late], minlength=len(codes)),
-        np.bincount(models[future], minlength=len(codes)),
+    order = order[~(future | late)[order]]
+    counted = _Counted(models[order], times[order], recorded[order], [rows[place] for place in order.tolist()])
+    names = list(codes)
+    left_out = (np.bincount(models[left], minlength=len(names)).tolist() for left in (late, future))
+    return SortedRows(
+        facts=list(zip(names, _facts(counted, *left_out), strict=True)),
+        panes=_gains(names, counted, rules.grid),
+        counted=len(order),
+        late=int(late.sum()),
+        future=int(future.sum()),
     )
-    places, ordered = order.tolist(), times[order].tolist()
-    begin = run = 0
-    for model_id, code in codes.items():
-        end = ends[code]
-        panes = []
-        while runs[run] < end:
-            first, after = runs[run], runs[run + 1]
-            pane = None if fine[first] == _NO_PANE else int(fine[first])
-            panes.append(PaneRows(int(coarse[first]), pane, [rows[place] for place in places[first:after]]))
-            run += 1
-        left_out = ModelFacts(late=int(late_of[code]), future=int(future_of[code]))
-        facts = left_out if begin == end else left_out + _facts(rows, places[begin:end], ordered[begin:end])
-        yield ModelRows(model_id, facts, panes)
-        begin = end
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Events that count, in the order of models and times; models by their number."""
+
+    models: NDArray[np.int64]
+    times: NDArray[np.float64]
+    recorded: NDArray[np.float64]
+    rows: list[EventRow]
+
+
+def _times(rows: Sequence[EventRow], record_times: Sequence[float]) -> list[float]:
+    """Each event's own time, or else its record's (epoch seconds)."""
+    own = [row.timestamp for row in rows]
+    if set(map(type, own)) == {float}:
+        return cast(list[float], own)
+    return [at if row.timestamp is None else row.seconds() for row, at in zip(rows, record_times, strict=True)]
+
+
+def _gains(names: list[str], counted: _Counted, grid: PaneGrid) -> list[PaneGain]:
+    """Count the events of each run in one pane. Where a coarse pane gains what one fine pane does, the counts are
+    the very same object."""
+    coarse, fine = _panes(counted.times, counted.recorded, grid)
+    columns = [row.prediction for row in counted.rows], [row.score for row in counted.rows]
+    starts, coarse_starts = _runs(counted.models, fine), _runs(counted.models, coarse)
+    counts = dict(zip(pairwise(starts), count_runs(*columns, starts), strict=True))
+    found = [(Resolution.FINE, fine, run) for run in counts if fine[run[0]] != _NO_PANE]
+    found += [(Resolution.COARSE, coarse, run) for run in pairwise(coarse_starts)]
+    if starts != coarse_starts:
+        counts = dict(zip(pairwise(coarse_starts), count_runs(*columns, coarse_starts), strict=True)) | counts
+    return [
+        PaneGain(names[counted.models[run[0]]], resolution, int(panes[run[0]]), counts[run])
+        for resolution, panes, run in found
+    ]
 
 
 def _panes(
@@ -105,12 +134,19 @@ def _runs(*columns: NDArray[np.int64]) -> list[int]:
     return [*([0] if length else []), *(np.flatnonzero(changes) + 1).tolist(), length]
 
 
-def _facts(rows: Sequence[EventRow], places: list[int], times: list[float]) -> ModelFacts:
-    """What the counted events of a model say, given in the order of time."""
-    # Where several events share the time of the twentieth newest, all of them are looked at.
-    first = bisect_left(times, times[-RECENT_EVENTS]) if len(times) > RECENT_EVENTS else 0
-    recent = [
-        (at, rows[place].prediction, rows[place].score, rows[place].event_id)
-        for at, place in zip(times[first:], places[first:], strict=True)
-    ]
-    return ModelFacts(times[0], times[-1], recent=newest(recent))
+def _facts(counted: _Counted, late: list[int], future: list[int]) -> Iterator[ModelFacts]:
+    """What the events say of each model, of which so many were left out."""
+    times = counted.times.tolist()
+    ends = np.searchsorted(counted.models, np.arange(len(late) + 1)).tolist()
+    for (begin, end), late_of, future_of in zip(pairwise(ends), late, future, strict=True):
+        if begin == end:
+            yield ModelFacts(late=late_of, future=future_of)
+            continue
+        # Where several events share the time of the twentieth newest, all of them are looked at.
+        last = max(begin, end - RECENT_EVENTS)
+        first = bisect_left(times, times[last], lo=begin, hi=end)
+        recent = [
+            (at, row.prediction, row.score, row.event_id)
+            for at, row in zip(times[first:end], counted.rows[first:end], strict=True)
+        ]
+        yield ModelFacts(times[begin], times[end - 1], late_of, future_of, newest(recent))
