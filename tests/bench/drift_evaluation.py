@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_drift.domain.chunked_sum import ChunkedSum
+from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.domain.windows import windows_at
-from sentryml_drift.owned_models import OwnedModel, add_partial, empty_sum
+from sentryml_drift.owned_models import OwnedModel, add_partial
 from tests.bench.report import Figure
 
 GRID = PaneGrid(60.0)
@@ -49,7 +49,7 @@ def packed(rng: np.random.Generator, events: int) -> bytes:
     """A pane of so many events, as the table holds it."""
     scores = rng.beta(2, 5, max(1, events)).tolist()
     counts = PaneCounts.of(["late" if score > 0.3 else "on time" for score in scores], scores)
-    return ChunkedSum(counts).pack()
+    return ChunkedSum((counts.pack(),)).pack()
 
 
 def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
@@ -178,8 +178,7 @@ def measure_partials(say: Callable[[str], None]) -> list[Figure]:
         sums = {}
         for record in records:
             for partial in unpack_record(record):
-                known = sums.get(partial.target) or empty_sum(partial.target.kind)
-                sums[partial.target] = add_partial(known, partial)
+                sums[partial.target] = add_partial(sums.get(partial.target, NOTHING), partial)
         for known in sums.values():
             known.pack()
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.http.health import Health
@@ -59,6 +60,23 @@ async def ends(kafka: OwnKafka, topic: Topic) -> int:
         await consumer.stop()
 
 
+async def unread(kafka: OwnKafka) -> dict[str, int]:
+    """By group of the workers, how many records lie behind what it has committed."""
+    consumer, admin = (kind(bootstrap_servers=kafka.bootstrap) for kind in (AIOKafkaConsumer, AIOKafkaAdminClient))
+    await consumer.start()
+    await admin.start()
+    try:
+        found = {}
+        for group, _ in await admin.list_consumer_groups():
+            committed = await admin.list_consumer_group_offsets(group)
+            ends = await consumer.end_offsets(list(committed))
+            found[group] = sum(ends[tp] - place.offset for tp, place in committed.items())
+        return found
+    finally:
+        await admin.close()
+        await consumer.stop()
+
+
 def cpu_of(worker: Worker) -> float:
     """CPU seconds that a worker has used so far."""
     assert worker.process is not None
@@ -94,6 +112,8 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
             for topic in topics:
                 rate = (await ends(kafka, topic) - first[topic.name]) / seconds
                 figures.append(Figure(f"long tail: records/s of {topic.name}", rate))
+            for group, records in (await unread(kafka)).items():
+                figures.append(Figure(f"long tail: records that {group} has not read at the end", records))
             for worker in workers:
                 assert worker.process is not None
                 memory = psutil.Process(worker.process.pid).memory_info().rss / 1024**2

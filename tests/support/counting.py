@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_drift.domain.chunked_sum import unpack_sum
-from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
+from sentryml_drift.domain.payloads import counts_of
 from sentryml_drift.table import PLACE, Place, target_of
 
 HISTOGRAMS_EPOCH = 1
@@ -71,7 +71,7 @@ class Changelog:
         for (_, key), value in latest.items():
             target = target_of(key)
             if target is not None and target.kind is not Kind.FACTS:
-                total = unpack_sum(value, PaneCounts.unpack).total().total
+                total = counts_of(unpack_sum(value).values()).total
                 counts[target.model_id, target.kind, target.pane] += total
         return counts, applied
 

@@ -10,8 +10,9 @@ Each batch is one transaction: all of it is in the changelog, or nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
@@ -63,19 +64,28 @@ class Changelog:
             FencedOff: another worker owns the partition.
             Unavailable: Kafka did not take it; whether it has is unknown until the partition is taken over anew.
         """
-        own = [Record(TABLE_CHANGELOG.name, key, value, self.partition) for key, value in changes.items()]
         try:
             await self._producer.begin_transaction()
-            sent = [
-                await self._producer.send(each.topic, each.value, each.key, each.partition) for each in (*records, *own)
-            ]
-            offsets = [record.offset for record in await asyncio.gather(*sent)]
+            sent = [await self._producer.send(each.topic, each.value, each.key, each.partition) for each in records]
+            for batch in self._batches(changes):
+                sent.append(await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition))
+            last = (await asyncio.gather(*sent))[-1]
             await self._producer.commit_transaction()
         except ProducerFenced as err:
             raise FencedOff(f"another worker has taken over partition {self.partition}") from err
         except KafkaError as err:
             raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
-        return int(offsets[-1]) + 1
+        return int(last.offset + batch.record_count())
+
+    def _batches(self, changes: Changes) -> Iterator[Any]:
+        """Batches as Kafka takes them, made whole: record by record, the producer takes four times as long."""
+        batch = self._producer.create_batch()
+        for key, value in changes.items():
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                yield batch
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)
+        yield batch
 
     async def read(
         self, position: int, health: Health, progress: Callable[[float], None]

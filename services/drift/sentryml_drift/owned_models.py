@@ -12,37 +12,29 @@ from typing import TypeAlias
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_sum import KeptSum
-from sentryml_drift.domain.packed import NO_COUNTS, NO_FACTS, PackedCounts, PackedFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
+from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
 from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.table import target_of
-
-Sum: TypeAlias = ChunkedSum[PackedCounts] | ChunkedSum[PackedFacts]
 
 Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
 
 
-def empty_sum(kind: Kind) -> Sum:
-    """The sum of a target that nothing has been added to yet."""
-    return ChunkedSum(NO_FACTS) if kind is Kind.FACTS else ChunkedSum(NO_COUNTS)
+def add_partial(known: ChunkedSum, partial: Partial) -> ChunkedSum:
+    """A sum with one partial taken in; the same sum where the partial is already in.
 
-
-def read_sum(kind: Kind, packed: bytes) -> Sum:
-    """A sum as the table holds it."""
-    return unpack_sum(packed, PackedFacts) if kind is Kind.FACTS else unpack_sum(packed, PackedCounts)
-
-
-def add_partial(known: Sum, partial: Partial) -> Sum:
-    """A sum with one partial taken in."""
-    packed = PackedFacts if partial.target.kind is Kind.FACTS else PackedCounts
-    return known.apply(partial.label, packed(partial.payload))  # type: ignore[arg-type]
+    Raises:
+        UndecodableMessage: the partial's payload cannot be read.
+    """
+    check_payload(partial.target.kind, partial.payload)
+    return known.apply(partial.label, partial.payload).compact(lambda sealed: add_up(partial.target.kind, sealed))
 
 
 def read_counts(packed: bytes) -> PaneCounts:
     """The counts of a pane as the table holds it."""
-    return unpack_sum(packed, PaneCounts.unpack).total()
+    return counts_of(unpack_sum(packed).values())
 
 
 @dataclass(slots=True)
@@ -61,7 +53,7 @@ class OwnedModel:
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
         packed = self.sums.get((Kind.FACTS, 0))
-        return unpack_sum(packed, ModelFacts.unpack).total() if packed is not None else ModelFacts()
+        return facts_of(unpack_sum(packed).values()) if packed is not None else ModelFacts()
 
     def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
         """The panes in the ranges that hold events, packed, in the order of time within each range."""
@@ -118,11 +110,11 @@ class OwnedModels:
         """The models of one partition, with their ids."""
         return [(model_id, model) for model_id, model in self.by_id.items() if model.partition == partition]
 
-    def get(self, target: Target) -> Sum | None:
+    def get(self, target: Target) -> ChunkedSum | None:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
         packed = None if model is None else model.sums.get((target.kind, target.pane))
-        return None if packed is None else read_sum(target.kind, packed)
+        return None if packed is None else unpack_sum(packed)
 
     def put(self, partition: int, target: Target, packed: bytes) -> None:
         """Set the sum of a target."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,9 +29,10 @@ from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.changelog import FencedOff
+from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.partials import Partial, Target, unpack_record
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
-from sentryml_drift.owned_models import OwnedModels, Sum, add_partial, empty_sum
+from sentryml_drift.owned_models import OwnedModels, add_partial
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.table import Table
@@ -39,6 +40,8 @@ from sentryml_drift.table import Table
 log = get_logger(__name__)
 
 BATCH_RECORDS = 1000
+BATCH_BYTES = 1024 * 1024
+"""So much is made durable at once at most: after a long absence there is far more input than can be held as a draft."""
 EXIT_UNEXPECTED = 70
 
 OpenTable = Callable[[int], Awaitable[Table]]
@@ -48,9 +51,10 @@ OpenTable = Callable[[int], Awaitable[Table]]
 class _Draft:
     """What a batch would change: copies of the touched sums by partition, our next place per partition."""
 
-    sums: dict[int, dict[Target, Sum]] = field(default_factory=lambda: defaultdict(dict))
+    sums: dict[int, dict[Target, ChunkedSum]] = field(default_factory=lambda: defaultdict(dict))
     next_offsets: dict[int, int] = field(default_factory=dict)
     sent_back: set[int] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class Processor:
@@ -105,9 +109,10 @@ class Processor:
     async def _consume(self, stream: Any) -> None:
         async for events in stream.noack_take(BATCH_RECORDS, within=self._batch_seconds):
             try:
-                async with self._in_flight:
-                    if not self._stopped:
-                        await self._process(events)
+                for batch in _by_bytes(events):
+                    async with self._in_flight:
+                        if not self._stopped:
+                            await self._process(batch)
             except FencedOff as err:
                 log.warning("fenced_off", why=str(err))
                 os._exit(EXIT_UNEXPECTED)
@@ -122,10 +127,13 @@ class Processor:
         for event in events:
             if event.message.generation_id == generation and event.message.partition in self._tables:
                 await self._take(event, draft)
+                await asyncio.sleep(0)
         if self.app.consumer_generation_id != generation:
             BATCHES_DROPPED.inc()
             return
         await asyncio.gather(*(self._write(partition, draft) for partition in draft.next_offsets))
+        for outcome, count in draft.outcomes.items():
+            PARTIALS_APPLIED.labels(outcome=outcome).inc(count)
         MODELS.set(len(self.models.by_id))
         if draft.next_offsets:  # for tools that show lag; nobody here reads it
             await self.app.consumer._commit(
@@ -158,7 +166,7 @@ class Processor:
             for partial in unpack_record(event.value):
                 self._merge(partition, partial, draft)
         except UndecodableMessage as err:
-            PARTIALS_APPLIED.labels(outcome="undecodable").inc()
+            draft.outcomes["undecodable"] += 1
             await self._dead_letters.set_aside(event.message, err)
 
     async def _nothing_before(self, partition: int, expected: int, offset: int) -> bool:
@@ -178,12 +186,12 @@ class Processor:
     def _merge(self, partition: int, partial: Partial, draft: _Draft) -> None:
         target = partial.target
         if self._retention.expired(target):
-            PARTIALS_APPLIED.labels(outcome="expired").inc()
+            draft.outcomes["expired"] += 1
             return
         sums = draft.sums[partition]
-        known = sums.get(target) or self.models.get(target) or empty_sum(target.kind)
+        known = sums.get(target) or self.models.get(target) or NOTHING
         merged = add_partial(known, partial)
-        PARTIALS_APPLIED.labels(outcome="ignored" if merged is known else "applied").inc()
+        draft.outcomes["ignored" if merged is known else "applied"] += 1
         if merged is not known:
             sums[target] = merged
 
@@ -256,3 +264,17 @@ class Processor:
                     for target in targets_gone:
                         self.models.remove(target)
         return sum(map(len, expired.values()))
+
+
+def _by_bytes(events: Iterable[Any]) -> Iterator[list[Any]]:
+    """Cut events into batches of about BATCH_BYTES."""
+    batch: list[Any] = []
+    size = 0
+    for event in events:
+        batch.append(event)
+        size += len(event.value or b"")
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -9,6 +9,8 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Target
 
+DEFAULT = MonitorSettings()
+
 
 class Retention:
     """Decides by the wall clock what no evaluation can need any more."""
@@ -27,5 +29,5 @@ class Retention:
         return target.pane < self._grid.first_kept(resolution, now, reach)
 
     def _window_reach(self, model_id: str) -> float:
-        monitor = self._monitor_of(model_id) or MonitorSettings()
+        monitor = self._monitor_of(model_id) or DEFAULT
         return monitor.baseline_seconds + monitor.current_seconds

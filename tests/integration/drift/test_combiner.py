@@ -19,12 +19,13 @@ from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
 from sentryml_drift.combiner import group_of
-from sentryml_drift.domain.chunked_sum import ChunkedSum
+from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import CHUNK_RECORDS, Kind, Label, Partial, Target, partition_of, unpack_record
+from sentryml_drift.domain.payloads import counts_of, facts_of
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, read_all, single_records
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
@@ -40,20 +41,19 @@ class Sent:
 
     def counts(self) -> dict[tuple[Kind, int], PaneCounts]:
         """What the panes hold once everything is taken in, by kind and pane."""
-        sums: dict[tuple[Kind, int], ChunkedSum[PaneCounts]] = {}
+        sums: dict[tuple[Kind, int], ChunkedSum] = {}
         for partial in self.partials:
             if partial.target.kind is not Kind.FACTS:
                 place = partial.target.kind, partial.target.pane
-                before = sums.get(place, ChunkedSum(EMPTY_PANE))
-                sums[place] = before.apply(partial.label, PaneCounts.unpack(partial.payload))
-        return {place: total.total() for place, total in sums.items()}
+                sums[place] = sums.get(place, NOTHING).apply(partial.label, partial.payload)
+        return {place: counts_of(known.values()) for place, known in sums.items()}
 
     def facts(self) -> ModelFacts:
-        known = ChunkedSum(ModelFacts())
+        known = NOTHING
         for partial in self.partials:
             if partial.target.kind is Kind.FACTS:
-                known = known.apply(partial.label, ModelFacts.unpack(partial.payload))
-        return known.total()
+                known = known.apply(partial.label, partial.payload)
+        return facts_of(known.values())
 
     def total(self, kind: Kind) -> int:
         return sum(counts.total for (of, _), counts in self.counts().items() if of is kind)

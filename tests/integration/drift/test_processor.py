@@ -111,7 +111,11 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
         found = await activity_of(kafka, watched, datetime.fromtimestamp(0, UTC))
         return found is not None and sum(pane.count for pane in found.coarse_panes) == EVENTS
 
+    async def evaluated() -> Evaluation | None:
+        return await evaluation_of(kafka, watched, datetime.fromtimestamp(0, UTC))
+
     await eventually(all_counted, what="all events to be counted")
+    await eventually(evaluated, what="a first evaluation: before it, none can be left out")
     assert await combiner.end(signal.SIGTERM) == 0, "from here on, only the tables know"
     assert await first.end(signal.SIGKILL) == -signal.SIGKILL
     assert (tmp_path / "state").exists()

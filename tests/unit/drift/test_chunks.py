@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.errors import UndecodableMessage
-from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
+from sentryml_drift.domain.chunked_sum import NOTHING, SEALED_BYTES, ChunkedSum, unpack_sum
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
@@ -27,8 +27,9 @@ from sentryml_drift.domain.partials import (
     partition_of,
     unpack_record,
 )
+from sentryml_drift.domain.payloads import add_up, facts_of
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.owned_models import Sum, add_partial, empty_sum
+from sentryml_drift.owned_models import add_partial
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -125,10 +126,10 @@ def random_readings(log: list[list[EventRow]], rng: random.Random) -> list[Parti
 
 
 def summed(partials: list[Partial]) -> dict[Target, bytes]:
-    sums: dict[Target, Sum] = {}
+    sums: dict[Target, ChunkedSum] = {}
     for partial in partials:
-        sums[partial.target] = add_partial(sums.get(partial.target, empty_sum(partial.target.kind)), partial)
-    return {target: known.total().pack() for target, known in sums.items()}
+        sums[partial.target] = add_partial(sums.get(partial.target, NOTHING), partial)
+    return {target: add_up(target.kind, known.values()) for target, known in sums.items()}
 
 
 @settings(max_examples=60)
@@ -143,12 +144,16 @@ def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[EventRo
     assert summed(twice) == expected
 
 
-def sum_of(*counts: int) -> ModelFacts:
-    return ModelFacts(late=sum(counts))
+def late(count: int) -> bytes:
+    return ModelFacts(late=count).pack()
+
+
+def late_of(known: ChunkedSum) -> int:
+    return facts_of(known.values()).late
 
 
 @pytest.mark.parametrize(
-    ("label", "late", "expected"),
+    ("label", "count", "expected"),
     [
         (Label(0, 1, 5, 10, False), 9, 3),  # same chunk, no larger offset: ignored
         (Label(0, 1, 5, 20, False), 9, 9),  # same chunk, larger offset: replaces
@@ -159,32 +164,42 @@ def sum_of(*counts: int) -> ModelFacts:
         (Label(0, 1, 5, 20, True), 9, 9),  # final: replaces and seals
     ],
 )
-def test_the_rule_of_chunk_and_offset(label: Label, late: int, expected: int) -> None:
-    known = ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 10, False), sum_of(3))
-    assert known.apply(label, sum_of(late)).total().late == expected
+def test_the_rule_of_chunk_and_offset(label: Label, count: int, expected: int) -> None:
+    known = NOTHING.apply(Label(0, 1, 5, 10, False), late(3))
+    assert late_of(known.apply(label, late(count))) == expected
 
 
 def test_a_sealed_chunk_takes_nothing_more() -> None:
-    sealed = ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 4095, True), sum_of(3))
-    assert sealed.apply(Label(0, 1, 5, 9999, False), sum_of(7)) is sealed
+    sealed = NOTHING.apply(Label(0, 1, 5, 4095, True), late(3))
+    assert sealed.apply(Label(0, 1, 5, 9999, False), late(7)) is sealed
 
 
 def test_a_sum_survives_the_table() -> None:
-    known = (
-        ChunkedSum(ModelFacts()).apply(Label(0, 1, 5, 10, False), sum_of(3)).apply(Label(2, 1, 0, 4, True), sum_of(1))
-    )
-    assert unpack_sum(known.pack(), ModelFacts.unpack) == known
+    known = NOTHING.apply(Label(0, 1, 5, 10, False), late(3)).apply(Label(2, 1, 0, 4, True), late(1))
+    assert unpack_sum(known.pack()) == known
     with pytest.raises(UndecodableMessage, match="version"):
-        unpack_sum(b"\xff" + known.pack()[1:], ModelFacts.unpack)
-    with pytest.raises(UndecodableMessage):
-        unpack_sum(known.pack()[:20], ModelFacts.unpack)
+        unpack_sum(b"\xff" + known.pack()[1:])
+    for cut in (0, 20, len(known.pack()) - 1):
+        with pytest.raises(UndecodableMessage):
+            unpack_sum(known.pack()[:cut])
+
+
+def test_sealed_values_gather_and_are_added_up_before_they_are_many() -> None:
+    known, most = NOTHING, 0
+    for chunk in range(200):
+        label = Label(chunk % 3, 1, chunk, 10, final=True)
+        known = add_partial(known, Partial(Target("model", Kind.FACTS, 0), label, late(1)))
+        most = max(most, len(known.sealed))
+        assert sum(map(len, known.sealed)) <= SEALED_BYTES
+        assert late_of(unpack_sum(known.pack())) == chunk + 1
+    assert most > 5
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_payload_that_is_not_counts_is_undecodable_before_it_is_taken_in(kind: Kind) -> None:
     partial = Partial(Target("model", kind, 0), Label(0, 1, 0, 5, False), b"\x01\x02 neither counts nor facts")
     with pytest.raises(UndecodableMessage):
-        add_partial(empty_sum(kind), partial)
+        add_partial(NOTHING, partial)
 
 
 def test_records_hold_partials_by_partition_and_are_split_by_size() -> None:

@@ -33,14 +33,14 @@ def reported(model: OwnedModel) -> Activity | None:
 
 def a_model(facts: ModelFacts) -> OwnedModel:
     model = OwnedModel(0)
-    model.put((Kind.FACTS, 0), ChunkedSum(facts).pack())
+    model.put((Kind.FACTS, 0), ChunkedSum((facts.pack(),)).pack())
     return model
 
 
 def pane(model: OwnedModel, resolution: Resolution, age: int, scores: list[float]) -> None:
     kind = Kind.FINE if resolution is Resolution.FINE else Kind.COARSE
     number = GRID.pane_of(NOW.timestamp(), resolution) - age
-    model.put((kind, number), ChunkedSum(PaneCounts.of(["late"] * len(scores), list(scores))).pack())
+    model.put((kind, number), ChunkedSum((PaneCounts.of(["late"] * len(scores), list(scores)).pack(),)).pack())
 
 
 @pytest.mark.parametrize("facts", [ModelFacts(late=3), ModelFacts(future=500)])

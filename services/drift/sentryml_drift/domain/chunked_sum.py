@@ -9,54 +9,48 @@ regrouping and any zombie leave the sum as it was.
     ──────────────────────┬─────────────────────────┐
       in `sealed`         │ in `open`, replaced as  │   not seen yet
                           │ the chunk grows         │
+
+Values stay the bytes that came: most of them only replace the one before. Adding up needs them unpacked, which is
+dear, so sealed values gather, and are added up when together they are more than SEALED_BYTES.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.partials import Label
 
+SEALED_BYTES = 512
 
-class Additive(Protocol):
-    """Values that add up, in any order and grouping, to the same result."""
-
-    def __add__(self, other: Self, /) -> Self: ...
-
-    def pack(self) -> bytes:
-        """The value as bytes: equal values give equal bytes."""
-        ...
-
-
-T = TypeVar("T", bound=Additive)
-
-VERSION = 1
-_HEAD = struct.Struct("<BIH")  # version, length of the sealed value, number of sources
+VERSION = 2
+_HEAD = struct.Struct(
+    "<BHH"
+)  # version, number of sealed values, number of sources; then the lengths of the values: u32
 _SOURCE = struct.Struct("<IIqqI")  # source, epoch, chunk, offset, length of the open value (0: sealed)
 
 
-@dataclass(frozen=True, slots=True)
-class Source(Generic[T]):
+class Source(NamedTuple):
     """How far one source partition is in: chunk `chunk` of `epoch`, sealed (`open` is None) or through `offset`."""
 
     epoch: int
     chunk: int
     offset: int
-    open: T | None
+    open: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkedSum(Generic[T]):
-    """An additive value with, per source partition, the part of the log that is in it."""
+class ChunkedSum:
+    """What has been sealed, and per source partition the part of the log that is in. Values are packed."""
 
-    sealed: T
-    sources: Mapping[int, Source[T]] = field(default_factory=dict)
+    sealed: tuple[bytes, ...] = ()
+    sources: Mapping[int, Source] = field(default_factory=dict)
 
-    def apply(self, label: Label, value: T) -> ChunkedSum[T]:
+    def apply(self, label: Label, value: bytes) -> ChunkedSum:
         """Take in one partial; the same sum comes back where the partial is already in."""
         known = self.sources.get(label.source)
         sealed = self.sealed
@@ -67,53 +61,58 @@ class ChunkedSum(Generic[T]):
                 if known.open is None or label.offset <= known.offset:
                     return self
             elif known.open is not None:
-                sealed = sealed + known.open
+                sealed = (*sealed, known.open)
         if label.final:
-            sealed, value_open = sealed + value, None
-        else:
-            value_open = value
-        source = Source(label.epoch, label.chunk, label.offset, value_open)
+            sealed = (*sealed, value)
+        source = Source(label.epoch, label.chunk, label.offset, None if label.final else value)
         return ChunkedSum(sealed, {**self.sources, label.source: source})
 
-    def total(self) -> T:
-        """All that is in: sealed and open."""
-        result = self.sealed
-        for number in sorted(self.sources):
-            counts = self.sources[number].open
-            if counts is not None:
-                result = result + counts
-        return result
+    def values(self) -> list[bytes]:
+        """All that is in, sealed and open; added up, it is the sum."""
+        opened = (self.sources[number].open for number in sorted(self.sources))
+        return [*self.sealed, *(value for value in opened if value is not None)]
+
+    def compact(self, add_up: Callable[[Sequence[bytes]], bytes]) -> ChunkedSum:
+        """The same sum, with its sealed values added up if they have become too many."""
+        if len(self.sealed) < 2 or sum(map(len, self.sealed)) <= SEALED_BYTES:
+            return self
+        return ChunkedSum((add_up(self.sealed),), self.sources)
 
     def pack(self) -> bytes:
         """The sum as bytes, for the table."""
-        sealed = self.sealed.pack()
-        parts = [_HEAD.pack(VERSION, len(sealed), len(self.sources)), sealed]
+        lengths = struct.pack(f"<{len(self.sealed)}I", *map(len, self.sealed))
+        parts = [_HEAD.pack(VERSION, len(self.sealed), len(self.sources)), lengths, *self.sealed]
         for number in sorted(self.sources):
             source = self.sources[number]
-            counts = b"" if source.open is None else source.open.pack()
-            parts += [_SOURCE.pack(number, source.epoch, source.chunk, source.offset, len(counts)), counts]
+            value = source.open or b""
+            parts += [_SOURCE.pack(number, source.epoch, source.chunk, source.offset, len(value)), value]
         return b"".join(parts)
 
 
-def unpack_sum(packed: bytes, unpack_value: Callable[[bytes], T]) -> ChunkedSum[T]:
+NOTHING = ChunkedSum()
+
+
+def unpack_sum(packed: bytes) -> ChunkedSum:
     """Read back what `pack` made.
 
     Raises:
         UndecodableMessage: the bytes are of another version, or cut short.
     """
     try:
-        version, length, sources = _HEAD.unpack_from(packed, 0)
+        version, values, sources = _HEAD.unpack_from(packed, 0)
         if version != VERSION:
             raise UndecodableMessage("unknown_version", f"a table value has version {version}, expected {VERSION}")
-        at = _HEAD.size
-        sealed = unpack_value(packed[at : at + length])
-        at += length
-        found: dict[int, Source[T]] = {}
+        lengths = struct.unpack_from(f"<{values}I", packed, _HEAD.size)
+        ends = list(accumulate(lengths, initial=_HEAD.size + 4 * values))
+        at = ends[-1]
+        found: dict[int, Source] = {}
         for _ in range(sources):
             number, epoch, chunk, offset, length = _SOURCE.unpack_from(packed, at)
             at += _SOURCE.size
-            found[number] = Source(epoch, chunk, offset, unpack_value(packed[at : at + length]) if length else None)
+            found[number] = Source(epoch, chunk, offset, packed[at : at + length] if length else None)
             at += length
     except struct.error as err:
         raise UndecodableMessage("cut_short", f"a table value breaks off: {err}") from err
-    return ChunkedSum(sealed, found)
+    if at != len(packed):
+        raise UndecodableMessage("cut_short", f"a table value has {len(packed)} bytes, expected {at}")
+    return ChunkedSum(tuple(packed[begin:end] for begin, end in pairwise(ends)), found)

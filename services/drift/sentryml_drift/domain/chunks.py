@@ -1,6 +1,6 @@
 """Chunks: the fixed cut of a source partition, and what falls to each target within one.
 
-    offsets   0 ······ 4095 │ 4096 ······ 8191 │ 8192 ···
+    offsets   0 ····· 16383 │ 16384 ···· 32767 │ 32768 ···
               chunk 0       │ chunk 1          │ chunk 2
 
 A chunk is read from its first offset and summed up cumulatively, so what it emits depends on the log alone, never
@@ -75,7 +75,7 @@ class OpenChunk:
         """
         self._settle()
         label = Label(self._source, self._rules.epoch, self.number, self.offset, final)
-        touched, self._touched = sorted(self._touched, key=_by_model), set()
+        touched, self._touched = sorted(self._touched), set()
         packed: dict[int, bytes] = {}  # by identity: a fine and a coarse pane often hold the very same counts
         return [Partial(target, label, _packed(self._sum_of(target), packed)) for target in touched]
 
@@ -107,7 +107,3 @@ def _packed(value: PaneCounts | ModelFacts, packed: dict[int, bytes]) -> bytes:
     if found is None:
         found = packed[id(value)] = value.pack()
     return found
-
-
-def _by_model(target: Target) -> tuple[str, Kind, int]:
-    return target.model_id, target.kind, target.pane

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -26,15 +27,7 @@ class ModelFacts:
     recent: tuple[Recent, ...] = ()
 
     def __add__(self, other: ModelFacts) -> ModelFacts:
-        firsts = [seen for seen in (self.first_seen, other.first_seen) if seen is not None]
-        lasts = [seen for seen in (self.last_seen, other.last_seen) if seen is not None]
-        return ModelFacts(
-            first_seen=min(firsts, default=None),
-            last_seen=max(lasts, default=None),
-            late=self.late + other.late,
-            future=self.future + other.future,
-            recent=newest([*self.recent, *other.recent]),
-        )
+        return merge_facts([self, other])
 
     def pack(self) -> bytes:
         """The facts as bytes."""
@@ -53,6 +46,17 @@ class ModelFacts:
         except (orjson.JSONDecodeError, ValueError, TypeError) as err:
             raise UndecodableMessage("not_facts", f"packed facts do not read: {err}") from err
         return cls(first_seen, last_seen, late, future, events)
+
+
+def merge_facts(parts: Sequence[ModelFacts]) -> ModelFacts:
+    """The sum of many facts."""
+    return ModelFacts(
+        first_seen=min((part.first_seen for part in parts if part.first_seen is not None), default=None),
+        last_seen=max((part.last_seen for part in parts if part.last_seen is not None), default=None),
+        late=sum(part.late for part in parts),
+        future=sum(part.future for part in parts),
+        recent=newest([event for part in parts for event in part.recent]),
+    )
 
 
 def newest(events: list[Recent]) -> tuple[Recent, ...]:

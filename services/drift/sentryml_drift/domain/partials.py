@@ -12,13 +12,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from typing import NamedTuple
 
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.panes import Resolution
 
-CHUNK_RECORDS = 4096
+CHUNK_RECORDS = 16_384
 """Offsets per chunk. It is part of every label's meaning: never a setting, never changed."""
 
 VERSION = 1
@@ -34,11 +35,12 @@ class Kind(IntEnum):
     FACTS = 2
 
 
+_KINDS = tuple(Kind)
+
 KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What is added to: `pane` is the pane's number at its resolution, 0 for facts."""
 
     model_id: str
@@ -46,8 +48,7 @@ class Target:
     pane: int
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """Which part of the log a partial covers: `chunk` of `source` from its first offset through `offset`.
 
     `final` says that the chunk is complete. `epoch` counts the lives of the source topic.
@@ -60,8 +61,7 @@ class Label:
     final: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(NamedTuple):
     """One cumulative partial; `payload` is the packed value (counts of a pane, or facts)."""
 
     target: Target
@@ -69,6 +69,7 @@ class Partial:
     payload: bytes
 
 
+@lru_cache(maxsize=1 << 16)
 def partition_of(model_id: str, partitions: int) -> int:
     """The partition of `histograms.v1`, and of the tables, that holds a model: crc32(model_id) % partitions."""
     return zlib.crc32(model_id.encode()) % partitions
@@ -124,8 +125,8 @@ def unpack_record(record: bytes) -> list[Partial]:
             if len(payload) != length:
                 raise UndecodableMessage("cut_short", f"histogram record ends inside a partial at byte {at}")
             at += model_length + length
-            target = Target(model.decode(), Kind(kind), pane)
+            target = Target(model.decode(), _KINDS[kind], pane)
             partials.append(Partial(target, Label(source, epoch, chunk, offset, bool(final)), payload))
-    except (struct.error, UnicodeDecodeError, ValueError) as err:
+    except (struct.error, UnicodeDecodeError, IndexError) as err:
         raise UndecodableMessage("cut_short", f"histogram record breaks off at byte {at}: {err}") from err
     return partials

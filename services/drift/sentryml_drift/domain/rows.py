@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,7 @@ class PaneRules:
     future_limit_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class PaneGain:
+class PaneGain(NamedTuple):
     """What a pane of a model gains."""
 
     model_id: str

@@ -1,0 +1,37 @@
+"""Payloads: what a partial adds, as bytes. Those of panes are counts, the others facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sentryml_drift.domain.codec import check_packed
+from sentryml_drift.domain.facts import ModelFacts, merge_facts
+from sentryml_drift.domain.pane_counts import HISTOGRAMS_PER_PANE, PaneCounts, merge_panes
+from sentryml_drift.domain.partials import Kind
+
+
+def check_payload(kind: Kind, payload: bytes) -> None:
+    """See that a payload can be read.
+
+    Raises:
+        UndecodableMessage: it cannot.
+    """
+    if kind is Kind.FACTS:
+        ModelFacts.unpack(payload)
+    else:
+        check_packed(payload, HISTOGRAMS_PER_PANE)
+
+
+def counts_of(payloads: Sequence[bytes]) -> PaneCounts:
+    """The sum of the counts in payloads."""
+    return merge_panes(map(PaneCounts.unpack, payloads))
+
+
+def facts_of(payloads: Sequence[bytes]) -> ModelFacts:
+    """The sum of the facts in payloads."""
+    return merge_facts(list(map(ModelFacts.unpack, payloads)))
+
+
+def add_up(kind: Kind, payloads: Sequence[bytes]) -> bytes:
+    """The payload that says what these say together."""
+    return (facts_of(payloads) if kind is Kind.FACTS else counts_of(payloads)).pack()
