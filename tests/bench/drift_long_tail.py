@@ -31,11 +31,15 @@ TICKS = 20
 
 
 async def traffic(kafka: OwnKafka) -> None:
-    """One event of each model a second, until cancelled; says nothing when it cannot keep up, but sends less."""
+    """One event of each model a second, until cancelled; says nothing when it cannot keep up, but sends less.
+
+    Records are put into batches here: one by one, the producer would take the core that the workers are to have.
+    """
     rng = Random(1)
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=50, max_batch_size=262_144) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_batch_size=262_144) as producer:
         number, next_tick = 0, time.monotonic()
         while True:
+            batches = [producer.create_batch() for _ in range(PREDICTIONS.partitions)]
             for _ in range(MODELS // TICKS):
                 event = {
                     "model_id": f"model-{number % MODELS}",
@@ -43,8 +47,10 @@ async def traffic(kafka: OwnKafka) -> None:
                     "score": rng.random(),
                     "timestamp": round(time.time(), 3),
                 }
-                await producer.send(PREDICTIONS.name, orjson.dumps(event), partition=number % PREDICTIONS.partitions)
+                batches[number % len(batches)].append(timestamp=None, key=None, value=orjson.dumps(event))
                 number += 1
+            for partition, batch in enumerate(batches):
+                await producer.send_batch(batch, PREDICTIONS.name, partition=partition)
             next_tick += 1 / TICKS
             await asyncio.sleep(max(0.0, next_tick - time.monotonic()))
 

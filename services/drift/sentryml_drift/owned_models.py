@@ -22,6 +22,13 @@ Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
 
 
+MOST_UNPACKED = 50_000
+"""So many sums are kept unpacked: an open chunk brings each of them again within seconds."""
+
+SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
+"""Sealed values gather up to so many bytes. A model has hundreds of panes, but facts only once."""
+
+
 def add_partial(known: ChunkedSum, partial: Partial) -> ChunkedSum:
     """A sum with one partial taken in; the same sum where the partial is already in.
 
@@ -29,7 +36,8 @@ def add_partial(known: ChunkedSum, partial: Partial) -> ChunkedSum:
         UndecodableMessage: the partial's payload cannot be read.
     """
     check_payload(partial.target.kind, partial.payload)
-    return known.apply(partial.label, partial.payload).compact(lambda sealed: add_up(partial.target.kind, sealed))
+    kind = partial.target.kind
+    return known.apply(partial.label, partial.payload).compact(SEALED_BYTES[kind], lambda sealed: add_up(kind, sealed))
 
 
 def read_counts(packed: bytes) -> PaneCounts:
@@ -94,6 +102,7 @@ class OwnedModels:
 
     def __init__(self) -> None:
         self.by_id: dict[str, OwnedModel] = {}
+        self._unpacked: dict[Target, tuple[bytes, ChunkedSum]] = {}
 
     def load(self, partition: int, items: Mapping[bytes, bytes]) -> None:
         """Take in a whole partition of the table."""
@@ -114,10 +123,17 @@ class OwnedModels:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
         packed = None if model is None else model.sums.get((target.kind, target.pane))
-        return None if packed is None else unpack_sum(packed)
+        if packed is None:
+            return None
+        as_put, known = self._unpacked.get(target, (None, None))
+        return known if as_put is packed and known is not None else unpack_sum(packed)
 
-    def put(self, partition: int, target: Target, packed: bytes) -> None:
-        """Set the sum of a target."""
+    def put(self, partition: int, target: Target, packed: bytes, unpacked: ChunkedSum | None = None) -> None:
+        """Set the sum of a target; `unpacked` is what `get` need not unpack, if it is asked for soon."""
+        if unpacked is not None:
+            self._unpacked[target] = packed, unpacked
+            if len(self._unpacked) > MOST_UNPACKED:
+                del self._unpacked[next(iter(self._unpacked))]
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)

@@ -42,6 +42,9 @@ log = get_logger(__name__)
 BATCH_RECORDS = 1000
 BATCH_BYTES = 1024 * 1024
 """So much is made durable at once at most: after a long absence there is far more input than can be held as a draft."""
+GATHER_SECONDS = 0.05
+"""What has arrived meanwhile is taken within this time; most of the gathering is done by pausing between batches."""
+
 EXIT_UNEXPECTED = 70
 
 OpenTable = Callable[[int], Awaitable[Table]]
@@ -107,9 +110,11 @@ class Processor:
             self._tables.clear()
 
     async def _consume(self, stream: Any) -> None:
-        async for events in stream.noack_take(BATCH_RECORDS, within=self._batch_seconds):
+        loop = asyncio.get_running_loop()
+        async for events in stream.noack_take(BATCH_RECORDS, within=GATHER_SECONDS):
+            begun, batches = loop.time(), list(_by_bytes(events))
             try:
-                for batch in _by_bytes(events):
+                for batch in batches:
                     async with self._in_flight:
                         if not self._stopped:
                             await self._process(batch)
@@ -119,6 +124,8 @@ class Processor:
             except Exception as err:  # the only way to keep Faust from going on over a hole
                 log.error("batch_failed", exc_info=err)
                 os._exit(EXIT_UNEXPECTED)
+            if len(batches) == 1:  # where there was more, more is waiting
+                await asyncio.sleep(begun + self._batch_seconds - loop.time())
 
     async def _process(self, events: Iterable[Any]) -> None:
         generation = self.app.consumer_generation_id
@@ -202,7 +209,7 @@ class Processor:
         await table.write(replace(table.place, next_offset=draft.next_offsets[partition]), packed.items())
         self._sought.pop(partition, None)
         for target, value in packed.items():
-            self.models.put(partition, target, value)
+            self.models.put(partition, target, value, draft.sums[partition][target])
 
     async def caught_up(self) -> bool:
         """Whether the view holds everything that was in the input when this worker got its partitions.

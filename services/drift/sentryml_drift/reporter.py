@@ -25,7 +25,8 @@ log = get_logger(__name__)
 
 COARSE_PANES_SHOWN = 24 * 8
 MODELS_AT_ONCE = 100
-PAUSE_PER_ROUND = 4.0
+PAUSE_PER_ROUND = 9.0
+"""With very many models a round takes long; it is then made less often, so that counting has most of the time."""
 
 
 class Reporter:
@@ -55,7 +56,6 @@ class Reporter:
             ]
             for first in range(0, len(due), MODELS_AT_ONCE):
                 await self._report(due[first : first + MODELS_AT_ONCE], now)
-            # With very many models a round takes long; rounds are then made less often.
             await asyncio.sleep(max(min(1.0, self._interval), PAUSE_PER_ROUND * (loop.time() - begun)))
 
     async def _report(self, due: list[tuple[str, OwnedModel]], now: datetime) -> None:

@@ -19,14 +19,26 @@ class Retention:
         self, grid: PaneGrid, monitor_of: Callable[[str], MonitorSettings | None], clock: Clock = system_clock
     ) -> None:
         self._grid, self._monitor_of, self._clock = grid, monitor_of, clock
+        self._as_of = 0.0
+        self._first_kept: dict[tuple[Kind, float], int] = {}
 
     def expired(self, target: Target) -> bool:
         """Whether `target` lies before everything that is kept; facts are kept for ever."""
         if target.kind is Kind.FACTS:
             return False
-        resolution = Resolution.FINE if target.kind is Kind.FINE else Resolution.COARSE
-        now, reach = self._clock().timestamp(), self._window_reach(target.model_id)
-        return target.pane < self._grid.first_kept(resolution, now, reach)
+        return target.pane < self._first(target.kind, self._window_reach(target.model_id))
+
+    def _first(self, kind: Kind, reach: float) -> int:
+        """The oldest pane that is kept, as of this second: it is asked for thousands of times in one."""
+        now = self._clock().timestamp()
+        if abs(now - self._as_of) >= 1.0:
+            self._as_of = now
+            self._first_kept.clear()
+        first = self._first_kept.get((kind, reach))
+        if first is None:
+            resolution = Resolution.FINE if kind is Kind.FINE else Resolution.COARSE
+            first = self._first_kept[kind, reach] = self._grid.first_kept(resolution, now, reach)
+        return first
 
     def _window_reach(self, model_id: str) -> float:
         monitor = self._monitor_of(model_id) or DEFAULT

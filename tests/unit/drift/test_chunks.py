@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.errors import UndecodableMessage
-from sentryml_drift.domain.chunked_sum import NOTHING, SEALED_BYTES, ChunkedSum, unpack_sum
+from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum, unpack_sum
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
@@ -29,7 +29,7 @@ from sentryml_drift.domain.partials import (
 )
 from sentryml_drift.domain.payloads import add_up, facts_of
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.owned_models import add_partial
+from sentryml_drift.owned_models import SEALED_BYTES, OwnedModels, add_partial
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -186,13 +186,24 @@ def test_a_sum_survives_the_table() -> None:
 
 def test_sealed_values_gather_and_are_added_up_before_they_are_many() -> None:
     known, most = NOTHING, 0
-    for chunk in range(200):
+    for chunk in range(500):
         label = Label(chunk % 3, 1, chunk, 10, final=True)
         known = add_partial(known, Partial(Target("model", Kind.FACTS, 0), label, late(1)))
         most = max(most, len(known.sealed))
-        assert sum(map(len, known.sealed)) <= SEALED_BYTES
+        assert sum(map(len, known.sealed)) <= SEALED_BYTES[Kind.FACTS]
         assert late_of(unpack_sum(known.pack())) == chunk + 1
-    assert most > 5
+    assert 20 < most < 150
+
+
+def test_a_sum_that_was_just_put_is_got_without_unpacking_it_and_never_an_older_one() -> None:
+    models, target = OwnedModels(), Target("model", Kind.FACTS, 0)
+    first, second = (NOTHING.apply(Label(0, 1, 5, 10, False), late(count)) for count in (1, 2))
+    models.put(0, target, first.pack(), first)
+    assert models.get(target) is first
+    models.put(0, target, second.pack())
+    assert models.get(target) == second
+    models.drop(0)
+    assert models.get(target) is None
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -11,7 +11,7 @@ regrouping and any zombie leave the sum as it was.
                           │ the chunk grows         │
 
 Values stay the bytes that came: most of them only replace the one before. Adding up needs them unpacked, which is
-dear, so sealed values gather, and are added up when together they are more than SEALED_BYTES.
+dear, so sealed values gather, and are added up (`compact`) when together they have become too long.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ from typing import NamedTuple
 
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.partials import Label
-
-SEALED_BYTES = 512
 
 VERSION = 2
 _HEAD = struct.Struct(
@@ -72,9 +70,9 @@ class ChunkedSum:
         opened = (self.sources[number].open for number in sorted(self.sources))
         return [*self.sealed, *(value for value in opened if value is not None)]
 
-    def compact(self, add_up: Callable[[Sequence[bytes]], bytes]) -> ChunkedSum:
-        """The same sum, with its sealed values added up if they have become too many."""
-        if len(self.sealed) < 2 or sum(map(len, self.sealed)) <= SEALED_BYTES:
+    def compact(self, most_bytes: int, add_up: Callable[[Sequence[bytes]], bytes]) -> ChunkedSum:
+        """The same sum, with its sealed values added up if together they have more than `most_bytes`."""
+        if len(self.sealed) < 2 or sum(map(len, self.sealed)) <= most_bytes:
             return self
         return ChunkedSum((add_up(self.sealed),), self.sources)
 
