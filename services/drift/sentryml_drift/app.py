@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from sentryml_drift.processor import Processor
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_drift.store import sole_user_of
 from sentryml_drift.table import open_table
 
 
@@ -59,11 +61,12 @@ def run_processor() -> None:
     async def work() -> None:
         await ensure_topics(settings, health)
         grid, monitors = PaneGrid(settings.fine_pane_seconds), Follower(MONITORS, Monitor)
-        async with (
-            open_topic_ids(settings, health) as ids,
-            open_publisher(settings, health) as publisher,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with AsyncExitStack() as stack:
+            if settings.store == "rocksdb":
+                stack.enter_context(sole_user_of(settings.state_dir))
+            ids = await stack.enter_async_context(open_topic_ids(settings, health))
+            publisher = await stack.enter_async_context(open_publisher(settings, health))
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
             life = await Life.begin(HISTOGRAMS, ids, settings, health)
             changelog_id = (await ids.of(TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
             tasks.create_task(life.watch())

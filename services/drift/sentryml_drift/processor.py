@@ -23,7 +23,7 @@ import faust
 from faust.types import TP
 
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_common.errors import UndecodableMessage
+from sentryml_common.errors import ConfigurationError, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Record
@@ -121,6 +121,8 @@ class Processor:
             except FencedOff as err:
                 log.warning("fenced_off", why=str(err))
                 os._exit(EXIT_UNEXPECTED)
+            except ConfigurationError as err:  # who watches over us meets it too, and ends the process with it
+                log.error("partition_not_taken_over", why=str(err))
             except Exception as err:  # the only way to keep Faust from going on over a hole
                 log.error("batch_failed", exc_info=err)
                 os._exit(EXIT_UNEXPECTED)

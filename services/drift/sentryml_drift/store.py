@@ -6,8 +6,10 @@ the changelog up to which it holds everything. What it lacks is read from there;
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -63,11 +65,7 @@ class MemoryStore:
 
 
 class RocksDBStore:
-    """Keeps the partition in a RocksDB of its own.
-
-    Raises:
-        ConfigurationError: another process has the folder open.
-    """
+    """Keeps the partition in a RocksDB of its own, in a folder that this process alone works in."""
 
     def __init__(self, folder: Path, changelog_id: UUID) -> None:
         self._folder, self._changelog_id = folder, changelog_id
@@ -103,10 +101,6 @@ class RocksDBStore:
         try:
             return Rdict(str(self._folder), _options())
         except Exception as err:  # rocksdict has no exceptions of its own
-            if "lock" in str(err).lower():
-                raise ConfigurationError(
-                    f"the folder {self._folder} is in use by another processor: give each its own SENTRYML_STATE_DIR"
-                ) from err
             log.error("local_copy_damaged", folder=str(self._folder), why=str(err))
             shutil.rmtree(self._folder)
             return Rdict(str(self._folder), _options())
@@ -134,3 +128,25 @@ def _options() -> Options:
     options.set_max_write_buffer_number(2)
     options.set_keep_log_file_num(2)
     return options
+
+
+@contextmanager
+def sole_user_of(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it, so that no other processor works in it.
+
+    Raises:
+        ConfigurationError: one does, or the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as err:
+        raise ConfigurationError(f"{folder} cannot be written to ({err}): set SENTRYML_STATE_DIR to another") from err
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as err:
+            raise ConfigurationError(
+                f"the folder {folder} is in use by another processor: give each its own SENTRYML_STATE_DIR"
+            ) from err
+        yield

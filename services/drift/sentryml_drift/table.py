@@ -12,10 +12,13 @@ from uuid import UUID
 
 import orjson
 
+from sentryml_common.contracts.topics import HISTOGRAMS, TABLE_CHANGELOG
+from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.changelog import Changelog
+from sentryml_drift.domain.chunked_sum import VERSION
 from sentryml_drift.domain.partials import Kind, Target
 from sentryml_drift.metrics import TABLE_WRITES
 from sentryml_drift.settings import DriftSettings
@@ -86,6 +89,11 @@ class Table:
             self._store.write(changes, position)
         health.ready(what)
         self.place = Place.read(items.pop(PLACE, None), self.place.epoch)
+        if any(value[0] != VERSION for value in items.values()):
+            raise ConfigurationError(
+                f"{TABLE_CHANGELOG.name} holds values of another build of SentryML (this one reads version {VERSION}): "
+                f"start that one, or delete {TABLE_CHANGELOG.name} and {HISTOGRAMS.name} to count anew"
+            )
         log.info(
             "table_recovered",
             partition=self._changelog.partition,

@@ -1,0 +1,55 @@
+"""What a processor refuses to work with, in words: another one's folder, another build's table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.service import EXIT_CONFIGURATION
+from sentryml_drift.changelog import Changelog
+from sentryml_drift.domain.partials import Kind, Target
+from sentryml_drift.table import key_of
+from tests.integration.drift.conftest import Part, StartPart
+from tests.support.own_kafka import OwnKafka, own_kafka
+
+
+@pytest.fixture
+async def kafka() -> AsyncIterator[OwnKafka]:
+    """A Kafka of this test's own: its table is spoilt."""
+    with own_kafka() as own:
+        await ensure_topics(own.settings, Health())
+        yield own
+
+
+async def refusal(part: Part) -> str:
+    """The line in which a part says why it does not start."""
+    assert await asyncio.to_thread(part.process.wait, 120) == EXIT_CONFIGURATION, part.log.read_text()
+    log = part.log.read_text()
+    assert "Traceback" not in log
+    (line,) = [line for line in log.splitlines() if "configuration_does_not_fit" in line]
+    return line
+
+
+async def test_another_ones_folder_and_another_builds_table_are_refused(
+    kafka: OwnKafka, start: StartPart, tmp_path: Path
+) -> None:
+    first = start("processor", state_dir=tmp_path / "state")
+    await first.until_ready()
+    said = await refusal(start("processor", state_dir=tmp_path / "state"))
+    assert f"{tmp_path / 'state'} is in use by another processor" in said
+    assert "SENTRYML_STATE_DIR" in said
+    assert "cannot be written to" in await refusal(start("processor", state_dir="/proc/nowhere"))
+    first.process.terminate()
+    assert await asyncio.to_thread(first.process.wait, 30) == 0
+
+    changelog = await Changelog.take_over(0, kafka.settings, Health())
+    await changelog.append({key_of(Target("model", Kind.FINE, 7)): b"\x01 as an older build wrote it"})
+    await changelog.close()
+    said = await refusal(start("processor", state_dir=tmp_path / "state"))
+    assert "holds values of another build" in said
+    assert "delete sentryml.table-changelog.v1" in said
