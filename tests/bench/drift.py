@@ -13,6 +13,7 @@ import time
 from tests.bench.drift_combiner import measure as measure_combiner
 from tests.bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
 from tests.bench.drift_long_tail import measure as measure_long_tail
+from tests.bench.drift_startup import measure as measure_startup
 from tests.bench.report import show
 
 
@@ -28,6 +29,7 @@ def main() -> None:
         show("Evaluation", measure_evaluation(say))
         show("Rounds", measure_rounds(say))
         show("Combiner", asyncio.run(measure_combiner(say)))
+        show("Start-up", asyncio.run(measure_startup(say)))
         show("Long tail", asyncio.run(measure_long_tail(say)))
     except KeyboardInterrupt:
         sys.exit("stopped")

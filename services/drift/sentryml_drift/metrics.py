@@ -23,10 +23,14 @@ EVALUATION_DELAY = Gauge(
 )
 EVALUATION_SECONDS = Histogram("sentryml_drift_evaluation_seconds", "Time of one evaluation.")
 MODELS = Gauge("sentryml_drift_models", "Models this processor owns.")
+PARTITIONS = Gauge("sentryml_drift_partitions", "Partitions of this processor, by the state of their table.", ["state"])
+TABLE_VALUES = Gauge("sentryml_drift_table_values", "Values in the tables of this processor, once a minute.")
 LAST_COMMIT = Gauge("sentryml_drift_last_commit_timestamp_seconds", "When the combiner last committed.")
 
 for outcome in ("counted", "late", "future", "undecodable"):
     EVENTS.labels(outcome=outcome)
+for state in ("held", "recovering"):
+    PARTITIONS.labels(state=state)
 for outcome in ("applied", "ignored", "expired", "undecodable"):
     PARTIALS_APPLIED.labels(outcome=outcome)
 for level in Level:

@@ -31,7 +31,7 @@ from sentryml_common.logging import get_logger
 from sentryml_drift.changelog import FencedOff
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.partials import Partial, Target, unpack_record
-from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
+from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED, PARTITIONS, TABLE_VALUES
 from sentryml_drift.owned_models import OwnedModels, add_partial
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
@@ -156,8 +156,14 @@ class Processor:
             self.models.drop(partition)
         for partition in sorted(self._owned - set(self._tables)):
             table = await self._open_table(partition)
+            self._note_tables()
             self.models.load(partition, await table.recover(self._health))
             self._tables[partition] = table
+        self._note_tables()
+
+    def _note_tables(self) -> None:
+        PARTITIONS.labels(state="held").set(len(self._tables))
+        PARTITIONS.labels(state="recovering").set(len(self._owned - set(self._tables)))
 
     async def _take(self, event: Any, draft: _Draft) -> None:
         """Merge one record into the draft if it is the next of its partition."""
@@ -262,6 +268,7 @@ class Processor:
     async def purge(self) -> int:
         """Delete what no window can reach any more; return how many keys."""
         async with self._in_flight:
+            TABLE_VALUES.set(sum(len(model.sums) for model in self.models.by_id.values()))
             expired: dict[int, list[Target]] = defaultdict(list)
             for model_id, model in self.models.by_id.items():
                 targets = (Target(model_id, kind, pane) for kind, pane in model.sums)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -18,7 +19,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation, Window
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS
+from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, HISTOGRAMS, MONITORS
 from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
@@ -127,4 +128,8 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     assert left_out(second) > 0, (
         "evaluations that fell due while no processor ran are not made up for, and that is said"
     )
+    async with httpx.AsyncClient(trust_env=False) as client:
+        metrics = (await client.get(f"{second.url}/metrics")).text
+    assert f'sentryml_drift_partitions{{state="held"}} {HISTOGRAMS.partitions}.0' in metrics
+    assert 'sentryml_drift_partitions{state="recovering"} 0.0' in metrics
     assert await second.end(signal.SIGTERM) == 0
