@@ -52,7 +52,8 @@ OpenTable = Callable[[int], Awaitable[Table]]
 
 @dataclass(slots=True)
 class _Draft:
-    """What a batch would change: copies of the touched sums by partition, our next place per partition."""
+    """What a batch would change: copies of the touched sums by partition, our next place per partition; and what
+    became of its partials."""
 
     sums: dict[int, dict[Target, ChunkedSum]] = field(default_factory=lambda: defaultdict(dict))
     next_offsets: dict[int, int] = field(default_factory=dict)

@@ -50,11 +50,6 @@ class Histogram:
         """Entries that are categories (text or booleans)."""
         return self.categories.total
 
-    @property
-    def exact(self) -> bool:
-        """Whether nothing was ever coarsened."""
-        return self.numbers.dropped == 0 and self.categories.dropped == 0
-
     def fitted(self) -> Histogram:
         """Return a sum that had room for more entries as one that has not."""
         return Histogram(self.numbers.fitted(), self.categories.fitted(), self.nulls)
