@@ -55,12 +55,12 @@ bench-drift: install ## What drift costs, beside rivals run in the same minute
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
 	@$(RUN)python -m tests.bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
 
-check: install ## Format, lint, types, imports, house rules
+check: install ## Format, lint, types, imports, house rules, generated files
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(RUN)ruff check --quiet .
 	@$(RUN)mypy
 	@$(RUN)lint-imports --no-cache
-	@$(RUN)python -m pytest -q tests/test_repository.py
+	@$(RUN)python -m pytest -q tests/test_repository.py tests/unit/test_compose.py
 
 format: install ## Format the code
 	@$(RUN)ruff format --quiet . && $(RUN)ruff check --quiet --fix .
