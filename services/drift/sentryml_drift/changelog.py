@@ -67,15 +67,18 @@ class Changelog:
         try:
             await self._producer.begin_transaction()
             sent = [await self._producer.send(each.topic, each.value, each.key, each.partition) for each in records]
-            for batch in self._batches(changes):
-                sent.append(await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition))
+            batches = list(self._batches(changes))
+            sent += [
+                await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition)
+                for batch in batches
+            ]
             last = (await asyncio.gather(*sent))[-1]
             await self._producer.commit_transaction()
         except ProducerFenced as err:
             raise FencedOff(f"another worker has taken over partition {self.partition}") from err
         except KafkaError as err:
             raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
-        return int(last.offset + batch.record_count())
+        return int(last.offset + batches[-1].record_count())
 
     def _batches(self, changes: Changes) -> Iterator[Any]:
         """Batches as Kafka takes them, made whole: record by record, the producer takes four times as long."""

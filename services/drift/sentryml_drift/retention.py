@@ -9,7 +9,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Target
 
-DEFAULT = MonitorSettings()
+DEFAULT_MONITOR = MonitorSettings()
 
 
 class Retention:
@@ -41,5 +41,5 @@ class Retention:
         return first
 
     def _window_reach(self, model_id: str) -> float:
-        monitor = self._monitor_of(model_id) or DEFAULT
+        monitor = self._monitor_of(model_id) or DEFAULT_MONITOR
         return monitor.baseline_seconds + monitor.current_seconds
