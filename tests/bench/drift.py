@@ -25,11 +25,11 @@ def main() -> None:
     """Measure all, and print the tables."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        show("Start-up", asyncio.run(measure_startup(say)))  # first: it tells its memory from that of the process
         show("Processor", measure_partials(say))
         show("Evaluation", measure_evaluation(say))
         show("Rounds", measure_rounds(say))
         show("Combiner", asyncio.run(measure_combiner(say)))
-        show("Start-up", asyncio.run(measure_startup(say)))
         show("Long tail", asyncio.run(measure_long_tail(say)))
     except KeyboardInterrupt:
         sys.exit("stopped")

@@ -107,7 +107,7 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
             await asyncio.sleep(WARM_SECONDS)
             begun, before = time.monotonic(), {worker.name: cpu_of(worker) for worker in workers}
             topics = PREDICTIONS, HISTOGRAMS, TABLE_CHANGELOG
-            first = {topic.name: await ends(kafka, topic) for topic in topics}
+            first, behind = {topic.name: await ends(kafka, topic) for topic in topics}, await unread(kafka)
             say(f"long tail: measuring for {MEASURED_SECONDS:.0f} s")
             await asyncio.sleep(MEASURED_SECONDS)
             seconds = time.monotonic() - begun
@@ -119,7 +119,8 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
                 rate = (await ends(kafka, topic) - first[topic.name]) / seconds
                 figures.append(Figure(f"long tail: records/s of {topic.name}", rate))
             for group, records in (await unread(kafka)).items():
-                figures.append(Figure(f"long tail: records that {group} has not read at the end", records))
+                figures.append(Figure(f"long tail: records behind, {group}, at the start", behind[group]))
+                figures.append(Figure(f"long tail: records behind, {group}, at the end", records))
             for worker in workers:
                 assert worker.process is not None
                 memory = psutil.Process(worker.process.pid).memory_info().rss / 1024**2
