@@ -240,6 +240,10 @@ class Processor:
         """Whether the partitions that are ours have all been taken over and recovered."""
         return not self.app.rebalancing and self._owned <= set(self._tables)
 
+    def owns(self, partition: int) -> bool:
+        """Whether a partition is ours; one that has gone to another is still in the view for a moment."""
+        return partition in self._owned
+
     def evaluated_until(self) -> dict[int, float | None]:
         """By partition, the time until which its models have been evaluated, here or by an earlier owner."""
         return {partition: table.place.evaluated_until for partition, table in self._tables.items()}
