@@ -49,7 +49,14 @@ test-unit: install ## The tests that need no server
 chaos: install ## Kill and freeze everything at random; is each event counted once? (KILLS=30 SEED= VARIANT=)
 	@$(RUN)python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(VARIANT),--variant $(VARIANT))
 
-bench-drift: install ## What drift costs, beside rivals run in the same minute
+# What benchmarks run beside us; nothing else needs it.
+.venv-rivals/installed: tests/bench/rivals/requirements.lock
+	@echo "Installing the rivals into .venv-rivals"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-rivals
+	@$(UV) pip install --quiet --python .venv-rivals/bin/python --require-hashes -r $<
+	@touch $@
+
+bench-drift: install .venv-rivals/installed ## What drift costs, beside rivals run in the same minute
 	@$(RUN)python -m tests.bench.drift
 
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
@@ -70,4 +77,4 @@ lock: ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .uv .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .uv .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,8 @@
 """What an evaluation costs at any number of events, beside a scan of the raw scores; and a round over many models.
 
 A step is what happens every five minutes: five fine panes enter the current window, and the windows are compared. The
-rivals read all raw scores of both windows, cut the baseline at its deciles, and count: in numpy, and in plain Python.
+rivals read all raw scores of both windows, cut the baseline at its deciles, and count: in numpy, and in plain Python;
+and Evidently makes its report of one column.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import bisect
 import math
 import resource
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -33,6 +36,7 @@ END = 1_795_424_400.0
 HOURS = 8 * 24
 MONITOR = Monitor(model_id="model", version=1)
 STEPS = 12
+ROOT = Path(__file__).parents[2]
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -115,6 +119,13 @@ def scan_python(baseline: list[float], current: list[float]) -> float:
     return math.fsum((q - p) * math.log(q / p) for p, q in pairs)
 
 
+def report_of_evidently(events: int) -> float:
+    """CPU seconds of a report by Evidently, in an environment of its own (`make bench-drift` installs it)."""
+    script = Path(__file__).parent / "rivals" / "evidently_psi.py"
+    command = [ROOT / ".venv-rivals" / "bin" / "python", script, str(events)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
 def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
     """An evaluation at 10⁴ to 10⁷ events a window, beside the scans."""
     figures, first = [], None
@@ -128,6 +139,9 @@ def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
         scanned = cpu(scan_numpy, baseline, current)
         figures.append(Figure(f"evaluation at {events:,}: ms, beside a scan in numpy", ours * 1000, scanned * 1000,
                               scanned / ours))  # fmt: skip
+        reported = report_of_evidently(events)
+        figures.append(Figure(f"evaluation at {events:,}: ms, beside Evidently", ours * 1000, reported * 1000,
+                              reported / ours))  # fmt: skip
         if events <= 1_000_000:
             scanned = cpu(scan_python, baseline.tolist(), current.tolist())
             figures.append(Figure(f"evaluation at {events:,}: ms, beside a scan in Python", ours * 1000, scanned * 1000,
