@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Literal
 
 import numpy as np
@@ -84,7 +84,7 @@ def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[
     borders = _borders(baseline, bins)
     starts, ends = np.array(borders, dtype=np.int64).T
     there, here = _counts_between(baseline, starts, ends), _counts_between(current, starts, ends)
-    edges = {cell: _edge(cell, dropped) for border in borders for cell in border}
+    edges = {cell: _edge(cell, dropped) for cell in set(chain.from_iterable(borders))}
     ranges = [
         BinCounts("range", was, now, edges[start], edges[end])
         for (start, end), was, now in zip(borders, there.tolist(), here.tolist(), strict=True)

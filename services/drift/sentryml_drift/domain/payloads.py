@@ -24,6 +24,8 @@ def check_payload(kind: Kind, payload: bytes) -> None:
 
 def counts_of(payloads: Sequence[bytes]) -> PaneCounts:
     """The sum of the counts in payloads."""
+    if len(payloads) == 1:
+        return PaneCounts.unpack(payloads[0])
     return merge_panes(map(PaneCounts.unpack, payloads))
 
 
