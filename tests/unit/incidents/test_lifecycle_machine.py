@@ -1,0 +1,67 @@
+"""The rules of `machine` on the pure function alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.transition import Actor
+from sentryml_incidents.domain.decision import Decision, Outcome
+from sentryml_incidents.domain.lifecycle import Asked, Evaluated, MonitorChanged, Ticked, decide
+from sentryml_incidents.domain.monitor_changes import changes as changed
+from sentryml_incidents.domain.people import Action
+from sentryml_incidents.domain.snapshot import Incident, Snapshot, Transition
+from tests.unit.incidents.builders import ANA, BEN, MODEL
+from tests.unit.incidents.machine import IncidentMachine, Sight
+
+
+class Ledger:
+    """What a store would hold: the snapshot, every incident as last written, every transition in order."""
+
+    actors = (ANA, BEN)
+    model_id = MODEL
+
+    def begin(self, settings: MonitorSettings) -> None:
+        self._snapshot = Snapshot(model_id=MODEL, monitor_version=1, settings=settings)
+        self._incidents: dict[Any, Incident] = {}
+        self._steps: list[Transition] = []
+
+    def take(self, evaluation: Evaluation) -> None:
+        self._write(decide(self._snapshot, Evaluated(evaluation), evaluation.evaluated_at))
+
+    def ask(self, incident: Incident, action: Action, actor: Actor, now: datetime) -> bool:
+        decision = decide(replace(self._snapshot, incident=incident), Asked(action, actor, "because"), now)
+        self._write(decision)
+        return decision.outcome is not Outcome.NOT_ALLOWED
+
+    def change(self, changes: dict[str, Any], now: datetime) -> None:
+        wanted = MonitorSettings.model_validate(self._snapshot.settings.model_dump() | changes)
+        if changed(self._snapshot.settings, wanted):
+            event = MonitorChanged(wanted, self._snapshot.monitor_version + 1, ANA)
+            self._write(decide(self._snapshot, event, now))
+
+    def tick(self, now: datetime) -> None:
+        self._write(decide(self._snapshot, Ticked(), now))
+
+    def look(self) -> Sight:
+        return Sight(self._snapshot, tuple(self._incidents.values()), tuple(self._steps))
+
+    def _write(self, decision: Decision) -> None:
+        self._snapshot = decision.snapshot
+        for incident in (decision.followed, decision.snapshot.incident):
+            if incident is not None:
+                self._incidents[incident.incident_id] = incident
+        self._steps += decision.transitions
+
+
+def test_any_history_keeps_the_invariants() -> None:
+    run_state_machine_as_test(
+        lambda: IncidentMachine(Ledger()),
+        settings=settings(max_examples=100, stateful_step_count=50),
+    )
