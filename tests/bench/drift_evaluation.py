@@ -37,7 +37,7 @@ HOURS = 8 * 24
 MONITOR = Monitor(model_id="model", version=1)
 STEPS = 12
 REPEATED = 5
-ROOT = Path(__file__).parents[2]
+RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -127,8 +127,7 @@ def scan_python(baseline: list[float], current: list[float]) -> float:
 def report_of_evidently(events: int) -> float:
     """CPU seconds of a report by Evidently, in an environment of its own (`make bench-drift` installs it)."""
     script = Path(__file__).parent / "rivals" / "evidently_psi.py"
-    command = [ROOT / ".venv-rivals" / "bin" / "python", script, str(events)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return float(subprocess.run([RIVALS, script, str(events)], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:

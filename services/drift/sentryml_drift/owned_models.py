@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import TypeAlias
 
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
@@ -67,17 +66,16 @@ class OwnedModel:
     def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
         """The panes in the ranges that hold events, packed, in the order of time within each range."""
         found: dict[Pane, bytes] = {}
-        known = self.sums.get
         for each in ranges:
             kind = KIND_OF[each.resolution]
             if each.end - each.first > len(self.sums):
                 numbers: Iterable[int] = sorted(n for k, n in self.sums if k is kind and each.first <= n < each.end)
             else:
                 numbers = range(each.first, each.end)
-            for pane in zip(repeat(kind), numbers):
-                packed = known(pane)
+            for number in numbers:
+                packed = self.sums.get((kind, number))
                 if packed is not None:
-                    found[pane] = packed
+                    found[kind, number] = packed
         return found
 
     def events(self, pane: Pane) -> int:
