@@ -1,8 +1,9 @@
 # The developer's menu. `make help` lists it.
 SHELL := /bin/bash
 PYTHON ?= python3
-# uv of the machine if there is one, else one of our own in .uv/.
-UV = $(shell command -v uv || echo .uv/bin/uv)
+# uv of the machine if there is one, else one of our own in .uv/. The shell looks, not make: make expands a whole
+# recipe before its first line runs, and that line may be the one that installs uv.
+UV = $$(command -v uv || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
 MEMBERS := libs/common services/ingest services/drift services/incidents services/notifier deploy/local
