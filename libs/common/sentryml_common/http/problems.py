@@ -27,6 +27,13 @@ class ProblemDetails(BaseModel):
     detail: str
 
 
+def problem_answers(*answers: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route: for each status that it may answer with a problem, when it does."""
+    return {
+        status: {"model": ProblemDetails, "description": when, "content": {MEDIA_TYPE: {}}} for status, when in answers
+    }
+
+
 class Problem(Exception):
     """Raise to answer with a problem. `kind` is the last part of its type, `extra` are further members."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -13,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable, UndecodableMessage
-from sentryml_common.http.problems import MEDIA_TYPE, Problem, ProblemDetails
+from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_ingest.domain.admission import admit, encode_events, models_of
 from sentryml_ingest.http.auth import Gatekeeper, check_models
 from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS
@@ -33,13 +32,7 @@ class Accepted(BaseModel):
     accepted: int = Field(description="How many events were taken.", examples=[1])
 
 
-def _answers(*statuses: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {"model": ProblemDetails, "description": what, "content": {MEDIA_TYPE: {}}} for status, what in statuses
-    }
-
-
-RESPONSES = _answers(
+RESPONSES = problem_answers(
     (401, "No API key, or no valid one."),
     (403, "The key may not write events, or not of these models."),
     (413, "The body or the number of events is over the limit."),
