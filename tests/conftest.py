@@ -7,13 +7,12 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
 from hypothesis import settings
 
-from tests.support.servers import Servers, servers
+from tests.support.servers import a_kafka, a_postgres
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -30,22 +29,17 @@ settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
-def test_servers() -> Iterator[Servers]:
-    # Not in pytest's own folder: each run of pytest closes that to others, and PostgreSQL runs as another user.
-    with TemporaryDirectory(prefix="sentryml-servers-") as folder, servers(Path(folder)) as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def kafka_bootstrap(test_servers: Servers) -> str:
+def kafka_bootstrap() -> Iterator[str]:
     """Address of a real Kafka, shared by all tests: use topics and groups of your own."""
-    return test_servers.kafka
+    with a_kafka() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
-def postgres_url(test_servers: Servers) -> str:
+def postgres_url() -> Iterator[str]:
     """Address of a real PostgreSQL, shared by all tests."""
-    return test_servers.postgres
+    with a_postgres() as address:
+        yield address
 
 
 @pytest.fixture
@@ -60,3 +54,15 @@ async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Asy
         await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await server.close()
+
+
+FIRST = ("e2e", "integration")
+"""Folders of tests with real processes: they wait the most, so they begin first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file run on one worker, and all end-to-end tests on one, since they share a stack."""
+    folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    items.sort(key=lambda item: FIRST.index(folders[item]) if folders[item] in FIRST else len(FIRST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("e2e" if folders[item] == "e2e" else str(item.path)))

@@ -10,46 +10,54 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sentryml_local.stack import Options, Stack
 from tests.support.ports import free_port_base
 
 
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Where they listen."""
+@contextmanager
+def a_kafka() -> Iterator[str]:
+    """The address of a Kafka, as the environment asks for it."""
+    if given := os.environ.get("SENTRYML_TEST_KAFKA"):
+        yield given
+    elif _in_containers():
+        from testcontainers.kafka import KafkaContainer  # noqa: PLC0415 - needs a Docker engine
 
-    kafka: str
-    postgres: str
+        with KafkaContainer("apache/kafka:4.1.0") as kafka:
+            yield kafka.get_bootstrap_server()
+    else:
+        with _local("kafka") as environment:
+            yield environment["SENTRYML_KAFKA_BOOTSTRAP"]
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[Servers]:
-    """Kafka and PostgreSQL, as the environment asks for them."""
-    kafka, postgres = os.environ.get("SENTRYML_TEST_KAFKA"), os.environ.get("SENTRYML_TEST_POSTGRES")
-    if kafka and postgres:
-        yield Servers(kafka, postgres)
-    elif os.environ.get("SENTRYML_TEST_WITH") == "docker":
-        yield from _containers()
+def a_postgres() -> Iterator[str]:
+    """The address of a PostgreSQL, likewise."""
+    if given := os.environ.get("SENTRYML_TEST_POSTGRES"):
+        yield given
+    elif _in_containers():
+        from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
+
+        with PostgresContainer("postgres:18", driver=None) as postgres:
+            yield postgres.get_connection_url()
     else:
-        yield from _local(folder)
+        with _local("postgres") as environment:
+            yield environment["SENTRYML_POSTGRES_URL"]
 
 
-def _local(folder: Path) -> Iterator[Servers]:
-    stack = Stack(folder, Options(port_base=free_port_base(), only=("kafka", "postgres"), durable=False))
-    try:
-        stack.up()
-        environment = stack.environment()
-        yield Servers(environment["SENTRYML_KAFKA_BOOTSTRAP"], environment["SENTRYML_POSTGRES_URL"])
-    finally:
-        stack.down()
+def _in_containers() -> bool:
+    return os.environ.get("SENTRYML_TEST_WITH") == "docker"
 
 
-def _containers() -> Iterator[Servers]:
-    from testcontainers.kafka import KafkaContainer  # noqa: PLC0415 - needs a Docker engine
-    from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
-
-    with KafkaContainer("apache/kafka:4.1.0") as kafka, PostgresContainer("postgres:18", driver=None) as postgres:
-        yield Servers(kafka.get_bootstrap_server(), postgres.get_connection_url())
+@contextmanager
+def _local(server: str) -> Iterator[dict[str, str]]:
+    # Not in pytest's own folder: each run of pytest closes that to others, and PostgreSQL runs as another user.
+    with TemporaryDirectory(prefix=f"sentryml-{server}-") as folder:
+        stack = Stack(Path(folder), Options(port_base=free_port_base(), only=(server,), durable=False))
+        try:
+            stack.up()
+            yield stack.environment()
+        finally:
+            stack.down()
