@@ -1,12 +1,13 @@
 """Evaluations into incidents, activity into models.
 
-One transaction per evaluation: lock the monitor, decide, write all that the decision says; the offset is
-committed afterwards. An evaluation that comes twice, or late, therefore changes nothing the second time.
+One transaction per batch: lock its monitors, decide, write all that the decisions say; the offsets are committed
+afterwards. An evaluation that comes twice, or late, therefore changes nothing the second time.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
@@ -21,9 +22,9 @@ from sentryml_incidents.domain.lifecycle import Evaluated, decide
 from sentryml_incidents.domain.snapshot import Snapshot
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import EVALUATIONS_TOTAL, MODELS_REGISTERED_TOTAL
-from sentryml_incidents.store.evaluations import save_evaluation, save_latest_evaluation
-from sentryml_incidents.store.monitors import register_model, save_activity
-from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+from sentryml_incidents.store.evaluations import make_week, save_evaluations, save_latest_evaluations
+from sentryml_incidents.store.monitors import find_registered, register_model, save_activities
+from sentryml_incidents.store.snapshots import Change, lock_snapshots, save_changes
 
 log = get_logger(__name__)
 
@@ -35,43 +36,58 @@ class EvaluationConsumer:
 
     def __init__(self, pool: Pool, new_models: MonitorSettings) -> None:
         self._pool, self._new_models = pool, new_models
+        self._weeks: set[datetime] = set()
 
     def consuming(self, dead_letters: DeadLetters, topic: Topic = EVALUATIONS) -> BatchConsumer[Evaluation]:
         """The loop over the topic."""
         return BatchConsumer(topic, Evaluation, f"{GROUP}.evaluations", self.take_all, dead_letters)
 
-    async def take_all(self, evaluations: list[Evaluation]) -> None:
-        """Take evaluations in, one after the other.
+    async def take_all(self, evaluations: list[Evaluation]) -> list[Decision]:
+        """Take evaluations in, all or none; of a model in the order given.
 
         Raises:
-            Unavailable: PostgreSQL is away; those before stay taken, and are recognised when they come again.
+            Unavailable: PostgreSQL is away.
         """
-        for evaluation in evaluations:
-            await self.take(evaluation)
-
-    async def take(self, evaluation: Evaluation) -> Decision:
-        """One evaluation, one transaction."""
+        await self._make_weeks(evaluations)
         async with transaction(self._pool) as connection:
-            snapshot = await self._lock(connection, evaluation)
-            decision = decide(snapshot, Evaluated(evaluation), evaluation.evaluated_at)
-            if decision.outcome is Outcome.APPLIED:
-                await save_decision(connection, snapshot, decision, evaluation)
-            if decision.outcome is not Outcome.REPEATED:
-                await save_evaluation(connection, evaluation)
-                await save_latest_evaluation(connection, evaluation)
-        EVALUATIONS_TOTAL.labels(outcome=decision.outcome).inc()
-        report_transitions(decision)
-        return decision
+            changes = _decide_all(await self._lock(connection, evaluations), evaluations)
+            await save_changes(connection, [each for each in changes if each.decision.outcome is Outcome.APPLIED])
+            kept = [each for each in changes if each.decision.outcome is not Outcome.REPEATED]
+            await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
+            await save_latest_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
+        decisions = [change.decision for change in changes]
+        for decision in decisions:
+            EVALUATIONS_TOTAL.labels(outcome=decision.outcome).inc()
+            report_transitions(decision)
+        return decisions
 
-    async def _lock(self, connection: Connection, evaluation: Evaluation) -> Snapshot:
-        """The model's snapshot; a model whose activity has not arrived yet is registered now."""
-        snapshot = await lock_snapshot(connection, evaluation.model_id)
-        if snapshot is None:
-            seen = evaluation.evaluated_at
-            await _register(connection, evaluation.model_id, self._new_models, seen, seen)
-            snapshot = await lock_snapshot(connection, evaluation.model_id)
-        assert snapshot is not None
-        return snapshot
+    async def _make_weeks(self, evaluations: Iterable[Evaluation]) -> None:
+        for week in {_monday(evaluation.evaluated_at) for evaluation in evaluations} - self._weeks:
+            async with transaction(self._pool) as connection:
+                await make_week(connection, week)
+            self._weeks.add(week)
+
+    async def _lock(self, connection: Connection, evaluations: list[Evaluation]) -> dict[str, Snapshot]:
+        """The models' snapshots; a model whose activity has not arrived yet is registered now."""
+        first_looks = {each.model_id: each.evaluated_at for each in reversed(evaluations)}
+        seen = {model_id: (at, at) for model_id, at in first_looks.items()}
+        await _register(connection, seen, self._new_models)
+        return await lock_snapshots(connection, seen)
+
+
+def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -> list[Change]:
+    """Each evaluation's decision, from where the one before it has led its model."""
+    changes = []
+    for evaluation in evaluations:
+        before = snapshots[evaluation.model_id]
+        decision = decide(before, Evaluated(evaluation), evaluation.evaluated_at)
+        snapshots[evaluation.model_id] = decision.snapshot
+        changes.append(Change(before, decision, evaluation))
+    return changes
+
+
+def _monday(moment: datetime) -> datetime:
+    return (moment - timedelta(days=moment.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 class ActivityConsumer:
@@ -90,21 +106,20 @@ class ActivityConsumer:
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        newest: dict[str, Activity] = {}
-        for activity in activities:
-            known = newest.get(activity.model_id)
-            if known is None or known.at < activity.at:
-                newest[activity.model_id] = activity
-        for activity in newest.values():
-            async with transaction(self._pool) as connection:
-                first, last = activity.first_seen, activity.last_seen
-                await _register(connection, activity.model_id, self._new_models, first, last)
-                await save_activity(connection, activity)
+        oldest_first = sorted(activities, key=lambda activity: activity.at)
+        newest = {activity.model_id: activity for activity in oldest_first}
+        async with transaction(self._pool) as connection:
+            seen = {model_id: (each.first_seen, each.last_seen) for model_id, each in newest.items()}
+            await _register(connection, seen, self._new_models)
+            await save_activities(connection, [newest[model_id] for model_id in sorted(newest)])
 
 
 async def _register(
-    connection: Connection, model_id: str, settings: MonitorSettings, first_seen: datetime, last_seen: datetime
+    connection: Connection, seen: dict[str, tuple[datetime, datetime]], settings: MonitorSettings
 ) -> None:
-    if await register_model(connection, model_id, settings, first_seen=first_seen, last_seen=last_seen):
-        MODELS_REGISTERED_TOTAL.inc()
-        log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)
+    """Register those models that are new, in the order of ids: two who register the same never wait in a circle."""
+    for model_id in sorted(seen.keys() - await find_registered(connection, seen)):
+        first_seen, last_seen = seen[model_id]
+        if await register_model(connection, model_id, settings, first_seen=first_seen, last_seen=last_seen):
+            MODELS_REGISTERED_TOTAL.inc()
+            log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)

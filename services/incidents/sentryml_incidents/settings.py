@@ -24,7 +24,11 @@ class IncidentsSettings(ServiceSettings, PostgresSettings):
         description="Whether a model that is seen for the first time is watched at once, with the default monitor.",
     )
     evaluation_keep_days: int = Field(
-        90, ge=1, le=3660, description="Days that evaluations are kept; the evidence of incidents is kept for ever."
+        90,
+        ge=1,
+        le=3660,
+        description="Days that evaluations are kept, and up to a week more, since they go by the week; the evidence of "
+        "incidents is kept for ever.",
     )
 
 

@@ -77,7 +77,7 @@ class Life:
             await self.take(an_evaluation(grade, at(self.minute), model_id=self.model_id, version=self.version, **how))
 
     async def take(self, evaluation: Evaluation) -> None:
-        await EvaluationConsumer(self.pool, quick()).take(evaluation)
+        await EvaluationConsumer(self.pool, quick()).take_all([evaluation])
 
 
 @pytest.fixture

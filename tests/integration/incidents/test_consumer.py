@@ -49,8 +49,8 @@ async def test_the_same_evaluation_twice_is_the_same_as_once(pool: Pool, life: L
     await register(pool, "patient", quick(confirm_warn=2))
     evaluation = an_evaluation("warn", at(1), model_id="patient")
     consumer = EvaluationConsumer(pool, quick())
-    assert (await consumer.take(evaluation)).outcome is Outcome.APPLIED
-    assert (await consumer.take(evaluation)).outcome is Outcome.REPEATED
+    assert (await consumer.take_all([evaluation]))[0].outcome is Outcome.APPLIED
+    assert (await consumer.take_all([evaluation]))[0].outcome is Outcome.REPEATED
     await consumer.take_all([evaluation, evaluation])
     assert await timeline(pool) == []
     async with transaction(pool) as connection:
@@ -60,7 +60,7 @@ async def test_the_same_evaluation_twice_is_the_same_as_once(pool: Pool, life: L
 async def test_a_late_evaluation_is_kept_and_decides_nothing(pool: Pool, life: Life) -> None:
     await life.sees("ok", "ok", "ok")
     late = an_evaluation("critical", at(1.5))
-    assert (await EvaluationConsumer(pool, quick()).take(late)).outcome is Outcome.OLDER
+    assert (await EvaluationConsumer(pool, quick()).take_all([late]))[0].outcome is Outcome.OLDER
     assert await timeline(pool) == []
     async with transaction(pool) as connection:
         kept = await list_evaluations(connection, MODEL, None, 10)
@@ -75,8 +75,8 @@ async def test_two_consumers_at_once_make_one_live_incident(pool: Pool, life: Li
     consumers = [EvaluationConsumer(pool, quick()) for _ in range(8)]
     evaluations = [an_evaluation("critical", at(minute)) for minute in (1, 2, 3)] * 3
     await asyncio.gather(
-        *(consumers[index % 8].take(evaluation) for index, evaluation in enumerate(evaluations)),
-        *(consumers[index % 8].take(evaluation) for index, evaluation in enumerate(reversed(evaluations))),
+        *(consumers[index % 8].take_all([evaluation]) for index, evaluation in enumerate(evaluations)),
+        *(consumers[index % 8].take_all([evaluation]) for index, evaluation in enumerate(reversed(evaluations))),
     )
     assert await timeline(pool) == ["1.1 opened"]
 
@@ -85,7 +85,7 @@ async def test_two_consumers_at_once_register_a_model_once(pool: Pool) -> None:
     settings = quick()
     await asyncio.gather(
         *(
-            EvaluationConsumer(pool, settings).take(an_evaluation("ok", at(minute), model_id="new"))
+            EvaluationConsumer(pool, settings).take_all([an_evaluation("ok", at(minute), model_id="new")])
             for minute in range(4)
         ),
         *(ActivityConsumer(pool, settings).take_all([an_activity("new", at(minute))]) for minute in range(4)),

@@ -82,7 +82,7 @@ class OnPostgres:
         self._run(register(self._service.pool, self.model_id, settings))
 
     def take(self, evaluation: Evaluation) -> None:
-        self._run(EvaluationConsumer(self._service.pool, quick()).take(evaluation))
+        self._run(EvaluationConsumer(self._service.pool, quick()).take_all([evaluation]))
 
     def ask(self, incident: Incident, action: Action, actor: Actor, now: datetime) -> bool:
         self._service.clock.now = now

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.store.evaluations import find_latest_evaluation, list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, StillClock
-from tests.unit.incidents.builders import MODEL, at
+from tests.unit.incidents.builders import MODEL, MONDAY, at
 
 
 async def states(pool: Pool) -> list[str]:
@@ -39,12 +39,23 @@ async def test_a_live_incident_is_never_closed_by_time(pool: Pool, life: Life, c
     assert await states(pool) == ["open"]
 
 
-async def test_old_evaluations_go_and_evidence_stays(pool: Pool, life: Life, clock: StillClock) -> None:
-    await life.sees("critical", "ok", "ok", "ok")
-    clock.now = at(3) + timedelta(days=90)
+async def test_old_evaluations_go_by_the_week_and_evidence_stays(pool: Pool, life: Life, clock: StillClock) -> None:
+    """Two looks of one week, two of the next: a week goes when the whole of it is old enough, and not before."""
+    await life.sees("critical", "ok")
+    life.minute = 7 * 24 * 60
+    await life.sees("ok", "ok")
+    next_monday = (MONDAY - timedelta(days=MONDAY.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
+    clock.now = next_monday + timedelta(days=90, seconds=-1)
     await Timer(pool, 90, clock).tick()
-    async with transaction(pool) as connection:
-        kept = await list_evaluations(connection, MODEL, None, 10)
-        assert await find_latest_evaluation(connection, MODEL) is not None
-    assert [each.evaluated_at for each in kept] == [at(4), at(3)]
+    assert len(await looks(pool)) == 4
+    clock.now = next_monday + timedelta(days=90)
+    await asyncio.gather(*(Timer(pool, 90, clock).tick() for _ in range(4)))
+    assert await looks(pool) == [at(7 * 24 * 60 + 2), at(7 * 24 * 60 + 1)]
     assert await pool.fetchval("SELECT count(*) FROM evidence") == 3
+    async with transaction(pool) as connection:
+        assert await find_latest_evaluation(connection, MODEL) is not None
+
+
+async def looks(pool: Pool) -> list[datetime]:
+    async with transaction(pool) as connection:
+        return [each.evaluated_at for each in await list_evaluations(connection, MODEL, None, 10)]

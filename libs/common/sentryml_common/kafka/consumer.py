@@ -45,7 +45,7 @@ class BatchConsumer(Generic[M]):
         topic: Topic,
         contract: type[M],
         group: str,
-        handle: Callable[[list[M]], Awaitable[None]],
+        handle: Callable[[list[M]], Awaitable[object]],
         dead_letters: DeadLetters,
     ) -> None:
         self._topic, self._contract, self._group = topic, contract, group

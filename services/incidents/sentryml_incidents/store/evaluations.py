@@ -1,7 +1,8 @@
-"""Evaluations: thin for some months; of each model the newest whole."""
+"""Evaluations: thin for some months, by the week; of each model the newest whole."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,33 +11,46 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.levels import psi_of
 
-CLEAN_UP_ROWS = 10_000
+LOCK_MILLISECONDS = 500
 
 
-async def save_evaluation(connection: Connection, evaluation: Evaluation) -> None:
-    """Keep an evaluation; keeping it twice is keeping it once."""
-    await connection.execute(
+async def make_week(connection: Connection, moment: datetime) -> None:
+    """Make the table of the week that `moment` falls into, unless there is one. In a transaction of its own: it waits
+    for all who write evaluations."""
+    await connection.execute("SELECT make_evaluation_week($1)", moment)
+
+
+async def save_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> None:
+    """Keep evaluations, whose weeks are there; keeping one twice is keeping it once."""
+    await connection.executemany(
         """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (evaluation_id) DO NOTHING
+        ON CONFLICT DO NOTHING
         """,
-        evaluation.evaluation_id,
-        evaluation.model_id,
-        evaluation.monitor_version,
-        evaluation.evaluated_at,
-        evaluation.level,
-        evaluation.reason,
-        evaluation.baseline.model_dump(mode="json"),
-        evaluation.current.model_dump(mode="json"),
-        [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
+        [
+            (
+                evaluation.evaluation_id,
+                evaluation.model_id,
+                evaluation.monitor_version,
+                evaluation.evaluated_at,
+                evaluation.level,
+                evaluation.reason,
+                evaluation.baseline.model_dump(mode="json"),
+                evaluation.current.model_dump(mode="json"),
+                [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
+            )
+            for evaluation in evaluations
+        ],
     )
 
 
-async def save_latest_evaluation(connection: Connection, evaluation: Evaluation) -> None:
-    """Keep a model's newest evaluation whole; an older one changes nothing."""
-    await connection.execute(
+async def save_latest_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> None:
+    """Keep each model's newest evaluation whole; an older one changes nothing."""
+    oldest_first = sorted(evaluations, key=lambda evaluation: evaluation.evaluated_at)
+    newest = {evaluation.model_id: evaluation for evaluation in oldest_first}
+    await connection.executemany(
         """
         INSERT INTO latest_evaluation (model_id, evaluation_id, evaluated_at, level, reason, psi, evaluation)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -45,13 +59,18 @@ async def save_latest_evaluation(connection: Connection, evaluation: Evaluation)
                reason = excluded.reason, psi = excluded.psi, evaluation = excluded.evaluation
          WHERE latest_evaluation.evaluated_at < excluded.evaluated_at
         """,
-        evaluation.model_id,
-        evaluation.evaluation_id,
-        evaluation.evaluated_at,
-        evaluation.level,
-        evaluation.reason,
-        psi_of(evaluation),
-        evaluation.model_dump(mode="json"),
+        [
+            (
+                evaluation.model_id,
+                evaluation.evaluation_id,
+                evaluation.evaluated_at,
+                evaluation.level,
+                evaluation.reason,
+                psi_of(evaluation),
+                evaluation.model_dump(mode="json"),
+            )
+            for evaluation in newest.values()
+        ],
     )
 
 
@@ -67,11 +86,11 @@ async def list_evaluations(
     """A model's evaluations, newest first, from after `before` on. The newest has its bins, others have none."""
     rows = await connection.fetch(
         """
-        SELECT evaluation.evaluation_id, evaluation.model_id, evaluation.monitor_version, evaluation.evaluated_at,
+        SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.evaluated_at,
                evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current, evaluation.signals,
                latest_evaluation.evaluation AS whole
           FROM evaluation
-          LEFT JOIN latest_evaluation USING (evaluation_id)
+          LEFT JOIN latest_evaluation USING (model_id, evaluation_id)
          WHERE evaluation.model_id = $1
            AND ($2::timestamptz IS NULL OR (evaluation.evaluated_at, evaluation.evaluation_id) < ($2, $3::uuid))
          ORDER BY evaluation.evaluated_at DESC, evaluation.evaluation_id DESC
@@ -92,14 +111,12 @@ def _evaluation_of(row: dict[str, Any]) -> Evaluation:
     return Evaluation.model_validate({**row, "signals": [{**found, "bins": ()} for found in row["signals"]]})
 
 
-async def delete_old_evaluations(connection: Connection, now: datetime, keep_days: int) -> int:
-    """Delete some evaluations that are too old; return how many. 0 means that none is left."""
-    deleted = await connection.execute(
-        """
-        DELETE FROM evaluation
-         WHERE ctid = ANY (ARRAY(SELECT ctid FROM evaluation WHERE evaluated_at < $1 LIMIT $2))
-        """,
-        now - timedelta(days=keep_days),
-        CLEAN_UP_ROWS,
-    )
-    return int(deleted.rpartition(" ")[2])
+async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:
+    """Drop the weeks of evaluations that are too old as a whole; return their tables. In a transaction of its own."""
+    rows = await connection.fetch("SELECT evaluation_weeks_before($1) AS week", now - timedelta(days=keep_days))
+    weeks = [row["week"] for row in rows]
+    for week in weeks:
+        # Who waits for this lock is waited for by everyone else: rather give up, and try again at the next look.
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
+        await connection.execute(f'DROP TABLE "{week}"')
+    return weeks

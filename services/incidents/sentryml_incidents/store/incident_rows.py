@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import asyncpg
@@ -65,22 +66,22 @@ def _values(incident: Incident) -> tuple[Any, ...]:
     )
 
 
-async def insert_incident(connection: Connection, incident: Incident) -> None:
-    """Write a new incident; the database gives it its number."""
-    await connection.execute(
+async def insert_incidents(connection: Connection, incidents: Iterable[Incident]) -> None:
+    """Write new incidents, in their order; the database gives them their numbers."""
+    await connection.executemany(
         """
         INSERT INTO incident (
                incident_id, model_id, state, severity, opened_at, psi, peak_psi, peak_at, sequence, last_kind,
                acknowledged_by, resolved_at, closed_at, reopened, previous_incident_id, monitor_change, latched_until)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         """,
-        *_values(incident),
+        map(_values, incidents),
     )
 
 
-async def update_incident(connection: Connection, incident: Incident) -> None:
-    """Write an incident as it stands now; what it is about never changes."""
-    await connection.execute(
+async def update_incidents(connection: Connection, incidents: Iterable[Incident]) -> None:
+    """Write incidents as they stand now; what they are about never changes."""
+    await connection.executemany(
         """
         UPDATE incident
            SET state = $3, severity = $4, psi = $6, peak_psi = $7, peak_at = $8, sequence = $9, last_kind = $10,
@@ -88,5 +89,5 @@ async def update_incident(connection: Connection, incident: Incident) -> None:
                latched_until = $17
          WHERE incident_id = $1 AND model_id = $2 AND opened_at = $5 AND previous_incident_id IS NOT DISTINCT FROM $15
         """,
-        *_values(incident),
+        map(_values, incidents),
     )

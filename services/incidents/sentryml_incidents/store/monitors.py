@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,12 @@ from sentryml_incidents.store.wake import wake_relay
 def monitor_of(model_id: str, version: int, settings: dict[str, Any]) -> Monitor:
     """A version's row as it is published."""
     return Monitor.model_validate({**settings, "model_id": model_id, "version": version})
+
+
+async def find_registered(connection: Connection, model_ids: Iterable[str]) -> set[str]:
+    """Those among models that are registered."""
+    rows = await connection.fetch("SELECT model_id FROM model WHERE model_id = ANY ($1)", list(model_ids))
+    return {row["model_id"] for row in rows}
 
 
 async def register_model(
@@ -66,26 +73,22 @@ async def find_monitor(connection: Connection, model_id: str) -> Monitor | None:
     return monitor_of(row["model_id"], row["version"], row["settings"]) if row else None
 
 
-async def save_activity(connection: Connection, activity: Activity) -> None:
-    """Keep a model's newest activity; an older one changes nothing."""
-    await connection.execute(
+async def save_activities(connection: Connection, activities: Sequence[Activity]) -> None:
+    """Keep activity of models, each once; one older than what is known changes nothing."""
+    await connection.executemany(
         """
         INSERT INTO activity (model_id, at, activity) VALUES ($1, $2, $3)
         ON CONFLICT (model_id) DO UPDATE SET at = excluded.at, activity = excluded.activity
               WHERE activity.at < excluded.at
         """,
-        activity.model_id,
-        activity.at,
-        activity.model_dump(mode="json"),
+        [(activity.model_id, activity.at, activity.model_dump(mode="json")) for activity in activities],
     )
-    await connection.execute(
+    await connection.executemany(
         """
         UPDATE model SET first_seen = least(first_seen, $2), last_seen = greatest(last_seen, $3)
          WHERE model_id = $1 AND (first_seen > $2 OR last_seen < $3)
         """,
-        activity.model_id,
-        activity.first_seen,
-        activity.last_seen,
+        [(activity.model_id, activity.first_seen, activity.last_seen) for activity in activities],
     )
 
 

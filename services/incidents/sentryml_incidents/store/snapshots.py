@@ -5,7 +5,8 @@ The monitor's row is the lock: whoever holds it is the only one who decides abou
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import asyncpg
@@ -15,59 +16,72 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.levels import Grade
-from sentryml_incidents.domain.snapshot import Counts, Incident, Snapshot, Transition
-from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incident, update_incident
+from sentryml_incidents.domain.snapshot import Counts, EvidenceRole, Incident, Snapshot
+from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
+from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
     """Lock a model until the transaction ends; None if it is not registered.
 
-    The snapshot holds the model's newest incident, or the one with `incident_id`. The lock is a statement of its
-    own: one that has waited for a lock still sees the other tables as they were before, and would miss the monitor
-    version or the incident that the last holder has written.
+    The snapshot holds the model's newest incident, or the one with `incident_id`.
     """
-    locked = await connection.fetchval("SELECT TRUE FROM monitor WHERE model_id = $1 FOR UPDATE", model_id)
-    return await read_snapshot(connection, model_id, incident_id) if locked else None
+    await _lock(connection, [model_id])
+    return await read_snapshot(connection, model_id, incident_id)
+
+
+async def lock_snapshots(connection: Connection, model_ids: Iterable[str]) -> dict[str, Snapshot]:
+    """The same for many models, each with its newest incident; those that are not registered are left out."""
+    models = sorted(set(model_ids))
+    await _lock(connection, models)
+    return await _read_snapshots(connection, models, None)
 
 
 async def read_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
     """The same without a lock, for the eye."""
-    row = await connection.fetchrow(
-        """
-        SELECT monitor.model_id, monitor.version, monitor_version.settings,
+    return (await _read_snapshots(connection, [model_id], incident_id)).get(model_id)
+
+
+async def _lock(connection: Connection, models: list[str]) -> None:
+    """Lock in the order of ids, so that two who lock many never wait for each other.
+
+    A statement of its own: one that has waited for a lock still sees the other tables as they were before, and would
+    miss the monitor version or the incident that the last holder has written.
+    """
+    await connection.execute("SELECT FROM monitor WHERE model_id = ANY ($1) ORDER BY model_id FOR UPDATE", models)
+
+
+async def _read_snapshots(connection: Connection, models: list[str], incident_id: UUID | None) -> dict[str, Snapshot]:
+    rows = await connection.fetch(
+        f"""
+        SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, blind_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds
+               count_warn, count_critical, count_below_critical, count_ok, ok_seconds,
+               {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
-         WHERE monitor.model_id = $1
+          LEFT JOIN LATERAL (
+               SELECT *
+                 FROM incident
+                WHERE incident.model_id = monitor.model_id AND ($2::uuid IS NULL OR incident_id = $2)
+                ORDER BY incident_number DESC
+                LIMIT 1
+               ) AS incident ON TRUE
+         WHERE monitor.model_id = ANY ($1)
         """,
-        model_id,
-    )
-    return _snapshot_of(row, await _find_incident(connection, model_id, incident_id)) if row else None
-
-
-async def _find_incident(connection: Connection, model_id: str, incident_id: UUID | None) -> Incident | None:
-    row = await connection.fetchrow(
-        f"""
-        SELECT {INCIDENT_COLUMNS}
-          FROM incident
-         WHERE model_id = $1 AND ($2::uuid IS NULL OR incident_id = $2)
-         ORDER BY incident_number DESC
-         LIMIT 1
-        """,
-        model_id,
+        models,
         incident_id,
     )
-    return incident_of(row) if row else None
+    return {row["watched"]: _snapshot_of(row) for row in rows}
 
 
-def _snapshot_of(row: asyncpg.Record, incident: Incident | None) -> Snapshot:
+def _snapshot_of(row: asyncpg.Record) -> Snapshot:
     return Snapshot(
-        model_id=row["model_id"],
+        model_id=row["watched"],
         monitor_version=row["version"],
         settings=MonitorSettings.model_validate(row["settings"]),
-        incident=incident,
+        incident=incident_of(row) if row["incident_id"] else None,
         counts=Counts(
             warn=row["count_warn"],
             critical=row["count_critical"],
@@ -82,99 +96,85 @@ def _snapshot_of(row: asyncpg.Record, incident: Incident | None) -> Snapshot:
     )
 
 
-async def save_decision(
-    connection: Connection, before: Snapshot, decision: Decision, evaluation: Evaluation | None = None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A decision that was applied, and what it started from; `evaluation` if one has caused it."""
+
+    before: Snapshot
+    decision: Decision
+    evaluation: Evaluation | None = None
+
+
+async def save_decision(connection: Connection, before: Snapshot, decision: Decision) -> None:
     """Write all that a decision changes; the connection is in the transaction that holds the model's lock."""
-    after = decision.snapshot
-    if decision.followed is not None:
-        await update_incident(connection, decision.followed)
-    if after.incident is not None and after.incident != before.incident:
-        await _write_incident(connection, after.incident)
-    if replace(after, incident=None) != replace(before, incident=None):
-        await _update_monitor(connection, after)
-    for transition in decision.transitions:
-        await _insert_transition(connection, transition)
-    if after.incident is not None and evaluation is not None:
-        await _keep_evidence(connection, decision, after.incident, evaluation)
-    if decision.transitions:
+    await save_changes(connection, [Change(before, decision)])
+
+
+async def save_changes(connection: Connection, changes: Sequence[Change]) -> None:
+    """The same for many decisions, of a model the older before the newer. What is overwritten within them is not
+    written at all: of monitor and incident counts how they stand in the end."""
+    incidents = _incidents_of(changes)
+    await update_incidents(connection, [each for each in incidents if each.incident_number is not None])
+    await insert_incidents(connection, [each for each in incidents if each.incident_number is None])
+    await _update_monitors(connection, _monitors_of(changes))
+    transitions = [step for change in changes for step in change.decision.transitions]
+    await insert_transitions(connection, transitions)
+    await keep_evidence(connection, [kept for change in changes for kept in _evidence_of(change)])
+    if transitions:
         await wake_relay(connection)
 
 
-async def _write_incident(connection: Connection, incident: Incident) -> None:
-    if incident.incident_number is None:
-        await insert_incident(connection, incident)
-    else:
-        await update_incident(connection, incident)
+def _incidents_of(changes: Sequence[Change]) -> list[Incident]:
+    """The incidents that have changed, as they stand in the end, in the order in which they began to."""
+    found: dict[UUID, Incident] = {}
+    for change in changes:
+        after = change.decision.snapshot.incident
+        if change.decision.followed is not None:
+            found[change.decision.followed.incident_id] = change.decision.followed
+        if after is not None and after != change.before.incident:
+            found[after.incident_id] = after
+    return list(found.values())
 
 
-async def _update_monitor(connection: Connection, snapshot: Snapshot) -> None:
-    counts = snapshot.counts
-    await connection.execute(
+def _monitors_of(changes: Sequence[Change]) -> list[Snapshot]:
+    """The monitors that have changed, in the end."""
+    found = {
+        change.before.model_id: change.decision.snapshot
+        for change in changes
+        if replace(change.decision.snapshot, incident=None) != replace(change.before, incident=None)
+    }
+    return list(found.values())
+
+
+def _evidence_of(change: Change) -> list[tuple[UUID, EvidenceRole, Evaluation]]:
+    incident, evaluation = change.decision.snapshot.incident, change.evaluation
+    if incident is None or evaluation is None:
+        return []
+    return [(incident.incident_id, role, evaluation) for role in change.decision.evidence]
+
+
+async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]) -> None:
+    await connection.executemany(
         """
         UPDATE monitor
            SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5, blind_since = $6,
                count_warn = $7, count_critical = $8, count_below_critical = $9, count_ok = $10, ok_seconds = $11
          WHERE model_id = $1
         """,
-        snapshot.model_id,
-        snapshot.monitor_version,
-        snapshot.last_evaluation_id,
-        snapshot.last_evaluated_at,
-        snapshot.last_grade,
-        snapshot.blind_since,
-        counts.warn,
-        counts.critical,
-        counts.below_critical,
-        counts.ok,
-        counts.ok_seconds,
+        [
+            (
+                snapshot.model_id,
+                snapshot.monitor_version,
+                snapshot.last_evaluation_id,
+                snapshot.last_evaluated_at,
+                snapshot.last_grade,
+                snapshot.blind_since,
+                snapshot.counts.warn,
+                snapshot.counts.critical,
+                snapshot.counts.below_critical,
+                snapshot.counts.ok,
+                snapshot.counts.ok_seconds,
+            )
+            for snapshot in snapshots
+        ],
     )
-
-
-async def _insert_transition(connection: Connection, step: Transition) -> None:
-    await connection.execute(
-        """
-        INSERT INTO transition (
-               transition_id, incident_id, model_id, sequence, kind, at, from_state, from_severity, to_state,
-               to_severity, actor, cause, alert, note, evaluation_id, why)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-        """,
-        step.transition_id,
-        step.incident_id,
-        step.model_id,
-        step.sequence,
-        step.kind,
-        step.at,
-        step.from_.state if step.from_ else None,
-        step.from_.severity if step.from_ else None,
-        step.to.state,
-        step.to.severity,
-        step.actor.model_dump(mode="json"),
-        step.cause,
-        step.alert,
-        step.note,
-        step.evaluation_id,
-        [part.model_dump(mode="json") for part in step.why],
-    )
-
-
-async def _keep_evidence(
-    connection: Connection, decision: Decision, incident: Incident, evaluation: Evaluation
-) -> None:
-    """The peak moves; every other moment stays."""
-    whole = evaluation.model_dump(mode="json")
-    for role in decision.evidence:
-        await connection.execute(
-            """
-            INSERT INTO evidence (incident_id, role, evaluation_id, evaluated_at, evaluation)
-            VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (incident_id) WHERE role = 'peak'
-            DO UPDATE SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at,
-                          evaluation = excluded.evaluation
-            """,
-            incident.incident_id,
-            role,
-            evaluation.evaluation_id,
-            evaluation.evaluated_at,
-            whole,
-        )

@@ -1,7 +1,8 @@
-"""Timeline and evidence of incidents, as they are read."""
+"""Timeline and evidence of incidents. Steps are only ever added."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.snapshot import EvidenceRole
+from sentryml_incidents.domain.snapshot import Transition as Step
 
 TRANSITION_COLUMNS: Final = """
     transition.transition_id, transition.incident_id, incident.incident_number, transition.model_id,
@@ -51,6 +53,39 @@ def incident_url(public_url: str, number: int) -> str:
     return f"{public_url}/incidents/{number}"
 
 
+async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> None:
+    """Write steps down, in their order."""
+    await connection.executemany(
+        """
+        INSERT INTO transition (
+               transition_id, incident_id, model_id, sequence, kind, at, from_state, from_severity, to_state,
+               to_severity, actor, cause, alert, note, evaluation_id, why)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        """,
+        [
+            (
+                step.transition_id,
+                step.incident_id,
+                step.model_id,
+                step.sequence,
+                step.kind,
+                step.at,
+                step.from_.state if step.from_ else None,
+                step.from_.severity if step.from_ else None,
+                step.to.state,
+                step.to.severity,
+                step.actor.model_dump(mode="json"),
+                step.cause,
+                step.alert,
+                step.note,
+                step.evaluation_id,
+                [part.model_dump(mode="json") for part in step.why],
+            )
+            for step in steps
+        ],
+    )
+
+
 async def list_transitions(
     connection: Connection, incident_id: UUID, public_url: str, after: int, limit: int
 ) -> list[Transition]:
@@ -77,6 +112,23 @@ class Evidence:
 
     role: EvidenceRole
     evaluation: Evaluation
+
+
+async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, EvidenceRole, Evaluation]]) -> None:
+    """Keep evaluations for moments of incidents: the peak moves, every other moment stays."""
+    await connection.executemany(
+        """
+        INSERT INTO evidence (incident_id, role, evaluation_id, evaluated_at, evaluation)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (incident_id) WHERE role = 'peak'
+        DO UPDATE SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at,
+                      evaluation = excluded.evaluation
+        """,
+        [
+            (incident_id, role, found.evaluation_id, found.evaluated_at, found.model_dump(mode="json"))
+            for incident_id, role, found in kept
+        ],
+    )
 
 
 async def list_evidence(connection: Connection, incident_id: UUID) -> list[Evidence]:
