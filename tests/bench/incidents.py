@@ -1,0 +1,33 @@
+"""`make bench-incidents`: what incidents cost, each figure beside a rival run in the same minute.
+
+Absolute figures are this machine's; ratios carry over. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+
+from tests.bench.incidents_evaluations import measure as measure_evaluations
+from tests.bench.incidents_service import incidents_service
+from tests.bench.report import show
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+
+
+def main() -> None:
+    """Measure all, and print the tables."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with incidents_service() as service:
+            show("Evaluations", asyncio.run(measure_evaluations(service, say)))
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+
+
+if __name__ == "__main__":
+    main()
