@@ -93,6 +93,13 @@ def an_evaluation(
     )
 
 
+def a_range(
+    lower: float | None, upper: float | None, before: float = 0.04, now: float = 0.19, contribution: float = 0.2
+) -> RangeBin:
+    """One bin of numbers."""
+    return RangeBin(lower=lower, upper=upper, baseline_share=before, current_share=now, contribution=contribution)
+
+
 def a_categorical_bin(value: str, baseline_share: float, current_share: float) -> CategoryBin:
     """One category's bin."""
     return CategoryBin(value=value, baseline_share=baseline_share, current_share=current_share, contribution=0.3)

@@ -18,6 +18,7 @@ from sentryml_common.contracts.transition import (
     Transition,
     TransitionKind,
 )
+from sentryml_incidents.domain.why import explain
 
 IDS = UUID("00000000-0000-5000-8000-000000000001")
 NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
@@ -47,14 +48,14 @@ MOVED_BINS: tuple[Bin, ...] = (
 
 
 def score_why(psi: float = 0.574, bins: tuple[Bin, ...] = MOVED_BINS) -> SignalWhy:
-    return SignalWhy(signal=Signal.SCORE, psi=psi, warn_at=0.1, critical_at=0.2, top_bins=bins)
+    return explain(Signal.SCORE, psi, 0.1, 0.2, bins)
 
 
 def prediction_why(psi: float = 0.131) -> SignalWhy:
     new = NewBin(baseline_share=0.00002, current_share=0.012, contribution=0.08)
     missing = NullBin(baseline_share=0.002, current_share=0.051, contribution=0.1)
     bins = (a_category("late", 0.18, 0.27), missing, new)
-    return SignalWhy(signal=Signal.PREDICTION, psi=psi, warn_at=0.1, critical_at=0.2, top_bins=bins)
+    return explain(Signal.PREDICTION, psi, 0.1, 0.2, bins)
 
 
 def a_monitor(model_id: str = "flights-delay", **changes: object) -> Monitor:

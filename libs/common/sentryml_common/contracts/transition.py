@@ -72,13 +72,17 @@ class Standing(Part):
 
 
 class SignalWhy(Part):
-    """Why, for one signal: its PSI against the thresholds in force, and the bins that carry most of it."""
+    """Why, for one signal: its PSI against the thresholds in force, the bins that carry most of it, and all that in
+    words, so that everyone who tells it tells the same. Transitions from before there were words have none."""
 
     signal: Signal
     psi: float | None
     warn_at: float | None
     critical_at: float | None
     top_bins: tuple[Bin, ...]
+    how_serious: str = ""
+    shift: str | None = None
+    moves: tuple[str, ...] = ()
 
 
 class Transition(Message):

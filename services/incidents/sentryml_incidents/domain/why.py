@@ -1,117 +1,98 @@
-"""Why: the bins that carry most of a PSI, and the same in words. One pure function for API, pages and messages."""
+"""Why: the bins that carry most of a PSI, where the signal has gone, and both in words.
+
+One place for API, pages and messages: the words travel with every transition.
+"""
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
+from collections.abc import Sequence
+from itertools import accumulate
 
-from sentryml_common.contracts.evaluation import (
-    Bin,
-    CategoryBin,
-    Evaluation,
-    NewBin,
-    NullBin,
-    OtherBin,
-    RangeBin,
-    Signal,
-    SignalEvaluation,
-)
+from sentryml_common.contracts.evaluation import Bin, Evaluation, NewBin, NullBin, RangeBin, Signal
 from sentryml_common.contracts.transition import SignalWhy
+from sentryml_incidents.domain.figures import MANY, bin_name, psi_line, share_change
 from sentryml_incidents.domain.levels import DRIFTING
 
 TOP_BINS = 3
-ATOM_WIDTH = 1e-9
-PLAIN_FROM, PLAIN_TO = 1e-4, 1e9
-NEAR, NEAR_OF_WIDTH = 0.005, 0.2
+NOTEWORTHY = 0.01
+"""How much more of all events nulls or unseen values make up before they are named, whatever else has moved."""
 
-NAMES = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
+MOVED, SPREAD = 0.05, 0.02
 
 
 def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
     """The signals that drift, worst first; if none does, all that had enough data."""
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
-    return tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+    return tuple(
+        explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+        for found in sorted(chosen, key=lambda found: -(found.psi or 0.0))
+    )
 
 
-def _why(found: SignalEvaluation) -> SignalWhy:
-    carrying = sorted(found.bins, key=lambda part: -part.contribution)[:TOP_BINS]
+def explain(
+    signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None, bins: Sequence[Bin]
+) -> SignalWhy:
+    """One signal's figures, and what they say."""
+    top = carrying(bins)
+    named = [*top, *(each for each in bins if _noteworthy(each) and each not in top)]
     return SignalWhy(
-        signal=found.signal,
-        psi=found.psi,
-        warn_at=found.warn_at,
-        critical_at=found.critical_at,
-        top_bins=tuple(carrying),
+        signal=signal,
+        psi=psi,
+        warn_at=warn_at,
+        critical_at=critical_at,
+        top_bins=tuple(top),
+        how_serious=psi_line(signal, psi, warn_at, critical_at),
+        shift=shift_of(signal, bins),
+        moves=tuple(f"{bin_name(signal, each)}: {share_change(each)}" for each in named),
     )
 
 
-def in_words(why: tuple[SignalWhy, ...]) -> tuple[str, ...]:
-    """One sentence per signal: what moved, from which share to which."""
-    return tuple(_sentence(part) for part in why)
+def carrying(bins: Sequence[Bin]) -> list[Bin]:
+    """The bins that carry most of the PSI, the heaviest first."""
+    return sorted(bins, key=lambda part: -part.contribution)[:TOP_BINS]
 
 
-def _sentence(part: SignalWhy) -> str:
-    moves = "; ".join(move_of(part.signal, moved) for moved in part.top_bins)
-    measured = "" if part.psi is None else f" (PSI {part.psi:.2f})"
-    return (
-        f"{part.signal.value.capitalize()}{measured}: {moves}."
-        if moves
-        else f"{part.signal.value.capitalize()}{measured}."
+def in_words(why: Sequence[SignalWhy]) -> tuple[str, ...]:
+    """One sentence per signal: how bad, where it has gone, what moved from which share to which."""
+    return tuple(f"{_capital('; '.join(each for each in _parts(part) if each))}." for part in why)
+
+
+def _parts(part: SignalWhy) -> tuple[str | None, ...]:
+    return (part.how_serious, part.shift, *part.moves)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _noteworthy(part: Bin) -> bool:
+    return isinstance(part, NullBin | NewBin) and part.current_share - part.baseline_share >= NOTEWORTHY
+
+
+def shift_of(signal: Signal, bins: Sequence[Bin]) -> str | None:
+    """Where numbers have gone: up, down, apart or together; None where nothing can be said.
+
+    Up and down by Cliff's delta: how much likelier a number of now is above one of the baseline than below it.
+    """
+    ranges = sorted(
+        (each for each in bins if isinstance(each, RangeBin)),
+        key=lambda part: float("-inf") if part.lower is None else part.lower,
     )
+    before, now = _normalised([part.baseline_share for part in ranges]), _normalised([p.current_share for p in ranges])
+    if len(ranges) < 2 or not before or not now:
+        return None
+    # How much of the baseline lies below the middle of each bin.
+    ranks = [above - share / 2 for above, share in zip(accumulate(before), before, strict=True)]
+    moved = 2 * sum(share * rank for share, rank in zip(now, ranks, strict=True)) - 1
+    if abs(moved) >= MOVED:
+        return f"{MANY[signal]} {'higher' if moved > 0 else 'lower'} than in the baseline"
+    spread = sum((q - p) * abs(rank - 0.5) for p, q, rank in zip(before, now, ranks, strict=True))
+    if abs(spread) >= SPREAD:
+        return f"{MANY[signal]} {'further apart' if spread > 0 else 'closer together'} than in the baseline"
+    return None
 
 
-def move_of(signal: Signal, moved: Bin) -> str:
-    """One bin's move: `scores 0.92 to 1: 4.0 % → 19 %`."""
-    return f"{name_of(signal, moved)}: {percent(moved.baseline_share)} → {percent(moved.current_share)}"
-
-
-def name_of(signal: Signal, part: Bin) -> str:
-    """What a bin holds, in words."""
-    things = NAMES[signal]
-    match part:
-        case RangeBin():
-            return f"{things} {_range(part.lower, part.upper)}"
-        case CategoryBin():
-            return f"{things} “{part.value}”"
-        case OtherBin():
-            return f"rare {things}"
-        case NewBin():
-            return f"{things} never seen in the baseline"
-        case NullBin():
-            return f"no {signal.value}"
-
-
-def percent(share: float) -> str:
-    """A share as people read it: whole per cents from 10 % on, one decimal below."""
-    if share == 0:
-        return "0 %"
-    if share < 0.001:
-        return "under 0.1 %"
-    return f"{share:.0%}".replace("%", " %") if share >= 0.0995 else f"{share:.1%}".replace("%", " %")
-
-
-def _range(lower: float | None, upper: float | None) -> str:
-    if lower is None and upper is None:
-        return "of any size"
-    if lower is None or upper is None:
-        return f"from {_number(lower)} up" if lower is not None else f"below {_number(upper or 0.0)}"
-    width = upper - lower
-    if width <= ATOM_WIDTH * max(abs(lower), abs(upper)):
-        return f"of {_number(lower)}"
-    return f"{_number(lower, width)} to {_number(upper, width)}"
-
-
-def _number(value: float, width: float = math.inf) -> str:
-    """A number with as few digits as tell it from 0, from 1 (it may be a probability), and from the other end of a bin
-    of this width. All but narrow bins write a common edge alike."""
-    if value == 0:
-        return "0"
-    near = [NEAR * abs(value), NEAR_OF_WIDTH * width]
-    if 0 < value < 1:
-        near.append(NEAR * (1 - value))
-    short = next(text for text in (f"{value:.{digits}g}" for digits in range(1, 18)) if _off(text, value) <= min(near))
-    return f"{Decimal(short):,f}" if PLAIN_FROM <= abs(value) < PLAIN_TO else short
-
-
-def _off(text: str, value: float) -> float:
-    return abs(float(text) - value)
+def _normalised(shares: list[float]) -> list[float]:
+    total = sum(shares)
+    return [share / total for share in shares] if total > 0 else []

@@ -7,12 +7,12 @@ looking at, and never lets "acknowledged" sound like "silenced".
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
+from sentryml_common.text import UNITS, duration
+from sentryml_incidents.domain.figures import share
 from sentryml_incidents.domain.snapshot import Cause, Incident, Snapshot
-from sentryml_incidents.domain.why import percent
 
 CAUSES = {
     Cause.PSI_ABOVE_WARN: "PSI above the warning threshold",
@@ -88,26 +88,15 @@ def moment(at: datetime) -> str:
     return f"{at:%-d %b %Y, %H:%M:%S} UTC"
 
 
-def duration(length: timedelta) -> str:
-    """The largest unit and the one below it: `2 h 24 min`."""
-    seconds = max(0, round(length.total_seconds()))
-    for (unit, name), (below, below_name) in pairwise(_UNITS):
-        if seconds >= unit:
-            more = seconds % unit // below
-            return f"{seconds // unit} {name} {more} {below_name}" if more else f"{seconds // unit} {name}"
-    return f"{seconds} s"
-
-
 def ago(now: datetime, at: datetime) -> str:
     """`3 min ago`, `in 2 h`."""
     length = now - at
     seconds = abs(length.total_seconds())
-    unit, name = next(((size, name) for size, name in _UNITS if seconds >= size), (1, "s"))
+    unit, name = next(((size, name) for name, size in UNITS if seconds >= size), (1, "s"))
     text = f"{int(seconds // unit)} {name}"
     return f"{text} ago" if length >= timedelta(0) else f"in {text}"
 
 
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _KNOWN = frozenset(Cause)
 
 
@@ -135,7 +124,7 @@ def _resolving(snapshot: Snapshot) -> str:
     )
     return (
         f"It resolves by itself after {clean} (PSI below "
-        f"{percent(settings.resolve_below)} of the warning threshold) over at least {dwell}: {so_far}."
+        f"{share(settings.resolve_below)} of the warning threshold) over at least {dwell}: {so_far}."
     )
 
 

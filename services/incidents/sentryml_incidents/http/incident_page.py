@@ -9,9 +9,10 @@ from uuid import UUID
 from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.levels import DRIFTING
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
-from sentryml_incidents.domain.why import in_words, name_of, percent, why_of
+from sentryml_incidents.domain.why import carrying, in_words, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
 from sentryml_incidents.store.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident
@@ -109,15 +110,15 @@ async def _newest(connection: Connection, incident: Incident) -> Evaluation | No
 
 def _table(found: SignalEvaluation) -> SignalTable:
     widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
-    carrying = sorted(found.bins, key=lambda part: -part.contribution)[:3]
-    return SignalTable(found, tuple(_row(found, part, widest, moved=part in carrying) for part in found.bins))
+    top = carrying(found.bins)
+    return SignalTable(found, tuple(_row(found, part, widest, moved=part in top) for part in found.bins))
 
 
 def _row(found: SignalEvaluation, part: Bin, widest: float, *, moved: bool) -> BinRow:
     return BinRow(
-        name=name_of(found.signal, part),
-        baseline=percent(part.baseline_share),
-        current=percent(part.current_share),
+        name=bin_name(found.signal, part),
+        baseline=share(part.baseline_share),
+        current=share(part.current_share),
         baseline_width=round(100 * part.baseline_share / widest, 2),
         current_width=round(100 * part.current_share / widest, 2),
         contribution=part.contribution,

@@ -17,7 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from sentryml_common.contracts.transition import State
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS
-from sentryml_incidents.domain.words import ago, duration, moment
+from sentryml_common.text import duration
+from sentryml_incidents.domain.words import ago, moment
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
 from sentryml_incidents.http.incidents import LARGEST_NUMBER, read_reference

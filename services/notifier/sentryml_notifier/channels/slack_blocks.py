@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from sentryml_common.text import cut
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
-from sentryml_notifier.domain.wording import cut
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sentryml_common.contracts.transition import ActorType, Severity, State, Transition, TransitionKind
+from sentryml_common.text import cut
 from sentryml_notifier.domain.routing import ALARMS
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.domain.wording import cut
 
 LONGEST_NAME = 80
 

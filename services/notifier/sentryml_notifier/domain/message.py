@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Severity, SignalWhy, State, TransitionKind
+from sentryml_common.text import cut, duration
 from sentryml_notifier.domain.headline import (
     CHANGED,
     LONGEST_NAME,
@@ -23,10 +24,10 @@ from sentryml_notifier.domain.headline import (
 )
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.domain.wording import bin_name, counted, cut, drifts, duration, psi_line, share_change
 
 LATE_AFTER = timedelta(minutes=2)
 LONGEST_NOTE, LATER_SHOWN = 500, 5
+LONGEST_LINE, MOVES_SHOWN = 200, 5
 
 Line = tuple[str | datetime, ...]
 
@@ -109,8 +110,7 @@ def _summary(title: str, story: Story) -> str:
     parts = [title]
     if step.kind in ALARMS and step.why:
         worst = step.why[0]
-        parts.append(psi_line(worst))
-        parts += [f"{bin_name(worst.signal, found)}: {share_change(found)}" for found in worst.top_bins[:1]]
+        parts += [cut(words, LONGEST_LINE) for words in (worst.how_serious, *worst.moves[:1]) if words]
     if step.kind in ENDINGS and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
@@ -129,20 +129,23 @@ def _seriousness(story: Story) -> Fact | None:
     step = story.last
     if not step.why:
         return None
-    return Fact("Now" if step.kind in ENDINGS else "How serious", tuple((psi_line(why),) for why in step.why))
+    return Fact(
+        "Now" if step.kind in ENDINGS else "How serious",
+        tuple((cut(why.how_serious, LONGEST_LINE),) for why in step.why),
+    )
 
 
 def _why(story: Story) -> Fact | None:
     """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
     told = reversed(story.history) if story.last.kind in ENDINGS else [story.last]
-    source = next((step for step in told if any(drifts(why) for why in step.why)), None)
+    source = next((step for step in told if any(_drifts(why) for why in step.why)), None)
     if source is None:
         return None
     lines: tuple[Line, ...] = tuple(
-        (f"{bin_name(why.signal, found)}: {share_change(found)}",)
+        (cut(words, LONGEST_LINE),)
         for why in source.why
-        if drifts(why)
-        for found in why.top_bins
+        if _drifts(why)
+        for words in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
     label = "What had moved (baseline → then)" if story.last.kind in ENDINGS else "Why (baseline → now)"
     return Fact(label, lines) if lines else None
@@ -211,7 +214,7 @@ def _how_it_resolves(monitor: Monitor | None) -> str:
     if monitor is None:
         return "It resolves by itself once the data look like the baseline again."
     clean = monitor.resolve_below * monitor.warn
-    evaluations = counted(monitor.confirm_resolve, "clean evaluation")
+    evaluations = _counted(monitor.confirm_resolve, "clean evaluation")
     # Below a second, as in the demo, where a day is a second, the checks themselves take longer.
     dwell = f" over at least {_seconds(monitor.resolve_dwell_seconds)}" if monitor.resolve_dwell_seconds >= 1 else ""
     return f"It resolves by itself after {evaluations} in a row (PSI below {clean:.3g}){dwell}."
@@ -226,3 +229,13 @@ def _if_it_drifts_again(monitor: Monitor | None) -> str:
 
 def _seconds(seconds: float) -> str:
     return duration(timedelta(seconds=seconds))
+
+
+def _drifts(why: SignalWhy) -> bool:
+    """Whether a signal is at or above its warning threshold."""
+    return why.psi is not None and why.warn_at is not None and why.psi >= why.warn_at
+
+
+def _counted(number: int, one: str) -> str:
+    """`1 check`, `3 checks`."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"

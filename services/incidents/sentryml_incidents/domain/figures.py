@@ -1,13 +1,11 @@
-"""Figures in words: shares, PSI, bins, spans of time. Rounded so that what differs also looks different."""
+"""Figures in words: shares, PSI, bins. Rounded so that what differs also looks different."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 
 from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, OtherBin, RangeBin, Signal
-from sentryml_common.contracts.transition import SignalWhy
+from sentryml_common.text import cut
 
 LONGEST_VALUE = 60
 FEWEST_DIGITS, MOST_DIGITS = 3, 9
@@ -16,23 +14,19 @@ LARGE = 1e9
 ONE = {Signal.SCORE: "score", Signal.PREDICTION: "prediction"}
 MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
-# What turns the reading direction around, and characters that are none.
-INVISIBLE = re.compile("[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def cut(text: str, longest: int) -> str:
-    """The text in one visible line, shortened to `longest` characters with an ellipsis if it has more."""
-    line = " ".join(INVISIBLE.sub("", text).split())
-    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
-
 
 def share_change(found: Bin) -> str:
     """How a bin's share has moved, for example `4.1 % → 19 %`."""
-    before, after = apart((found.baseline_share, found.current_share), _share)
+    before, after = apart((found.baseline_share, found.current_share), _percent)
     return f"{before} → {after}"
 
 
-def _share(share: float, digits: int) -> str:
+def share(value: float) -> str:
+    """One share, for example `4.1 %`."""
+    return _percent(value, FEWEST_DIGITS)
+
+
+def _percent(share: float, digits: int) -> str:
     """A share in percent: whole percents from 10 % on and tenths below, or more digits if asked for."""
     percent, decimals = 100 * share, digits - FEWEST_DIGITS
     if percent >= 9.95:
@@ -84,22 +78,17 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}g}"
 
 
-def psi_line(why: SignalWhy) -> str:
+def psi_line(signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None) -> str:
     """One signal's PSI against the threshold it has passed, or the one that it has not."""
-    name = ONE[why.signal]
-    if why.psi is None or why.warn_at is None or why.critical_at is None:
+    name = ONE[signal]
+    if psi is None or warn_at is None or critical_at is None:
         return f"{name}: too few events to say"
-    psi, warn_at, critical_at = apart((why.psi, why.warn_at, why.critical_at), _decimals)
-    if why.psi >= why.critical_at:
-        return f"{name}: PSI {psi}, critical from {critical_at}"
-    if why.psi >= why.warn_at:
-        return f"{name}: PSI {psi}, a warning from {warn_at}, critical from {critical_at}"
-    return f"{name}: PSI {psi}, calm below {warn_at}"
-
-
-def drifts(why: SignalWhy) -> bool:
-    """Whether a signal is at or above its warning threshold."""
-    return why.psi is not None and why.warn_at is not None and why.psi >= why.warn_at
+    shown, warn, critical = apart((psi, warn_at, critical_at), _decimals)
+    if psi >= critical_at:
+        return f"{name}: PSI {shown}, critical from {critical}"
+    if psi >= warn_at:
+        return f"{name}: PSI {shown}, a warning from {warn}, critical from {critical}"
+    return f"{name}: PSI {shown}, calm below {warn}"
 
 
 def _decimals(value: float, digits: int) -> str:
@@ -115,22 +104,3 @@ def apart(values: Iterable[float], show: Callable[[float, int], str]) -> list[st
         if len(set(shown)) == different:
             return shown
     return [show(value, FEWEST_DIGITS) for value in values]
-
-
-def duration(span: timedelta) -> str:
-    """A span of time in its two largest units, for example `5 h 12 min`."""
-    seconds = max(0, round(span.total_seconds()))
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    parts = []
-    for name, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"
-
-
-def counted(number: int, one: str) -> str:
-    """`1 check`, `3 checks`."""
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"
