@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import decode, encode
@@ -27,6 +28,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.integration.incidents.cable import Cable
+from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.unit.incidents.builders import an_activity, an_evaluation, at
@@ -81,11 +83,16 @@ def make_key(postgres_url: str) -> str:
 
 
 @contextmanager
-def running(folder: Path, key: str, **settings: str) -> Iterator[Service]:
+def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Service]:
+    """Run it; `dies_at` is a step of tests.support.dying_incidents and a model."""
     port, log = free_port(), folder / f"incidents-{len(list(folder.iterdir()))}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sentryml_incidents"],
+            [
+                sys.executable,
+                "-m",
+                *(("tests.support.dying_incidents", *dies_at) if dies_at else ("sentryml_incidents",)),
+            ],
             env=environment(http_port=str(port), **settings),
             stderr=output,
         )
@@ -183,37 +190,47 @@ async def versions_of(kafka_bootstrap: str, model_id: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-async def test_killed_again_and_again_it_loses_and_doubles_nothing(
+async def test_killed_at_each_step_it_loses_and_doubles_nothing(
     kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
-    """SIGKILL at moments that come as they come while evaluations flow; then every step is there once, in order."""
-    key, rounds = make_key(database_url), 5
-    settings = {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
-    grades = ["critical", "warn", "warn", "warn"] * 15  # opened, deescalated, escalated, deescalated, …
-
-    async def flow() -> None:
-        for minute, grade in enumerate(grades):
-            await send(producer, an_evaluation(grade, at(minute), model_id=model_id))
-            await asyncio.sleep(0.02)
-
-    flowing = asyncio.create_task(flow())
-    for number in range(rounds):
-        with running(tmp_path, key, **settings) as service:
-
-            async def further(service: Service = service, wanted: int = 3 * number + 1) -> bool:
-                found = await service.incidents_of(model_id)
-                return bool(found) and found[0]["sequence"] >= wanted
-
-            await eventually(further, what=f"the timeline to grow in round {number}")
-            await service.stop(signal.SIGKILL)
-    await flowing
-    with running(tmp_path, key, **settings) as service:
-        steps = await published(kafka_bootstrap, model_id, 30)
-        assert [step.sequence for step in steps] == list(range(1, 31))
-        assert [step.kind for step in steps] == ["opened", "deescalated"] + ["escalated", "deescalated"] * 14
+    """It dies once at each step from evaluation to published transition. A transition that Kafka had got and that was
+    not marked yet comes twice; nothing else does, and nothing is lost, reordered or decided anew."""
+    key, settings = make_key(database_url), {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
+    for number, step in enumerate(STEPS):
+        # Two steps of the timeline each time: opened or escalated, then deescalated.
+        await evaluate(producer, model_id, "critical", "warn", "warn", "warn", start=4 * number)
+        with running(tmp_path, key, dies_at=(step, model_id), **settings) as service:
+            assert await asyncio.to_thread(service.process.wait, 120) == -signal.SIGKILL, service.log.read_text()
+    with running(tmp_path, key, dies_at=("never", model_id), **settings) as service:
+        count = 2 * len(STEPS)
+        steps = await published(kafka_bootstrap, model_id, count)
+        assert [step.kind for step in steps] == ["opened", *["deescalated", "escalated"] * (count // 2)][:count]
         await service.answers(200, "/readyz")
         (incident,) = await service.incidents_of(model_id)
-        assert (incident["sequence"], incident["state"], incident["severity"]) == (30, "open", "warn")
+        assert (incident["sequence"], incident["state"], incident["severity"]) == (count, "open", "warn")
+    sequences = await sequences_in_kafka(kafka_bootstrap, model_id)
+    repeated = [before for before, after in pairwise(sequences) if before == after]
+    assert len(repeated) == 1, "only what was published and not marked comes again"
+    assert list(dict.fromkeys(sequences)) == list(range(1, count + 1))
+    assert len(sequences) == count + 1
+    assert all(after.from_ == before.to for before, after in pairwise(steps)), "each step starts where the last led"
+
+
+async def sequences_in_kafka(kafka_bootstrap: str, model_id: str) -> list[int]:
+    """The sequences of a model's transitions as they lie in Kafka now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None)
+    await consumer.start()
+    found: list[int] = []
+    try:
+        partitions = [TopicPartition(TRANSITIONS.name, number) for number in range(TRANSITIONS.partitions)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += [decode(Transition, each.value).sequence for each in records if each.key == model_id.encode()]
+    finally:
+        await consumer.stop()
+    return found
 
 
 async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missing(
