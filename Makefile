@@ -10,10 +10,12 @@ MEMBERS := libs/common services/ingest services/drift services/incidents service
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
+# Tests wait more than they work: three workers on two cores take half the time of one.
+WORKERS ?= 3
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos bench-drift bench-noise check format lock clean
+.PHONY: help install up down status demo test test-unit chaos bench-drift bench-incidents bench-noise check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,8 +43,8 @@ status: install ## Say what runs, and where
 demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
 	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-test: install ## All tests, against real Kafka and PostgreSQL
-	@$(RUN)python -m pytest
+test: install ## All tests, against real Kafka and PostgreSQL (WORKERS=3)
+	@$(RUN)python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-unit: install ## The tests that need no server
 	@$(RUN)python -m pytest tests/unit tests/contracts tests/test_repository.py
@@ -59,6 +61,9 @@ chaos: install ## Kill and freeze everything at random; is each event counted on
 
 bench-drift: install .venv-rivals/installed ## What drift costs, beside rivals run in the same minute
 	@$(RUN)python -m tests.bench.drift
+
+bench-incidents: install ## What incidents cost, beside rivals run in the same minute
+	@$(RUN)python -m tests.bench.incidents
 
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
 	@$(RUN)python -m tests.bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
