@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 
@@ -46,7 +46,8 @@ class Dying:
 
     def install(self) -> None:
         """Put the steps into the service's code."""
-        save_changes, save_latest = consumer.save_changes, consumer.save_latest_evaluations
+        module = cast(Any, consumer)
+        save_changes, save_latest = module.save_changes, module.save_latest_evaluations
         commit, publish, publish_some = BatchConsumer._commit, Publisher.publish, Relay._publish_some
 
         async def save_changes_dying(connection: Any, changes: Any) -> None:
@@ -84,9 +85,9 @@ class Dying:
                 self.reaches("marked")
             return found
 
-        consumer.save_changes, consumer.save_latest_evaluations = save_changes_dying, save_latest_dying
-        BatchConsumer._commit, Publisher.publish = commit_dying, publish_dying  # type: ignore[method-assign]
-        Relay._publish_some = publish_some_dying  # type: ignore[method-assign]
+        loop, publisher, relay = (cast(Any, each) for each in (BatchConsumer, Publisher, Relay))
+        module.save_changes, module.save_latest_evaluations = save_changes_dying, save_latest_dying
+        loop._commit, publisher.publish, relay._publish_some = commit_dying, publish_dying, publish_some_dying
 
 
 def forget_the_dead_soon() -> None:

@@ -132,6 +132,10 @@ class Stack:
         for name in names:
             self._supervisor.start_program(name)
 
+    def stop(self, names: Collection[str]) -> None:
+        """Stop some programs, and leave the others; `up` brings them back."""
+        self._supervisor.stop_programs(list(names))
+
     def down(self) -> None:
         """Stop everything; data are kept. Leaves no process."""
         self._supervisor.stop(SERVICES)

@@ -115,7 +115,7 @@ class Supervisor:
         roots = self._roots()
         family = {*roots, *(child for process in roots for child in _children(process))}
         if self.running():
-            self._stop_together([name for name in first if name in self.processes()])
+            self.stop_programs([name for name in first if name in self.processes()])
             try:
                 self._call("stopAllProcesses")
                 self._call("shutdown")
@@ -126,7 +126,7 @@ class Supervisor:
         _end(family, STOP_SECONDS)
         self._socket.unlink(missing_ok=True)
 
-    def _stop_together(self, names: list[str]) -> None:
+    def stop_programs(self, names: list[str]) -> None:
         for name in names:
             try:
                 self._call("stopProcess", name, False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +32,7 @@ from sentryml_incidents.store.wake import CHANNEL
 
 log = get_logger(__name__)
 
-POLL_SECONDS = 1.0
+POLL_SECONDS, SLOW_SECONDS = 1.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Relay:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="relay-listen")
             tasks.create_task(self._publish_for_ever(), name="relay-publish")
+            tasks.create_task(self._measure_for_ever(), name="relay-measure")
 
     async def publish_all(self) -> int:
         """Publish until every outbox is empty; return how many rows that were.
@@ -94,18 +96,24 @@ class Relay:
         async with transaction(self._pool) as connection:
             claims = await box.claim(connection, self._clock())
             if claims:
-                await self._publisher.publish(
-                    Record(box.topic, claim.key.encode(), encode(claim.message)) for claim in claims
-                )
+                await self._publish([Record(box.topic, each.key.encode(), encode(each.message)) for each in claims])
         PUBLISHED_TOTAL.labels(topic=box.topic).inc(len(claims))
         return len(claims)
+
+    async def _publish(self, records: list[Record]) -> None:
+        """Publish; while Kafka is away this waits for it, and says so."""
+        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s"
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._health.waiting, "relay", told)
+        try:
+            await self._publisher.publish(records)
+        finally:
+            slow.cancel()
 
     async def _publish_for_ever(self) -> None:
         while True:
             self._wake.clear()
             try:
                 await self.publish_all()
-                await self._measure()
             except Unavailable as err:
                 log.warning("relay_waits", why=str(err))
                 self._health.waiting("relay", str(err))
@@ -120,11 +128,15 @@ class Relay:
         except TimeoutError:
             return
 
-    async def _measure(self) -> None:
-        async with transaction(self._pool) as connection:
-            pending, oldest = await measure_outbox(connection, self._clock())
-        OUTBOX_PENDING.set(pending)
-        OUTBOX_OLDEST_SECONDS.set(oldest)
+    async def _measure_for_ever(self) -> None:
+        """Say what waits, above all while Kafka is away. While PostgreSQL is, nobody knows: the last figures stand."""
+        while True:
+            with suppress(Unavailable):
+                async with transaction(self._pool) as connection:
+                    pending, oldest = await measure_outbox(connection, self._clock())
+                OUTBOX_PENDING.set(pending)
+                OUTBOX_OLDEST_SECONDS.set(oldest)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _listen(self) -> None:
         """Hold a connection of its own that hears NOTIFY; take a new one when it breaks."""

@@ -83,13 +83,14 @@ class BatchConsumer(Generic[M]):
         except Unavailable as err:
             RETRIES_TOTAL.labels(topic=self._topic.name).inc()
             log.warning("batch_tried_again", topic=self._topic.name, why=str(err))
+            _show_lag(consumer, {tp: records[0].offset for tp, records in batches.items()})
             await self._go_back(consumer, batches)
             return
-        await self._commit(consumer, {tp: records[-1].offset + 1 for tp, records in batches.items()})
+        done = {tp: records[-1].offset + 1 for tp, records in batches.items()}
+        await self._commit(consumer, done)
+        _show_lag(consumer, done)
         for tp, records in batches.items():
             CONSUMED_TOTAL.labels(topic=tp.topic).inc(len(records))
-            end = consumer.highwater(tp)
-            CONSUMER_LAG.labels(topic=tp.topic, partition=tp.partition).set(max(0, (end or 0) - records[-1].offset - 1))
 
     async def _decode(self, records: list[Any]) -> list[M]:
         messages = []
@@ -117,3 +118,9 @@ class BatchConsumer(Generic[M]):
             log.info("commit_superseded", topic=self._topic.name, why=type(err).__name__)
         except KafkaError as err:
             log.warning("commit_failed", topic=self._topic.name, why=f"{type(err).__name__}: {err}")
+
+
+def _show_lag(consumer: AIOKafkaConsumer, done: dict[TopicPartition, int]) -> None:
+    """What is behind each partition's next offset, as far as Kafka has told."""
+    for tp, offset in done.items():
+        CONSUMER_LAG.labels(topic=tp.topic, partition=tp.partition).set(max(0, (consumer.highwater(tp) or 0) - offset))
