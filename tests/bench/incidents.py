@@ -11,6 +11,7 @@ import sys
 import time
 
 from tests.bench.incidents_evaluations import measure as measure_evaluations
+from tests.bench.incidents_lists import measure as measure_lists
 from tests.bench.incidents_service import incidents_service
 from tests.bench.report import show
 
@@ -25,6 +26,7 @@ def main() -> None:
     try:
         with incidents_service() as service:
             show("Evaluations", asyncio.run(measure_evaluations(service, say)))
+            show("Lists, p95 in ms", asyncio.run(measure_lists(service, say)))
     except KeyboardInterrupt:
         sys.exit("stopped")
 

@@ -42,12 +42,12 @@ def evaluations(start: datetime) -> Iterator[Evaluation]:
     drifting = {number for number in range(MODELS) if rng.random() < DRIFTING}
     for minute in range(ROUNDS):
         for number in range(MODELS):
-            yield _evaluation(
-                f"model-{number:05}", start + timedelta(minutes=minute), minute > 0 and number in drifting
-            )
+            drifts = minute > 0 and number in drifting
+            yield an_evaluation(f"model-{number:05}", start + timedelta(minutes=minute), drifts=drifts)
 
 
-def _evaluation(model_id: str, at: datetime, drifts: bool) -> Evaluation:
+def an_evaluation(model_id: str, at: datetime, *, drifts: bool) -> Evaluation:
+    """An evaluation as drift makes it of a model with numbers for both signals."""
     day, week = timedelta(days=1), timedelta(days=7)
     level, psi = (Level.CRITICAL, 0.41) if drifts else (Level.OK, 0.021)
     return Evaluation(

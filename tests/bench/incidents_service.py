@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+
 from sentryml_local.stack import Options, Stack
+from tests.support.eventually import eventually
 from tests.support.ports import free_port, free_port_base
 
 
@@ -38,6 +41,17 @@ class Incidents:
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+    async def ready(self, client: httpx.AsyncClient) -> None:
+        """Wait until it is."""
+
+        async def answers() -> bool:
+            try:
+                return (await client.get("/readyz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(answers, what="the service to be ready")
 
     def make_key(self) -> str:
         """A key that may do everything."""

@@ -1,6 +1,6 @@
 """The outbox: rows that Kafka has not got yet, claimed in order per key, marked when it has.
 
-Head of line: of each key only the oldest unpublished row can be claimed, and only by one relay at a time
+Head of line: rows of a key can only be claimed with its oldest unpublished row, and that only by one relay at a time
 (SKIP LOCKED). So rows of a key leave in order however many relays run; `position > last` would lose rows, since
 positions are given before commit.
 """
@@ -28,11 +28,13 @@ class Claim:
 
 
 async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:
-    """Claim the oldest unpublished transition of each model and mark it: the mark holds if the caller commits."""
+    """Claim unpublished transitions, of each model the oldest ones and in their order, and mark them: the mark holds if
+    the caller commits. Whoever holds a model's head of line has its whole line: nobody else can claim what is behind.
+    """
     rows = await connection.fetch(
         f"""
         WITH head AS (
-            SELECT transition_id
+            SELECT model_id
               FROM transition AS candidate
              WHERE published_at IS NULL
                AND NOT EXISTS (
@@ -43,17 +45,24 @@ async def claim_transitions(connection: Connection, public_url: str, now: dateti
              ORDER BY position
              LIMIT $1
                FOR UPDATE SKIP LOCKED
+        ), line AS (
+            SELECT transition_id
+              FROM transition JOIN head USING (model_id)
+             WHERE published_at IS NULL
+             ORDER BY position
+             LIMIT $1
         )
         UPDATE transition
            SET published_at = $2
-          FROM head, incident
-         WHERE transition.transition_id = head.transition_id AND incident.incident_id = transition.incident_id
-        RETURNING {TRANSITION_COLUMNS}
+          FROM line, incident
+         WHERE transition.transition_id = line.transition_id AND incident.incident_id = transition.incident_id
+        RETURNING {TRANSITION_COLUMNS}, transition.position
         """,
         CLAIM_ROWS,
         now,
     )
-    return [Claim(row["model_id"], transition_of(row, public_url)) for row in rows]
+    in_order = sorted(rows, key=lambda row: row["position"])
+    return [Claim(row["model_id"], transition_of(row, public_url)) for row in in_order]
 
 
 async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
