@@ -87,6 +87,7 @@ def running(folder: Path, key: str, **settings: str) -> Iterator[Service]:
         process = subprocess.Popen(
             [sys.executable, "-m", "sentryml_incidents"],
             env=environment(http_port=str(port), **settings),
+            stdout=output,
             stderr=output,
         )
     try:
