@@ -10,6 +10,7 @@ import orjson
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.settings import LogSettings
 
 OURS = "sentryml"
@@ -18,6 +19,11 @@ OURS = "sentryml"
 
 def _to_json(event: dict[str, Any], **_: Any) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _mask_keys(_: Any, __: str, line: Any) -> str:
+    """The last step of every line, ours or a library's: whatever it says, no API key leaves in it."""
+    return without_keys(line)
 
 
 def configure_logging(service: str, settings: LogSettings) -> None:
@@ -47,7 +53,7 @@ def configure_logging(service: str, settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _mask_keys],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

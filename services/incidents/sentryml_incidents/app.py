@@ -15,6 +15,7 @@ from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
+from sentryml_incidents.key_usage import KeyUsageConsumer
 from sentryml_incidents.relay import Relay, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.timer import Timer
@@ -32,6 +33,7 @@ def main() -> None:
             context.pool = pool
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
+                tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
     run(Service("sentryml_incidents", settings, create_app(context), health, work))
@@ -46,5 +48,7 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
         activity = ActivityConsumer(pool, new_models).consuming(letters)
         tasks.create_task(evaluations.run(settings, health), name="evaluations")
         tasks.create_task(activity.run(settings, health), name="activity")
+        key_usage = KeyUsageConsumer(pool).consuming(letters)
+        tasks.create_task(key_usage.run(settings, health), name="key-usage")
         tasks.create_task(Relay(pool, publisher, outboxes(settings.public_url), health).run(), name="relay")
         health.ready("start")

@@ -52,9 +52,9 @@ def outboxes(
         return await claim_transitions(connection, public_url, now)
 
     return (
+        Outbox(api_keys.name, claim_api_keys),  # first: a revocation waits for no storm of transitions
         Outbox(transitions.name, transitions_of),
         Outbox(monitors.name, claim_monitors),
-        Outbox(api_keys.name, claim_api_keys),
     )
 
 

@@ -9,15 +9,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from sentryml_common.clock import system_clock
-from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.prediction import PredictionEvent
 from sentryml_common.contracts.topics import API_KEYS
+from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
-from sentryml_ingest.http.auth import Gatekeeper
 from sentryml_ingest.http.events import Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -44,14 +45,17 @@ def create_app(gateway: Gateway) -> FastAPI:
 def main() -> None:
     """Run ingest until a signal."""
     settings, health = load_settings_or_exit(IngestSettings), Health()
-    keys, publisher = Follower(API_KEYS, ApiKey), EventPublisher(settings.publish_seconds)
-    gateway = Gateway(settings, Gatekeeper(keys, system_clock), publisher, system_clock)
+    keys, usage = Follower(API_KEYS, ApiKey), KeyUsage("ingest")
+    publisher = EventPublisher(settings.publish_seconds)
+    gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, system_clock, usage)
+    gateway = Gateway(settings, gatekeeper, publisher, system_clock)
 
     async def work() -> None:
         await ensure_topics(settings, health)
         async with open_publisher(settings, health) as kafka, asyncio.TaskGroup() as tasks:
             publisher.connect(kafka)
             tasks.create_task(keys.run(settings, health))
+            tasks.create_task(usage.tell(publish_usage(kafka)))
             health.ready("start")
 
     run(Service("sentryml_ingest", settings, create_app(gateway), health, work))

@@ -16,16 +16,18 @@ import httpx
 from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
-from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
@@ -54,14 +56,17 @@ class Parts:
     ledger: Ledger
     monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
+    key_usage: KeyUsage
 
 
 def main() -> None:
     """Entry point: run until SIGTERM."""
     settings = load_settings_or_exit(NotifierSettings)
-    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), Follower(API_KEYS, ApiKey))
+    api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
+    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), api_keys, usage)
+    access = ReadAccess(Gatekeeper(api_keys, Scope.READ, system_clock, usage))
     http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
-    http.include_router(ledger_routes(parts.ledger, ReadAccess(parts.api_keys, system_clock)))
+    http.include_router(ledger_routes(parts.ledger, access))
     run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
 
 
@@ -101,6 +106,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
         consumer = BatchConsumer(TRANSITIONS, Transition, NAME, inbox.take_in, dead_letters)
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
+            group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")
             group.create_task(parts.monitors.run(settings, health), name="monitors")
             await parts.monitors.caught_up.wait()
             await consumer.run(settings, health)

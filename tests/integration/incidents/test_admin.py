@@ -53,6 +53,29 @@ async def test_a_key_is_all_that_standard_output_holds(database_url: str) -> Non
     assert key.split("_", 2)[2] not in str(rows)
 
 
+async def test_a_key_is_rotated_revoked_and_listed_without_its_secret(database_url: str) -> None:
+    old = admin(database_url, "create-api-key", "--name", "ci", "--scope", "read").stdout.strip()
+    old_id = old[4:16]
+    rotated = admin(database_url, "rotate-api-key", old_id, "--overlap-seconds", "3600")
+    assert rotated.returncode == 0, rotated.stderr
+    (new,) = rotated.stdout.splitlines()
+    again = admin(database_url, "rotate-api-key", old_id)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert f"rotate its successor {new[4:16]}" in again.stderr
+    revoked = admin(database_url, "revoke-api-key", new[4:16])
+    assert (revoked.returncode, revoked.stdout) == (0, f"API key {new[4:16]} revoked\n")
+    shown = admin(database_url, "list-api-keys").stdout
+    title, first, second = shown.splitlines()
+    assert title.split()[:3] == ["KEY", "ID", "NAME"]
+    assert first.split()[:5] == [new[4:16], "ci", "read", "all", "revoked"]
+    assert second.split()[:6] == [old_id, "ci", "read", "all", "valid", "until"]
+    assert second.endswith(f"replaced by {new[4:16]}  never")
+    assert old[17:60] not in shown
+    assert new[17:60] not in shown
+    rows = await fetch(database_url, "SELECT expires_at - now() AS left FROM api_key WHERE rotated_from IS NULL")
+    assert 0 < rows[0]["left"].total_seconds() <= 3600
+
+
 async def test_the_first_admin_is_made_and_the_password_is_kept_only_as_a_hash(database_url: str) -> None:
     asked = ("create-admin", "--email", "Ana@example.org", "--password-stdin")
     assert admin(database_url, *asked, given=f"{PASSWORD}\n").returncode == 0

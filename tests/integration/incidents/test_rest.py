@@ -32,7 +32,7 @@ class TestAccess:
         headers = {"Authorization": header} if header else {}
         answer = await anonymous.get("/v1/incidents", headers=headers)
         await problem(answer, 401, "unauthorized")
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="SentryML"'
 
     async def test_a_well_formed_key_that_nobody_made_is_401(self, api: httpx.AsyncClient, pool: Pool) -> None:
         await pool.execute("DELETE FROM api_key")

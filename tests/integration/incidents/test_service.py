@@ -94,6 +94,7 @@ def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, *
                 *(("tests.support.dying_incidents", *dies_at) if dies_at else ("sentryml_incidents",)),
             ],
             env=environment(http_port=str(port), **settings),
+            stdout=output,
             stderr=output,
         )
     try:

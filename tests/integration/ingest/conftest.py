@@ -95,7 +95,7 @@ def starting(folder: Path) -> Iterator[StartIngest]:
         environment |= {"SENTRYML_HTTP_PORT": str(port), "SENTRYML_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/x"}
         with log.open("wb") as output:
             command = [sys.executable, "-m", "sentryml_ingest"]
-            started.append(subprocess.Popen(command, env=os.environ | environment, stderr=output))
+            started.append(subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output))
         return Ingest(started[-1], f"http://127.0.0.1:{port}", log)
 
     try:

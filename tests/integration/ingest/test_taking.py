@@ -110,7 +110,7 @@ async def test_who_is_not_let_in_learns_why(ingest: Ingest, key: str, kafka_boot
         answer = await ingest.send(nobody, event(model_id))
         assert answer.status_code == 401, answer.text
         assert answer.headers["www-authenticate"].startswith("Bearer")
-    assert (await ingest.send(reader, event(model_id))).json()["type"] == "urn:sentryml:problem:missing-scope"
+    assert (await ingest.send(reader, event(model_id))).json()["type"] == "urn:sentryml:problem:forbidden"
     answer = await ingest.send(for_fraud, [event("fraud-eu"), event(model_id)])
     assert (answer.status_code, answer.json()["models"]) == (403, [model_id])
     assert await records_of(kafka_bootstrap, model_id) == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key, key_id_of
+from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key, holds_key, key_id_of, without_keys
 
 SECRET = "A-secret_of-43-characters-" + "z" * 17
 KEY = form_key("k7m2p9q4r1s8", SECRET)
@@ -103,3 +103,26 @@ def test_scopes_include_others_as_documented(own: tuple[Scope, ...], allowed: se
 )
 def test_patterns_say_for_which_models_a_key_speaks(patterns: tuple[str, ...], model: str, allowed: bool) -> None:
     assert api_key(models=patterns).allows_model(model) is allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (KEY, "sml_k7m2p9q4r1s8_…"),
+        (f"/v1/events?api_key={KEY}&x=1", "/v1/events?api_key=sml_k7m2p9q4r1s8_…&x=1"),
+        (f"'{KEY}', '{KEY}'", "'sml_k7m2p9q4r1s8_…', 'sml_k7m2p9q4r1s8_…'"),
+        (KEY[:-1], "sml_k7m2p9q4r1s8_…"),
+        (KEY + "0", "sml_k7m2p9q4r1s8_…"),
+        ("sml_short", "sml_short"),
+        ("no key at all", "no key at all"),
+    ],
+    ids=["alone", "query", "two", "too short", "too long", "no key", "nothing"],
+)
+def test_of_a_key_in_a_text_only_its_public_id_is_left(text: str, left: str) -> None:
+    assert without_keys(text) == left
+    assert holds_key(text) == (text != left)
+
+
+@given(st.text(), st.text())
+def test_no_text_around_a_key_saves_its_secret(before: str, after: str) -> None:
+    assert SECRET not in without_keys(before + KEY + after)

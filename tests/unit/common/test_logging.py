@@ -119,3 +119,21 @@ def test_the_level_in_the_settings_holds_for_our_own(level: str, events: list[st
 def test_a_pipe_gets_json_unless_told_otherwise() -> None:
     assert lines(said("log.info('seen')", form="auto"))[0]["event"] == "seen"
     assert not said("log.info('seen')", form="console").startswith("{")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_whatever_is_logged_no_api_key_leaves(form: str) -> None:
+    """Ours or a library's, in the event, in a fact, or in the text of an exception."""
+    text = said(
+        "from sentryml_common.contracts.api_key import form_key\n"
+        "key = form_key('k7m2p9q4r1s8', 's' * 43)\n"
+        "log.info('seen ' + key, path='/v1/events?key=' + key, headers=[{'authorization': 'Bearer ' + key}])\n"
+        "logging.getLogger('library').warning('refused %s', key)\n"
+        "try:\n"
+        "    raise ValueError('no such key: ' + key)\n"
+        "except ValueError as err:\n"
+        "    log.error('failed', exc_info=err)\n",
+        form=form,
+    )
+    assert text.count("sml_k7m2p9q4r1s8_…") >= 5
+    assert "s" * 43 not in text

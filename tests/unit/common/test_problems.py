@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from sentryml_common.contracts.api_key import form_key
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, Problem, install_problems
 
 
 class Thing(BaseModel):
     """A body to validate."""
+
+    model_config = ConfigDict(extra="forbid")
 
     size: int = Field(ge=1)
     name: str
@@ -125,3 +128,16 @@ async def test_a_defect_is_a_problem_that_tells_nothing_of_the_inside(client: ht
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert answer.json()["type"] == "urn:sentryml:problem:internal-server-error"
     assert "hunter2" not in answer.text
+
+
+async def test_a_key_that_got_into_a_request_is_not_told_back(client: httpx.AsyncClient) -> None:
+    key = form_key("k7m2p9q4r1s8", "s" * 43)
+    as_field = await client.post("/things", json={"size": 1, "name": "x", key: 1})
+    as_value = await client.post("/things", json={"size": key, "name": "x"})
+    in_text = Problem(404, "unknown-model", f"no model {key} has been seen", models=[key, "b"]).response()
+    assert as_field.json()["errors"] == [
+        {"field": "body.sml_k7m2p9q4r1s8_…", "reason": "Extra inputs are not permitted"}
+    ]
+    for text in (as_field.text, as_value.text, bytes(in_text.body).decode()):
+        assert "s" * 43 not in text
+    assert "no model sml_k7m2p9q4r1s8_… has been seen" in bytes(in_text.body).decode()

@@ -6,8 +6,10 @@ import io
 
 import pytest
 
+from sentryml_common.contracts.api_key import form_key
 from sentryml_incidents.admin import main
 
+KEY = form_key("k7m2p9q4r1s8", "s" * 43)
 PASSWORD = "correct horse battery"
 
 
@@ -20,6 +22,14 @@ PASSWORD = "correct horse battery"
         (["create-api-key", "--name", "x"], "", "--scope"),
         (["create-api-key", "--name", "x", "--scope", "read", "--model", "a b"], "", "--model"),
         (["create-api-key", "--name", "x", "--scope", "read", "--expires-in-days", "0"], "", "between 1 and 36500"),
+        (["create-api-key", "--name", KEY, "--scope", "read"], "", "holds an API key"),
+        (["create-api-key", "--name", "x", "--scope", "read", "--model", KEY], "", "holds an API key"),
+        (["rotate-api-key", "nonsense"], "", "is no id of an API key"),
+        (["rotate-api-key", "0" * 12, "--overlap-seconds", "-1"], "", "between 0 and 2592000"),
+        (["rotate-api-key", "0" * 12, "--overlap-seconds", "nan"], "", "between 0 and 2592000"),
+        (["rotate-api-key", KEY], "", "never the key itself"),
+        (["revoke-api-key", KEY], "", "never the key itself"),
+        (["revoke-api-key"], "", "key_id"),
         (["create-admin", "--email", "ana", "--password-stdin"], PASSWORD, "is not an address"),
         (["create-admin", "--email", "a b@c", "--password-stdin"], PASSWORD, "is not an address"),
         (["create-admin", "--email", "a@b.c", "--password-stdin"], "short", "12 to 1000 characters"),
@@ -42,3 +52,4 @@ def test_what_cannot_be_is_refused_in_words(
     assert left.value.code not in (0, None)
     assert said in printed.err + str(left.value.code)
     assert printed.out == ""
+    assert KEY not in printed.err + str(left.value.code)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
 from sentryml_ingest.domain.admission import admit, encode_events, models_of
-from tests.unit.ingest.builders import NOW, event, parsed
+from tests.unit.common.keys import NOW
+from tests.unit.ingest.builders import event, parsed
 
 LIMIT = 300.0
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

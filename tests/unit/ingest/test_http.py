@@ -16,11 +16,11 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import MEDIA_TYPE, install_problems
 from sentryml_ingest.app import create_app
-from sentryml_ingest.http.auth import Gatekeeper
 from sentryml_ingest.http.events import ERRORS_SHOWN, Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
-from tests.unit.ingest.builders import KEY, KEY_ID, NOW, RecordingPublisher, api_key, clock, event, known_keys
+from tests.unit.common.keys import KEY, KEY_ID, NOW, api_key, clock, gatekeeper_of
+from tests.unit.ingest.builders import RecordingPublisher, event
 
 MAX_EVENTS = 200
 MAX_BODY_BYTES = 20_000
@@ -51,8 +51,7 @@ class Ingest:
 
 
 def app_with(publisher: EventPublisher, settings: IngestSettings, **key: Any) -> FastAPI:
-    keys = known_keys(api_key(**key))
-    app = create_app(Gateway(settings, Gatekeeper(keys, clock), publisher, clock))
+    app = create_app(Gateway(settings, gatekeeper_of(api_key(**key)), publisher, clock))
     install_problems(app)
     return app
 
@@ -179,25 +178,25 @@ async def test_a_body_without_events_is_422_in_words(ingest: Ingest, body: bytes
 
 
 async def test_no_key_and_a_bad_key_are_401_with_a_challenge(ingest: Ingest) -> None:
-    await ingest.refused(event(), 401, "no-api-key", authorization="")
-    await ingest.refused(event(), 401, "bad-api-key", authorization=f"Bearer {KEY[:-1]}")
+    await ingest.refused(event(), 401, "unauthorized", authorization="")
+    await ingest.refused(event(), 401, "unauthorized", authorization=f"Bearer {KEY[:-1]}")
     answer = await ingest.send(event(), authorization="")
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
 async def test_who_may_not_send_is_told_before_the_body_is_read(ingest: Ingest) -> None:
-    await ingest.refused(b"{", 401, "no-api-key", authorization="")
+    await ingest.refused(b"{", 401, "unauthorized", authorization="")
 
 
 async def test_one_model_that_is_not_allowed_refuses_the_request(ingest: Ingest) -> None:
-    problem = await ingest.refused([event(), event(model_id="fraud")], 403, "model-not-allowed")
+    problem = await ingest.refused([event(), event(model_id="fraud")], 403, "forbidden")
     assert problem["models"] == ["fraud"]
 
 
 async def test_a_key_without_the_scope_is_403() -> None:
     publisher = RecordingPublisher()
     async with client_of(app_with(publisher, IngestSettings(), scopes=[Scope.READ])) as client:
-        await Ingest(client, publisher).refused(event(), 403, "missing-scope")
+        await Ingest(client, publisher).refused(event(), 403, "forbidden")
 
 
 async def test_kafka_that_does_not_take_it_is_503_with_a_time_to_try_again(ingest: Ingest) -> None:

@@ -14,6 +14,8 @@ from fnmatch import fnmatchcase
 from sentryml_common.contracts.message import Message, UtcDatetime
 
 KEY_FORM = re.compile(r"^sml_(?P<id>[0-9a-z]{12})_(?P<secret>[0-9A-Za-z_-]{43})(?P<crc>[0-9a-f]{8})$")
+KEY_IN_TEXT = re.compile(r"sml_([0-9a-z]{12})_[0-9A-Za-z_-]{32,}")
+"""A key, or nearly one, anywhere in a text; made for secret scanners too."""
 
 
 class Scope(StrEnum):
@@ -50,6 +52,16 @@ def key_id_of(key: str) -> str | None:
 def hash_key(key: str) -> str:
     """SHA-256 in hex. A fast hash is right for 256 random bits: there is nothing to guess."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def holds_key(text: str) -> bool:
+    """Whether a text holds a key, or what was meant to be one."""
+    return KEY_IN_TEXT.search(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """The same text with only the public id left of each key in it."""
+    return KEY_IN_TEXT.sub(r"sml_\1_…", text)
 
 
 class ApiKey(Message):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.api_key_usage import ApiKeyUsage
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import Message
@@ -80,6 +81,10 @@ API_KEYS = Topic(
     "sentryml.api-keys.v1", "API keys by hash, so that ingest runs without a database", "key_id", 1,
     ("incidents",), ("ingest", "notifier"), ApiKey, COMPACTED,
 )  # fmt: skip
+API_KEY_USAGE = Topic(
+    "sentryml.api-key-usage.v1", "when an API key was used, at most once a minute per process", "key_id", 1,
+    ("ingest", "notifier"), ("incidents",), ApiKeyUsage, kept_for(7),
+)  # fmt: skip
 DEAD_LETTERS = Topic(
     "sentryml.deadletters.v1", "coordinates and reason of each record that could not be used", "topic", 1,
     ("drift combiner", "drift processor", "incidents", "notifier"), ("people",), DeadLetter, kept_for(14),
@@ -94,6 +99,6 @@ TABLE_CHANGELOG = Topic(
 )  # fmt: skip
 
 TOPICS = (
-    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, API_KEYS, DEAD_LETTERS,
-    TABLE_CHANGELOG,
+    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, API_KEYS, API_KEY_USAGE,
+    DEAD_LETTERS, TABLE_CHANGELOG,
 )  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,8 +46,9 @@ class Problem(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.headers, self.extra = dict(headers or {}), extra
 
-    def response(self) -> JSONResponse:
-        """The problem as it is sent."""
+    def response(self) -> Response:
+        """The problem as it is sent. An API key that got into a path, a field name or a value is not told back:
+        senders log the answers they get."""
         body = {
             "type": f"urn:sentryml:problem:{self.kind}",
             "title": HTTPStatus(self.status).phrase,
@@ -53,7 +56,8 @@ class Problem(Exception):
             "detail": self.detail,
             **self.extra,
         }
-        return JSONResponse(body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        told = without_keys(json.dumps(body, default=str))
+        return Response(told, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def unavailable(detail: str) -> Problem:
@@ -65,20 +69,20 @@ def install_problems(app: FastAPI) -> None:
     """Turn every error of `app` into a problem."""
 
     @app.exception_handler(Problem)
-    async def on_problem(_: Request, err: Problem) -> JSONResponse:
+    async def on_problem(_: Request, err: Problem) -> Response:
         return err.response()
 
     @app.exception_handler(Unavailable)
-    async def on_unavailable(_: Request, err: Unavailable) -> JSONResponse:
+    async def on_unavailable(_: Request, err: Unavailable) -> Response:
         return unavailable(str(err)).response()
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, err: HTTPException) -> JSONResponse:
+    async def on_http(_: Request, err: HTTPException) -> Response:
         kind = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-")
         return Problem(err.status_code, kind, str(err.detail), headers=err.headers).response()
 
     @app.exception_handler(RequestValidationError)
-    async def on_validation(_: Request, err: RequestValidationError) -> JSONResponse:
+    async def on_validation(_: Request, err: RequestValidationError) -> Response:
         errors = [
             {"field": ".".join(str(part) for part in error["loc"]), "reason": error["msg"]} for error in err.errors()
         ]
@@ -86,7 +90,7 @@ def install_problems(app: FastAPI) -> None:
         return Problem(422, "invalid-request", detail, errors=errors).response()
 
     @app.exception_handler(Exception)
-    async def on_defect(_: Request, err: Exception) -> JSONResponse:
+    async def on_defect(_: Request, err: Exception) -> Response:
         # The framework raises it again after the answer, so that it is logged; nothing of it is told.
         return Problem(
             500, "internal-server-error", "a defect in SentryML; the service's log has the details"

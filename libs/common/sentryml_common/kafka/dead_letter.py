@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import DEAD_LETTERS
@@ -26,6 +27,8 @@ class DeadLetters:
 
     def letter(self, record: Any, error: UndecodableMessage) -> Record:
         """The dead letter of a consumed `record` (aiokafka's ConsumerRecord), counted and logged."""
+        # A key that a producer took for the name of a field must not be kept here.
+        detail = without_keys(error.detail)[:LONGEST_DETAIL]
         DEAD_LETTERS_TOTAL.labels(topic=record.topic, reason=error.reason).inc()
         log.warning(
             "record_set_aside",
@@ -33,7 +36,7 @@ class DeadLetters:
             partition=record.partition,
             offset=record.offset,
             reason=error.reason,
-            detail=error.detail[:LONGEST_DETAIL],
+            detail=detail,
         )
         letter = DeadLetter(
             topic=record.topic,
@@ -41,7 +44,7 @@ class DeadLetters:
             offset=record.offset,
             service=self._service,
             reason=error.reason,
-            detail=error.detail[:LONGEST_DETAIL],
+            detail=detail,
             at=self._clock(),
         )
         return Record(DEAD_LETTERS.name, record.topic.encode(), encode(letter))

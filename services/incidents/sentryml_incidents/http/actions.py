@@ -20,6 +20,7 @@ from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.http.auth import Writer, actor_of
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incidents import Reference, etag_of, known_incident
+from sentryml_incidents.http.texts import NoKey
 from sentryml_incidents.http.views import IncidentView, incident_view
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
@@ -27,7 +28,7 @@ from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 NoteText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=r"^[^\x00]*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=r"^[^\x00]*$"), NoKey
 ]
 IfMatch = Annotated[str | None, Header(description="ETag of the incident as you saw it; 412 if it has moved on.")]
 

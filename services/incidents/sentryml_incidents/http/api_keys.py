@@ -1,29 +1,62 @@
-"""`/v1/api-keys`: make, list and revoke keys. A key is shown once; only its hash is kept."""
+"""`/v1/api-keys`: make, list, rotate and revoke keys. A key is shown once; only its hash is kept."""
 
 from __future__ import annotations
 
 import secrets
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from sentryml_common.contracts.api_key import Scope
-from sentryml_common.http.problems import Problem
-from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
+from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_incidents.domain.access import (
+    MODEL_PATTERN,
+    MODELS_MAX,
+    NAME_LENGTH_MAX,
+    OVERLAP_DEFAULT,
+    OVERLAP_MAX,
+    RANDOM_BYTES,
+    NotRotatable,
+    StoredKey,
+    TooPowerful,
+    check_power,
+    make_api_key,
+    rotate_api_key,
+)
 from sentryml_incidents.http.auth import Admin, actor_of
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.paging import Page
+from sentryml_incidents.http.texts import NoKey
 from sentryml_incidents.http.views import ApiKeyView, NewApiKeyView, api_key_view
-from sentryml_incidents.store.api_keys import StoredKey, insert_api_key, list_api_keys, revoke_api_key
+from sentryml_incidents.store.api_keys import (
+    insert_api_key,
+    list_api_keys,
+    lock_api_key,
+    revoke_api_key,
+    set_expiry,
+)
 
 router = APIRouter(prefix="/v1/api-keys", tags=["api keys"])
 
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00]*$")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[^\x00]*$"),
+    NoKey,
 ]
-Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN)]
-KeyId = Annotated[str, Path(pattern=r"^[0-9a-z]{12}$", description="The public part of the key.")]
+Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN), NoKey]
+KeyId = Annotated[str, Path(pattern=KEY_ID_PATTERN, description="The public part of the key.")]
+
+ACCESS = ((401, "No API key, or no valid one."), (403, "The key lacks the scope `admin`."))
+AWAY = (503, "PostgreSQL does not answer; `Retry-After` says when to try again.")
+UNKNOWN = (404, "There is no such key.")
+MORE_POWER = (403, "The key lacks the scope `admin`, or the new one could do more than it: other scopes, other models.")
+
+
+def _once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 class NewApiKey(BaseModel):
@@ -31,38 +64,100 @@ class NewApiKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
-    scopes: list[Scope] = Field(min_length=1, description="What it may do.")
-    models: list[Pattern] = Field([], max_length=100, description="Patterns like `fraud-*`; none means all models.")
-    expires_at: AwareDatetime | None = None
+    name: Name = Field(description="What it is for; shown on timelines.")
+    scopes: Annotated[list[Scope], AfterValidator(_once)] = Field(
+        min_length=1, description="What it may do: `admin` includes all, `write` includes `read`."
+    )
+    models: Annotated[list[Pattern], AfterValidator(_once)] = Field(
+        [], max_length=MODELS_MAX, description="Models it may speak for, as patterns like `fraud-*`; none means all."
+    )
+    expires_at: AwareDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
 
 
-@router.post("", status_code=201)
+class Rotation(BaseModel):
+    """How a key is rotated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: float = Field(
+        OVERLAP_DEFAULT.total_seconds(),
+        ge=0,
+        le=OVERLAP_MAX.total_seconds(),
+        description="How long the old key stays valid: long enough to hand out the new one.",
+    )
+
+
+@router.post(
+    "", status_code=201, responses=problem_answers(ACCESS[0], MORE_POWER, (422, "It cannot be made so."), AWAY)
+)
 async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
     """Make a key. The answer is the only place where it is ever shown."""
     now = context.now()
     if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise Problem(422, "invalid-request", "expires_at: lies in the past")
-    scopes, models = tuple(dict.fromkeys(wanted.scopes)), tuple(dict.fromkeys(wanted.models))
+        raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
+    scopes, models = tuple(wanted.scopes), tuple(wanted.models)
+    _check_power(key, scopes, models)
     text, made = make_api_key(wanted.name, scopes, models, wanted.expires_at, secrets.token_bytes(RANDOM_BYTES))
     async with context.transaction() as connection:
         await insert_api_key(connection, made, actor_of(key), now)
-    response.headers["Cache-Control"] = "no-store"
-    return NewApiKeyView(**dict(api_key_view(StoredKey(made, now, actor_of(key)))), api_key=text)
+    return _shown_once(StoredKey(made, now, actor_of(key)), text, now, response)
 
 
-@router.get("")
+@router.get("", responses=problem_answers(*ACCESS, AWAY))
 async def list_all(context: WithContext, key: Admin) -> Page[ApiKeyView]:
     """All keys, newest first, the revoked ones too."""
     async with context.transaction() as connection:
         found = await list_api_keys(connection)
-    return Page(items=[api_key_view(stored) for stored in found], next_cursor=None)
+    return Page(items=[api_key_view(stored, context.now()) for stored in found], next_cursor=None)
 
 
-@router.delete("/{key_id}", status_code=204)
+@router.post(
+    "/{key_id}/rotate",
+    status_code=201,
+    responses=problem_answers(
+        ACCESS[0], MORE_POWER, UNKNOWN, (409, "It is revoked, expired or rotated already."), AWAY
+    ),
+)
+async def rotate(
+    context: WithContext, key: Admin, key_id: KeyId, response: Response, body: Rotation | None = None
+) -> NewApiKeyView:
+    """Replace a key by one with the same name, scopes, models and lifetime, shown here and nowhere else. The old one
+    stays valid for a while, and then ends by itself."""
+    now, overlap = context.now(), timedelta(seconds=(body or Rotation()).overlap_seconds)
+    async with context.transaction() as connection:
+        old = await lock_api_key(connection, key_id)
+        if old is None:
+            raise _unknown(key_id)
+        _check_power(key, old.key.scopes, old.key.models)
+        try:
+            text, made, ends_at = rotate_api_key(old, now, overlap, secrets.token_bytes(RANDOM_BYTES))
+        except NotRotatable as err:
+            raise Problem(409, "api-key-not-rotatable", str(err)) from err
+        await insert_api_key(connection, made, actor_of(key), now, rotated_from=key_id)
+        await set_expiry(connection, key_id, ends_at)
+    return _shown_once(StoredKey(made, now, actor_of(key), rotated_from=key_id), text, now, response)
+
+
+@router.delete("/{key_id}", status_code=204, responses=problem_answers(*ACCESS, UNKNOWN, AWAY))
 async def revoke(context: WithContext, key: Admin, key_id: KeyId) -> None:
-    """Revoke a key, for good; everywhere within about a second."""
+    """Revoke a key, for good; everywhere in less than a second."""
     async with context.transaction() as connection:
         found = await revoke_api_key(connection, key_id, context.now())
     if not found:
-        raise Problem(404, "unknown-api-key", f"there is no API key {key_id}")
+        raise _unknown(key_id)
+
+
+def _check_power(maker: ApiKey, scopes: tuple[Scope, ...], models: tuple[str, ...]) -> None:
+    try:
+        check_power(maker, scopes, models)
+    except TooPowerful as err:
+        raise Problem(403, "forbidden", str(err)) from err
+
+
+def _shown_once(stored: StoredKey, text: str, now: datetime, response: Response) -> NewApiKeyView:
+    response.headers["Cache-Control"] = "no-store"
+    return NewApiKeyView(**dict(api_key_view(stored, now)), api_key=text)
+
+
+def _unknown(key_id: str) -> Problem:
+    return Problem(404, "unknown-api-key", f"there is no API key {key_id}: GET /v1/api-keys lists them")

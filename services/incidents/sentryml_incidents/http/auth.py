@@ -8,39 +8,34 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
+from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.http.access import bad_key, check_scope, given_key
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.store.api_keys import find_api_key
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.")
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def _authenticate(context: WithContext, credentials: Bearer) -> ApiKey:
-    given = credentials.credentials if credentials else ""
-    key_id = key_id_of(given)
-    if key_id is not None:
-        async with context.transaction() as connection:
-            key = await find_api_key(connection, key_id)
-        if key is not None and key.opens(given, context.now()):
-            return key
-    raise Problem(
-        401,
-        "unauthorized",
-        "send a valid API key: Authorization: Bearer sml_…",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
+async def _authenticate(context: WithContext, request: Request, _: InOpenApi) -> ApiKey:
+    key_id, given = given_key(request.headers.get("Authorization"))
+    async with context.transaction() as connection:
+        key = await find_api_key(connection, key_id)
+    now = context.now()
+    if key is None or not key.opens(given, now):
+        raise bad_key()
+    context.key_usage.note(key_id, now)
+    return key
 
 
 def _requiring(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
     async def check(key: Annotated[ApiKey, Depends(_authenticate)]) -> ApiKey:
-        if not key.allows(scope):
-            raise Problem(403, "forbidden", f"this needs the scope {scope}; the key has {', '.join(key.scopes)}")
+        check_scope(key, scope)
         return key
 
     return check

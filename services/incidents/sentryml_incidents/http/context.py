@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Request
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import Unavailable
+from sentryml_common.key_usage import KeyUsage
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 
 
@@ -25,6 +26,7 @@ class Context:
     public_url: str
     clock: Clock = system_clock
     pool: Pool | None = None
+    key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

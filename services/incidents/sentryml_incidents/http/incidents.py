@@ -46,10 +46,10 @@ async def list_all(
     limit: Limit = 50,
 ) -> Page[IncidentView]:
     """Incidents, newest first."""
-    wanted = IncidentFilter(tuple(states or ()) or None, tuple(severities or ()) or None, model, since)
+    wanted = IncidentFilter(tuple(states or ()) or None, tuple(severities or ()) or None, model, since, key.models)
     async with context.transaction() as connection:
         found = await list_incidents(connection, wanted, from_cursor(cursor, _NUMBER), limit)
-    items = [incident_view(each, context.public_url) for each in found if key.allows_model(each.model_id)]
+    items = [incident_view(each, context.public_url) for each in found]
     last = found[-1].incident_number if len(found) == limit else None
     return Page(items=items, next_cursor=to_cursor(last) if last else None)
 

@@ -34,8 +34,8 @@ _EVALUATION_CURSOR = TypeAdapter(tuple[datetime, UUID])
 async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ModelView]:
     """Every model, by its id: newest level and PSI, when it was last seen, whether it is watched, what is live."""
     async with context.transaction() as connection:
-        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit)
-    items = [model_view(model, context.public_url) for model in found if key.allows_model(model.model_id)]
+        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, patterns=key.models)
+    items = [model_view(model, context.public_url) for model in found]
     return Page(items=items, next_cursor=to_cursor(found[-1].model_id) if len(found) == limit else None)
 
 

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.contracts.transition import State
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS
@@ -93,7 +94,9 @@ async def show_incident(context: WithContext, reference: str) -> Response:
     except Unavailable:
         return _unavailable("..", now)
     if page is None:
-        return _message("..", now, 404, "There is no such incident", f"No incident has the number {reference}.")
+        return _message(
+            "..", now, 404, "There is no such incident", f"No incident has the number {without_keys(reference)}."
+        )
     return _page("incident.html", "..", now, page=page, incident=page.incident)
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Actor, Severity, State
+from sentryml_incidents.domain.access import EXPIRES_SOON, StoredKey
 from sentryml_incidents.domain.people import ALLOWED, Action
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
-from sentryml_incidents.store.api_keys import StoredKey
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.timeline import incident_url
 
@@ -144,7 +144,12 @@ class ApiKeyView(BaseModel):
     created_at: datetime
     created_by: Actor
     expires_at: datetime | None
+    expires_soon: bool = Field(description="Whether it is valid, and ends within 14 days.")
     revoked_at: datetime | None
+    rotated_from: str | None = Field(description="The key that it replaces.")
+    replaced_by: str | None = Field(description="The key that replaces it.")
+    last_used_at: datetime | None = Field(description="When it last opened anything, to about a minute.")
+    last_used_by: str | None = Field(description="The service that it opened then.")
 
 
 class NewApiKeyView(ApiKeyView):
@@ -153,10 +158,23 @@ class NewApiKeyView(ApiKeyView):
     api_key: str
 
 
-def api_key_view(stored: StoredKey) -> ApiKeyView:
+def api_key_view(stored: StoredKey, now: datetime) -> ApiKeyView:
     """A key as the API shows it."""
-    return ApiKeyView(**_public(stored.key), created_at=stored.created_at, created_by=stored.created_by)
-
-
-def _public(key: ApiKey) -> dict[str, object]:
-    return key.model_dump(include={"key_id", "name", "scopes", "models", "expires_at", "revoked_at"})
+    key = stored.key
+    return ApiKeyView(
+        key_id=key.key_id,
+        name=key.name,
+        scopes=list(key.scopes),
+        models=list(key.models),
+        created_at=stored.created_at,
+        created_by=stored.created_by,
+        expires_at=key.expires_at,
+        expires_soon=key.revoked_at is None
+        and key.expires_at is not None
+        and now < key.expires_at <= now + EXPIRES_SOON,
+        revoked_at=key.revoked_at,
+        rotated_from=stored.rotated_from,
+        replaced_by=stored.replaced_by,
+        last_used_at=stored.last_used_at,
+        last_used_by=stored.last_used_by,
+    )

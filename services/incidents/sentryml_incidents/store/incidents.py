@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
@@ -14,12 +15,14 @@ from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
-    """Which incidents a list shows; None means all. `since` is about when they were opened."""
+    """Which incidents a list shows; None means all. `since` is about when they were opened, `patterns` are those of
+    the models that the asker may see; none means every model."""
 
     states: tuple[State, ...] | None = None
     severities: tuple[Severity, ...] | None = None
     model_id: str | None = None
     since: datetime | None = None
+    patterns: tuple[str, ...] = ()
 
 
 async def find_incident(connection: Connection, reference: UUID | int) -> Incident | None:
@@ -45,14 +48,16 @@ async def list_incidents(
            AND ($3::text IS NULL OR model_id = $3)
            AND ($4::timestamptz IS NULL OR opened_at >= $4)
            AND ($5::bigint IS NULL OR incident_number < $5)
+           AND ($6::text[] IS NULL OR model_id ~ ANY ($6))
          ORDER BY incident_number DESC
-         LIMIT $6
+         LIMIT $7
         """,
         wanted.states,
         wanted.severities,
         wanted.model_id,
         wanted.since,
         before,
+        model_regexes(wanted.patterns),
         limit,
     )
     return [incident_of(row) for row in rows]

@@ -10,6 +10,7 @@ import asyncpg
 
 from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 
 
@@ -41,9 +42,10 @@ class ModelSummary:
 
 
 async def list_models(
-    connection: Connection, after: str | None, limit: int, model_id: str | None = None
+    connection: Connection, after: str | None, limit: int, model_id: str | None = None, patterns: tuple[str, ...] = ()
 ) -> list[ModelSummary]:
-    """Models in the order of their ids, from after `after` on; or the one with `model_id`."""
+    """Models in the order of their ids, from after `after` on; or the one with `model_id`; none but those that match
+    `patterns`, if there are any."""
     rows = await connection.fetch(
         """
         SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.blind_since,
@@ -58,11 +60,13 @@ async def list_models(
                  ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
          WHERE ($1::text IS NULL OR model.model_id > $1)
            AND ($2::text IS NULL OR model.model_id = $2)
+           AND ($3::text[] IS NULL OR model.model_id ~ ANY ($3))
          ORDER BY model.model_id
-         LIMIT $3
+         LIMIT $4
         """,
         after,
         model_id,
+        model_regexes(patterns),
         limit,
     )
     return [_summary_of(row) for row in rows]

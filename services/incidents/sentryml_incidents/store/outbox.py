@@ -99,7 +99,8 @@ async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:
     rows = await connection.fetch(
         f"""
         WITH head AS (
-            SELECT key_id FROM api_key WHERE published_at IS NULL ORDER BY key_id LIMIT $1 FOR UPDATE SKIP LOCKED
+            SELECT key_id FROM api_key WHERE published_at IS NULL ORDER BY key_id LIMIT $1
+               FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE api_key
            SET published_at = $2

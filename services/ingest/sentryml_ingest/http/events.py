@@ -12,9 +12,10 @@ from starlette.requests import ClientDisconnect
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable, UndecodableMessage
+from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_ingest.domain.admission import admit, encode_events, models_of
-from sentryml_ingest.http.auth import Gatekeeper, check_models
+from sentryml_ingest.http.auth import check_models
 from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -58,7 +59,7 @@ class Gateway:
             Problem: the request is refused, in words that say what to do.
             Unavailable: Kafka does not take it.
         """
-        key = self.gatekeeper.sender(request.headers.get("authorization"))
+        key = self.gatekeeper.admit(request.headers.get("authorization"))
         events = self._read(await self._body(request))
         check_models(key, models_of(events))
         record = encode_events(events)

@@ -97,8 +97,10 @@ def ledger_routes(ledger: Ledger, access: ReadAccess) -> APIRouter:
         """The newest deliveries with their attempts, as far as they are about models that the key may read."""
         key: ApiKey = request.state.api_key
         async with transaction(ledger.opened()) as connection:
-            rows = await list_deliveries(connection, state=state, incident_id=incident_id, limit=limit)
-        return [Delivery.model_validate(dict(row)) for row in rows if key.allows_model(row["model_id"])]
+            rows = await list_deliveries(
+                connection, state=state, incident_id=incident_id, models=key.models, limit=limit
+            )
+        return [Delivery.model_validate(dict(row)) for row in rows]
 
     @router.get("/channels")
     async def channels() -> list[Channel]:

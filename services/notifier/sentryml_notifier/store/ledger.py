@@ -7,13 +7,14 @@ from uuid import UUID
 
 import asyncpg
 
+from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 
 
 async def list_deliveries(
-    connection: Connection, *, state: str | None, incident_id: UUID | None, limit: int
+    connection: Connection, *, state: str | None, incident_id: UUID | None, models: tuple[str, ...], limit: int
 ) -> list[asyncpg.Record]:
-    """The newest deliveries, with their attempts oldest first."""
+    """The newest deliveries about models that match `models`, with their attempts oldest first."""
     return await connection.fetch(
         """
         SELECT d.delivery_id, d.transition_id, d.incident_id, t.model_id, t.incident_number, d.sequence, d.kind,
@@ -29,11 +30,12 @@ async def list_deliveries(
           JOIN route AS r USING (route_id)
           LEFT JOIN attempt AS a USING (delivery_id)
          WHERE ($1::text IS NULL OR d.state = $1) AND ($2::uuid IS NULL OR d.incident_id = $2)
+           AND ($3::text[] IS NULL OR t.model_id ~ ANY ($3))
          GROUP BY d.delivery_id, t.transition_id, c.channel_id, r.route_id
          ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id
-         LIMIT $3
+         LIMIT $4
         """,
-        state, incident_id, limit,
+        state, incident_id, model_regexes(models), limit,
     )  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""API keys at the door of every service: `Authorization: Bearer sml_…`, refused everywhere in the same words.
+
+A key is taken from nowhere else: not from the query string, a cookie or a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentryml_common.clock import Clock
+from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
+from sentryml_common.http.problems import Problem, unavailable
+from sentryml_common.kafka.follower import Follower
+from sentryml_common.key_usage import KeyUsage
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SentryML"'}
+
+
+def given_key(authorization: str | None) -> tuple[str, str]:
+    """(public id, whole key) of a request, from its header `Authorization`.
+
+    Raises:
+        Problem: 401, there is none, or none that can be right.
+    """
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Problem(401, "unauthorized", "send an API key: Authorization: Bearer sml_…", headers=CHALLENGE)
+    key_id = key_id_of(key)
+    if key_id is None:
+        raise bad_key()
+    return key_id, key
+
+
+def bad_key() -> Problem:
+    """401 in one answer for all: which part of a key is wrong is nobody's business."""
+    return Problem(401, "unauthorized", "this API key is unknown, expired or revoked", headers=CHALLENGE)
+
+
+def check_scope(key: ApiKey, scope: Scope) -> None:
+    """Refuse a key that lacks a scope.
+
+    Raises:
+        Problem: 403, naming what is needed and what there is.
+    """
+    if not key.allows(scope):
+        has = ", ".join(key.scopes) or "none"
+        raise Problem(403, "forbidden", f"this needs the scope {scope}; the API key has {has}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gatekeeper:
+    """Lets in whose key carries `scope`, checked in memory against `api-keys.v1`: no database is asked."""
+
+    keys: Follower[ApiKey]
+    scope: Scope
+    clock: Clock
+    usage: KeyUsage
+
+    def admit(self, authorization: str | None) -> ApiKey:
+        """The key of a request.
+
+        Raises:
+            Problem: 401 no key, or no valid one; 403 it lacks the scope; 503 the keys are not known yet.
+        """
+        if not self.keys.caught_up.is_set():
+            raise unavailable("the API keys are still being read from Kafka: try again in a few seconds")
+        key_id, given = given_key(authorization)
+        key, now = self.keys.current.get(key_id), self.clock()
+        if key is None or not key.opens(given, now):
+            raise bad_key()
+        self.usage.note(key_id, now)
+        check_scope(key, self.scope)
+        return key

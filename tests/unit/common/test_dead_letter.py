@@ -1,0 +1,22 @@
+"""What is kept of a record that could not be used: where it lies and why, never what it held."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from sentryml_common.contracts.api_key import form_key
+from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.message import decode
+from sentryml_common.errors import UndecodableMessage
+from sentryml_common.kafka.dead_letter import DeadLetters
+from tests.unit.common.keys import clock
+
+
+def test_a_key_that_was_taken_for_a_field_is_not_kept() -> None:
+    publisher: Any = None  # a letter is only written here, not sent
+    key = form_key("k7m2p9q4r1s8", "s" * 43)
+    record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42)
+    error = UndecodableMessage("breaks_contract", f"event 0, {key}: unknown field")
+    letter = DeadLetters("drift", publisher, clock).letter(record, error)
+    assert decode(DeadLetter, letter.value).detail == "event 0, sml_k7m2p9q4r1s8_…: unknown field"
