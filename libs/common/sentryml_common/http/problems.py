@@ -9,28 +9,52 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from sentryml_common.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:sentryml:problem:"
 RETRY_AFTER_SECONDS = 5
 
 
 class ProblemDetails(BaseModel):
-    """The body of every error (RFC 9457); further members depend on `type`."""
+    """The body of every error (RFC 9457); further members depend on `type`, docs/api.md lists them."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="What is wrong, for programs.", examples=[f"{TYPE_PREFIX}unavailable"])
+    title: str = Field(description="The status in words.", examples=["Service Unavailable"])
+    status: int = Field(examples=[503])
+    detail: str = Field(
+        description="What is wrong and what to do, for people.", examples=["PostgreSQL does not answer: try again"]
+    )
+
+
+_TEXT, _SECONDS = {"type": "string"}, {"type": "integer", "minimum": 0}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "How to say who you are.", "schema": _TEXT}},
+    412: {"ETag": {"description": "The version as it stands.", "schema": _TEXT}},
+    429: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
+    503: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
+}
+"""Headers that problems of a status bring along."""
 
 
 def problem_answers(*answers: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: for each status that it may answer with a problem, when it does."""
+    """`responses` of a route or a router: for each status that it may answer with a problem, when it does.
+
+    The application needs `install_openapi` for the schema that they refer to.
+    """
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
-        status: {"model": ProblemDetails, "description": when, "content": {MEDIA_TYPE: {}}} for status, when in answers
+        status: {
+            "description": when,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+        }
+        for status, when in answers
     }
 
 
@@ -44,16 +68,19 @@ class Problem(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.headers, self.extra = dict(headers or {}), extra
 
-    def response(self) -> JSONResponse:
-        """The problem as it is sent."""
-        body = {
-            "type": f"urn:sentryml:problem:{self.kind}",
+    def body(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        return {
+            "type": f"{TYPE_PREFIX}{self.kind}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             **self.extra,
         }
-        return JSONResponse(body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+    def response(self) -> JSONResponse:
+        """The problem as it is sent."""
+        return JSONResponse(self.body(), status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def unavailable(detail: str) -> Problem:
