@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, Request
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Connection, Pool, transaction
+from sentryml_incidents.stream import Stream
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Context:
     public_url: str
     clock: Clock = system_clock
     pool: Pool | None = None
+    stream: Stream | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
