@@ -11,12 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from sentryml_common.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:sentryml:problem:"
 RETRY_AFTER_SECONDS = 5
+UNREADABLE_BODY = "There was an error parsing the body"
+"""What the framework says, as 400, of a body that is not even text; to us it is as any other that does not fit."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ProblemDetails(BaseModel):
@@ -100,9 +104,14 @@ def install_problems(app: FastAPI) -> None:
         return unavailable(str(err)).response()
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, err: HTTPException) -> JSONResponse:
-        kind = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-")
-        return Problem(err.status_code, kind, str(err.detail), headers=err.headers).response()
+    async def on_http(request: Request, err: HTTPException) -> JSONResponse:
+        if err.detail == UNREADABLE_BODY:
+            errors = [{"field": "body", "reason": "is not JSON in UTF-8"}]
+            return Problem(422, "invalid-request", "body: is not JSON in UTF-8", errors=errors).response()
+        kind, headers = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-"), dict(err.headers or {})
+        if err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_of(app, request))
+        return Problem(err.status_code, kind, str(err.detail), headers=headers).response()
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(_: Request, err: RequestValidationError) -> JSONResponse:
@@ -118,3 +127,11 @@ def install_problems(app: FastAPI) -> None:
         return Problem(
             500, "internal-server-error", "a defect in SentryML; the service's log has the details"
         ).response()
+
+
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """All methods that a path knows; the framework only tells those of the first route that has the path."""
+    asked = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+    ]

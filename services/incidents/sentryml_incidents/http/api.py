@@ -24,6 +24,6 @@ def create_app(context: Context) -> FastAPI:
     install_context(app, context)
     for part in (models, monitors, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED)
-    install_openapi(app)
+    install_openapi(app, MonitorChange=monitors.change_schema())
     install_pages(app)
     return app

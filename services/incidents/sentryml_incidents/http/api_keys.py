@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from sentryml_common.contracts.api_key import Scope
-from sentryml_common.http.problems import Problem
+from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
 from sentryml_incidents.http.auth import Admin, actor_of
 from sentryml_incidents.http.context import WithContext
@@ -59,7 +59,7 @@ async def list_all(context: WithContext, key: Admin) -> Page[ApiKeyView]:
     return Page(items=[api_key_view(stored) for stored in found], next_cursor=None)
 
 
-@router.delete("/{key_id}", status_code=204)
+@router.delete("/{key_id}", status_code=204, responses=problem_answers((404, "There is no such key.")))
 async def revoke(context: WithContext, key: Admin, key_id: KeyId) -> None:
     """Revoke a key, for good; everywhere within about a second."""
     async with context.transaction() as connection:

@@ -12,7 +12,7 @@ from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import Problem, ProblemDetails, unavailable
 from sentryml_incidents.domain.people import Action
-from sentryml_incidents.http.acting import LARGEST_NUMBER, act
+from sentryml_incidents.http.acting import act
 from sentryml_incidents.http.actions import NoteText
 from sentryml_incidents.http.auth import Writer, actor_of
 from sentryml_incidents.http.context import Context, WithContext
@@ -22,8 +22,10 @@ from sentryml_incidents.http.views import IncidentView, incident_view
 router = APIRouter(prefix="/v1", tags=["incidents"])
 
 MOST_INCIDENTS = 500
+LARGEST_EXACT = 2**53 - 1
+"""JSON numbers above it are not the same everywhere."""
 
-Number = Annotated[int, Field(strict=True, ge=1, le=LARGEST_NUMBER)]
+Number = Annotated[int, Field(strict=True, ge=1, le=LARGEST_EXACT)]
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{1,36}$")]
 ETag = Annotated[str, StringConstraints(max_length=1000)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
@@ -23,11 +23,23 @@ router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 UNKNOWN = problem_answers((404, "There is no such incident."))
 
-Reference = Annotated[str, Path(description="The incident's id or its number.", max_length=36, examples=["17"])]
+Reference = Annotated[str, Path(description="The incident's id or its number.", max_length=36, examples=["1"])]
 States = Annotated[list[State] | None, Query(alias="state", description="Only these states; may be repeated.")]
 Severities = Annotated[list[Severity] | None, Query(alias="severity", description="Only these; may be repeated.")]
 OfModel = Annotated[str | None, Query(alias="model", pattern=MODEL_ID_PATTERN, description="Only this model.")]
-Since = Annotated[AwareDatetime | None, Query(description="Only incidents opened then or later; with offset.")]
+
+
+def _no_number(given: object) -> object:
+    """pydantic takes numbers for epoch seconds; a time with an offset is meant."""
+    if isinstance(given, str) and "-" not in given[1:]:
+        raise ValueError("must be RFC 3339 with an offset, for example 2026-11-23T09:15:00Z")
+    return given
+
+
+Since = Annotated[
+    Annotated[AwareDatetime, BeforeValidator(_no_number)] | None,
+    Query(description="Only incidents opened then or later; with offset.", examples=["2026-11-23T09:15:00Z"]),
+]
 
 _NUMBER = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_NUMBER)])
 
@@ -43,7 +55,8 @@ async def list_all(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Page[IncidentView]:
-    """Incidents, newest first."""
+    """Incidents, newest first: by falling number, which never changes, so that pages follow each other without gap or
+    repetition while incidents arrive."""
     wanted = IncidentFilter(tuple(states or ()) or None, tuple(severities or ()) or None, model, since)
     async with context.transaction() as connection:
         found = await list_incidents(connection, wanted, from_cursor(cursor, _NUMBER), limit)

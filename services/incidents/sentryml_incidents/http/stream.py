@@ -49,11 +49,20 @@ event: evaluation
 data: {"model_id":"flights-delay","evaluated_at":"2026-11-23T09:20:00Z","level":"critical","psi":0.31}
 
 """
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": [*EventKind, "resync"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
 FOLLOWED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events, until you hang up. `transition` (as on the timeline, with an id to resume from), "
         "`evaluation` and `model` (hints, without an id), `resync` (the id cannot be resumed: read the lists anew).",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+        "content": {"text/event-stream": {"schema": EVENT, "example": EXAMPLE}},
         "headers": {"Cache-Control": {"description": "`no-store`", "schema": {"type": "string"}}},
     }
 }
