@@ -240,6 +240,14 @@ class TestMonitor:
         assert (await api.put(self.PATH, json=whole | {"bins": 20})).json()["version"] == 2
         await problem(await api.put(self.PATH, json=whole | {"bins": 30}), 409, "monitor-changed-meanwhile")
 
+    async def test_if_match_changes_what_was_seen(self, api: httpx.AsyncClient, life: Life) -> None:
+        seen = {"If-Match": (await api.get(self.PATH)).headers["ETag"]}
+        first = await api.put(self.PATH, json={"bins": 20}, headers=seen)
+        assert (first.status_code, first.headers["ETag"]) == (200, '"v2"')
+        second = await api.put(self.PATH, json={"bins": 30}, headers=seen)
+        body = await problem(second, 412, "monitor-moved-on")
+        assert (body["monitor"]["bins"], second.headers["ETag"]) == (20, '"v2"')
+
     async def test_what_changes_nothing_makes_no_version(self, api: httpx.AsyncClient, life: Life) -> None:
         await api.put(self.PATH, json={"warn": 0.15})
         assert (await api.put(self.PATH, json={"warn": 0.15})).json()["version"] == 2

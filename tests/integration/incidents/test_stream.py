@@ -283,6 +283,29 @@ def scope_of(api: httpx.AsyncClient) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def test_many_clients_cost_one_reading_of_each_commit(
+    life: Life, pool: Pool, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken by the commit alone: nobody looks by the clock here."""
+    readings, read = [], hub.read_stream
+
+    async def counted(*args: Any, **how: Any) -> Any:
+        readings.append(how["after"])
+        return await read(*args, **how)
+
+    monkeypatch.setattr(hub, "read_stream", counted)
+    monkeypatch.setattr(hub, "POLL_SECONDS", 600.0)
+    async with an_app(pool, clock) as (_, stream):
+        clients = [stream.subscribe("key", lambda event: event.number is not None) for _ in range(200)]
+        before = len(readings)
+        for number in range(1, 6):
+            await life.sees("critical" if number % 2 else "warn")
+            for client in clients:
+                (event,) = await client.take(60)
+                assert event.number == number
+        assert len(readings) - before <= 2 * 5
+
+
 async def test_a_heartbeat_brings_an_id_past_what_was_not_for_the_client(
     client_with: MakeClient, life: Life, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
