@@ -47,13 +47,17 @@ def load_settings_or_exit(settings: type[S]) -> S:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its name, settings, HTTP application and health, and its work."""
+    """A service: its name, settings, HTTP application and health, and its work.
+
+    `before_stop` is called first when it stops: it ends answers that would never end by themselves.
+    """
 
     name: str
     settings: ServiceSettings
     http: FastAPI
     health: Health
     work: Callable[[], Awaitable[None]]
+    before_stop: Callable[[], None] = lambda: None
 
 
 class _Server(uvicorn.Server):
@@ -100,6 +104,7 @@ async def _run(service: Service) -> int:
     stopped = asyncio.create_task(stop.wait(), name="signal")
     await asyncio.wait({http, work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     code = _outcome(service, http, work)
+    service.before_stop()
     stopping = asyncio.create_task(_stop(server, http, work), name="stop")
     await asyncio.wait({stopping}, timeout=settings.shutdown_seconds)
     if not stopping.done():

@@ -18,13 +18,15 @@ from sentryml_incidents.http.context import Context
 from sentryml_incidents.key_usage import KeyUsageConsumer
 from sentryml_incidents.relay import Relay, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
+from sentryml_incidents.stream import Stream
 from sentryml_incidents.timer import Timer
 
 
 def main() -> None:
     """Run the service until a signal."""
     settings, health = load_settings_or_exit(IncidentsSettings), Health()
-    context = Context(settings.public_url)
+    stream = Stream(settings.public_url)
+    context = Context(settings.public_url, stream=stream)
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
@@ -34,9 +36,10 @@ def main() -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")
+                tasks.create_task(stream.run(pool), name="stream")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
-    run(Service("sentryml_incidents", settings, create_app(context), health, work))
+    run(Service("sentryml_incidents", settings, create_app(context), health, work, before_stop=stream.close))
 
 
 async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) -> None:

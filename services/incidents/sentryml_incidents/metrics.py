@@ -19,6 +19,10 @@ OUTBOX_PENDING = Gauge("sentryml_incidents_outbox_pending", "Transitions that Ka
 OUTBOX_OLDEST_SECONDS = Gauge(
     "sentryml_incidents_outbox_oldest_seconds", "Age of the oldest transition that Kafka has not got yet."
 )
+STREAM_CLIENTS = Gauge("sentryml_incidents_stream_clients", "Clients that follow the stream.")
+STREAM_OVERFLOWS_TOTAL = Counter(
+    "sentryml_incidents_stream_overflows_total", "Streams that were ended because their client did not keep up."
+)
 
 for outcome in Outcome:
     EVALUATIONS_TOTAL.labels(outcome=outcome)

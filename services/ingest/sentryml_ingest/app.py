@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
@@ -14,6 +12,7 @@ from sentryml_common.contracts.prediction import PredictionEvent
 from sentryml_common.contracts.topics import API_KEYS
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
+from sentryml_common.http.openapi import install_openapi
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
@@ -28,17 +27,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, with an OpenAPI that shows the body which the route reads by itself."""
     app = FastAPI(title="SentryML ingest", version="1", description="Send prediction events.")
     app.include_router(event_routes(gateway))
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            components = schema.setdefault("components", {})
-            components["securitySchemes"] = {"ApiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "sml_…"}}
-            components.setdefault("schemas", {})["PredictionEvent"] = PredictionEvent.model_json_schema()
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    install_openapi(app, PredictionEvent=PredictionEvent.model_json_schema())
     return app
 
 

@@ -152,10 +152,30 @@ class TestIfMatch:
         assert (await api.post(f"{INCIDENT}/acknowledge", headers={"If-Match": match})).status_code == 200
 
     async def test_a_note_sent_twice_is_kept_once(self, api: httpx.AsyncClient, life: Life) -> None:
-        await life.sees("critical")
+        await life.sees("warn")
         again = {"headers": {"If-Match": '"v1"'}, "json": {"note": "once"}}
-        statuses = [(await api.post(f"{INCIDENT}/notes", **again)).status_code for _ in range(2)]
-        assert statuses == [200, 412]
+        assert (await api.post(f"{INCIDENT}/notes", **again)).headers["ETag"] == '"v2"'
+        await life.sees("critical")
+        repeated = await api.post(f"{INCIDENT}/notes", **again)
+        assert (repeated.status_code, repeated.headers["ETag"]) == (200, '"v3"')
+        assert await kinds(api) == ["opened", "noted", "escalated"]
+
+    async def test_an_action_whose_answer_got_lost_is_not_412(self, api: httpx.AsyncClient, life: Life) -> None:
+        await life.sees("critical")
+        again = {"headers": {"If-Match": '"v1"'}}
+        statuses = [(await api.post(f"{INCIDENT}/acknowledge", **again)).status_code for _ in range(2)]
+        assert statuses == [200, 200]
+        await problem(await api.post(f"{INCIDENT}/close", **again), 412, "incident-moved-on")
+
+    async def test_another_note_or_somebody_elses_is_412(
+        self, api: httpx.AsyncClient, client_with: MakeClient, life: Life
+    ) -> None:
+        await life.sees("critical")
+        ben, seen = await client_with(Scope.WRITE, name="ben's key"), {"If-Match": '"v1"'}
+        await api.post(f"{INCIDENT}/notes", headers=seen, json={"note": "mine"})
+        for client, note in ((api, "another"), (ben, "mine")):
+            answer = await client.post(f"{INCIDENT}/notes", headers=seen, json={"note": note})
+            await problem(answer, 412, "incident-moved-on")
 
 
 @pytest.mark.parametrize(
@@ -219,6 +239,14 @@ class TestMonitor:
         assert (await api.put(self.PATH, json=whole)).json()["version"] == 1
         assert (await api.put(self.PATH, json=whole | {"bins": 20})).json()["version"] == 2
         await problem(await api.put(self.PATH, json=whole | {"bins": 30}), 409, "monitor-changed-meanwhile")
+
+    async def test_if_match_changes_what_was_seen(self, api: httpx.AsyncClient, life: Life) -> None:
+        seen = {"If-Match": (await api.get(self.PATH)).headers["ETag"]}
+        first = await api.put(self.PATH, json={"bins": 20}, headers=seen)
+        assert (first.status_code, first.headers["ETag"]) == (200, '"v2"')
+        second = await api.put(self.PATH, json={"bins": 30}, headers=seen)
+        body = await problem(second, 412, "monitor-moved-on")
+        assert (body["monitor"]["bins"], second.headers["ETag"]) == (20, '"v2"')
 
     async def test_what_changes_nothing_makes_no_version(self, api: httpx.AsyncClient, life: Life) -> None:
         await api.put(self.PATH, json={"warn": 0.15})

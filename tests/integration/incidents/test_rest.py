@@ -147,6 +147,32 @@ class TestModels:
         assert [each["model_id"] for each in first["items"] + second["items"]] == ["m0", "m1", "m2", "m3", "m4"]
         assert second["next_cursor"] is None
 
+    @pytest.mark.parametrize(
+        ("query", "models"),
+        [
+            ("level=critical", ["fraud-eu"]),
+            ("level=critical&level=warn", ["fraud-eu", "fraud_us"]),
+            ("level=ok", ["fraud-uk"]),
+            ("live=true", ["fraud-eu", "fraud_us"]),
+            ("live=false&enabled=true", ["fraud-uk"]),
+            ("enabled=false", ["off"]),
+            ("search=fraud_", ["fraud_us"]),
+            ("search=fraud-&live=true", ["fraud-eu"]),
+            ("search=nobody", []),
+        ],
+    )
+    async def test_filters(self, api: httpx.AsyncClient, pool: Pool, query: str, models: list[str]) -> None:
+        for model_id, grades in {"fraud-eu": ["critical"], "fraud-uk": ["ok"], "fraud_us": ["warn"]}.items():
+            await register(pool, model_id, quick())
+            await Life(pool, model_id=model_id).sees(*grades)
+        await register(pool, "off", quick(enabled=False))
+        answer = await api.get(f"/v1/models?{query}")
+        assert [each["model_id"] for each in answer.json()["items"]] == models
+
+    @pytest.mark.parametrize("query", ["level=bad", "live=perhaps", "search=%25", "search="])
+    async def test_filters_that_mean_nothing_are_422(self, api: httpx.AsyncClient, query: str) -> None:
+        await problem(await api.get(f"/v1/models?{query}"), 422, "invalid-request")
+
     async def test_activity_is_the_newest(self, api: httpx.AsyncClient, life: Life, pool: Pool) -> None:
         await problem(await api.get(f"/v1/models/{MODEL}/activity"), 404, "no-activity")
         await ActivityConsumer(pool, quick()).take_all([an_activity(when=at(2))])
@@ -182,8 +208,8 @@ class TestIncidents:
         assert [each["incident_number"] for each in answer.json()["items"]] == numbers
 
     @pytest.mark.parametrize(
-        "query", ["?state=gone", "?severity=high", "?since=yesterday", "?since=2026-11-23T09:26:00", "?limit=0",
-                  "?limit=501", "?model=%00", "?model=a%20b"],
+        "query", ["?state=gone", "?severity=high", "?since=yesterday", "?since=1763888100",
+                  "?since=2026-11-23T09:26:00", "?limit=0", "?limit=501", "?model=%00", "?model=a%20b"],
     )  # fmt: skip
     async def test_filters_that_mean_nothing_are_422(self, api: httpx.AsyncClient, query: str) -> None:
         await problem(await api.get(f"/v1/incidents{query}"), 422, "invalid-request")
@@ -212,6 +238,16 @@ class TestIncidents:
         by_id = await api.get(f"/v1/incidents/{by_number.json()['incident_id']}")
         assert by_id.json() == by_number.json()
         assert by_id.headers["ETag"] == '"v1"'
+
+    async def test_what_is_still_so_is_304(self, api: httpx.AsyncClient, life: Life) -> None:
+        await life.sees("warn")
+        for path in ("/v1/incidents/1", f"/v1/models/{MODEL}/monitor"):
+            known = {"If-None-Match": (await api.get(path)).headers["ETag"]}
+            same = await api.get(path, headers=known)
+            assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", '"v1"')
+            assert (await api.get(path, headers={"If-None-Match": 'W/"v7", W/"v1"'})).status_code == 304
+        await life.sees("critical")
+        assert (await api.get("/v1/incidents/1", headers=known)).status_code == 200
 
     @pytest.mark.parametrize(
         "reference", ["2", "0", "abc", "9" * 36, "%00", "-1", "11111111-2222-5333-8444-555555555555"]
@@ -245,6 +281,37 @@ class TestIncidents:
         first, second = [(await api.get(f"/v1/incidents/{number}")).json() for number in (1, 2)]
         assert second["previous_incident_id"] == first["incident_id"]
         assert (first["state"], second["state"]) == ("closed", "open")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", f"/v1/models/{MODEL}/monitor", "GET, PUT"),
+        ("PATCH", "/v1/incidents", "GET"),
+        ("GET", "/v1/incidents:bulk", "POST"),
+    ],
+)
+async def test_another_method_is_405_and_says_which_there_are(
+    api: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    answer = await api.request(method, path)
+    await problem(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+async def test_openapi_declares_problems_for_every_route(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            answers = operation["responses"]
+            assert {"401", "403", "503"} <= set(answers), (method, path)
+            assert operation["tags"], (method, path)
+            assert operation["description"], (method, path)
+            for status, answer in answers.items():
+                if status >= "400":
+                    assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+            assert "Retry-After" in answers["503"]["headers"]
 
 
 async def test_without_postgres_it_is_503_with_retry_after(api: httpx.AsyncClient, pool: Pool) -> None:

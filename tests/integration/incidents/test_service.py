@@ -28,6 +28,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.integration.incidents.cable import Cable
+from tests.integration.incidents.following import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
@@ -243,6 +244,16 @@ async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missi
         waiting = (await service.answers(503, "/readyz")).json()["waiting_for"]
         assert f"{NOWHERE} does not answer" in waiting["kafka"]
         assert await service.stop() == 0
+
+
+async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_path: Path) -> None:
+    key = make_key(database_url)
+    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url) as service:
+        await service.answers(200, "/v1/incidents")
+        follower = Follower(service.url, {"Authorization": f"Bearer {key}"})
+        await eventually(follower.try_start, what="the stream")
+        assert await service.stop() == 0
+        await follower.ended()
 
 
 async def test_postgres_away_is_waited_for_and_nothing_is_lost(

@@ -122,6 +122,12 @@ async def test_a_body_that_is_not_json_is_a_problem(client: httpx.AsyncClient) -
     assert answer.json()["errors"][0]["reason"] == "JSON decode error"
 
 
+async def test_a_body_that_is_not_even_text_is_the_same_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/things", content=b"\xff\xfe\xff", headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.headers["content-type"]) == (422, MEDIA_TYPE)
+    assert answer.json()["errors"] == [{"field": "body", "reason": "is not JSON in UTF-8"}]
+
+
 async def test_a_defect_is_a_problem_that_tells_nothing_of_the_inside(client: httpx.AsyncClient) -> None:
     answer = await client.get("/defect")
     assert answer.status_code == 500

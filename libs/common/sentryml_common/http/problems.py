@@ -10,29 +10,57 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:sentryml:problem:"
 RETRY_AFTER_SECONDS = 5
+UNREADABLE_BODY = "There was an error parsing the body"
+"""What the framework says, as 400, of a body that is not even text; to us it is as any other that does not fit."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class ProblemDetails(BaseModel):
-    """The body of every error (RFC 9457); further members depend on `type`."""
+    """The body of every error (RFC 9457); further members depend on `type`, docs/api.md lists them."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="What is wrong, for programs.", examples=[f"{TYPE_PREFIX}unavailable"])
+    title: str = Field(description="The status in words.", examples=["Service Unavailable"])
+    status: int = Field(examples=[503])
+    detail: str = Field(
+        description="What is wrong and what to do, for people.", examples=["PostgreSQL does not answer: try again"]
+    )
+
+
+_TEXT, _SECONDS = {"type": "string"}, {"type": "integer", "minimum": 0}
+_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "How to say who you are.", "schema": _TEXT}},
+    412: {"ETag": {"description": "The version as it stands.", "schema": _TEXT}},
+    429: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
+    503: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
+}
+"""Headers that problems of a status bring along."""
 
 
 def problem_answers(*answers: tuple[int, str]) -> dict[int | str, dict[str, Any]]:
-    """`responses` of a route: for each status that it may answer with a problem, when it does."""
+    """`responses` of a route or a router: for each status that it may answer with a problem, when it does.
+
+    The application needs `install_openapi` for the schema that they refer to.
+    """
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
-        status: {"model": ProblemDetails, "description": when, "content": {MEDIA_TYPE: {}}} for status, when in answers
+        status: {
+            "description": when,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
+        }
+        for status, when in answers
     }
 
 
@@ -46,17 +74,20 @@ class Problem(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.headers, self.extra = dict(headers or {}), extra
 
-    def response(self) -> Response:
-        """The problem as it is sent. An API key that got into a path, a field name or a value is not told back:
-        senders log the answers they get."""
-        body = {
-            "type": f"urn:sentryml:problem:{self.kind}",
+    def body(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        return {
+            "type": f"{TYPE_PREFIX}{self.kind}",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             **self.extra,
         }
-        told = without_keys(json.dumps(body, default=str))
+
+    def response(self) -> Response:
+        """The problem as it is sent. An API key that got into a path, a field name or a value is not told back:
+        senders log the answers they get."""
+        told = without_keys(json.dumps(self.body(), default=str))
         return Response(told, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
@@ -77,9 +108,14 @@ def install_problems(app: FastAPI) -> None:
         return unavailable(str(err)).response()
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, err: HTTPException) -> Response:
-        kind = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-")
-        return Problem(err.status_code, kind, str(err.detail), headers=err.headers).response()
+    async def on_http(request: Request, err: HTTPException) -> Response:
+        if err.detail == UNREADABLE_BODY:
+            errors = [{"field": "body", "reason": "is not JSON in UTF-8"}]
+            return Problem(422, "invalid-request", "body: is not JSON in UTF-8", errors=errors).response()
+        kind, headers = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-"), dict(err.headers or {})
+        if err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_of(app, request))
+        return Problem(err.status_code, kind, str(err.detail), headers=headers).response()
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(_: Request, err: RequestValidationError) -> Response:
@@ -95,3 +131,11 @@ def install_problems(app: FastAPI) -> None:
         return Problem(
             500, "internal-server-error", "a defect in SentryML; the service's log has the details"
         ).response()
+
+
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """All methods that a path knows; the framework only tells those of the first route that has the path."""
+    asked = {method: {**request.scope, "method": method} for method in METHODS}
+    return [
+        method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+    ]

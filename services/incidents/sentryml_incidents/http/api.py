@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from sentryml_incidents.http import actions, api_keys, incidents, models, monitors
+from sentryml_common.http.openapi import install_openapi
+from sentryml_incidents.http import actions, api_keys, bulk, incidents, models, monitors, stream
+from sentryml_incidents.http.auth import KEYED
 from sentryml_incidents.http.context import Context, install_context
 from sentryml_incidents.http.pages import install_pages
+
+DESCRIPTION = """Models and how they are watched, incidents and what is done about them.
+
+Every request carries an API key: `Authorization: Bearer sml_…`. A key for some models sees only those. Lists come in
+pages: give `next_cursor` as `cursor` for the next one; a page may hold fewer items than `limit`, the last one has no
+`next_cursor`. Errors are problems (RFC 9457) whose `type` is explained in docs/api.md.
+"""
 
 
 def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
-    app = FastAPI(title="SentryML incidents", version="1", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
     install_context(app, context)
-    for part in (models, monitors, incidents, actions, api_keys):
-        app.include_router(part.router)
+    for part in (models, monitors, incidents, actions, bulk, stream, api_keys):
+        app.include_router(part.router, responses=KEYED)
+    install_openapi(app, MonitorChange=monitors.change_schema())
     install_pages(app)
     return app

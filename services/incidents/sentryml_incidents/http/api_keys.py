@@ -83,6 +83,7 @@ class Rotation(BaseModel):
         OVERLAP_DEFAULT.total_seconds(),
         ge=0,
         le=OVERLAP_MAX.total_seconds(),
+        strict=True,
         description="How long the old key stays valid: long enough to hand out the new one.",
     )
 

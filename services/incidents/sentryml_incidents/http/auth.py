@@ -14,11 +14,23 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.access import bad_key, check_scope, given_key
-from sentryml_common.http.problems import Problem
+from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.store.api_keys import find_api_key
 
-_bearer = HTTPBearer(auto_error=False, description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.")
+KEYED = problem_answers(
+    (401, "No API key, or no valid one."),
+    (403, "The key lacks the scope that this needs, or may not speak for this model."),
+    (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
+)
+"""`responses` of every route that asks for a key."""
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    bearerFormat="sml_…",
+    description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
+)
 InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 

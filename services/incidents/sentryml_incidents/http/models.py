@@ -6,40 +6,64 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import TypeAdapter
 
 from sentryml_common.contracts.activity import Activity
-from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.evaluation import Evaluation, Level
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
-from sentryml_common.http.problems import Problem
+from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.http.auth import Reader, check_model
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_incidents.http.views import ModelDetail, ModelView, model_view
 from sentryml_incidents.store.evaluations import find_latest_evaluation, list_evaluations
-from sentryml_incidents.store.models import ModelSummary, find_model, list_models
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, find_model, list_models
 from sentryml_incidents.store.monitors import find_activity, find_monitor
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-PathModelId = Annotated[str, Path(pattern=MODEL_ID_PATTERN, description="The model's id, as its events name it.")]
+UNKNOWN = problem_answers((404, "No model with this id has been seen."))
+
+PathModelId = Annotated[
+    str,
+    Path(pattern=MODEL_ID_PATTERN, description="The model's id, as its events name it.", examples=["flights-delay"]),
+]
+
+Levels = Annotated[list[Level] | None, Query(alias="level", description="Only models last found so; may be repeated.")]
+Enabled = Annotated[bool | None, Query(description="Only models that are watched, or that are not.")]
+HasIncident = Annotated[bool | None, Query(alias="live", description="Only models with a live incident, or without.")]
+Search = Annotated[
+    str | None,
+    Query(pattern=MODEL_ID_PATTERN, description="Only models whose id begins with this.", examples=["fraud-"]),
+]
 
 _MODEL_CURSOR = TypeAdapter(ModelId)
 _EVALUATION_CURSOR = TypeAdapter(tuple[datetime, UUID])
 
 
 @router.get("")
-async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ModelView]:
-    """Every model, by its id: newest level and PSI, when it was last seen, whether it is watched, what is live."""
+async def list_all(
+    context: WithContext,
+    key: Reader,
+    levels: Levels = None,
+    enabled: Enabled = None,
+    live: HasIncident = None,
+    search: Search = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[ModelView]:
+    """Every model, in the order of their ids: newest level and PSI, when it was last seen, whether it is watched, what
+    is live."""
+    wanted = ModelFilter(tuple(levels or ()) or None, enabled, live, search, patterns=key.models)
     async with context.transaction() as connection:
-        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, patterns=key.models)
+        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, wanted)
     items = [model_view(model, context.public_url) for model in found]
     return Page(items=items, next_cursor=to_cursor(found[-1].model_id) if len(found) == limit else None)
 
 
-@router.get("/{model_id}")
+@router.get("/{model_id}", responses=UNKNOWN)
 async def show(context: WithContext, key: Reader, model_id: PathModelId) -> ModelDetail:
     """One model with its monitor and its newest evaluation."""
     check_model(key, model_id)
@@ -52,7 +76,7 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Mode
     return ModelDetail(**dict(view), monitor=monitor, latest_evaluation=latest)
 
 
-@router.get("/{model_id}/evaluations")
+@router.get("/{model_id}/evaluations", responses=UNKNOWN)
 async def show_evaluations(
     context: WithContext, key: Reader, model_id: PathModelId, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Evaluation]:
@@ -67,7 +91,10 @@ async def show_evaluations(
     return Page(items=found, next_cursor=to_cursor(last) if last else None)
 
 
-@router.get("/{model_id}/activity")
+@router.get(
+    "/{model_id}/activity",
+    responses=problem_answers((404, "No such model has been seen, or it has not reported any activity yet.")),
+)
 async def show_activity(context: WithContext, key: Reader, model_id: PathModelId) -> Activity:
     """What a model has been doing lately: volume, quantiles, most frequent categories, last events."""
     check_model(key, model_id)

@@ -20,9 +20,9 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS
 from sentryml_common.text import duration
 from sentryml_incidents.domain.words import ago, moment
+from sentryml_incidents.http.acting import LARGEST_NUMBER, read_reference
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
-from sentryml_incidents.http.incidents import LARGEST_NUMBER, read_reference
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 
 router = APIRouter(include_in_schema=False)

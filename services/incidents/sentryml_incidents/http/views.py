@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level
@@ -17,9 +17,51 @@ from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.timeline import incident_url
 
+INCIDENT_EXAMPLE: dict[str, JsonValue] = {
+    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    "incident_number": 17,
+    "model_id": "flights-delay",
+    "state": "acknowledged",
+    "severity": "critical",
+    "opened_at": "2026-11-23T09:15:00Z",
+    "resolved_at": None,
+    "closed_at": None,
+    "psi": 0.31,
+    "peak_psi": 0.42,
+    "peak_at": "2026-11-23T10:05:00Z",
+    "acknowledged_by": [{"type": "api_key", "id": "1yzuze6wvnw0", "name": "on-call bot"}],
+    "reopened": 0,
+    "previous_incident_id": None,
+    "latched_until": None,
+    "sequence": 3,
+    "allowed": ["acknowledge", "unacknowledge", "close", "note"],
+    "incident_url": "https://sentryml.example/incidents/17",
+}
+MODEL_EXAMPLE: dict[str, JsonValue] = {
+    "model_id": "flights-delay",
+    "first_seen": "2026-04-01T00:00:12Z",
+    "last_seen": "2026-11-23T09:19:58Z",
+    "enabled": True,
+    "monitor_version": 2,
+    "level": "critical",
+    "reason": None,
+    "psi": 0.31,
+    "evaluated_at": "2026-11-23T09:15:00Z",
+    "blind_since": None,
+    "incident": {
+        "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+        "incident_number": 17,
+        "state": "acknowledged",
+        "severity": "critical",
+        "incident_url": "https://sentryml.example/incidents/17",
+    },
+}
+
 
 class IncidentView(BaseModel):
     """One incident as it stands. `sequence` is that of its newest transition, and its ETag."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [INCIDENT_EXAMPLE]})
 
     incident_id: UUID
     incident_number: int
@@ -81,6 +123,8 @@ class LiveIncidentView(BaseModel):
 class ModelView(BaseModel):
     """One model. `level`, `reason` and `psi` are of the newest evaluation, null before the first."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [MODEL_EXAMPLE]})
+
     model_id: str
     first_seen: datetime
     last_seen: datetime
@@ -96,6 +140,9 @@ class ModelView(BaseModel):
 
 class ModelDetail(ModelView):
     """One model with its monitor and its newest evaluation, bins and all."""
+
+    # Not the inherited example, which would lack these two.
+    model_config = ConfigDict(json_schema_extra={"examples": []})
 
     monitor: Monitor
     latest_evaluation: Evaluation | None

@@ -41,11 +41,26 @@ class ModelSummary:
     incident: LiveIncident | None
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFilter:
+    """Which models a list shows; None means all. `live` is about incidents; `prefix`, `model_id` and `patterns`, of
+    which none means all, are about the id."""
+
+    levels: tuple[Level, ...] | None = None
+    enabled: bool | None = None
+    live: bool | None = None
+    prefix: str | None = None
+    model_id: str | None = None
+    patterns: tuple[str, ...] = ()
+
+
+EVERY_MODEL = ModelFilter()
+
+
 async def list_models(
-    connection: Connection, after: str | None, limit: int, model_id: str | None = None, patterns: tuple[str, ...] = ()
+    connection: Connection, after: str | None, limit: int, wanted: ModelFilter = EVERY_MODEL
 ) -> list[ModelSummary]:
-    """Models in the order of their ids, from after `after` on; or the one with `model_id`; none but those that match
-    `patterns`, if there are any."""
+    """Models in the order of their ids, from after `after` on."""
     rows = await connection.fetch(
         """
         SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.blind_since,
@@ -60,13 +75,21 @@ async def list_models(
                  ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
          WHERE ($1::text IS NULL OR model.model_id > $1)
            AND ($2::text IS NULL OR model.model_id = $2)
-           AND ($3::text[] IS NULL OR model.model_id ~ ANY ($3))
+           AND ($3::text IS NULL OR starts_with(model.model_id, $3))
+           AND ($4::text[] IS NULL OR latest_evaluation.level = ANY ($4))
+           AND ($5::boolean IS NULL OR (monitor_version.settings ->> 'enabled')::boolean = $5)
+           AND ($6::boolean IS NULL OR (incident.incident_id IS NOT NULL) = $6)
+           AND ($7::text[] IS NULL OR model.model_id ~ ANY ($7))
          ORDER BY model.model_id
-         LIMIT $4
+         LIMIT $8
         """,
         after,
-        model_id,
-        model_regexes(patterns),
+        wanted.model_id,
+        wanted.prefix,
+        wanted.levels,
+        wanted.enabled,
+        wanted.live,
+        model_regexes(wanted.patterns),
         limit,
     )
     return [_summary_of(row) for row in rows]
@@ -74,7 +97,7 @@ async def list_models(
 
 async def find_model(connection: Connection, model_id: str) -> ModelSummary | None:
     """One model."""
-    found = await list_models(connection, None, 1, model_id)
+    found = await list_models(connection, None, 1, ModelFilter(model_id=model_id))
     return found[0] if found else None
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import Transition
+from sentryml_common.contracts.transition import Actor, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.snapshot import EvidenceRole
 from sentryml_incidents.domain.snapshot import Transition as Step
@@ -104,6 +104,16 @@ async def list_transitions(
         limit,
     )
     return [transition_of(row, public_url) for row in rows]
+
+
+async def find_step(
+    connection: Connection, incident_id: UUID, sequence: int
+) -> tuple[TransitionKind, Actor, str | None] | None:
+    """(kind, actor, note) of one step of an incident."""
+    row = await connection.fetchrow(
+        "SELECT kind, actor, note FROM transition WHERE incident_id = $1 AND sequence = $2", incident_id, sequence
+    )
+    return (TransitionKind(row["kind"]), Actor.model_validate(row["actor"]), row["note"]) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,57 @@
+"""The REST API answers as its OpenAPI says, whatever is asked: schemathesis on the real application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.consumer import ActivityConsumer
+from tests.integration.incidents.conftest import Life, StillClock, register
+from tests.integration.incidents.following import serving
+from tests.integration.incidents.test_stream import an_app
+from tests.support.schemathesis import Beyond, hold_to_openapi
+from tests.unit.incidents.builders import MODEL, an_activity, at, quick
+
+
+def path_of(path: str) -> str:
+    return f"/v1/{path}"
+
+
+LISTS = ("incidents", "incidents/{reference}/timeline", "models", "models/{model_id}/evaluations")
+ACTIONS = ("acknowledge", "unacknowledge", "close", "notes")
+BEYOND = [
+    *(Beyond("GET", path_of(path), 422, "a cursor is opaque: only ours are taken") for path in LISTS),
+    *(
+        Beyond("POST", path_of(f"incidents/{{reference}}/{action}"), 412, "If-Match of another version")
+        for action in ACTIONS
+    ),
+    Beyond("PUT", path_of("models/{model_id}/monitor"), 412, "If-Match of another version"),
+    Beyond("PUT", path_of("models/{model_id}/monitor"), 422, "settings must fit each other and the version in force"),
+    Beyond("POST", path_of("api-keys"), 422, "expires_at must lie ahead"),
+    Beyond("POST", path_of("incidents:bulk"), 422, '1 and "1" are the same incident'),
+]
+
+
+async def lived(api: httpx.AsyncClient, pool: Pool) -> None:
+    """Models with incidents in every state; the one of the examples has activity and evidence."""
+    stories = {MODEL: ["ok", "warn", "critical"], "a": ["critical"], "b": ["warn", "ok"], "c": ["critical"], "d": []}
+    for model_id, grades in stories.items():
+        await register(pool, model_id, quick())
+        await Life(pool, model_id=model_id).sees(*grades)
+    await ActivityConsumer(pool, quick()).take_all([an_activity(when=at(2))])
+    for action in ("acknowledge", "close"):
+        assert (await api.post(f"/v1/incidents/4/{action}")).status_code == 200
+    assert (await api.post("/v1/incidents/2/acknowledge")).status_code == 200
+
+
+async def test_every_answer_is_as_documented(
+    api: httpx.AsyncClient, pool: Pool, clock: StillClock, tmp_path: Path
+) -> None:
+    await lived(api, pool)
+    async with an_app(pool, clock) as (app, stream), serving(app) as url:
+        stream.close()  # a stream that is asked for ends after what was missed, as when the service stops
+        key = api.headers["Authorization"].removeprefix("Bearer ")
+        await hold_to_openapi(url, key, tmp_path, examples=15, beyond=BEYOND)
+    assert (await api.get("/v1/models")).status_code == 200, "the run has revoked its own key: another seed is needed"

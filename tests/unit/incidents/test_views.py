@@ -1,0 +1,10 @@
+"""What OpenAPI shows as examples is what the API really answers."""
+
+from __future__ import annotations
+
+from sentryml_incidents.http.views import INCIDENT_EXAMPLE, MODEL_EXAMPLE, IncidentView, ModelView
+
+
+def test_examples_are_whole_answers() -> None:
+    for view, example in ((IncidentView, INCIDENT_EXAMPLE), (ModelView, MODEL_EXAMPLE)):
+        assert view.model_validate(example).model_dump(mode="json") == example

@@ -1,0 +1,31 @@
+"""docs/api.md against the code: every problem that a service may answer with is explained there, and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text()
+
+MADE_FROM_OTHERS = {
+    "not-found", "method-not-allowed",  # the framework's own
+    "not-events", "no-events",  # the reasons of parse_events
+}  # fmt: skip
+
+
+def kinds_in(code: str) -> set[str]:
+    """The kinds of all problems that a module makes."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and len(node.args) > 1)
+    kinds = (call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Problem")
+    return {kind.value for kind in kinds if isinstance(kind, ast.Constant)}
+
+
+def test_every_problem_is_explained_and_no_other() -> None:
+    files = [*ROOT.glob("services/*/sentryml_*/**/*.py"), *ROOT.glob("libs/common/**/http/*.py")]
+    made = set().union(*(kinds_in(path.read_text()) for path in files)) | MADE_FROM_OTHERS
+    table = PAGE.partition("\n## Problems\n")[2]
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE))
+    assert made - explained == set(), "explain these in docs/api.md"
+    assert explained - made == set(), "no service answers with these"
