@@ -18,11 +18,11 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.domain.decision import Decision, Outcome
 from sentryml_incidents.domain.lifecycle import Evaluated, decide
-from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_incidents.domain.snapshot import Snapshot, deleted_model
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import EVALUATIONS_TOTAL, MODELS_REGISTERED_TOTAL
 from sentryml_incidents.store.evaluations import save_evaluation, save_latest_evaluation
-from sentryml_incidents.store.monitors import register_model, save_activity
+from sentryml_incidents.store.monitors import register_model, register_model_anew, save_activity
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 
 log = get_logger(__name__)
@@ -56,7 +56,7 @@ class EvaluationConsumer:
             decision = decide(snapshot, Evaluated(evaluation), evaluation.evaluated_at)
             if decision.outcome is Outcome.APPLIED:
                 await save_decision(connection, snapshot, decision, evaluation)
-            if decision.outcome is not Outcome.REPEATED:
+            if decision.outcome not in (Outcome.REPEATED, Outcome.MODEL_DELETED):
                 await save_evaluation(connection, evaluation)
                 await save_latest_evaluation(connection, evaluation)
         EVALUATIONS_TOTAL.labels(outcome=decision.outcome).inc()
@@ -64,14 +64,14 @@ class EvaluationConsumer:
         return decision
 
     async def _lock(self, connection: Connection, evaluation: Evaluation) -> Snapshot:
-        """The model's snapshot; a model whose activity has not arrived yet is registered now."""
+        """The model's snapshot; a model whose activity has not arrived yet is registered now, and one that was deleted
+        is not: evaluations under its last monitor may still be on their way."""
         snapshot = await lock_snapshot(connection, evaluation.model_id)
         if snapshot is None:
             seen = evaluation.evaluated_at
             await _register(connection, evaluation.model_id, self._new_models, seen, seen)
             snapshot = await lock_snapshot(connection, evaluation.model_id)
-        assert snapshot is not None
-        return snapshot
+        return snapshot or deleted_model(evaluation.model_id, self._new_models)
 
 
 class ActivityConsumer:
@@ -99,6 +99,8 @@ class ActivityConsumer:
             async with transaction(self._pool) as connection:
                 first, last = activity.first_seen, activity.last_seen
                 await _register(connection, activity.model_id, self._new_models, first, last)
+                if await register_model_anew(connection, activity, self._new_models):
+                    _report_registered(activity.model_id, self._new_models)
                 await save_activity(connection, activity)
 
 
@@ -106,5 +108,9 @@ async def _register(
     connection: Connection, model_id: str, settings: MonitorSettings, first_seen: datetime, last_seen: datetime
 ) -> None:
     if await register_model(connection, model_id, settings, first_seen=first_seen, last_seen=last_seen):
-        MODELS_REGISTERED_TOTAL.inc()
-        log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)
+        _report_registered(model_id, settings)
+
+
+def _report_registered(model_id: str, settings: MonitorSettings) -> None:
+    MODELS_REGISTERED_TOTAL.inc()
+    log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)

@@ -94,9 +94,7 @@ class Relay:
         async with transaction(self._pool) as connection:
             claims = await box.claim(connection, self._clock())
             if claims:
-                await self._publisher.publish(
-                    Record(box.topic, claim.key.encode(), encode(claim.message)) for claim in claims
-                )
+                await self._publisher.publish(Record(box.topic, claim.key.encode(), _value(claim)) for claim in claims)
         PUBLISHED_TOTAL.labels(topic=box.topic).inc(len(claims))
         return len(claims)
 
@@ -148,3 +146,7 @@ class Relay:
 
     def _heard(self, *_: object) -> None:
         self._wake.set()
+
+
+def _value(claim: Claim) -> bytes | None:
+    return None if claim.message is None else encode(claim.message)

@@ -15,6 +15,7 @@ from sentryml_incidents.domain.lifecycle import Ticked, decide
 from sentryml_incidents.domain.snapshot import LIVE
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import LIVE_INCIDENTS
+from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
 from sentryml_incidents.store.evaluations import delete_old_evaluations
 from sentryml_incidents.store.incidents import count_live, models_to_close
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
@@ -67,6 +68,7 @@ class Timer:
     async def _forget(self) -> None:
         async with transaction(self._pool) as connection:
             deleted = await delete_old_evaluations(connection, self._clock(), self._keep_days)
+            deleted += await delete_evaluations_of_deleted_models(connection)
         if deleted:
             log.info("old_evaluations_deleted", evaluations=deleted)
 

@@ -116,8 +116,8 @@ async def _act(
     async with context.transaction() as connection:
         found = await known_incident(connection, key, reference)
         snapshot = await lock_snapshot(connection, found.model_id, found.incident_id)
-        assert snapshot is not None
-        assert snapshot.incident is not None
+        if snapshot is None or snapshot.incident is None or snapshot.incident.model_deleted_at is not None:
+            raise _model_deleted(found)
         _check_match(context, snapshot.incident, if_match)
         decision = decide(snapshot, Asked(action, actor_of(key), note), context.now())
         if decision.outcome is Outcome.NOT_ALLOWED:
@@ -143,6 +143,11 @@ def _check_match(context: Context, incident: Incident, if_match: str | None) -> 
         headers={"ETag": etag_of(incident)},
         incident=incident_view(incident, context.public_url).model_dump(mode="json"),
     )
+
+
+def _model_deleted(incident: Incident) -> Problem:
+    detail = f"the model of incident {incident.incident_number} was deleted: it can be read, and nothing else"
+    return Problem(409, "model-deleted", detail)
 
 
 def _not_allowed(incident: Incident, action: Action) -> Problem:

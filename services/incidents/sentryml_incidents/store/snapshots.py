@@ -37,7 +37,7 @@ async def read_snapshot(connection: Connection, model_id: str, incident_id: UUID
         """
         SELECT monitor.model_id, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, blind_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds
+               count_warn, count_critical, count_below_critical, count_ok, ok_seconds, first_version
           FROM monitor
           JOIN monitor_version USING (model_id, version)
          WHERE monitor.model_id = $1
@@ -52,7 +52,7 @@ async def _find_incident(connection: Connection, model_id: str, incident_id: UUI
         f"""
         SELECT {INCIDENT_COLUMNS}
           FROM incident
-         WHERE model_id = $1 AND ($2::uuid IS NULL OR incident_id = $2)
+         WHERE model_id = $1 AND CASE WHEN $2::uuid IS NULL THEN model_deleted_at IS NULL ELSE incident_id = $2 END
          ORDER BY incident_number DESC
          LIMIT 1
         """,
@@ -79,6 +79,7 @@ def _snapshot_of(row: asyncpg.Record, incident: Incident | None) -> Snapshot:
         last_evaluated_at=row["last_evaluated_at"],
         last_grade=Grade(row["last_grade"]) if row["last_grade"] else None,
         blind_since=row["blind_since"],
+        first_version=row["first_version"],
     )
 
 
