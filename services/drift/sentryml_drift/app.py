@@ -82,7 +82,7 @@ def run_processor() -> None:
             )
             evaluator = Evaluator(processor, monitors.current.get, grid, settings)
             reporter = Reporter(processor, grid, publisher, settings)
-            tasks.create_task(run_app(processor, health, settings.stall_seconds))
+            tasks.create_task(run_app(processor, monitors.deleted, health, settings.stall_seconds))
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 

@@ -89,7 +89,9 @@ class Evaluator:
         if first_seen is None or due <= first_seen:
             return None
         with EVALUATION_SECONDS.time():
-            baseline, current = windows_at(self._grid, monitor, due, first_seen, self._clock().timestamp())
+            kept_since = None if monitor.kept_since is None else monitor.kept_since.timestamp()
+            now = self._clock().timestamp()
+            baseline, current = windows_at(self._grid, monitor, due, first_seen, now, kept_since)
             evaluation = evaluate(
                 model_id,
                 monitor,

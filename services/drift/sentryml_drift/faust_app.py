@@ -6,6 +6,7 @@ Every setting that matters is stated, because Faust otherwise reads unprefixed e
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import faust
 
@@ -20,6 +21,7 @@ from sentryml_drift.settings import DriftSettings
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
 LIFE_SECONDS = 0.5
+FORGET_SECONDS = 1.0
 PURGE_SECONDS = 60.0
 JOINING = "joining the group, and reading what came in while this worker was away"
 
@@ -80,8 +82,9 @@ class FaustStopped(SentryMLError):
     """Faust has ended by itself; the process has to be started anew."""
 
 
-async def run_app(processor: Processor, health: Health, stall_seconds: float) -> None:
-    """Run the Faust application until cancelled; raise when it ends by itself or stops moving."""
+async def run_app(processor: Processor, deleted: Mapping[str, float], health: Health, stall_seconds: float) -> None:
+    """Run the Faust application until cancelled; raise when it ends by itself or stops moving. `deleted` says when
+    which models were deleted."""
     app = processor.app
     health.waiting("tables", JOINING)
     app.finalize()
@@ -90,6 +93,7 @@ async def run_app(processor: Processor, health: Health, stall_seconds: float) ->
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_watch_life(processor, started, health))
             tasks.create_task(_watch_movement(processor, stall_seconds))
+            tasks.create_task(_forget_the_deleted(processor, deleted))
             tasks.create_task(_purge_now_and_then(processor))
     finally:
         await processor.stop()
@@ -124,6 +128,13 @@ async def _watch_movement(processor: Processor, stall_seconds: float) -> None:
         lag, places = await processor.lag()
         CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
         watchdog.look(lag, places, loop.time())
+
+
+async def _forget_the_deleted(processor: Processor, deleted: Mapping[str, float]) -> None:
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        if deleted and await processor.caught_up():
+            await processor.forget(deleted)
 
 
 async def _purge_now_and_then(processor: Processor) -> None:

@@ -85,6 +85,11 @@ class OwnedModel:
             known = self._events[pane] = read_counts(self.sums[pane]).total
         return known
 
+    def seen_after(self, time: float) -> bool:
+        """Whether an event of later than `time` has been counted."""
+        last_seen = self.facts().last_seen
+        return last_seen is not None and last_seen > time
+
     def put(self, pane: Pane, packed: bytes) -> None:
         """Set the sum of a pane."""
         self.sums[pane] = packed
@@ -138,6 +143,12 @@ class OwnedModels:
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
         model.put((target.kind, target.pane), packed)
+
+    def forget(self, model_id: str) -> None:
+        """Forget a model; who still holds it finds it empty."""
+        model = self.by_id.pop(model_id, None)
+        if model is not None:
+            model.sums.clear()
 
     def remove(self, target: Target) -> None:
         """Forget a target."""

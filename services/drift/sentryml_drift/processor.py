@@ -15,14 +15,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import faust
 from faust.types import TP
 
-from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_common.contracts.topics import ACTIVITY, HISTOGRAMS
 from sentryml_common.errors import ConfigurationError, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -285,6 +285,35 @@ class Processor:
                     for target in targets_gone:
                         self.models.remove(target)
         return sum(map(len, expired.values()))
+
+    async def forget(self, deleted: Mapping[str, float]) -> int:
+        """Free everything of the models that were deleted (when, by id; epoch seconds); return how many.
+
+        One that has been seen since is another model by the same name: of it, only what was over by then is freed.
+        What the combiner says of a deleted model once more, after a restart, is freed by the next look. Its activity is
+        deleted with it, so that nobody who reads the topic anew takes the model for one that exists.
+        """
+        async with self._in_flight:
+            known = [(model_id, at) for model_id, at in deleted.items() if model_id in self.models.by_id]
+            return sum([await self._forget_model(model_id, at) for model_id, at in known])
+
+    async def _forget_model(self, model_id: str, deleted_at: float) -> bool:
+        model = self.models.by_id[model_id]
+        table = self._tables.get(model.partition)
+        if table is None:
+            return False
+        again = model.seen_after(deleted_at)
+        targets = [Target(model_id, kind, pane) for kind, pane in model.sums]
+        gone = [each for each in targets if self._retention.ended(each, deleted_at)] if again else targets
+        if gone:
+            records = [] if again else [Record(ACTIVITY.name, model_id.encode(), None)]
+            await table.write(table.place, ((target, None) for target in gone), records)
+            for target in gone:
+                self.models.remove(target)
+        if not again:
+            self.models.forget(model_id)
+            log.info("model_forgotten", model_id=model_id, values=len(gone))
+        return not again
 
 
 def _by_bytes(events: Iterable[Any]) -> Iterator[list[Any]]:

@@ -28,6 +28,12 @@ class Retention:
             return False
         return target.pane < self._first(target.kind, self._window_reach(target.model_id))
 
+    def ended(self, target: Target, time: float) -> bool:
+        """Whether a pane was over at `time`; facts never are."""
+        if target.kind is Kind.FACTS:
+            return False
+        return self._grid.start_of(target.pane + 1, _resolution(target.kind)) <= time
+
     def _first(self, kind: Kind, reach: float) -> int:
         """The oldest pane that is kept, as of this second: it is asked for thousands of times in one."""
         now = self._clock().timestamp()
@@ -36,10 +42,12 @@ class Retention:
             self._first_kept.clear()
         first = self._first_kept.get((kind, reach))
         if first is None:
-            resolution = Resolution.FINE if kind is Kind.FINE else Resolution.COARSE
-            first = self._first_kept[kind, reach] = self._grid.first_kept(resolution, now, reach)
+            first = self._first_kept[kind, reach] = self._grid.first_kept(_resolution(kind), now, reach)
         return first
 
     def _window_reach(self, model_id: str) -> float:
-        monitor = self._monitor_of(model_id) or DEFAULT_MONITOR
-        return monitor.baseline_seconds + monitor.current_seconds
+        return (self._monitor_of(model_id) or DEFAULT_MONITOR).reach_seconds
+
+
+def _resolution(kind: Kind) -> Resolution:
+    return Resolution.FINE if kind is Kind.FINE else Resolution.COARSE

@@ -19,16 +19,23 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.domain.decision import Decision, Outcome
 from sentryml_incidents.domain.lifecycle import Evaluated, decide
-from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_incidents.domain.snapshot import Snapshot, deleted_model
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import EVALUATIONS_TOTAL, MODELS_REGISTERED_TOTAL
 from sentryml_incidents.store.evaluations import make_week, save_evaluations, save_latest_evaluations
-from sentryml_incidents.store.monitors import find_registered, register_model, save_activities
+from sentryml_incidents.store.monitors import (
+    find_deleted,
+    find_registered,
+    register_model,
+    register_model_anew,
+    save_activities,
+)
 from sentryml_incidents.store.snapshots import Change, lock_snapshots, save_changes
 
 log = get_logger(__name__)
 
 GROUP = "sentryml.incidents"
+NOT_KEPT = (Outcome.REPEATED, Outcome.MODEL_DELETED)
 
 
 class EvaluationConsumer:
@@ -52,7 +59,7 @@ class EvaluationConsumer:
         async with transaction(self._pool) as connection:
             changes = _decide_all(await self._lock(connection, evaluations), evaluations)
             await save_changes(connection, [each for each in changes if each.decision.outcome is Outcome.APPLIED])
-            kept = [each for each in changes if each.decision.outcome is not Outcome.REPEATED]
+            kept = [each for each in changes if each.decision.outcome not in NOT_KEPT]
             await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
             await save_latest_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
         decisions = [change.decision for change in changes]
@@ -68,11 +75,13 @@ class EvaluationConsumer:
             self._weeks.add(week)
 
     async def _lock(self, connection: Connection, evaluations: list[Evaluation]) -> dict[str, Snapshot]:
-        """The models' snapshots; a model whose activity has not arrived yet is registered now."""
+        """The models' snapshots; a model whose activity has not arrived yet is registered now, and one that was deleted
+        is not: evaluations under its last monitor may still be on their way."""
         first_looks = {each.model_id: each.evaluated_at for each in reversed(evaluations)}
         seen = {model_id: (at, at) for model_id, at in first_looks.items()}
         await _register(connection, seen, self._new_models)
-        return await lock_snapshots(connection, seen)
+        snapshots = await lock_snapshots(connection, seen)
+        return {model_id: snapshots.get(model_id) or deleted_model(model_id, self._new_models) for model_id in seen}
 
 
 def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -> list[Change]:
@@ -111,6 +120,9 @@ class ActivityConsumer:
         async with transaction(self._pool) as connection:
             seen = {model_id: (each.first_seen, each.last_seen) for model_id, each in newest.items()}
             await _register(connection, seen, self._new_models)
+            for model_id in sorted(await find_deleted(connection, newest)):
+                if await register_model_anew(connection, newest[model_id], self._new_models):
+                    _report_registered(model_id, self._new_models)
             await save_activities(connection, [newest[model_id] for model_id in sorted(newest)])
 
 
@@ -121,5 +133,9 @@ async def _register(
     for model_id in sorted(seen.keys() - await find_registered(connection, seen)):
         first_seen, last_seen = seen[model_id]
         if await register_model(connection, model_id, settings, first_seen=first_seen, last_seen=last_seen):
-            MODELS_REGISTERED_TOTAL.inc()
-            log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)
+            _report_registered(model_id, settings)
+
+
+def _report_registered(model_id: str, settings: MonitorSettings) -> None:
+    MODELS_REGISTERED_TOTAL.inc()
+    log.info("model_registered", model_id=model_id, monitor_enabled=settings.enabled)

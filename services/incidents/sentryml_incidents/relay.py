@@ -96,7 +96,7 @@ class Relay:
         async with transaction(self._pool) as connection:
             claims = await box.claim(connection, self._clock())
             if claims:
-                await self._publish([Record(box.topic, each.key.encode(), encode(each.message)) for each in claims])
+                await self._publish([Record(box.topic, each.key.encode(), _value(each)) for each in claims])
         PUBLISHED_TOTAL.labels(topic=box.topic).inc(len(claims))
         return len(claims)
 
@@ -160,3 +160,7 @@ class Relay:
 
     def _heard(self, *_: object) -> None:
         self._wake.set()
+
+
+def _value(claim: Claim) -> bytes | None:
+    return None if claim.message is None else encode(claim.message)

@@ -15,6 +15,7 @@ from sentryml_incidents.domain.lifecycle import Ticked, decide
 from sentryml_incidents.domain.snapshot import LIVE
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import LIVE_INCIDENTS
+from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
 from sentryml_incidents.store.evaluations import drop_old_weeks
 from sentryml_incidents.store.incidents import count_live, models_to_close
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
@@ -69,6 +70,10 @@ class Timer:
             dropped = await drop_old_weeks(connection, self._clock(), self._keep_days)
         if dropped:
             log.info("old_evaluations_dropped", weeks=dropped)
+        async with transaction(self._pool) as connection:
+            deleted = await delete_evaluations_of_deleted_models(connection)
+        if deleted:
+            log.info("evaluations_of_deleted_models_deleted", evaluations=deleted)
 
     async def _measure(self) -> None:
         async with transaction(self._pool) as connection:

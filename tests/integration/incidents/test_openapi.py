@@ -19,7 +19,13 @@ def path_of(path: str) -> str:
     return f"/v1/{path}"
 
 
-LISTS = ("incidents", "incidents/{reference}/timeline", "models", "models/{model_id}/evaluations")
+LISTS = (
+    "incidents",
+    "incidents/{reference}/timeline",
+    "models",
+    "models/{model_id}/evaluations",
+    "models/{model_id}/monitor/versions",
+)
 ACTIONS = ("acknowledge", "unacknowledge", "close", "notes")
 BEYOND = [
     *(Beyond("GET", path_of(path), 422, "a cursor is opaque: only ours are taken") for path in LISTS),
@@ -29,6 +35,7 @@ BEYOND = [
     ),
     Beyond("PUT", path_of("models/{model_id}/monitor"), 412, "If-Match of another version"),
     Beyond("PUT", path_of("models/{model_id}/monitor"), 422, "settings must fit each other and the version in force"),
+    Beyond("POST", path_of("models/{model_id}/monitor:preview"), 422, "settings must fit each other, as for PUT"),
     Beyond("POST", path_of("api-keys"), 422, "expires_at must lie ahead"),
     Beyond("POST", path_of("incidents:bulk"), 422, '1 and "1" are the same incident'),
 ]

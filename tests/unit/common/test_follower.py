@@ -32,7 +32,7 @@ class Following:
                 topic=TOPIC_EPOCHS.name,
                 partition=0,
                 offset=0,
-                timestamp=0,
+                timestamp=1_795_392_000_500,
                 timestamp_type=0,
                 key=key,
                 value=value,
@@ -63,6 +63,14 @@ def test_a_tombstone_deletes_its_key_and_no_other(following: Following) -> None:
     following.take(b"t", None)
     following.take(b"never seen", None)
     assert following.follower.current == {"u": epoch(1)}
+    assert following.follower.deleted == dict.fromkeys(("t", "never seen"), 1_795_392_000.5)
+
+
+def test_when_a_key_was_deleted_is_known_after_it_has_come_back(following: Following) -> None:
+    following.take(b"t", None)
+    following.take(b"t", encode(epoch(2)))
+    assert following.follower.current == {"t": epoch(2)}
+    assert set(following.follower.deleted) == {"t"}
 
 
 @pytest.mark.parametrize("value", [b"{", b"{}", b'{"v":2}', b""])

@@ -146,6 +146,25 @@ def test_coverage_is_the_part_since_the_model_was_first_seen(
     assert (baseline.coverage, current.coverage) == (baseline_coverage, current_coverage)
 
 
+@pytest.mark.parametrize(
+    ("first_seen", "kept_since", "baseline_coverage"),
+    [
+        # seen for long, but the windows have been so long only since: older panes are gone, whatever was seen
+        (at("12:00") - 90 * DAY, at("12:00") - 4.5 * DAY, 0.5),
+        (at("12:00") - 90 * DAY, at("12:00") - 30 * DAY, 1.0),
+        # seen only after that
+        (at("12:00") - 4.5 * DAY, at("12:00") - 6 * DAY, 0.5),
+        (None, at("12:00") - 90 * DAY, 0.0),
+    ],
+)
+def test_coverage_counts_only_what_was_kept(
+    first_seen: float | None, kept_since: float, baseline_coverage: float
+) -> None:
+    baseline, current = windows_at(MINUTES, MonitorSettings(), at("12:00"), first_seen, kept_since=kept_since)
+    assert baseline.coverage == baseline_coverage
+    assert current.coverage == (0.0 if first_seen is None else 1.0)
+
+
 def test_an_evaluation_made_late_uses_only_panes_that_still_live() -> None:
     # due at 9:20, made at 11:30: minutes before 9:30 are gone, so the young end snaps to 9:00
     _, current = windows_at(MINUTES, MonitorSettings(), at("9:20"), first_seen=0.0, now=at("11:30"))

@@ -72,6 +72,7 @@ STORIES: dict[str, Story] = {
     "escalated-with-undelivered-opened": told(opened_warn(), escalated(), count=2),
     "closed-by-system": closed("monitor_disabled"),
     "closed-monitor-disabled": closed("monitor_disabled", actor=ADA, note="enabled on → off"),
+    "closed-model-deleted": closed("model_deleted", actor=ADA),
     "closed-by-person": closed("asked", actor=ADA, note="The new feed is on purpose."),
     "deescalated": quiet(K.DEESCALATED, from_=OPEN_CRITICAL, cause="psi_below_critical"),
     "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="asked"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from sentryml_common.contracts.evaluation import Signal
-from sentryml_common.contracts.message import Message, ModelId, Part
+from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -15,12 +16,11 @@ Seconds = Annotated[float, Field(ge=0, le=366 * DAY)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
 
-class MonitorSettings(Part):
-    """The settings of a monitor; the defaults are the design's, for real days.
+class MonitorValues(Part):
+    """The settings of a monitor, each for itself; the defaults are the design's, for real days.
 
     Raises:
-        ValidationError: a value is out of range, or two settings contradict each other; the message says
-            which to change.
+        ValidationError: a value is out of range.
     """
 
     enabled: bool = Field(True, description="Whether the model is evaluated at all.")
@@ -67,29 +67,88 @@ class MonitorSettings(Part):
             return self.reopen_seconds
         return max(1 * HOUR, 0.25 * self.current_seconds)
 
+    @property
+    def reach_seconds(self) -> float:
+        """How far back the windows look: so long panes are kept."""
+        return self.baseline_seconds + self.current_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Settings that do not go together, and what to change."""
+
+    fields: tuple[str, ...]
+    reason: str
+
+
+def contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
+    """What makes values no monitor, all of it.
+
+    Monitors that were published decode for ever: a stricter rule belongs where a person changes a monitor.
+    """
+    found = (_thresholds(values), _windows(values), _every(values), _signals(values))
+    return tuple(each for each in found if each is not None)
+
+
+def _thresholds(values: MonitorValues) -> Contradiction | None:
+    if values.warn < values.critical:
+        return None
+    return Contradiction(
+        ("warn", "critical"),
+        f"warn ({values.warn:g}) must be below critical ({values.critical:g}): lower warn or raise critical",
+    )
+
+
+def _windows(values: MonitorValues) -> Contradiction | None:
+    if values.current_seconds <= values.baseline_seconds:
+        return None
+    return Contradiction(
+        ("current_seconds", "baseline_seconds"),
+        f"current_seconds ({values.current_seconds:g}) must not exceed baseline_seconds "
+        f"({values.baseline_seconds:g}): shorten the current window or lengthen the baseline",
+    )
+
+
+def _every(values: MonitorValues) -> Contradiction | None:
+    if values.every_seconds <= values.current_seconds:
+        return None
+    return Contradiction(
+        ("every_seconds", "current_seconds"),
+        f"every_seconds ({values.every_seconds:g}) must not exceed current_seconds ({values.current_seconds:g}): "
+        "events between two evaluations would never be looked at; evaluate more often or lengthen the current window",
+    )
+
+
+def _signals(values: MonitorValues) -> Contradiction | None:
+    if len(set(values.signals)) == len(values.signals):
+        return None
+    return Contradiction(("signals",), "signals names one signal twice: name each once")
+
+
+class MonitorSettings(MonitorValues):
+    """The settings of a monitor, which go together.
+
+    Raises:
+        ValidationError: a value is out of range, or settings contradict each other; the message says which to change.
+    """
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.warn >= self.critical:
-            raise ValueError(
-                f"warn ({self.warn:g}) must be below critical ({self.critical:g}): lower warn or raise critical"
-            )
-        if self.current_seconds > self.baseline_seconds:
-            raise ValueError(
-                f"current_seconds ({self.current_seconds:g}) must not exceed baseline_seconds "
-                f"({self.baseline_seconds:g}): shorten the current window or lengthen the baseline"
-            )
-        if self.every_seconds > self.current_seconds:
-            raise ValueError(
-                f"every_seconds ({self.every_seconds:g}) must not exceed current_seconds ({self.current_seconds:g}): "
-                "events between two evaluations would never be looked at"
-            )
-        if len(set(self.signals)) != len(self.signals):
-            raise ValueError("signals names one signal twice: name each once")
+        found = contradictions(self)
+        if found:
+            raise ValueError("; ".join(each.reason for each in found))
         return self
 
 
 class Monitor(MonitorSettings, Message):
-    """A model's monitor, as published on `monitors.v1` (key: model_id; a tombstone deletes it)."""
+    """A model's monitor, as published on `monitors.v1` (key: model_id; a tombstone deletes it).
+
+    `kept_since` is set where windows were lengthened: what they reach beyond it was not kept, whenever the model was
+    first seen.
+    """
 
     model_id: ModelId
     version: Annotated[int, Field(ge=1)]
+    kept_since: UtcDatetime | None = Field(
+        None, description="Since when events have been kept for windows of this length; null: ever since the first."
+    )

@@ -28,13 +28,15 @@ class Follower(Generic[M]):
     """The latest message of each key of a compacted topic.
 
     `current` is complete once `caught_up` is set, and then stays so within a fraction of a second. A message
-    that breaks its contract leaves the key as it was, with a log line.
+    that breaks its contract leaves the key as it was, with a log line. `deleted` says when a key was last deleted
+    (epoch seconds), as far as the topic still knows.
     """
 
     def __init__(self, topic: Topic, contract: type[M], on_change: Callable[[str], None] | None = None) -> None:
         self._topic, self._contract = topic, contract
         self._on_change = on_change
         self.current: dict[str, M] = {}
+        self.deleted: dict[str, float] = {}
         self.caught_up = asyncio.Event()
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
@@ -76,6 +78,7 @@ class Follower(Generic[M]):
         key = (record.key or b"").decode(errors="replace")
         if record.value is None:
             self.current.pop(key, None)
+            self.deleted[key] = record.timestamp / 1000
         else:
             try:
                 self.current[key] = decode(self._contract, record.value)

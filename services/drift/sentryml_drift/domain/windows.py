@@ -43,7 +43,7 @@ class WindowCover:
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
     """What to add up for one window; `coverage` is the part of the asked-for window, from 0 to 1, in which the
-    model existed already."""
+    model existed already and was kept."""
 
     cover: WindowCover
     coverage: float
@@ -70,6 +70,7 @@ def windows_at(
     evaluated_at: float,
     first_seen: float | None,
     now: float | None = None,
+    kept_since: float | None = None,
 ) -> tuple[WindowPlan, WindowPlan]:
     """Plan the baseline and the current window of an evaluation.
 
@@ -77,9 +78,12 @@ def windows_at(
         t − current − baseline       t − current   t = evaluated_at
 
     `now` says at what time the panes are read, where that is later than `evaluated_at`: by then, fewer fine
-    panes are alive. `first_seen` is the model's oldest event, or None.
+    panes are alive. `first_seen` is the model's oldest event, or None; `kept_since` says since when panes have been
+    kept for windows of this length, where that is later.
     """
     now = evaluated_at if now is None else max(now, evaluated_at)
+    if first_seen is not None and kept_since is not None:
+        first_seen = max(first_seen, kept_since)
     border = evaluated_at - monitor.current_seconds
     baseline = _plan(grid, border - monitor.baseline_seconds, border, first_seen, now)
     current = _plan(grid, border, evaluated_at, first_seen, now)

@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     OLDER = "older"
     SUPERSEDED = "superseded"
     MONITOR_DISABLED = "monitor_disabled"
+    MODEL_DELETED = "model_deleted"
     NOT_ALLOWED = "not_allowed"
 
 

@@ -31,7 +31,10 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
 
 
 def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
-    """Why an evaluation decides nothing: seen before, out of order, or of a monitor that is no longer in force."""
+    """Why an evaluation decides nothing: of before the model was deleted, seen before, out of order, or of a monitor
+    that is no longer in force."""
+    if evaluation.monitor_version < snapshot.first_version:
+        return Outcome.MODEL_DELETED
     if evaluation.evaluation_id == snapshot.last_evaluation_id:
         return Outcome.REPEATED
     if snapshot.last_evaluated_at is not None and evaluation.evaluated_at <= snapshot.last_evaluated_at:

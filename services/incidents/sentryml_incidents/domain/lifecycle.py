@@ -17,11 +17,12 @@
             └────────────────────────────────────────────────┘ drift later (system): a new one, linked to this
 
     Beside the state, the severity: warn ─ critical × confirm_critical ▶ critical ─ below × confirm_deescalate ▶ warn.
-    A live incident whose monitor is disabled is closed, and says so. Too little data freezes everything: `blind`
-    and `seeing` go on the timeline once each. Nothing that a person does ever silences what comes after.
+    A live incident whose monitor is disabled, or whose model is deleted, is closed, and says so. Too little data
+    freezes everything: `blind` and `seeing` go on the timeline once each. Nothing that a person does ever silences
+    what comes after.
 
 Who may close: nobody while it is open and unseen; so a live incident can only end by clean data, by a monitor
-that was switched off, or by someone who has acknowledged it.
+that was switched off, by the deletion of its model, or by someone who has acknowledged it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_incidents.domain.decision import Decision, Outcome
+from sentryml_incidents.domain.deletion import on_model_deleted
 from sentryml_incidents.domain.evaluations import on_evaluation
 from sentryml_incidents.domain.monitor_changes import on_monitor_changed
 from sentryml_incidents.domain.people import Action, on_asked
@@ -66,11 +68,18 @@ class MonitorChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelDeleted:
+    """The model is about to be forgotten."""
+
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """Time has passed."""
 
 
-Event = Evaluated | Asked | MonitorChanged | Ticked
+Event = Evaluated | Asked | MonitorChanged | ModelDeleted | Ticked
 
 
 def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
@@ -88,5 +97,7 @@ def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
             return on_asked(snapshot, snapshot.incident, action, actor, note, now)
         case MonitorChanged(settings, version, actor):
             return on_monitor_changed(snapshot, settings, version, actor, now)
+        case ModelDeleted(actor):
+            return on_model_deleted(snapshot, actor, now)
         case Ticked():
             return on_tick(snapshot, now)

@@ -7,10 +7,10 @@ change is on the timeline, and stays the cause of a recovery until drift is seen
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor, State, TransitionKind
 from sentryml_incidents.domain.decision import Decision, Mark, applied
 from sentryml_incidents.domain.snapshot import Cause, Counts, Incident, Snapshot
@@ -55,6 +55,17 @@ def changes(old: MonitorSettings, new: MonitorSettings) -> dict[str, tuple[Any, 
         for name in MonitorSettings.model_fields
         if getattr(old, name) != getattr(new, name)
     }
+
+
+def kept_since(old: Monitor, new: MonitorSettings, now: datetime) -> datetime | None:
+    """Since when events are kept that the new windows can reach; None: all since the first.
+
+    What the old windows did not reach is gone already, whatever the new ones ask for.
+    """
+    if new.reach_seconds <= old.reach_seconds:
+        return old.kept_since
+    kept = now - timedelta(seconds=old.reach_seconds)
+    return kept if old.kept_since is None else max(kept, old.kept_since)
 
 
 def in_words(changed: dict[str, tuple[Any, Any]]) -> str:

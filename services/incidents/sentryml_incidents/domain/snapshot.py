@@ -17,6 +17,7 @@ from sentryml_incidents.domain.levels import Grade
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
 LIVE = (State.OPEN, State.ACKNOWLEDGED)
+LAST_VERSION = 2**31 - 1
 
 
 class Cause(StrEnum):
@@ -35,6 +36,7 @@ class Cause(StrEnum):
     NO_DATA = "no_data"
     DATA_ARE_BACK = "data_are_back"
     MONITOR_DISABLED = "monitor_disabled"
+    MODEL_DELETED = "model_deleted"
     THRESHOLDS_CHANGED = "thresholds_changed"
     BASELINE_CHANGED = "baseline_changed"
     TIMES_CHANGED = "times_changed"
@@ -88,7 +90,8 @@ class Incident:
 
     `sequence` is that of its newest transition. `acknowledged_by` has seen it as it stands: whatever changes
     what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
-    last drift from now. `incident_number` is given by the database, hence None until the first write.
+    last drift from now. `incident_number` is given by the database, hence None until the first write, and so is
+    `model_deleted_at`: of what is deleted with its model nothing changes any more.
     """
 
     incident_id: UUID
@@ -109,6 +112,7 @@ class Incident:
     monitor_change: Cause | None = None
     latched_until: datetime | None = None
     incident_number: int | None = None
+    model_deleted_at: datetime | None = None
 
     @property
     def live(self) -> bool:
@@ -128,7 +132,9 @@ class Incident:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Where one model's state machine stands. `incident` is the model's newest one, whatever its state, or
-    the one that a person asks about. `last_grade` is of the last evaluation that could see."""
+    the one that a person asks about. `last_grade` is of the last evaluation that could see. `first_version` is the
+    version of the monitor with which the model was registered: evaluations under earlier ones are of a deleted model
+    of the same id."""
 
     model_id: str
     monitor_version: int
@@ -139,6 +145,7 @@ class Snapshot:
     last_evaluated_at: datetime | None = None
     last_grade: Grade | None = None
     blind_since: datetime | None = None
+    first_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +176,8 @@ def incident_id_of(model_id: str, evaluation_id: UUID) -> UUID:
 def transition_id_of(incident_id: UUID, sequence: int) -> UUID:
     """The id of an incident's step."""
     return uuid5(IDS, f"transition/{incident_id}/{sequence}")
+
+
+def deleted_model(model_id: str, settings: MonitorSettings) -> Snapshot:
+    """A model that does not exist any more: no evaluation decides anything about it."""
+    return Snapshot(model_id=model_id, monitor_version=LAST_VERSION, settings=settings, first_version=LAST_VERSION)

@@ -28,6 +28,7 @@ CAUSES = {
     Cause.NO_DATA: "no events",
     Cause.DATA_ARE_BACK: "there are enough events again",
     Cause.MONITOR_DISABLED: "the monitor was switched off",
+    Cause.MODEL_DELETED: "the model was deleted",
     Cause.THRESHOLDS_CHANGED: "the thresholds were changed",
     Cause.BASELINE_CHANGED: "what is compared was changed",
     Cause.TIMES_CHANGED: "times were changed",
@@ -74,6 +75,8 @@ def step_in_words(step: Transition) -> str:
 
 def what_next(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[str, ...]:
     """What will happen by itself, and what can be done."""
+    if incident.model_deleted_at is not None:
+        return (f"Nothing: the model was deleted on {moment(incident.model_deleted_at)}. The incident stays readable.",)
     match incident.state:
         case State.OPEN | State.ACKNOWLEDGED:
             return (*_blind(snapshot), _worse(incident, snapshot.settings), _resolving(snapshot), *_asking(incident))

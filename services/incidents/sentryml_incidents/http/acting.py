@@ -51,15 +51,15 @@ async def act(
 
     Raises:
         Problem: 404 or 403, there is none that may be seen; 412 it has moved on since `if_match`; 409 its state
-            does not allow it.
+            does not allow it, or its model was deleted.
         Unavailable: PostgreSQL is away.
     """
     decision: Decision | None = None
     async with context.transaction() as connection:
         found = await known_incident(connection, may_see, reference)
         snapshot = await lock_snapshot(connection, found.model_id, found.incident_id)
-        assert snapshot is not None
-        assert snapshot.incident is not None
+        if snapshot is None or snapshot.incident is None or snapshot.incident.model_deleted_at is not None:
+            raise _model_deleted(found)
         asked = Asked(action, actor, note)
         if await _is_as_seen(connection, context, snapshot.incident, asked, if_match):
             decision = await _decide(connection, context, snapshot, asked)
@@ -134,6 +134,11 @@ async def _is_repeated(connection: Connection, incident: Incident, asked: Asked,
         return False
     step = await find_step(connection, incident.incident_id, seen + 1)
     return step is not None and step == (KIND_OF[asked.action], asked.actor, asked.note)
+
+
+def _model_deleted(incident: Incident) -> Problem:
+    detail = f"the model of incident {incident.incident_number} was deleted: it can be read, and nothing else"
+    return Problem(409, "model-deleted", detail)
 
 
 def _not_allowed(incident: Incident, action: Action) -> Problem:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sentryml_common.http.openapi import install_openapi
-from sentryml_incidents.http import actions, api_keys, bulk, incidents, models, monitors, stream
+from sentryml_incidents.http import (
+    actions,
+    api_keys,
+    bulk,
+    deletion,
+    incidents,
+    models,
+    monitors,
+    preview,
+    stream,
+    wanted,
+)
 from sentryml_incidents.http.auth import KEYED
 from sentryml_incidents.http.context import Context, install_context
 from sentryml_incidents.http.pages import install_pages
@@ -22,8 +33,8 @@ def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
     install_context(app, context)
-    for part in (models, monitors, incidents, actions, bulk, stream, api_keys):
+    for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED)
-    install_openapi(app, MonitorChange=monitors.change_schema())
+    install_openapi(app, MonitorChange=wanted.change_schema())
     install_pages(app)
     return app

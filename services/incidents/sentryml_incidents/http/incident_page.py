@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluation
+from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.levels import DRIFTING
-from sentryml_incidents.domain.snapshot import EvidenceRole, Incident
+from sentryml_incidents.domain.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_incidents.domain.why import carrying, in_words, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
 from sentryml_incidents.store.evaluations import find_latest_evaluation
@@ -74,9 +75,9 @@ async def read_incident_page(
     if found is None:
         return None
     snapshot = await read_snapshot(connection, found.model_id, found.incident_id)
-    assert snapshot is not None
-    incident = snapshot.incident
-    assert incident is not None
+    if snapshot is None:
+        snapshot = replace(deleted_model(found.model_id, MonitorSettings()), incident=found)
+    incident = snapshot.incident or found
     previous = await find_incident(connection, found.previous_incident_id) if found.previous_incident_id else None
     newest = max(0, incident.sequence - TIMELINE_ROWS)
     steps = await list_transitions(connection, found.incident_id, public_url, newest, TIMELINE_ROWS)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Body, Response
-from pydantic import ValidationError, WithJsonSchema
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field, TypeAdapter
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.lifecycle import MonitorChanged, decide
-from sentryml_incidents.domain.monitor_changes import changes
+from sentryml_incidents.domain.monitor_changes import changes, in_words, kept_since
 from sentryml_incidents.domain.snapshot import Snapshot
 from sentryml_incidents.http.auth import Reader, Writer, actor_of, check_model
-from sentryml_incidents.http.context import Context, WithContext
+from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
-from sentryml_incidents.http.models import UNKNOWN, PathModelId, unknown_model
+from sentryml_incidents.http.models import UNKNOWN, PathModelId, known_model, unknown_model
+from sentryml_incidents.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_incidents.http.wanted import Wanted, merge
 from sentryml_incidents.journal import report_transitions
-from sentryml_incidents.store.monitors import find_monitor, insert_monitor_version, monitor_of
+from sentryml_incidents.store.monitors import (
+    MonitorVersion,
+    find_monitor,
+    insert_monitor_version,
+    list_monitor_versions,
+)
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
-
-IDENTITY = ("v", "model_id", "version")
 
 CHANGED = {
     **VERSIONED,
@@ -33,19 +39,11 @@ CHANGED = {
     **problem_answers(
         (409, "The `version` that was sent is not the one in force."),
         (412, "It has moved on since the `If-Match` that was sent; `monitor` is how it stands."),
-        (422, "Settings are unknown or do not fit; `errors` names each. The monitor stays as it is."),
+        (422, "Settings are unknown, out of range or contradict each other; `errors` names each. The monitor stays."),
     ),
 }
 
-Wanted = Annotated[
-    dict[str, Any],
-    WithJsonSchema({"$ref": "#/components/schemas/MonitorChange"}),
-    Body(
-        description="The settings to change, all others stay. A whole monitor, as `GET` returns it, is fine too: its "
-        "`version` must then be the one in force.",
-        examples=[{"warn": 0.15, "critical": 0.3}],
-    ),
-]
+_VERSION = TypeAdapter(Annotated[int, Field(ge=1, lt=2**31)])
 
 
 @router.get("/{model_id}/monitor", responses={**CACHED, **UNKNOWN}, response_model=Monitor)
@@ -77,27 +75,28 @@ async def change(
     """Change how a model is watched; in force within about a second. What changes nothing makes no new version."""
     check_model(key, model_id)
     decision: Decision | None = None
+    now = context.now()
     async with context.transaction() as connection:
         snapshot = await lock_snapshot(connection, model_id)
-        if snapshot is None:
+        monitor = await find_monitor(connection, model_id)
+        if snapshot is None or monitor is None:
             raise unknown_model(model_id)
-        settings, version = _merge(snapshot, wanted), snapshot.monitor_version
-        _check_match(snapshot, if_match)
+        settings = merge(snapshot, wanted)
+        _check_match(monitor, if_match)
         if changes(snapshot.settings, settings):
-            version += 1
-            decision = _decide(context, key, snapshot, settings)
-            await insert_monitor_version(connection, model_id, version, settings, actor_of(key), context.now())
+            monitor = _next_version(monitor, settings, now)
+            decision = _decide(key, snapshot, settings, now)
+            await insert_monitor_version(connection, monitor, actor_of(key), now)
             await save_decision(connection, snapshot, decision)
     if decision is not None:
         report_transitions(decision)
-    response.headers["ETag"] = etag(version)
-    return monitor_of(model_id, version, settings.model_dump())
+    response.headers["ETag"] = etag(monitor.version)
+    return monitor
 
 
-def _check_match(snapshot: Snapshot, if_match: str | None) -> None:
-    current = etag(snapshot.monitor_version)
+def _check_match(monitor: Monitor, if_match: str | None) -> None:
+    current = etag(monitor.version)
     if not matches(if_match, current):
-        monitor = monitor_of(snapshot.model_id, snapshot.monitor_version, snapshot.settings.model_dump())
         raise Problem(
             412,
             "monitor-moved-on",
@@ -107,61 +106,52 @@ def _check_match(snapshot: Snapshot, if_match: str | None) -> None:
         )
 
 
-def _decide(context: Context, key: ApiKey, snapshot: Snapshot, settings: MonitorSettings) -> Decision:
-    event = MonitorChanged(settings, snapshot.monitor_version + 1, actor_of(key))
-    return decide(snapshot, event, context.now())
+def _next_version(monitor: Monitor, settings: MonitorSettings, now: datetime) -> Monitor:
+    return Monitor(
+        **dict(settings),
+        model_id=monitor.model_id,
+        version=monitor.version + 1,
+        kept_since=kept_since(monitor, settings, now),
+    )
 
 
-def _merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
-    """The settings that would be in force.
-
-    Raises:
-        Problem: 409 for another version, 422 for what is unknown or does not fit, by name.
-    """
-    current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
-    if "version" in wanted and wanted["version"] != current["version"]:
-        detail = f"the monitor is at version {current['version']} by now, not {wanted['version']}: read it again"
-        raise Problem(409, "monitor-changed-meanwhile", detail)
-    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - set(IDENTITY))
-    strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
-    if unknown or strange:
-        raise _refused(
-            [{"field": name, "reason": "unknown field: a monitor has no such setting"} for name in unknown]
-            + [{"field": name, "reason": f"must be {current[name]!r} or left out"} for name in strange]
-        )
-    changed = {name: value for name, value in wanted.items() if name not in IDENTITY}
-    merged = snapshot.settings.model_dump(mode="json") | changed
-    try:
-        return MonitorSettings.model_validate_json(orjson.dumps(merged), strict=True)
-    except ValidationError as err:
-        raise _refused(_reasons(err)) from err
+def _decide(key: ApiKey, snapshot: Snapshot, settings: MonitorSettings, now: datetime) -> Decision:
+    return decide(snapshot, MonitorChanged(settings, snapshot.monitor_version + 1, actor_of(key)), now)
 
 
-def _reasons(err: ValidationError) -> list[dict[str, str]]:
-    """One line per field; what is said of a list because of its items is left out."""
-    errors = err.errors(include_url=False, include_input=False, include_context=False)
-    inner = {error["loc"][:-1] for error in errors if len(error["loc"]) > 1}
-    return [
-        {
-            "field": ".".join(str(part) for part in error["loc"]) or "(monitor)",
-            "reason": error["msg"].removeprefix("Value error, "),
-        }
-        for error in errors
-        if error["loc"] not in inner
-    ]
+class MonitorVersionView(BaseModel):
+    """One entry in the history of a monitor."""
+
+    version: int
+    at: datetime
+    actor: Actor
+    changes: str = Field(description="What changed against the version before, in words.")
+    settings: MonitorSettings | None = Field(description="In force from then on; null where the model was deleted.")
 
 
-def _refused(errors: list[dict[str, str]]) -> Problem:
-    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors)
-    return Problem(422, "invalid-monitor", f"the monitor stays as it is. {detail}", errors=errors)
+@router.get("/{model_id}/monitor/versions", responses=UNKNOWN)
+async def show_versions(
+    context: WithContext, key: Reader, model_id: PathModelId, cursor: Cursor = None, limit: Limit = 50
+) -> Page[MonitorVersionView]:
+    """Every version a model's monitor ever had, newest first: who changed what, and when."""
+    check_model(key, model_id)
+    before = from_cursor(cursor, _VERSION)
+    async with context.transaction() as connection:
+        await known_model(connection, model_id)
+        found = await list_monitor_versions(connection, model_id, before, limit)
+    last = found[-1].version if len(found) == limit and found[-1].version > 1 else None
+    return Page(items=[_version_view(each) for each in found], next_cursor=to_cursor(last) if last else None)
 
 
-def change_schema() -> dict[str, Any]:
-    """What `PUT` takes, for OpenAPI: any of a monitor's fields."""
-    whole = Monitor.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {
-        "type": "object",
-        "title": "MonitorChange",
-        "properties": {name: {**form} for name, form in whole["properties"].items()},
-        "additionalProperties": False,
-    }
+def _version_view(found: MonitorVersion) -> MonitorVersionView:
+    return MonitorVersionView(
+        version=found.version, at=found.at, actor=found.actor, changes=_in_words(found), settings=found.settings
+    )
+
+
+def _in_words(found: MonitorVersion) -> str:
+    if found.settings is None:
+        return "the model was deleted"
+    if found.before is None:
+        return "the model was registered" if found.version == 1 else "the model was registered anew"
+    return in_words(changes(found.before, found.settings))

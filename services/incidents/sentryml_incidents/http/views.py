@@ -33,6 +33,7 @@ INCIDENT_EXAMPLE: dict[str, JsonValue] = {
     "reopened": 0,
     "previous_incident_id": None,
     "latched_until": None,
+    "model_deleted_at": None,
     "sequence": 3,
     "allowed": ["acknowledge", "unacknowledge", "close", "note"],
     "incident_url": "https://sentryml.example/incidents/17",
@@ -81,6 +82,9 @@ class IncidentView(BaseModel):
         description="Closed while it drifted: quiet until then, unless it gets worse or recovers first."
     )
     sequence: int
+    model_deleted_at: datetime | None = Field(
+        description="The model was deleted then; its incident stays readable, and nothing can be asked for."
+    )
     allowed: list[Action] = Field(description="What can be asked for now.")
     incident_url: str
 
@@ -105,7 +109,8 @@ def incident_view(incident: Incident, public_url: str) -> IncidentView:
         previous_incident_id=incident.previous_incident_id,
         latched_until=incident.latched_until,
         sequence=incident.sequence,
-        allowed=list(ALLOWED[incident.state]),
+        model_deleted_at=incident.model_deleted_at,
+        allowed=[] if incident.model_deleted_at else list(ALLOWED[incident.state]),
         incident_url=incident_url(public_url, number),
     )
 

@@ -90,8 +90,9 @@ async def list_evaluations(
                evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current, evaluation.signals,
                latest_evaluation.evaluation AS whole
           FROM evaluation
+          JOIN model USING (model_id)
           LEFT JOIN latest_evaluation USING (model_id, evaluation_id)
-         WHERE evaluation.model_id = $1
+         WHERE evaluation.model_id = $1 AND (model.deleted_at IS NULL OR evaluation.evaluated_at > model.deleted_at)
            AND ($2::timestamptz IS NULL OR (evaluation.evaluated_at, evaluation.evaluation_id) < ($2, $3::uuid))
          ORDER BY evaluation.evaluated_at DESC, evaluation.evaluation_id DESC
          LIMIT $4

@@ -15,7 +15,7 @@ INCIDENT_COLUMNS: Final = """
     incident.incident_id, incident.incident_number, incident.model_id, incident.state, incident.severity,
     incident.opened_at, incident.psi, incident.peak_psi, incident.peak_at, incident.sequence, incident.last_kind,
     incident.acknowledged_by, incident.resolved_at, incident.closed_at, incident.reopened,
-    incident.previous_incident_id, incident.monitor_change, incident.latched_until
+    incident.previous_incident_id, incident.monitor_change, incident.latched_until, incident.model_deleted_at
 """
 
 
@@ -40,11 +40,12 @@ def incident_of(row: asyncpg.Record) -> Incident:
         previous_incident_id=row["previous_incident_id"],
         monitor_change=Cause(row["monitor_change"]) if row["monitor_change"] else None,
         latched_until=row["latched_until"],
+        model_deleted_at=row["model_deleted_at"],
     )
 
 
 def _values(incident: Incident) -> tuple[Any, ...]:
-    """The values of all columns but the number, in the order of INCIDENT_COLUMNS."""
+    """The values of all columns that an incident's steps set, in the order of INCIDENT_COLUMNS."""
     return (
         incident.incident_id,
         incident.model_id,

@@ -1,8 +1,9 @@
-"""Models and the versions of their monitors. A model is registered by being seen."""
+"""Models and the versions of their monitors. A model is registered by being seen, also anew after it was deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +14,26 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.wake import wake_relay
 
 
-def monitor_of(model_id: str, version: int, settings: dict[str, Any]) -> Monitor:
-    """A version's row as it is published."""
-    return Monitor.model_validate({**settings, "model_id": model_id, "version": version})
+def monitor_of(
+    model_id: str, version: int, settings: dict[str, Any] | None, kept_since: datetime | None = None
+) -> Monitor | None:
+    """A version's row as it is published; None for the one that says that the model was deleted."""
+    if settings is None:
+        return None
+    return Monitor.model_validate({**settings, "model_id": model_id, "version": version, "kept_since": kept_since})
 
 
 async def find_registered(connection: Connection, model_ids: Iterable[str]) -> set[str]:
     """Those among models that are registered."""
     rows = await connection.fetch("SELECT model_id FROM model WHERE model_id = ANY ($1)", list(model_ids))
+    return {row["model_id"] for row in rows}
+
+
+async def find_deleted(connection: Connection, model_ids: Iterable[str]) -> set[str]:
+    """Those among models that were deleted, and not seen since."""
+    rows = await connection.fetch(
+        "SELECT model_id FROM model WHERE model_id = ANY ($1) AND last_seen <= deleted_at", list(model_ids)
+    )
     return {row["model_id"] for row in rows}
 
 
@@ -40,22 +53,70 @@ async def register_model(
     )
     if new is None:
         return False
-    await insert_monitor_version(connection, model_id, 1, settings, SYSTEM, last_seen)
-    await connection.execute("INSERT INTO monitor (model_id, version) VALUES ($1, 1)", model_id)
+    await _begin(connection, Monitor(**dict(settings), model_id=model_id, version=1), last_seen)
     return True
 
 
-async def insert_monitor_version(
-    connection: Connection, model_id: str, version: int, settings: MonitorSettings, actor: Actor, now: datetime
-) -> None:
-    """Keep a monitor's new settings; the relay publishes them."""
+async def register_model_anew(connection: Connection, activity: Activity, settings: MonitorSettings) -> bool:
+    """Register a deleted model that was seen after its deletion; False if it is not deleted, or was not seen since.
+
+    The versions of its monitor go on, so that none is ever taken for another. What was reported before the deletion is
+    of before, also where the sender's clock is ahead.
+    """
+    deleted_at = await connection.fetchval(
+        """
+        UPDATE model
+           SET first_seen = greatest(deleted_at, $2::timestamptz), last_seen = $3::timestamptz
+         WHERE model_id = $1 AND last_seen <= deleted_at AND deleted_at < least($3, $4::timestamptz)
+        RETURNING deleted_at
+        """,
+        activity.model_id,
+        activity.first_seen,
+        activity.last_seen,
+        activity.at,
+    )
+    if deleted_at is None:
+        return False
+    last = await connection.fetchval("SELECT max(version) FROM monitor_version WHERE model_id = $1", activity.model_id)
+    monitor = Monitor(**dict(settings), model_id=activity.model_id, version=last + 1, kept_since=deleted_at)
+    await _begin(connection, monitor, activity.at)
+    return True
+
+
+async def _begin(connection: Connection, monitor: Monitor, at: datetime) -> None:
+    await insert_monitor_version(connection, monitor, SYSTEM, at)
     await connection.execute(
-        "INSERT INTO monitor_version (model_id, version, settings, actor, at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO monitor (model_id, version, first_version) VALUES ($1, $2, $2)", monitor.model_id, monitor.version
+    )
+
+
+async def insert_monitor_version(connection: Connection, monitor: Monitor, actor: Actor, now: datetime) -> None:
+    """Keep a new version of a monitor; the relay publishes it."""
+    settings = monitor.model_dump(mode="json", include=set(MonitorSettings.model_fields))
+    await insert_version(connection, monitor.model_id, monitor.version, settings, actor, now, monitor.kept_since)
+
+
+async def insert_version(
+    connection: Connection,
+    model_id: str,
+    version: int,
+    settings: dict[str, Any] | None,
+    actor: Actor,
+    now: datetime,
+    kept_since: datetime | None = None,
+) -> None:
+    """Keep a version's row; without settings it is the deletion, and leaves as a tombstone."""
+    await connection.execute(
+        """
+        INSERT INTO monitor_version (model_id, version, settings, actor, at, kept_since)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
         model_id,
         version,
-        settings.model_dump(mode="json"),
+        settings,
         actor.model_dump(mode="json"),
         now,
+        kept_since,
     )
     await wake_relay(connection)
 
@@ -64,20 +125,70 @@ async def find_monitor(connection: Connection, model_id: str) -> Monitor | None:
     """The monitor in force."""
     row = await connection.fetchrow(
         """
-        SELECT model_id, version, settings
+        SELECT model_id, version, settings, kept_since
           FROM monitor JOIN monitor_version USING (model_id, version)
          WHERE model_id = $1
         """,
         model_id,
     )
-    return monitor_of(row["model_id"], row["version"], row["settings"]) if row else None
+    return monitor_of(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorVersion:
+    """One entry in the history of a monitor. `settings` is None where the model was deleted, `before` where there was
+    none in force."""
+
+    version: int
+    at: datetime
+    actor: Actor
+    settings: MonitorSettings | None
+    before: MonitorSettings | None
+
+
+async def list_monitor_versions(
+    connection: Connection, model_id: str, before: int | None, limit: int
+) -> list[MonitorVersion]:
+    """The versions of a model's monitor, newest first, from below version `before` on."""
+    rows = await connection.fetch(
+        """
+        SELECT this.version, this.at, this.actor, this.settings, earlier.settings AS before
+          FROM monitor_version AS this
+          LEFT JOIN monitor_version AS earlier
+                 ON earlier.model_id = this.model_id AND earlier.version = this.version - 1
+         WHERE this.model_id = $1 AND ($2::integer IS NULL OR this.version < $2)
+         ORDER BY this.version DESC
+         LIMIT $3
+        """,
+        model_id,
+        before,
+        limit,
+    )
+    return [
+        MonitorVersion(
+            version=row["version"],
+            at=row["at"],
+            actor=Actor.model_validate(row["actor"]),
+            settings=_settings_of(row["settings"]),
+            before=_settings_of(row["before"]),
+        )
+        for row in rows
+    ]
+
+
+def _settings_of(settings: dict[str, Any] | None) -> MonitorSettings | None:
+    return None if settings is None else MonitorSettings.model_validate(settings)
 
 
 async def save_activities(connection: Connection, activities: Sequence[Activity]) -> None:
-    """Keep activity of models, each once; one older than what is known changes nothing."""
+    """Keep activity of models, each once; one older than what is known, or of before the model was deleted, changes
+    nothing."""
     await connection.executemany(
         """
-        INSERT INTO activity (model_id, at, activity) VALUES ($1, $2, $3)
+        INSERT INTO activity (model_id, at, activity)
+        SELECT $1::text, $2::timestamptz, $3::json
+          FROM model
+         WHERE model_id = $1 AND (deleted_at IS NULL OR deleted_at < last_seen)
         ON CONFLICT (model_id) DO UPDATE SET at = excluded.at, activity = excluded.activity
               WHERE activity.at < excluded.at
         """,
@@ -85,8 +196,11 @@ async def save_activities(connection: Connection, activities: Sequence[Activity]
     )
     await connection.executemany(
         """
-        UPDATE model SET first_seen = least(first_seen, $2), last_seen = greatest(last_seen, $3)
-         WHERE model_id = $1 AND (first_seen > $2 OR last_seen < $3)
+        UPDATE model
+           SET first_seen = least(first_seen, greatest($2::timestamptz, deleted_at)),
+               last_seen = greatest(last_seen, $3)
+         WHERE model_id = $1 AND (first_seen > greatest($2, deleted_at) OR last_seen < $3::timestamptz)
+           AND (deleted_at IS NULL OR deleted_at < last_seen)
         """,
         [(activity.model_id, activity.first_seen, activity.last_seen) for activity in activities],
     )

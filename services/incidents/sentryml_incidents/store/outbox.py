@@ -21,10 +21,10 @@ CLAIM_ROWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One row that this transaction may publish, under its Kafka key."""
+    """One row that this transaction may publish, under its Kafka key; without a message it is a tombstone."""
 
     key: str
-    message: Message
+    message: Message | None
 
 
 async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:
@@ -66,7 +66,8 @@ async def claim_transitions(connection: Connection, public_url: str, now: dateti
 
 
 async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
-    """Claim the oldest unpublished version of each monitor, likewise."""
+    """Claim the oldest unpublished version of each monitor, likewise. A deletion waits for the model's transitions:
+    that its incident has ended is told before anything is freed."""
     rows = await connection.fetch(
         """
         WITH head AS (
@@ -78,6 +79,9 @@ async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
                     WHERE earlier.model_id = candidate.model_id
                       AND earlier.version < candidate.version
                       AND earlier.published_at IS NULL)
+               AND (candidate.settings IS NOT NULL OR NOT EXISTS (
+                   SELECT FROM transition
+                    WHERE transition.model_id = candidate.model_id AND transition.published_at IS NULL))
              ORDER BY model_id
              LIMIT $1
                FOR UPDATE SKIP LOCKED
@@ -86,12 +90,13 @@ async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
            SET published_at = $2
           FROM head
          WHERE monitor_version.model_id = head.model_id AND monitor_version.version = head.version
-        RETURNING monitor_version.model_id, monitor_version.version, monitor_version.settings
+        RETURNING monitor_version.model_id, monitor_version.version, monitor_version.settings,
+                  monitor_version.kept_since
         """,
         CLAIM_ROWS,
         now,
     )
-    return [Claim(row["model_id"], monitor_of(row["model_id"], row["version"], row["settings"])) for row in rows]
+    return [Claim(row["model_id"], monitor_of(*row)) for row in rows]
 
 
 async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:

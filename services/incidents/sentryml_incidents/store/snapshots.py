@@ -57,14 +57,15 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
         f"""
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, blind_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds,
+               count_warn, count_critical, count_below_critical, count_ok, ok_seconds, first_version,
                {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
           LEFT JOIN LATERAL (
                SELECT *
                  FROM incident
-                WHERE incident.model_id = monitor.model_id AND ($2::uuid IS NULL OR incident_id = $2)
+                WHERE incident.model_id = monitor.model_id
+                  AND CASE WHEN $2::uuid IS NULL THEN model_deleted_at IS NULL ELSE incident_id = $2 END
                 ORDER BY incident_number DESC
                 LIMIT 1
                ) AS incident ON TRUE
@@ -93,6 +94,7 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
         last_evaluated_at=row["last_evaluated_at"],
         last_grade=Grade(row["last_grade"]) if row["last_grade"] else None,
         blind_since=row["blind_since"],
+        first_version=row["first_version"],
     )
 
 

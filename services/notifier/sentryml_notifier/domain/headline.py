@@ -26,6 +26,7 @@ NO_SIGN = "That is no sign that the data returned to normal."
 ENDED_BECAUSE = {
     RECOVERED: "the data look like the baseline again.",
     "monitor_disabled": "the monitor was switched off. The model is not watched any more.",
+    "model_deleted": f"the model was deleted. {NO_SIGN}",
     "thresholds_changed": f"the thresholds of the monitor were changed. {NO_SIGN}",
     "baseline_changed": f"the baseline of the monitor was changed. {NO_SIGN}",
     "times_changed": f"the times of the monitor were changed. {NO_SIGN}",

@@ -196,6 +196,8 @@ def _what_next(story: Story) -> Fact:
         lines = [f"The changed settings count from now on. {_if_it_drifts_again(monitor)}"]
     elif step.cause == "monitor_disabled":
         lines = ["Nothing more comes until the monitor is switched on again."]
+    elif step.cause == "model_deleted":
+        lines = ["Nothing more comes, unless new events register the model anew."]
     elif step.cause == "asked":
         lines = [_after_closing(monitor)]
     else:

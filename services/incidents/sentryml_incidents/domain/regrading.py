@@ -1,0 +1,99 @@
+"""What a stored evaluation says under other settings.
+
+Stored are, of every signal, PSI, counts, noise floor and level, and under which version of the monitor they were found.
+So thresholds and the least numbers of events can be applied anew, exactly. What the PSI itself depends on cannot: where
+that differs, the stored PSI stands for the one that would have been found, and the grade is approximate. Where nothing
+was found, because there was too little data, a monitor that asks for less might have found something: unknown.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, SignalEvaluation
+from sentryml_common.contracts.monitor import MonitorSettings
+
+CANNOT = {
+    "signals": "a signal that was not watched has no stored PSI; with one left out, noise floors move",
+    "baseline_seconds": "the stored PSI is of another baseline window",
+    "current_seconds": "the stored PSI is of another current window",
+    "bins": "the stored PSI is of other bins",
+    "false_incidents_per_model_month": "the stored noise floor is of another false-alarm budget",
+    "every_seconds": "none was made at other times; of those made, as many are used as were asked for",
+}
+"""What stored PSI and noise floor depend on, and so cannot answer for other values of."""
+
+_RANK = {Level.OK: 0, Level.WARN: 1, Level.CRITICAL: 2}
+
+
+class Basis(StrEnum):
+    """How far a regraded evaluation is what the monitor would have found."""
+
+    EXACT = "exact"
+    APPROXIMATE = "approximate"
+    UNKNOWN = "unknown"
+
+
+def what_differs(made_under: MonitorSettings, settings: MonitorSettings) -> tuple[str, ...]:
+    """The settings that stored figures depend on, and that differ."""
+    differing = {name for name in CANNOT if getattr(made_under, name) != getattr(settings, name)}
+    if set(made_under.signals) == set(settings.signals):
+        differing.discard("signals")
+    return tuple(name for name in CANNOT if name in differing)
+
+
+def regrade(evaluation: Evaluation, made_under: MonitorSettings, settings: MonitorSettings) -> tuple[Evaluation, Basis]:
+    """The evaluation as `settings` would have it; `made_under` are those that it was made under."""
+    if evaluation.level is Level.INSUFFICIENT_DATA:
+        return evaluation, _blindness(evaluation, made_under, settings)
+    basis = Basis.APPROXIMATE if what_differs(made_under, settings) else Basis.EXACT
+    watched = tuple(found for found in evaluation.signals if found.signal in settings.signals)
+    if not watched:
+        return _insufficient(evaluation, InsufficientReason.NO_DATA), Basis.UNKNOWN
+    reason = _too_little(evaluation, watched, settings)
+    if reason is not None:
+        return _insufficient(evaluation, reason), basis
+    signals = tuple(_graded(found, settings) for found in watched)
+    level = max((found.level for found in signals), key=_RANK.__getitem__)
+    return evaluation.model_copy(update={"signals": signals, "level": level}), basis
+
+
+def _blindness(evaluation: Evaluation, made_under: MonitorSettings, settings: MonitorSettings) -> Basis:
+    """Whether it would have been blind under `settings`, too."""
+    match evaluation.reason:
+        case InsufficientReason.WARMING_UP:
+            still = evaluation.baseline.coverage < settings.min_baseline_coverage
+        case InsufficientReason.TOO_FEW_SAMPLES:
+            still = all(_fewest(found) < settings.samples_needed for found in evaluation.signals)
+        case _:
+            still = True
+    if not still:
+        return Basis.UNKNOWN
+    windows = {"baseline_seconds", "current_seconds"}
+    return Basis.APPROXIMATE if windows & set(what_differs(made_under, settings)) else Basis.EXACT
+
+
+def _too_little(
+    evaluation: Evaluation, watched: tuple[SignalEvaluation, ...], settings: MonitorSettings
+) -> InsufficientReason | None:
+    if evaluation.baseline.coverage < settings.min_baseline_coverage:
+        return InsufficientReason.WARMING_UP
+    if any(_fewest(found) < settings.samples_needed for found in watched):
+        return InsufficientReason.TOO_FEW_SAMPLES
+    return None
+
+
+def _fewest(found: SignalEvaluation) -> int:
+    return min(found.baseline_count, found.current_count)
+
+
+def _insufficient(evaluation: Evaluation, reason: InsufficientReason) -> Evaluation:
+    return evaluation.model_copy(update={"level": Level.INSUFFICIENT_DATA, "reason": reason, "signals": ()})
+
+
+def _graded(found: SignalEvaluation, settings: MonitorSettings) -> SignalEvaluation:
+    """A level is reached when PSI ≥ max(threshold, noise floor)."""
+    psi, floor = found.psi or 0.0, found.noise_floor or 0.0
+    warn_at, critical_at = max(settings.warn, floor), max(settings.critical, floor)
+    level = Level.CRITICAL if psi >= critical_at else Level.WARN if psi >= warn_at else Level.OK
+    return found.model_copy(update={"level": level, "warn_at": warn_at, "critical_at": critical_at})

@@ -1,0 +1,148 @@
+"""The preview against hand-made histories: what a changed monitor would have done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Signal
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_incidents.domain.levels import grade_of
+from sentryml_incidents.domain.preview import Replay
+from sentryml_incidents.domain.regrading import Basis, regrade
+from tests.unit.incidents.builders import MODEL, Story, a_signal, an_evaluation, at, quick
+
+GRADES = ("ok", "hold", "warn", "critical", "insufficient")
+
+
+def history(*grades: str) -> list[Evaluation]:
+    return [an_evaluation(grade, at(minute)) for minute, grade in enumerate(grades, 1)]
+
+
+def replayed(evaluations: list[Evaluation], made_under: MonitorSettings | None = None, **changes: Any) -> Replay:
+    made_under = made_under or quick()
+    replay = Replay(MODEL, MonitorSettings.model_validate(made_under.model_dump() | changes))
+    replay.take(evaluations, {1: made_under})
+    return replay
+
+
+@given(st.lists(st.sampled_from(GRADES), max_size=40))
+def test_unchanged_settings_do_what_was_done(grades: list[str]) -> None:
+    story = Story()
+    for grade in grades:
+        story.sees(grade)
+    steps = [step for decision in story.decisions for step in decision.transitions]
+    replay = replayed(history(*grades))
+    assert [found.opened_at for found in replay.incidents] == [step.at for step in steps if step.kind == "opened"]
+    assert replay.alerts == sum(step.alert for step in steps) == sum(found.alerts for found in replay.incidents)
+    assert set(replay.used) <= {Basis.EXACT}
+    assert replay.approximate == set()
+
+
+def test_an_incident_is_told_from_its_opening_to_its_end() -> None:
+    (found,) = replayed(history("ok", "warn", "critical", "warn", "ok", "warn", "ok")).incidents
+    assert (found.opened_at, found.severity, found.resolved_at) == (at(2), "critical", at(7))
+    assert (found.peak_psi, found.peak_at, found.reopened, found.alerts) == (0.5, at(3), 1, 5)
+
+
+def test_higher_thresholds_open_less_and_lower_ones_more() -> None:
+    seen = history("ok", "warn", "ok", "critical", "ok")
+    assert replayed(seen).alerts == 4
+    (only,) = replayed(seen, warn=0.3, critical=0.4).incidents
+    assert (only.opened_at, only.alerts) == (at(4), 2)
+    assert replayed(seen, warn=0.6, critical=0.7).incidents == ()
+    assert replayed(seen, warn=0.01, critical=0.6).incidents[0].opened_at == at(1)
+
+
+def test_no_threshold_goes_below_the_noise() -> None:
+    noisy = a_signal("ok", psi=0.005)
+    evaluation = an_evaluation("ok").model_copy(update={"signals": (noisy,)})
+    graded, basis = regrade(evaluation, quick(), quick(warn=0.001, critical=0.002))
+    assert (graded.level, graded.signals[0].warn_at, basis) == ("ok", noisy.noise_floor, Basis.EXACT)
+
+
+def test_a_disabled_monitor_would_have_done_nothing() -> None:
+    replay = replayed(history("critical"), enabled=False)
+    assert (replay.incidents, replay.used.total()) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"warn": 0.15, "confirm_warn": 3, "min_samples": 100}, set()),
+        ({"baseline_seconds": 30 * 86_400.0}, {"baseline_seconds"}),
+        ({"bins": 20, "false_incidents_per_model_month": 1.0}, {"bins", "false_incidents_per_model_month"}),
+        ({"signals": ("score",)}, {"signals"}),
+        ({"signals": ("prediction", "score")}, set()),
+    ],
+)
+def test_what_stored_psi_cannot_answer_is_named(changes: dict[str, Any], named: set[str]) -> None:
+    replay = replayed(history("ok", "critical"), **changes)
+    assert replay.approximate == named
+    assert replay.used == {(Basis.APPROXIMATE if named else Basis.EXACT): 2}
+
+
+def test_only_the_part_that_was_made_under_other_settings_is_approximate() -> None:
+    old, new = quick(bins=20), quick()
+    replay = Replay(MODEL, new)
+    evaluations = [an_evaluation("ok", at(1), version=1), an_evaluation("ok", at(2), version=2)]
+    replay.take(evaluations, {1: old, 2: new})
+    assert replay.used == {Basis.EXACT: 1, Basis.APPROXIMATE: 1}
+
+
+def test_a_longer_interval_leaves_evaluations_out() -> None:
+    replay = replayed(history(*["ok"] * 12), quick(every_seconds=60), every_seconds=300)
+    assert replay.used == {Basis.APPROXIMATE: 3}
+    assert replay.approximate == {"every_seconds"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "basis"),
+    [
+        ({"min_samples": 3_000}, "insufficient_data", Basis.EXACT),
+        ({"min_samples": 2_786}, "critical", Basis.EXACT),
+        ({"signals": ("prediction",)}, "insufficient_data", Basis.UNKNOWN),
+    ],
+)
+def test_stricter_demands_on_data_are_exact(changes: dict[str, Any], level: str, basis: Basis) -> None:
+    graded, found = regrade(an_evaluation("critical"), quick(), quick(**changes))
+    assert (graded.level, found) == (level, basis)
+
+
+def blind(reason: InsufficientReason, coverage: float = 0.3) -> Evaluation:
+    """An evaluation that had 40 events, in both windows, and little baseline."""
+    nothing = {"psi": None, "noise_floor": None, "baseline_count": 40, "current_count": 40}
+    evaluation = an_evaluation("insufficient")
+    return evaluation.model_copy(
+        update={
+            "reason": reason,
+            "baseline": evaluation.baseline.model_copy(update={"coverage": coverage}),
+            "signals": (a_signal().model_copy(update=nothing),),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "basis"),
+    [
+        (InsufficientReason.TOO_FEW_SAMPLES, {}, Basis.EXACT),
+        (InsufficientReason.TOO_FEW_SAMPLES, {"min_samples": 40}, Basis.UNKNOWN),
+        (InsufficientReason.WARMING_UP, {}, Basis.EXACT),
+        (InsufficientReason.WARMING_UP, {"min_baseline_coverage": 0.2}, Basis.UNKNOWN),
+        (InsufficientReason.WARMING_UP, {"baseline_seconds": 86_400.0}, Basis.APPROXIMATE),
+        (InsufficientReason.NO_DATA, {"min_samples": 10}, Basis.EXACT),
+    ],
+)
+def test_what_was_never_computed_is_unknown(reason: InsufficientReason, changes: dict[str, Any], basis: Basis) -> None:
+    evaluation = blind(reason)
+    assert regrade(evaluation, quick(), quick(**changes)) == (evaluation, basis)
+
+
+@given(st.sampled_from(GRADES[:4]), st.sampled_from(list(Signal)))
+def test_regrading_under_the_same_settings_changes_no_grade(grade: str, signal: Signal) -> None:
+    evaluation = an_evaluation(grade).model_copy(update={"signals": (a_signal(grade, signal=signal),)})
+    graded, basis = regrade(evaluation, quick(), quick())
+    assert (graded.level, grade_of(graded, quick()), basis) == (evaluation.level, grade, Basis.EXACT)
