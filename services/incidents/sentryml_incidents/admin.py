@@ -25,10 +25,12 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import load_settings_or_exit
 from sentryml_incidents.domain.access import MODEL_PATTERN, NAME_LENGTH_MAX, RANDOM_BYTES, make_api_key
+from sentryml_incidents.domain.accounts import EMAIL_PATTERN
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.passwords import PasswordTooWeak, hash_password
 from sentryml_incidents.settings import SCHEMA, AdminSettings
 from sentryml_incidents.store.api_keys import insert_api_key
-from sentryml_incidents.store.users import EmailTaken, Role, insert_user
+from sentryml_incidents.store.users import EmailTaken, insert_user
 
 CONNECT_SECONDS = 30.0
 LIFETIME_DAYS_MAX = 36_500
@@ -106,7 +108,7 @@ def _wanted_key(asked: argparse.Namespace) -> WantedKey:
 
 def _wanted_admin(asked: argparse.Namespace, line: str) -> WantedAdmin:
     email = asked.email.strip()
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+    if not re.fullmatch(EMAIL_PATTERN, email):
         raise Refused(f"--email {email!r} is not an address like ana@example.org")
     try:
         return WantedAdmin(email, hash_password(line.rstrip("\r\n")))

@@ -19,7 +19,12 @@ OUTBOX_PENDING = Gauge("sentryml_incidents_outbox_pending", "Transitions that Ka
 OUTBOX_OLDEST_SECONDS = Gauge(
     "sentryml_incidents_outbox_oldest_seconds", "Age of the oldest transition that Kafka has not got yet."
 )
+SIGN_INS_TOTAL = Counter("sentryml_incidents_sign_ins_total", "Attempts of people to sign in, by outcome.", ["outcome"])
 
+SIGNED_IN, REFUSED, THROTTLED = "signed_in", "refused", "throttled"
+
+for sign_in in (SIGNED_IN, REFUSED, THROTTLED):
+    SIGN_INS_TOTAL.labels(outcome=sign_in)
 for outcome in Outcome:
     EVALUATIONS_TOTAL.labels(outcome=outcome)
 for kind in TransitionKind:

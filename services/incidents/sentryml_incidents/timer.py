@@ -1,4 +1,5 @@
-"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations."""
+"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations,
+sessions that are over, and attempts to sign in that no longer count."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import LIVE_INCIDENTS
 from sentryml_incidents.store.evaluations import delete_old_evaluations
 from sentryml_incidents.store.incidents import count_live, models_to_close
+from sentryml_incidents.store.sessions import delete_old_sessions
+from sentryml_incidents.store.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 
 log = get_logger(__name__)
@@ -67,6 +70,8 @@ class Timer:
     async def _forget(self) -> None:
         async with transaction(self._pool) as connection:
             deleted = await delete_old_evaluations(connection, self._clock(), self._keep_days)
+            await delete_old_sessions(connection, self._clock())
+            await delete_old_attempts(connection, self._clock())
         if deleted:
             log.info("old_evaluations_deleted", evaluations=deleted)
 
