@@ -18,6 +18,7 @@ import pytest
 from sentryml_local.stack import Options, Stack
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
+from tests.support.signing_in import sign_in
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +36,12 @@ def stack() -> Iterator[Stack]:
 
 @dataclass(slots=True)
 class User:
-    """Somebody who uses SentryML as its users do: over HTTP, with the two keys."""
+    """Somebody who uses SentryML as its users do: over HTTP, with the two keys, and signed in on the pages."""
 
     ingest: httpx.AsyncClient
     incidents: httpx.AsyncClient
     slack: httpx.AsyncClient
+    browser: httpx.AsyncClient
 
     async def send(self, events: list[dict[str, Any]]) -> None:
         answer = await self.ingest.post("/v1/events", json=events)
@@ -81,8 +83,10 @@ async def user(stack: Stack) -> AsyncIterator[User]:
         httpx.AsyncClient(base_url=env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
         httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
         httpx.AsyncClient(base_url=env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
+        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], timeout=30) as browser,
     ):
-        yield User(ingest, incidents, slack)
+        assert (await sign_in(browser, env["SENTRYML_ADMIN_EMAIL"], env["SENTRYML_ADMIN_PASSWORD"])).status_code == 303
+        yield User(ingest, incidents, slack, browser)
 
 
 class Traffic:

@@ -56,7 +56,7 @@ async def _the_timeline_and_slack_tell_the_story(user: User, incident_id: str) -
     messages = await user.messages_about(MODEL)
     assert len(messages) == alerts
     assert all(f"/incidents/{timeline[0]['incident_number']}" in message for message in messages)
-    page = await user.incidents.get(f"/incidents/{timeline[0]['incident_number']}")
+    page = await user.browser.get(f"/incidents/{timeline[0]['incident_number']}")
     assert page.status_code == 200
     assert MODEL in page.text
 

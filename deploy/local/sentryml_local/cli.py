@@ -92,7 +92,14 @@ def _say_where(stack: Stack, only: tuple[str, ...]) -> None:
             path = "/v1/events" if name == "ingest" else ""
             where = stack.addresses.kafka if name == "kafka" else stack.addresses.http(name) + path
             print(f"  {what:18} {where}")
+    if "incidents" in only:
+        _say_who(stack)
     print('  addresses and keys for your shell: eval "$(uv run sentryml-local env)"')
+
+
+def _say_who(stack: Stack) -> None:
+    """Who can sign in on the pages; the password itself stays off the screen."""
+    print(f"  {'sign in as':18} {stack.state.admin_email}, password: $SENTRYML_ADMIN_PASSWORD of `sentryml-local env`")
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -102,12 +109,14 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    found = Stack(arguments.data).status()
+    stack = Stack(arguments.data)
+    found = stack.status()
     if arguments.json:
         print(json.dumps([asdict(each) for each in found], indent=2))
     else:
         for each in found:
             print(f"{each.name:15} {each.state:9} {each.pid or '-':>8}  {each.url}")
+        _say_who(stack)
     return 0
 
 

@@ -98,7 +98,10 @@ async def _run(service: Service) -> int:
             why=f"{err}: set SENTRYML_HTTP_HOST and SENTRYML_HTTP_PORT",
         )
         return EXIT_CONFIGURATION
-    server = _Server(uvicorn.Config(service.http, log_config=None, access_log=False))
+    config = uvicorn.Config(
+        service.http, log_config=None, access_log=False, forwarded_allow_ips=settings.trusted_proxies
+    )
+    server = _Server(config)
     http = asyncio.create_task(server.serve([listener]), name="http")
     work = asyncio.create_task(_work(service), name="work")
     stopped = asyncio.create_task(stop.wait(), name="signal")

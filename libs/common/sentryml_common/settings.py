@@ -54,6 +54,11 @@ class ServiceSettings(LogSettings, KafkaSettings):
 
     http_host: str = Field("127.0.0.1", description="Address that the service's HTTP server binds.")
     http_port: int = Field(8080, ge=1, le=65535, description="Port of the service's HTTP server.")
+    trusted_proxies: str = Field(
+        "127.0.0.1",
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, "
+        "separated by commas.",
+    )
     shutdown_seconds: float = Field(20.0, gt=0, description="Longest time an orderly stop may take.")
 
 

@@ -22,10 +22,12 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import load_settings_or_exit
 from sentryml_incidents.admin_keys import add_key_commands
+from sentryml_incidents.domain.accounts import EMAIL_PATTERN
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.passwords import PasswordTooWeak, hash_password
 from sentryml_incidents.refused import Refused
 from sentryml_incidents.settings import SCHEMA, AdminSettings
-from sentryml_incidents.store.users import EmailTaken, Role, insert_user
+from sentryml_incidents.store.users import EmailTaken, insert_user
 
 CONNECT_SECONDS = 30.0
 
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _wanted_admin(asked: argparse.Namespace) -> CreateAdmin:
     email = asked.email.strip()
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+    if not re.fullmatch(EMAIL_PATTERN, email):
         raise Refused(f"--email {email!r} is not an address like ana@example.org")
     try:
         return CreateAdmin(email, hash_password(sys.stdin.readline().rstrip("\r\n")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -13,6 +14,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.first_admin import make_first_admin
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
 from sentryml_incidents.key_usage import KeyUsageConsumer
@@ -32,6 +34,7 @@ def main() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
         async with open_pool(settings, SCHEMA, health) as pool:
             await migrate(pool, SCHEMA, read_migrations(__package__))
+            await make_first_admin(pool, settings, system_clock())
             context.pool = pool
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")

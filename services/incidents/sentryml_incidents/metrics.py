@@ -23,7 +23,12 @@ STREAM_CLIENTS = Gauge("sentryml_incidents_stream_clients", "Clients that follow
 STREAM_OVERFLOWS_TOTAL = Counter(
     "sentryml_incidents_stream_overflows_total", "Streams that were ended because their client did not keep up."
 )
+SIGN_INS_TOTAL = Counter("sentryml_incidents_sign_ins_total", "Attempts of people to sign in, by outcome.", ["outcome"])
 
+SIGNED_IN, REFUSED, THROTTLED = "signed_in", "refused", "throttled"
+
+for sign_in in (SIGNED_IN, REFUSED, THROTTLED):
+    SIGN_INS_TOTAL.labels(outcome=sign_in)
 for outcome in Outcome:
     EVALUATIONS_TOTAL.labels(outcome=outcome)
 for kind in TransitionKind:

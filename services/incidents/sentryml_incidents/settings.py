@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from sentryml_common.settings import LogSettings, PostgresSettings, ServiceSettings
 
@@ -29,6 +29,14 @@ class IncidentsSettings(ServiceSettings, PostgresSettings):
         le=3660,
         description="Days that evaluations are kept, and up to a week more, since they go by the week; the evidence of "
         "incidents is kept for ever.",
+    )
+    first_admin_email: str | None = Field(
+        None,
+        description="E-mail of the first admin, whose account is made at start while there is no account at all; the "
+        "other way is sentryml-admin create-admin.",
+    )
+    first_admin_password: SecretStr | None = Field(
+        None, description="Password of the first admin, of at least 12 characters. There is no default."
     )
 
 

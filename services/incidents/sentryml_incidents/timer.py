@@ -1,4 +1,5 @@
-"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations."""
+"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations,
+sessions that are over, and attempts to sign in that no longer count."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ from sentryml_incidents.metrics import LIVE_INCIDENTS
 from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
 from sentryml_incidents.store.evaluations import drop_old_weeks
 from sentryml_incidents.store.incidents import count_live, models_to_close
+from sentryml_incidents.store.sessions import delete_old_sessions
+from sentryml_incidents.store.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 
 log = get_logger(__name__)
@@ -72,6 +75,8 @@ class Timer:
             log.info("old_evaluations_dropped", weeks=dropped)
         async with transaction(self._pool) as connection:
             deleted = await delete_evaluations_of_deleted_models(connection)
+            await delete_old_sessions(connection, self._clock())
+            await delete_old_attempts(connection, self._clock())
         if deleted:
             log.info("evaluations_of_deleted_models_deleted", evaluations=deleted)
 

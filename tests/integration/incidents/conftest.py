@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -23,11 +25,15 @@ from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_incidents.consumer import EvaluationConsumer
 from sentryml_incidents.domain.access import make_api_key
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
+from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.monitors import register_model
+from sentryml_incidents.store.users import insert_user, rename_user
+from tests.support.signing_in import sign_in
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 
 PUBLIC_URL = "http://sentryml.test"
@@ -125,10 +131,66 @@ async def api(client_with: MakeClient) -> httpx.AsyncClient:
     return await client_with(Scope.ADMIN, name="ana's key")
 
 
+MakeBrowser = Callable[..., httpx.AsyncClient]
+
+
 @pytest.fixture
-async def anonymous(pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a key: a browser."""
-    app = create_app(Context(PUBLIC_URL, clock, pool))
-    install_problems(app)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL) as client:
-        yield client
+async def browser_with(pool: Pool, clock: StillClock) -> AsyncIterator[MakeBrowser]:
+    """Makes browsers: clients without a key, each with cookies of its own."""
+    clients: list[httpx.AsyncClient] = []
+
+    def make(address: str = "198.51.100.7", public_url: str = PUBLIC_URL) -> httpx.AsyncClient:
+        app = create_app(Context(public_url, clock, pool))
+        install_problems(app)
+        transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
+        clients.append(httpx.AsyncClient(transport=transport, base_url=public_url))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def anonymous(browser_with: MakeBrowser) -> httpx.AsyncClient:
+    """A browser in which nobody is signed in."""
+    return browser_with()
+
+
+async def add_user(pool: Pool, name: str, role: Role, **changes: Any) -> UUID:
+    """An account <name>@example.org, whose password is PASSWORD."""
+    async with transaction(pool) as connection:
+        user_id = await insert_user(connection, f"{name}@example.org", role, hash_of(PASSWORD), MONDAY, **changes)
+        await rename_user(connection, user_id, name)
+    return user_id
+
+
+hash_of = cache(hash_password)
+"""Hashes are slow by design: tests share them."""
+
+SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def signed_in(pool: Pool, browser_with: MakeBrowser) -> SignedIn:
+    """Makes browsers in which somebody is signed in, who has an account from then on."""
+    known: set[str] = set()
+
+    async def make(name: str, role: Role = Role.VIEWER) -> httpx.AsyncClient:
+        if name not in known:
+            await add_user(pool, name, role)
+            known.add(name)
+        client = browser_with()
+        assert (await sign_in(client, f"{name}@example.org", PASSWORD)).status_code == 303
+        return client
+
+    return make
+
+
+@pytest.fixture
+async def reader(signed_in: SignedIn) -> httpx.AsyncClient:
+    """A browser in which a viewer is signed in."""
+    return await signed_in("vera")

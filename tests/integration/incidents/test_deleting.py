@@ -86,7 +86,7 @@ async def test_only_an_admin_may(client_with: MakeClient, drifting: Life) -> Non
 
 
 async def test_the_incident_ends_visibly_and_stays_readable(
-    api: httpx.AsyncClient, anonymous: httpx.AsyncClient, drifting: Life, pool: Pool
+    api: httpx.AsyncClient, reader: httpx.AsyncClient, drifting: Life, pool: Pool
 ) -> None:
     await delete(api)
     incident = (await api.get("/v1/incidents/1")).json()
@@ -100,7 +100,7 @@ async def test_the_incident_ends_visibly_and_stays_readable(
     assert (await api.get("/v1/incidents/1/evidence")).status_code == 200
     await problem(await api.post("/v1/incidents/1/notes", json={"note": "x"}), 409, "model-deleted")
     for page in ("/incidents", "/incidents/1"):
-        assert "model deleted" in (await anonymous.get(page)).text
+        assert "model deleted" in (await reader.get(page)).text
 
 
 async def test_everything_else_is_freed(api: httpx.AsyncClient, drifting: Life, pool: Pool, clock: StillClock) -> None:

@@ -22,42 +22,42 @@ async def test_the_start_leads_to_the_incidents(anonymous: httpx.AsyncClient) ->
     assert (answer.status_code, answer.headers["location"]) == (302, "incidents")
 
 
-async def test_an_empty_list_says_what_will_be_here(anonymous: httpx.AsyncClient) -> None:
-    assert "No incident yet. One is opened here when" in text_of(await anonymous.get("/incidents"))
-    assert "No incident is resolved." in text_of(await anonymous.get("/incidents?state=resolved"))
+async def test_an_empty_list_says_what_will_be_here(reader: httpx.AsyncClient) -> None:
+    assert "No incident yet. One is opened here when" in text_of(await reader.get("/incidents"))
+    assert "No incident is resolved." in text_of(await reader.get("/incidents?state=resolved"))
 
 
 async def test_the_list_shows_severity_state_model_and_psi_in_words(
-    anonymous: httpx.AsyncClient, life: Life, clock: StillClock
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
 ) -> None:
     await life.sees("warn", "critical")
     clock.now = at(121)
-    answer = await anonymous.get("/incidents")
+    answer = await reader.get("/incidents")
     assert "#1 ▲ critical open flights-delay 2 h ago 0.50 0.50" in text_of(answer)
     assert 'href="incidents/1"' in answer.text
     assert 'title="2026-11-23 09:16:00 UTC"' in answer.text
 
 
-async def test_the_list_goes_on_page_by_page(anonymous: httpx.AsyncClient, pool: Pool) -> None:
+async def test_the_list_goes_on_page_by_page(reader: httpx.AsyncClient, pool: Pool) -> None:
     for number in range(53):
         await register(pool, f"m{number}", quick())
         await Life(pool, model_id=f"m{number}").sees("critical")
-    first = await anonymous.get("/incidents?state=open")
+    first = await reader.get("/incidents?state=open")
     numbers = [int(number) for number in re.findall(r'<a href="incidents/\d+">#(\d+)', first.text)]
     assert numbers == list(range(53, 3, -1))
     link = re.search(r'href="(incidents\?before=[^"]+)"', first.text)
     assert link is not None
-    second = await anonymous.get("/" + link[1].replace("&amp;", "&"))
+    second = await reader.get("/" + link[1].replace("&amp;", "&"))
     assert re.findall(r'<a href="incidents/\d+">#(\d+)', second.text) == ["3", "2", "1"]
     assert "Older incidents" not in second.text
 
 
 async def test_an_incident_says_what_why_since_when_and_what_next(
-    anonymous: httpx.AsyncClient, life: Life, clock: StillClock
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
 ) -> None:
     await life.sees("warn", "critical")
     clock.now = at(91)
-    text = text_of(await anonymous.get("/incidents/1"))
+    text = text_of(await reader.get("/incidents/1"))
     assert "flights-delay has been drifting critically for 1 h 30 min: PSI 0.50 at the last look." in text
     assert "scores from 0.92 up: 4.0 % → 19 %" in text
     assert "Acknowledging says that you have seen it. It silences nothing." in text
@@ -67,34 +67,34 @@ async def test_an_incident_says_what_why_since_when_and_what_next(
 
 
 async def test_an_incident_is_found_by_its_id_too(
-    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
+    reader: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     await life.sees("critical")
     incident_id = (await api.get("/v1/incidents/1")).json()["incident_id"]
-    assert (await anonymous.get(f"/incidents/{incident_id}")).status_code == 200
+    assert (await reader.get(f"/incidents/{incident_id}")).status_code == 200
 
 
 @pytest.mark.parametrize("grades", [["warn", "ok"], ["warn", "insufficient"], ["critical", "warn", "hold"]])
 async def test_every_state_has_a_page(
-    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, life: Life, clock: StillClock, grades: list[str]
+    reader: httpx.AsyncClient, api: httpx.AsyncClient, life: Life, clock: StillClock, grades: list[str]
 ) -> None:
     await life.sees(*grades)
     clock.now = at(5)
     for action in ("acknowledge", "close", "notes"):
-        assert (await anonymous.get("/incidents/1")).status_code == 200
+        assert (await reader.get("/incidents/1")).status_code == 200
         await api.post(f"/v1/incidents/1/{action}", json={"note": "looking"})
-    text = text_of(await anonymous.get("/incidents/1"))
+    text = text_of(await reader.get("/incidents/1"))
     assert "the incident is closed" in text
     assert "Note looking by ana's key".replace("'", "&#39;") in text
 
 
 async def test_what_strangers_wrote_is_text_never_markup(
-    anonymous: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
+    reader: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     await life.sees("critical", bins=(a_categorical_bin(attack, 0.1, 0.5),))
     await api.post("/v1/incidents/1/notes", json={"note": attack})
-    answer = await anonymous.get("/incidents/1")
+    answer = await reader.get("/incidents/1")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
     assert "<script" not in answer.text
     assert "<img" not in answer.text
@@ -103,37 +103,37 @@ async def test_what_strangers_wrote_is_text_never_markup(
 
 @pytest.mark.parametrize("reference", ["2", "0", "nonsense", "9" * 40, "%00", "%3Cscript%3E"])
 async def test_an_unknown_incident_is_a_page_that_says_so(
-    anonymous: httpx.AsyncClient, life: Life, reference: str
+    reader: httpx.AsyncClient, life: Life, reference: str
 ) -> None:
-    answer = await anonymous.get(f"/incidents/{reference}")
+    answer = await reader.get(f"/incidents/{reference}")
     assert answer.status_code == 404
     assert "There is no such incident" in answer.text
     assert "<script>" not in answer.text
 
 
-async def test_without_postgres_a_page_says_so(anonymous: httpx.AsyncClient, pool: Pool) -> None:
+async def test_without_postgres_a_page_says_so(reader: httpx.AsyncClient, pool: Pool) -> None:
     await pool.close()
     for path in ("/incidents", "/incidents/1"):
-        answer = await anonymous.get(path)
+        answer = await reader.get(path)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert "Nothing is lost" in answer.text
 
 
-async def test_every_address_in_a_page_is_there(anonymous: httpx.AsyncClient, life: Life) -> None:
+async def test_every_address_in_a_page_is_there(reader: httpx.AsyncClient, life: Life) -> None:
     await life.sees("warn", "ok")
     life.minute += 61
     await life.sees("critical")
     for path in ("/incidents", "/incidents/2"):
-        page = await anonymous.get(path)
+        page = await reader.get(path)
         for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
             target = httpx.URL(f"http://sentryml.test{path}").join(link.replace("&amp;", "&"))
-            assert (await anonymous.get(str(target))).status_code == 200, link
+            assert (await reader.get(str(target))).status_code == 200, link
 
 
-async def test_a_model_named_like_nothing_good_is_shown_as_it_is(anonymous: httpx.AsyncClient, pool: Pool) -> None:
+async def test_a_model_named_like_nothing_good_is_shown_as_it_is(reader: httpx.AsyncClient, pool: Pool) -> None:
     name = "a" * 128
     await register(pool, name, quick())
     await Life(pool, model_id=name).sees("critical")
-    assert name in (await anonymous.get("/incidents/1")).text
-    assert MODEL not in (await anonymous.get("/incidents")).text
+    assert name in (await reader.get("/incidents/1")).text
+    assert MODEL not in (await reader.get("/incidents")).text

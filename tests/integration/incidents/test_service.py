@@ -32,9 +32,11 @@ from tests.integration.incidents.following import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.signing_in import sign_in
 from tests.unit.incidents.builders import an_activity, an_evaluation, at
 
 NOWHERE = "127.0.0.1:1"
+PASSWORD = "correct horse battery"
 
 
 class Service:
@@ -237,10 +239,15 @@ async def sequences_in_kafka(kafka_bootstrap: str, model_id: str) -> list[int]:
 async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missing(
     database_url: str, tmp_path: Path
 ) -> None:
-    key = make_key(database_url)
-    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url) as service:
+    key, ana = make_key(database_url), {"first_admin_email": "ana@example.org", "first_admin_password": PASSWORD}
+    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url, **ana) as service:
         assert (await service.answers(200, "/v1/incidents")).json()["items"] == []
-        await service.answers(200, "/incidents")
+        by_proxy = {"X-Forwarded-For": "203.0.113.9"}
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30, headers=by_proxy) as browser:
+            assert (await sign_in(browser, "ana@example.org", PASSWORD)).status_code == 303
+            assert (await browser.get("/incidents")).status_code == 200
+            assert "203.0.113.9" in (await browser.get("/account")).text
+        assert PASSWORD not in service.log.read_text()
         waiting = (await service.answers(503, "/readyz")).json()["waiting_for"]
         assert f"{NOWHERE} does not answer" in waiting["kafka"]
         assert await service.stop() == 0
@@ -267,7 +274,8 @@ async def test_postgres_away_is_waited_for_and_nothing_is_lost(
         await evaluate(producer, model_id, "critical", "critical")
         refused = await service.answers(503, "/v1/incidents")
         assert int(refused.headers["Retry-After"]) > 0
-        page = await service.answers(503, "/incidents")
+        session = {"Cookie": f"sentryml-session-8080={'A' * 43}"}
+        page = await service.answers(503, "/incidents", headers=session)
         assert "Nothing is lost" in page.text
         assert "PostgreSQL does not answer" in (await service.answers(503, "/readyz")).text
         await cable.plug()

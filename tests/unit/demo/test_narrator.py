@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from rich.console import Console
 
@@ -58,3 +59,15 @@ def test_cause_comes_before_effect_and_links_stay_whole() -> None:
     assert lines[1].strip().startswith("● incident #4 opened (flights-delay, critical): psi above critical")
     assert lines[1].endswith(f"{URL}/4")
     assert lines[2].strip() == "✉ Slack: CRITICAL drift [x]"
+
+
+def test_at_the_end_it_says_where_to_look_and_how_to_get_in(tmp_path: Path) -> None:
+    names = ("INCIDENTS_URL", "SLACK_STAND_IN_URL", "INGEST_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD")
+    out = io.StringIO()
+    Narrator(Console(file=out, width=60)).say_where({f"SENTRYML_{name}": f"<{name}>" for name in names}, tmp_path)
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert {
+        "incidents <INCIDENTS_URL>/incidents",
+        "sign in as <ADMIN_EMAIL>",
+        "with the password <ADMIN_PASSWORD>",
+    } <= {*lines}

@@ -160,6 +160,8 @@ class Narrator:
         self.say()
         self.say("Everything still runs. Look at", "bold")
         self.say(f"  incidents             {environment['SENTRYML_INCIDENTS_URL']}/incidents")
+        self.say(f"    sign in as          {environment['SENTRYML_ADMIN_EMAIL']}")
+        self.say(f"    with the password   {environment['SENTRYML_ADMIN_PASSWORD']}")
         self.say(f"  Slack's stand-in      {environment['SENTRYML_SLACK_STAND_IN_URL']}/")
         self.say(f"  the gateway's API     {environment['SENTRYML_INGEST_URL']}/docs")
         self.say(f"  incidents' API        {environment['SENTRYML_INCIDENTS_URL']}/docs")

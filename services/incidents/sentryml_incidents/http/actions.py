@@ -6,10 +6,8 @@ has seen (and that a note sent twice is kept once, also when its first answer go
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.http.problems import problem_answers
@@ -19,7 +17,7 @@ from sentryml_incidents.http.auth import Writer, actor_of
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.etags import VERSIONED, IfMatch, etag
 from sentryml_incidents.http.incidents import UNKNOWN, Reference
-from sentryml_incidents.http.texts import NoKey
+from sentryml_incidents.http.texts import NoteText
 from sentryml_incidents.http.views import IncidentView, incident_view
 
 ACTED = {
@@ -32,13 +30,6 @@ ACTED = {
 }
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"], responses=ACTED)
-
-NoteText = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=r"^[^\x00]*$"),
-    Field(description="Plain text.", examples=["the new pricing went live at 9"]),
-    NoKey,
-]
 
 
 class WithNote(BaseModel):

@@ -52,9 +52,10 @@ def install_context(app: FastAPI, context: Context) -> None:
     app.state.incidents = context
 
 
-def _context_of(request: Request) -> Context:
+def context_of(request: Request) -> Context:
+    """The context of a request's application."""
     context: Context = request.app.state.incidents
     return context
 
 
-WithContext = Annotated[Context, Depends(_context_of)]
+WithContext = Annotated[Context, Depends(context_of)]

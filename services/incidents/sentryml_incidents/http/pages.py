@@ -1,58 +1,45 @@
-"""The pages people read: the list of incidents, and one incident. Plain HTML, complete without JavaScript.
-
-Everything in them is escaped by the templates: names of models and categories come from strangers.
-"""
+"""The pages of incidents: the list, and one incident with what can be done to it. Complete without JavaScript."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.contracts.transition import State
-from sentryml_common.errors import Unavailable
-from sentryml_common.http.problems import RETRY_AFTER_SECONDS
-from sentryml_common.text import duration
-from sentryml_incidents.domain.words import ago, moment
-from sentryml_incidents.http.acting import LARGEST_NUMBER, read_reference
-from sentryml_incidents.http.context import WithContext
+from sentryml_common.http.problems import Problem
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.offers import offers
+from sentryml_incidents.domain.people import Action
+from sentryml_incidents.domain.snapshot import Incident
+from sentryml_incidents.http import account, sign_in, users
+from sentryml_incidents.http.acting import LARGEST_NUMBER, act, everything, read_reference
+from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
-from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
+from sentryml_incidents.http.rendering import PageRoute, go_to, render
+from sentryml_incidents.http.session import Reader, Responder, Visitor
+from sentryml_incidents.http.texts import NOTE_LENGTH_MAX
+from sentryml_incidents.store.incidents import IncidentFilter, find_incident, list_incidents
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 ROWS = 50
 STATIC = Path(__file__).resolve().parent.parent / "static"
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
-_templates = Environment(
-    loader=PackageLoader("sentryml_incidents"),
-    autoescape=select_autoescape(),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters.update(moment=moment, ago=ago, duration=duration)
 
 PageState = Annotated[State | None, Query(alias="state")]
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER)]
+NoteField = Annotated[str, Form(max_length=2 * NOTE_LENGTH_MAX)]
+SeenField = Annotated[str, Form(pattern=r'^"v\d{1,10}"$')]
 
 
 def install_pages(app: FastAPI) -> None:
     """Give the pages and their style sheet to `app`."""
-    app.include_router(router)
+    for part in (router, sign_in.router, account.router, users.router):
+        app.include_router(part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
@@ -63,19 +50,16 @@ async def start() -> RedirectResponse:
 
 
 @router.get("/incidents")
-async def show_list(context: WithContext, state: PageState = None, before: Before = None) -> Response:
+async def show_list(
+    request: Request, context: WithContext, visitor: Reader, state: PageState = None, before: Before = None
+) -> Response:
     """Incidents, newest first."""
-    now = context.now()
-    try:
-        async with context.transaction() as connection:
-            wanted = IncidentFilter(states=(state,) if state else None)
-            found = await list_incidents(connection, wanted, before, ROWS + 1)
-    except Unavailable:
-        return _unavailable(".", now)
-    return _page(
+    async with context.transaction() as connection:
+        wanted = IncidentFilter(states=(state,) if state else None)
+        found = await list_incidents(connection, wanted, before, ROWS + 1)
+    return render(
+        request,
         "incidents.html",
-        ".",
-        now,
         incidents=found[:ROWS],
         older=found[ROWS - 1].incident_number if len(found) > ROWS else None,
         state=state,
@@ -85,38 +69,81 @@ async def show_list(context: WithContext, state: PageState = None, before: Befor
 
 
 @router.get("/incidents/{reference}")
-async def show_incident(context: WithContext, reference: str) -> Response:
+async def show_incident(request: Request, context: WithContext, visitor: Reader, reference: str) -> Response:
     """One incident: what, how bad, why, since when, what next, and everything that happened to it."""
-    now, parsed = context.now(), read_reference(reference)
+    return await _incident(request, context, visitor, reference)
+
+
+@router.post("/incidents/{reference}/{action}")
+async def act_on_incident(
+    request: Request,
+    context: WithContext,
+    visitor: Responder,
+    reference: str,
+    action: Action,
+    seen: SeenField,
+    note: NoteField = "",
+) -> Response:
+    """Acknowledge, take that back, close, or write a note; `seen` is the version of the incident that one has seen."""
+    text = note.replace("\r\n", "\n").strip()
     try:
-        async with context.transaction() as connection:
-            page = await read_incident_page(connection, parsed, context.public_url, now) if parsed else None
-    except Unavailable:
-        return _unavailable("..", now)
-    if page is None:
-        return _message(
-            "..", now, 404, "There is no such incident", f"No incident has the number {without_keys(reference)}."
-        )
-    return _page("incident.html", "..", now, page=page, incident=page.incident)
+        _check_note(action, text)
+        await act(context, visitor.actor, everything, reference, action, text or None, seen)
+    except Problem as err:
+        if err.status == 404:
+            raise
+        return await _incident(request, context, visitor, reference, err.status, _in_words(err), note)
+    return go_to(request, f"/incidents/{reference}")
 
 
-def _page(template: str, root: str, now: datetime, *, status: int = 200, **values: Any) -> HTMLResponse:
-    text = _templates.get_template(template).render(root=root, now=now, **values)
-    return HTMLResponse(text, status_code=status, headers=HEADERS)
-
-
-def _message(root: str, now: datetime, status: int, title: str, text: str) -> HTMLResponse:
-    return _page("message.html", root, now, status=status, title=title, text=text)
-
-
-def _unavailable(root: str, now: datetime) -> HTMLResponse:
-    answer = _message(
-        root,
-        now,
-        503,
-        "The database does not answer",
-        "Incidents cannot be shown at the moment. Nothing is lost: evaluations wait in Kafka, and are taken in as "
-        "soon as PostgreSQL is back. Try again in a few seconds.",
+async def _incident(
+    request: Request,
+    context: Context,
+    visitor: Visitor,
+    reference: str,
+    status: int = 200,
+    refused: str | None = None,
+    note: str = "",
+) -> Response:
+    """The page of an incident; with what was refused, and the note that would have come with it."""
+    async with context.transaction() as connection:
+        known = await _known_incident(connection, reference)
+        page = await read_incident_page(connection, known.incident_id, context.public_url, context.now())
+    assert page is not None
+    return render(
+        request,
+        "incident.html",
+        status=status,
+        page=page,
+        incident=page.incident,
+        offers=offers(page.incident, visitor.actor),
+        refused=refused,
+        note=note,
+        note_length_max=NOTE_LENGTH_MAX,
     )
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return answer
+
+
+async def _known_incident(connection: Connection, reference: str) -> Incident:
+    parsed = read_reference(reference)
+    found = await find_incident(connection, parsed) if parsed is not None else None
+    if found is None:
+        raise Problem(
+            404, "unknown-incident", f"There is no such incident: none has the number {without_keys(reference)}."
+        )
+    return found
+
+
+def _check_note(action: Action, text: str) -> None:
+    if action is Action.NOTE and not text:
+        raise Problem(422, "invalid-request", "Write the note first.")
+    if without_keys(text) != text:
+        raise Problem(422, "invalid-request", "The note holds an API key, which is a secret: leave it out.")
+    if len(text) > NOTE_LENGTH_MAX or "\x00" in text:
+        raise Problem(422, "invalid-request", f"A note has at most {NOTE_LENGTH_MAX} characters of text.")
+
+
+def _in_words(err: Problem) -> str:
+    """A refusal for the page that shows how the incident stands."""
+    if err.status == 412:
+        return "The incident has moved on since you looked at it, and nothing was done. This is how it stands now."
+    return err.detail[:1].upper() + err.detail[1:]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AfterValidator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
 
 from sentryml_common.contracts.api_key import holds_key
 
@@ -15,3 +17,13 @@ def _refuse_keys(text: str) -> str:
 
 NoKey = AfterValidator(_refuse_keys)
 """Put it into the Annotated type of a text."""
+
+NOTE_LENGTH_MAX = 4000
+
+NoteText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NOTE_LENGTH_MAX, pattern=r"^[^\x00]*$"),
+    Field(description="Plain text.", examples=["the new pricing went live at 9"]),
+    NoKey,
+]
+"""A note for the timeline of an incident."""

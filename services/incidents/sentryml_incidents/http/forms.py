@@ -1,0 +1,64 @@
+"""Whether a form was sent from one of our own pages: by what the browser says, and by the token that is in it."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import Request
+
+from sentryml_common.http.problems import Problem
+from sentryml_common.logging import get_logger
+
+log = get_logger(__name__)
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+TOKEN_FIELD: Final = "token"
+
+
+def sent_from_here(sec_fetch_site: str | None, origin: str | None, public_url: str) -> bool:
+    """Whether a browser sent a form from a page of ours. `Sec-Fetch-Site` comes on https and on this machine; `Origin`
+    everywhere. A form that says neither is refused."""
+    if sec_fetch_site is not None:
+        return sec_fetch_site in {"same-origin", "none"}
+    return origin is not None and origin == origin_of(public_url)
+
+
+def origin_of(url: str) -> str:
+    """The origin of an address, as browsers write it: without a path, without the scheme's own port."""
+    parts = urlsplit(url)
+    own = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, own} else "")
+
+
+async def check_form(request: Request, public_url: str, token: str) -> None:
+    """Refuse a form that another site sent, or that is of another session.
+
+    Raises:
+        Problem: 403.
+    """
+    check_origin(request, public_url)
+    given = (await request.form()).get(TOKEN_FIELD)
+    if not isinstance(given, str) or not compare_digest(given.encode(), token.encode()):
+        log.warning("form_refused", why="token", path=request.url.path)
+        raise Problem(
+            403, "foreign-form", "This form is of another session than yours: go back, load the page again, and send "
+            "it once more.",
+        )  # fmt: skip
+
+
+def check_origin(request: Request, public_url: str) -> None:
+    """Refuse a form that another site sent.
+
+    Raises:
+        Problem: 403.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if not sent_from_here(site, origin, public_url):
+        log.warning("form_refused", why="origin", path=request.url.path, sec_fetch_site=site, origin=origin)
+        raise Problem(
+            403, "foreign-form", f"This form was not sent from a page of SentryML at {public_url}: open it under that "
+            "address.",
+        )  # fmt: skip

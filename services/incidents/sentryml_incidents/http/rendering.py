@@ -1,0 +1,111 @@
+"""Pages out of templates, and what becomes of errors on the way: a person gets a page, whatever happens.
+
+Everything in a page is escaped by the templates: names of models and categories come from strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
+from sentryml_common.text import duration
+from sentryml_incidents.domain.words import ago, moment
+from sentryml_incidents.http.context import context_of
+from sentryml_incidents.http.session import Elsewhere
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+TITLES = {
+    400: "This cannot be read",
+    403: "This is not for you",
+    404: "Not found",
+    409: "This is not possible",
+    422: "This cannot be so",
+    429: "Too many attempts",
+}
+
+_templates = Environment(
+    loader=PackageLoader("sentryml_incidents"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters.update(moment=moment, ago=ago, duration=duration)
+
+
+def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page. Every template knows `root` (the way to the service's root), `now`, and `visitor`, who may be None."""
+    visitor = getattr(request.state, "visitor", None)
+    text = _templates.get_template(template).render(
+        root=root_of(request), now=context_of(request).now(), visitor=visitor, **values
+    )
+    return HTMLResponse(text, status_code=status, headers=HEADERS)
+
+
+def message(request: Request, status: int, title: str, text: str) -> HTMLResponse:
+    """A page that says one thing."""
+    return render(request, "message.html", status=status, title=title, text=text)
+
+
+def go_to(request: Request, path: str) -> RedirectResponse:
+    """The way to another page, by its path within the service; relative, since a proxy may have put us anywhere."""
+    return RedirectResponse(root_of(request) + path, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def root_of(request: Request) -> str:
+    """The relative way from a page to the service's root."""
+    return "/".join([".."] * (request.url.path.count("/") - 1)) or "."
+
+
+class PageRoute(APIRoute):
+    """A route of people: what is raised becomes a page, or the way to one."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler with errors in words."""
+        handle = super().get_route_handler()
+
+        async def handle_for_people(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Elsewhere as way:
+                return go_to(request, way.path)
+            except Unavailable:
+                return _unavailable(request)
+            except Problem as err:
+                answer = message(request, err.status, TITLES.get(err.status, "This did not work"), err.detail)
+                answer.headers.update(err.headers)
+                return answer
+            except RequestValidationError as err:
+                wrong = "; ".join(f"{error['loc'][-1]}: {error['msg']}" for error in err.errors()[:3])
+                return message(request, 422, TITLES[422], f"{wrong}.")
+            except HTTPException as err:
+                return message(request, err.status_code, TITLES.get(err.status_code, "This did not work"), err.detail)
+
+        return handle_for_people
+
+
+def _unavailable(request: Request) -> HTMLResponse:
+    answer = message(
+        request,
+        503,
+        "The database does not answer",
+        "Incidents cannot be shown at the moment. Nothing is lost: evaluations wait in Kafka, and are taken in as "
+        "soon as PostgreSQL is back. Try again in a few seconds.",
+    )
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer

@@ -1,0 +1,151 @@
+"""Who is looking at a page: the one place where sessions, forms and roles are checked.
+
+A session's secret comes in a cookie and is good for pages alone: `/v1` knows nothing but keys, and pages know nothing
+of keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import Depends, Request, Response
+
+from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.domain.roles import Permission, may, who_may
+from sentryml_incidents.domain.sessions import ABSOLUTE, Session, form_token, hash_secret, is_secret
+from sentryml_incidents.http.context import Context, WithContext
+from sentryml_incidents.http.forms import SAFE_METHODS, check_form
+from sentryml_incidents.store.sessions import find_session, mark_seen
+from sentryml_incidents.store.users import User
+
+HOME, SIGN_IN, ACCOUNT = "/incidents", "/sign-in", "/account"
+
+_PATH = re.compile(r"(/[\w.~%:,;=@+-]+)+(\?[\w.~%:,;=@+&/-]*)?", re.ASCII)
+
+
+class Elsewhere(Exception):
+    """The answer is to go to another page, by its path within the service."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who is looking: a person in a session, and the token that this session's forms carry."""
+
+    user: User
+    session: Session
+    token: str
+
+    @property
+    def actor(self) -> Actor:
+        """The person as they appear on timelines."""
+        return Actor(type=ActorType.USER, id=str(self.user.user_id), name=self.user.name)
+
+    @property
+    def responds(self) -> bool:
+        """Whether they may act on incidents."""
+        return may(self.user.role, Permission.RESPOND)
+
+    @property
+    def administers(self) -> bool:
+        """Whether they may manage people."""
+        return may(self.user.role, Permission.ADMINISTER)
+
+
+async def find_visitor(request: Request, context: Context) -> Visitor | None:
+    """Who is looking, if they are signed in.
+
+    Raises:
+        Unavailable: PostgreSQL is away.
+    """
+    secret = request.cookies.get(cookie_name(context.public_url), "")
+    if not is_secret(secret):
+        return None
+    now = context.now()
+    async with context.transaction() as connection:
+        found = await find_session(connection, hash_secret(secret))
+        if found is None or not found[0].alive(now):
+            return None
+        session, user = found
+        if session.to_be_marked(now):
+            await mark_seen(connection, session.session_hash, now)
+    return Visitor(user, session, form_token(secret))
+
+
+async def _signed_in(request: Request, context: WithContext) -> Visitor:
+    """Anybody who is signed in; who is not is led to the sign-in and back. Their forms are theirs."""
+    visitor = await find_visitor(request, context)
+    if visitor is None:
+        raise Elsewhere(f"{SIGN_IN}?{urlencode({'next': _page_of(request)})}")
+    request.state.visitor = visitor
+    if request.method not in SAFE_METHODS:
+        await check_form(request, context.public_url, visitor.token)
+    return visitor
+
+
+SignedIn = Annotated[Visitor, Depends(_signed_in)]
+
+
+def _requiring(permission: Permission) -> Callable[[Visitor], Awaitable[Visitor]]:
+    async def check(visitor: SignedIn) -> Visitor:
+        if visitor.user.initial_password_until is not None:
+            raise Elsewhere(ACCOUNT)
+        if not may(visitor.user.role, permission):
+            raise Problem(
+                403, "forbidden", f"This needs the role {who_may(permission)}; yours is {visitor.user.role}. An admin "
+                "can change it.",
+            )  # fmt: skip
+        return visitor
+
+    return check
+
+
+Reader = Annotated[Visitor, Depends(_requiring(Permission.READ))]
+Responder = Annotated[Visitor, Depends(_requiring(Permission.RESPOND))]
+Administrator = Annotated[Visitor, Depends(_requiring(Permission.ADMINISTER))]
+
+
+def _page_of(request: Request) -> str:
+    """The page to come back to: the one asked for, or the one that a form is on."""
+    path = request.url.path
+    if request.method in SAFE_METHODS:
+        return f"{path}?{request.url.query}" if request.url.query else path
+    return path.rpartition("/")[0] or HOME
+
+
+def safe_next(wanted: str) -> str:
+    """A page of this service to go to after the sign-in; the first one if what is wanted is anything else."""
+    return wanted if _PATH.fullmatch(wanted) else HOME
+
+
+def cookie_name(public_url: str, what: str = "session") -> str:
+    """The name of a cookie. `__Host-` makes browsers refuse it from anywhere else, but needs https; on http it has the
+    port in it, since cookies do not tell the ports of one machine apart."""
+    url = urlsplit(public_url)
+    return f"__Host-sentryml-{what}" if url.scheme == "https" else f"sentryml-{what}-{url.port or 80}"
+
+
+def set_session_cookie(response: Response, public_url: str, secret: str) -> None:
+    """Give the browser the secret of its session, for as long as that can last."""
+    set_cookie(response, public_url, "session", secret, max_age=int(ABSOLUTE.total_seconds()))
+
+
+def set_cookie(response: Response, public_url: str, what: str, value: str, max_age: int | None = None) -> None:
+    """Give the browser a cookie that no script and no other site's form gets at."""
+    response.set_cookie(
+        cookie_name(public_url, what), value, max_age=max_age, path="/", httponly=True, samesite="lax",
+        secure=public_url.startswith("https:"),
+    )  # fmt: skip
+
+
+def drop_session_cookie(response: Response, public_url: str) -> None:
+    """Take the secret from the browser."""
+    set_cookie(response, public_url, "session", "", max_age=0)

@@ -1,0 +1,143 @@
+"""Every form of the pages: who may send it, and that no other site can. On a real PostgreSQL."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.http import account, pages, sign_in, users
+from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
+from tests.integration.incidents.test_pages import text_of
+from tests.support.signing_in import SAME_ORIGIN, token_of
+
+BEN = UUID(int=7)
+EVERYBODY, RESPONDERS, ADMINS = set(Role), {Role.RESPONDER, Role.ADMIN}, {Role.ADMIN}
+
+FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
+    "/incidents/1/acknowledge": (RESPONDERS, {"seen": '"v1"'}),
+    "/incidents/1/unacknowledge": (RESPONDERS, {"seen": '"v1"'}),
+    "/incidents/1/close": (RESPONDERS, {"seen": '"v1"'}),
+    "/incidents/1/note": (RESPONDERS, {"seen": '"v1"', "note": "x"}),
+    "/sign-out": (EVERYBODY, {}),
+    "/account/name": (EVERYBODY, {"name": "x"}),
+    "/account/password": (EVERYBODY, {"current": "wrong", "new": "wrong horse battery"}),
+    "/account/revoke": (EVERYBODY, {"session": "0" * 64}),
+    "/account/revoke-others": (EVERYBODY, {}),
+    "/users/add": (ADMINS, {"email": "eve@example.org", "role": "viewer"}),
+    f"/users/{BEN}/role": (ADMINS, {"role": "responder"}),
+    f"/users/{BEN}/disable": (ADMINS, {}),
+    f"/users/{BEN}/enable": (ADMINS, {}),
+    f"/users/{BEN}/reset-password": (ADMINS, {}),
+}
+"""Every form but the sign-in: who may send it, and what is in it."""
+
+TABLES = ("incident", "transition", "app_user", "session")
+
+
+def test_the_table_holds_every_form() -> None:
+    routes = [route for part in (pages, sign_in, account, users) for route in part.router.routes]
+    unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
+    here = {route.path for route in unsafe} - {"/sign-in"}
+    known = {path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}") for path in FORMS}
+    actions = {path for path in known if path.startswith("/incidents/")}
+    assert here == known - actions | {"/incidents/{reference}/{action}"}
+
+
+@pytest.fixture
+async def world(pool: Pool, life: Life) -> None:
+    """An incident, and an account to do things to."""
+    await life.sees("critical")
+    ben = await add_user(pool, "ben", Role.VIEWER)
+    await pool.execute("UPDATE app_user SET user_id = $2 WHERE user_id = $1", ben, BEN)
+
+
+async def contents(pool: Pool) -> str:
+    rows = [await pool.fetch(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+    return str(rows)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_each_role_may_send_what_the_table_says(world: None, signed_in: SignedIn, pool: Pool, role: Role) -> None:
+    browser = await signed_in("ana", role)
+    token = token_of(await browser.get("/account"))
+    for path, (roles, data) in sorted(FORMS.items(), key=lambda form: form[0] == "/sign-out"):
+        before = await contents(pool)
+        answer = await browser.post(path, data={"token": token, **data}, headers=SAME_ORIGIN)
+        if role in roles:
+            assert "needs the role" not in text_of(answer), path
+            assert answer.status_code != 404, path
+        else:
+            assert answer.status_code == 403, path
+            assert f"yours is {role}. An admin can change it." in text_of(answer)
+            assert await contents(pool) == before, path
+
+
+async def test_without_a_session_no_form_is_taken(world: None, anonymous: httpx.AsyncClient, pool: Pool) -> None:
+    before = await contents(pool)
+    for path, (_, data) in FORMS.items():
+        answer = await anonymous.post(path, data={"token": "0" * 64, **data}, headers=SAME_ORIGIN)
+        assert (answer.status_code, "sign-in?next=%2F" in answer.headers["location"]) == (303, True), path
+    assert await contents(pool) == before
+
+
+FOREIGN, STALE = "was not sent from a page of SentryML", "is of another session"
+REFUSED = (
+    ({"Sec-Fetch-Site": "cross-site"}, "own", FOREIGN),
+    ({"Sec-Fetch-Site": "same-site"}, "own", FOREIGN),
+    ({"Origin": "http://evil.example"}, "own", FOREIGN),
+    ({}, "own", FOREIGN),
+    (SAME_ORIGIN, "none", STALE),
+    (SAME_ORIGIN, "wrong", STALE),
+    (SAME_ORIGIN, "foreign", STALE),
+    ({"Origin": "http://sentryml.test"}, "foreign", STALE),
+)
+
+
+async def test_no_other_site_can_send_a_form(world: None, signed_in: SignedIn, pool: Pool) -> None:
+    ada, eve = await signed_in("ada", Role.ADMIN), await signed_in("eve", Role.ADMIN)
+    tokens = {
+        "own": {"token": token_of(await ada.get("/account"))},
+        "foreign": {"token": token_of(await eve.get("/account"))},
+        "wrong": {"token": "f" * 64},
+        "none": {},
+    }
+    before = await contents(pool)
+    for path, (_, data) in FORMS.items():
+        for headers, token, says in REFUSED:
+            answer = await ada.post(path, data={**tokens[token], **data}, headers=headers)
+            assert (answer.status_code, says in text_of(answer)) == (403, True), (path, headers, token)
+    assert await contents(pool) == before
+
+
+async def test_the_sign_in_form_is_no_exception(anonymous: httpx.AsyncClient, pool: Pool) -> None:
+    await add_user(pool, "ana", Role.ADMIN)
+    data = {"email": "ana@example.org", "password": PASSWORD, "token": token_of(await anonymous.get("/sign-in"))}
+    cross = await anonymous.post("/sign-in", data=data, headers={"Sec-Fetch-Site": "cross-site"})
+    foreign = await anonymous.post("/sign-in", data={**data, "token": "f" * 64}, headers=SAME_ORIGIN)
+    anonymous.cookies.clear()
+    without = await anonymous.post("/sign-in", data=data, headers=SAME_ORIGIN)
+    assert [answer.status_code for answer in (cross, foreign, without)] == [403] * 3
+    assert "Send it once more." in text_of(without)
+    assert await pool.fetchval("SELECT count(*) FROM session") == 0
+    again = await anonymous.post("/sign-in", data={**data, "token": token_of(without)}, headers=SAME_ORIGIN)
+    assert again.status_code == 303
+
+
+async def test_a_browser_that_says_only_its_origin_is_taken(signed_in: SignedIn) -> None:
+    browser = await signed_in("ana")
+    data = {"token": token_of(await browser.get("/account")), "name": "Ana"}
+    answer = await browser.post("/account/name", data=data, headers={"Origin": "http://sentryml.test"})
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/users/nonsense", f"/users/{UUID(int=0)}", "/incidents/9", "/incidents?state=odd"])
+async def test_what_is_not_there_is_a_page_that_says_so(signed_in: SignedIn, path: str) -> None:
+    answer = await (await signed_in("ada", Role.ADMIN)).get(path)
+    assert answer.status_code in {404, 422}
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Sign out" in answer.text
