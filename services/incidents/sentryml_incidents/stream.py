@@ -194,10 +194,10 @@ class Stream:
 
     def _heard(self, *heard: Any) -> None:
         payload: str = heard[-1]
-        if payload:
-            self._tell(_hint_of(orjson.loads(payload)))
-        else:
+        if not payload:
             self._wake.set()
+        elif self._subscriptions:
+            self._tell(_hint_of(orjson.loads(payload)))
 
     def _tell(self, event: Event) -> None:
         for subscription in self._subscriptions:
