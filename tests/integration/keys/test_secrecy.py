@@ -66,7 +66,8 @@ async def use_wrongly(incidents: Incidents, ingest: Ingest, key: str) -> list[ht
         answer = await ingest.ask("POST", path, json=EVENT)
         assert answer is not None
         answers.append(answer)
-    assert all(400 <= answer.status_code < 500 or answer.request.url.query for answer in answers)
+    # Pages lead to the sign-in, queries of the API are answered without it.
+    assert all(400 <= answer.status_code < 500 or answer.is_redirect or answer.request.url.query for answer in answers)
     return answers
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends, Request, Response
 
+from sentryml_common.contracts.api_key import holds_key
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.roles import Permission, may, who_may
@@ -114,8 +115,11 @@ Administrator = Annotated[Visitor, Depends(_requiring(Permission.ADMINISTER))]
 
 
 def _page_of(request: Request) -> str:
-    """The page to come back to: the one asked for, or the one that a form is on."""
+    """The page to come back to: the one asked for, or the one that a form is on. An address that holds an API key is
+    not told back."""
     path = request.url.path
+    if holds_key(str(request.url)):
+        return HOME
     if request.method in SAFE_METHODS:
         return f"{path}?{request.url.query}" if request.url.query else path
     return path.rpartition("/")[0] or HOME
