@@ -10,9 +10,12 @@ import signal
 import sys
 import time
 
+from sentryml_common.logging import configure_logging
+from sentryml_common.settings import LogSettings
 from tests.bench.incidents_evaluations import measure as measure_evaluations
 from tests.bench.incidents_lists import measure as measure_lists
 from tests.bench.incidents_service import incidents_service
+from tests.bench.incidents_stream import measure as measure_stream
 from tests.bench.report import show
 
 
@@ -23,10 +26,12 @@ def say(line: str) -> None:
 def main() -> None:
     """Measure all, and print the tables."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    configure_logging("bench", LogSettings(log_level="warning"))
     try:
         with incidents_service() as service:
             show("Evaluations", asyncio.run(measure_evaluations(service, say)))
             show("Lists, p95 in ms", asyncio.run(measure_lists(service, say)))
+            show("Stream, ms", asyncio.run(measure_stream(service, say)))
     except KeyboardInterrupt:
         sys.exit("stopped")
 

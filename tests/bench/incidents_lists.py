@@ -21,6 +21,7 @@ from sentryml_incidents.settings import SCHEMA
 from tests.bench.incidents_evaluations import MODELS, an_evaluation
 from tests.bench.incidents_service import Incidents
 from tests.bench.report import Figure
+from tests.support.eventually import eventually
 
 BATCH, ASKED = 500, 200
 PAGE = "SELECT * FROM incidents.incident ORDER BY incident_number DESC LIMIT 50"
@@ -41,9 +42,15 @@ async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure
         headers = {"Authorization": f"Bearer {service.make_key()}"}
         async with httpx.AsyncClient(base_url=service.url, headers=headers, timeout=30, trust_env=False) as client:
             await service.ready(client)
+            say("Kafka gets what waits for it")
+            await eventually(lambda: _published(client), what="the outbox to be empty")
             say("lists")
             bare = await _bare(service.postgres)
             return [await _list(client, name, path, bare) for name, path in LISTS.items()]
+
+
+async def _published(client: httpx.AsyncClient) -> bool:
+    return "sentryml_incidents_outbox_pending 0.0" in (await client.get("/metrics")).text
 
 
 async def _drift(postgres: str) -> None:

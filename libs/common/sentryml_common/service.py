@@ -90,7 +90,7 @@ async def _run(service: Service) -> int:
     settings = service.settings
     log.info("service_starting", service=service.name, **settings.model_dump(mode="json"))
     try:
-        listener = socket.create_server((settings.http_host, settings.http_port), backlog=1024)
+        listener = _listen(settings)
     except OSError as err:
         log.error(
             "configuration_does_not_fit",
@@ -121,6 +121,17 @@ async def _run(service: Service) -> int:
         code = EXIT_FAILED
     log.info("service_stopped", service=service.name, code=code)
     return code
+
+
+def _listen(settings: ServiceSettings) -> socket.socket:
+    """The socket of the HTTP server.
+
+    Its connections send at once: they inherit the option, which asyncio sets only for sockets that say they are of TCP,
+    and those of `create_server` do not. Without it every answer in two parts waits 40 ms for the client's delayed ACK.
+    """
+    listener = socket.create_server((settings.http_host, settings.http_port), backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def _work(service: Service) -> None:

@@ -17,6 +17,8 @@ import httpx
 import orjson
 import pytest
 
+from sentryml_common.service import _listen
+from sentryml_common.settings import ServiceSettings
 from tests.support.eventually import LONG_SECONDS, eventually_sync
 from tests.support.ports import free_port
 
@@ -230,3 +232,10 @@ def test_work_that_cannot_stop_in_order_is_told(start: Start) -> None:
     assert service.exit_code() == 70
     [failed] = service.events("stop_failed")
     assert "could not flush" in str(failed["exception"])
+
+
+def test_connections_send_at_once() -> None:
+    """Else each answer in two parts waits 40 ms for the other side's delayed acknowledgement."""
+    with _listen(ServiceSettings(http_port=free_port())) as listener:
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
