@@ -236,6 +236,9 @@ def test_work_that_cannot_stop_in_order_is_told(start: Start) -> None:
 
 def test_connections_send_at_once() -> None:
     """Else each answer in two parts waits 40 ms for the other side's delayed acknowledgement."""
-    with _listen(ServiceSettings(http_port=free_port())) as listener:
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with (
+        _listen(ServiceSettings(http_port=free_port())) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
