@@ -161,12 +161,15 @@ async def test_transient_trouble_is_tried_again(
     world: World, script: Script, outcome: str, reason: str, repeats: bool
 ) -> None:
     """With full jitter of a half, the first back-off is half a second."""
+    if script.delay_seconds:
+        await world.open_channel(send_seconds=script.delay_seconds / 10)
     world.slack.play(script)
     await world.take_in(opened_critical())
     assert await world.dispatch() == 1
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["due_at"]) == ("pending", world.clock.now + timedelta(seconds=0.5))
     assert [(row["outcome"], row["reason"]) for row in await world.attempts()] == [(outcome, reason)]
+    await world.open_channel()
     world.clock.advance(0.5)
     assert await world.dispatch() == 1
     (title,) = world.slack.titles
