@@ -10,8 +10,8 @@ MEMBERS := libs/common services/ingest services/drift services/incidents service
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
-# Tests wait more than they work: three workers on two cores take half the time of one.
-WORKERS ?= 3
+# Tests wait more than they work: two workers take little more than half the time of one.
+WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ status: install ## Say what runs, and where
 demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
 	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-test: install ## All tests, against real Kafka and PostgreSQL (WORKERS=3)
+test: install ## All tests, against real Kafka and PostgreSQL (WORKERS=2)
 	@$(RUN)python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-unit: install ## The tests that need no server

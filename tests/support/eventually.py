@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONG_SECONDS = 120.0
+LONG_SECONDS = 240.0
 _PAUSE = threading.Event()
 
 

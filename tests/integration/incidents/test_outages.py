@@ -180,7 +180,7 @@ async def kafka_goes(servers: Servers, service: Service) -> dict[str, int]:
             assert answer is not None
             assert answer.status_code == 200
         await says(service, "Kafka")
-        await shows(service, "sentryml_incidents_outbox_pending", len(MODELS), len(MODELS))
+        await shows(service, "sentryml_incidents_outbox_pending", len(MODELS))
         await shows(service, "sentryml_incidents_outbox_oldest_seconds", 0.001)
     return dict.fromkeys(MODELS, 1)
 

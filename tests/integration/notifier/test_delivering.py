@@ -152,7 +152,7 @@ async def test_slack_that_limits_for_real_gets_everything_in_the_end(world: Worl
         (Script(status=504), "uncertain", "http_5xx", True),
         (Script(body="not ok", accept=False), "uncertain", "strange_answer", True),
         (Script(body="x" * 200_000, accept=False), "uncertain", "strange_answer", True),
-        (Script(delay_seconds=2, accept=False), "uncertain", "timeout", True),
+        (Script(delay_seconds=10, accept=False), "uncertain", "timeout", True),
         (Script(ending=Ending.RESET, accept=False), "uncertain", "connection_lost", True),
         (Script(ending=Ending.CUT, accept=False), "uncertain", "connection_lost", True),
     ],
@@ -162,7 +162,7 @@ async def test_transient_trouble_is_tried_again(
 ) -> None:
     """With full jitter of a half, the first back-off is half a second."""
     if script.delay_seconds:
-        await world.open_channel(send_seconds=script.delay_seconds / 10)
+        await world.open_channel(send_seconds=script.delay_seconds / 4)
     world.slack.play(script)
     await world.take_in(opened_critical())
     assert await world.dispatch() == 1
