@@ -67,14 +67,17 @@ class Scene:
         self.events: dict[str, list[dict[str, Any]]] = {model_id: [] for model_id in self.models}
         self.reported: defaultdict[str, list[Activity]] = defaultdict(list)
         self.evaluated: defaultdict[str, list[Evaluation]] = defaultdict(list)
-        self._activity = Follower(
-            ACTIVITY, Activity, lambda model_id: self.reported[model_id].append(self._activity.current[model_id])
-        )
+        self._activity = Follower(ACTIVITY, Activity, self._hear_activity)
         self._evaluations = Follower(
             EVALUATIONS,
             Evaluation,
             lambda model_id: self.evaluated[model_id].append(self._evaluations.current[model_id]),
         )
+
+    def _hear_activity(self, model_id: str) -> None:
+        activity = self._activity.current.get(model_id)
+        if activity is not None:  # a model of another test was deleted
+            self.reported[model_id].append(activity)
 
     async def listen(self) -> None:
         """Listen until cancelled."""
@@ -139,9 +142,11 @@ async def scene(kafka: OwnKafka, producer: AIOKafkaProducer) -> AsyncIterator[Sc
     await made.watch()
     listening = asyncio.create_task(made.listen())
     yield made
+    heard_to_the_end = not listening.done()
     listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    (ended,) = await asyncio.gather(listening, return_exceptions=True)
     await made.unwatch()
+    assert heard_to_the_end, ended
 
 
 def assignments(part: Part) -> list[frozenset[int]]:
