@@ -27,11 +27,11 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
-from tests.integration.incidents.cable import Cable
 from tests.integration.incidents.following import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.proxy import Proxy
 from tests.support.signing_in import sign_in
 from tests.unit.incidents.builders import an_activity, an_evaluation, at
 
@@ -266,11 +266,11 @@ async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_pa
 async def test_postgres_away_is_waited_for_and_nothing_is_lost(
     kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
-    key, cable = make_key(database_url), Cable(database_url)
-    await cable.plug()
-    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=cable.url) as service:
+    key, proxy = make_key(database_url), Proxy(database_url)
+    await proxy.open()
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=proxy.url) as service:
         await service.answers(200, "/readyz")
-        await cable.cut()
+        await proxy.cut()
         await evaluate(producer, model_id, "critical", "critical")
         refused = await service.answers(503, "/v1/incidents")
         assert int(refused.headers["Retry-After"]) > 0
@@ -278,26 +278,26 @@ async def test_postgres_away_is_waited_for_and_nothing_is_lost(
         page = await service.answers(503, "/incidents", headers=session)
         assert "Nothing is lost" in page.text
         assert "PostgreSQL does not answer" in (await service.answers(503, "/readyz")).text
-        await cable.plug()
+        await proxy.open()
         steps = await published(kafka_bootstrap, model_id, 1)
         assert [step.kind for step in steps] == ["opened"]
         await service.answers(200, "/readyz")
         assert await service.stop() == 0
-    await cable.cut()
+    await proxy.cut()
 
 
 async def test_a_service_that_starts_before_postgres_waits_and_says_so(
     kafka_bootstrap: str, database_url: str, tmp_path: Path
 ) -> None:
-    key, cable = make_key(database_url), Cable(database_url)
-    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=cable.url) as service:
+    key, proxy = make_key(database_url), Proxy(database_url)
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=proxy.url) as service:
         waiting = (await service.answers(503, "/readyz")).json()["waiting_for"]
         assert "does not answer" in waiting["postgres"] or "connecting" in waiting["postgres"]
         assert "starting" in (await service.answers(503, "/v1/incidents")).text
-        await cable.plug()
+        await proxy.open()
         await service.answers(200, "/readyz")
         assert await service.stop() == 0
-    await cable.cut()
+    await proxy.cut()
 
 
 async def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -27,6 +26,7 @@ from sentryml_local.slack_stand_in.store import Script
 from tests.integration.notifier.conftest import Slack, World
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.proxy import Proxy
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
@@ -181,10 +181,12 @@ async def test_what_is_in_the_ledger_leaves_while_kafka_is_away(
 async def test_postgres_away_is_waited_for_and_nothing_is_lost(
     kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
 ) -> None:
-    async with cable(database_url) as (cut, plug, url):
-        with notifier(tmp_path, **settings_of(kafka_bootstrap, url, slack)) as service:
+    proxy = Proxy(database_url)
+    await proxy.open()
+    try:
+        with notifier(tmp_path, **settings_of(kafka_bootstrap, proxy.url, slack)) as service:
             await service.ready()
-            await cut()
+            await proxy.cut()
             await publish(producer, opened_critical(incident=103, model_id="cut-off"))
 
             async def says_so() -> object:
@@ -193,47 +195,12 @@ async def test_postgres_away_is_waited_for_and_nothing_is_lost(
 
             await eventually(says_so, what="/readyz to say that PostgreSQL is away")
             assert slack.titles == []
-            await plug()
+            await proxy.open()
             assert await titles_of(slack, "cut-off", 1) == ["🔴 CRITICAL drift · cut-off"]
             await service.ready()
             assert await service.stop() == 0
-
-
-@asynccontextmanager
-async def cable(database_url: str) -> AsyncIterator[tuple[object, object, str]]:
-    """A TCP connection to PostgreSQL that can be cut and plugged in again."""
-    target, port, open_writers = urlsplit(database_url), free_port(), set[asyncio.StreamWriter]()
-    server: asyncio.Server | None = None
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_writers.add(writer)
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            open_writers.discard(writer)
-            writer.close()
-
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(target.hostname, target.port)
-        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
-
-    async def plug() -> None:
-        nonlocal server
-        server = await asyncio.start_server(connect, "127.0.0.1", port)
-
-    async def cut() -> None:
-        assert server is not None
-        server.close()
-        for writer in list(open_writers):
-            writer.transport.abort()
-
-    await plug()
-    yield cut, plug, target._replace(netloc=f"{target.netloc.rpartition('@')[0]}@127.0.0.1:{port}").geturl()
-    await cut()
+    finally:
+        await proxy.cut()
 
 
 def test_address_that_secrets_must_not_go_to_stops_the_start(tmp_path: Path, database_url: str) -> None:
