@@ -113,7 +113,13 @@ def _evaluation_of(row: dict[str, Any]) -> Evaluation:
 
 
 async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:
-    """Drop the weeks of evaluations that are too old as a whole; return their tables. In a transaction of its own."""
+    """Drop the weeks of evaluations that are too old as a whole; return their tables. In a transaction of its own.
+
+    One at a time: who lists a week that somebody else is dropping would find it gone. The second one finds nothing to
+    do, and looks again at its next turn.
+    """
+    if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('drop_evaluation_weeks'))"):
+        return []
     rows = await connection.fetch("SELECT evaluation_weeks_before($1) AS week", now - timedelta(days=keep_days))
     weeks = [row["week"] for row in rows]
     for week in weeks:
