@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
+import pytest
+
+from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.store.evaluations import find_latest_evaluation, list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
@@ -54,6 +57,18 @@ async def test_old_evaluations_go_by_the_week_and_evidence_stays(pool: Pool, lif
     assert await pool.fetchval("SELECT count(*) FROM evidence") == 3
     async with transaction(pool) as connection:
         assert await find_latest_evaluation(connection, MODEL) is not None
+
+
+async def test_a_week_in_use_is_dropped_at_a_later_look(pool: Pool, life: Life, clock: StillClock) -> None:
+    await life.sees("critical", "ok")
+    clock.now = MONDAY + timedelta(days=200)
+    async with transaction(pool) as reader:
+        assert len(await list_evaluations(reader, MODEL, None, 10)) == 2
+        with pytest.raises(Unavailable):
+            await Timer(pool, 90, clock).tick()
+        assert len(await list_evaluations(reader, MODEL, None, 10)) == 2
+    await Timer(pool, 90, clock).tick()
+    assert await looks(pool) == []
 
 
 async def looks(pool: Pool) -> list[datetime]:

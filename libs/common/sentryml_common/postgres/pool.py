@@ -27,6 +27,7 @@ AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,  # the statement timeout: a server, or a lock, that takes too long
+    asyncpg.LockNotAvailableError,  # the lock timeout of who would rather come back than be waited for
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that was cut in the middle of an operation
 )
