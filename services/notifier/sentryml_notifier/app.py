@@ -6,13 +6,11 @@ Dispatching needs PostgreSQL alone: what is already in the ledger leaves while K
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-import httpx
 from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
@@ -33,18 +31,22 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier.auditor import audit
-from sentryml_notifier.channels.slack_webhook import SECRET_SETTING, SlackWebhook, check_address, make_client
+from sentryml_notifier.channels.base import Tools
+from sentryml_notifier.channels.posting import make_client
 from sentryml_notifier.consumer import Inbox
-from sentryml_notifier.dispatcher import Dispatcher, OpenChannel, Pace
+from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
-from sentryml_notifier.store.channels import break_channel, register_channel, release_waiting, secret_of
+from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
+from sentryml_notifier.vault import Vault
 
 log = get_logger(__name__)
 
 NAME = "notifier"
 SLACK = "slack"
+SLACK_SETTING = "SENTRYML_SLACK_WEBHOOK_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,18 @@ def main() -> None:
 async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health = parts.settings, parts.health
+    vault = Vault(settings.all_secrets_keys)
     async with open_pool(settings, NAME, health) as pool, make_client() as client:
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
+        tools = Tools(pool, client, system_clock, settings.allowed_hosts)
         parts.ledger.pool = pool
+        roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
+        renewed = await renew_secrets(tools, vault)
+        if renewed:
+            log.info("secrets_encrypted_anew", channels=renewed)
         dispatcher = Dispatcher(
             pool,
-            await open_channels(settings, pool, client),
+            roster,
             Pace(
                 settings.dispatch_workers,
                 settings.dispatch_poll_seconds,
@@ -112,30 +120,32 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             await consumer.run(settings, health)
 
 
-async def open_channels(settings: NotifierSettings, pool: Pool, client: httpx.AsyncClient) -> list[OpenChannel]:
-    """The channels of the settings, entered in the database; what waited on a mended one is due again.
+async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> dict[str, SettingsChannel]:
+    """The channels of the settings, by setting, entered in the ledger; what waited on a mended one is due again.
 
     Raises:
         ConfigurationError: the webhook's address is not one that secrets may be sent to.
     """
-    secret = settings.slack_webhook_url
-    if secret is None:
-        await close_channel_without_secret(pool)
-        return []
-    address = check_address(secret.get_secret_value(), settings.allowed_hosts)
-    sha256 = hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
-    async with transaction(pool) as connection:
-        channel_id = await register_channel(connection, SLACK, "slack_webhook", SECRET_SETTING, sha256)
-        released = await release_waiting(connection, channel_id, system_clock())
-    log.info("channel_opened", channel=SLACK, released=released)
-    return [OpenChannel(channel_id, SLACK, sha256, SlackWebhook(client, address, system_clock))]
+    address = settings.slack_webhook_url
+    if address is None:
+        await close_channel_without_secret(tools.pool)
+        return {}
+    given = SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", address)
+    given.check(tools)
+    async with transaction(tools.pool) as connection:
+        channel_id = await register_channel(connection, given.name, given.kind, given.setting, given.fingerprint)
+        released = await release_waiting(connection, channel_id, tools.clock())
+    log.info("channel_of_settings", channel=given.name, setting=given.setting, released=released)
+    return {given.setting: given}
 
 
 async def close_channel_without_secret(pool: Pool) -> None:
-    """Say that nobody is told; if there was a channel before, park what waits on it."""
-    words = f"{SECRET_SETTING} is not set: set it and restart the notifier. What waits is sent then."
-    log.warning("no_channel", why=words)
+    """Say that nobody is told by a setting; if there was a channel before, park what waits on it."""
+    words = f"{SLACK_SETTING} is not set: set it and restart the notifier. What waits is sent then."
     async with transaction(pool) as connection:
-        known = await secret_of(connection, SLACK)
+        others = await list_stored_channels(connection)
+        known = next((each for each in others if each.secret_setting == SLACK_SETTING), None)
         if known is not None:
-            await break_channel(connection, *known, words, retry_at=None)
+            await break_channel(connection, known.channel_id, known.fingerprint, words, retry_at=None)
+    if known is not None or not others:
+        log.warning("no_channel", why=words)

@@ -7,7 +7,7 @@ and the next dispatcher sends again, marked as a repeat: at least once, and neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import wait_for
-from sentryml_notifier.channels.base import Channel
+from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import (
     RETRY_STUCK_AFTER,
     Delivered,
@@ -31,6 +31,7 @@ from sentryml_notifier.domain.delivery import (
 )
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
+from sentryml_notifier.roster import OpenChannel, Roster
 from sentryml_notifier.store import channels, queue
 from sentryml_notifier.store.queue import Claim, Sending
 
@@ -39,22 +40,13 @@ log = get_logger(__name__)
 IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
 LOOK_FOR_STUCK_SECONDS = 15.0
+LOOK_FOR_CHANNELS_SECONDS = 2.0
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenChannel:
-    """A channel that this process holds the secret of."""
-
-    channel_id: UUID
-    name: str
-    sha256: str
-    channel: Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +59,12 @@ class Pace:
 
 
 class Dispatcher:
-    """Sends what is due on the open channels. Time, chance and new ids come from outside."""
+    """Sends what is due on the channels of the roster. Time, chance and new ids come from outside."""
 
     def __init__(
         self,
         pool: Pool,
-        open_channels: Sequence[OpenChannel],
+        roster: Roster,
         pace: Pace,
         health: Health,
         *,
@@ -80,10 +72,8 @@ class Dispatcher:
         jitter: Callable[[], float],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._pool, self._channels, self._pace, self._health = pool, open_channels, pace, health
+        self._pool, self._roster, self._pace, self._health = pool, roster, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
-        for channel in open_channels:
-            expose_zero(channel.name)
         self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
 
     def wake(self) -> None:
@@ -91,12 +81,31 @@ class Dispatcher:
         self._woken.set()
 
     async def run(self) -> None:
-        """Dispatch until cancelled; a message under way is then finished and written down."""
+        """Dispatch on the channels there are until cancelled; a message under way is then finished and written down."""
+        served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
-            for channel in self._channels:
-                group.create_task(self._revive(channel), name=f"revive-{channel.name}")
-                for number in range(self._pace.workers):
-                    group.create_task(self._work(channel), name=f"dispatch-{channel.name}-{number}")
+            while True:
+                try:
+                    found = await self._roster.read()
+                except Unavailable:
+                    await self._wait_for_postgres()
+                    continue
+                for channel_id, (channel, task) in list(served.items()):
+                    if found.get(channel_id) is not channel:
+                        del served[channel_id]
+                        task.cancel()
+                        await asyncio.wait({task})
+                for channel_id in found.keys() - served.keys():
+                    channel = found[channel_id]
+                    served[channel_id] = channel, group.create_task(self._serve(channel), name=f"serve-{channel.name}")
+                await happened(self._roster.changed, LOOK_FOR_CHANNELS_SECONDS)
+
+    async def _serve(self, channel: OpenChannel) -> None:
+        expose_zero(channel.name)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._revive(channel), name=f"revive-{channel.name}")
+            for number in range(self._pace.workers):
+                group.create_task(self._work(channel), name=f"dispatch-{channel.name}-{number}")
 
     async def _work(self, channel: OpenChannel) -> None:
         while True:
@@ -120,18 +129,14 @@ class Dispatcher:
         """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
-            revived = await channels.revive_stuck(connection, channel.channel_id, channel.sha256, self._clock())
+            revived = await channels.revive_stuck(connection, channel.channel_id, channel.fingerprint, self._clock())
         if revived:
             log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
             self.wake()
 
     async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(self._pace.poll_seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
-        self._woken.clear()
+        if await happened(self._woken, self._pace.poll_seconds):
+            self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
         """Claim, send and note one message; False if nothing was due.
@@ -154,7 +159,7 @@ class Dispatcher:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
         async with transaction(self._pool) as connection:
-            return await queue.claim_due(connection, sending, channel.sha256, now)
+            return await queue.claim_due(connection, sending, channel.fingerprint, now)
 
     async def _send(self, channel: OpenChannel, claim: Claim) -> SendResult:
         try:
@@ -165,7 +170,16 @@ class Dispatcher:
             return NOT_COMPOSED
         if claim.effort.possibly_sent:
             DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
-        return await channel.channel.send(message, plain=claim.effort.plain)
+        return await channel.channel.send(
+            Outgoing(
+                message,
+                claim.story,
+                claim.sending.send_id,
+                claim.delivery_ids,
+                possibly_sent=claim.effort.possibly_sent,
+                plain=claim.effort.plain,
+            )
+        )
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(
@@ -201,7 +215,7 @@ class Dispatcher:
                 await channels.pause_channel(connection, channel.channel_id, decided.at)
             case Outcome.CHANNEL_REFUSED:
                 broken = await channels.break_channel(
-                    connection, channel.channel_id, channel.sha256, result.words, now + RETRY_STUCK_AFTER
+                    connection, channel.channel_id, channel.fingerprint, result.words, now + RETRY_STUCK_AFTER
                 )
                 if not broken:
                     # Its secret has been replaced: whoever holds the new one sends.
@@ -246,6 +260,15 @@ class Dispatcher:
         # One worker waits and says so; the others wait for that one.
         async with self._waiting:
             await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
+
+
+async def happened(event: asyncio.Event, seconds: float) -> bool:
+    """Whether `event` is set within some time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

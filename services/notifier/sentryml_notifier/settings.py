@@ -17,6 +17,11 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         "",
         description="Further addresses that webhooks may go to, host:port, separated by commas; http is allowed there.",
     )
+    secrets_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "
+        "the first encrypts, the others still open what they encrypted. Needed for channels that are made in SentryML.",
+    )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(
         1.0, gt=0, le=60, description="Longest time until a delivery that has become due is noticed."
@@ -27,6 +32,11 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         le=3600,
         description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
     )
+
+    @property
+    def all_secrets_keys(self) -> list[str]:
+        """`secrets_keys` as a list."""
+        return [key.strip() for key in self.secrets_keys.get_secret_value().split(",") if key.strip()]
 
     @property
     def allowed_hosts(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import itertools
 import socket
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -28,10 +28,15 @@ from sentryml_common.settings import PostgresSettings
 from sentryml_local.slack_stand_in.app import make_http
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
-from sentryml_notifier.channels.slack_webhook import SlackWebhook, check_address, make_client
+from sentryml_notifier.app import SLACK_SETTING
+from sentryml_notifier.channels.base import Identity, Tools
+from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.channels.posting import make_client
 from sentryml_notifier.consumer import Inbox
-from sentryml_notifier.dispatcher import Dispatcher, OpenChannel, Pace
+from sentryml_notifier.dispatcher import Dispatcher, Pace
+from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
 from sentryml_notifier.store.channels import register_channel, release_waiting
+from sentryml_notifier.vault import Vault
 from tests.support.eventually import eventually
 from tests.unit.notifier.stories import IDS, NIGHT, a_monitor
 
@@ -89,25 +94,33 @@ class World:
         self.monitors: dict[str, Monitor] = {"flights-delay": a_monitor()}
         self._numbers = itertools.count()
         self.channel: OpenChannel
+        self.given: SettingsChannel
 
     async def open_channel(self, address: str | None = None, send_seconds: float = SEND_SECONDS) -> OpenChannel:
         """Enter the webhook as a start of the service does."""
         address = address or self.slack.address
-        sha256 = hashlib.sha256(address.encode()).hexdigest()
+        fingerprint = hashlib.sha256(address.encode()).hexdigest()
         async with transaction(self.pool) as connection:
-            channel_id = await register_channel(
-                connection, "slack", "slack_webhook", "SENTRYML_SLACK_WEBHOOK_URL", sha256
-            )
+            channel_id = await register_channel(connection, "slack", "slack_webhook", SLACK_SETTING, fingerprint)
             await release_waiting(connection, channel_id, self.clock())
-        url = check_address(address, frozenset({address.split("/")[2]}))
-        self.channel = OpenChannel(
-            channel_id, "slack", sha256, SlackWebhook(self.client, url, self.clock, send_seconds)
-        )
+        identity = Identity(channel_id, "slack", SLACK_SETTING)
+        tools = replace(self.tools(address.split("/")[2]), send_seconds=send_seconds)
+        self.given = SettingsChannel("slack", "slack_webhook", SLACK_SETTING, "url", SecretStr(address))
+        webhook = KINDS["slack_webhook"].opened(tools, identity, {}, self.given.secret)
+        self.channel = OpenChannel(channel_id, "slack", "slack_webhook", fingerprint, webhook)
         return self.channel
 
-    def dispatcher(self, *, workers: int = 1, jitter: float = 0.5) -> Dispatcher:
+    def tools(self, *allowed_hosts: str) -> Tools:
+        hosts = frozenset(allowed_hosts or {self.slack.authority})
+        return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS)
+
+    def roster(self, vault: Vault | None = None, *from_settings: SettingsChannel) -> Roster:
+        """The channels of the ledger, and of `from_settings`."""
+        return Roster(self.tools(), vault or Vault([]), {each.setting: each for each in from_settings})
+
+    def dispatcher(self, *, workers: int = 1, jitter: float = 0.5, roster: Roster | None = None) -> Dispatcher:
         return Dispatcher(
-            self.pool, [self.channel], Pace(workers, 0.05, LEASE), Health(),
+            self.pool, roster or self.roster(None, self.given), Pace(workers, 0.05, LEASE), Health(),
             clock=self.clock, jitter=lambda: jitter, new_id=self.new_id,
         )  # fmt: skip
 

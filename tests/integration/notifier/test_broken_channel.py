@@ -77,7 +77,7 @@ async def test_channel_that_mends_itself_is_found_out_within_a_quarter_of_an_hou
 
 async def test_channel_without_its_setting_is_not_tried_but_waits(world: World) -> None:
     async with transaction(world.pool) as connection:
-        await break_channel(connection, world.channel.channel_id, world.channel.sha256, "not set", None)
+        await break_channel(connection, world.channel.channel_id, world.channel.fingerprint, "not set", None)
     await world.take_in(opened_critical())
     world.clock.advance(3600)
     await world.dispatcher().revive_once(world.channel)
@@ -93,7 +93,7 @@ async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_mended_ch
     dispatcher = world.dispatcher()
     assert not await dispatcher.dispatch_one(old)
     async with transaction(world.pool) as connection:
-        assert not await break_channel(connection, old.channel_id, old.sha256, "old news", None)
+        assert not await break_channel(connection, old.channel_id, old.fingerprint, "old news", None)
     assert (await world.channel_row())["state"] == "active"
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
-from sentryml_notifier.dispatcher import LONGEST_SEND, OpenChannel, to_the_end
+from sentryml_notifier.dispatcher import LONGEST_SEND, to_the_end
 from sentryml_notifier.domain.delivery import Delivered, Effort, Outcome, SendResult
+from sentryml_notifier.roster import OpenChannel
 from sentryml_notifier.store import queue
 from sentryml_notifier.store.queue import Claim, Sending
 from tests.integration.notifier.conftest import LEASE, World
@@ -24,7 +25,7 @@ async def claim_and_vanish(world: World) -> Claim:
     """What is left of a dispatcher that is killed between claim and note."""
     sending = Sending(world.new_id(), world.channel.channel_id, world.clock.now + LEASE)
     async with transaction(world.pool) as connection:
-        claim = await queue.claim_due(connection, sending, world.channel.sha256, world.clock.now)
+        claim = await queue.claim_due(connection, sending, world.channel.fingerprint, world.clock.now)
     assert claim is not None
     return claim
 

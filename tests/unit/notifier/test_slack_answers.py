@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_notifier.channels.slack_webhook import check_address, judge, seconds_of
+from sentryml_notifier.channels.base import Identity
+from sentryml_notifier.channels.posting import Answer, seconds_of
+from sentryml_notifier.channels.slack_webhook import check_address, judge
 from sentryml_notifier.domain.delivery import Outcome
 from tests.unit.notifier.stories import NIGHT
 
+SETTING = "SENTRYML_SLACK_WEBHOOK_URL"
+OF_SETTINGS = Identity(UUID(int=1), "slack", SETTING)
+OF_LEDGER = Identity(UUID(int=2), "ops")
 SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
 
 
@@ -44,7 +51,7 @@ SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
     ],
 )
 def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -> None:
-    result = judge(status, answer, None)
+    result = judge(Answer(status, answer, None), OF_SETTINGS.mend)
     assert (result.outcome, result.reason, result.http_status) == (outcome, reason, status)
 
 
@@ -53,8 +60,10 @@ def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -
     [(302, ""), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (418, "x")],
 )
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int, answer: str) -> None:
-    words = judge(status, answer, None).words
-    assert any(word in words for word in ("Make a new", "Unarchive", "Check SENTRYML_SLACK_WEBHOOK_URL"))
+    words, of_ledger = (judge(Answer(status, answer, None), each.mend).words for each in (OF_SETTINGS, OF_LEDGER))
+    assert any(word in words for word in ("Make a new", "Unarchive", "Check the address"))
+    assert "put it into SENTRYML_SLACK_WEBHOOK_URL and restart the notifier" in words
+    assert "enter it for the channel ops" in of_ledger
     assert "tried again every 15 minutes, and what waits goes out as soon as it works" in words
 
 
@@ -76,8 +85,8 @@ def test_retry_after_in_its_forms(header: str | None, seconds: float | None) -> 
 
 
 def test_foreign_words_are_not_passed_on() -> None:
-    assert "<script>" not in judge(404, "<script>", None).words
-    assert judge(404, "<script>", None).reason == "http_4xx"
+    assert "<script>" not in judge(Answer(404, "<script>", None), OF_SETTINGS.mend).words
+    assert judge(Answer(404, "<script>", None), OF_SETTINGS.mend).reason == "http_4xx"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +101,7 @@ def test_foreign_words_are_not_passed_on() -> None:
     ],
 )
 def test_address_is_allowed(address: str, allowed: str) -> None:
-    assert check_address(address, frozenset(filter(None, [allowed]))).path
+    assert check_address(address, frozenset(filter(None, [allowed])), SETTING).path
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,6 @@ def test_address_is_allowed(address: str, allowed: str) -> None:
 )
 def test_address_is_refused_without_being_shown(address: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        check_address(address, frozenset({"127.0.0.1:8705"}))
+        check_address(address, frozenset({"127.0.0.1:8705"}), SETTING)
     assert "SENTRYML_SLACK_WEBHOOK_URL" in str(refused.value)
     assert "verysecret" not in str(refused.value)

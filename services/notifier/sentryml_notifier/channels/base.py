@@ -1,11 +1,53 @@
-"""What every kind of channel does: one attempt to deliver one message, and an honest account of it."""
+"""What every kind of channel is: how it is configured, and one attempt to send with an honest account of it."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import ConfigurationError
+from sentryml_common.postgres.pool import Pool
+from sentryml_notifier.channels.posting import TOTAL_SECONDS
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.story import Story
+
+
+class ChannelMisconfigured(ConfigurationError):
+    """What a channel was given cannot work; the message says what to change, and shows no secret."""
+
+
+class Config(BaseModel):
+    """Part of a channel's configuration. What is not known is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Nothing(Config):
+    """For kinds that have no settings, or no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What a channel is asked to send: the message, and what it was made from.
+
+    `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can tell a repeat: the last is the
+    delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may have arrived,
+    `plain` asks for the simplest form that the other side takes.
+    """
+
+    message: Message
+    story: Story
+    send_id: UUID
+    delivery_ids: tuple[UUID, ...]
+    possibly_sent: bool = False
+    plain: bool = False
 
 
 class Channel(Protocol):
@@ -15,6 +57,63 @@ class Channel(Protocol):
     try again: what happens next is decided elsewhere.
     """
 
-    async def send(self, message: Message, *, plain: bool) -> SendResult:
-        """Try once; `plain` asks for the simplest form that the other side takes."""
+    async def send(self, outgoing: Outgoing) -> SendResult:
+        """Try once."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What channels may use: connections out of here go through `client` alone.
+
+    `allowed_hosts` are addresses, as `host:port`, that the operator has allowed beside the kinds' own. `send_seconds`
+    is the longest time for one attempt.
+    """
+
+    pool: Pool
+    client: httpx.AsyncClient
+    clock: Clock
+    allowed_hosts: frozenset[str]
+    send_seconds: float = TOTAL_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which channel it is, and where its secret is kept: in this setting, or, if None, in the ledger."""
+
+    channel_id: UUID
+    name: str
+    secret_setting: str | None = None
+
+    @property
+    def mend(self) -> str:
+        """How to give the channel another secret: the end of a sentence."""
+        if self.secret_setting is not None:
+            return f"put it into {self.secret_setting} and restart the notifier"
+        return f"enter it for the channel {self.name} (PATCH /v1/channels/{self.channel_id})"
+
+
+S = TypeVar("S", bound=Config)
+T = TypeVar("T", bound=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[S, T]):
+    """A kind of channel: what it has to be told, what of it is secret, and how it is opened.
+
+    `open` raises ChannelMisconfigured; it makes no connection.
+    """
+
+    name: str
+    settings: type[S]
+    secret: type[T]
+    open: Callable[[Tools, Identity, S, T], Channel]
+
+    def opened(self, tools: Tools, identity: Identity, settings: Any, secret: Any) -> Channel:
+        """The channel of an unchecked configuration.
+
+        Raises:
+            ChannelMisconfigured: it does not fit.
+            ValidationError: nor does its form.
+        """
+        return self.open(tools, identity, self.settings.model_validate(settings), self.secret.model_validate(secret))

@@ -1,15 +1,43 @@
-"""Channels and routes: entering those of the settings, breaking and mending."""
+"""Channels and routes: their configuration, entering those of the settings, breaking and mending."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import Route
 
 
-async def register_channel(connection: Connection, name: str, kind: str, setting: str, sha256: str) -> UUID:
+@dataclass(frozen=True, slots=True)
+class StoredChannel:
+    """A channel's configuration. `secret` is encrypted; where it is kept in a setting, `secret_setting` names that."""
+
+    channel_id: UUID
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    secret_setting: str | None
+    secret: bytes | None
+    fingerprint: str
+
+
+async def list_stored_channels(connection: Connection) -> list[StoredChannel]:
+    """The channels that are not deleted, in a fixed order."""
+    rows = await connection.fetch(
+        """
+        SELECT channel_id, name, kind, settings, secret_setting, secret, fingerprint
+          FROM channel
+         WHERE deleted_at IS NULL
+         ORDER BY name
+        """
+    )
+    return [StoredChannel(**dict(row.items())) for row in rows]
+
+
+async def register_channel(connection: Connection, name: str, kind: str, setting: str, fingerprint: str) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
     Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
@@ -17,14 +45,14 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
     """
     channel_id: UUID = await connection.fetchval(
         """
-        INSERT INTO channel (name, kind, secret_setting, secret_sha256)
+        INSERT INTO channel (name, kind, secret_setting, fingerprint)
         VALUES ($1, $2, $3, $4)
-            ON CONFLICT ON CONSTRAINT channel_name_unique DO UPDATE
-           SET secret_setting = excluded.secret_setting, secret_sha256 = excluded.secret_sha256,
-               state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
+            ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
+           SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
+               settings = '{}', secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
         RETURNING channel_id
         """,
-        name, kind, setting, sha256,
+        name, kind, setting, fingerprint,
     )  # fmt: skip
     await connection.execute(
         """
@@ -36,16 +64,24 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
     return channel_id
 
 
+async def replace_secret(connection: Connection, channel_id: UUID, before: bytes, sealed: bytes) -> bool:
+    """Keep the same secret, encrypted anew; False if it has been changed meanwhile. The channel stays as it is."""
+    status = await connection.execute(
+        "UPDATE channel SET secret = $3 WHERE channel_id = $1 AND secret = $2", channel_id, before, sealed
+    )
+    return status == "UPDATE 1"
+
+
 async def break_channel(
-    connection: Connection, channel_id: UUID, sha256: str, words: str, retry_at: datetime | None
+    connection: Connection, channel_id: UUID, fingerprint: str, words: str, retry_at: datetime | None
 ) -> bool:
-    """Mark a channel broken and park what waits on it; False if its secret has been replaced meanwhile."""
+    """Mark a channel broken and park what waits on it; False if its configuration has been replaced meanwhile."""
     status = await connection.execute(
         """
         UPDATE channel SET state = 'broken', broken_words = $3, retry_at = $4
-         WHERE channel_id = $1 AND secret_sha256 = $2
+         WHERE channel_id = $1 AND fingerprint = $2
         """,
-        channel_id, sha256, words, retry_at,
+        channel_id, fingerprint, words, retry_at,
     )  # fmt: skip
     if status != "UPDATE 1":
         return False
@@ -59,14 +95,14 @@ async def break_channel(
     return True
 
 
-async def revive_stuck(connection: Connection, channel_id: UUID, sha256: str, now: datetime) -> int:
+async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
     """Give a broken channel, and deliveries that were given up, another try if it is time; return how many."""
     status = await connection.execute(
         """
         UPDATE channel SET state = 'active', broken_words = NULL, retry_at = NULL
-         WHERE channel_id = $1 AND secret_sha256 = $2 AND state = 'broken' AND retry_at <= $3
+         WHERE channel_id = $1 AND fingerprint = $2 AND state = 'broken' AND retry_at <= $3
         """,
-        channel_id, sha256, now,
+        channel_id, fingerprint, now,
     )  # fmt: skip
     if status == "UPDATE 1":
         return await release_waiting(connection, channel_id, now)
@@ -78,12 +114,6 @@ async def revive_stuck(connection: Connection, channel_id: UUID, sha256: str, no
         channel_id, now,
     )  # fmt: skip
     return int(status.rpartition(" ")[2])
-
-
-async def secret_of(connection: Connection, name: str) -> tuple[UUID, str] | None:
-    """Id and secret's SHA-256 of a channel, if there is one of that name."""
-    row = await connection.fetchrow("SELECT channel_id, secret_sha256 FROM channel WHERE name = $1", name)
-    return (row["channel_id"], row["secret_sha256"]) if row else None
 
 
 async def release_waiting(connection: Connection, channel_id: UUID, now: datetime) -> int:

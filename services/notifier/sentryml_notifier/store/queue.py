@@ -56,9 +56,9 @@ class Claim:
     last_words: str | None
 
 
-async def claim_due(connection: Connection, sending: Sending, sha256: str, now: datetime) -> Claim | None:
+async def claim_due(connection: Connection, sending: Sending, fingerprint: str, now: datetime) -> Claim | None:
     """Take the most urgent due deliveries of one incident on a channel; None if nothing is due."""
-    if not await _lock_free_channel(connection, sending.channel_id, sha256, now):
+    if not await _lock_free_channel(connection, sending.channel_id, fingerprint, now):
         return None
     incident_id = await _most_urgent_incident(connection, sending.channel_id, now)
     if incident_id is None:
@@ -77,16 +77,16 @@ async def claim_due(connection: Connection, sending: Sending, sha256: str, now: 
     return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
 
 
-async def _lock_free_channel(connection: Connection, channel_id: UUID, sha256: str, now: datetime) -> bool:
+async def _lock_free_channel(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> bool:
     """Take one's turn on the channel, if it may send now and its secret is the one we hold."""
     found = await connection.fetchval(
         """
         SELECT true FROM channel
-         WHERE channel_id = $1 AND secret_sha256 = $2 AND state = 'active'
+         WHERE channel_id = $1 AND fingerprint = $2 AND state = 'active'
            AND (paused_until IS NULL OR paused_until <= $3)
            FOR NO KEY UPDATE
         """,
-        channel_id, sha256, now,
+        channel_id, fingerprint, now,
     )  # fmt: skip
     return found is not None
 

@@ -1,0 +1,91 @@
+"""One POST with an end: bounded in time and in what is read of the answer, without redirects or proxies.
+
+A failure is told as what it means: surely not delivered, or perhaps. Addresses may be secrets: no result shows
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from sentryml_common.clock import Clock
+from sentryml_notifier.domain.delivery import Outcome, SendResult
+
+TOTAL_SECONDS, CONNECT_SECONDS = 10.0, 5.0
+ANSWER_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the beginning of the body as text, and the seconds of `Retry-After`."""
+
+    status: int
+    text: str
+    retry_after_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Poster:
+    """Posts to one party, called `who` in words for people."""
+
+    client: httpx.AsyncClient
+    who: str
+    clock: Clock
+    total_seconds: float = TOTAL_SECONDS
+
+    async def post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer | SendResult:
+        """The answer, or what it means that there is none. Takes `total_seconds` at most."""
+        try:
+            async with asyncio.timeout(self.total_seconds):
+                return await self._post(address, body, headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            return SendResult(Outcome.NOT_TAKEN, "no_connection", f"{self.who} could not be reached.")
+        except (TimeoutError, httpx.TimeoutException):
+            words = f"{self.who} did not answer within {self.total_seconds:g} s; the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "timeout", words)
+        except httpx.TransportError:
+            words = f"The connection to {self.who} broke before the answer was complete; the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "connection_lost", words)
+
+    async def _post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
+        async with self.client.stream("POST", address, content=body, headers=headers) as response:
+            answer = bytearray()
+            async for part in response.aiter_raw():
+                answer += part
+                if len(answer) > ANSWER_BYTES_MAX:
+                    break
+        text = answer[:ANSWER_BYTES_MAX].decode("utf-8", "replace").strip()
+        return Answer(response.status_code, text, seconds_of(response.headers.get("Retry-After"), self.clock()))
+
+
+def seconds_of(retry_after: str | None, now: datetime) -> float | None:
+    """`Retry-After` in either of its forms, seconds or a date; None if it is neither."""
+    if retry_after is None:
+        return None
+    try:
+        if retry_after.strip().isdigit():
+            return float(retry_after)
+        return (parsedate_to_datetime(retry_after) - now).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def make_client() -> httpx.AsyncClient:
+    """The HTTP client of all channels: no redirects, no proxy from the environment, a fresh connection each time.
+
+    A kept connection may be closed by the other side just as a message is written: an uncertain failure, and a
+    repeat, that a fresh one spares.
+    """
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        trust_env=False,
+        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )

@@ -1,0 +1,155 @@
+"""The channels that this process can send on: those of the settings and those of the ledger, opened.
+
+A channel is opened anew whenever its configuration changes. One that cannot be opened is broken, with the reason in
+words, and what waits on it is parked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from pydantic import SecretStr, ValidationError
+
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import transaction
+from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Tools
+from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.store import channels
+from sentryml_notifier.store.channels import StoredChannel
+from sentryml_notifier.vault import Sealed, Vault
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """A channel as it was configured when it was opened."""
+
+    channel_id: UUID
+    name: str
+    kind: str
+    fingerprint: str
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChannel:
+    """A channel that a setting alone makes: its secret is in no database."""
+
+    name: str
+    kind: str
+    setting: str
+    field: str
+    value: SecretStr
+
+    @property
+    def secret(self) -> dict[str, object]:
+        """The secret, as the kind wants it."""
+        return {self.field: self.value.get_secret_value()}
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells a replica that was started with another value from this one."""
+        return sha256(self.value.get_secret_value().encode()).hexdigest()
+
+    def check(self, tools: Tools) -> None:
+        """Refuse a value that cannot work.
+
+        Raises:
+            ChannelMisconfigured: it cannot; the message names the setting.
+        """
+        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), {}, self.secret)
+
+
+class Roster:
+    """Opens channels, and keeps them as long as their configuration stays the same."""
+
+    def __init__(self, tools: Tools, vault: Vault, from_settings: Mapping[str, SettingsChannel]) -> None:
+        self._tools, self._vault, self._from_settings = tools, vault, from_settings
+        self._open: dict[UUID, OpenChannel] = {}
+        self._refused: dict[UUID, str] = {}
+        self.changed = asyncio.Event()
+        """Set by who has changed a channel: it is to be read again now."""
+
+    async def read(self) -> Mapping[UUID, OpenChannel]:
+        """The channels as they are configured now; one that has not changed is the same object as before.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        self.changed.clear()
+        async with transaction(self._tools.pool) as connection:
+            stored = await channels.list_stored_channels(connection)
+        ours = [each for each in stored if self._is_ours(each)]
+        self._open = {each.channel_id: found for each in ours if (found := await self._kept_or_opened(each))}
+        return self._open
+
+    def _is_ours(self, stored: StoredChannel) -> bool:
+        """Not one whose secret is in a setting that we were started without, or with another value of."""
+        if stored.secret_setting is None:
+            return True
+        given = self._from_settings.get(stored.secret_setting)
+        return given is not None and given.fingerprint == stored.fingerprint
+
+    async def _kept_or_opened(self, stored: StoredChannel) -> OpenChannel | None:
+        known = self._open.get(stored.channel_id)
+        if known is not None and (known.fingerprint, known.name) == (stored.fingerprint, stored.name):
+            return known
+        try:
+            opened = self._opened(stored)
+        except (Sealed, ChannelMisconfigured) as err:
+            await self._refuse(stored, str(err))
+            return None
+        except ValidationError as err:
+            wrong = ", ".join(".".join(map(str, each["loc"])) for each in err.errors(include_input=False))
+            await self._refuse(stored, f"Its configuration does not fit any more ({wrong}): enter it again.")
+            return None
+        log.info("channel_opened", channel=stored.name, kind=stored.kind)
+        return opened
+
+    def _opened(self, stored: StoredChannel) -> OpenChannel:
+        kind = KINDS.get(stored.kind)
+        if kind is None:
+            raise ChannelMisconfigured(
+                f"This notifier knows no channels of the kind {stored.kind}: install a newer one."
+            )
+        identity = Identity(stored.channel_id, stored.name, stored.secret_setting)
+        channel = kind.opened(self._tools, identity, stored.settings, self._secret(stored))
+        return OpenChannel(stored.channel_id, stored.name, stored.kind, stored.fingerprint, channel)
+
+    def _secret(self, stored: StoredChannel) -> dict[str, object]:
+        if stored.secret_setting is not None:
+            return self._from_settings[stored.secret_setting].secret
+        return self._vault.open(stored.secret) if stored.secret is not None else {}
+
+    async def _refuse(self, stored: StoredChannel, words: str) -> None:
+        if self._refused.get(stored.channel_id) == stored.fingerprint:
+            return
+        log.warning("channel_not_opened", channel=stored.name, kind=stored.kind, why=words)
+        async with transaction(self._tools.pool) as connection:
+            await channels.lock_channel(connection, stored.channel_id)
+            await channels.break_channel(connection, stored.channel_id, stored.fingerprint, words, retry_at=None)
+        self._refused[stored.channel_id] = stored.fingerprint
+
+
+async def renew_secrets(tools: Tools, vault: Vault) -> int:
+    """Encrypt anew what is not encrypted with the newest key; return how many. What no key opens stays as it is.
+
+    Raises:
+        Unavailable: PostgreSQL is away.
+    """
+    renewed = 0
+    async with transaction(tools.pool) as connection:
+        for stored in await channels.list_stored_channels(connection):
+            if stored.secret is None or vault.is_newest(stored.secret):
+                continue
+            try:
+                sealed = vault.seal(vault.open(stored.secret))
+            except Sealed:
+                continue
+            renewed += await channels.replace_secret(connection, stored.channel_id, stored.secret, sealed)
+    return renewed

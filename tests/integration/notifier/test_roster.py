@@ -1,0 +1,103 @@
+"""Channels come, change and go while the dispatcher runs."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from sentryml_common.postgres.pool import transaction
+from sentryml_notifier.app import SLACK_SETTING
+from sentryml_notifier.roster import SettingsChannel, renew_secrets
+from sentryml_notifier.vault import Vault
+from tests.integration.notifier.conftest import World
+from tests.support.eventually import eventually
+from tests.unit.notifier.stories import escalated, opened_warn
+
+OLD, NEW = "o" * 32, "n" * 32
+
+
+async def make_channel(world: World, vault: Vault, name: str, address: str, fingerprint: str = "1") -> UUID:
+    """Enter a webhook into the ledger, and a route of all models to it."""
+    channel_id: UUID = await world.pool.fetchval(
+        """
+        INSERT INTO channel (name, kind, secret, fingerprint) VALUES ($1, 'slack_webhook', $2, $3)
+        RETURNING channel_id
+        """,
+        name, vault.seal({"url": address}), fingerprint,
+    )  # fmt: skip
+    await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ($1, $2)", name, channel_id)
+    return channel_id
+
+
+async def test_channel_of_the_ledger_is_served_from_the_moment_it_is_made_until_it_is_deleted(world: World) -> None:
+    vault = Vault([OLD])
+    roster = world.roster(vault)
+    dispatching = asyncio.create_task(world.dispatcher(roster=roster).run())
+    channel_id = await make_channel(world, vault, "ops", world.slack.address)
+    roster.changed.set()
+    await world.take_in(opened_warn())
+
+    async def delivered() -> int:
+        sent: int = await world.pool.fetchval(
+            "SELECT count(*) FROM delivery WHERE channel_id = $1 AND state = 'delivered'", channel_id
+        )
+        return sent
+
+    await eventually(delivered, what="the channel's first message")
+    await world.pool.execute("UPDATE channel SET deleted_at = now() WHERE channel_id = $1", channel_id)
+    assert channel_id not in await roster.read()
+    dispatching.cancel()
+    await asyncio.wait({dispatching})
+    assert dispatching.cancelled()
+
+
+async def test_changed_configuration_is_opened_anew_and_the_same_kept(world: World) -> None:
+    vault = Vault([OLD])
+    roster = world.roster(vault)
+    channel_id = await make_channel(world, vault, "ops", world.slack.address)
+    first = (await roster.read())[channel_id]
+    assert (await roster.read())[channel_id] is first
+    await world.pool.execute("UPDATE channel SET fingerprint = '2' WHERE channel_id = $1", channel_id)
+    assert (await roster.read())[channel_id] is not first
+
+
+async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world: World) -> None:
+    other = await make_channel(world, Vault([OLD]), "other-key", world.slack.address)
+    evil = await make_channel(world, Vault([NEW]), "evil", "https://evil.example/services/verysecret")
+    await world.take_in(opened_warn())
+    assert await world.roster(Vault([NEW])).read() == {}
+    rows = {
+        row["channel_id"]: row
+        for row in await world.pool.fetch("SELECT channel_id, state, broken_words FROM channel ORDER BY name")
+    }
+    assert "Put it back" in rows[other]["broken_words"]
+    assert "SENTRYML_SLACK_ALLOWED_HOSTS" in rows[evil]["broken_words"]
+    assert "verysecret" not in rows[evil]["broken_words"]
+    states = await world.pool.fetch(
+        "SELECT DISTINCT state, parked_because FROM delivery WHERE channel_id = ANY ($1)", [other, evil]
+    )
+    assert [tuple(row.values()) for row in states] == [("parked", "channel_broken")]
+    await world.take_in(escalated())
+    assert (await world.pool.fetchval("SELECT count(*) FROM delivery WHERE channel_id = $1", other)) == 2
+
+
+async def test_replica_with_another_value_of_the_setting_keeps_out(world: World) -> None:
+    def given(address: str) -> SettingsChannel:
+        return SettingsChannel("slack", "slack_webhook", SLACK_SETTING, "url", SecretStr(address))
+
+    assert list(await world.roster(None, given(world.slack.address)).read()) == [world.channel.channel_id]
+    assert not await world.roster(None, given(world.slack.address + "/old")).read()
+    assert not await world.roster().read()
+    assert (await world.channel_row())["state"] == "active"
+
+
+async def test_secrets_are_encrypted_anew_with_the_newest_key(world: World) -> None:
+    channel_id = await make_channel(world, Vault([OLD]), "ops", world.slack.address)
+    lost = await make_channel(world, Vault(["x" * 32]), "lost", world.slack.address)
+    assert await renew_secrets(world.tools(), Vault([NEW, OLD])) == 1
+    assert await renew_secrets(world.tools(), Vault([NEW, OLD])) == 0
+    assert set(await world.roster(Vault([NEW])).read()) == {channel_id}
+    async with transaction(world.pool) as connection:
+        assert await connection.fetchval("SELECT secret FROM channel WHERE channel_id = $1", lost)
