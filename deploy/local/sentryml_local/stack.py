@@ -228,7 +228,6 @@ class Stack:
             "SENTRYML_SLACK_WEBHOOK_URL": addresses.webhook,
             "SENTRYML_SECRETS_KEYS": state.secret_key,
             "SENTRYML_SLACK_ALLOWED_HOSTS": f"127.0.0.1:{addresses.port('slack-stand-in')}",
-            "SENTRYML_SECRET_KEY": state.secret_key,
             "PYTHONUNBUFFERED": "1",
         }
 
