@@ -15,6 +15,7 @@ from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.deliveries import DeliveryConsumer
 from sentryml_incidents.first_admin import make_first_admin
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
@@ -55,6 +56,8 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
         activity = ActivityConsumer(pool, new_models).consuming(letters)
         tasks.create_task(evaluations.run(settings, health), name="evaluations")
         tasks.create_task(activity.run(settings, health), name="activity")
+        deliveries = DeliveryConsumer(pool).consuming(letters)
+        tasks.create_task(deliveries.run(settings, health), name="deliveries")
         key_usage = KeyUsageConsumer(pool).consuming(letters)
         tasks.create_task(key_usage.run(settings, health), name="key-usage")
         relay = Relay(pool, publisher, outboxes(settings.public_url), METRICS, health)

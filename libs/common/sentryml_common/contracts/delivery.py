@@ -10,13 +10,48 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
 from sentryml_common.contracts.transition import TransitionKind
 
 ATTEMPTS_TOLD = 20
 """The newest attempts that travel along."""
+
+
+EXAMPLE: dict[str, JsonValue] = {
+    "v": 1,
+    "delivery_id": "0f0c3c1e-7a50-5b83-9d0c-1d0a7c2f9a01",
+    "revision": 2,
+    "transition_id": "3d2f6a0e-40a1-5a86-8f29-8c1d6c2f9a01",
+    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    "model_id": "flights-delay",
+    "sequence": 1,
+    "kind": "opened",
+    "happened_at": "2026-11-23T09:15:00Z",
+    "channel": "slack",
+    "channel_kind": "slack_webhook",
+    "route": "slack",
+    "state": "delivered",
+    "parked_because": None,
+    "due_at": "2026-11-23T09:15:01.200000Z",
+    "words": "Slack has it.",
+    "possibly_repeated": False,
+    "attempts": 1,
+    "latest_attempts": [
+        {
+            "at": "2026-11-23T09:15:01.200000Z",
+            "outcome": "delivered",
+            "reason": "ok",
+            "words": "Slack has it.",
+            "http_status": 200,
+        }
+    ],
+    "created_at": "2026-11-23T09:15:00.800000Z",
+    "delivered_at": "2026-11-23T09:15:01.200000Z",
+    "latency_seconds": 1.2,
+    "changed_at": "2026-11-23T09:15:01.210000Z",
+}
 
 
 class DeliveryState(StrEnum):
@@ -46,6 +81,8 @@ class Delivery(Message):
     one under way; `words` say what became of the last attempt, or how to mend what keeps it; `latency_seconds` lie
     between the transition and the channel's acceptance.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     delivery_id: UUID
     revision: Annotated[int, Field(ge=1)]
