@@ -56,9 +56,19 @@ async def _the_timeline_and_slack_tell_the_story(user: User, incident_id: str) -
     messages = await user.messages_about(MODEL)
     assert len(messages) == alerts
     assert all(f"/incidents/{timeline[0]['incident_number']}" in message for message in messages)
+    told = await eventually(lambda: _told(user, incident_id, alerts), what=f"{alerts} deliveries to be told")
+    assert [each["transition_id"] for each in told] == [step["transition_id"] for step in timeline if step["alert"]]
+    assert all(each["channel"] == "slack" and each["latency_seconds"] >= 0 for each in told)
     page = await user.browser.get(f"/incidents/{timeline[0]['incident_number']}")
     assert page.status_code == 200
     assert MODEL in page.text
+    assert page.text.count(">delivered after ") == alerts
+
+
+async def _told(user: User, incident_id: str, alerts: int) -> list[dict[str, Any]] | None:
+    """The incident's deliveries, once that many have arrived."""
+    found = (await user.get(f"/v1/incidents/{incident_id}/deliveries"))["items"]
+    return found if sum(each["state"] == "delivered" for each in found) >= alerts else None
 
 
 async def _quiet(user: User) -> bool:

@@ -25,9 +25,9 @@ from aiokafka import AIOKafkaConsumer
 from sentryml_common.contracts.topics import EVALUATIONS, TRANSITIONS
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.producer import Publisher
+from sentryml_common.relay import Relay
 from sentryml_incidents import consumer
 from sentryml_incidents.app import main
-from sentryml_incidents.relay import Relay
 
 STEPS = ("decided", "written", "stored", "consumed", "claimed", "published", "marked")
 

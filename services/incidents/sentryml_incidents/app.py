@@ -12,13 +12,15 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
+from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.deliveries import DeliveryConsumer
 from sentryml_incidents.first_admin import make_first_admin
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
 from sentryml_incidents.key_usage import KeyUsageConsumer
-from sentryml_incidents.relay import Relay, outboxes
+from sentryml_incidents.relay import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.stream import Stream
 from sentryml_incidents.timer import Timer
@@ -54,7 +56,10 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
         activity = ActivityConsumer(pool, new_models).consuming(letters)
         tasks.create_task(evaluations.run(settings, health), name="evaluations")
         tasks.create_task(activity.run(settings, health), name="activity")
+        deliveries = DeliveryConsumer(pool).consuming(letters)
+        tasks.create_task(deliveries.run(settings, health), name="deliveries")
         key_usage = KeyUsageConsumer(pool).consuming(letters)
         tasks.create_task(key_usage.run(settings, health), name="key-usage")
-        tasks.create_task(Relay(pool, publisher, outboxes(settings.public_url), health).run(), name="relay")
+        relay = Relay(pool, publisher, outboxes(settings.public_url), METRICS, health)
+        tasks.create_task(relay.run(), name="relay")
         health.ready("start")

@@ -1,7 +1,8 @@
 """The hub of `GET /v1/stream`: hears PostgreSQL once per process, and tells every client that follows.
 
 Transitions are read by their stream number once per wake-up, however many follow; the wake-up is only a hint, and the
-hub looks every second anyway. Evaluations and new models are in the notification itself, and told as they come.
+hub looks every second anyway. Evaluations, new models and deliveries are in the notification itself, and told as they
+come.
 Nobody waits for anybody: who does not take its events ends, and resumes later from where it was.
 """
 
@@ -19,6 +20,7 @@ import orjson
 from pydantic import BaseModel
 
 from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.delivery import DeliveryState
 from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.message import UtcDatetime, encode
 from sentryml_common.contracts.transition import Transition
@@ -41,6 +43,7 @@ class EventKind(StrEnum):
     TRANSITION = "transition"
     EVALUATION = "evaluation"
     MODEL = "model"
+    DELIVERY = "delivery"
 
 
 class EvaluationHint(BaseModel):
@@ -59,6 +62,24 @@ class ModelHint(BaseModel):
 
     model_id: str
     first_seen: UtcDatetime
+
+
+class DeliveryHint(BaseModel):
+    """What has become of an alert has changed: it stands among the incident's deliveries."""
+
+    model_id: str
+    incident_id: UUID
+    transition_id: UUID
+    delivery_id: UUID
+    revision: int
+    state: DeliveryState
+
+
+HINTS: dict[EventKind, type[EvaluationHint | ModelHint | DeliveryHint]] = {
+    EventKind.EVALUATION: EvaluationHint,
+    EventKind.MODEL: ModelHint,
+    EventKind.DELIVERY: DeliveryHint,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +232,5 @@ def event_of(number: int, transition: Transition) -> Event:
 
 def _hint_of(told: dict[str, Any]) -> Event:
     kind = EventKind(told["kind"])
-    form = EvaluationHint if kind is EventKind.EVALUATION else ModelHint
-    hint = form.model_validate(told)
+    hint = HINTS[kind].model_validate(told)
     return Event(kind, hint.model_id, hint.model_dump_json())

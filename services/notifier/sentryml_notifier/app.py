@@ -29,6 +29,7 @@ from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier.auditor import audit
 from sentryml_notifier.channels.base import Tools
@@ -37,6 +38,7 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
@@ -116,6 +118,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
             group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")
             group.create_task(parts.monitors.run(settings, health), name="monitors")
+            group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             await parts.monitors.caught_up.wait()
             await consumer.run(settings, health)
 

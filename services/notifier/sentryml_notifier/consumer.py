@@ -9,9 +9,10 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.domain.routing import matching_routes
+from sentryml_notifier.domain.routing import matching_routes, why_nobody
 from sentryml_notifier.store.channels import list_routes
 from sentryml_notifier.store.inbox import insert_deliveries, insert_transition
+from sentryml_notifier.store.outbox import insert_unrouted
 
 log = get_logger(__name__)
 
@@ -38,6 +39,7 @@ class Inbox:
                 await insert_deliveries(connection, transition, taken, now)
                 made += len(taken)
                 if transition.alert and not taken:
+                    await insert_unrouted(connection, transition.transition_id, why_nobody(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:
             log.info("deliveries_made", deliveries=made, transitions=len(transitions))

@@ -29,6 +29,11 @@ DELIVERY_OLDEST_SECONDS = Gauge(
     "Age of the oldest delivery that is not delivered; 0 if there is none.",
     ["channel"],
 )
+PUBLISHED_TOTAL = Counter("sentryml_notifier_published_total", "Changes of deliveries told, by topic.", ["topic"])
+OUTBOX_PENDING = Gauge("sentryml_notifier_outbox_pending", "Changes of deliveries that Kafka has not got yet.")
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "sentryml_notifier_outbox_oldest_seconds", "Age of the oldest change of a delivery that Kafka has not got yet."
+)
 
 
 def expose_zero(channel: str) -> None:

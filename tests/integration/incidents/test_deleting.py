@@ -19,8 +19,9 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.domain.decision import Outcome
+from sentryml_incidents.relay import outboxes
 from sentryml_incidents.timer import Timer
-from tests.integration.incidents.conftest import Life, MakeClient, StillClock
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock
 from tests.integration.incidents.test_relay import Log, relay
 from tests.integration.incidents.test_rest import problem
 from tests.unit.incidents.builders import MODEL, an_activity, an_evaluation, at, quick
@@ -133,7 +134,7 @@ async def test_a_tombstone_waits_for_the_transitions(api: httpx.AsyncClient, dri
     await delete(api)
     log = Log(random.Random(1))
     publishing = relay(pool, log)
-    monitors = next(box for box in publishing._boxes if box.topic == MONITORS.name)
+    monitors = next(box for box in outboxes(PUBLIC_URL).boxes if box.topic == MONITORS.name)
     while await publishing._publish_some(monitors):
         pass
     assert [record.value is None for record in log.of(MONITORS)[MODEL]] == [False], "the end has not been told yet"

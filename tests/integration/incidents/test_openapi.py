@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.consumer import ActivityConsumer
+from sentryml_incidents.deliveries import DeliveryConsumer
 from tests.integration.incidents.conftest import Life, StillClock, register
 from tests.integration.incidents.following import serving
 from tests.integration.incidents.test_stream import an_app
 from tests.support.schemathesis import Beyond, hold_to_openapi
-from tests.unit.incidents.builders import MODEL, an_activity, at, quick
+from tests.unit.incidents.builders import MODEL, a_delivery, an_activity, at, quick
 
 
 def path_of(path: str) -> str:
@@ -22,6 +24,7 @@ def path_of(path: str) -> str:
 LISTS = (
     "incidents",
     "incidents/{reference}/timeline",
+    "incidents/{reference}/deliveries",
     "models",
     "models/{model_id}/evaluations",
     "models/{model_id}/monitor/versions",
@@ -47,6 +50,9 @@ async def lived(api: httpx.AsyncClient, pool: Pool) -> None:
     for model_id, grades in stories.items():
         await register(pool, model_id, quick())
         await Life(pool, model_id=model_id).sees(*grades)
+    incident = (await api.get("/v1/incidents/1")).json()["incident_id"]
+    told = [a_delivery(incident_id=incident), a_delivery("no_route", incident_id=incident, delivery_id=UUID(int=1))]
+    await DeliveryConsumer(pool).take_all(told)
     await ActivityConsumer(pool, quick()).take_all([an_activity(when=at(2))])
     for action in ("acknowledge", "close"):
         assert (await api.post(f"/v1/incidents/4/{action}")).status_code == 200

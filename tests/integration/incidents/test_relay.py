@@ -24,9 +24,10 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Publisher, Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_common.relay import Relay
 from sentryml_common.settings import KafkaSettings
 from sentryml_incidents.domain.access import make_api_key
-from sentryml_incidents.relay import Relay, outboxes
+from sentryml_incidents.relay import METRICS, outboxes
 from sentryml_incidents.store.api_keys import insert_api_key, revoke_api_key
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, register
 from tests.support.eventually import eventually
@@ -57,7 +58,7 @@ class Log(Publisher):
 
 
 def relay(pool: Pool, log: Publisher) -> Relay:
-    return Relay(pool, log, outboxes(PUBLIC_URL), Health(), StillClock())
+    return Relay(pool, log, outboxes(PUBLIC_URL), METRICS, Health(), StillClock())
 
 
 async def several_lives(pool: Pool, models: int, turns: int) -> None:
@@ -143,7 +144,7 @@ async def test_a_transaction_that_commits_late_is_not_passed_over(pool: Pool, li
 
 async def test_a_commit_wakes_the_relay(pool: Pool, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """With polling as good as switched off, NOTIFY alone does it."""
-    monkeypatch.setattr("sentryml_incidents.relay.POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("sentryml_common.relay.POLL_SECONDS", 3600.0)
     log = Log(random.Random(4))
     running = asyncio.create_task(relay(pool, log).run())
     try:
@@ -239,7 +240,7 @@ async def test_what_reaches_kafka_is_the_contract_under_the_models_key(
     await life.sees("warn", "critical", "ok")
     async with open_publisher(kafka_settings, Health()) as publisher:
         boxes = outboxes(PUBLIC_URL, transitions=topics.transitions, monitors=topics.monitors, api_keys=topics.api_keys)
-        assert await Relay(pool, publisher, boxes, Health(), StillClock()).publish_all() == 4
+        assert await Relay(pool, publisher, boxes, METRICS, Health(), StillClock()).publish_all() == 4
     consumer = AIOKafkaConsumer(
         topics.transitions.name, bootstrap_servers=kafka_settings.kafka_bootstrap, auto_offset_reset="earliest"
     )

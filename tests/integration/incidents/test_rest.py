@@ -215,7 +215,9 @@ class TestIncidents:
         await problem(await api.get(f"/v1/incidents{query}"), 422, "invalid-request")
 
     @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "IngiCg", "%00", "WzEsMl0", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
-    @pytest.mark.parametrize("path", ["incidents", "models", f"models/{MODEL}/evaluations", "incidents/1/timeline"])
+    @pytest.mark.parametrize(
+        "path", ["incidents", "models", f"models/{MODEL}/evaluations", "incidents/1/timeline", "incidents/1/deliveries"]
+    )
     async def test_a_foreign_cursor_is_422_or_an_empty_page(
         self, api: httpx.AsyncClient, life: Life, path: str, cursor: str
     ) -> None:
@@ -252,7 +254,7 @@ class TestIncidents:
     @pytest.mark.parametrize(
         "reference", ["2", "0", "abc", "9" * 36, "%00", "-1", "11111111-2222-5333-8444-555555555555"]
     )
-    @pytest.mark.parametrize("path", ["", "/timeline", "/evidence"])
+    @pytest.mark.parametrize("path", ["", "/timeline", "/deliveries", "/evidence"])
     async def test_an_unknown_one_is_404(self, api: httpx.AsyncClient, life: Life, reference: str, path: str) -> None:
         await life.sees("critical")
         await problem(await api.get(f"/v1/incidents/{reference}{path}"), 404, "unknown-incident")

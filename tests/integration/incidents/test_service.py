@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import decode, encode
@@ -32,6 +32,7 @@ from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
+from tests.support.reading import messages_in
 from tests.support.signing_in import sign_in
 from tests.unit.incidents.builders import an_activity, an_evaluation, at
 
@@ -221,19 +222,7 @@ async def test_killed_at_each_step_it_loses_and_doubles_nothing(
 
 async def sequences_in_kafka(kafka_bootstrap: str, model_id: str) -> list[int]:
     """The sequences of a model's transitions as they lie in Kafka now."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None)
-    await consumer.start()
-    found: list[int] = []
-    try:
-        partitions = [TopicPartition(TRANSITIONS.name, number) for number in range(TRANSITIONS.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [decode(Transition, each.value).sequence for each in records if each.key == model_id.encode()]
-    finally:
-        await consumer.stop()
-    return found
+    return [step.sequence for step in await messages_in(kafka_bootstrap, TRANSITIONS, Transition, model_id)]
 
 
 async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missing(

@@ -65,12 +65,14 @@ class Notifier:
 
 
 @contextmanager
-def notifier(folder: Path, **settings: str) -> Iterator[Notifier]:
+def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Notifier]:
+    """Run it; `dies_at` is a step of tests.support.dying_notifier and a model."""
     port, log = free_port(), folder / f"notifier-{len(list(folder.iterdir()))}.log"
     environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
     environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "sentryml_notifier"], env=environment, stderr=output)
+        module = ("tests.support.dying_notifier", *dies_at) if dies_at else ("sentryml_notifier",)
+        process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stderr=output)
     try:
         yield Notifier(process, port, log)
     finally:

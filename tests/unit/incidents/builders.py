@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.delivery import Attempt, Delivery
 from sentryml_common.contracts.evaluation import (
     Bin,
     CategoryBin,
@@ -121,6 +122,41 @@ def an_activity(model_id: str = MODEL, when: datetime = MONDAY) -> Activity:
         signals=(),
         recent=(),
     )
+
+
+SENT = Attempt(
+    at=MONDAY + timedelta(seconds=1.2), outcome="delivered", reason="ok", words="Slack has it.", http_status=200
+)
+
+
+def a_delivery(state: str = "delivered", **changes: object) -> Delivery:
+    """An alert about the first step of the first incident, on its way to Slack."""
+    done, unheard = state == "delivered", state == "no_route"
+    message = {
+        "delivery_id": uuid5(IDS, "delivery"),
+        "revision": 2,
+        "transition_id": uuid5(IDS, "transition"),
+        "incident_id": uuid5(IDS, "incident"),
+        "model_id": MODEL,
+        "sequence": 1,
+        "kind": "opened",
+        "happened_at": MONDAY,
+        "channel": None if unheard else "slack",
+        "channel_kind": None if unheard else "slack_webhook",
+        "route": None if unheard else "slack",
+        "state": state,
+        "parked_because": "channel_broken" if state == "parked" else None,
+        "due_at": None if unheard else SENT.at,
+        "words": SENT.words if done else None,
+        "possibly_repeated": False,
+        "attempts": 1 if done else 0,
+        "latest_attempts": (SENT,) if done else (),
+        "created_at": MONDAY,
+        "delivered_at": SENT.at if done else None,
+        "latency_seconds": 1.2 if done else None,
+        "changed_at": SENT.at,
+    }
+    return Delivery.model_validate(message | changes)
 
 
 def quick(**changes: object) -> MonitorSettings:

@@ -12,6 +12,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
 from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import Message
 from sentryml_common.contracts.monitor import Monitor
@@ -78,6 +79,10 @@ TRANSITIONS = Topic(
     "sentryml.transitions.v1", "each step of each incident", "model_id", 4,
     ("incidents",), ("notifier",), Transition, kept_for(30),
 )  # fmt: skip
+DELIVERIES = Topic(
+    "sentryml.deliveries.v1", "what has become of each alert, by channel; the highest revision holds", "model_id", 4,
+    ("notifier",), ("incidents",), Delivery, kept_for(30),
+)  # fmt: skip
 API_KEYS = Topic(
     "sentryml.api-keys.v1", "API keys by hash, so that ingest runs without a database", "key_id", 1,
     ("incidents",), ("ingest", "notifier"), ApiKey, COMPACTED,
@@ -100,6 +105,6 @@ TABLE_CHANGELOG = Topic(
 )  # fmt: skip
 
 TOPICS = (
-    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, API_KEYS, API_KEY_USAGE,
-    DEAD_LETTERS, TABLE_CHANGELOG,
+    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, DELIVERIES, API_KEYS,
+    API_KEY_USAGE, DEAD_LETTERS, TABLE_CHANGELOG,
 )  # fmt: skip

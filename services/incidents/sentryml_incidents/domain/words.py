@@ -91,6 +91,11 @@ def moment(at: datetime) -> str:
     return f"{at:%-d %b %Y, %H:%M:%S} UTC"
 
 
+def clock(at: datetime, now: datetime) -> str:
+    """`09:15:07 UTC` if that is today, else with its date."""
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else moment(at)
+
+
 def ago(now: datetime, at: datetime) -> str:
     """`3 min ago`, `in 2 h`."""
     length = now - at

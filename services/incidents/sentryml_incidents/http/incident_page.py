@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -10,11 +11,13 @@ from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluati
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.levels import DRIFTING
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_incidents.domain.why import carrying, in_words, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
+from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident
 from sentryml_incidents.store.snapshots import read_snapshot
@@ -46,10 +49,11 @@ class SignalTable:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry of the timeline and its words."""
+    """One entry of the timeline, its words, and where its alert went."""
 
     entry: Transition
     words: str
+    deliveries: tuple[DeliveryLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,19 @@ class IncidentPage:
     tables: tuple[SignalTable, ...]
     steps: tuple[Step, ...]
 
+    @property
+    def stuck(self) -> int:
+        """How many messages are stuck."""
+        return self._count(Tone.STUCK)
+
+    @property
+    def unheard(self) -> int:
+        """Of how many alerts nobody was told."""
+        return self._count(Tone.NOBODY)
+
+    def _count(self, tone: Tone) -> int:
+        return sum(line.tone is tone for step in self.steps for line in step.deliveries)
+
 
 async def read_incident_page(
     connection: Connection, reference: UUID | int, public_url: str, now: datetime
@@ -81,6 +98,7 @@ async def read_incident_page(
     previous = await find_incident(connection, found.previous_incident_id) if found.previous_incident_id else None
     newest = max(0, incident.sequence - TIMELINE_ROWS)
     steps = await list_transitions(connection, found.incident_id, public_url, newest, TIMELINE_ROWS)
+    lines = await _deliveries(connection, found.incident_id, newest, now)
     peak = await _peak(connection, found.incident_id)
     look = await _newest(connection, incident) or peak
     return IncidentPage(
@@ -92,8 +110,24 @@ async def read_incident_page(
         worst=look.evaluation_id == peak.evaluation_id,
         why=in_words(why_of(look)),
         tables=tuple(_table(each) for each in look.signals if each.bins),
-        steps=tuple(Step(step, step_in_words(step)) for step in reversed(steps)),
+        steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
     )
+
+
+async def _deliveries(
+    connection: Connection, incident_id: UUID, after: int, now: datetime
+) -> dict[UUID, list[DeliveryLine]]:
+    """By transition, from sequence `after` on: where its alert went."""
+    lines = defaultdict(list)
+    found = await list_deliveries(connection, incident_id, (after, BEFORE_ALL[1]))
+    for delivery in sorted(found, key=lambda each: each.channel or ""):
+        lines[delivery.transition_id].append(line_of(delivery, now))
+    return lines
+
+
+def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[DeliveryLine, ...]:
+    """What is shown under a step; an alert that nothing was told of says so."""
+    return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
 async def _peak(connection: Connection, incident_id: UUID) -> Evaluation:

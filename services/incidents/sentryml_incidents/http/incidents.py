@@ -1,12 +1,14 @@
-"""`/v1/incidents`: list, one, its timeline and its evidence."""
+"""`/v1/incidents`: list, one, its timeline, its deliveries and its evidence."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter
 
+from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.http.problems import problem_answers
@@ -16,6 +18,7 @@ from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.etags import CACHED, IfNoneMatch, etag, not_modified
 from sentryml_incidents.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_incidents.http.views import EvidenceView, IncidentView, incident_view
+from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.timeline import list_evidence, list_transitions
 
@@ -42,6 +45,7 @@ Since = Annotated[
 ]
 
 _NUMBER = TypeAdapter(Annotated[int, Field(ge=0, le=LARGEST_NUMBER)])
+_PLACE = TypeAdapter(tuple[Annotated[int, Field(ge=0, le=LARGEST_NUMBER)], UUID])
 
 
 @router.get("")
@@ -89,6 +93,20 @@ async def show_timeline(
         after = from_cursor(cursor, _NUMBER) or 0
         found = await list_transitions(connection, incident.incident_id, context.public_url, after, limit)
     return Page(items=found, next_cursor=to_cursor(found[-1].sequence) if len(found) == limit else None)
+
+
+@router.get("/{reference}/deliveries", responses=UNKNOWN)
+async def show_deliveries(
+    context: WithContext, key: Reader, reference: Reference, cursor: Cursor = None, limit: Limit = 200
+) -> Page[Delivery]:
+    """Where each alert of an incident went, and what became of it, in the order of its timeline: as the notifier told
+    it last. One whose `state` is `no_route` went nowhere: nobody was told."""
+    async with context.transaction() as connection:
+        incident = await known_incident(connection, key.allows_model, reference)
+        after = from_cursor(cursor, _PLACE) or BEFORE_ALL
+        found = await list_deliveries(connection, incident.incident_id, after, limit)
+    last = (found[-1].sequence, found[-1].delivery_id) if len(found) == limit else None
+    return Page(items=found, next_cursor=to_cursor(last) if last else None)
 
 
 @router.get("/{reference}/evidence", responses=UNKNOWN)

@@ -23,6 +23,7 @@ from sentryml_incidents.http.incident_page import read_incident_page
 from sentryml_incidents.http.rendering import PageRoute, go_to, render
 from sentryml_incidents.http.session import Reader, Responder, Visitor
 from sentryml_incidents.http.texts import NOTE_LENGTH_MAX
+from sentryml_incidents.store.deliveries import count_stuck
 from sentryml_incidents.store.incidents import IncidentFilter, find_incident, list_incidents
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -51,12 +52,18 @@ async def start() -> RedirectResponse:
 
 @router.get("/incidents")
 async def show_list(
-    request: Request, context: WithContext, visitor: Reader, state: PageState = None, before: Before = None
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    state: PageState = None,
+    stuck: bool = False,
+    before: Before = None,
 ) -> Response:
-    """Incidents, newest first."""
+    """Incidents, newest first; `stuck` leaves those of which a message is stuck."""
     async with context.transaction() as connection:
-        wanted = IncidentFilter(states=(state,) if state else None)
+        wanted = IncidentFilter(states=(state,) if state else None, stuck=stuck)
         found = await list_incidents(connection, wanted, before, ROWS + 1)
+        stuck_messages, of_incidents = await count_stuck(connection)
     return render(
         request,
         "incidents.html",
@@ -64,6 +71,9 @@ async def show_list(
         older=found[ROWS - 1].incident_number if len(found) > ROWS else None,
         state=state,
         states=list(State),
+        stuck=stuck,
+        stuck_messages=stuck_messages,
+        of_incidents=of_incidents,
         first=before is None,
     )
 

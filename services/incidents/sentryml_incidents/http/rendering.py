@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
-from sentryml_incidents.domain.words import ago, moment
+from sentryml_incidents.domain.words import ago, clock, moment
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.session import Elsewhere
 
@@ -45,7 +45,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(moment=moment, ago=ago, duration=duration)
+_templates.filters.update(moment=moment, clock=clock, ago=ago, duration=duration)
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -48,6 +48,9 @@ id: 42
 event: evaluation
 data: {"model_id":"flights-delay","evaluated_at":"2026-11-23T09:20:00Z","level":"critical","psi":0.31}
 
+event: delivery
+data: {"model_id":"flights-delay","incident_id":"b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4","state":"delivered","revision":2}
+
 """
 EVENT = {
     "type": "object",
@@ -61,7 +64,8 @@ EVENT = {
 FOLLOWED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events, until you hang up. `transition` (as on the timeline, with an id to resume from), "
-        "`evaluation` and `model` (hints, without an id), `resync` (the id cannot be resumed: read the lists anew).",
+        "`evaluation`, `model` and `delivery` (hints, without an id), `resync` (the id cannot be resumed: read the "
+        "lists anew).",
         "content": {"text/event-stream": {"schema": EVENT, "example": EXAMPLE}},
         "headers": {"Cache-Control": {"description": "`no-store`", "schema": {"type": "string"}}},
     }

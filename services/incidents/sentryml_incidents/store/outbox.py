@@ -7,24 +7,15 @@ positions are given before commit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from sentryml_common.contracts.message import Message
+from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.api_keys import API_KEY_COLUMNS, api_key_of
 from sentryml_incidents.store.monitors import monitor_of
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 
 CLAIM_ROWS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One row that this transaction may publish, under its Kafka key; without a message it is a tombstone."""
-
-    key: str
-    message: Message | None
 
 
 async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:

@@ -51,6 +51,13 @@ def matching_routes(transition: Transition, routes: Iterable[Route]) -> list[Rou
     return list(by_channel.values())
 
 
+def why_nobody(routes: Iterable[Route]) -> str:
+    """Why no route took an alert, and what to do about it, in words."""
+    if any(routes):
+        return "No route takes this alert. Alerts like it reach somebody once a route takes them."
+    return "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier: later alerts go there."
+
+
 def urgency_of(transition: Transition) -> Urgency:
     """How urgent the news of a transition is."""
     if transition.kind not in ALARMS:

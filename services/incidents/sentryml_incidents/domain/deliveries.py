@@ -1,0 +1,93 @@
+"""What people read about where an alert went: one line each, true as of the last word of the notifier. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.text import duration
+
+KINDS = {"slack": "Slack", "webhook": "Webhook", "email": "E-mail", "mail": "E-mail"}
+"""Kinds of channels as people call them, by how their codes begin."""
+
+RATE_LIMITED, GAVE_UP = "rate_limited", "gave_up"
+
+
+class Tone(StrEnum):
+    """What a line is about, for its sign and its colour."""
+
+    DELIVERED = "delivered"
+    WAITING = "waiting"
+    STUCK = "stuck"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """`<where>: <what>`, then `why` in whole sentences, then `next_word` with the time `next_at` if there is one."""
+
+    tone: Tone
+    where: str
+    what: str
+    why: str | None = None
+    next_word: str = ""
+    next_at: datetime | None = None
+    delivery: Delivery | None = None
+
+    @property
+    def older_left_out(self) -> bool:
+        """Whether there were more attempts than the notifier tells."""
+        return self.delivery is not None and self.delivery.attempts > ATTEMPTS_TOLD
+
+
+UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not said yet where this went.")
+"""For an alert of which nothing was told."""
+
+
+def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
+    """A delivery in words."""
+    where = channel_name(delivery.channel or "", delivery.channel_kind or "")
+    match delivery.state:
+        case DeliveryState.NO_ROUTE:
+            return DeliveryLine(Tone.NOBODY, "", "Nobody was told.", delivery.words, delivery=delivery)
+        case DeliveryState.DELIVERED:
+            twice = "; it may be there twice" if delivery.possibly_repeated else ""
+            what = f"delivered after {latency(delivery.latency_seconds or 0.0)}{twice}"
+            return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
+        case DeliveryState.PARKED:
+            again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
+            return DeliveryLine(Tone.STUCK, where, "stuck", delivery.words, *again, delivery)
+        case DeliveryState.SENDING:
+            return DeliveryLine(Tone.WAITING, where, "being sent", delivery=delivery)
+        case DeliveryState.PENDING:
+            return _waiting(delivery, where, now)
+
+
+def channel_name(name: str, kind: str) -> str:
+    """A channel as people call it: `Slack`, or `ops (Slack)` where it has a name of its own."""
+    called = next((words for code, words in KINDS.items() if kind.startswith(code)), kind)
+    return called if name.lower() == called.lower() else f"{name} ({called})" if called else name
+
+
+def latency(seconds: float) -> str:
+    """A time that one waits for, as exact as one cares."""
+    return f"{max(seconds, 0.1):.1f} s" if seconds < 10 else duration(timedelta(seconds=seconds))
+
+
+def _waiting(delivery: Delivery, where: str, now: datetime) -> DeliveryLine:
+    if not delivery.attempts or not delivery.words:
+        return DeliveryLine(Tone.WAITING, where, "waiting to be sent", delivery=delivery)
+    last = delivery.latest_attempts[-1] if delivery.latest_attempts else None
+    limited = last is not None and last.outcome == RATE_LIMITED
+    if limited and delivery.due_at is not None and delivery.due_at > now:
+        what = f"waiting: sent slowly on {where}'s request"
+        return DeliveryLine(Tone.WAITING, where, what, None, "until", delivery.due_at, delivery)
+    return DeliveryLine(Tone.WAITING, where, "waiting", delivery.words, *_again(delivery, now), delivery)
+
+
+def _again(delivery: Delivery, now: datetime) -> tuple[str, datetime | None]:
+    if delivery.due_at is None or delivery.due_at <= now:
+        return "Next attempt any moment.", None
+    return "Next attempt", delivery.due_at

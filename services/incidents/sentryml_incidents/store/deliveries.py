@@ -1,0 +1,69 @@
+"""Deliveries as the notifier has told them: of each the newest revision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sentryml_common.contracts.delivery import Delivery
+from sentryml_common.postgres.pool import Connection
+
+BEFORE_ALL = (0, UUID(int=0))
+"""The place in an incident's list before its first delivery."""
+
+
+async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Keep deliveries, each given once; of one that is known with this revision or a higher one nothing changes.
+
+    In the order of ids, so that two who write the same never wait in a circle.
+    """
+    await connection.executemany(
+        """
+        INSERT INTO delivery (delivery_id, revision, transition_id, incident_id, model_id, sequence, state, message)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (delivery_id) DO UPDATE
+           SET revision = excluded.revision, state = excluded.state, message = excluded.message
+         WHERE delivery.revision < excluded.revision
+        """,
+        [
+            (
+                each.delivery_id,
+                each.revision,
+                each.transition_id,
+                each.incident_id,
+                each.model_id,
+                each.sequence,
+                each.state,
+                each.model_dump(mode="json"),
+            )
+            for each in sorted(deliveries, key=lambda each: each.delivery_id)
+        ],
+    )
+
+
+async def list_deliveries(
+    connection: Connection, incident_id: UUID, after: tuple[int, UUID] = BEFORE_ALL, limit: int | None = None
+) -> list[Delivery]:
+    """An incident's deliveries by (sequence of their transition, id), from after `after` on."""
+    rows = await connection.fetch(
+        """
+        SELECT message
+          FROM delivery
+         WHERE incident_id = $1 AND (sequence, delivery_id) > ($2::bigint, $3::uuid)
+         ORDER BY sequence, delivery_id
+         LIMIT $4
+        """,
+        incident_id,
+        *after,
+        limit,
+    )
+    return [Delivery.model_validate(row["message"]) for row in rows]
+
+
+async def count_stuck(connection: Connection) -> tuple[int, int]:
+    """(messages that are stuck, incidents that they are about)."""
+    row = await connection.fetchrow(
+        "SELECT count(*) AS messages, count(DISTINCT incident_id) AS incidents FROM delivery WHERE state = 'parked'"
+    )
+    assert row is not None
+    return row["messages"], row["incidents"]

@@ -1,0 +1,157 @@
+"""The outbox: deliveries whose change Kafka has not got yet, and alerts that no route took.
+
+A claim locks rows of the outbox alone, so senders never wait for Kafka. What it publishes is each delivery as it
+stands, once however often it has changed; order does not matter, since the highest revision holds.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+
+from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.outbox import Claim
+from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.store.inbox import DELIVERY_IDS
+
+CHANNEL = "sentryml_notifier_outbox"
+"""What the triggers notify."""
+
+CLAIM_ROWS = 100
+
+
+async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]:
+    """Claim changed deliveries as they stand; they are out of the outbox if the caller commits."""
+    rows = await connection.fetch(
+        """
+        WITH taken AS (
+            DELETE FROM delivery_news
+             WHERE news_id IN (SELECT news_id FROM delivery_news ORDER BY news_id LIMIT $1 FOR UPDATE SKIP LOCKED)
+            RETURNING delivery_id
+        )
+        SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_words, d.possibly_sent,
+               d.attempts, d.created_at, d.delivered_at, d.changed_at, c.name AS channel, c.kind AS channel_kind,
+               r.name AS route, t.message AS transition,
+               (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
+                  FROM (SELECT attempt_id, at, outcome, reason, words, http_status
+                          FROM attempt
+                         WHERE attempt.delivery_id = d.delivery_id
+                         ORDER BY attempt_id DESC
+                         LIMIT $2) AS newest) AS latest_attempts
+          FROM delivery AS d
+          JOIN channel AS c USING (channel_id)
+          JOIN route AS r USING (route_id)
+          JOIN transition AS t USING (transition_id)
+         WHERE d.delivery_id IN (SELECT delivery_id FROM taken)
+        """,
+        CLAIM_ROWS,
+        ATTEMPTS_TOLD,
+    )
+    return [_claim(_delivery_of(row)) for row in rows]
+
+
+async def claim_unrouted(connection: Connection, now: datetime) -> list[Claim]:
+    """Claim alerts of which nobody was told, and mark them: the mark holds if the caller commits."""
+    rows = await connection.fetch(
+        """
+        WITH taken AS (
+            SELECT transition_id FROM unrouted WHERE told_at IS NULL ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED
+        )
+        UPDATE unrouted
+           SET told_at = $2
+          FROM taken, transition
+         WHERE unrouted.transition_id = taken.transition_id AND transition.transition_id = taken.transition_id
+        RETURNING transition.message AS transition, unrouted.words, unrouted.at
+        """,
+        CLAIM_ROWS,
+        now,
+    )
+    return [_claim(_unrouted_of(row)) for row in rows]
+
+
+async def insert_unrouted(connection: Connection, transition_id: UUID, words: str, now: datetime) -> None:
+    """Note that no route took an alert; `words` say what to do about it."""
+    await connection.execute(
+        "INSERT INTO unrouted (transition_id, words, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        transition_id,
+        words,
+        now,
+    )
+
+
+async def measure_outbox(connection: Connection, now: datetime) -> tuple[int, float]:
+    """(changes that Kafka has not got yet, age of the oldest in seconds)."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS pending, min(at) AS oldest
+          FROM (SELECT at FROM delivery_news UNION ALL SELECT at FROM unrouted WHERE told_at IS NULL) AS waiting
+        """
+    )
+    assert row is not None
+    return row["pending"], max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
+
+
+def _claim(delivery: Delivery) -> Claim:
+    return Claim(delivery.model_id, delivery)
+
+
+def _delivery_of(row: asyncpg.Record) -> Delivery:
+    transition = Transition.model_validate(row["transition"])
+    state, delivered_at = DeliveryState(row["state"]), row["delivered_at"]
+    return Delivery(
+        delivery_id=row["delivery_id"],
+        revision=row["revision"],
+        **_about(transition),
+        channel=row["channel"],
+        channel_kind=row["channel_kind"],
+        route=row["route"],
+        state=state,
+        parked_because=row["parked_because"],
+        due_at=row["due_at"],
+        words=row["last_words"],
+        possibly_repeated=row["possibly_sent"],
+        attempts=row["attempts"],
+        latest_attempts=row["latest_attempts"],
+        created_at=row["created_at"],
+        delivered_at=delivered_at,
+        latency_seconds=max(0.0, (delivered_at - transition.at).total_seconds()) if delivered_at else None,
+        changed_at=row["changed_at"],
+    )
+
+
+def _unrouted_of(row: asyncpg.Record) -> Delivery:
+    transition = Transition.model_validate(row["transition"])
+    return Delivery(
+        delivery_id=uuid5(DELIVERY_IDS, f"{transition.transition_id}/no_route"),
+        revision=1,
+        **_about(transition),
+        channel=None,
+        channel_kind=None,
+        route=None,
+        state=DeliveryState.NO_ROUTE,
+        parked_because=None,
+        due_at=None,
+        words=row["words"],
+        possibly_repeated=False,
+        attempts=0,
+        latest_attempts=(),
+        created_at=row["at"],
+        delivered_at=None,
+        latency_seconds=None,
+        changed_at=row["at"],
+    )
+
+
+def _about(transition: Transition) -> dict[str, Any]:
+    return {
+        "transition_id": transition.transition_id,
+        "incident_id": transition.incident_id,
+        "model_id": transition.model_id,
+        "sequence": transition.sequence,
+        "kind": transition.kind,
+        "happened_at": transition.at,
+    }

@@ -1,0 +1,80 @@
+"""What people read about where an alert went: true in every state, with what to do where something is to be done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sentryml_common.contracts.delivery import Attempt, Delivery, DeliveryState
+from sentryml_incidents.domain.deliveries import channel_name, latency, line_of
+from sentryml_incidents.domain.words import clock
+from tests.unit.incidents.builders import MONDAY, a_delivery, at
+
+DOWN = "Slack is not available at the moment (503)."
+ARCHIVED = "This Slack channel is archived. Unarchive it."
+
+
+def tried_once(outcome: str, due_minutes: float, words: str = DOWN) -> Delivery:
+    """One that waits after an attempt."""
+    attempt = Attempt(at=MONDAY, outcome=outcome, reason="any", words=words, http_status=503)
+    return a_delivery("pending", attempts=1, words=words, due_at=at(due_minutes), latest_attempts=(attempt,))
+
+
+def reads(delivery: Delivery, minutes: float = 0) -> str:
+    """The line as one reads it."""
+    now = at(minutes)
+    line = line_of(delivery, now)
+    colon = ":" if line.why and line.where else ""
+    parts = [f"{line.where}: " * bool(line.where) + line.what + colon, line.why or "", line.next_word]
+    return " ".join(filter(None, [*parts, clock(line.next_at, now) if line.next_at else ""]))
+
+
+@pytest.mark.parametrize(
+    ("delivery", "words"),
+    [
+        (a_delivery(), "Slack: delivered after 1.2 s"),
+        (a_delivery(latency_seconds=0.004), "Slack: delivered after 0.1 s"),
+        (a_delivery(latency_seconds=754.4), "Slack: delivered after 12 min 34 s"),
+        (a_delivery(possibly_repeated=True), "Slack: delivered after 1.2 s; it may be there twice"),
+        (a_delivery("pending"), "Slack: waiting to be sent"),
+        (a_delivery("sending", attempts=1), "Slack: being sent"),
+        (a_delivery("parked", words=ARCHIVED), f"Slack: stuck: {ARCHIVED}"),
+        (
+            a_delivery("parked", parked_because="gave_up", words=DOWN, due_at=at(15)),
+            f"Slack: stuck: {DOWN} Next attempt 09:30:00 UTC",
+        ),
+        (tried_once("not_taken", 2), f"Slack: waiting: {DOWN} Next attempt 09:17:00 UTC"),
+        (tried_once("not_taken", -1), f"Slack: waiting: {DOWN} Next attempt any moment."),
+        (tried_once("rate_limited", 3), "Slack: waiting: sent slowly on Slack's request until 09:18:00 UTC"),
+        (tried_once("rate_limited", -1, "Asked (429)."), "Slack: waiting: Asked (429). Next attempt any moment."),
+        (a_delivery("no_route", words="No route takes this alert."), "Nobody was told. No route takes this alert."),
+    ],
+)
+def test_every_state_in_words(delivery: Delivery, words: str) -> None:
+    assert reads(delivery) == words
+
+
+@pytest.mark.parametrize("state", DeliveryState)
+def test_every_state_has_a_line(state: str) -> None:
+    line = line_of(a_delivery(state), MONDAY)
+    assert line.what
+    assert line.tone == {"pending": "waiting", "sending": "waiting", "parked": "stuck", "no_route": "nobody"}.get(
+        state, "delivered"
+    )
+
+
+def test_what_a_later_notifier_calls_its_channel_is_shown_all_the_same() -> None:
+    assert channel_name("pager", "carrier_pigeon") == "pager (carrier_pigeon)"
+    assert channel_name("ops", "slack_bot") == "ops (Slack)"
+    assert channel_name("slack", "slack_webhook") == "Slack"
+    assert channel_name("ops", "") == "ops"
+
+
+def test_latency_is_never_nothing() -> None:
+    assert [latency(seconds) for seconds in (0, 9.96, 10, 3661)] == ["0.1 s", "10.0 s", "10 s", "1 h 1 min"]
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    assert clock(MONDAY, MONDAY + timedelta(hours=2)) == "09:15:00 UTC"
+    assert clock(MONDAY, MONDAY + timedelta(days=1)) == "23 Nov 2026, 09:15:00 UTC"
