@@ -42,6 +42,16 @@ def what_differs(made_under: MonitorSettings, settings: MonitorSettings) -> tupl
     return tuple(name for name in CANNOT if name in differing)
 
 
+def answers_for(made_under: MonitorSettings, settings: MonitorSettings) -> bool:
+    """Whether all that was made under some settings can be graded exactly as others would have it."""
+    return (
+        made_under.enabled
+        and not what_differs(made_under, settings)
+        and settings.samples_needed >= made_under.samples_needed
+        and settings.min_baseline_coverage >= made_under.min_baseline_coverage
+    )
+
+
 def regrade(evaluation: Evaluation, made_under: MonitorSettings, settings: MonitorSettings) -> tuple[Evaluation, Basis]:
     """The evaluation as `settings` would have it; `made_under` are those that it was made under."""
     if evaluation.level is Level.INSUFFICIENT_DATA:
