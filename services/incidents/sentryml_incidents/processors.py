@@ -51,6 +51,7 @@ class Processors:
     secret: SecretStr | None
     client: httpx.AsyncClient
     clock: Clock = system_clock
+    answer_seconds: float = ANSWER_SECONDS
 
     async def recompute(self, monitor: Monitor, since: datetime) -> Recomputed:
         """What `monitor` would have found, back to `since` as far as panes reach.
@@ -66,7 +67,7 @@ class Processors:
         reasons: list[str] = []
         asking = [asyncio.create_task(self._ask(url, asked, self.secret)) for url in await _addresses(self.urls)]
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self.answer_seconds):
                 for answer in asyncio.as_completed(asking):
                     found = await answer
                     if isinstance(found, Recomputed):

@@ -1,6 +1,7 @@
 """Looking back on real panes: by unchanged settings a worker finds what it has published, by others what events say.
 
-Fine panes are of 2 s and live for 240 s, so windows of 80 s are there as they were for 160 s.
+Fine panes are of 2 s and live for 240 s, so windows of 120 s are there as they were for 120 s. Coarse ones are of 120 s;
+all events are younger than what is kept of them in any case, 240 s.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ from tests.support.ports import free_port
 SECRET = SecretStr("0123456789abcdef" * 2)
 FINE_SECONDS = 2.0
 SETTINGS = {"fine_pane_seconds": FINE_SECONDS, "internal_secret": SECRET.get_secret_value()}
-EVENTS, SPAN_SECONDS, SHIFTED = 1_000, 220.0, 100
+EVENTS, SPAN_SECONDS, SHIFTED = 1_000, 180.0, 120
 PUBLISHED = 4
 MONITOR: dict[str, Any] = {
-    "baseline_seconds": 60, "current_seconds": 20, "every_seconds": 2, "min_baseline_coverage": 0, "min_samples": 20
+    "baseline_seconds": 100, "current_seconds": 20, "every_seconds": 2, "min_baseline_coverage": 0, "min_samples": 20
 }  # fmt: skip
 
 
@@ -157,7 +158,7 @@ async def test_looking_back_finds_what_was_published_and_what_the_events_say(
     assert exact == sorted(exact, reverse=True), "windows have lost nothing, then a little"
     assert set(exact) == {True, False}
     cut = [each.evaluation.baseline for each in found.evaluations if not each.exact]
-    assert all(54 <= (window.end - window.start).total_seconds() < 60 for window in cut)
+    assert all(90 <= (window.end - window.start).total_seconds() < 100 for window in cut)
 
 
 async def test_only_signed_requests_are_answered(start: StartPart, model_id: str) -> None:
