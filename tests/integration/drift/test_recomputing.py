@@ -1,7 +1,7 @@
 """Looking back on real panes: by unchanged settings a worker finds what it has published, by others what events say.
 
-Fine panes are of 2 s and live for 240 s, so windows of 120 s are there as they were for 120 s. Coarse ones are of 120 s;
-all events are younger than what is kept of them in any case, 240 s.
+Fine panes are of 2 s and live for 240 s, so windows of 120 s are there as they were for 120 s. Of coarse panes, 240 s
+are kept in any case: all events are younger.
 """
 
 from __future__ import annotations

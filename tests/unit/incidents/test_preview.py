@@ -13,7 +13,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_incidents.domain.levels import grade_of
 from sentryml_incidents.domain.preview import Replay
-from sentryml_incidents.domain.regrading import Basis, answers_for, regrade
+from sentryml_incidents.domain.regrading import Basis, Regrading
 from tests.unit.incidents.builders import MODEL, Story, a_signal, an_evaluation, at, quick
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
@@ -61,7 +61,7 @@ def test_higher_thresholds_open_less_and_lower_ones_more() -> None:
 def test_no_threshold_goes_below_the_noise() -> None:
     noisy = a_signal("ok", psi=0.005)
     evaluation = an_evaluation("ok").model_copy(update={"signals": (noisy,)})
-    graded, basis = regrade(evaluation, quick(), quick(warn=0.001, critical=0.002))
+    graded, basis = Regrading(quick(), quick(warn=0.001, critical=0.002)).of(evaluation)
     assert (graded.level, graded.signals[0].warn_at, basis) == ("ok", noisy.noise_floor, Basis.EXACT)
 
 
@@ -109,7 +109,7 @@ def test_a_longer_interval_leaves_evaluations_out() -> None:
     ],
 )
 def test_stricter_demands_on_data_are_exact(changes: dict[str, Any], level: str, basis: Basis) -> None:
-    graded, found = regrade(an_evaluation("critical"), quick(), quick(**changes))
+    graded, found = Regrading(quick(), quick(**changes)).of(an_evaluation("critical"))
     assert (graded.level, found) == (level, basis)
 
 
@@ -139,13 +139,13 @@ def blind(reason: InsufficientReason, coverage: float = 0.3) -> Evaluation:
 )
 def test_what_was_never_computed_is_unknown(reason: InsufficientReason, changes: dict[str, Any], basis: Basis) -> None:
     evaluation = blind(reason)
-    assert regrade(evaluation, quick(), quick(**changes)) == (evaluation, basis)
+    assert Regrading(quick(), quick(**changes)).of(evaluation) == (evaluation, basis)
 
 
 @given(st.sampled_from(GRADES[:4]), st.sampled_from(list(Signal)))
-def test_regrading_under_the_same_settings_changes_no_grade(grade: str, signal: Signal) -> None:
+def test_regrading_under_settings_that_grade_alike_changes_no_grade(grade: str, signal: Signal) -> None:
     evaluation = an_evaluation(grade).model_copy(update={"signals": (a_signal(grade, signal=signal),)})
-    graded, basis = regrade(evaluation, quick(), quick())
+    graded, basis = Regrading(quick(), quick(resolve_after_seconds=1)).of(evaluation)
     assert (graded.level, grade_of(graded, quick()), basis) == (evaluation.level, grade, Basis.EXACT)
 
 
@@ -206,8 +206,8 @@ def test_what_was_recomputed_is_nothing_to_a_disabled_monitor() -> None:
     ],
 )
 def test_panes_are_needed_for_what_stored_psi_cannot_answer(changes: dict[str, Any], answered: bool) -> None:
-    assert answers_for(quick(), quick(**changes)) == answered
+    assert Regrading(quick(), quick(**changes)).exact == answered
 
 
 def test_panes_are_needed_for_what_a_disabled_monitor_has_left_out() -> None:
-    assert not answers_for(quick(enabled=False), quick())
+    assert not Regrading(quick(enabled=False), quick()).exact

@@ -12,7 +12,7 @@ from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.domain.preview import Replay
-from sentryml_incidents.domain.regrading import answers_for
+from sentryml_incidents.domain.regrading import Regrading
 from sentryml_incidents.http.auth import Reader, check_model
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.models import UNKNOWN, PathModelId, unknown_model
@@ -79,7 +79,7 @@ async def _from_panes(
     """The processors are asked only for what stored PSI cannot answer."""
     if not monitor.enabled:
         return [], None
-    if all(answers_for(each, monitor) for each in made_under):
+    if all(Regrading(each, monitor).exact for each in made_under):
         return [], EXACT_ALREADY
     if context.processors is None:
         return [], STARTING
