@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
+from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation, Level
 from sentryml_common.contracts.message import encode
@@ -57,7 +58,7 @@ async def preview(pool: Pool) -> AsyncIterator[Preview]:
     """Previews of the model's monitor, by an application that asks these processors."""
     text, key = make_api_key("test", (Scope.READ,), (), None, bytes(48))
     async with transaction(pool) as connection:
-        await insert_api_key(connection, key, SYSTEM, datetime.now(UTC))
+        await insert_api_key(connection, key, SYSTEM, system_clock())
     async with make_client() as to_processors:
 
         async def ask(
