@@ -94,7 +94,7 @@ class Processors:
         except UndecodableMessage as err:
             why = f"a processor answers in another version: {err}"
         if why != NO_OWNER:
-            log.warning("processor_not_asked", url=url, why=why)
+            log.warning("processor_gave_no_answer", url=url, why=why)
         return why
 
 
