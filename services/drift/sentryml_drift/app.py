@@ -8,9 +8,11 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_common.http.health import Health
+from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
 from sentryml_common.kafka.follower import Follower
@@ -24,7 +26,9 @@ from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.evaluator import Evaluator
 from sentryml_drift.faust_app import make_app, run_app
+from sentryml_drift.http.recomputing import Recomputing, recomputing_routes
 from sentryml_drift.processor import Processor
+from sentryml_drift.recomputer import Recomputer
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.retention import Retention
 from sentryml_drift.settings import DriftSettings
@@ -57,6 +61,9 @@ def run_combiner() -> None:
 def run_processor() -> None:
     """Run the processor until a signal."""
     settings, health = load_settings_or_exit(DriftSettings), Health()
+    http, recomputing = FastAPI(title="SentryML drift processor", openapi_url=None), Recomputing()
+    if settings.internal_secret is not None:
+        http.include_router(recomputing_routes(recomputing, InternalAccess(settings.internal_secret, system_clock)))
 
     async def work() -> None:
         await ensure_topics(settings, health)
@@ -72,18 +79,20 @@ def run_processor() -> None:
             tasks.create_task(life.watch())
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
+            retention = Retention(grid, monitors.current.get)
             processor = Processor(
                 make_app(settings),
                 settings,
                 partial(open_table, settings=settings, epoch=life.epoch, changelog_id=changelog_id, health=health),
                 DeadLetters("drift-processor", publisher),
-                Retention(grid, monitors.current.get),
+                retention,
                 health,
             )
             evaluator = Evaluator(processor, monitors.current.get, grid, settings)
             reporter = Reporter(processor, grid, publisher, settings)
+            recomputing.recomputer = Recomputer(processor, retention, grid, settings)
             tasks.create_task(run_app(processor, monitors.deleted, health, settings.stall_seconds))
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 
-    run(Service("sentryml_drift.processor", settings, FastAPI(title="SentryML drift processor"), health, work))
+    run(Service("sentryml_drift.processor", settings, http, health, work))

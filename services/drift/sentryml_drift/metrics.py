@@ -18,6 +18,9 @@ EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.
 EVALUATIONS_LEFT_OUT = Counter(
     "sentryml_drift_evaluations_left_out_total", "Due evaluations that were left out, since newer ones were due too."
 )
+RECOMPUTED = Counter(
+    "sentryml_drift_recomputed_total", "Evaluations of past times that were made for a preview of other settings."
+)
 EVALUATION_DELAY = Gauge(
     "sentryml_drift_evaluation_delay_seconds", "How long the oldest evaluation of the last round had been due."
 )

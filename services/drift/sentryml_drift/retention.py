@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Target
 
@@ -16,7 +16,7 @@ class Retention:
     """Decides by the wall clock what no evaluation can need any more."""
 
     def __init__(
-        self, grid: PaneGrid, monitor_of: Callable[[str], MonitorSettings | None], clock: Clock = system_clock
+        self, grid: PaneGrid, monitor_of: Callable[[str], Monitor | None], clock: Clock = system_clock
     ) -> None:
         self._grid, self._monitor_of, self._clock = grid, monitor_of, clock
         self._as_of = 0.0
@@ -27,6 +27,13 @@ class Retention:
         if target.kind is Kind.FACTS:
             return False
         return target.pane < self._first(target.kind, self._window_reach(target.model_id))
+
+    def kept_from(self, model_id: str) -> float:
+        """Since when all coarse panes of a model are kept (epoch seconds)."""
+        monitor = self._monitor_of(model_id)
+        kept = self._grid.start_of(self._first(Kind.COARSE, self._window_reach(model_id)), Resolution.COARSE)
+        since = None if monitor is None else monitor.kept_since
+        return kept if since is None else max(kept, since.timestamp())
 
     def ended(self, target: Target, time: float) -> bool:
         """Whether a pane was over at `time`; facts never are."""

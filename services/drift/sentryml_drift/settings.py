@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from sentryml_common.settings import ServiceSettings
+from sentryml_common.settings import InternalSettings, ServiceSettings
 
 DAY = 86_400
 
 
-class DriftSettings(ServiceSettings):
+class DriftSettings(ServiceSettings, InternalSettings):
     """What combiner and processor need beside the common settings."""
 
     fine_pane_seconds: float = Field(

@@ -20,6 +20,7 @@ from sentryml_incidents.first_admin import make_first_admin
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
 from sentryml_incidents.key_usage import KeyUsageConsumer
+from sentryml_incidents.processors import Processors, make_client
 from sentryml_incidents.relay import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.stream import Stream
@@ -34,10 +35,11 @@ def main() -> None:
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
-        async with open_pool(settings, SCHEMA, health) as pool:
+        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client:
             await migrate(pool, SCHEMA, read_migrations(__package__))
             await make_first_admin(pool, settings, system_clock())
             context.pool = pool
+            context.processors = Processors(settings.processors, settings.internal_secret, client)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")

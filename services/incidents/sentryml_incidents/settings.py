@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from sentryml_common.settings import LogSettings, PostgresSettings, ServiceSettings
+from sentryml_common.settings import InternalSettings, LogSettings, PostgresSettings, ServiceSettings
 
 SCHEMA = "incidents"
 """Where in PostgreSQL the tables are."""
 
 
-class IncidentsSettings(ServiceSettings, PostgresSettings):
+ADDRESS = r"https?://[^\s/,]+/?"
+
+
+class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     """What the service needs to know besides what every service does."""
 
     public_url: str = Field(
@@ -30,6 +33,13 @@ class IncidentsSettings(ServiceSettings, PostgresSettings):
         description="Days that evaluations are kept, and up to a week more, since they go by the week; the evidence of "
         "incidents is kept for ever.",
     )
+    processor_urls: str | None = Field(
+        None,
+        pattern=rf"^{ADDRESS}(,{ADDRESS})*$",
+        description="Addresses of the drift processors, separated by commas; where a name stands for several machines, "
+        "each is asked. With them and SENTRYML_INTERNAL_SECRET, previews of monitors come from the counts that "
+        "processors keep; without, from stored PSI alone.",
+    )
     first_admin_email: str | None = Field(
         None,
         description="E-mail of the first admin, whose account is made at start while there is no account at all; the "
@@ -38,6 +48,11 @@ class IncidentsSettings(ServiceSettings, PostgresSettings):
     first_admin_password: SecretStr | None = Field(
         None, description="Password of the first admin, of at least 12 characters. There is no default."
     )
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The addresses of the processors, without a slash at the end."""
+        return tuple(url.rstrip("/") for url in self.processor_urls.split(",")) if self.processor_urls else ()
 
 
 class AdminSettings(LogSettings, PostgresSettings):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_drift.domain.panes import PaneGrid, Resolution
-from sentryml_drift.domain.schedule import due_at
+from sentryml_drift.domain.schedule import delay_of, due_at, instants_back
 
 MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
 NOW = 1_795_435_200.0
@@ -28,6 +28,17 @@ def test_due_instants_are_past_and_on_borders_of_panes(model_id: str, every: flo
 @given(models, st.sampled_from([1, 7, 60, 300]), st.floats(NOW, NOW + 1e5))
 def test_the_next_instant_is_one_interval_later(model_id: str, every: float, now: float) -> None:
     assert due_at(SECONDS, model_id, every, now + every) == pytest.approx(due_at(SECONDS, model_id, every, now) + every)
+
+
+@given(models, st.sampled_from([0.5, 1, 7, 60, 300]), st.floats(NOW, NOW + 1e5))
+def test_looking_back_finds_the_instants_that_were_due(model_id: str, every: float, now: float) -> None:
+    delay = delay_of(SECONDS, model_id, every)
+    found = list(islice(instants_back(SECONDS, model_id, every, now), 20))
+    assert found[0] == due_at(SECONDS, model_id, every, now)
+    for later, earlier in pairwise(found):
+        assert due_at(SECONDS, model_id, every, earlier + delay) == earlier, "due when its delay is over, not before"
+        assert due_at(SECONDS, model_id, every, earlier + delay - 1e-5) < earlier
+        assert later - earlier == pytest.approx(every)
 
 
 def test_a_model_keeps_its_grid_in_every_process() -> None:

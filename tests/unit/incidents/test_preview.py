@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Signal
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_incidents.domain.levels import grade_of
 from sentryml_incidents.domain.preview import Replay
-from sentryml_incidents.domain.regrading import Basis, regrade
+from sentryml_incidents.domain.regrading import Basis, Regrading
 from tests.unit.incidents.builders import MODEL, Story, a_signal, an_evaluation, at, quick
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
@@ -60,7 +61,7 @@ def test_higher_thresholds_open_less_and_lower_ones_more() -> None:
 def test_no_threshold_goes_below_the_noise() -> None:
     noisy = a_signal("ok", psi=0.005)
     evaluation = an_evaluation("ok").model_copy(update={"signals": (noisy,)})
-    graded, basis = regrade(evaluation, quick(), quick(warn=0.001, critical=0.002))
+    graded, basis = Regrading(quick(), quick(warn=0.001, critical=0.002)).of(evaluation)
     assert (graded.level, graded.signals[0].warn_at, basis) == ("ok", noisy.noise_floor, Basis.EXACT)
 
 
@@ -108,7 +109,7 @@ def test_a_longer_interval_leaves_evaluations_out() -> None:
     ],
 )
 def test_stricter_demands_on_data_are_exact(changes: dict[str, Any], level: str, basis: Basis) -> None:
-    graded, found = regrade(an_evaluation("critical"), quick(), quick(**changes))
+    graded, found = Regrading(quick(), quick(**changes)).of(an_evaluation("critical"))
     assert (graded.level, found) == (level, basis)
 
 
@@ -138,11 +139,75 @@ def blind(reason: InsufficientReason, coverage: float = 0.3) -> Evaluation:
 )
 def test_what_was_never_computed_is_unknown(reason: InsufficientReason, changes: dict[str, Any], basis: Basis) -> None:
     evaluation = blind(reason)
-    assert regrade(evaluation, quick(), quick(**changes)) == (evaluation, basis)
+    assert Regrading(quick(), quick(**changes)).of(evaluation) == (evaluation, basis)
 
 
 @given(st.sampled_from(GRADES[:4]), st.sampled_from(list(Signal)))
-def test_regrading_under_the_same_settings_changes_no_grade(grade: str, signal: Signal) -> None:
+def test_regrading_under_settings_that_grade_alike_changes_no_grade(grade: str, signal: Signal) -> None:
     evaluation = an_evaluation(grade).model_copy(update={"signals": (a_signal(grade, signal=signal),)})
-    graded, basis = regrade(evaluation, quick(), quick())
+    graded, basis = Regrading(quick(), quick(resolve_after_seconds=1)).of(evaluation)
     assert (graded.level, grade_of(graded, quick()), basis) == (evaluation.level, grade, Basis.EXACT)
+
+
+def from_panes(first_minute: int, *grades: str, exact: bool = True) -> list[RecomputedEvaluation]:
+    """Evaluations a minute apart, as they were recomputed."""
+    return [
+        RecomputedEvaluation(exact=exact, evaluation=an_evaluation(grade, at(minute)))
+        for minute, grade in enumerate(grades, first_minute)
+    ]
+
+
+def replayed_with(recomputed: list[RecomputedEvaluation], stored: list[Evaluation], **changes: Any) -> Replay:
+    replay = Replay(MODEL, quick(**changes), recomputed)
+    for first in range(0, len(stored), 2):  # page by page
+        replay.take(stored[first : first + 2], {1: quick()})
+    replay.finish()
+    return replay
+
+
+def test_from_some_time_on_what_was_recomputed_is_taken_instead() -> None:
+    stored = history("critical", "ok", "ok", "ok", "critical")
+    replay = replayed_with(from_panes(3, "ok", "warn", "ok", "critical", exact=False), stored, bins=20)
+    assert [(found.opened_at, found.severity) for found in replay.incidents] == [(at(1), "critical")]
+    (found,) = replay.incidents
+    assert (found.reopened, found.peak_at, found.state) == (2, at(1), "open"), "drift at minutes 4 and 6, not at 5"
+    assert replay.recomputed_from == at(3)
+    assert replay.used == {Basis.APPROXIMATE: 6}
+    assert replay.recomputed == {Basis.APPROXIMATE: 4}
+
+
+def test_a_stored_one_that_is_exact_is_the_better_one() -> None:
+    stored = history("ok", "critical", "ok")
+    replay = replayed_with(from_panes(1, "ok", "ok", "ok", "ok", exact=False), stored, warn=0.15, critical=0.3)
+    assert [found.opened_at for found in replay.incidents] == [at(2)]
+    assert replay.used == {Basis.EXACT: 3, Basis.APPROXIMATE: 1}
+    assert replay.recomputed == {Basis.APPROXIMATE: 1}
+
+
+def test_recomputed_times_are_those_of_the_changed_monitor() -> None:
+    replay = replayed_with(from_panes(1, *["ok"] * 12)[::2], history(*["critical"] * 12), every_seconds=120, bins=20)
+    assert (replay.used, replay.incidents) == ({Basis.EXACT: 6}, ())
+
+
+def test_what_was_recomputed_is_nothing_to_a_disabled_monitor() -> None:
+    replay = replayed_with(from_panes(1, "critical"), history("critical"), enabled=False)
+    assert (replay.incidents, replay.used.total(), replay.recomputed_from) == ((), 0, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "answered"),
+    [
+        ({}, True),
+        ({"warn": 0.15, "confirm_warn": 3, "min_samples": 100, "min_baseline_coverage": 0.9}, True),
+        ({"min_samples": 10}, False),
+        ({"min_baseline_coverage": 0.1}, False),
+        ({"bins": 20, "min_samples": 1000}, False),
+        ({"every_seconds": 60}, False),
+    ],
+)
+def test_panes_are_needed_for_what_stored_psi_cannot_answer(changes: dict[str, Any], answered: bool) -> None:
+    assert Regrading(quick(), quick(**changes)).exact == answered
+
+
+def test_panes_are_needed_for_what_a_disabled_monitor_has_left_out() -> None:
+    assert not Regrading(quick(enabled=False), quick()).exact

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sentryml_incidents.http.preview_view import PREVIEW_EXAMPLE, PreviewView
 from sentryml_incidents.http.views import INCIDENT_EXAMPLE, MODEL_EXAMPLE, IncidentView, ModelView
 
 
 def test_examples_are_whole_answers() -> None:
-    for view, example in ((IncidentView, INCIDENT_EXAMPLE), (ModelView, MODEL_EXAMPLE)):
-        assert view.model_validate(example).model_dump(mode="json") == example
+    for view, example in ((IncidentView, INCIDENT_EXAMPLE), (ModelView, MODEL_EXAMPLE), (PreviewView, PREVIEW_EXAMPLE)):
+        assert view.model_validate(example).model_dump(mode="json", by_alias=True) == example

@@ -11,8 +11,10 @@ only when that delay is over. Both come from a fixed hash of the model's id.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import count
 
 from sentryml_drift.domain.panes import PaneGrid, Resolution, micros
 
@@ -24,13 +26,33 @@ def due_at(grid: PaneGrid, model_id: str, every_seconds: float, now: float) -> f
 
     With `every_seconds` ≤ 1 all models are due together: there is no time to spread them over.
     """
-    every, pane = micros(every_seconds), grid.micros_per_pane(Resolution.FINE)
-    shift = delay = 0
-    if every > _SECOND:
-        of_shift, of_delay = _spread(model_id)
-        shift = of_shift % max(1, every // pane) * pane
-        delay = of_delay % min(pane, every)
-    return ((micros(now) - delay - shift) // every * every + shift) / _SECOND
+    return _due_at(grid, model_id, micros(every_seconds), now) / _SECOND
+
+
+def instants_back(grid: PaneGrid, model_id: str, every_seconds: float, now: float) -> Iterator[float]:
+    """The instants of the model's grid that were due by `now`, newest first, without end."""
+    every = micros(every_seconds)
+    newest = _due_at(grid, model_id, every, now)
+    return ((newest - number * every) / _SECOND for number in count())
+
+
+def delay_of(grid: PaneGrid, model_id: str, every_seconds: float) -> float:
+    """How long after its time an instant of the model's grid is due, in seconds."""
+    return _shift_and_delay(grid, model_id, micros(every_seconds))[1] / _SECOND
+
+
+def _due_at(grid: PaneGrid, model_id: str, every: int, now: float) -> int:
+    shift, delay = _shift_and_delay(grid, model_id, every)
+    return (micros(now) - delay - shift) // every * every + shift
+
+
+def _shift_and_delay(grid: PaneGrid, model_id: str, every: int) -> tuple[int, int]:
+    """Where the model's grid begins within `every`, and how long after its instants they are due."""
+    if every <= _SECOND:
+        return 0, 0
+    pane = grid.micros_per_pane(Resolution.FINE)
+    of_shift, of_delay = _spread(model_id)
+    return of_shift % max(1, every // pane) * pane, of_delay % min(pane, every)
 
 
 @lru_cache(maxsize=1 << 16)

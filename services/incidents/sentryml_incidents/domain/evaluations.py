@@ -52,24 +52,23 @@ def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot
     if snapshot.last_evaluated_at is not None and snapshot.blind_since is None:
         seconds = (evaluation.evaluated_at - snapshot.last_evaluated_at).total_seconds()
     return replace(
-        _remembering(snapshot, evaluation),
+        snapshot,
+        last_evaluation_id=evaluation.evaluation_id,
+        last_evaluated_at=evaluation.evaluated_at,
         counts=snapshot.counts.counting(grade, seconds),
         last_grade=grade,
         blind_since=None,
     )
 
 
-def _remembering(snapshot: Snapshot, evaluation: Evaluation) -> Snapshot:
-    return replace(
+def _blind(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
+    """Too little data changes nothing; a live incident says since when, once."""
+    frozen = replace(
         snapshot,
         last_evaluation_id=evaluation.evaluation_id,
         last_evaluated_at=evaluation.evaluated_at,
+        blind_since=snapshot.blind_since or evaluation.evaluated_at,
     )
-
-
-def _blind(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
-    """Too little data changes nothing; a live incident says since when, once."""
-    frozen = replace(_remembering(snapshot, evaluation), blind_since=snapshot.blind_since or evaluation.evaluated_at)
     incident = snapshot.incident
     if incident is None or not incident.live or snapshot.blind_since is not None:
         return applied(frozen)

@@ -1,11 +1,15 @@
 """What a monitor would have done over the evaluations that are kept: a replay through the real state machine.
 
 Only data and time move the replay. What people did (acknowledge, close) is not in it, and it begins with nothing live.
+
+Evaluations come from two sources. Stored ones are graded anew. From some time on there may be those that were
+recomputed from panes: these are taken instead, each unless the stored one of its time says exactly what the monitor
+would have found.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,10 +17,14 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_incidents.domain.lifecycle import Evaluated, Ticked, decide
-from sentryml_incidents.domain.regrading import Basis, regrade, what_differs
+from sentryml_incidents.domain.regrading import Basis, Regrading
 from sentryml_incidents.domain.snapshot import Incident, Snapshot, Transition
+
+FIRST = 1
+"""Evaluations of any version decide, as if there had only been this monitor."""
 
 SAME_TIME = timedelta(milliseconds=1)
 
@@ -37,15 +45,21 @@ class WouldBe:
 
 
 class Replay:
-    """One monitor over a history, evaluation by evaluation, oldest first."""
+    """One monitor over a history, evaluation by evaluation, oldest first; `recomputed` are those from panes."""
 
-    def __init__(self, model_id: str, settings: MonitorSettings) -> None:
+    def __init__(
+        self, model_id: str, settings: MonitorSettings, recomputed: Iterable[RecomputedEvaluation] = ()
+    ) -> None:
+        self._recomputed = deque(recomputed if settings.enabled else ())
+        self.recomputed_from = self._recomputed[0].evaluation.evaluated_at if self._recomputed else None
         self._settings = settings
-        self._snapshot = Snapshot(model_id=model_id, monitor_version=1, settings=settings)
+        self._regradings: dict[int, Regrading] = {}
+        self._snapshot = Snapshot(model_id=model_id, monitor_version=FIRST, settings=settings)
         self._incidents: dict[UUID, WouldBe] = {}
         self._last_used: datetime | None = None
         self.alerts = 0
         self.used: Counter[Basis] = Counter()
+        self.recomputed: Counter[Basis] = Counter()
         self.approximate: set[str] = set()
 
     @property
@@ -54,34 +68,65 @@ class Replay:
         return tuple(self._incidents.values())
 
     def take(self, evaluations: Iterable[Evaluation], versions: Mapping[int, MonitorSettings]) -> None:
-        """Go on; `versions` are the settings that evaluations were made under."""
+        """Go on with stored ones; `versions` are the settings that these were made under."""
+        if not self._settings.enabled:
+            return
         for evaluation in evaluations:
-            made_under = versions.get(evaluation.monitor_version, self._settings)
-            if self._settings.enabled and self._is_due(evaluation.evaluated_at, made_under):
-                self._take(evaluation, made_under)
+            regrading = self._regrading(evaluation.monitor_version, versions)
+            if self.recomputed_from is not None and evaluation.evaluated_at >= self.recomputed_from:
+                self._take_recomputed(evaluation, regrading)
+            elif self._is_due(evaluation.evaluated_at, regrading):
+                self.approximate.update(regrading.differs)
+                self._take(*regrading.of(evaluation))
 
-    def _is_due(self, at: datetime, made_under: MonitorSettings) -> bool:
+    def finish(self) -> None:
+        """Go on with what was recomputed and is younger than everything stored."""
+        while self._recomputed:
+            self._take_next()
+
+    def _regrading(self, version: int, versions: Mapping[int, MonitorSettings]) -> Regrading:
+        """From the settings of a version to ours."""
+        known = self._regradings.get(version)
+        if known is None:
+            known = self._regradings[version] = Regrading(versions.get(version, self._settings), self._settings)
+        return known
+
+    def _is_due(self, at: datetime, regrading: Regrading) -> bool:
         """Evaluations that were made more often than asked for are thinned out."""
-        if self._last_used is None or self._settings.every_seconds <= made_under.every_seconds:
+        if self._last_used is None or not regrading.thins_out:
             return True
         return at - self._last_used >= timedelta(seconds=self._settings.every_seconds) - SAME_TIME
 
-    def _take(self, evaluation: Evaluation, made_under: MonitorSettings) -> None:
+    def _take_recomputed(self, stored: Evaluation, regrading: Regrading) -> None:
+        """Go on with what was recomputed, up to the time of a stored one."""
+        at = stored.evaluated_at
+        while self._recomputed and self._recomputed[0].evaluation.evaluated_at < at:
+            self._take_next()
+        if self._recomputed and self._recomputed[0].evaluation.evaluated_at == at:
+            graded, basis = regrading.of(stored)
+            if basis is Basis.EXACT:
+                self._recomputed.popleft()
+                self._take(graded, basis)
+
+    def _take_next(self) -> None:
+        found = self._recomputed.popleft()
+        basis = Basis.EXACT if found.exact else Basis.APPROXIMATE
+        self.recomputed[basis] += 1
+        self._take(found.evaluation, basis)
+
+    def _take(self, evaluation: Evaluation, basis: Basis) -> None:
         self._last_used = evaluation.evaluated_at
-        graded, basis = regrade(evaluation, made_under, self._settings)
         self.used[basis] += 1
-        self.approximate.update(what_differs(made_under, self._settings))
         self._step(Ticked(), evaluation.evaluated_at)
-        in_force = graded.model_copy(update={"monitor_version": self._snapshot.monitor_version})
-        self._step(Evaluated(in_force), evaluation.evaluated_at)
+        self._step(Evaluated(evaluation), evaluation.evaluated_at)
 
     def _step(self, event: Evaluated | Ticked, now: datetime) -> None:
-        decision = decide(self._snapshot, event, now)
+        before, decision = self._snapshot.incident, decide(self._snapshot, event, now)
         self._snapshot = decision.snapshot
         for step in decision.transitions:
             self._note(step)
         for incident in (decision.followed, decision.snapshot.incident):
-            if incident is not None:
+            if incident is not None and incident is not before:
                 self._incidents[incident.incident_id] = _as_it_stands(self._incidents, incident)
 
     def _note(self, step: Transition) -> None:

@@ -42,45 +42,65 @@ def what_differs(made_under: MonitorSettings, settings: MonitorSettings) -> tupl
     return tuple(name for name in CANNOT if name in differing)
 
 
-def regrade(evaluation: Evaluation, made_under: MonitorSettings, settings: MonitorSettings) -> tuple[Evaluation, Basis]:
-    """The evaluation as `settings` would have it; `made_under` are those that it was made under."""
-    if evaluation.level is Level.INSUFFICIENT_DATA:
-        return evaluation, _blindness(evaluation, made_under, settings)
-    basis = Basis.APPROXIMATE if what_differs(made_under, settings) else Basis.EXACT
-    watched = tuple(found for found in evaluation.signals if found.signal in settings.signals)
-    if not watched:
-        return _insufficient(evaluation, InsufficientReason.NO_DATA), Basis.UNKNOWN
-    reason = _too_little(evaluation, watched, settings)
-    if reason is not None:
-        return _insufficient(evaluation, reason), basis
-    signals = tuple(_graded(found, settings) for found in watched)
-    level = max((found.level for found in signals), key=_RANK.__getitem__)
-    return evaluation.model_copy(update={"signals": signals, "level": level}), basis
+class Regrading:
+    """Grades evaluations that were made under some settings as others would have it."""
 
+    def __init__(self, made_under: MonitorSettings, settings: MonitorSettings) -> None:
+        self._made_under, self._settings = made_under, settings
+        self._same = made_under == settings
+        self.differs = what_differs(made_under, settings)
 
-def _blindness(evaluation: Evaluation, made_under: MonitorSettings, settings: MonitorSettings) -> Basis:
-    """Whether it would have been blind under `settings`, too."""
-    match evaluation.reason:
-        case InsufficientReason.WARMING_UP:
-            still = evaluation.baseline.coverage < settings.min_baseline_coverage
-        case InsufficientReason.TOO_FEW_SAMPLES:
-            still = all(_fewest(found) < settings.samples_needed for found in evaluation.signals)
-        case _:
-            still = True
-    if not still:
-        return Basis.UNKNOWN
-    windows = {"baseline_seconds", "current_seconds"}
-    return Basis.APPROXIMATE if windows & set(what_differs(made_under, settings)) else Basis.EXACT
+    @property
+    def exact(self) -> bool:
+        """Whether all that was or could have been found then can be graded exactly."""
+        then, now = self._made_under, self._settings
+        return (
+            then.enabled
+            and not self.differs
+            and now.samples_needed >= then.samples_needed
+            and now.min_baseline_coverage >= then.min_baseline_coverage
+        )
 
+    @property
+    def thins_out(self) -> bool:
+        """Whether evaluations were made more often than the others ask for."""
+        return self._settings.every_seconds > self._made_under.every_seconds
 
-def _too_little(
-    evaluation: Evaluation, watched: tuple[SignalEvaluation, ...], settings: MonitorSettings
-) -> InsufficientReason | None:
-    if evaluation.baseline.coverage < settings.min_baseline_coverage:
-        return InsufficientReason.WARMING_UP
-    if any(_fewest(found) < settings.samples_needed for found in watched):
-        return InsufficientReason.TOO_FEW_SAMPLES
-    return None
+    def of(self, evaluation: Evaluation) -> tuple[Evaluation, Basis]:
+        """The evaluation as the other settings would have it."""
+        if self._same:
+            return evaluation, Basis.EXACT
+        if evaluation.level is Level.INSUFFICIENT_DATA:
+            return evaluation, self._blindness(evaluation)
+        basis = Basis.APPROXIMATE if self.differs else Basis.EXACT
+        watched = tuple(found for found in evaluation.signals if found.signal in self._settings.signals)
+        if not watched:
+            return _insufficient(evaluation, InsufficientReason.NO_DATA), Basis.UNKNOWN
+        reason = self._too_little(evaluation, watched)
+        if reason is not None:
+            return _insufficient(evaluation, reason), basis
+        signals = tuple(_graded(found, self._settings) for found in watched)
+        level = max((found.level for found in signals), key=_RANK.__getitem__)
+        return evaluation.model_copy(update={"signals": signals, "level": level}), basis
+
+    def _blindness(self, evaluation: Evaluation) -> Basis:
+        """Whether it would have been blind under the other settings, too."""
+        match evaluation.reason:
+            case InsufficientReason.WARMING_UP:
+                still = evaluation.baseline.coverage < self._settings.min_baseline_coverage
+            case InsufficientReason.TOO_FEW_SAMPLES:
+                still = all(_fewest(found) < self._settings.samples_needed for found in evaluation.signals)
+            case _:
+                still = True
+        if not still:
+            return Basis.UNKNOWN
+        return Basis.APPROXIMATE if {"baseline_seconds", "current_seconds"} & set(self.differs) else Basis.EXACT
+
+    def _too_little(self, evaluation: Evaluation, watched: tuple[SignalEvaluation, ...]) -> InsufficientReason | None:
+        if evaluation.baseline.coverage < self._settings.min_baseline_coverage:
+            return InsufficientReason.WARMING_UP
+        needed = self._settings.samples_needed
+        return InsufficientReason.TOO_FEW_SAMPLES if any(_fewest(found) < needed for found in watched) else None
 
 
 def _fewest(found: SignalEvaluation) -> int:
@@ -96,4 +116,6 @@ def _graded(found: SignalEvaluation, settings: MonitorSettings) -> SignalEvaluat
     psi, floor = found.psi or 0.0, found.noise_floor or 0.0
     warn_at, critical_at = max(settings.warn, floor), max(settings.critical, floor)
     level = Level.CRITICAL if psi >= critical_at else Level.WARN if psi >= warn_at else Level.OK
+    if (level, warn_at, critical_at) == (found.level, found.warn_at, found.critical_at):
+        return found
     return found.model_copy(update={"level": level, "warn_at": warn_at, "critical_at": critical_at})

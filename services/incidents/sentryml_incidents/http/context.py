@@ -17,6 +17,7 @@ from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.key_usage import KeyUsage
 from sentryml_common.postgres.pool import Connection, Pool, transaction
+from sentryml_incidents.processors import Processors
 from sentryml_incidents.stream import Stream
 
 
@@ -28,6 +29,7 @@ class Context:
     clock: Clock = system_clock
     pool: Pool | None = None
     stream: Stream | None = None
+    processors: Processors | None = None
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager

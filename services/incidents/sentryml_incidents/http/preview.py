@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
 
-from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
 from sentryml_common.http.problems import problem_answers
-from sentryml_incidents.domain.monitor_changes import changes, in_words
 from sentryml_incidents.domain.preview import Replay
-from sentryml_incidents.domain.regrading import CANNOT, Basis
-from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_incidents.domain.regrading import Regrading
 from sentryml_incidents.http.auth import Reader, check_model
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.models import UNKNOWN, PathModelId, unknown_model
+from sentryml_incidents.http.preview_view import PreviewView, preview_view
 from sentryml_incidents.http.wanted import Wanted, merge
+from sentryml_incidents.processors import NotRecomputed
 from sentryml_incidents.store.history import Position, find_version_settings, oldest_of_newest, read_history
 from sentryml_incidents.store.snapshots import read_snapshot
 
@@ -29,52 +28,19 @@ HISTORY_DAYS = 90
 MOST_EVALUATIONS = 30_000
 """90 days at the default of one every 5 minutes are 25,920."""
 PAGE = 1_000
-INCIDENTS_SHOWN = 100
 
-NEVER_REPLAYED = "What people did (acknowledge, close) is not replayed, and the replay begins with nothing live."
+STARTING = "this service is starting"
+EXACT_ALREADY = "it says exactly what the changed monitor would have found"
+WHY_NO_OLDER = {
+    Ended.SINCE: None,
+    Ended.FIRST_SEEN: None,
+    Ended.PANES: "older panes are no longer kept, or not as finely as these windows need them",
+    Ended.COUNT: f"no more than {MOST_RECOMPUTED:,} evaluations are recomputed",
+    Ended.TIME: "a processor recomputes for a few seconds only",
+}
 
-
-class WouldBeView(BaseModel):
-    """An incident that would have been opened."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    opened_at: datetime
-    severity: Severity = Field(description="The highest it would have reached.")
-    state: State = Field(description="Where it would stand now.")
-    peak_psi: float
-    peak_at: datetime
-    resolved_at: datetime | None
-    closed_at: datetime | None
-    reopened: int
-    alerts: int
-
-
-class ReplayView(BaseModel):
-    """What one monitor would have done."""
-
-    incident_count: int
-    alerts: int = Field(description="Messages that would have been sent.")
-    incidents: list[WouldBeView] = Field(description=f"Newest first, at most {INCIDENTS_SHOWN}.")
-
-
-class PreviewView(BaseModel):
-    """A changed monitor beside the one in force, over the same history."""
-
-    changes: str = Field(description="What would change, in words; empty if nothing would.")
-    basis: Literal["stored_psi"] = Field(
-        "stored_psi", description="Thresholds are applied anew to the PSI that was found then; nothing is counted anew."
-    )
-    since: datetime = Field(serialization_alias="from", description="From when on evaluations were used.")
-    to: datetime = Field(description="Until when.")
-    evaluations: int = Field(description="How many were used for the changed monitor.")
-    exact: int = Field(description="Of these: graded exactly as the changed monitor would have.")
-    approximate: int = Field(description="Of these: the stored PSI stands for one that was not computed.")
-    unknown: int = Field(description="Of these: there was too little data then, and the changed monitor asks for less.")
-    approximate_because: list[str] = Field(description="The settings that stored PSI cannot answer for.")
-    notes: list[str] = Field(description="The same in words.")
-    preview: ReplayView = Field(description="The changed monitor.")
-    in_force: ReplayView = Field(description="The monitor in force, by the same replay.")
+Panes = tuple[list[RecomputedEvaluation], str | None]
+"""What was recomputed, oldest first; and why stored PSI is needed besides, or instead."""
 
 
 @router.post(
@@ -87,8 +53,9 @@ class PreviewView(BaseModel):
 )
 async def preview(context: WithContext, key: Reader, model_id: PathModelId, wanted: Wanted) -> PreviewView:
     """What the monitor would have done if it had been changed so, over up to 90 days of kept evaluations, beside what
-    the one in force would have. Changes nothing. Figures are by stored PSI: `approximate_because` names the changed
-    settings for which they are approximate."""
+    the one in force would have. Changes nothing. Evaluations are made anew from the counts that are kept, as far as
+    these reach back; before, thresholds are applied to the PSI that was found then. `basis` says which was used, and
+    `recomputed_from` from when on."""
     check_model(key, model_id)
     now = context.now()
     async with context.transaction() as connection:
@@ -98,9 +65,29 @@ async def preview(context: WithContext, key: Reader, model_id: PathModelId, want
         settings = merge(snapshot, wanted)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=HISTORY_DAYS), MOST_EVALUATIONS)
-    replays = Replay(model_id, settings), Replay(model_id, snapshot.settings)
-    first = await _replay(context, model_id, since, versions, replays)
-    return _view(snapshot, settings, (first or now, now), *replays)
+    monitor = Monitor(**dict(settings), model_id=model_id, version=snapshot.monitor_version)
+    recomputed, why_stored = await _from_panes(context, monitor, versions.values(), since)
+    changed, in_force = Replay(model_id, settings, recomputed), Replay(model_id, snapshot.settings)
+    first = await _replay(context, model_id, since, versions, (changed, in_force))
+    begins = min((each for each in (first, changed.recomputed_from) if each is not None), default=now)
+    return preview_view((snapshot.settings, settings), (begins, now), changed, in_force, why_stored)
+
+
+async def _from_panes(
+    context: Context, monitor: Monitor, made_under: Iterable[MonitorSettings], since: datetime
+) -> Panes:
+    """The processors are asked only for what stored PSI cannot answer."""
+    if not monitor.enabled:
+        return [], None
+    if all(Regrading(each, monitor).exact for each in made_under):
+        return [], EXACT_ALREADY
+    if context.processors is None:
+        return [], STARTING
+    try:
+        found = await context.processors.recompute(monitor, since)
+    except NotRecomputed as err:
+        return [], str(err)
+    return list(reversed(found.evaluations)), WHY_NO_OLDER[found.ended]
 
 
 async def _replay(
@@ -119,36 +106,6 @@ async def _replay(
             first = first or page[0].evaluated_at
             position = page[-1].evaluated_at, page[-1].evaluation_id
         if len(page) < PAGE:
+            for replay in replays:
+                await asyncio.to_thread(replay.finish)
             return first
-
-
-def _view(
-    snapshot: Snapshot, settings: MonitorSettings, span: tuple[datetime, datetime], changed: Replay, in_force: Replay
-) -> PreviewView:
-    because = sorted(changed.approximate)
-    return PreviewView(
-        changes=in_words(changes(snapshot.settings, settings)),
-        since=span[0],
-        to=span[1],
-        evaluations=changed.used.total(),
-        exact=changed.used[Basis.EXACT],
-        approximate=changed.used[Basis.APPROXIMATE],
-        unknown=changed.used[Basis.UNKNOWN],
-        approximate_because=because,
-        notes=[*(f"{name}: {CANNOT[name]}." for name in because), *_unknown(changed), NEVER_REPLAYED],
-        preview=_replay_view(changed),
-        in_force=_replay_view(in_force),
-    )
-
-
-def _unknown(changed: Replay) -> list[str]:
-    unknown = changed.used[Basis.UNKNOWN]
-    if not unknown:
-        return []
-    return [f"{unknown} evaluations had too little data then, and might have had enough for the changed monitor."]
-
-
-def _replay_view(replay: Replay) -> ReplayView:
-    newest = replay.incidents[-INCIDENTS_SHOWN:]
-    shown = [WouldBeView.model_validate(each) for each in reversed(newest)]
-    return ReplayView(incident_count=len(replay.incidents), alerts=replay.alerts, incidents=shown)

@@ -1,0 +1,53 @@
+"""`POST /v1/evaluations:recompute`, between services: what a monitor would have found, from the panes that are kept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import Message, Part, UtcDatetime
+from sentryml_common.contracts.monitor import Monitor
+
+PATH = "/v1/evaluations:recompute"
+MOST_RECOMPUTED = 5_000
+"""17 days at the default of one every 5 minutes."""
+
+
+class Recompute(Message):
+    """Evaluate a model by `monitor`, on that monitor's own grid of times, from the newest time back to `since`, at most
+    `most` times."""
+
+    monitor: Monitor
+    since: UtcDatetime
+    most: Annotated[int, Field(ge=1, le=MOST_RECOMPUTED)] = MOST_RECOMPUTED
+
+
+class Ended(StrEnum):
+    """Why there is no evaluation of before the oldest one."""
+
+    SINCE = "since"
+    FIRST_SEEN = "first_seen"
+    PANES = "panes"
+    COUNT = "count"
+    TIME = "time"
+
+
+class RecomputedEvaluation(Part):
+    """An evaluation as it would have been made then, without its bins.
+
+    It is `exact` where the panes of both windows are still there as they were; if not, a window is up to a tenth
+    shorter, since of old panes only the coarse ones are left.
+    """
+
+    exact: bool
+    evaluation: Evaluation
+
+
+class Recomputed(Message):
+    """Evaluations without a gap, newest first, and why there are no older ones."""
+
+    evaluations: tuple[RecomputedEvaluation, ...]
+    ended: Ended

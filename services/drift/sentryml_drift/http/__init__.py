@@ -1,0 +1,1 @@
+"""The processor over HTTP: what other services ask it."""

@@ -1,0 +1,54 @@
+"""`POST /v1/evaluations:recompute`: what another monitor would have found, for the worker that owns the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.contracts.recomputation import PATH, Recompute
+from sentryml_common.errors import Unavailable, UndecodableMessage
+from sentryml_common.http.internal import InternalAccess
+from sentryml_common.http.problems import Problem
+from sentryml_drift.recomputer import NotOwned, Recomputer
+
+
+@dataclass(slots=True)
+class Recomputing:
+    """Filled by the wiring once there is a processor."""
+
+    recomputer: Recomputer | None = None
+
+    async def answer(self, asked: Recompute) -> bytes:
+        """A `Recomputed`, as JSON. Each evaluation is encoded when it is made: all at once would hold up the loop.
+
+        Raises:
+            Problem: 404 another worker owns the model.
+            Unavailable: not now.
+        """
+        if self.recomputer is None:
+            raise Unavailable("this worker is starting: try again in a few seconds")
+        found: list[orjson.Fragment] = []
+        try:
+            ended = await self.recomputer.recompute(asked, lambda each: found.append(orjson.Fragment(encode(each))))
+        except NotOwned as err:
+            raise Problem(404, "model-not-owned", str(err)) from err
+        return orjson.dumps({"v": 1, "evaluations": found, "ended": ended})
+
+
+def recomputing_routes(recomputing: Recomputing, access: InternalAccess) -> APIRouter:
+    """The one route, for other services alone."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.post(PATH)
+    async def recompute(request: Request) -> Response:
+        signed = await access(request)
+        try:
+            asked = decode(Recompute, signed.body)
+        except UndecodableMessage as err:
+            raise Problem(422, "invalid-request", err.detail, errors=[]) from err
+        return Response(await recomputing.answer(asked), media_type="application/json")
+
+    return router

@@ -1,0 +1,156 @@
+"""A preview asks a real processor, and is by stored PSI, with the reason, when none answers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.api_key import Scope
+from sentryml_common.contracts.evaluation import Evaluation, Level
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.topics import MONITORS
+from sentryml_common.contracts.transition import SYSTEM
+from sentryml_common.http.problems import install_problems
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.consumer import EvaluationConsumer
+from sentryml_incidents.domain.access import make_api_key
+from sentryml_incidents.http.api import create_app
+from sentryml_incidents.http.context import Context
+from sentryml_incidents.processors import NO_ADDRESS, NO_SECRET, Processors, make_client
+from sentryml_incidents.store.api_keys import insert_api_key
+from tests.integration.drift.conftest import StartPart, kafka, producer, start
+from tests.integration.drift.test_recomputing import (
+    FINE_SECONDS,
+    MONITOR,
+    SECRET,
+    SETTINGS,
+    by_events,
+    events_of,
+    published,
+    recomputed,
+    until_counted,
+)
+from tests.integration.incidents.conftest import PUBLIC_URL, register
+from tests.support.eventually import eventually
+from tests.support.own_kafka import OwnKafka
+from tests.unit.incidents.builders import MODEL, an_evaluation
+
+__all__ = ["kafka", "producer", "start"]
+
+IN_FORCE = MONITOR | {"confirm_warn": 20, "warn": 0.19}
+"""Only what is critical opens an incident."""
+STORED = 3
+
+Preview = Callable[..., Any]
+
+
+@pytest.fixture
+async def preview(pool: Pool) -> AsyncIterator[Preview]:
+    """Previews of the model's monitor, by an application that asks these processors."""
+    text, key = make_api_key("test", (Scope.READ,), (), None, bytes(48))
+    async with transaction(pool) as connection:
+        await insert_api_key(connection, key, SYSTEM, system_clock())
+    async with make_client() as to_processors:
+
+        async def ask(
+            wanted: dict[str, Any], urls: tuple[str, ...], secret: SecretStr | None = SECRET, **how: Any
+        ) -> dict[str, Any]:
+            processors = Processors(urls, secret, to_processors, **how)
+            app = create_app(Context(PUBLIC_URL, pool=pool, processors=processors))
+            install_problems(app)
+            headers = {"Authorization": f"Bearer {text}"}
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL, headers=headers
+            ) as client:
+                answer = await client.post(f"/v1/models/{MODEL}/monitor:preview", json=wanted)
+            assert answer.status_code == 200, answer.text
+            found: dict[str, Any] = answer.json()
+            return found
+
+        yield ask
+
+
+async def store(pool: Pool, *evaluations: Evaluation) -> None:
+    await EvaluationConsumer(pool, MonitorSettings()).take_all(list(evaluations))
+
+
+async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
+    kafka: OwnKafka, start: StartPart, producer: AIOKafkaProducer, pool: Pool, preview: Preview
+) -> None:
+    in_force = Monitor(model_id=MODEL, version=1, **IN_FORCE)
+    await register(pool, MODEL, MonitorSettings(**IN_FORCE))
+    await producer.send_and_wait(MONITORS.name, encode(in_force), key=MODEL.encode())
+    start("combiner", fine_pane_seconds=FINE_SECONDS)
+    worker = start("processor", **SETTINGS)
+    await worker.until_ready()
+    events = await events_of(producer, MODEL)
+    since = await until_counted(kafka, MODEL)
+
+    async def enough() -> list[Evaluation]:
+        found = await published(kafka, MODEL, since)
+        return list(found.values()) if len(found) >= STORED else []
+
+    await store(pool, *await eventually(enough, what="evaluations of all events"))
+    changed = {"bins": 5, "every_seconds": 4}
+    found = await preview(changed, (worker.url,))
+    assert (found["basis"], found["approximate_because"]) == ("panes", [])
+    assert found["recomputed"] == found["evaluations"] > STORED
+    assert found["from"] == found["recomputed_from"]
+    assert "older panes are no longer kept" in found["stored_psi_because"]
+    assert found["exact"] > found["approximate"]
+
+    monitor = Monitor(model_id=MODEL, version=1, **IN_FORCE | changed)
+    all_of_them = (await recomputed(worker, monitor, since - timedelta(days=1))).evaluations
+    critical = [
+        each.evaluation.evaluated_at
+        for each in all_of_them
+        if by_events(monitor, each.evaluation, events).level is Level.CRITICAL
+    ]
+    assert found["preview"]["incident_count"] == 1
+    assert datetime.fromisoformat(found["preview"]["incidents"][0]["opened_at"]) == min(critical)
+
+    long_ago = [an_evaluation("ok", since - timedelta(hours=2, minutes=minute)) for minute in (3, 2, 1)]
+    await pool.execute("UPDATE monitor SET last_evaluated_at = NULL")
+    await store(pool, *long_ago)
+    found = await preview({"bins": 5}, (worker.url,))
+    assert found["basis"] == "panes_and_stored_psi"
+    assert found["evaluations"] == found["recomputed"] + len(long_ago)
+    assert found["approximate_because"] == ["bins"]
+    assert datetime.fromisoformat(found["from"]) == long_ago[0].evaluated_at
+    assert datetime.fromisoformat(found["recomputed_from"]) > long_ago[-1].evaluated_at
+
+    exact = await preview({"critical": 0.5}, (worker.url,))
+    assert (exact["basis"], exact["recomputed"], exact["recomputed_from"]) == ("stored_psi", 0, None)
+    assert exact["exact"] == exact["evaluations"]
+    assert exact["stored_psi_because"] == "it says exactly what the changed monitor would have found"
+
+    for urls, secret, why in (
+        ((), SECRET, NO_ADDRESS),
+        ((worker.url,), None, NO_SECRET),
+        ((worker.url,), SecretStr("x" * 32), "a processor answers 401: the signature is not right"),
+    ):
+        by_stored_psi(await preview({"bins": 5}, urls, secret), why)
+    worker.process.send_signal(signal.SIGSTOP)
+    try:
+        frozen = await preview({"bins": 5}, (worker.url,), answer_seconds=0.5)
+    finally:
+        worker.process.send_signal(signal.SIGCONT)
+    by_stored_psi(frozen, "a processor has not answered in time")
+    assert await worker.end(signal.SIGTERM) == 0
+    by_stored_psi(await preview({"bins": 5}, (worker.url,)), "a processor does not answer (ConnectError)")
+
+
+def by_stored_psi(found: dict[str, Any], why: str) -> None:
+    """A preview is by stored PSI, and says why."""
+    assert (found["basis"], found["recomputed"], found["recomputed_from"]) == ("stored_psi", 0, None)
+    assert found["approximate"] == found["evaluations"] > STORED
+    assert why in found["stored_psi_because"]
