@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from uuid import UUID
 
 import httpx
