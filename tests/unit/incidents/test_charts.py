@@ -15,10 +15,10 @@ from sentryml_incidents.domain.charts import (
     MOST_TIME_TICKS,
     Look,
     Span,
+    Sparkline,
     histogram_chart,
     psi_chart,
     sparkline,
-    threshold_height,
     time_ticks,
     volume_chart,
     windows_chart,
@@ -69,8 +69,13 @@ def test_without_anything_judged_the_chart_says_so() -> None:
     assert chart.is_empty
     assert chart.lines == ()
     assert psi_chart([], DAY).is_empty
-    assert sparkline([], DAY) == ""
-    assert threshold_height([]) is None
+    assert sparkline([], DAY, None) == Sparkline("", None)
+
+
+def test_sparkline_shows_the_threshold_below_what_is_above_it() -> None:
+    found = sparkline([(MONDAY, 0.4), (MONDAY + STEP, None), (MONDAY + 2 * STEP, 0.1)], DAY, 0.1)
+    (_, high), (_, low) = places(found.path)
+    assert found.threshold == low > high
 
 
 def test_marks_outside_of_the_time_are_left_out() -> None:
@@ -84,7 +89,9 @@ def test_marks_outside_of_the_time_are_left_out() -> None:
 def test_nothing_leaves_the_picture(found: list[tuple[float, float | None, Signal]]) -> None:
     looks = [look(minutes, psi, signal) for minutes, psi, signal in found]
     chart = psi_chart(looks, DAY)
-    drawn = [place for line in chart.lines for place in places(line.path)] + places(sparkline(looks, DAY))
+    drawn = [place for line in chart.lines for place in places(line.path)] + places(
+        sparkline([(each.at, each.psi) for each in looks], DAY, 0.1).path
+    )
     assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in drawn)
     assert all(0 <= tick.place <= 100 for tick in (*chart.levels, *chart.times))
     assert "nan" not in "".join(line.path for line in chart.lines)

@@ -110,9 +110,11 @@ def psi_chart(looks: Sequence[Look], span: Span, marks: Iterable[tuple[datetime,
     found = [look.psi for look in looks if look.psi is not None]
     highest = max(found, default=None)
     top = _top(looks, highest)
+    looks = sorted(looks, key=lambda look: look.at)
+    worst = _worst(looks)
     lines = [
-        *(_guide(looks, span, top, kind, value) for kind, value in GUIDES),
-        *(_line(signal, [look for look in looks if look.signal is signal], span, top, _psi) for signal in Signal),
+        *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
+        *(_line(each, [look for look in looks if look.signal is each], span, top, _psi) for each in Signal),
     ]
     inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
     return PsiChart(
@@ -125,20 +127,18 @@ def psi_chart(looks: Sequence[Look], span: Span, marks: Iterable[tuple[datetime,
     )
 
 
-def sparkline(looks: Sequence[Look], span: Span) -> str:
-    """The path of the highest PSI at each moment, for a picture of a few pixels."""
-    worst = _worst(looks)
-    top = _top(worst, max((look.psi for look in worst if look.psi is not None), default=None))
-    return _path(worst, span, top, _psi)
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """A curve of a few pixels, and how far from its upper edge the warning threshold is, where one is known."""
+
+    path: str
+    threshold: float | None
 
 
-def threshold_height(looks: Sequence[Look]) -> float | None:
-    """How high the newest warning threshold is in a sparkline."""
-    worst = _worst(looks)
-    at = next((look.warn_at for look in reversed(worst) if look.warn_at is not None), None)
-    if at is None:
-        return None
-    return _height(at, _top(worst, max((look.psi for look in worst if look.psi is not None), default=None)))
+def sparkline(found: Sequence[tuple[datetime, float | None]], span: Span, warn_at: float | None) -> Sparkline:
+    """The curve of the highest PSI at each moment, oldest first."""
+    top = HEADROOM * max(LOWEST_TOP, warn_at or 0.0, max((psi for _, psi in found if psi is not None), default=0.0))
+    return Sparkline(_path(found, span, top), None if warn_at is None else _height(warn_at, top))
 
 
 def time_ticks(span: Span) -> Iterable[Tick]:
@@ -181,28 +181,23 @@ def _worst(looks: Sequence[Look]) -> list[Look]:
     return [by_time[at] for at in sorted(by_time)]
 
 
-def _guide(looks: Sequence[Look], span: Span, top: float, kind: str, value: Callable[[Look], float | None]) -> Line:
-    return _line(kind, _worst(looks), span, top, value)
+def _line(kind: str, looks: Iterable[Look], span: Span, top: float, value: Callable[[Look], float | None]) -> Line:
+    return Line(kind, _path([(look.at, value(look)) for look in looks], span, top))
 
 
-def _line(kind: str, looks: Sequence[Look], span: Span, top: float, value: Callable[[Look], float | None]) -> Line:
-    return Line(kind, _path(looks, span, top, value))
-
-
-def _path(looks: Sequence[Look], span: Span, top: float, value: Callable[[Look], float | None]) -> str:
-    """Straight lines between looks; a break wherever there was nothing to judge, or no look at all."""
+def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
+    """Straight lines between looks, oldest first; a break wherever there was nothing to judge, or no look at all."""
     parts: list[str] = []
     before: datetime | None = None
-    for look in sorted(looks, key=lambda look: look.at):
-        found = value(look)
-        if found is None:
+    for at, psi in found:
+        if psi is None:
             before = None
             continue
-        joined = before is not None and look.at - before <= GAP * span.step
-        place = f"{span.place(look.at):g} {_height(found, top):g}"
+        joined = before is not None and at - before <= GAP * span.step
+        place = f"{span.place(at):g} {_height(psi, top):g}"
         # A line of no length: with round ends it is a dot, so that a single look is seen too.
         parts.append(f"L{place}" if joined else f"M{place}h0")
-        before = look.at
+        before = at
     return "".join(parts)
 
 

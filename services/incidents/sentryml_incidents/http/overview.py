@@ -11,12 +11,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.charts import recent, sparkline, threshold_height
+from sentryml_incidents.domain.charts import Span, Sparkline, recent, sparkline
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.rendering import PageRoute, render
 from sentryml_incidents.http.session import Reader
-from sentryml_incidents.store.curves import read_curves
+from sentryml_incidents.store.curves import Recent, read_recent
 from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -30,12 +30,11 @@ Search = Annotated[str, Query(max_length=128)]
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model in the list: `spark` is a path, `threshold` the height of the warning threshold in it."""
+    """One model in the list."""
 
     model: ModelSummary
     status: Status
-    spark: str
-    threshold: float | None
+    spark: Sparkline
 
 
 @router.get("/models")
@@ -66,13 +65,10 @@ async def show(
 
 async def _rows(connection: Connection, models: Sequence[ModelSummary], now: datetime) -> list[ModelRow]:
     spans = {model.model_id: recent(model.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for model in models}
-    curves = await read_curves(connection, spans)
-    return [
-        ModelRow(
-            model=model,
-            status=status_of(model.enabled, model.level, model.reason),
-            spark=sparkline(curves.get(model.model_id, []), spans[model.model_id]),
-            threshold=threshold_height(curves.get(model.model_id, [])),
-        )
-        for model in models
-    ]
+    lately = await read_recent(connection, spans)
+    return [_row(model, spans[model.model_id], lately.get(model.model_id, Recent([], None))) for model in models]
+
+
+def _row(model: ModelSummary, span: Span, lately: Recent) -> ModelRow:
+    spark = sparkline(lately.psi, span, lately.warn_at)
+    return ModelRow(model, status_of(model.enabled, model.level, model.reason), spark)
