@@ -15,7 +15,7 @@ WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos bench-drift bench-incidents bench-noise check format lock clean
+.PHONY: help install up down status demo test test-unit chaos bench-drift bench-incidents bench-noise bench-ui check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-drift: install .venv-rivals/installed ## What drift costs, beside rivals r
 
 bench-incidents: install ## What incidents cost, beside rivals run in the same minute
 	@$(RUN)python -m tests.bench.incidents
+
+bench-ui: install ## What pages cost with 10,000 drifting models, beside the API's answers
+	@$(RUN)python -m tests.bench.ui
 
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
 	@$(RUN)python -m tests.bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))

@@ -8,14 +8,19 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from sentryml_common.postgres.pool import Pool
+from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.transition import SYSTEM
+from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import account, pages, sign_in, users
+from sentryml_incidents.http import account, keys, pages, sign_in, users
+from sentryml_incidents.store.api_keys import insert_api_key
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, token_of
+from tests.unit.incidents.builders import MONDAY
 
 BEN = UUID(int=7)
+KEY = "testkey00000"
 EVERYBODY, RESPONDERS, ADMINS = set(Role), {Role.RESPONDER, Role.ADMIN}, {Role.ADMIN}
 
 FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
@@ -28,6 +33,9 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     "/account/password": (EVERYBODY, {"current": "wrong", "new": "wrong horse battery"}),
     "/account/revoke": (EVERYBODY, {"session": "0" * 64}),
     "/account/revoke-others": (EVERYBODY, {}),
+    "/keys/make": (ADMINS, {"name": "x", "scopes": "read"}),
+    f"/keys/{KEY}/rotate": (ADMINS, {}),
+    f"/keys/{KEY}/revoke": (ADMINS, {}),
     "/users/add": (ADMINS, {"email": "eve@example.org", "role": "viewer"}),
     f"/users/{BEN}/role": (ADMINS, {"role": "responder"}),
     f"/users/{BEN}/disable": (ADMINS, {}),
@@ -36,24 +44,29 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
 }
 """Every form but the sign-in: who may send it, and what is in it."""
 
-TABLES = ("incident", "transition", "app_user", "session")
+TABLES = ("incident", "transition", "app_user", "session", "api_key")
 
 
 def test_the_table_holds_every_form() -> None:
-    routes = [route for part in (pages, sign_in, account, users) for route in part.router.routes]
+    routes = [route for part in (pages, sign_in, account, keys, users) for route in part.router.routes]
     unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
     here = {route.path for route in unsafe} - {"/sign-in"}
-    known = {path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}") for path in FORMS}
+    known = {
+        path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}").replace(KEY, "{key_id}") for path in FORMS
+    }
     actions = {path for path in known if path.startswith("/incidents/")}
     assert here == known - actions | {"/incidents/{reference}/{action}"}
 
 
 @pytest.fixture
 async def world(pool: Pool, life: Life) -> None:
-    """An incident, and an account to do things to."""
+    """An incident, an account and a key to do things to."""
     await life.sees("critical")
     ben = await add_user(pool, "ben", Role.VIEWER)
     await pool.execute("UPDATE app_user SET user_id = $2 WHERE user_id = $1", ben, BEN)
+    key = ApiKey(key_id=KEY, name="k", key_hash="0" * 64, scopes=(Scope.READ,), models=(), expires_at=None)
+    async with transaction(pool) as connection:
+        await insert_api_key(connection, key, SYSTEM, MONDAY)
 
 
 async def contents(pool: Pool) -> str:

@@ -17,9 +17,9 @@ def text_of(answer: httpx.Response) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
 
 
-async def test_the_start_leads_to_the_incidents(anonymous: httpx.AsyncClient) -> None:
+async def test_the_start_leads_to_the_overview(anonymous: httpx.AsyncClient) -> None:
     answer = await anonymous.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (302, "incidents")
+    assert (answer.status_code, answer.headers["location"]) == (302, "models")
 
 
 async def test_an_empty_list_says_what_will_be_here(reader: httpx.AsyncClient) -> None:
@@ -63,7 +63,22 @@ async def test_an_incident_says_what_why_since_when_and_what_next(
     assert "Acknowledging says that you have seen it. It silences nothing." in text
     assert "It resolves by itself after one clean evaluation" in text
     assert "Escalated to critical: PSI above the critical threshold by SentryML" in text
-    assert text.index("Escalated to critical") < text.index("Opened as warn"), "newest first"
+    timeline = text.rpartition("Timeline")[2]
+    assert timeline.index("Escalated to critical") < timeline.index("Opened as warn"), "newest first"
+
+
+async def test_an_incident_shows_its_psi_and_the_bins_that_moved_as_pictures(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "warn", "critical", "ok")
+    clock.now = at(20)
+    answer = await reader.get("/incidents/1")
+    assert 'aria-label="PSI from before the incident on, at most 0.50"' in answer.text
+    for step in ("Opened as warn", "Escalated to critical", "Resolved"):
+        assert re.search(rf"<title>{step}: [^<]+</title>", answer.text), step
+    for kind in ("score", "warn", "critical", "noise"):
+        assert f'class="line line-{kind}"' in answer.text
+    assert 'class="bin bin-moved"' in answer.text
 
 
 async def test_an_incident_is_found_by_its_id_too(

@@ -27,7 +27,7 @@ from tests.integration.incidents.conftest import (
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, sign_in, submit, token_of
 
-HOME = "./incidents"
+HOME = "./models"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EMAIL = "ana@example.org"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
+from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.domain.access import (
     MODEL_PATTERN,
@@ -27,7 +29,7 @@ from sentryml_incidents.domain.access import (
     rotate_api_key,
 )
 from sentryml_incidents.http.auth import Admin, actor_of
-from sentryml_incidents.http.context import WithContext
+from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.paging import Page
 from sentryml_incidents.http.texts import NoKey
 from sentryml_incidents.http.views import ApiKeyView, NewApiKeyView, api_key_view
@@ -93,15 +95,8 @@ class Rotation(BaseModel):
 )
 async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
     """Make a key. The answer is the only place where it is ever shown."""
-    now = context.now()
-    if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
-    scopes, models = tuple(wanted.scopes), tuple(wanted.models)
-    _check_power(key, scopes, models)
-    text, made = make_api_key(wanted.name, scopes, models, wanted.expires_at, secrets.token_bytes(RANDOM_BYTES))
-    async with context.transaction() as connection:
-        await insert_api_key(connection, made, actor_of(key), now)
-    return _shown_once(StoredKey(made, now, actor_of(key)), text, now, response)
+    _check_power(key, tuple(wanted.scopes), tuple(wanted.models))
+    return _shown_once(await make(context, wanted, actor_of(key)), context.now(), response)
 
 
 @router.get("", responses=problem_answers(*ACCESS, AWAY))
@@ -124,24 +119,64 @@ async def rotate(
 ) -> NewApiKeyView:
     """Replace a key by one with the same name, scopes, models and lifetime, shown here and nowhere else. The old one
     stays valid for a while, and then ends by itself."""
-    now, overlap = context.now(), timedelta(seconds=(body or Rotation()).overlap_seconds)
-    async with context.transaction() as connection:
-        old = await lock_api_key(connection, key_id)
-        if old is None:
-            raise _unknown(key_id)
-        _check_power(key, old.key.scopes, old.key.models)
-        try:
-            text, made, ends_at = rotate_api_key(old, now, overlap, secrets.token_bytes(RANDOM_BYTES))
-        except NotRotatable as err:
-            raise Problem(409, "api-key-not-rotatable", str(err)) from err
-        await insert_api_key(connection, made, actor_of(key), now, rotated_from=key_id)
-        await set_expiry(connection, key_id, ends_at)
-    return _shown_once(StoredKey(made, now, actor_of(key), rotated_from=key_id), text, now, response)
+    overlap = timedelta(seconds=(body or Rotation()).overlap_seconds)
+    replaced = await replace(
+        context, key_id, overlap, actor_of(key), lambda old: _check_power(key, old.key.scopes, old.key.models)
+    )
+    return _shown_once(replaced, context.now(), response)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problem_answers(*ACCESS, UNKNOWN, AWAY))
 async def revoke(context: WithContext, key: Admin, key_id: KeyId) -> None:
     """Revoke a key, for good; everywhere in less than a second."""
+    await end(context, key_id)
+
+
+async def make(context: Context, wanted: NewApiKey, maker: Actor) -> tuple[StoredKey, str]:
+    """Make a key on somebody's behalf; return it with its text, which is kept nowhere.
+
+    Raises:
+        Problem: 422, it would have ended already.
+    """
+    now = context.now()
+    if wanted.expires_at is not None and wanted.expires_at <= now:
+        raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
+    scopes, models = tuple(wanted.scopes), tuple(wanted.models)
+    text, made = make_api_key(wanted.name, scopes, models, wanted.expires_at, secrets.token_bytes(RANDOM_BYTES))
+    async with context.transaction() as connection:
+        await insert_api_key(connection, made, maker, now)
+    return StoredKey(made, now, maker), text
+
+
+async def replace(
+    context: Context, key_id: str, overlap: timedelta, maker: Actor, check: Callable[[StoredKey], None]
+) -> tuple[StoredKey, str]:
+    """Rotate a key that `check` has nothing against; return the new one with its text, which is kept nowhere.
+
+    Raises:
+        Problem: 404 there is no such key; 409 it is over, or rotated already; and what `check` raises.
+    """
+    now = context.now()
+    async with context.transaction() as connection:
+        old = await lock_api_key(connection, key_id)
+        if old is None:
+            raise _unknown(key_id)
+        check(old)
+        try:
+            text, made, ends_at = rotate_api_key(old, now, overlap, secrets.token_bytes(RANDOM_BYTES))
+        except NotRotatable as err:
+            raise Problem(409, "api-key-not-rotatable", str(err)) from err
+        await insert_api_key(connection, made, maker, now, rotated_from=key_id)
+        await set_expiry(connection, key_id, ends_at)
+    return StoredKey(made, now, maker, rotated_from=key_id), text
+
+
+async def end(context: Context, key_id: str) -> None:
+    """Revoke a key.
+
+    Raises:
+        Problem: 404, there is no such key.
+    """
     async with context.transaction() as connection:
         found = await revoke_api_key(connection, key_id, context.now())
     if not found:
@@ -155,7 +190,8 @@ def _check_power(maker: ApiKey, scopes: tuple[Scope, ...], models: tuple[str, ..
         raise Problem(403, "forbidden", str(err)) from err
 
 
-def _shown_once(stored: StoredKey, text: str, now: datetime, response: Response) -> NewApiKeyView:
+def _shown_once(made: tuple[StoredKey, str], now: datetime, response: Response) -> NewApiKeyView:
+    stored, text = made
     response.headers["Cache-Control"] = "no-store"
     return NewApiKeyView(**dict(api_key_view(stored, now)), api_key=text)
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Transition
+from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.charts import HistogramChart, PsiChart, Span, histogram_chart, psi_chart
 from sentryml_incidents.domain.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.levels import DRIFTING
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_incidents.domain.why import carrying, in_words, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
+from sentryml_incidents.store.curves import read_curve
 from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident
@@ -24,6 +27,10 @@ from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.store.timeline import list_evidence, list_transitions
 
 TIMELINE_ROWS = 500
+CURVE_STEPS = 288
+AROUND, LOOKS_AROUND = 0.25, 12
+"""How much is shown before and after an incident: a part of its length, and at least so many looks."""
+ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class SignalTable:
 
     found: SignalEvaluation
     rows: tuple[BinRow, ...]
+    chart: HistogramChart
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class IncidentPage:
     next: tuple[str, ...]
     look: Evaluation
     worst: bool
+    curve: PsiChart
     why: tuple[str, ...]
     tables: tuple[SignalTable, ...]
     steps: tuple[Step, ...]
@@ -108,6 +117,7 @@ async def read_incident_page(
         next=what_next(snapshot, incident, now),
         look=look,
         worst=look.evaluation_id == peak.evaluation_id,
+        curve=await _curve(connection, incident, steps, snapshot.settings, now),
         why=in_words(why_of(look)),
         tables=tuple(_table(each) for each in look.signals if each.bins),
         steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
@@ -130,6 +140,26 @@ def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[
     return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
+async def _curve(
+    connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
+) -> PsiChart:
+    """PSI from a while before it opened until a while after it was over, with what happened then."""
+    over = incident.resolved_at or incident.closed_at or now
+    around = max((over - incident.opened_at) * AROUND, timedelta(seconds=LOOKS_AROUND * settings.every_seconds))
+    start, end = incident.opened_at - around, min(now, over + around)
+    every = timedelta(seconds=settings.every_seconds)
+    span = Span(start, end, max((end - start) / CURVE_STEPS, every))
+    marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
+    return psi_chart(await read_curve(connection, incident.model_id, span), span, marks)
+
+
+def _mark(kind: TransitionKind) -> str:
+    """How loud a step is marked."""
+    if kind in ALARMING:
+        return "opened"
+    return "resolved" if kind in (TransitionKind.RESOLVED, TransitionKind.CLOSED) else "step"
+
+
 async def _peak(connection: Connection, incident_id: UUID) -> Evaluation:
     evidence = await list_evidence(connection, incident_id)
     return next(each.evaluation for each in evidence if each.role is EvidenceRole.PEAK)
@@ -146,7 +176,9 @@ async def _newest(connection: Connection, incident: Incident) -> Evaluation | No
 def _table(found: SignalEvaluation) -> SignalTable:
     widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
     top = carrying(found.bins)
-    return SignalTable(found, tuple(_row(found, part, widest, moved=part in top) for part in found.bins))
+    return SignalTable(
+        found, tuple(_row(found, part, widest, moved=part in top) for part in found.bins), histogram_chart(found)
+    )
 
 
 def _row(found: SignalEvaluation, part: Bin, widest: float, *, moved: bool) -> BinRow:

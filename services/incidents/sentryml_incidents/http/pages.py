@@ -16,7 +16,7 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.offers import offers
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.domain.snapshot import Incident
-from sentryml_incidents.http import account, sign_in, users
+from sentryml_incidents.http import account, keys, model_page, overview, sign_in, users
 from sentryml_incidents.http.acting import LARGEST_NUMBER, act, everything, read_reference
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
@@ -39,15 +39,15 @@ SeenField = Annotated[str, Form(pattern=r'^"v\d{1,10}"$')]
 
 def install_pages(app: FastAPI) -> None:
     """Give the pages and their style sheet to `app`."""
-    for part in (router, sign_in.router, account.router, users.router):
+    for part in (router, overview.router, model_page.router, sign_in.router, account.router, keys.router, users.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
 @router.get("/")
 async def start() -> RedirectResponse:
-    """Incidents are what one comes for."""
-    return RedirectResponse("incidents", status_code=302)
+    """The overview says what is wrong first."""
+    return RedirectResponse("models", status_code=302)
 
 
 @router.get("/incidents")

@@ -6,6 +6,7 @@ Everything in a page is escaped by the templates: names of models and categories
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
+from sentryml_incidents.domain.figures import share
 from sentryml_incidents.domain.words import ago, clock, moment
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.session import Elsewhere
@@ -45,7 +47,13 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(moment=moment, clock=clock, ago=ago, duration=duration)
+
+
+def _span(seconds: float) -> str:
+    return duration(timedelta(seconds=seconds))
+
+
+_templates.filters.update(moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share)
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -24,7 +24,7 @@ from sentryml_incidents.http.forms import SAFE_METHODS, check_form
 from sentryml_incidents.store.sessions import find_session, mark_seen
 from sentryml_incidents.store.users import User
 
-HOME, SIGN_IN, ACCOUNT = "/incidents", "/sign-in", "/account"
+HOME, SIGN_IN, ACCOUNT = "/models", "/sign-in", "/account"
 
 _PATH = re.compile(r"(/[\w.~%:,;=@+-]+)+(\?[\w.~%:,;=@+&/-]*)?", re.ASCII)
 

@@ -25,8 +25,8 @@ async def save_evaluations(connection: Connection, evaluations: Sequence[Evaluat
     await connection.executemany(
         """
         INSERT INTO evaluation (
-               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals, psi)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -40,6 +40,7 @@ async def save_evaluations(connection: Connection, evaluations: Sequence[Evaluat
                 evaluation.baseline.model_dump(mode="json"),
                 evaluation.current.model_dump(mode="json"),
                 [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
+                psi_of(evaluation),
             )
             for evaluation in evaluations
         ],

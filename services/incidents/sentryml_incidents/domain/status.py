@@ -1,0 +1,56 @@
+"""How a model is doing, in two words: what a list shows first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sentryml_common.contracts.evaluation import InsufficientReason, Level
+
+
+class Sign(StrEnum):
+    """How loud a status is."""
+
+    CRITICAL = "critical"
+    WARN = "warn"
+    OK = "ok"
+    UNKNOWN = "unknown"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A sign, its words, and what they mean."""
+
+    sign: Sign
+    words: str
+    means: str
+
+
+OFF = Status(Sign.OFF, "not watched", "Its monitor is switched off: nothing is compared, nobody is told.")
+WAITING = Status(Sign.UNKNOWN, "new", "No evaluation yet: the first comes within a few minutes.")
+OF_LEVEL = {
+    Level.OK: Status(Sign.OK, "ok", "The predictions look like the baseline."),
+    Level.WARN: Status(Sign.WARN, "warn", "PSI is above the warning threshold."),
+    Level.CRITICAL: Status(Sign.CRITICAL, "critical", "PSI is above the critical threshold."),
+}
+OF_REASON = {
+    InsufficientReason.WARMING_UP: Status(
+        Sign.UNKNOWN, "warming up", "The baseline is still too short to compare with."
+    ),
+    InsufficientReason.TOO_FEW_SAMPLES: Status(
+        Sign.UNKNOWN, "too few events", "Too few events in one of the windows to tell drift from chance."
+    ),
+    InsufficientReason.NO_DATA: Status(
+        Sign.UNKNOWN, "no events", "No events in the current window: is the model running?"
+    ),
+}
+
+
+def status_of(enabled: bool, level: Level | None, reason: InsufficientReason | None) -> Status:
+    """The status of a model, by its newest evaluation; `reason` is given where that had insufficient data."""
+    if not enabled:
+        return OFF
+    if level is None:
+        return WAITING
+    return OF_LEVEL[level] if level in OF_LEVEL else OF_REASON[reason or InsufficientReason.TOO_FEW_SAMPLES]

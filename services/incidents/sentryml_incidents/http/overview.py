@@ -1,0 +1,74 @@
+"""The overview: every model, how it is doing, what needs somebody first. Complete without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from sentryml_common.contracts.message import MODEL_ID_PATTERN
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.charts import Span, Sparkline, recent, sparkline
+from sentryml_incidents.domain.status import Status, status_of
+from sentryml_incidents.http.context import WithContext
+from sentryml_incidents.http.rendering import PageRoute, render
+from sentryml_incidents.http.session import Reader
+from sentryml_incidents.store.curves import Recent, read_recent
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+ROWS, ATTENTION_ROWS = 30, 20
+SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
+
+After = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN)]
+Search = Annotated[str, Query(max_length=128)]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model in the list."""
+
+    model: ModelSummary
+    status: Status
+    spark: Sparkline
+
+
+@router.get("/models")
+async def show(
+    request: Request, context: WithContext, visitor: Reader, search: Search = "", after: After = None
+) -> Response:
+    """Every model in the order of their ids; on the first page those with a live incident first."""
+    prefix = search.strip()
+    now = context.now()
+    async with context.transaction() as connection:
+        found = await list_models(connection, after, ROWS + 1, ModelFilter(prefix=prefix or None))
+        urgent = []
+        if after is None and not prefix:
+            urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
+        rows = await _rows(connection, found[:ROWS], now)
+        attention = await _rows(connection, urgent, now)
+    return render(
+        request,
+        "overview.html",
+        rows=rows,
+        attention=attention,
+        more=found[ROWS - 1].model_id if len(found) > ROWS else None,
+        search=prefix,
+        first=after is None,
+        public_url=context.public_url,
+    )
+
+
+async def _rows(connection: Connection, models: Sequence[ModelSummary], now: datetime) -> list[ModelRow]:
+    spans = {model.model_id: recent(model.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for model in models}
+    lately = await read_recent(connection, spans)
+    return [_row(model, spans[model.model_id], lately.get(model.model_id, Recent([], None))) for model in models]
+
+
+def _row(model: ModelSummary, span: Span, lately: Recent) -> ModelRow:
+    spark = sparkline(lately.psi, span, lately.warn_at)
+    return ModelRow(model, status_of(model.enabled, model.level, model.reason), spark)

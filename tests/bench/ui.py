@@ -1,0 +1,141 @@
+"""`make bench-ui`: what a page costs with ten thousand models that all drift, beside the same in JSON from the API.
+
+Absolute figures are this machine's; ratios carry over. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from urllib.parse import urljoin
+
+import httpx
+import numpy as np
+from pydantic import SecretStr
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.http.health import Health
+from sentryml_common.logging import configure_logging
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.settings import LogSettings, PostgresSettings
+from sentryml_incidents.consumer import EvaluationConsumer
+from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.passwords import hash_password
+from sentryml_incidents.settings import SCHEMA
+from sentryml_incidents.store.evaluations import make_week, save_evaluations
+from sentryml_incidents.store.users import insert_user
+from tests.bench.incidents_evaluations import MODELS, an_evaluation
+from tests.bench.incidents_service import Incidents, incidents_service
+from tests.bench.report import say_table
+from tests.support.signing_in import sign_in
+
+BATCH, ASKED = 500, 50
+LISTED, LONGEST = 60, "model-00000"
+EVERY, DAY, QUARTER = timedelta(minutes=5), timedelta(days=1), timedelta(days=90)
+EMAIL, PASSWORD = "bench@example.org", "correct horse battery"
+PAGES = {
+    "overview": ("/models", "/v1/models?limit=30"),
+    "overview, searched": ("/models?search=model-005", "/v1/models?search=model-005&limit=30"),
+    "model, a day": (f"/models/{LONGEST}", f"/v1/models/{LONGEST}"),
+    "model, 90 days": (f"/models/{LONGEST}?days=90", f"/v1/models/{LONGEST}/evaluations?limit=500"),
+    "incidents": ("/incidents", "/v1/incidents?limit=50"),
+    "incident": ("/incidents/1", "/v1/incidents/1"),
+    "API keys": ("/keys", "/v1/api-keys"),
+}
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+
+
+async def fill(postgres: str) -> None:
+    """Every model with a live incident; a day of looks for those on the first page, a quarter for one."""
+    async with open_pool(PostgresSettings(postgres_url=SecretStr(postgres)), SCHEMA, Health()) as pool:
+        await migrate(pool, SCHEMA, read_migrations("sentryml_incidents"))
+        now = system_clock()
+        for number in range(LISTED):
+            await keep_looks(pool, f"model-{number:05}", now - DAY, now)
+        await keep_looks(pool, LONGEST, now - QUARTER, now - DAY - EVERY)
+        consumer = EvaluationConsumer(pool, MonitorSettings())
+        for start in range(0, MODELS, BATCH):
+            numbers = range(start, start + BATCH)
+            await consumer.take_all([an_evaluation(f"model-{number:05}", now, drifts=True) for number in numbers])
+        await pool.execute("UPDATE model SET first_seen = $1", now - QUARTER)
+        async with transaction(pool) as connection:
+            await insert_user(connection, EMAIL, Role.ADMIN, hash_password(PASSWORD), now)
+
+
+async def keep_looks(pool: Pool, model_id: str, start: datetime, end: datetime) -> None:
+    """Looks of one model that nothing came of."""
+    looks = [an_evaluation(model_id, start + number * EVERY, drifts=False) for number in range((end - start) // EVERY)]
+    for first in range(0, len(looks), BATCH):
+        some = looks[first : first + BATCH]
+        for look in (some[0], some[-1]):
+            async with transaction(pool) as connection:
+                await make_week(connection, look.evaluated_at)
+        async with transaction(pool) as connection:
+            await save_evaluations(connection, some)
+
+
+async def measure(service: Incidents) -> list[list[str]]:
+    """For each page: p95 in milliseconds of page and API, their ratio, and what a first visit loads, compressed."""
+    say(f"{MODELS:,} models drift")
+    await fill(service.postgres)
+    with service.running():
+        async with (
+            httpx.AsyncClient(base_url=service.url, timeout=60, trust_env=False) as browser,
+            httpx.AsyncClient(base_url=service.url, timeout=60, trust_env=False) as machine,
+        ):
+            await service.ready(browser)
+            machine.headers["Authorization"] = f"Bearer {service.make_key()}"
+            await sign_in(browser, EMAIL, PASSWORD)
+            say("pages")
+            return [await row(browser, machine, name, *paths) for name, paths in PAGES.items()]
+
+
+async def row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, name: str, page: str, api: str) -> list[str]:
+    ours, rival = await p95(lambda: browser.get(page)), await p95(lambda: machine.get(api))
+    size = await first_load(browser, page)
+    return [name, f"{ours:.0f}", f"{rival:.1f}", f"{ours / rival:.1f}", f"{size / 1024:.0f}"]
+
+
+async def first_load(browser: httpx.AsyncClient, page: str) -> int:
+    """Bytes of a page and of all that it names, compressed as a proxy would."""
+    answer = await browser.get(page)
+    named = set(re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="([^"]+)"', answer.text))
+    parts = [answer, *[await browser.get(urljoin(str(answer.url), each)) for each in named]]
+    return sum(len(gzip.compress(part.raise_for_status().content)) for part in parts)
+
+
+async def p95(ask: Callable[[], Awaitable[httpx.Response]]) -> float:
+    """In milliseconds."""
+    times = []
+    for _ in range(ASKED):
+        began = time.perf_counter()
+        (await ask()).raise_for_status()
+        times.append(1000 * (time.perf_counter() - began))
+    return float(np.percentile(times, 95))
+
+
+def main() -> None:
+    """Measure all, and print the table."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    configure_logging("bench", LogSettings(log_level="warning"))
+    headings = ["page", "ms", "the API's answer, ms", "ratio", "first load, KB"]
+    try:
+        with incidents_service() as service:
+            say_table("Pages with 10,000 drifting models, p95", headings, asyncio.run(measure(service)))
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+
+
+if __name__ == "__main__":
+    main()
