@@ -33,7 +33,7 @@ from sentryml_notifier.domain.message import Message, compose, with_delivery_not
 from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
 from sentryml_notifier.roster import OpenChannel, Roster
 from sentryml_notifier.store import channels, queue
-from sentryml_notifier.store.queue import Claim, Sending
+from sentryml_notifier.store.queue import Claim, NotBefore, Sending
 
 log = get_logger(__name__)
 
@@ -41,6 +41,7 @@ IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
 LOOK_FOR_STUCK_SECONDS = 15.0
 LOOK_FOR_CHANNELS_SECONDS = 2.0
+SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
@@ -75,6 +76,7 @@ class Dispatcher:
         self._pool, self._roster, self._pace, self._health = pool, roster, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
         self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
+        self._free_at: dict[UUID, datetime] = {}
 
     def wake(self) -> None:
         """Look for due deliveries now."""
@@ -115,7 +117,7 @@ class Dispatcher:
                 await self._wait_for_postgres()
             else:
                 if not found:
-                    await self._rest()
+                    await self._rest(channel)
 
     async def _revive(self, channel: OpenChannel) -> None:
         while True:
@@ -134,8 +136,14 @@ class Dispatcher:
             log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
             self.wake()
 
-    async def _rest(self) -> None:
-        if await happened(self._woken, self._pace.poll_seconds):
+    async def _rest(self, channel: OpenChannel) -> None:
+        """Wait until somebody wakes us, the channel may send again, or it is time to look anyhow."""
+        free_at = self._free_at.pop(channel.channel_id, None)
+        if free_at is not None:
+            seconds = (free_at - self._clock()).total_seconds()
+            # Nobody can send before, so waking is for the others.
+            await asyncio.sleep(min(max(seconds, SHORTEST_REST_SECONDS), self._pace.poll_seconds))
+        elif await happened(self._woken, self._pace.poll_seconds):
             self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
@@ -159,7 +167,11 @@ class Dispatcher:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
         async with transaction(self._pool) as connection:
-            return await queue.claim_due(connection, sending, channel.fingerprint, now)
+            found = await queue.claim_due(connection, sending, channel.fingerprint, now, channel.rate)
+        if isinstance(found, NotBefore):
+            self._free_at[channel.channel_id] = found.at
+            return None
+        return found
 
     async def _send(self, channel: OpenChannel, claim: Claim) -> SendResult:
         try:

@@ -29,6 +29,7 @@ from sentryml_notifier.domain.delivery import (
     Waiting,
     told_together,
 )
+from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
 
 INTERRUPTED = SendResult(
@@ -46,6 +47,13 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBefore:
+    """The channel may not send before `at`: its pace, or what the other side has asked for."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Deliveries of one incident, to be told in one message by the holder of the lease."""
 
@@ -56,10 +64,20 @@ class Claim:
     last_words: str | None
 
 
-async def claim_due(connection: Connection, sending: Sending, fingerprint: str, now: datetime) -> Claim | None:
-    """Take the most urgent due deliveries of one incident on a channel; None if nothing is due."""
-    if not await _lock_free_channel(connection, sending.channel_id, fingerprint, now):
+async def claim_due(
+    connection: Connection, sending: Sending, fingerprint: str, now: datetime, rate: Rate | None = None
+) -> Claim | NotBefore | None:
+    """Take the most urgent due deliveries of one incident on a channel, and a token of its bucket.
+
+    Returns None if nothing is due, or when the channel may send again if it may not now.
+    """
+    channel = await _lock_channel(connection, sending.channel_id, fingerprint)
+    if channel is None:
         return None
+    free_at = rate.free_at(channel["bucket_full_at"], now) if rate else now
+    free_at = max(free_at, channel["paused_until"] or now)
+    if free_at > now:
+        return NotBefore(free_at)
     incident_id = await _most_urgent_incident(connection, sending.channel_id, now)
     if incident_id is None:
         return None
@@ -73,33 +91,44 @@ async def claim_due(connection: Connection, sending: Sending, fingerprint: str, 
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
     effort = await _take(connection, sending, taken, now)
+    if rate is not None:
+        await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
     story = await _story(connection, incident_id, {row["transition_id"] for row in taken}, taken[-1]["sequence"])
     return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
 
 
-async def _lock_free_channel(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> bool:
-    """Take one's turn on the channel, if it may send now and its secret is the one we hold."""
-    found = await connection.fetchval(
+async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
+    """Take one's turn on the channel, if it works and its secret is the one we hold."""
+    return await connection.fetchrow(
         """
-        SELECT true FROM channel
+        SELECT paused_until, bucket_full_at FROM channel
          WHERE channel_id = $1 AND fingerprint = $2 AND state = 'active'
-           AND (paused_until IS NULL OR paused_until <= $3)
            FOR NO KEY UPDATE
         """,
-        channel_id, fingerprint, now,
-    )  # fmt: skip
-    return found is not None
+        channel_id,
+        fingerprint,
+    )
+
+
+async def _take_token(connection: Connection, channel_id: UUID, full_at: datetime) -> None:
+    await connection.execute("UPDATE channel SET bucket_full_at = $2 WHERE channel_id = $1", channel_id, full_at)
 
 
 async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
-    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon."""
+    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon.
+
+    The index holds what waits in this order, so one looks at few rows however many there are.
+    """
     incident_id: UUID | None = await connection.fetchval(
         """
-        SELECT incident_id FROM delivery
+        SELECT incident_id FROM delivery AS urgent
          WHERE channel_id = $1 AND state IN ('pending', 'sending')
-         GROUP BY incident_id
-        HAVING (array_agg(due_at ORDER BY sequence))[1] <= $2
-         ORDER BY min(urgency), min(created_at), incident_id
+           AND (SELECT due_at FROM delivery AS head
+                 WHERE head.channel_id = $1 AND head.incident_id = urgent.incident_id
+                   AND head.state IN ('pending', 'sending')
+                 ORDER BY sequence
+                 LIMIT 1) <= $2
+         ORDER BY urgency, created_at, incident_id
          LIMIT 1
         """,
         channel_id, now,
