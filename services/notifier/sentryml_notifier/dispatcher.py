@@ -32,7 +32,7 @@ from sentryml_notifier.domain.delivery import (
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
 from sentryml_notifier.roster import OpenChannel, Roster
-from sentryml_notifier.store import channels, queue
+from sentryml_notifier.store import channels, fallback, queue
 from sentryml_notifier.store.queue import Claim, NotBefore, Sending
 
 log = get_logger(__name__)
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
 LOOK_FOR_STUCK_SECONDS = 15.0
-LOOK_FOR_CHANNELS_SECONDS = 2.0
+LOOK_FOR_CHANNELS_SECONDS, LOOK_FOR_BROKEN_SECONDS = 2.0, 2.0
 SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
@@ -75,7 +75,7 @@ class Dispatcher:
     ) -> None:
         self._pool, self._roster, self._pace, self._health = pool, roster, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
-        self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
+        self._woken, self._broken, self._waiting = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._free_at: dict[UUID, datetime] = {}
 
     def wake(self) -> None:
@@ -86,6 +86,7 @@ class Dispatcher:
         """Dispatch on the channels there are until cancelled; a message under way is then finished and written down."""
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._stand_in(), name="stand-in")
             while True:
                 try:
                     found = await self._roster.read()
@@ -126,6 +127,23 @@ class Dispatcher:
             except Unavailable:
                 await self._wait_for_postgres()
             await asyncio.sleep(LOOK_FOR_STUCK_SECONDS)
+
+    async def _stand_in(self) -> None:
+        while True:
+            try:
+                await self.stand_in_once()
+            except Unavailable:
+                await self._wait_for_postgres()
+            await happened(self._broken, LOOK_FOR_BROKEN_SECONDS)
+            self._broken.clear()
+
+    async def stand_in_once(self) -> None:
+        """Give what is stuck on broken channels to their fallbacks."""
+        async with transaction(self._pool) as connection:
+            given = await fallback.stand_in(connection, self._clock())
+        if given:
+            log.info("deliveries_given_to_fallback", deliveries=given)
+            self.wake()
 
     async def revive_once(self, channel: OpenChannel) -> None:
         """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
@@ -200,6 +218,7 @@ class Dispatcher:
             happened_at=claim.story.last.at,
             now=self._clock(),
             reason=claim.last_words,
+            detour=claim.detour,
         )
 
     async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
@@ -210,6 +229,10 @@ class Dispatcher:
             await queue.note_attempt(connection, claim, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
             await self._affect_channel(connection, channel, result, decided, now)
+            if isinstance(decided, TryAgain):
+                await channels.park_if_broken(connection, channel.channel_id)
+        if result.outcome is Outcome.CHANNEL_REFUSED:
+            self._broken.set()
         self._report(channel, claim, result, decided, ours)
 
     async def _affect_channel(

@@ -3,7 +3,7 @@
 ALTER TABLE channel
   -- The token bucket, told by one moment: when it is full again, if nothing more leaves. Null: it is full.
   ADD COLUMN bucket_full_at      timestamptz,
-  -- Told while this one is broken. What comes by this way goes no further, so there are no cycles.
+  -- Told while this one is broken.
   ADD COLUMN fallback_channel_id uuid REFERENCES channel,
   ADD CONSTRAINT channel_is_not_its_own_fallback CHECK (fallback_channel_id <> channel_id);
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import Route
+from sentryml_notifier.store.fallback import settle_told_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,26 @@ async def break_channel(
         return False
     await connection.execute(
         """
-        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2
+        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2, was_stuck = true
          WHERE channel_id = $1 AND state = 'pending'
         """,
         channel_id, words,
     )  # fmt: skip
     return True
+
+
+async def park_if_broken(connection: Connection, channel_id: UUID) -> None:
+    """Park what has come back to a channel that has broken while it was under way."""
+    await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'parked', parked_because = 'channel_broken', last_words = broken_words, was_stuck = true
+          FROM channel
+         WHERE channel.channel_id = $1 AND channel.state = 'broken'
+           AND delivery.channel_id = channel.channel_id AND delivery.state = 'pending'
+        """,
+        channel_id,
+    )
 
 
 async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
@@ -126,7 +141,11 @@ async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: st
 
 
 async def release_waiting(connection: Connection, channel_id: UUID, now: datetime) -> int:
-    """Make all that is parked or backing off on a channel due now; return how many deliveries that are."""
+    """Make all that is parked or backing off on a channel due now; return how many deliveries that are.
+
+    What another channel has told meanwhile, and is over, is settled instead.
+    """
+    await settle_told_elsewhere(connection, channel_id, now)
     status = await connection.execute(
         """
         UPDATE delivery

@@ -29,8 +29,10 @@ from sentryml_notifier.domain.delivery import (
     Waiting,
     told_together,
 )
+from sentryml_notifier.domain.message import STRAIGHT, Detour
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
+from sentryml_notifier.store.fallback import read_detour
 
 INTERRUPTED = SendResult(
     Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
@@ -62,6 +64,7 @@ class Claim:
     story: Story
     effort: Effort
     last_words: str | None
+    detour: Detour = STRAIGHT
 
 
 async def claim_due(
@@ -83,7 +86,13 @@ async def claim_due(
         return None
     rows = await _lock_queue(connection, sending.channel_id, incident_id)
     queue = [
-        Waiting(row["delivery_id"], row["sequence"], TransitionKind(row["kind"]), DeliveryState(row["state"]))
+        Waiting(
+            row["delivery_id"],
+            row["sequence"],
+            TransitionKind(row["kind"]),
+            DeliveryState(row["state"]),
+            row["was_stuck"],
+        )
         for row in rows
     ]
     taken = rows[: len(told_together(queue))]
@@ -93,8 +102,11 @@ async def claim_due(
     effort = await _take(connection, sending, taken, now)
     if rate is not None:
         await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
-    story = await _story(connection, incident_id, {row["transition_id"] for row in taken}, taken[-1]["sequence"])
-    return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
+    story = await _story(connection, incident_id, taken)
+    delivery_ids = tuple(row["delivery_id"] for row in taken)
+    was_stuck = any(row["was_stuck"] for row in taken)
+    detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
+    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], detour)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -140,7 +152,7 @@ async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUI
     return await connection.fetch(
         """
         SELECT delivery_id, transition_id, sequence, kind, state, send_id, due_at, failures, failing_since,
-               possibly_sent, plain, last_words
+               possibly_sent, plain, last_words, was_stuck
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
          ORDER BY sequence
@@ -172,7 +184,9 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
     return effort
 
 
-async def _story(connection: Connection, incident_id: UUID, told: set[UUID], last_sequence: int) -> Story:
+async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
+    """The story of what is taken; after being stuck it goes on to the newest step, a quiet one too."""
+    told, first, last_sequence = {row["transition_id"] for row in taken}, taken[0]["sequence"], taken[-1]["sequence"]
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -182,6 +196,9 @@ async def _story(connection: Connection, incident_id: UUID, told: set[UUID], las
         incident_id,
     )
     steps = [Transition.model_validate(row["message"]) for row in rows]
+    if any(row["was_stuck"] for row in taken):
+        told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
+        last_sequence = max(step.sequence for step in steps if step.transition_id in told)
     monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
     return Story(
         history=[step for step in steps if step.sequence <= last_sequence],
@@ -219,7 +236,8 @@ async def set_next(connection: Connection, send_id: UUID, decided: Next, words: 
         """
         UPDATE delivery
            SET state = $2, send_id = NULL, due_at = $3, failures = $4, failing_since = $5, possibly_sent = $6,
-               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10
+               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10,
+               was_stuck = was_stuck OR $2 = 'parked'
          WHERE send_id = $1
         """,
         send_id, state.value, due_at, effort.failures, effort.failing_since, effort.possibly_sent, effort.plain,
