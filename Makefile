@@ -15,10 +15,10 @@ WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos bench-drift bench-incidents bench-noise bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit chaos chaos-notifier bench-drift bench-incidents bench-noise bench-ui check format lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 install: .venv/installed ## Install everything from requirements.lock into .venv
 
@@ -51,6 +51,9 @@ test-unit: install ## The tests that need no server
 
 chaos: install ## Kill and freeze everything at random; is each event counted once? (KILLS=30 SEED= VARIANT=)
 	@$(RUN)python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(VARIANT),--variant $(VARIANT))
+
+chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert told? (SHORT=1 SEED= INCIDENTS= KILLS=)
+	@$(RUN)python -m tests.chaos.notifier $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INCIDENTS),--incidents $(INCIDENTS)) $(if $(KILLS),--kills $(KILLS))
 
 # What benchmarks run beside us; nothing else needs it.
 .venv-rivals/installed: tests/bench/rivals/requirements.lock

@@ -20,14 +20,13 @@ import signal
 import sys
 from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer
-
 from sentryml_common.contracts.topics import EVALUATIONS, TRANSITIONS
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.producer import Publisher
 from sentryml_common.relay import Relay
 from sentryml_incidents import consumer
 from sentryml_incidents.app import main
+from tests.support.impatient_kafka import forget_the_dead_soon
 
 STEPS = ("decided", "written", "stored", "consumed", "claimed", "published", "marked")
 
@@ -88,16 +87,6 @@ class Dying:
         loop, publisher, relay = (cast(Any, each) for each in (BatchConsumer, Publisher, Relay))
         module.save_changes, module.save_latest_evaluations = save_changes_dying, save_latest_dying
         loop._commit, publisher.publish, relay._publish_some = commit_dying, publish_dying, publish_some_dying
-
-
-def forget_the_dead_soon() -> None:
-    """Have Kafka give the partitions of a dead process away after the shortest time that it allows."""
-    begin = AIOKafkaConsumer.__init__
-
-    def begin_shortly(self: AIOKafkaConsumer, *topics: str, **options: Any) -> None:
-        begin(self, *topics, **options | {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 1_000})
-
-    AIOKafkaConsumer.__init__ = begin_shortly
 
 
 if __name__ == "__main__":

@@ -133,10 +133,13 @@ async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> d
     if address is None:
         await close_channel_without_secret(tools.pool)
         return {}
-    given = SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", address)
+    pace = {"messages_per_second": settings.slack_messages_per_second}
+    given = SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", address, pace)
     given.check(tools)
     async with transaction(tools.pool) as connection:
-        channel_id = await register_channel(connection, given.name, given.kind, given.setting, given.fingerprint)
+        channel_id = await register_channel(
+            connection, given.name, given.kind, given.setting, given.fingerprint, given.settings
+        )
         released = await release_waiting(connection, channel_id, tools.clock())
     log.info("channel_of_settings", channel=given.name, setting=given.setting, released=released)
     return {given.setting: given}

@@ -32,15 +32,16 @@ from sentryml_notifier.domain.delivery import (
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
 from sentryml_notifier.roster import OpenChannel, Roster
-from sentryml_notifier.store import channels, queue
-from sentryml_notifier.store.queue import Claim, Sending
+from sentryml_notifier.store import channels, fallback, queue
+from sentryml_notifier.store.queue import Claim, NotBefore, Sending
 
 log = get_logger(__name__)
 
 IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
 LOOK_FOR_STUCK_SECONDS = 15.0
-LOOK_FOR_CHANNELS_SECONDS = 2.0
+LOOK_FOR_CHANNELS_SECONDS, LOOK_FOR_BROKEN_SECONDS = 2.0, 2.0
+SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
@@ -74,7 +75,8 @@ class Dispatcher:
     ) -> None:
         self._pool, self._roster, self._pace, self._health = pool, roster, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
-        self._woken, self._waiting = asyncio.Event(), asyncio.Lock()
+        self._woken, self._broken, self._waiting = asyncio.Event(), asyncio.Event(), asyncio.Lock()
+        self._free_at: dict[UUID, datetime] = {}
 
     def wake(self) -> None:
         """Look for due deliveries now."""
@@ -84,6 +86,7 @@ class Dispatcher:
         """Dispatch on the channels there are until cancelled; a message under way is then finished and written down."""
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._stand_in(), name="stand-in")
             while True:
                 try:
                     found = await self._roster.read()
@@ -115,7 +118,7 @@ class Dispatcher:
                 await self._wait_for_postgres()
             else:
                 if not found:
-                    await self._rest()
+                    await self._rest(channel)
 
     async def _revive(self, channel: OpenChannel) -> None:
         while True:
@@ -124,6 +127,23 @@ class Dispatcher:
             except Unavailable:
                 await self._wait_for_postgres()
             await asyncio.sleep(LOOK_FOR_STUCK_SECONDS)
+
+    async def _stand_in(self) -> None:
+        while True:
+            try:
+                await self.stand_in_once()
+            except Unavailable:
+                await self._wait_for_postgres()
+            await happened(self._broken, LOOK_FOR_BROKEN_SECONDS)
+            self._broken.clear()
+
+    async def stand_in_once(self) -> None:
+        """Give what is stuck on broken channels to their fallbacks."""
+        async with transaction(self._pool) as connection:
+            given = await fallback.stand_in(connection, self._clock())
+        if given:
+            log.info("deliveries_given_to_fallback", deliveries=given)
+            self.wake()
 
     async def revive_once(self, channel: OpenChannel) -> None:
         """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
@@ -134,8 +154,14 @@ class Dispatcher:
             log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
             self.wake()
 
-    async def _rest(self) -> None:
-        if await happened(self._woken, self._pace.poll_seconds):
+    async def _rest(self, channel: OpenChannel) -> None:
+        """Wait until somebody wakes us, the channel may send again, or it is time to look anyhow."""
+        free_at = self._free_at.pop(channel.channel_id, None)
+        if free_at is not None:
+            seconds = (free_at - self._clock()).total_seconds()
+            # Nobody can send before, so waking is for the others.
+            await asyncio.sleep(min(max(seconds, SHORTEST_REST_SECONDS), self._pace.poll_seconds))
+        elif await happened(self._woken, self._pace.poll_seconds):
             self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
@@ -159,7 +185,11 @@ class Dispatcher:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
         async with transaction(self._pool) as connection:
-            return await queue.claim_due(connection, sending, channel.fingerprint, now)
+            found = await queue.claim_due(connection, sending, channel.fingerprint, now, channel.rate)
+        if isinstance(found, NotBefore):
+            self._free_at[channel.channel_id] = found.at
+            return None
+        return found
 
     async def _send(self, channel: OpenChannel, claim: Claim) -> SendResult:
         try:
@@ -188,6 +218,7 @@ class Dispatcher:
             happened_at=claim.story.last.at,
             now=self._clock(),
             reason=claim.last_words,
+            detour=claim.detour,
         )
 
     async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
@@ -198,6 +229,10 @@ class Dispatcher:
             await queue.note_attempt(connection, claim, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
             await self._affect_channel(connection, channel, result, decided, now)
+            if isinstance(decided, TryAgain):
+                await channels.park_if_broken(connection, channel.channel_id)
+        if result.outcome is Outcome.CHANNEL_REFUSED:
+            self._broken.set()
         self._report(channel, claim, result, decided, ours)
 
     async def _affect_channel(

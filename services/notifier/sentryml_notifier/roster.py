@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
+import orjson
 from pydantic import SecretStr, ValidationError
 
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import transaction
 from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.store import channels
 from sentryml_notifier.store.channels import StoredChannel
 from sentryml_notifier.vault import Sealed, Vault
@@ -34,17 +36,19 @@ class OpenChannel:
     kind: str
     fingerprint: str
     channel: Channel
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChannel:
-    """A channel that a setting alone makes: its secret is in no database."""
+    """A channel that settings alone make: its secret is in no database."""
 
     name: str
     kind: str
     setting: str
     field: str
     value: SecretStr
+    settings: Mapping[str, object] | None = None
 
     @property
     def secret(self) -> dict[str, object]:
@@ -53,8 +57,9 @@ class SettingsChannel:
 
     @property
     def fingerprint(self) -> str:
-        """Tells a replica that was started with another value from this one."""
-        return sha256(self.value.get_secret_value().encode()).hexdigest()
+        """Tells a replica that was started with other values from this one."""
+        settings = orjson.dumps(self.settings, option=orjson.OPT_SORT_KEYS) if self.settings else b""
+        return sha256(self.value.get_secret_value().encode() + settings).hexdigest()
 
     def check(self, tools: Tools) -> None:
         """Refuse a value that cannot work.
@@ -62,7 +67,7 @@ class SettingsChannel:
         Raises:
             ChannelMisconfigured: it cannot; the message names the setting.
         """
-        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), {}, self.secret)
+        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), self.settings or {}, self.secret)
 
 
 class Roster:
@@ -119,7 +124,8 @@ class Roster:
             )
         identity = Identity(stored.channel_id, stored.name, stored.secret_setting)
         channel = kind.opened(self._tools, identity, stored.settings, self._secret(stored))
-        return OpenChannel(stored.channel_id, stored.name, stored.kind, stored.fingerprint, channel)
+        rate = kind.rate(stored.settings)
+        return OpenChannel(stored.channel_id, stored.name, stored.kind, stored.fingerprint, channel, rate)
 
     def _secret(self, stored: StoredChannel) -> dict[str, object]:
         if stored.secret_setting is not None:

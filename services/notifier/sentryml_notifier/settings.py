@@ -17,6 +17,12 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         "",
         description="Further addresses that webhooks may go to, host:port, separated by commas; http is allowed there.",
     )
+    slack_messages_per_second: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="Messages a second to slack_webhook_url in the long run, over all replicas; Slack takes about one.",
+    )
     secrets_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "

@@ -34,6 +34,7 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.posting import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
+from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from sentryml_notifier.vault import Vault
@@ -96,7 +97,9 @@ class World:
         self.channel: OpenChannel
         self.given: SettingsChannel
 
-    async def open_channel(self, address: str | None = None, send_seconds: float = SEND_SECONDS) -> OpenChannel:
+    async def open_channel(
+        self, address: str | None = None, send_seconds: float = SEND_SECONDS, rate: Rate | None = None
+    ) -> OpenChannel:
         """Enter the webhook as a start of the service does."""
         address = address or self.slack.address
         fingerprint = hashlib.sha256(address.encode()).hexdigest()
@@ -107,7 +110,7 @@ class World:
         tools = replace(self.tools(address.split("/")[2]), send_seconds=send_seconds)
         self.given = SettingsChannel("slack", "slack_webhook", SLACK_SETTING, "url", SecretStr(address))
         webhook = KINDS["slack_webhook"].opened(tools, identity, {}, self.given.secret)
-        self.channel = OpenChannel(channel_id, "slack", "slack_webhook", fingerprint, webhook)
+        self.channel = OpenChannel(channel_id, "slack", "slack_webhook", fingerprint, webhook, rate)
         return self.channel
 
     def tools(self, *allowed_hosts: str) -> Tools:
@@ -118,9 +121,11 @@ class World:
         """The channels of the ledger, and of `from_settings`."""
         return Roster(self.tools(), vault or Vault([]), {each.setting: each for each in from_settings})
 
-    def dispatcher(self, *, workers: int = 1, jitter: float = 0.5, roster: Roster | None = None) -> Dispatcher:
+    def dispatcher(
+        self, *, workers: int = 1, jitter: float = 0.5, roster: Roster | None = None, poll_seconds: float = 0.05
+    ) -> Dispatcher:
         return Dispatcher(
-            self.pool, roster or self.roster(None, self.given), Pace(workers, 0.05, LEASE), Health(),
+            self.pool, roster or self.roster(None, self.given), Pace(workers, poll_seconds, LEASE), Health(),
             clock=self.clock, jitter=lambda: jitter, new_id=self.new_id,
         )  # fmt: skip
 

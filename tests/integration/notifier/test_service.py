@@ -84,7 +84,8 @@ def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings
 def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dict[str, str]:
     return {
         "kafka_bootstrap": kafka, "postgres_url": database_url, "slack_webhook_url": slack.address,
-        "slack_allowed_hosts": slack.authority, "dispatch_poll_seconds": "0.2", **more,
+        "slack_allowed_hosts": slack.authority, "slack_messages_per_second": "1000", "dispatch_poll_seconds": "0.2",
+        **more,
     }  # fmt: skip
 
 

@@ -90,11 +90,11 @@ def test_nothing_is_dropped_and_a_doubt_is_never_forgotten(outcome: Outcome, dou
 
 
 def queue(*kinds: str) -> list[Waiting]:
-    """A queue from words like `opened` and `opened!`, where ! means parked."""
+    """A queue from words like `opened`, `opened!` and `opened?`, where ! means parked and ? that it was once."""
     return [
         Waiting(
-            UUID(int=number), number, TransitionKind(kind.removesuffix("!")),
-            DeliveryState.PARKED if kind.endswith("!") else DeliveryState.PENDING,
+            UUID(int=number), number, TransitionKind(kind.rstrip("!?")),
+            DeliveryState.PARKED if kind.endswith("!") else DeliveryState.PENDING, kind.endswith("?"),
         )
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -118,6 +118,10 @@ def queue(*kinds: str) -> list[Waiting]:
         (("opened!", "resolved"), 2),
         (("opened!", "escalated", "resolved"), 3),
         (("monitor_changed", "resolved"), 1),
+        (("opened?", "escalated"), 2),
+        (("opened?", "resolved?", "reopened?", "monitor_changed"), 4),
+        (("opened!", "resolved?", "reopened"), 3),
+        (("opened", "reopened?"), 1),
     ],
 )
 def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None:
@@ -125,7 +129,11 @@ def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None
     assert told_together(waiting) == tuple(waiting[:count]) or told_together(waiting) == waiting[:count]
 
 
-@given(st.lists(st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!"])))
+@given(
+    st.lists(
+        st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!", "opened?"])
+    )
+)
 def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
     """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
     waiting = queue(*kinds)

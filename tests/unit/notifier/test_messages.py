@@ -12,11 +12,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from sentryml_common.contracts.transition import Severity, Standing, State, TransitionKind
+from sentryml_common.contracts.transition import Severity, Standing, State, Transition, TransitionKind
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
-from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.message import Detour, Message, compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
 from tests.unit.notifier.stories import (
     ADA,
@@ -54,6 +54,15 @@ def told(*steps: object, count: int = 1, monitor: bool = True) -> Story:
     return Story(history, history[-count:], a_monitor() if monitor else None)  # type: ignore[arg-type]
 
 
+def flapping() -> list[Transition]:
+    """An incident that resolves and comes back, fifteen times."""
+    steps = [opened_warn()]
+    for number in range(1, 15):
+        steps.append(resolved(sequence=2 * number, minutes=60 * number - 30, from_=OPEN_WARN))
+        steps.append(reopened(sequence=2 * number + 1, minutes=60 * number))
+    return [*steps, resolved(sequence=30, minutes=900, from_=OPEN_WARN)]
+
+
 STORIES: dict[str, Story] = {
     "opened-warn": told(opened_warn()),
     "opened-critical": told(opened_critical()),
@@ -83,6 +92,12 @@ STORIES: dict[str, Story] = {
     "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed", note="warn 0.1 → 0.15"),
     "opened-late-and-seen-meanwhile": Story(
         [opened_warn()], [opened_warn()], a_monitor(), [acknowledged(), escalated(sequence=3)]
+    ),
+    "stuck-then-acknowledged": told(opened_warn(), escalated(), acknowledged(3, 40, OPEN_CRITICAL), count=3),
+    "stuck-thirty-steps-now-over": told(*flapping(), count=30),
+    "stuck-thirty-steps-drifting-again": told(*flapping()[:-1], count=29),
+    "stuck-then-closed-by-person": Story(
+        [opened_critical(), closed("asked", actor=ADA).last], [opened_critical(), closed("asked", actor=ADA).last]
     ),
     "unknown-cause": closed("moon_in_the_wrong_house"),
 }
@@ -122,6 +137,26 @@ def test_repeat_and_delay_are_said() -> None:
     )
     compare("repeat-and-late.txt", rendered(message))
     assert message.title.endswith("(repeat)")
+
+
+def test_message_of_a_fallback_says_for_whom_and_why() -> None:
+    story = STORIES["opened-critical"]
+    why = "The webhook's Slack channel is archived. Unarchive it."
+    message = with_delivery_notes(
+        compose(story), possibly_sent=False, happened_at=story.last.at, now=story.last.at, reason=None,
+        detour=Detour(instead_of="slack", because=why),
+    )  # fmt: skip
+    compare("sent-by-fallback.txt", rendered(message))
+    assert answer_to(rich_payload(message)) == (OK, "")
+
+
+def test_message_on_a_mended_channel_says_who_was_told_meanwhile() -> None:
+    story = STORIES["stuck-then-acknowledged"]
+    message = with_delivery_notes(
+        compose(story), possibly_sent=False, happened_at=story.last.at, now=story.last.at + timedelta(hours=3),
+        reason="The webhook's Slack channel is archived. Unarchive it.", detour=Detour(told_by="backup"),
+    )  # fmt: skip
+    compare("sent-after-mending.txt", rendered(message))
 
 
 def test_a_prompt_first_attempt_says_nothing_about_its_way() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
@@ -16,6 +16,7 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_notifier.channels.posting import TOTAL_SECONDS
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
 
 
@@ -27,6 +28,23 @@ class Config(BaseModel):
     """Part of a channel's configuration. What is not known is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @property
+    def rate(self) -> Rate:
+        """How fast such a channel sends; nobody is flooded, whatever comes."""
+        return Rate(per_second=10.0, burst=20)
+
+
+class Paced(Config):
+    """Settings of kinds whose other side takes only so many messages a second. The defaults are Slack's."""
+
+    messages_per_second: float = Field(1.0, gt=0, le=1000)
+    burst: int = Field(3, ge=1, le=1000)
+
+    @property
+    def rate(self) -> Rate:
+        """As it is set."""
+        return Rate(self.messages_per_second, self.burst)
 
 
 class Nothing(Config):
@@ -117,3 +135,11 @@ class Kind(Generic[S, T]):
             ValidationError: nor does its form.
         """
         return self.open(tools, identity, self.settings.model_validate(settings), self.secret.model_validate(secret))
+
+    def rate(self, settings: Any) -> Rate:
+        """How fast such a channel sends.
+
+        Raises:
+            ValidationError: the settings' form does not fit.
+        """
+        return self.settings.model_validate(settings).rate

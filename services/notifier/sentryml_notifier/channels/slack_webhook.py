@@ -12,7 +12,7 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Nothing, Outgoing, Tools
+from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Outgoing, Paced, Tools
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.delivery import Outcome, SendResult
@@ -63,7 +63,7 @@ class SlackWebhook:
         return judge(answer, self._mend) if isinstance(answer, Answer) else answer
 
 
-def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: WebhookSecret) -> SlackWebhook:
+def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: WebhookSecret) -> SlackWebhook:
     """A channel of this kind.
 
     Raises:
@@ -74,7 +74,7 @@ def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: We
     return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.mend)
 
 
-KIND = Kind("slack_webhook", Nothing, WebhookSecret, open_webhook)
+KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook)
 
 
 def judge(answer: Answer, mend: str) -> SendResult:

@@ -74,6 +74,7 @@ class Waiting:
     sequence: int
     kind: TransitionKind
     state: DeliveryState
+    was_stuck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,14 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     """The part of an incident's queue, oldest first, that the next message tells.
 
     Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
-    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over.
+    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over. After
+    being stuck all that waits is one message: who was told nothing for a day wants to know how things stand.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
     if head is None:
         return ()
+    if any(each.was_stuck for each in queue[: head + 1]):
+        return queue
     last = head
     if any(each.kind in ALARMS for each in queue[: head + 1]):
         last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)

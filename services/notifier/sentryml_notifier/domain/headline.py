@@ -14,6 +14,7 @@ from sentryml_notifier.domain.routing import ALARMS
 from sentryml_notifier.domain.story import Story
 
 LONGEST_NAME = 80
+LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
 
 OPENED_BECAUSE = {
     "worse_than_when_closed": "It is worse than when the last incident was closed by hand.",
@@ -63,19 +64,24 @@ QUIET_TITLES = {
 def title_of(story: Story) -> str:
     """What happened to which model, in a few words: the part that is read on a locked screen."""
     step = story.last
+    if story.is_catching_up and step.to.state in LIVE:
+        return f"{_severity_word(step)} drift, as it stands now · {step.model_id}"
+    if story.is_catching_up:
+        return f"{step.to.state.value.capitalize()} · {step.model_id}"
     if story.is_combined and step.cause == RECOVERED:
         return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
     if step.kind is TransitionKind.RESOLVED and step.cause != RECOVERED:
         return f"Ended by a change of its monitor · {step.model_id}"
     if step.kind not in ALARMS:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
-    word = "CRITICAL" if step.to.severity is Severity.CRITICAL else "Warning:"
     what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: "drift is back"}
-    return f"{word} {what.get(step.kind, 'drift')} · {step.model_id}"
+    return f"{_severity_word(step)} {what.get(step.kind, 'drift')} · {step.model_id}"
 
 
 def what_happened(story: Story) -> str:
     """What happened, in a sentence or two."""
+    if story.is_catching_up:
+        return _as_it_stands(story)
     if story.is_combined:
         return _combined(story)
     return f"Incident #{story.last.incident_number} {TELL[story.last.kind](story)}"
@@ -129,8 +135,29 @@ def _combined(story: Story) -> str:
     first = next(step for step in story.told if step.kind in ALARMS)
     return (
         f"Incident #{story.last.incident_number} {began.get(first.kind, 'opened')} as {severity_name(story.worst)} and "
-        f"{_ended(story)} This is one message for both: the first could not be delivered before it was over."
+        f"{_ended(story)} This is one message for {_all_of(story)}: the first could not be delivered before it was "
+        "over."
     )
+
+
+def _as_it_stands(story: Story) -> str:
+    step, seen_by = story.last, story.seen_by
+    stands = f"is {step.to.state.value}"
+    if step.to.state is State.ACKNOWLEDGED and seen_by is not None:
+        stands = f"is marked as seen by {cut(seen_by, LONGEST_NAME)}, and goes on"
+    how = f" as {severity_name(step.to.severity)}" if step.to.state in LIVE else ""
+    return (
+        f"Incident #{step.incident_number} {stands}{how}. This is one message for {_all_of(story)} that could not be "
+        "delivered before: it tells how things stand."
+    )
+
+
+def _all_of(story: Story) -> str:
+    return "both" if story.is_combined and len(story.told) == 2 else f"{len(story.told)} steps"
+
+
+def _severity_word(step: Transition) -> str:
+    return "CRITICAL" if step.to.severity is Severity.CRITICAL else "Warning:"
 
 
 def _monitor_changed(story: Story) -> str:

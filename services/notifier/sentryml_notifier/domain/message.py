@@ -15,6 +15,7 @@ from sentryml_common.contracts.transition import Severity, SignalWhy, State, Tra
 from sentryml_common.text import cut, duration
 from sentryml_notifier.domain.headline import (
     CHANGED,
+    LIVE,
     LONGEST_NAME,
     RECOVERED,
     actor_name,
@@ -26,7 +27,7 @@ from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 from sentryml_notifier.domain.story import Story
 
 LATE_AFTER = timedelta(minutes=2)
-LONGEST_NOTE, LATER_SHOWN = 500, 5
+LONGEST_NOTE, LATER_SHOWN, EARLIER_SHOWN = 500, 5, 6
 LONGEST_LINE, MOVES_SHOWN = 200, 5
 
 Line = tuple[str | datetime, ...]
@@ -82,8 +83,26 @@ def compose(story: Story) -> Message:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """Which broken channel a message stands in for, and why that is broken, if it still is; or who told it already."""
+
+    instead_of: str | None = None
+    because: str | None = None
+    told_by: str | None = None
+
+
+STRAIGHT = Detour()
+
+
 def with_delivery_notes(
-    message: Message, *, possibly_sent: bool, happened_at: datetime, now: datetime, reason: str | None
+    message: Message,
+    *,
+    possibly_sent: bool,
+    happened_at: datetime,
+    now: datetime,
+    reason: str | None,
+    detour: Detour = STRAIGHT,
 ) -> Message:
     """The message with what is to be said about its way: that it may be a repeat, that it is late, and why."""
     notes, title, summary = list(message.notes), message.title, message.summary
@@ -94,22 +113,27 @@ def with_delivery_notes(
     if late >= LATE_AFTER:
         because = f": {cut(reason, LONGEST_NOTE)}" if reason else "."
         notes.append(f"Sent {duration(late)} after it happened{because}")
+    if detour.instead_of:
+        is_broken = f"is broken: {cut(detour.because, LONGEST_NOTE)}" if detour.because else "was broken."
+        notes.append(f"Sent here because the channel {cut(detour.instead_of, LONGEST_NAME)} {is_broken}")
+    if detour.told_by:
+        notes.append(f"The channel {cut(detour.told_by, LONGEST_NAME)} was told while this one was broken.")
     return replace(message, title=title, summary=summary, notes=tuple(notes))
 
 
 def _tone(story: Story) -> Tone:
     if story.last.kind in ENDINGS:
         return Tone.CALM if story.last.cause == RECOVERED else Tone.NEUTRAL
-    if story.last.kind in ALARMS:
+    if story.last.kind in ALARMS or (story.is_catching_up and story.last.to.state in LIVE):
         return Tone.CRITICAL if story.last.to.severity is Severity.CRITICAL else Tone.WARN
     return Tone.NEUTRAL
 
 
 def _summary(title: str, story: Story) -> str:
     step, began = story.last, story.began
-    parts = [title]
-    if step.kind in ALARMS and step.why:
-        worst = step.why[0]
+    parts, why = [title], story.evidence.why
+    if (step.kind in ALARMS and step.why) or (story.is_catching_up and why):
+        worst = why[0]
         parts += [cut(words, LONGEST_LINE) for words in (worst.how_serious, *worst.moves[:1]) if words]
     if step.kind in ENDINGS and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
@@ -121,12 +145,15 @@ def _also_told(story: Story) -> Fact | None:
     earlier = story.told[:-1]
     if not earlier:
         return None
-    lines: tuple[Line, ...] = tuple((step.at, f": {step.kind.value} ({step.to.severity.value})") for step in earlier)
-    return Fact("Not delivered before", lines)
+    lines: list[Line] = [(step.at, f": {step_name(step)} ({step.to.severity.value})") for step in earlier]
+    if len(lines) > EARLIER_SHOWN:
+        left_out = len(lines) - EARLIER_SHOWN + 1
+        lines[1 : 1 + left_out] = [(f"… {left_out} more …",)]
+    return Fact("Not delivered before", tuple(lines))
 
 
 def _seriousness(story: Story) -> Fact | None:
-    step = story.last
+    step = story.evidence if story.is_catching_up else story.last
     if not step.why:
         return None
     return Fact(
@@ -137,7 +164,7 @@ def _seriousness(story: Story) -> Fact | None:
 
 def _why(story: Story) -> Fact | None:
     """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
-    told = reversed(story.history) if story.last.kind in ENDINGS else [story.last]
+    told = reversed(story.history) if story.last.kind in ENDINGS or story.is_catching_up else [story.last]
     source = next((step for step in told if any(_drifts(why) for why in step.why)), None)
     if source is None:
         return None

@@ -53,6 +53,16 @@ class Story:
         return None
 
     @property
+    def is_catching_up(self) -> bool:
+        """Whether undelivered alerts are told together with quiet steps after them: what counts is how it stands."""
+        return len(self.told) > 1 and not self.last.alert and self.last.kind not in ENDINGS
+
+    @property
+    def evidence(self) -> Transition:
+        """The step whose reasons a message gives: the last one told, or the newest before it that has any."""
+        return next((step for step in reversed(self.told) if step.why), self.last)
+
+    @property
     def is_combined(self) -> bool:
         """Whether an alarm is told together with its end."""
         return self.last.kind in ENDINGS and any(step.kind in ALARMS for step in self.told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import Route
+from sentryml_notifier.store.fallback import settle_told_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,14 @@ async def list_stored_channels(connection: Connection) -> list[StoredChannel]:
     return [StoredChannel(**dict(row.items())) for row in rows]
 
 
-async def register_channel(connection: Connection, name: str, kind: str, setting: str, fingerprint: str) -> UUID:
+async def register_channel(
+    connection: Connection,
+    name: str,
+    kind: str,
+    setting: str,
+    fingerprint: str,
+    settings: Mapping[str, object] | None = None,
+) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
     Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
@@ -45,14 +54,15 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
     """
     channel_id: UUID = await connection.fetchval(
         """
-        INSERT INTO channel (name, kind, secret_setting, fingerprint)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO channel (name, kind, secret_setting, fingerprint, settings)
+        VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
-               settings = '{}', secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
+               settings = excluded.settings, secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL,
+               failures = 0
         RETURNING channel_id
         """,
-        name, kind, setting, fingerprint,
+        name, kind, setting, fingerprint, dict(settings or {}),
     )  # fmt: skip
     await connection.execute(
         """
@@ -87,12 +97,26 @@ async def break_channel(
         return False
     await connection.execute(
         """
-        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2
+        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2, was_stuck = true
          WHERE channel_id = $1 AND state = 'pending'
         """,
         channel_id, words,
     )  # fmt: skip
     return True
+
+
+async def park_if_broken(connection: Connection, channel_id: UUID) -> None:
+    """Park what has come back to a channel that has broken while it was under way."""
+    await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'parked', parked_because = 'channel_broken', last_words = broken_words, was_stuck = true
+          FROM channel
+         WHERE channel.channel_id = $1 AND channel.state = 'broken'
+           AND delivery.channel_id = channel.channel_id AND delivery.state = 'pending'
+        """,
+        channel_id,
+    )
 
 
 async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
@@ -117,7 +141,11 @@ async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: st
 
 
 async def release_waiting(connection: Connection, channel_id: UUID, now: datetime) -> int:
-    """Make all that is parked or backing off on a channel due now; return how many deliveries that are."""
+    """Make all that is parked or backing off on a channel due now; return how many deliveries that are.
+
+    What another channel has told meanwhile, and is over, is settled instead.
+    """
+    await settle_told_elsewhere(connection, channel_id, now)
     status = await connection.execute(
         """
         UPDATE delivery

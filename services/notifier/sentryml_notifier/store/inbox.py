@@ -40,11 +40,11 @@ async def insert_deliveries(
         await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
-                                  urgency, due_at, created_at, state, parked_because, last_words)
+                                  urgency, due_at, created_at, state, parked_because, last_words, was_stuck)
             SELECT $1, $2, $3, channel_id, $5, $6, $7, $8, $9, $9,
                    CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
-                   broken_words
+                   broken_words, state = 'broken'
               FROM channel
              WHERE channel_id = $4
                FOR SHARE

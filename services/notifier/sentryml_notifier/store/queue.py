@@ -29,7 +29,10 @@ from sentryml_notifier.domain.delivery import (
     Waiting,
     told_together,
 )
+from sentryml_notifier.domain.message import STRAIGHT, Detour
+from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
+from sentryml_notifier.store.fallback import read_detour
 
 INTERRUPTED = SendResult(
     Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
@@ -46,6 +49,13 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBefore:
+    """The channel may not send before `at`: its pace, or what the other side has asked for."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Deliveries of one incident, to be told in one message by the holder of the lease."""
 
@@ -54,18 +64,35 @@ class Claim:
     story: Story
     effort: Effort
     last_words: str | None
+    detour: Detour = STRAIGHT
 
 
-async def claim_due(connection: Connection, sending: Sending, fingerprint: str, now: datetime) -> Claim | None:
-    """Take the most urgent due deliveries of one incident on a channel; None if nothing is due."""
-    if not await _lock_free_channel(connection, sending.channel_id, fingerprint, now):
+async def claim_due(
+    connection: Connection, sending: Sending, fingerprint: str, now: datetime, rate: Rate | None = None
+) -> Claim | NotBefore | None:
+    """Take the most urgent due deliveries of one incident on a channel, and a token of its bucket.
+
+    Returns None if nothing is due, or when the channel may send again if it may not now.
+    """
+    channel = await _lock_channel(connection, sending.channel_id, fingerprint)
+    if channel is None:
         return None
+    free_at = rate.free_at(channel["bucket_full_at"], now) if rate else now
+    free_at = max(free_at, channel["paused_until"] or now)
+    if free_at > now:
+        return NotBefore(free_at)
     incident_id = await _most_urgent_incident(connection, sending.channel_id, now)
     if incident_id is None:
         return None
     rows = await _lock_queue(connection, sending.channel_id, incident_id)
     queue = [
-        Waiting(row["delivery_id"], row["sequence"], TransitionKind(row["kind"]), DeliveryState(row["state"]))
+        Waiting(
+            row["delivery_id"],
+            row["sequence"],
+            TransitionKind(row["kind"]),
+            DeliveryState(row["state"]),
+            row["was_stuck"],
+        )
         for row in rows
     ]
     taken = rows[: len(told_together(queue))]
@@ -73,33 +100,47 @@ async def claim_due(connection: Connection, sending: Sending, fingerprint: str, 
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
     effort = await _take(connection, sending, taken, now)
-    story = await _story(connection, incident_id, {row["transition_id"] for row in taken}, taken[-1]["sequence"])
-    return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
+    if rate is not None:
+        await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
+    story = await _story(connection, incident_id, taken)
+    delivery_ids = tuple(row["delivery_id"] for row in taken)
+    was_stuck = any(row["was_stuck"] for row in taken)
+    detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
+    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], detour)
 
 
-async def _lock_free_channel(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> bool:
-    """Take one's turn on the channel, if it may send now and its secret is the one we hold."""
-    found = await connection.fetchval(
+async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
+    """Take one's turn on the channel, if it works and its secret is the one we hold."""
+    return await connection.fetchrow(
         """
-        SELECT true FROM channel
+        SELECT paused_until, bucket_full_at FROM channel
          WHERE channel_id = $1 AND fingerprint = $2 AND state = 'active'
-           AND (paused_until IS NULL OR paused_until <= $3)
            FOR NO KEY UPDATE
         """,
-        channel_id, fingerprint, now,
-    )  # fmt: skip
-    return found is not None
+        channel_id,
+        fingerprint,
+    )
+
+
+async def _take_token(connection: Connection, channel_id: UUID, full_at: datetime) -> None:
+    await connection.execute("UPDATE channel SET bucket_full_at = $2 WHERE channel_id = $1", channel_id, full_at)
 
 
 async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
-    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon."""
+    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon.
+
+    The index holds what waits in this order, so one looks at few rows however many there are.
+    """
     incident_id: UUID | None = await connection.fetchval(
         """
-        SELECT incident_id FROM delivery
+        SELECT incident_id FROM delivery AS urgent
          WHERE channel_id = $1 AND state IN ('pending', 'sending')
-         GROUP BY incident_id
-        HAVING (array_agg(due_at ORDER BY sequence))[1] <= $2
-         ORDER BY min(urgency), min(created_at), incident_id
+           AND (SELECT due_at FROM delivery AS head
+                 WHERE head.channel_id = $1 AND head.incident_id = urgent.incident_id
+                   AND head.state IN ('pending', 'sending')
+                 ORDER BY sequence
+                 LIMIT 1) <= $2
+         ORDER BY urgency, created_at, incident_id
          LIMIT 1
         """,
         channel_id, now,
@@ -111,7 +152,7 @@ async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUI
     return await connection.fetch(
         """
         SELECT delivery_id, transition_id, sequence, kind, state, send_id, due_at, failures, failing_since,
-               possibly_sent, plain, last_words
+               possibly_sent, plain, last_words, was_stuck
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
          ORDER BY sequence
@@ -143,7 +184,9 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
     return effort
 
 
-async def _story(connection: Connection, incident_id: UUID, told: set[UUID], last_sequence: int) -> Story:
+async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
+    """The story of what is taken; after being stuck it goes on to the newest step, a quiet one too."""
+    told, first, last_sequence = {row["transition_id"] for row in taken}, taken[0]["sequence"], taken[-1]["sequence"]
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -153,6 +196,9 @@ async def _story(connection: Connection, incident_id: UUID, told: set[UUID], las
         incident_id,
     )
     steps = [Transition.model_validate(row["message"]) for row in rows]
+    if any(row["was_stuck"] for row in taken):
+        told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
+        last_sequence = max(step.sequence for step in steps if step.transition_id in told)
     monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
     return Story(
         history=[step for step in steps if step.sequence <= last_sequence],
@@ -190,7 +236,8 @@ async def set_next(connection: Connection, send_id: UUID, decided: Next, words: 
         """
         UPDATE delivery
            SET state = $2, send_id = NULL, due_at = $3, failures = $4, failing_since = $5, possibly_sent = $6,
-               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10
+               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10,
+               was_stuck = was_stuck OR $2 = 'parked'
          WHERE send_id = $1
         """,
         send_id, state.value, due_at, effort.failures, effort.failing_since, effort.possibly_sent, effort.plain,

@@ -1,0 +1,110 @@
+"""Fallback: while a channel is broken, another one tells what is stuck on it.
+
+No channel gets a transition twice, so channels may stand in for each other in any ring: a message goes on until it
+meets one that works. If none does, all show what is stuck, and the first that is mended tells it.
+
+What the fallback has told is repeated on the mended channel only where it is still of interest: an incident that goes
+on is told as it stands, one that is over is settled without another message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.message import Detour
+
+TOLD_ELSEWHERE = "Not repeated here: another channel told it while this one was broken, and the incident is over."
+
+
+async def set_fallback(connection: Connection, channel_id: UUID, fallback_channel_id: UUID | None) -> None:
+    """Name the channel that is told while this one is broken; None takes it away. It cannot be the channel itself."""
+    await connection.execute(
+        "UPDATE channel SET fallback_channel_id = $2 WHERE channel_id = $1", channel_id, fallback_channel_id
+    )
+
+
+async def stand_in(connection: Connection, now: datetime) -> int:
+    """Give what is stuck on broken channels to their fallbacks; return how many deliveries that are.
+
+    The share locks keep each channel as it is until this is committed: nothing slips in while one is being parked.
+    """
+    await connection.execute("SELECT FROM channel ORDER BY channel_id FOR SHARE")
+    status = await connection.execute(
+        """
+        INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, urgency,
+                              due_at, created_at, state, parked_because, last_words, was_stuck, instead_of)
+        SELECT gen_random_uuid(), d.transition_id, d.route_id, other.channel_id, d.incident_id, d.sequence, d.kind,
+               d.urgency, $1, d.created_at, CASE other.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
+               CASE other.state WHEN 'broken' THEN 'channel_broken' END, other.broken_words, true, d.delivery_id
+          FROM channel AS broken
+          JOIN channel AS other ON other.channel_id = broken.fallback_channel_id AND other.deleted_at IS NULL
+          JOIN delivery AS d ON d.channel_id = broken.channel_id
+         WHERE broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken'
+           AND NOT EXISTS (SELECT FROM delivery AS known
+                            WHERE known.transition_id = d.transition_id AND known.channel_id = other.channel_id)
+            ON CONFLICT DO NOTHING
+        """,
+        now,
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: datetime) -> int:
+    """Settle what waits on a channel of incidents that are over and that another channel has told in full."""
+    settled = await connection.fetch(
+        """
+        WITH waiting AS (
+            SELECT d.delivery_id, d.incident_id,
+                   d.state <> 'sending' AND EXISTS (
+                       SELECT FROM delivery AS told
+                        WHERE told.transition_id = d.transition_id AND told.state = 'delivered'
+                          AND (told.channel_id = c.fallback_channel_id OR told.delivery_id = d.instead_of)) AS told
+              FROM delivery AS d
+              JOIN channel AS c USING (channel_id)
+             WHERE d.channel_id = $1 AND d.state <> 'delivered'
+        ), over AS (
+            SELECT incident_id FROM waiting AS w
+             GROUP BY incident_id
+            HAVING bool_and(told)
+               AND (SELECT message -> 'to' ->> 'state' FROM transition AS t
+                     WHERE t.incident_id = w.incident_id
+                     ORDER BY sequence DESC
+                     LIMIT 1) IN ('resolved', 'closed')
+        )
+        UPDATE delivery
+           SET state = 'delivered', delivered_at = $2, parked_because = NULL, last_words = $3
+         WHERE channel_id = $1 AND state <> 'delivered' AND incident_id IN (SELECT incident_id FROM over)
+        RETURNING delivery_id
+        """,
+        channel_id, now, TOLD_ELSEWHERE,
+    )  # fmt: skip
+    await connection.execute(
+        """
+        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words)
+        SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'told_elsewhere', $3
+          FROM unnest($1::uuid[]) AS delivery_id
+        """,
+        [row["delivery_id"] for row in settled], now, TOLD_ELSEWHERE,
+    )  # fmt: skip
+    return len(settled)
+
+
+async def read_detour(connection: Connection, delivery_ids: Sequence[UUID]) -> Detour:
+    """By which way deliveries come to their channel, or have gone to another."""
+    row = await connection.fetchrow(
+        """
+        SELECT max(broken.name) AS instead_of, max(broken.broken_words) AS because, max(other.name) AS told_by
+          FROM delivery AS d
+          LEFT JOIN delivery AS original ON original.delivery_id = d.instead_of
+          LEFT JOIN channel AS broken ON broken.channel_id = original.channel_id
+          LEFT JOIN delivery AS told ON told.instead_of = d.delivery_id AND told.state = 'delivered'
+          LEFT JOIN channel AS other ON other.channel_id = told.channel_id
+         WHERE d.delivery_id = ANY ($1)
+        """,
+        delivery_ids,
+    )
+    assert row is not None
+    return Detour(row["instead_of"], row["because"], row["told_by"])

@@ -1,0 +1,218 @@
+"""While a channel is broken another one tells what is stuck on it; nothing is lost, and little is told twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentryml_common.postgres.pool import transaction
+from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.channels.base import Identity
+from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.roster import OpenChannel
+from sentryml_notifier.store.fallback import set_fallback
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.stories import OPEN_CRITICAL, acknowledged, escalated, opened_critical, opened_warn, resolved
+
+ARCHIVED = Script(status=410, body="channel_is_archived")
+
+
+@pytest.fixture
+async def backup(world: World) -> OpenChannel:
+    """A second channel without a route of its own: the first one's fallback, at another webhook of the stand-in."""
+    address = world.slack.address.replace("B0TEST", "B0BACKUP")
+    async with transaction(world.pool) as connection:
+        channel_id = await connection.fetchval(
+            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') RETURNING channel_id"
+        )
+        await set_fallback(connection, world.channel.channel_id, channel_id)
+    webhook = KINDS["slack_webhook"].opened(world.tools(), Identity(channel_id, "backup"), {}, {"url": address})
+    return OpenChannel(channel_id, "backup", "slack_webhook", "b", webhook)
+
+
+async def break_it(world: World) -> None:
+    world.slack.play(ARCHIVED)
+    await world.dispatch()
+    await world.dispatcher().stand_in_once()
+
+
+async def send_all(world: World, channel: OpenChannel) -> int:
+    dispatcher, count = world.dispatcher(), 0
+    while await dispatcher.dispatch_one(channel):
+        count += 1
+    return count
+
+
+def texts_of(world: World, bot: str) -> list[str]:
+    hooks = [message.hook for message in world.slack.store.messages]
+    return [text for hook, text in zip(hooks, world.slack.texts, strict=True) if hook.endswith(bot)]
+
+
+async def states(world: World) -> list[tuple[str, str, str]]:
+    rows = await world.pool.fetch(
+        """
+        SELECT name, delivery.kind, delivery.state FROM delivery JOIN channel USING (channel_id)
+         ORDER BY name, incident_id, sequence
+        """
+    )
+    return [(row["name"], row["kind"], row["state"]) for row in rows]
+
+
+async def test_what_is_stuck_and_what_comes_later_goes_to_the_fallback_and_says_why(
+    world: World, backup: OpenChannel
+) -> None:
+    await world.take_in(opened_critical())
+    await break_it(world)
+    assert await send_all(world, backup) == 1
+    await world.take_in(resolved())
+    await world.dispatcher().stand_in_once()
+    assert await send_all(world, backup) == 1
+    first, second = texts_of(world, "B0BACKUP")
+    for text in (first, second):
+        assert "Sent here because the channel slack is broken: The webhook's Slack channel is archived." in text
+    assert await states(world) == [
+        ("backup", "opened", "delivered"), ("backup", "resolved", "delivered"),
+        ("slack", "opened", "parked"), ("slack", "resolved", "parked"),
+    ]  # fmt: skip
+
+
+async def test_standing_in_again_changes_nothing(world: World, backup: OpenChannel) -> None:
+    await world.take_in(opened_critical())
+    await break_it(world)
+    before = await states(world)
+    for _ in range(2):
+        await world.dispatcher().stand_in_once()
+    assert await states(world) == before
+
+
+async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, backup: OpenChannel) -> None:
+    async with transaction(world.pool) as connection:
+        await set_fallback(connection, world.channel.channel_id, None)
+    await world.take_in(opened_critical())
+    await break_it(world)
+    assert await send_all(world, backup) == 0
+    async with transaction(world.pool) as connection:
+        await set_fallback(connection, world.channel.channel_id, backup.channel_id)
+    await world.dispatcher().stand_in_once()
+    assert await send_all(world, backup) == 1
+
+
+async def test_mended_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
+    await world.take_in(opened_critical())
+    await break_it(world)
+    await world.take_in(resolved())
+    await world.dispatcher().stand_in_once()
+    await send_all(world, backup)
+    await world.open_channel()
+    assert await world.dispatch() == 0
+    assert {state for _, _, state in await states(world)} == {"delivered"}
+    settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'told_elsewhere'")
+    assert len(settled) == 2
+    assert "another channel told it while this one was broken" in settled[0]["words"]
+
+
+async def test_mended_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
+    await world.take_in(opened_warn())
+    await break_it(world)
+    await world.take_in(escalated(), acknowledged(3, 40, OPEN_CRITICAL))
+    await world.dispatcher().stand_in_once()
+    await send_all(world, backup)
+    await world.open_channel()
+    assert await world.dispatch() == 1
+    (text,) = texts_of(world, "B0TEST")
+    assert text.startswith("🔴 CRITICAL drift, as it stands now")
+    assert "marked as seen by Ada Lovelace" in text
+    assert "The channel backup was told while this one was broken." in text
+
+
+async def test_mended_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
+    await world.take_in(opened_critical())
+    await break_it(world)
+    await world.take_in(resolved())
+    await world.open_channel()
+    assert await world.dispatch() == 1
+    assert texts_of(world, "B0TEST")[0].startswith("🟢 Drift came and went")
+
+
+async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_mended(
+    world: World, backup: OpenChannel
+) -> None:
+    await world.take_in(opened_critical())
+    await break_it(world)
+    world.slack.play(ARCHIVED)
+    assert await send_all(world, backup) == 1
+    await world.take_in(opened_critical(incident=2))
+    await world.dispatcher().stand_in_once()
+    assert {state for _, _, state in await states(world)} == {"parked"}
+    assert len(await states(world)) == 4
+    world.clock.advance(15 * 60)
+    await world.dispatcher().revive_once(backup)
+    assert await send_all(world, backup) == 2
+
+
+async def test_channels_that_stand_in_for_each_other_make_no_cycle(world: World, backup: OpenChannel) -> None:
+    async with transaction(world.pool) as connection:
+        await set_fallback(connection, backup.channel_id, world.channel.channel_id)
+    await world.take_in(opened_critical())
+    await break_it(world)
+    world.slack.play(ARCHIVED)
+    await send_all(world, backup)
+    for _ in range(3):
+        await world.dispatcher().stand_in_once()
+    assert await states(world) == [("backup", "opened", "parked"), ("slack", "opened", "parked")]
+
+
+async def test_fallback_of_a_broken_fallback_is_told(world: World, backup: OpenChannel) -> None:
+    """A ring of three, of which one works."""
+    async with transaction(world.pool) as connection:
+        last = await connection.fetchval(
+            "INSERT INTO channel (name, kind, fingerprint) VALUES ('last', 'slack_webhook', 'l') RETURNING channel_id"
+        )
+        await set_fallback(connection, backup.channel_id, last)
+        await set_fallback(connection, last, world.channel.channel_id)
+    await world.take_in(opened_critical())
+    await break_it(world)
+    world.slack.play(ARCHIVED)
+    await send_all(world, backup)
+    for _ in range(3):
+        await world.dispatcher().stand_in_once()
+    assert await send_all(world, OpenChannel(last, "last", "slack_webhook", "l", backup.channel)) == 1
+    assert await states(world) == [
+        ("backup", "opened", "parked"), ("last", "opened", "delivered"), ("slack", "opened", "parked")
+    ]  # fmt: skip
+    assert "Sent here because the channel backup is broken" in world.slack.texts[0]
+
+
+async def test_fallback_with_a_route_of_its_own_is_told_once(world: World, backup: OpenChannel) -> None:
+    await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ('also', $1)", backup.channel_id)
+    await world.take_in(opened_critical())
+    await break_it(world)
+    assert await send_all(world, backup) == 1
+    assert await states(world) == [("backup", "opened", "delivered"), ("slack", "opened", "parked")]
+
+
+async def test_thirty_stuck_steps_go_out_as_one_message_that_tells_how_it_stands(world: World) -> None:
+    await world.take_in(opened_warn())
+    world.slack.play(ARCHIVED)
+    await world.dispatch()
+    for number in range(2, 30, 2):
+        await world.take_in(resolved(sequence=number), escalated(sequence=number + 1))
+    await world.open_channel()
+    assert await world.dispatch() == 1
+    (text,) = world.slack.texts
+    assert text.startswith("🔴 CRITICAL drift, worse than before")
+    assert "… 23 more …" in text
+    assert {row["state"] for row in await world.deliveries()} == {"delivered"}
+
+
+async def test_message_that_came_back_to_a_channel_broken_meanwhile_is_parked_with_the_others(world: World) -> None:
+    """Two were under way; one learned that the channel is archived, the other got a 503."""
+    await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
+    dispatcher = world.dispatcher()
+    first = await dispatcher._claim(world.channel)
+    second = await dispatcher._claim(world.channel)
+    assert first is not None
+    assert second is not None
+    world.slack.play(ARCHIVED, Script(status=503))
+    for claim in (first, second):
+        await dispatcher._note(world.channel, claim, await dispatcher._send(world.channel, claim))
+    assert [row["parked_because"] for row in await world.deliveries()] == ["channel_broken"] * 2
