@@ -184,6 +184,13 @@ def test_a_stored_one_that_is_exact_is_the_better_one() -> None:
     assert replay.recomputed == {Basis.APPROXIMATE: 1}
 
 
+def test_panes_may_reach_further_back_than_what_is_stored_and_have_no_gap() -> None:
+    stored = [each for each in history("ok", "ok", "critical", "ok", "ok") if each.evaluated_at in {at(3), at(5)}]
+    replay = replayed_with(from_panes(1, "ok", "ok", "ok", "ok", "ok", "warn"), stored, warn=0.11)
+    assert [(found.opened_at, found.reopened) for found in replay.incidents] == [(at(3), 1)]
+    assert (replay.used.total(), replay.recomputed.total(), replay.recomputed_from) == (6, 4, at(1))
+
+
 def test_recomputed_times_are_those_of_the_changed_monitor() -> None:
     replay = replayed_with(from_panes(1, *["ok"] * 12)[::2], history(*["critical"] * 12), every_seconds=120, bins=20)
     assert (replay.used, replay.incidents) == ({Basis.EXACT: 6}, ())
