@@ -31,7 +31,7 @@ from sentryml_local.slack_stand_in.store import Script, Store
 from sentryml_notifier.app import SLACK_SETTING
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.channels.posting import make_client
+from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
@@ -88,8 +88,8 @@ class Slack:
 class World:
     """One notifier, taken apart: a test takes transitions in, dispatches step by step, and looks at the ledger."""
 
-    def __init__(self, pool: Pool, slack: Slack, client: Any) -> None:
-        self.pool, self.slack, self.client = pool, slack, client
+    def __init__(self, pool: Pool, slack: Slack, client: Any, allowed_hosts: set[str]) -> None:
+        self.pool, self.slack, self.client, self._allowed_hosts = pool, slack, client, allowed_hosts
         self.clock = TestClock()
         self.monitors: dict[str, Monitor] = {"flights-delay": a_monitor()}
         self._numbers = itertools.count()
@@ -112,6 +112,7 @@ class World:
 
     def tools(self, *allowed_hosts: str) -> Tools:
         hosts = frozenset(allowed_hosts or {self.slack.authority})
+        self._allowed_hosts |= hosts  # the client's own
         return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS)
 
     def roster(self, vault: Vault | None = None, *from_settings: SettingsChannel) -> Roster:
@@ -180,7 +181,8 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def world(pool: Pool, slack: Slack) -> AsyncIterator[World]:
-    async with make_client() as client:
-        world = World(pool, slack, client)
+    allowed_hosts: set[str] = set()
+    async with make_client(allowed_hosts) as client:
+        world = World(pool, slack, client, allowed_hosts)
         await world.open_channel()
         yield world

@@ -73,7 +73,7 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
         for row in await world.pool.fetch("SELECT channel_id, state, broken_words FROM channel ORDER BY name")
     }
     assert "Put it back" in rows[other]["broken_words"]
-    assert "SENTRYML_SLACK_ALLOWED_HOSTS" in rows[evil]["broken_words"]
+    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_words"]
     assert "verysecret" not in rows[evil]["broken_words"]
     states = await world.pool.fetch(
         "SELECT DISTINCT state, parked_because FROM delivery WHERE channel_id = ANY ($1)", [other, evil]

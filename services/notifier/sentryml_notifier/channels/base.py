@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
-from sentryml_notifier.channels.posting import TOTAL_SECONDS
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls, resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.story import Story
@@ -64,10 +65,10 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What channels may use: connections out of here go through `client` alone.
+    """What channels may use: over HTTP only `client` leads out of here, else only addresses that `guard` gives.
 
-    `allowed_hosts` are addresses, as `host:port`, that the operator has allowed beside the kinds' own. `send_seconds`
-    is the longest time for one attempt.
+    `allowed_hosts` are those that the operator has allowed, as `host:port`. `send_seconds` is the longest time for one
+    attempt. `tls` says whose certificates are trusted where `client` is not used.
     """
 
     pool: Pool
@@ -75,6 +76,14 @@ class Tools:
     clock: Clock
     allowed_hosts: frozenset[str]
     send_seconds: float = TOTAL_SECONDS
+    resolve: Resolve = resolve_by_system
+    tls: ssl.SSLContext = field(default_factory=make_tls)
+    apprise_schemas: frozenset[str] = frozenset()
+
+    @property
+    def guard(self) -> Guard:
+        """Checks where a connection may go."""
+        return Guard(self.allowed_hosts, self.resolve)
 
 
 @dataclass(frozen=True, slots=True)
