@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -157,6 +157,21 @@ class World:
         row = await self.pool.fetchrow("SELECT * FROM channel")
         assert row is not None
         return row
+
+
+async def make_channel(
+    world: World, name: str, kind: str, secret: bytes, settings: Mapping[str, object] | None = None
+) -> UUID:
+    """Enter a channel into the ledger, its secret encrypted already, and a route of all models to it."""
+    channel_id: UUID = await world.pool.fetchval(
+        """
+        INSERT INTO channel (name, kind, settings, secret, fingerprint) VALUES ($1, $2, $3, $4, '1')
+        RETURNING channel_id
+        """,
+        name, kind, settings or {}, secret,
+    )  # fmt: skip
+    await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ($1, $2)", name, channel_id)
+    return channel_id
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 # A name cannot end in a number (the rule of browsers): such a host is an IPv4 address in one of its odd forms.
 ENDS_IN_A_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
+HOST_NAME = re.compile(r"[a-z0-9._-]{1,253}", re.IGNORECASE)
 ALLOWED_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})", re.IGNORECASE)
 
 
@@ -99,7 +100,7 @@ def why_not(host: str, port: int, usual_ports: Collection[int], allowed_hosts: C
     except ValueError:
         if ENDS_IN_A_NUMBER.search(host):
             return "holds an IP address in an unusual form: write the host's name"
-        return None
+        return None if HOST_NAME.fullmatch(host) else "holds no name of a host"
     return None if is_public(host) else f"leads to an address that is not public. {to_allow(authority)}"
 
 
