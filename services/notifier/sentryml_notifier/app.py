@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -80,13 +80,14 @@ async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health = parts.settings, parts.health
     vault = Vault(settings.all_secrets_keys)
-    allowed_hosts, tls = settings.all_allowed_hosts, read_tls(settings)
+    allowed_hosts = settings.all_allowed_hosts
     async with (
         open_pool(settings, NAME, health) as pool,
-        make_client(allowed_hosts, tls=tls) as client,
+        make_client(allowed_hosts, tls=read_tls(settings)) as client,
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
-        tools = Tools(pool, client, system_clock, allowed_hosts, tls=tls, apprise_schemas=settings.all_apprise_schemas)
+        tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
+        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas)
         parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
         renewed = await renew_secrets(tools, vault)

@@ -130,6 +130,31 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+async def connect(guard: Guard, host: str, port: int) -> socket.socket:
+    """A connection to a checked address of a host, for what is not HTTP.
+
+    Raises:
+        AddressRefused: we do not connect there.
+        httpx.ConnectError, httpx.ConnectTimeout: nobody answers there.
+    """
+    addresses = await guard.addresses(host, port)
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS / len(addresses)):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        except OSError:  # TimeoutError is one
+            sock.close()
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise httpx.ConnectError("none of the addresses takes a connection")
+
+
 def host_of(url: httpx.URL) -> str:
     """The host that a URL leads to, as the resolver knows it: in ASCII."""
     return url.raw_host.decode("ascii")

@@ -8,9 +8,9 @@ from sentryml_notifier.domain.message import Fact, Line, Message
 
 
 def as_text(message: Message) -> str:
-    """The whole message, without its title, ending with the link."""
+    """The whole message, without its title; the link comes early, since some places show little of it."""
     facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts)
-    parts = [message.lead, *message.notes, *facts, f"{message.link_label}:\n{message.link_url}"]
+    parts = [message.lead, *message.notes, f"{message.link_label}:\n{message.link_url}", *facts]
     return "\n\n".join(parts) + "\n"
 
 
