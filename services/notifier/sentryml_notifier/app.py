@@ -34,7 +34,8 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier.auditor import audit
-from sentryml_notifier.channels.base import Tools
+from sentryml_notifier.channels import apprise
+from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
 from sentryml_notifier.channels.outbound import make_client, make_tls
 from sentryml_notifier.channels.posting import CA_SETTING
 from sentryml_notifier.consumer import Inbox
@@ -88,6 +89,8 @@ async def work(parts: Parts) -> None:
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
         tools = replace(tools, apprise_schemas=settings.all_apprise_schemas)
+        if tools.apprise_schemas:
+            await load_apprise()
         parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
         renewed = await renew_secrets(tools, vault)
@@ -141,6 +144,14 @@ def read_tls(settings: NotifierSettings) -> ssl.SSLContext:
         raise ConfigurationError(
             f"{CA_SETTING}: {settings.ca_file} is no readable file of certificates: {err}"
         ) from err
+
+
+async def load_apprise() -> None:
+    """Load what takes seconds before anything depends on how long it takes."""
+    try:
+        await asyncio.to_thread(apprise.load)
+    except ChannelMisconfigured as err:
+        log.warning("apprise_not_available", why=str(err))
 
 
 async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> dict[str, SettingsChannel]:
