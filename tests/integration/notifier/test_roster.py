@@ -9,10 +9,11 @@ from pydantic import SecretStr
 
 from sentryml_common.postgres.pool import transaction
 from sentryml_notifier.app import SLACK_SETTING
-from sentryml_notifier.roster import SettingsChannel, renew_secrets
+from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.vault import Vault
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.eventually import eventually
+from tests.support.http_server import answer, http_server
 from tests.unit.notifier.stories import escalated, opened_warn
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -73,6 +74,23 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert [tuple(row.values()) for row in states] == [("parked", "channel_broken")]
     await world.take_in(escalated())
     assert (await world.pool.fetchval("SELECT count(*) FROM delivery WHERE channel_id = $1", other)) == 2
+
+
+async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_mended_that(world: World) -> None:
+    """The address was not allowed; nobody enters it again, the notifier is restarted with it allowed."""
+    vault = Vault([OLD])
+    async with http_server(answer(200, b"ok")) as server:
+        address = f"http://{server.authority}/services/x"
+        channel_id = await make_webhook(world, vault, "ops", address)
+        assert channel_id not in await world.roster(vault).read()
+        await world.take_in(opened_warn())
+        mended = Roster(world.tools(server.authority), vault, {})
+        dispatcher = world.dispatcher(roster=mended)
+        ops = (await mended.read())[channel_id]
+        assert not await dispatcher.dispatch_one(ops)
+        await dispatcher.revive_once(ops)
+        assert await dispatcher.dispatch_one(ops)
+    assert len(server.received) == 1
 
 
 async def test_replica_with_another_value_of_the_setting_keeps_out(world: World) -> None:

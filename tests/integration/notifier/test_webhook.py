@@ -139,6 +139,11 @@ async def test_plain_form_is_shorter_and_says_the_same(world: World, receiver: H
     assert plain["message"] == whole["message"] | {"facts": []}
 
 
+async def test_message_that_only_tries_the_channel_is_no_incident(world: World, receiver: HttpServer) -> None:
+    await webhook(world, receiver, NEW).send(replace(to_send(opened_critical()), test=True))
+    assert orjson.loads(receiver.received[0].body)["type"] == "test"
+
+
 @pytest.mark.parametrize(
     ("odd", "outcome", "reason"),
     [

@@ -20,7 +20,7 @@ def body_of(outgoing: Outgoing) -> bytes:
     return orjson.dumps(
         {
             "v": VERSION,
-            "type": f"incident.{step.kind.value}",
+            "type": "test" if outgoing.test else f"incident.{step.kind.value}",
             "timestamp": _transition(step, plain=True)["at"],
             "data": {
                 "delivery_id": str(outgoing.delivery_ids[-1]),
