@@ -50,7 +50,7 @@ POSTGRES_PASSWORD=
 
 #COMPOSE_PROFILES=stand-in
 #SENTRYML_SLACK_WEBHOOK_URL=http://slack-stand-in:8080/services/T0LOCAL/B0LOCAL/stand-in
-#SENTRYML_SLACK_ALLOWED_HOSTS=slack-stand-in:8080
+#SENTRYML_ALLOWED_HOSTS=slack-stand-in:8080
 """
 
 

@@ -286,7 +286,7 @@ async def prepared(
         )
         settings = {
             "KAFKA_BOOTSTRAP": kafka, "POSTGRES_URL": postgres_url, "SLACK_WEBHOOK_URL": slack.address,
-            "SLACK_ALLOWED_HOSTS": slack.authority, "SLACK_MESSAGES_PER_SECOND": str(size.per_second),
+            "ALLOWED_HOSTS": slack.authority, "SLACK_MESSAGES_PER_SECOND": str(size.per_second),
             "DISPATCH_POLL_SECONDS": "0.2", "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS),
         }  # fmt: skip
         notifiers = []

@@ -229,9 +229,9 @@ class Stack:
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),
             "SENTRYML_SLACK_WEBHOOK_URL": addresses.webhook,
             "SENTRYML_SECRETS_KEYS": state.secret_key,
-            "SENTRYML_SLACK_ALLOWED_HOSTS": f"127.0.0.1:{addresses.port('slack-stand-in')}",
             "SENTRYML_PROCESSOR_URLS": addresses.http("processor"),
             **({"SENTRYML_INTERNAL_SECRET": state.internal_secret} if state.internal_secret else {}),
+            "SENTRYML_ALLOWED_HOSTS": f"127.0.0.1:{addresses.port('slack-stand-in')}",
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
+from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
@@ -32,8 +35,10 @@ from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier.auditor import audit
-from sentryml_notifier.channels.base import Tools
-from sentryml_notifier.channels.posting import make_client
+from sentryml_notifier.channels import apprise
+from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
+from sentryml_notifier.channels.outbound import make_client, make_tls
+from sentryml_notifier.channels.posting import CA_SETTING
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
@@ -78,9 +83,16 @@ async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health = parts.settings, parts.health
     vault = Vault(settings.all_secrets_keys)
-    async with open_pool(settings, NAME, health) as pool, make_client() as client:
+    allowed_hosts = settings.all_allowed_hosts
+    async with (
+        open_pool(settings, NAME, health) as pool,
+        make_client(allowed_hosts, tls=read_tls(settings)) as client,
+    ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
-        tools = Tools(pool, client, system_clock, settings.allowed_hosts)
+        tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
+        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas)
+        if tools.apprise_schemas:
+            await load_apprise()
         parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
         renewed = await renew_secrets(tools, vault)
@@ -121,6 +133,28 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             await parts.monitors.caught_up.wait()
             await consumer.run(settings, health)
+
+
+def read_tls(settings: NotifierSettings) -> ssl.SSLContext:
+    """Whose certificates are trusted.
+
+    Raises:
+        ConfigurationError: the file of the setting cannot be used.
+    """
+    try:
+        return make_tls(Path(settings.ca_file) if settings.ca_file else None)
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"{CA_SETTING}: {settings.ca_file} is no readable file of certificates: {err}"
+        ) from err
+
+
+async def load_apprise() -> None:
+    """Load what takes seconds before anything depends on how long it takes."""
+    try:
+        await asyncio.to_thread(apprise.load)
+    except ChannelMisconfigured as err:
+        log.warning("apprise_not_available", why=str(err))
 
 
 async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> dict[str, SettingsChannel]:

@@ -249,8 +249,9 @@ class Dispatcher:
                 assert isinstance(decided, TryAgain)
                 await channels.pause_channel(connection, channel.channel_id, decided.at)
             case Outcome.CHANNEL_REFUSED:
+                retry_at = None if result.for_good else now + RETRY_STUCK_AFTER
                 broken = await channels.break_channel(
-                    connection, channel.channel_id, channel.fingerprint, result.words, now + RETRY_STUCK_AFTER
+                    connection, channel.channel_id, channel.fingerprint, result.words, retry_at
                 )
                 if not broken:
                     # Its secret has been replaced: whoever holds the new one sends.

@@ -138,7 +138,10 @@ class Roster:
         log.warning("channel_not_opened", channel=stored.name, kind=stored.kind, why=words)
         async with transaction(self._tools.pool) as connection:
             await channels.lock_channel(connection, stored.channel_id)
-            await channels.break_channel(connection, stored.channel_id, stored.fingerprint, words, retry_at=None)
+            # Nobody serves it now; who can open it again, after a restart with other settings, tries it at once.
+            await channels.break_channel(
+                connection, stored.channel_id, stored.fingerprint, words, retry_at=self._tools.clock()
+            )
         self._refused[stored.channel_id] = stored.fingerprint
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from sentryml_common.settings import PostgresSettings, ServiceSettings
+from sentryml_notifier.domain.addresses import read_allowed_hosts
 
 
 class NotifierSettings(ServiceSettings, PostgresSettings):
@@ -13,9 +14,19 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is told."
     )
-    slack_allowed_hosts: str = Field(
+    allowed_hosts: str = Field(
         "",
-        description="Further addresses that webhooks may go to, host:port, separated by commas; http is allowed there.",
+        description="Addresses that messages may go to beside public ones on their usual ports: host:port, separated "
+        "by commas. Private addresses and http are allowed there, and only there.",
+    )
+    ca_file: str = Field(
+        "",
+        description="File of certificates (PEM) that are trusted beside the usual authorities where messages go to.",
+    )
+    apprise_schemas: str = Field(
+        "",
+        description="Services that channels of the kind apprise may use, by the beginning of their addresses (ntfys, "
+        "tgram), separated by commas. Their connections are not checked: docs/channels.md.",
     )
     slack_messages_per_second: float = Field(
         1.0,
@@ -45,6 +56,18 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         return [key.strip() for key in self.secrets_keys.get_secret_value().split(",") if key.strip()]
 
     @property
-    def allowed_hosts(self) -> frozenset[str]:
-        """`slack_allowed_hosts` as a set."""
-        return frozenset(host.strip() for host in self.slack_allowed_hosts.split(",") if host.strip())
+    def all_allowed_hosts(self) -> frozenset[str]:
+        """`allowed_hosts` as a set."""
+        return read_allowed_hosts(self.allowed_hosts)
+
+    @property
+    def all_apprise_schemas(self) -> frozenset[str]:
+        """`apprise_schemas` as a set."""
+        found = (schema.strip().lower().removesuffix("://") for schema in self.apprise_schemas.split(","))
+        return frozenset(schema for schema in found if schema)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_allowed_hosts(cls, text: str) -> str:
+        read_allowed_hosts(text)
+        return text

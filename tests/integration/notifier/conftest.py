@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from sentryml_local.slack_stand_in.store import Script, Store
 from sentryml_notifier.app import SLACK_SETTING
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.channels.posting import make_client
+from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.domain.pacing import Rate
@@ -89,8 +89,8 @@ class Slack:
 class World:
     """One notifier, taken apart: a test takes transitions in, dispatches step by step, and looks at the ledger."""
 
-    def __init__(self, pool: Pool, slack: Slack, client: Any) -> None:
-        self.pool, self.slack, self.client = pool, slack, client
+    def __init__(self, pool: Pool, slack: Slack, client: Any, allowed_hosts: set[str]) -> None:
+        self.pool, self.slack, self.client, self._allowed_hosts = pool, slack, client, allowed_hosts
         self.clock = TestClock()
         self.monitors: dict[str, Monitor] = {"flights-delay": a_monitor()}
         self._numbers = itertools.count()
@@ -115,6 +115,7 @@ class World:
 
     def tools(self, *allowed_hosts: str) -> Tools:
         hosts = frozenset(allowed_hosts or {self.slack.authority})
+        self._allowed_hosts |= hosts  # the client's own
         return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS)
 
     def roster(self, vault: Vault | None = None, *from_settings: SettingsChannel) -> Roster:
@@ -163,6 +164,21 @@ class World:
         return row
 
 
+async def make_channel(
+    world: World, name: str, kind: str, secret: bytes, settings: Mapping[str, object] | None = None
+) -> UUID:
+    """Enter a channel into the ledger, its secret encrypted already, and a route of all models to it."""
+    channel_id: UUID = await world.pool.fetchval(
+        """
+        INSERT INTO channel (name, kind, settings, secret, fingerprint) VALUES ($1, $2, $3, $4, '1')
+        RETURNING channel_id
+        """,
+        name, kind, settings or {}, secret,
+    )  # fmt: skip
+    await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ($1, $2)", name, channel_id)
+    return channel_id
+
+
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
     store = Store(None)
@@ -185,7 +201,8 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def world(pool: Pool, slack: Slack) -> AsyncIterator[World]:
-    async with make_client() as client:
-        world = World(pool, slack, client)
+    allowed_hosts: set[str] = set()
+    async with make_client(allowed_hosts) as client:
+        world = World(pool, slack, client, allowed_hosts)
         await world.open_channel()
         yield world

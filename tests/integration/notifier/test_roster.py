@@ -9,33 +9,26 @@ from pydantic import SecretStr
 
 from sentryml_common.postgres.pool import transaction
 from sentryml_notifier.app import SLACK_SETTING
-from sentryml_notifier.roster import SettingsChannel, renew_secrets
+from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.vault import Vault
-from tests.integration.notifier.conftest import World
+from tests.integration.notifier.conftest import World, make_channel
 from tests.support.eventually import eventually
+from tests.support.http_server import answer, http_server
 from tests.unit.notifier.stories import escalated, opened_warn
 
 OLD, NEW = "o" * 32, "n" * 32
 
 
-async def make_channel(world: World, vault: Vault, name: str, address: str, fingerprint: str = "1") -> UUID:
-    """Enter a webhook into the ledger, and a route of all models to it."""
-    channel_id: UUID = await world.pool.fetchval(
-        """
-        INSERT INTO channel (name, kind, secret, fingerprint) VALUES ($1, 'slack_webhook', $2, $3)
-        RETURNING channel_id
-        """,
-        name, vault.seal({"url": address}), fingerprint,
-    )  # fmt: skip
-    await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ($1, $2)", name, channel_id)
-    return channel_id
+async def make_webhook(world: World, vault: Vault, name: str, address: str) -> UUID:
+    """Enter a webhook of Slack into the ledger, and a route of all models to it."""
+    return await make_channel(world, name, "slack_webhook", vault.seal({"url": address}))
 
 
 async def test_channel_of_the_ledger_is_served_from_the_moment_it_is_made_until_it_is_deleted(world: World) -> None:
     vault = Vault([OLD])
     roster = world.roster(vault)
     dispatching = asyncio.create_task(world.dispatcher(roster=roster).run())
-    channel_id = await make_channel(world, vault, "ops", world.slack.address)
+    channel_id = await make_webhook(world, vault, "ops", world.slack.address)
     roster.changed.set()
     await world.take_in(opened_warn())
 
@@ -56,7 +49,7 @@ async def test_channel_of_the_ledger_is_served_from_the_moment_it_is_made_until_
 async def test_changed_configuration_is_opened_anew_and_the_same_kept(world: World) -> None:
     vault = Vault([OLD])
     roster = world.roster(vault)
-    channel_id = await make_channel(world, vault, "ops", world.slack.address)
+    channel_id = await make_webhook(world, vault, "ops", world.slack.address)
     first = (await roster.read())[channel_id]
     assert (await roster.read())[channel_id] is first
     await world.pool.execute("UPDATE channel SET fingerprint = '2' WHERE channel_id = $1", channel_id)
@@ -64,8 +57,8 @@ async def test_changed_configuration_is_opened_anew_and_the_same_kept(world: Wor
 
 
 async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world: World) -> None:
-    other = await make_channel(world, Vault([OLD]), "other-key", world.slack.address)
-    evil = await make_channel(world, Vault([NEW]), "evil", "https://evil.example/services/verysecret")
+    other = await make_webhook(world, Vault([OLD]), "other-key", world.slack.address)
+    evil = await make_webhook(world, Vault([NEW]), "evil", "https://evil.example/services/verysecret")
     await world.take_in(opened_warn())
     assert await world.roster(Vault([NEW])).read() == {}
     rows = {
@@ -73,7 +66,7 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
         for row in await world.pool.fetch("SELECT channel_id, state, broken_words FROM channel ORDER BY name")
     }
     assert "Put it back" in rows[other]["broken_words"]
-    assert "SENTRYML_SLACK_ALLOWED_HOSTS" in rows[evil]["broken_words"]
+    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_words"]
     assert "verysecret" not in rows[evil]["broken_words"]
     states = await world.pool.fetch(
         "SELECT DISTINCT state, parked_because FROM delivery WHERE channel_id = ANY ($1)", [other, evil]
@@ -81,6 +74,23 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert [tuple(row.values()) for row in states] == [("parked", "channel_broken")]
     await world.take_in(escalated())
     assert (await world.pool.fetchval("SELECT count(*) FROM delivery WHERE channel_id = $1", other)) == 2
+
+
+async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_mended_that(world: World) -> None:
+    """The address was not allowed; nobody enters it again, the notifier is restarted with it allowed."""
+    vault = Vault([OLD])
+    async with http_server(answer(200, b"ok")) as server:
+        address = f"http://{server.authority}/services/x"
+        channel_id = await make_webhook(world, vault, "ops", address)
+        assert channel_id not in await world.roster(vault).read()
+        await world.take_in(opened_warn())
+        mended = Roster(world.tools(server.authority), vault, {})
+        dispatcher = world.dispatcher(roster=mended)
+        ops = (await mended.read())[channel_id]
+        assert not await dispatcher.dispatch_one(ops)
+        await dispatcher.revive_once(ops)
+        assert await dispatcher.dispatch_one(ops)
+    assert len(server.received) == 1
 
 
 async def test_replica_with_another_value_of_the_setting_keeps_out(world: World) -> None:
@@ -94,8 +104,8 @@ async def test_replica_with_another_value_of_the_setting_keeps_out(world: World)
 
 
 async def test_secrets_are_encrypted_anew_with_the_newest_key(world: World) -> None:
-    channel_id = await make_channel(world, Vault([OLD]), "ops", world.slack.address)
-    lost = await make_channel(world, Vault(["x" * 32]), "lost", world.slack.address)
+    channel_id = await make_webhook(world, Vault([OLD]), "ops", world.slack.address)
+    lost = await make_webhook(world, Vault(["x" * 32]), "lost", world.slack.address)
     assert await renew_secrets(world.tools(), Vault([NEW, OLD])) == 1
     assert await renew_secrets(world.tools(), Vault([NEW, OLD])) == 0
     assert set(await world.roster(Vault([NEW])).read()) == {channel_id}

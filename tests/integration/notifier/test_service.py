@@ -84,7 +84,7 @@ def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings
 def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dict[str, str]:
     return {
         "kafka_bootstrap": kafka, "postgres_url": database_url, "slack_webhook_url": slack.address,
-        "slack_allowed_hosts": slack.authority, "slack_messages_per_second": "1000", "dispatch_poll_seconds": "0.2",
+        "allowed_hosts": slack.authority, "slack_messages_per_second": "1000", "dispatch_poll_seconds": "0.2",
         **more,
     }  # fmt: skip
 
@@ -211,5 +211,5 @@ def test_address_that_secrets_must_not_go_to_stops_the_start(tmp_path: Path, dat
     with notifier(tmp_path, **settings) as service:
         assert service.process.wait(timeout=30) == 78
     log = service.log.read_text()
-    assert "SENTRYML_SLACK_ALLOWED_HOSTS=evil.example:443" in log
+    assert "SENTRYML_ALLOWED_HOSTS=evil.example:443" in log
     assert "verysecret" not in log

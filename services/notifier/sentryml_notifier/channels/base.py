@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
-from sentryml_notifier.channels.posting import TOTAL_SECONDS
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls, resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.pacing import Rate
@@ -57,7 +58,8 @@ class Outgoing:
 
     `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can tell a repeat: the last is the
     delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may have arrived,
-    `plain` asks for the simplest form that the other side takes.
+    `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened: it only shows
+    that messages arrive, and its story is made up.
     """
 
     message: Message
@@ -66,6 +68,7 @@ class Outgoing:
     delivery_ids: tuple[UUID, ...]
     possibly_sent: bool = False
     plain: bool = False
+    test: bool = False
 
 
 class Channel(Protocol):
@@ -82,10 +85,10 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What channels may use: connections out of here go through `client` alone.
+    """What channels may use: over HTTP only `client` leads out of here, else only addresses that `guard` gives.
 
-    `allowed_hosts` are addresses, as `host:port`, that the operator has allowed beside the kinds' own. `send_seconds`
-    is the longest time for one attempt.
+    `allowed_hosts` are those that the operator has allowed, as `host:port`. `send_seconds` is the longest time for one
+    attempt. `tls` says whose certificates are trusted where `client` is not used.
     """
 
     pool: Pool
@@ -93,6 +96,14 @@ class Tools:
     clock: Clock
     allowed_hosts: frozenset[str]
     send_seconds: float = TOTAL_SECONDS
+    resolve: Resolve = resolve_by_system
+    tls: ssl.SSLContext = field(default_factory=make_tls)
+    apprise_schemas: frozenset[str] = frozenset()
+
+    @property
+    def guard(self) -> Guard:
+        """Checks where a connection may go."""
+        return Guard(self.allowed_hosts, self.resolve)
 
 
 @dataclass(frozen=True, slots=True)

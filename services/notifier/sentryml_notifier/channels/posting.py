@@ -1,4 +1,4 @@
-"""One POST with an end: bounded in time and in what is read of the answer, without redirects or proxies.
+"""One POST with an end: bounded in time and in what is read of the answer.
 
 A failure is told as what it means: surely not delivered, or perhaps. Addresses may be secrets: no result shows
 them.
@@ -15,10 +15,11 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from sentryml_common.clock import Clock
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, AddressRefused, NameUnknown, untrusted
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
-TOTAL_SECONDS, CONNECT_SECONDS = 10.0, 5.0
 ANSWER_BYTES_MAX = 64 * 1024
+CA_SETTING = "SENTRYML_CA_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Poster:
         try:
             async with asyncio.timeout(self.total_seconds):
                 return await self._post(address, body, headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return SendResult(Outcome.NOT_TAKEN, "no_connection", f"{self.who} could not be reached.")
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as err:
+            return not_connected(err, self.who)
         except (TimeoutError, httpx.TimeoutException):
             words = f"{self.who} did not answer within {self.total_seconds:g} s; the message may have arrived."
             return SendResult(Outcome.UNCERTAIN, "timeout", words)
@@ -65,6 +66,21 @@ class Poster:
         return Answer(response.status_code, text, seconds_of(response.headers.get("Retry-After"), self.clock()))
 
 
+def not_connected(error: Exception, who: str) -> SendResult:
+    """What it means that there was no connection, of HTTP or another kind: surely nothing was sent."""
+    if isinstance(error, AddressRefused):
+        return SendResult(Outcome.CHANNEL_REFUSED, "address_not_allowed", f"Nothing was sent: {error}.")
+    if isinstance(error, NameUnknown):
+        return SendResult(Outcome.NOT_TAKEN, "name_unknown", f"{who} could not be reached: its name leads nowhere.")
+    if untrusted(error):
+        words = (
+            f"{who} shows a certificate that is not trusted, or is not for its name. If it is from an authority of "
+            f"your own, name that in {CA_SETTING}."
+        )
+        return SendResult(Outcome.NOT_TAKEN, "certificate_not_trusted", words)
+    return SendResult(Outcome.NOT_TAKEN, "no_connection", f"{who} could not be reached.")
+
+
 def seconds_of(retry_after: str | None, now: datetime) -> float | None:
     """`Retry-After` in either of its forms, seconds or a date; None if it is neither."""
     if retry_after is None:
@@ -75,17 +91,3 @@ def seconds_of(retry_after: str | None, now: datetime) -> float | None:
         return (parsedate_to_datetime(retry_after) - now).total_seconds()
     except (ValueError, TypeError):
         return None
-
-
-def make_client() -> httpx.AsyncClient:
-    """The HTTP client of all channels: no redirects, no proxy from the environment, a fresh connection each time.
-
-    A kept connection may be closed by the other side just as a message is written: an uncertain failure, and a
-    repeat, that a fresh one spares.
-    """
-    return httpx.AsyncClient(
-        follow_redirects=False,
-        trust_env=False,
-        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )

@@ -13,11 +13,11 @@ import orjson
 from pydantic import SecretStr
 
 from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Outgoing, Paced, Tools
+from sentryml_notifier.channels.outbound import Guard, host_of, port_of
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
+from sentryml_notifier.domain.addresses import authority_of, to_allow
 from sentryml_notifier.domain.delivery import Outcome, SendResult
-
-HOSTS_SETTING = "SENTRYML_SLACK_ALLOWED_HOSTS"
 
 SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 NEW_WEBHOOK = "Make a new incoming webhook in Slack: {mend}."
@@ -70,7 +70,7 @@ def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: Webh
         ChannelMisconfigured: the address is not one that secrets may be sent to.
     """
     what = identity.secret_setting or "the address"
-    address = check_address(secret.url.get_secret_value(), tools.allowed_hosts, what)
+    address = check_address(secret.url.get_secret_value(), tools.guard, what)
     return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.mend)
 
 
@@ -128,28 +128,25 @@ def _verdict_for_good(status: int, answer: str, mend: str) -> tuple[Outcome, str
     )
 
 
-def check_address(address: str, allowed_hosts: frozenset[str], what: str) -> httpx.URL:
+def check_address(address: str, guard: Guard, what: str) -> httpx.URL:
     """The webhook's address, if it is one that secrets may be sent to; `what` names it in the error.
 
-    https to Slack's own hosts; or what the operator has allowed, as `host:port`, by http too.
+    It leads to Slack's own hosts, or to what the operator has allowed.
 
     Raises:
-        ChannelMisconfigured: it is not; the message does not show the address.
+        ChannelMisconfigured: it does not; the message does not show the address.
     """
     try:
         url = httpx.URL(address)
-        authority = f"{url.host}:{url.port or {'http': 80, 'https': 443}.get(url.scheme, 0)}"
     except httpx.InvalidURL:
         raise ChannelMisconfigured(f"{what} is not a URL") from None
-    if url.userinfo or url.fragment:
-        raise ChannelMisconfigured(f"{what} must not hold a user name, a password or a #fragment")
-    if authority in allowed_hosts and url.scheme in ("http", "https"):
+    words = guard.why_not_url(url)
+    authority = authority_of(host_of(url), port_of(url))
+    if words is None and authority in guard.allowed_hosts:
         return url
-    if url.scheme != "https" or authority not in {f"{host}:443" for host in SLACK_HOSTS}:
-        raise ChannelMisconfigured(
-            f"{what} must begin with https://hooks.slack.com/services/. To send elsewhere on purpose, allow "
-            f"it: {HOSTS_SETTING}={authority}"
-        )
+    if words is not None or host_of(url) not in SLACK_HOSTS:
+        words = words or f"must begin with https://hooks.slack.com/services/. {to_allow(authority)}"
+        raise ChannelMisconfigured(f"{what} {words}")
     if not url.path.startswith("/services/"):
         raise ChannelMisconfigured(f"{what} must be an incoming webhook: its path begins with /services/")
     return url

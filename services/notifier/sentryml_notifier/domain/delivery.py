@@ -57,13 +57,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people."""
+    """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people.
+
+    `for_good`: whoever refuses the channel wants to be asked no more, until somebody enters something else.
+    """
 
     outcome: Outcome
     reason: str
     words: str
     http_status: int | None = None
     retry_after_seconds: float | None = None
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""A neutral message as plain text, for all that shows no more than that. Times are in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sentryml_notifier.domain.message import Fact, Line, Message
+
+
+def as_text(message: Message) -> str:
+    """The whole message, without its title; the link comes early, since some places show little of it."""
+    facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts)
+    parts = [message.lead, *message.notes, f"{message.link_label}:\n{message.link_url}", *facts]
+    return "\n\n".join(parts) + "\n"
+
+
+def fact_text(fact: Fact) -> str:
+    """The lines of a fact, without its label."""
+    return "\n".join(map(line_text, fact.lines))
+
+
+def line_text(line: Line) -> str:
+    """A line with its times written out."""
+    return "".join(moment(part) if isinstance(part, datetime) else part for part in line)
+
+
+def moment(at: datetime) -> str:
+    """A time in UTC, to the minute."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _indented(fact: Fact) -> str:
+    bullet = "- " if len(fact.lines) > 1 else ""
+    return "\n".join(f"  {bullet}{line_text(line)}" for line in fact.lines)
