@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
 
 from sentryml_common.settings import PostgresSettings, ServiceSettings
+from sentryml_notifier.channels.base import SLACK_API
 
 
 class NotifierSettings(ServiceSettings, PostgresSettings):
@@ -13,9 +16,33 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is told."
     )
+    slack_bot_token: SecretStr | None = Field(
+        None,
+        description="Bot token of a Slack app (xoxb-…), which tells each incident as one conversation in "
+        "slack_channel; a secret. With it no webhook is needed: docs/slack.md.",
+    )
+    slack_channel: str | None = Field(
+        None,
+        pattern=r"^[CGD][A-Z0-9]{2,20}$",
+        description="Slack's id of the channel that the bot writes to, for example C0123456789; invite it there.",
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None,
+        description="Signing secret of the Slack app, with which Slack signs presses of buttons that it sends to "
+        "/v1/slack/interactions.",
+    )
+    slack_app_token: SecretStr | None = Field(
+        None,
+        description="App-level token of the Slack app (xapp-…, scope connections:write), by which presses of buttons "
+        "come without an open port (Socket Mode).",
+    )
+    slack_api_url: str = Field(
+        SLACK_API, description="Address of Slack's Web API; another is for GovSlack and for tests."
+    )
     slack_allowed_hosts: str = Field(
         "",
-        description="Further addresses that webhooks may go to, host:port, separated by commas; http is allowed there.",
+        description="Further addresses that messages to Slack may go to, host:port, separated by commas; http is "
+        "allowed there.",
     )
     secrets_keys: SecretStr = Field(
         SecretStr(""),
@@ -32,6 +59,12 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         le=3600,
         description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
     )
+
+    @model_validator(mode="after")
+    def _bot_knows_where(self) -> Self:
+        if self.slack_bot_token is not None and self.slack_channel is None:
+            raise ValueError("with a bot token, set SENTRYML_SLACK_CHANNEL to the id of the channel it writes to")
+        return self
 
     @property
     def all_secrets_keys(self) -> list[str]:

@@ -18,6 +18,8 @@ from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.story import Story
 
+SLACK_API = "https://slack.com/api/"
+
 
 class ChannelMisconfigured(ConfigurationError):
     """What a channel was given cannot work; the message says what to change, and shows no secret."""
@@ -67,7 +69,7 @@ class Tools:
     """What channels may use: connections out of here go through `client` alone.
 
     `allowed_hosts` are addresses, as `host:port`, that the operator has allowed beside the kinds' own. `send_seconds`
-    is the longest time for one attempt.
+    is the longest time for one attempt, `slack_api` the address of Slack's Web API.
     """
 
     pool: Pool
@@ -75,6 +77,7 @@ class Tools:
     clock: Clock
     allowed_hosts: frozenset[str]
     send_seconds: float = TOTAL_SECONDS
+    slack_api: str = SLACK_API
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sentryml_notifier.channels import slack_webhook
+from sentryml_notifier.channels import slack_bot, slack_webhook
 from sentryml_notifier.channels.base import Kind
 
-KINDS: Mapping[str, Kind[Any, Any]] = {kind.name: kind for kind in (slack_webhook.KIND,)}
+KINDS: Mapping[str, Kind[Any, Any]] = {kind.name: kind for kind in (slack_webhook.KIND, slack_bot.KIND)}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +39,14 @@ async def list_stored_channels(connection: Connection) -> list[StoredChannel]:
     return [StoredChannel(**dict(row.items())) for row in rows]
 
 
-async def register_channel(connection: Connection, name: str, kind: str, setting: str, fingerprint: str) -> UUID:
+async def register_channel(
+    connection: Connection,
+    name: str,
+    kind: str,
+    setting: str,
+    fingerprint: str,
+    settings: Mapping[str, object] = MappingProxyType({}),
+) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
     Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
@@ -45,14 +54,15 @@ async def register_channel(connection: Connection, name: str, kind: str, setting
     """
     channel_id: UUID = await connection.fetchval(
         """
-        INSERT INTO channel (name, kind, secret_setting, fingerprint)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO channel (name, kind, secret_setting, fingerprint, settings)
+        VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
-               settings = '{}', secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
+               settings = excluded.settings, secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL,
+               failures = 0
         RETURNING channel_id
         """,
-        name, kind, setting, fingerprint,
+        name, kind, setting, fingerprint, dict(settings),
     )  # fmt: skip
     await connection.execute(
         """
@@ -162,5 +172,15 @@ async def lock_channel(connection: Connection, channel_id: UUID) -> None:
 
 async def list_routes(connection: Connection) -> list[Route]:
     """All routes, in a fixed order."""
-    rows = await connection.fetch("SELECT route_id, channel_id, model_patterns FROM route ORDER BY name")
-    return [Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"])) for row in rows]
+    rows = await connection.fetch(
+        """
+        SELECT r.route_id, r.channel_id, r.model_patterns, c.kind = 'slack_bot' AS holds_conversations
+          FROM route AS r
+          JOIN channel AS c USING (channel_id)
+         ORDER BY r.name
+        """
+    )
+    return [
+        Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"]), row["holds_conversations"])
+        for row in rows
+    ]
