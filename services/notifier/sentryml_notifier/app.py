@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,7 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.keeper import Keeper
 from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
@@ -54,6 +56,8 @@ log = get_logger(__name__)
 NAME = "notifier"
 SLACK = "slack"
 SLACK_SETTING = "SENTRYML_SLACK_WEBHOOK_URL"
+BOT = "slack-bot"
+BOT_SETTING = "SENTRYML_SLACK_BOT_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ async def work(parts: Parts) -> None:
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
-        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas)
+        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas, slack_api=settings.slack_api_url)
         if tools.apprise_schemas:
             await load_apprise()
         parts.ledger.pool = pool
@@ -111,8 +115,11 @@ async def work(parts: Parts) -> None:
             jitter=random.random,
             new_id=uuid4,
         )
+        lease = timedelta(seconds=settings.delivery_lease_seconds)
+        keeper = Keeper(pool, roster, lease, system_clock, random.random, uuid4)
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
+            group.create_task(keeper.run(), name="keeper")
             group.create_task(audit(pool, system_clock), name="auditor")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
@@ -161,31 +168,53 @@ async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> d
     """The channels of the settings, by setting, entered in the ledger; what waited on a mended one is due again.
 
     Raises:
-        ConfigurationError: the webhook's address is not one that secrets may be sent to.
+        ConfigurationError: one cannot work, for example a webhook whose address secrets may not be sent to.
     """
-    address = settings.slack_webhook_url
-    if address is None:
-        await close_channel_without_secret(tools.pool)
-        return {}
-    pace = {"messages_per_second": settings.slack_messages_per_second}
-    given = SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", address, pace)
-    given.check(tools)
-    async with transaction(tools.pool) as connection:
-        channel_id = await register_channel(
-            connection, given.name, given.kind, given.setting, given.fingerprint, given.settings
+    given = {each.setting: each for each in channels_of(settings)}
+    for channel in given.values():
+        channel.check(tools)
+    for channel in given.values():
+        async with transaction(tools.pool) as connection:
+            channel_id = await register_channel(
+                connection, channel.name, channel.kind, channel.setting, channel.fingerprint, channel.settings
+            )
+            released = await release_waiting(connection, channel_id, tools.clock())
+        log.info("channel_of_settings", channel=channel.name, setting=channel.setting, released=released)
+    await close_channels_without_secret(tools.pool, given.keys())
+    return given
+
+
+def channels_of(settings: NotifierSettings) -> list[SettingsChannel]:
+    """The channels that settings alone make."""
+    pace, found = {"messages_per_second": settings.slack_messages_per_second}, []
+    if settings.slack_webhook_url is not None:
+        found.append(SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", settings.slack_webhook_url, pace))
+    if settings.slack_bot_token is not None:
+        more = {"signing_secret": settings.slack_signing_secret, "app_token": settings.slack_app_token}
+        found.append(
+            SettingsChannel(
+                BOT,
+                "slack_bot",
+                BOT_SETTING,
+                "token",
+                settings.slack_bot_token,
+                {"channel": settings.slack_channel, **pace},
+                {name: value for name, value in more.items() if value is not None},
+            )
         )
-        released = await release_waiting(connection, channel_id, tools.clock())
-    log.info("channel_of_settings", channel=given.name, setting=given.setting, released=released)
-    return {given.setting: given}
+    return found
 
 
-async def close_channel_without_secret(pool: Pool) -> None:
-    """Say that nobody is told by a setting; if there was a channel before, park what waits on it."""
-    words = f"{SLACK_SETTING} is not set: set it and restart the notifier. What waits is sent then."
+async def close_channels_without_secret(pool: Pool, given: Collection[str]) -> None:
+    """Park what waits on channels of settings that are no longer there; say so if nobody is told at all."""
     async with transaction(pool) as connection:
-        others = await list_stored_channels(connection)
-        known = next((each for each in others if each.secret_setting == SLACK_SETTING), None)
-        if known is not None:
-            await break_channel(connection, known.channel_id, known.fingerprint, words, retry_at=None)
-    if known is not None or not others:
-        log.warning("no_channel", why=words)
+        stored = await list_stored_channels(connection)
+        for channel in stored:
+            if channel.secret_setting in (SLACK_SETTING, BOT_SETTING) and channel.secret_setting not in given:
+                words = (
+                    f"{channel.secret_setting} is not set: set it and restart the notifier. What waits is sent then."
+                )
+                await break_channel(connection, channel.channel_id, channel.fingerprint, words, retry_at=None)
+                log.warning("no_channel", channel=channel.name, why=words)
+    if not stored:
+        log.warning("no_channel", why=f"neither {SLACK_SETTING} nor {BOT_SETTING} is set: nobody is told")

@@ -9,8 +9,10 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.routing import matching_routes, why_nobody
 from sentryml_notifier.store.channels import list_routes
+from sentryml_notifier.store.conversations import want_edits
 from sentryml_notifier.store.inbox import insert_deliveries, insert_transition
 from sentryml_notifier.store.outbox import insert_unrouted
 
@@ -36,8 +38,8 @@ class Inbox:
                 if not await insert_transition(connection, transition, self._monitors.get(transition.model_id)):
                     continue
                 taken = matching_routes(transition, routes)
-                await insert_deliveries(connection, transition, taken, now)
-                made += len(taken)
+                made += await insert_deliveries(connection, transition, taken, now)
+                await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)
                 if transition.alert and not taken:
                     await insert_unrouted(connection, transition.transition_id, why_nobody(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)

@@ -21,6 +21,7 @@ from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import wait_for
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import (
+    NOTHING_SENT,
     RETRY_STUCK_AFTER,
     Delivered,
     Next,
@@ -198,9 +199,7 @@ class Dispatcher:
             # One incident that we cannot put into words must not keep all others from being told.
             log.exception("message_not_composed", send_id=str(claim.sending.send_id))
             return NOT_COMPOSED
-        if claim.effort.possibly_sent:
-            DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
-        return await channel.channel.send(
+        result = await channel.channel.send(
             Outgoing(
                 message,
                 claim.story,
@@ -210,6 +209,9 @@ class Dispatcher:
                 plain=claim.effort.plain,
             )
         )
+        if claim.effort.possibly_sent and result.reason not in NOTHING_SENT:
+            DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
+        return result
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(

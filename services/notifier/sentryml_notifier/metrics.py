@@ -20,6 +20,11 @@ DELIVERY_LATENCY_SECONDS = Histogram(
 DELIVERY_DUPLICATE_TOTAL = Counter(
     "sentryml_delivery_duplicate_total", "Messages sent that were marked as a possible repeat.", ["channel"]
 )
+CONVERSATION_EDIT_TOTAL = Counter(
+    "sentryml_conversation_edit_total",
+    "Edits of the root messages of conversations, by channel, outcome and reason.",
+    ["channel", "outcome", "reason"],
+)
 CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this state, else 0.", ["channel", "state"])
 DELIVERIES = Gauge(
     "sentryml_deliveries", "Deliveries that are not delivered, by channel and state.", ["channel", "state"]

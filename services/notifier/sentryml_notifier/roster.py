@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from hashlib import sha256
 from uuid import UUID
 
@@ -41,25 +42,27 @@ class OpenChannel:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChannel:
-    """A channel that settings alone make: its secret is in no database."""
+    """A channel that settings alone make: its secret is in no database. `setting` is the one that holds `value`."""
 
     name: str
     kind: str
     setting: str
     field: str
     value: SecretStr
-    settings: Mapping[str, object] | None = None
+    settings: Mapping[str, object] = field_of(default_factory=dict)
+    more_secrets: Mapping[str, SecretStr] = field_of(default_factory=dict)
 
     @property
     def secret(self) -> dict[str, object]:
         """The secret, as the kind wants it."""
-        return {self.field: self.value.get_secret_value()}
+        return {key: value.get_secret_value() for key, value in {self.field: self.value, **self.more_secrets}.items()}
 
     @property
     def fingerprint(self) -> str:
         """Tells a replica that was started with other values from this one."""
-        settings = orjson.dumps(self.settings, option=orjson.OPT_SORT_KEYS) if self.settings else b""
-        return sha256(self.value.get_secret_value().encode() + settings).hexdigest()
+        value = self.value.get_secret_value().encode()
+        more = [self.settings, {key: each.get_secret_value() for key, each in self.more_secrets.items()}]
+        return sha256(value + (orjson.dumps(more, option=orjson.OPT_SORT_KEYS) if any(more) else b"")).hexdigest()
 
     def check(self, tools: Tools) -> None:
         """Refuse a value that cannot work.
@@ -67,7 +70,7 @@ class SettingsChannel:
         Raises:
             ChannelMisconfigured: it cannot; the message names the setting.
         """
-        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), self.settings or {}, self.secret)
+        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), self.settings, self.secret)
 
 
 class Roster:
@@ -79,6 +82,11 @@ class Roster:
         self._refused: dict[UUID, str] = {}
         self.changed = asyncio.Event()
         """Set by who has changed a channel: it is to be read again now."""
+
+    @property
+    def opened(self) -> Mapping[UUID, OpenChannel]:
+        """The channels as they were read last."""
+        return self._open
 
     async def read(self) -> Mapping[UUID, OpenChannel]:
         """The channels as they are configured now; one that has not changed is the same object as before.

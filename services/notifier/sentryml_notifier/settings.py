@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from sentryml_common.settings import PostgresSettings, ServiceSettings
+from sentryml_notifier.channels.base import SLACK_API
 from sentryml_notifier.domain.addresses import read_allowed_hosts
 
 
@@ -32,7 +35,30 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         1.0,
         gt=0,
         le=1000,
-        description="Messages a second to slack_webhook_url in the long run, over all replicas; Slack takes about one.",
+        description="Messages a second to Slack, each by webhook and bot, over all replicas; Slack takes about one.",
+    )
+    slack_bot_token: SecretStr | None = Field(
+        None,
+        description="Bot token of a Slack app (xoxb-…), which tells each incident as one conversation in "
+        "slack_channel; a secret. With it no webhook is needed: docs/slack.md.",
+    )
+    slack_channel: str | None = Field(
+        None,
+        pattern=r"^[CGD][A-Z0-9]{2,20}$",
+        description="Slack's id of the channel that the bot writes to, for example C0123456789; invite it there.",
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None,
+        description="Signing secret of the Slack app, with which Slack signs presses of buttons that it sends to "
+        "/v1/slack/interactions.",
+    )
+    slack_app_token: SecretStr | None = Field(
+        None,
+        description="App-level token of the Slack app (xapp-…, scope connections:write), by which presses of buttons "
+        "come without an open port (Socket Mode).",
+    )
+    slack_api_url: str = Field(
+        SLACK_API, description="Address of Slack's Web API; another is for GovSlack and for tests."
     )
     secrets_keys: SecretStr = Field(
         SecretStr(""),
@@ -49,6 +75,12 @@ class NotifierSettings(ServiceSettings, PostgresSettings):
         le=3600,
         description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
     )
+
+    @model_validator(mode="after")
+    def _bot_knows_where(self) -> Self:
+        if self.slack_bot_token is not None and self.slack_channel is None:
+            raise ValueError("with a bot token, set SENTRYML_SLACK_CHANNEL to the id of the channel it writes to")
+        return self
 
     @property
     def all_secrets_keys(self) -> list[str]:

@@ -28,13 +28,16 @@ from sentryml_common.settings import PostgresSettings
 from sentryml_local.slack_stand_in.app import make_http
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
-from sentryml_notifier.app import SLACK_SETTING
+from sentryml_local.slack_stand_in.web_api import WebApi
+from sentryml_local.slack_stand_in.workspace import Workspace
+from sentryml_notifier.app import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.keeper import Keeper
 from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from sentryml_notifier.vault import Vault
@@ -68,6 +71,15 @@ class Slack:
 
     store: Store
     authority: str
+    api: WebApi
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.api.workspace
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.authority}/api/"
 
     @property
     def address(self) -> str:
@@ -113,10 +125,35 @@ class World:
         self.channel = OpenChannel(channel_id, "slack", "slack_webhook", fingerprint, webhook, rate)
         return self.channel
 
+    async def open_bot(self, send_seconds: float = SEND_SECONDS) -> OpenChannel:
+        """Enter a bot in place of the webhook, as a start of the service does."""
+        token = SecretStr(self.slack.workspace.token)
+        settings = {"channel": "C0ALERTS"}
+        self.given = SettingsChannel("slack-bot", "slack_bot", BOT_SETTING, "token", token, settings)
+        async with transaction(self.pool) as connection:
+            await connection.execute("DELETE FROM route")
+            await connection.execute("DELETE FROM channel")
+            channel_id = await register_channel(
+                connection, "slack-bot", "slack_bot", BOT_SETTING, self.given.fingerprint, settings
+            )
+        identity = Identity(channel_id, "slack-bot", BOT_SETTING)
+        tools = replace(self.tools(), send_seconds=send_seconds)
+        bot = KINDS["slack_bot"].opened(tools, identity, settings, self.given.secret)
+        self.channel = OpenChannel(channel_id, "slack-bot", "slack_bot", self.given.fingerprint, bot)
+        return self.channel
+
+    def keeper(self, *, jitter: float = 0.5) -> Keeper:
+        return Keeper(self.pool, self.roster(None, self.given), LEASE, self.clock, lambda: jitter, self.new_id)
+
+    async def edit(self) -> None:
+        """Make the edits that are due."""
+        while await self.keeper().edit_one(self.channel):
+            pass
+
     def tools(self, *allowed_hosts: str) -> Tools:
         hosts = frozenset(allowed_hosts or {self.slack.authority})
         self._allowed_hosts |= hosts  # the client's own
-        return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS)
+        return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS, slack_api=self.slack.api_url)
 
     def roster(self, vault: Vault | None = None, *from_settings: SettingsChannel) -> Roster:
         """The channels of the ledger, and of `from_settings`."""
@@ -181,12 +218,13 @@ async def make_channel(
 
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
-    store = Store(None)
+    store, api = Store(None), WebApi(Workspace(), system_clock)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_http(store, TOKEN, system_clock), log_config=None, access_log=False))
+    http = make_http(store, TOKEN, system_clock, api)
+    server = uvicorn.Server(uvicorn.Config(http, log_config=None, access_log=False))
     server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
     serving = asyncio.create_task(server.serve([listener]))
-    yield Slack(store, f"127.0.0.1:{listener.getsockname()[1]}")
+    yield Slack(store, f"127.0.0.1:{listener.getsockname()[1]}", api)
     server.should_exit = True
     await serving
 

@@ -9,9 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Signal
-from sentryml_common.contracts.transition import Actor, ActorType, SignalWhy, TransitionKind
+from sentryml_common.contracts.transition import (
+    Actor,
+    ActorType,
+    Severity,
+    SignalWhy,
+    Standing,
+    State,
+    Transition,
+    TransitionKind,
+)
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_blocks import escape, plain_payload, rich_payload, units
+from sentryml_notifier.channels.slack_bot import root_payload
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
 from tests.unit.notifier.stories import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_monitor, a_transition, score_why
@@ -49,11 +60,11 @@ URLS = ["https://a.example/incidents/1?x=1&y=2", "http://h/<!here>|x", "ftp://x"
 
 
 @st.composite
-def messages(draw: st.DrawFn) -> Message:
-    step = a_transition(
+def steps(draw: st.DrawFn) -> Transition:
+    return a_transition(
         draw(st.sampled_from(TransitionKind)),
         from_=OPEN_CRITICAL,
-        to=OPEN_CRITICAL,
+        to=Standing(state=draw(st.sampled_from(State)), severity=draw(st.sampled_from(Severity))),
         actor=Actor(type=ActorType.USER, id="1", name=draw(hostile)),
         cause=draw(hostile),
         note=draw(st.none() | hostile),
@@ -61,6 +72,11 @@ def messages(draw: st.DrawFn) -> Message:
         model_id=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True)),
         incident_url=draw(st.sampled_from(URLS)),
     )
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    step = draw(steps())
     message = compose(Story([step], [step], draw(st.none() | st.just(a_monitor()))))
     return with_delivery_notes(message, possibly_sent=True, happened_at=NIGHT, now=step.at, reason=draw(hostile))
 
@@ -72,18 +88,38 @@ def texts(payload: dict[str, Any]) -> list[str]:
     return [payload["text"], *(part["text"] for part in parts if part["type"] == "mrkdwn")]
 
 
+def check(payload: dict[str, Any]) -> None:
+    assert answer_to(payload) == (OK, "")
+    assert payload["text"].strip()
+    for text in texts(payload):
+        left = OURS.sub("", text)
+        assert not MARKUP.search(left), f"markup that is not ours: {left}"
+        assert "<" not in left
+        assert ">" not in left
+        assert not re.search(r"&(?!(amp|lt|gt);)", left), f"a cut entity: {left}"
+
+
 @settings(max_examples=300)
 @given(messages())
 def test_any_message_fits_slack_and_calls_nobody(message: Message) -> None:
     for payload in (rich_payload(message), plain_payload(message)):
-        assert answer_to(payload) == (OK, "")
-        assert payload["text"].strip()
-        for text in texts(payload):
-            left = OURS.sub("", text)
-            assert not MARKUP.search(left), f"markup that is not ours: {left}"
-            assert "<" not in left
-            assert ">" not in left
-            assert not re.search(r"&(?!(amp|lt|gt);)", left), f"a cut entity: {left}"
+        check(payload)
+
+
+@settings(max_examples=300)
+@given(st.lists(steps(), min_size=1, max_size=8), hostile)
+def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition], reason: str) -> None:
+    """Its root as first posted, as edited later, and each reply, rich and plain."""
+    story = Story(history, history[-1:], a_monitor())
+    news = with_delivery_notes(
+        compose(story), possibly_sent=True, happened_at=NIGHT, now=history[-1].at, reason=reason
+    )  # fmt: skip
+    for plain in (False, True):
+        for message in (news, how_it_stands(story)):
+            check(root_payload(message, story, plain=plain))
+    reply = as_reply(news, story)
+    for payload in (rich_payload(reply), plain_payload(reply)):
+        check(payload)
 
 
 @given(st.text(max_size=300))

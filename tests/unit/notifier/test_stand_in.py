@@ -10,6 +10,7 @@ import pytest
 from sentryml_local.slack_stand_in.page import mrkdwn, render_page
 from sentryml_local.slack_stand_in.protocol import address_problem, answer_to, read_payload
 from sentryml_local.slack_stand_in.store import RateLimit, Request, Script, Store
+from sentryml_local.slack_stand_in.workspace import Workspace
 from tests.unit.notifier.stories import NIGHT
 
 
@@ -99,13 +100,13 @@ def test_page_escapes_whatever_comes() -> None:
     bad = "<script>alert(1)</script>"
     blocks = [section(bad), {"type": "header", "text": text(bad, "plain_text")}]
     payload = {"text": bad, "attachments": [{"color": bad, "text": bad, "blocks": blocks}]}
-    page = render_page([a_request(payload)])
+    page = render_page([a_request(payload)], Workspace())
     assert "alert(1)" in page
     assert "<script>alert" not in page
 
 
 def test_empty_page_says_so() -> None:
-    assert "No message yet" in render_page([])
+    assert "No message yet" in render_page([], Workspace())
 
 
 def test_script_is_played_as_often_as_it_says() -> None:

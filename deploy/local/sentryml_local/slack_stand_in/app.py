@@ -1,4 +1,4 @@
-"""The stand-in's HTTP: Slack's webhook, a page that shows the messages, and a small API to make it fail.
+"""The stand-in's HTTP: Slack's webhook and Web API, a page that shows the messages, and a small API to make it fail.
 
 POST   /services/{team}/{bot}/{token}   the webhook
 GET    /                                what was posted, as Slack would show it
@@ -6,19 +6,17 @@ GET    /control/messages                what was posted          DELETE forgets 
 GET    /control/requests                every request, refused ones too, with the answer given
 POST   /control/script                  answers to give next     DELETE drops the rest
 PUT    /control/rate                    a rate limit             DELETE lifts it
+/api/… and /control/api/…               the Web API: see web_api
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from sentryml_common.clock import Clock, system_clock
@@ -27,13 +25,14 @@ from sentryml_common.logging import get_logger
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_common.settings import ServiceSettings
 from sentryml_local.slack_stand_in import store as kept
+from sentryml_local.slack_stand_in.endings import play
 from sentryml_local.slack_stand_in.page import as_text, render_page
 from sentryml_local.slack_stand_in.protocol import Answer, Json, address_problem, answer_to, read_payload
 from sentryml_local.slack_stand_in.store import Ending, RateLimit, Script, Store
+from sentryml_local.slack_stand_in.web_api import WebApi, add_web_api
+from sentryml_local.slack_stand_in.workspace import Workspace
 
 log = get_logger(__name__)
-
-CUT_CONTENT_BYTES = 1024
 
 
 class StandInSettings(ServiceSettings):
@@ -76,12 +75,7 @@ class Webhook:
 
     async def _play(self, script: Script, request: Request, hook: str, payload: Json | None) -> Response:
         self._keep(hook, payload, Answer(script.status, script.body, script.headers), "", script)
-        await asyncio.sleep(script.delay_seconds)
-        if script.ending is Ending.RESET:
-            _reset(request)
-        if script.ending is Ending.CUT:
-            return _cut(request, script)
-        return _response(Answer(script.status, script.body, script.headers))
+        return await play(script, request)
 
     def _keep(
         self, hook: str, payload: Json | None, answer: Answer, problem: str, script: Script | None = None
@@ -114,36 +108,12 @@ def _response(answer: Answer) -> Response:
     return PlainTextResponse(answer.body, answer.status, dict(answer.headers))
 
 
-def _transport(request: Request) -> asyncio.Transport:
-    """The connection under a request: uvicorn's cycle, which `receive` is a method of, holds it."""
-    transport: asyncio.Transport = request.receive.__self__.transport  # type: ignore[attr-defined]
-    return transport
-
-
-def _reset(request: Request) -> None:
-    transport = _transport(request)
-    # Lingering for zero seconds turns the close into a reset.
-    linger = struct.pack("ii", 1, 0)
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    transport.abort()
-
-
-def _cut(request: Request, script: Script) -> Response:
-    """Promise more bytes than are sent, and close the connection in the middle of the answer."""
-
-    async def content() -> AsyncIterator[bytes]:
-        yield script.body.encode()
-        _transport(request).close()
-        await request.receive()  # returns when the connection is gone
-
-    headers = {**script.headers, "Content-Length": str(CUT_CONTENT_BYTES)}
-    return StreamingResponse(content(), script.status, headers, media_type="text/plain")
-
-
-def make_http(store: Store, token: str, clock: Clock) -> FastAPI:
-    """The HTTP application on a store."""
+def make_http(store: Store, token: str, clock: Clock, web_api: WebApi | None = None) -> FastAPI:
+    """The HTTP application on a store and a workspace."""
     app = FastAPI(title="Stand-in for Slack", docs_url=None, redoc_url=None)
     webhook = Webhook(store, token, clock)
+    web_api = web_api or WebApi(Workspace(), clock)
+    add_web_api(app, web_api)
 
     @app.post("/services/{team}/{bot}/{token}")
     async def post(request: Request, team: str, bot: str, token: str) -> Response:
@@ -155,7 +125,7 @@ def make_http(store: Store, token: str, clock: Clock) -> FastAPI:
 
     @app.get("/", response_class=HTMLResponse)
     async def page() -> str:
-        return render_page(store.messages)
+        return render_page(store.messages, web_api.workspace)
 
     _add_control(app, store, clock)
     return app
@@ -175,7 +145,7 @@ def _add_control(app: FastAPI, store: Store, clock: Clock) -> None:
         store.forget()
 
     @app.post("/control/script", status_code=204)
-    async def play(answers: Answers) -> None:
+    async def play_next(answers: Answers) -> None:
         store.play(answers.answers)
 
     @app.delete("/control/script", status_code=204)

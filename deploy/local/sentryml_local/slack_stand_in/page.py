@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sentryml_local.slack_stand_in.store import Request
+from sentryml_local.slack_stand_in.workspace import Posted, Workspace
 
 ANGLE = re.compile(r"<([^<>]+)>")
 PLACEHOLDER = re.compile("\ue000([0-9]+)\ue001")
@@ -37,20 +38,38 @@ _templates = Environment(
 )
 
 
-def render_page(messages: Iterable[Request]) -> str:
-    """The whole page, newest message last; of very many, the newest."""
-    messages = list(messages)
-    shown = [_shown(message) for message in messages[-SHOWN_MAX:]]
-    return _templates.get_template("page.html").render(messages=shown, count=len(messages))
+def render_page(messages: Iterable[Request], workspace: Workspace) -> str:
+    """The whole page, newest message last; of very many, the newest. Threads stand below their roots."""
+    shown = [_shown(each.payload or {}, each.at, each.hook) for each in messages] + list(_conversations(workspace))
+    shown.sort(key=lambda each: each["at"])
+    said = sum(1 + len(each["replies"]) for each in shown)
+    # An edit changes what is to be seen, and no count.
+    version = said + sum(each.edits for each in workspace.messages)
+    template = _templates.get_template("page.html")
+    return template.render(messages=shown[-SHOWN_MAX:], count=said, hidden=len(shown) > SHOWN_MAX, version=version)
 
 
-def _shown(message: Request) -> dict[str, Any]:
-    payload = message.payload or {}
+def _conversations(workspace: Workspace) -> Iterable[dict[str, Any]]:
+    for channel in workspace.channels:
+        for root in workspace.roots(channel):
+            replies = [_posted(each) for each in workspace.replies(root)]
+            yield {**_posted(root), "replies": replies}
+
+
+def _posted(message: Posted) -> dict[str, Any]:
+    at = datetime.fromtimestamp(float(message.ts), UTC)
+    marks = {"edited": message.edits > 0, "broadcast": message.broadcast}
+    return {**_shown(message.payload, at, message.channel), **marks}
+
+
+def _shown(payload: Mapping[str, Any], at: datetime, hook: str) -> dict[str, Any]:
     blocks = _blocks(payload.get("blocks", []))
     return {
-        "number": message.number,
-        "at": message.at,
-        "hook": message.hook,
+        "at": at,
+        "hook": hook,
+        "replies": [],
+        "edited": False,
+        "broadcast": False,
         # As in Slack: with blocks, `text` is only for the notification.
         "text": None if blocks else mrkdwn(str(payload.get("text", ""))),
         "notification": payload.get("text", ""),
@@ -162,7 +181,9 @@ def as_text(payload: Mapping[str, Any]) -> str:
 
 def _parts(block: Mapping[str, Any]) -> list[str]:
     texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
-    return [str(each["text"]) for each in texts if isinstance(each, Mapping) and isinstance(each.get("text"), str)]
+    found = [each for each in texts if isinstance(each, Mapping)]
+    buttons = [f"[{each['text']['text']}]" for each in found if each.get("type") == "button"]
+    return [str(each["text"]) for each in found if isinstance(each.get("text"), str)] + buttons
 
 
 def _plain(text: str) -> str:

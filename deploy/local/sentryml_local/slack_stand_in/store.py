@@ -66,6 +66,23 @@ class Request(BaseModel):
     payload: dict[str, Any] | None
 
 
+class Tokens:
+    """A rate limit in force, with its burst full at the moment `seconds`."""
+
+    def __init__(self, rate: RateLimit, seconds: float) -> None:
+        self.rate = rate
+        self._tokens, self._filled_at = float(rate.burst), seconds
+
+    def take(self, seconds: float) -> bool:
+        """Take one token at the moment `seconds` (of a monotonic clock); False if there is none left."""
+        grown = self._tokens + (seconds - self._filled_at) * self.rate.per_second
+        self._tokens, self._filled_at = min(grown, float(self.rate.burst)), seconds
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class Store:
     """All requests so far, the script, and the rate limit with its tokens."""
 
@@ -73,8 +90,7 @@ class Store:
         self._file = file
         self.requests: list[Request] = _read(file)
         self._script: deque[Script] = deque()
-        self._rate: RateLimit | None = None
-        self._tokens, self._filled_at = 0.0, 0.0
+        self._rate: Tokens | None = None
 
     @property
     def messages(self) -> list[Request]:
@@ -111,19 +127,13 @@ class Store:
 
     def limit(self, rate: RateLimit | None, seconds: float) -> None:
         """Put a rate limit in force, with its burst full; None takes it away."""
-        self._rate = rate
-        self._tokens, self._filled_at = float(rate.burst if rate else 0), seconds
+        self._rate = Tokens(rate, seconds) if rate else None
 
     def over_rate(self, seconds: float) -> RateLimit | None:
         """Take one token at the moment `seconds` (of a monotonic clock); the limit if there is none left."""
-        if self._rate is None:
+        if self._rate is None or self._rate.take(seconds):
             return None
-        grown = self._tokens + (seconds - self._filled_at) * self._rate.per_second
-        self._tokens, self._filled_at = min(grown, float(self._rate.burst)), seconds
-        if self._tokens < 1:
-            return self._rate
-        self._tokens -= 1
-        return None
+        return self._rate.rate
 
 
 def _read(file: Path | None) -> list[Request]:

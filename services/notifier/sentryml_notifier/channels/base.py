@@ -20,6 +20,8 @@ from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
 
+SLACK_API = "https://slack.com/api/"
+
 
 class ChannelMisconfigured(ConfigurationError):
     """What a channel was given cannot work; the message says what to change, and shows no secret."""
@@ -88,7 +90,7 @@ class Tools:
     """What channels may use: over HTTP only `client` leads out of here, else only addresses that `guard` gives.
 
     `allowed_hosts` are those that the operator has allowed, as `host:port`. `send_seconds` is the longest time for one
-    attempt. `tls` says whose certificates are trusted where `client` is not used.
+    attempt. `tls` says whose certificates are trusted where `client` is not used, `slack_api` where Slack's Web API is.
     """
 
     pool: Pool
@@ -99,6 +101,7 @@ class Tools:
     resolve: Resolve = resolve_by_system
     tls: ssl.SSLContext = field(default_factory=make_tls)
     apprise_schemas: frozenset[str] = frozenset()
+    slack_api: str = SLACK_API
 
     @property
     def guard(self) -> Guard:

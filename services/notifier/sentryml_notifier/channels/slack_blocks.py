@@ -6,9 +6,10 @@ category called `<!channel>` calls nobody. Cutting comes before escaping, or an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sentryml_common.text import cut
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
@@ -19,6 +20,7 @@ TEXT_LENGTH = 3500  # Slack cuts far later; phones show far less
 URL_LENGTH = 2000
 FACTS_MAX = 20
 NOTE_LENGTH = 600
+ACKNOWLEDGE = "acknowledge"
 
 LOOKS = {
     Tone.CRITICAL: ("🔴", "#d92d20"),
@@ -45,6 +47,20 @@ def rich_payload(message: Message) -> dict[str, Any]:
         "blocks": top,
         "attachments": [{"color": colour, "blocks": rest}],
     }
+
+
+def with_button(payload: Mapping[str, Any], incident_id: UUID, sequence: int) -> dict[str, Any]:
+    """A payload with a button at its end, by which a person marks the incident as seen, as it was at `sequence`."""
+    button: Block = {
+        "type": "button",
+        "action_id": ACKNOWLEDGE,
+        "text": {"type": "plain_text", "text": "Mark as seen"},
+        "accessibility_label": "Mark this incident as seen. Its alerts stay on.",
+        "value": f"{incident_id}:{sequence}",
+    }
+    *others, last = payload["attachments"]
+    blocks = [*last["blocks"], {"type": "actions", "elements": [button]}]
+    return {**payload, "attachments": [*others, {**last, "blocks": blocks}]}
 
 
 def plain_payload(message: Message) -> dict[str, Any]:

@@ -25,6 +25,10 @@ GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_STUCK_AFTER = timedelta(minutes=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
+FOUND, NOT_LOOKED, NO_LEDGER = "found", "not_looked", "no_ledger"
+NOTHING_SENT = frozenset({FOUND, NOT_LOOKED, NO_LEDGER})
+"""Reasons of attempts that ended before anything was sent: it had arrived before, or one could not find out."""
+
 
 class DeliveryState(StrEnum):
     """Where a delivery is in its life."""

@@ -30,16 +30,21 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which models' alerts go to a channel; no pattern means every model."""
+    """Which models' alerts go to a channel; no pattern means every model.
+
+    A channel that holds conversations is told quiet changes too, of incidents that it has been told of.
+    """
 
     route_id: UUID
     channel_id: UUID
     model_patterns: tuple[str, ...]
+    holds_conversations: bool = False
 
     def matches(self, transition: Transition) -> bool:
-        """Whether the transition is an alert of one of the route's models."""
+        """Whether the transition is news for the channel, of one of the route's models."""
         patterns = self.model_patterns
-        return transition.alert and (not patterns or any(fnmatchcase(transition.model_id, each) for each in patterns))
+        told = transition.alert or self.holds_conversations
+        return told and (not patterns or any(fnmatchcase(transition.model_id, each) for each in patterns))
 
 
 def matching_routes(transition: Transition, routes: Iterable[Route]) -> list[Route]:

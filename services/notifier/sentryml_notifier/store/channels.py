@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +46,7 @@ async def register_channel(
     kind: str,
     setting: str,
     fingerprint: str,
-    settings: Mapping[str, object] | None = None,
+    settings: Mapping[str, object] = MappingProxyType({}),
 ) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
@@ -62,7 +63,7 @@ async def register_channel(
                failures = 0
         RETURNING channel_id
         """,
-        name, kind, setting, fingerprint, dict(settings or {}),
+        name, kind, setting, fingerprint, dict(settings),
     )  # fmt: skip
     await connection.execute(
         """
@@ -190,5 +191,15 @@ async def lock_channel(connection: Connection, channel_id: UUID) -> None:
 
 async def list_routes(connection: Connection) -> list[Route]:
     """All routes, in a fixed order."""
-    rows = await connection.fetch("SELECT route_id, channel_id, model_patterns FROM route ORDER BY name")
-    return [Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"])) for row in rows]
+    rows = await connection.fetch(
+        """
+        SELECT r.route_id, r.channel_id, r.model_patterns, c.kind = 'slack_bot' AS holds_conversations
+          FROM route AS r
+          JOIN channel AS c USING (channel_id)
+         ORDER BY r.name
+        """
+    )
+    return [
+        Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"]), row["holds_conversations"])
+        for row in rows
+    ]

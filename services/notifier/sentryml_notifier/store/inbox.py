@@ -31,13 +31,15 @@ async def insert_transition(connection: Connection, transition: Transition, moni
 
 async def insert_deliveries(
     connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime
-) -> None:
-    """One delivery per route, due now, or parked where the channel is broken. Their ids follow from both.
+) -> int:
+    """One delivery per route, due now, or parked where the channel is broken; return how many. Their ids follow from
+    both. A quiet change goes only where the incident has been told of.
 
     The share lock keeps the channel as it is until this is committed: none slips in while it is being parked.
     """
+    made = 0
     for route in routes:
-        await connection.execute(
+        status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
                                   urgency, due_at, created_at, state, parked_because, last_words, was_stuck)
@@ -47,13 +49,16 @@ async def insert_deliveries(
                    broken_words, state = 'broken'
               FROM channel
              WHERE channel_id = $4
+               AND ($10 OR EXISTS (SELECT FROM delivery AS told WHERE told.channel_id = $4 AND told.incident_id = $5))
                FOR SHARE
                 ON CONFLICT ON CONSTRAINT delivery_once_per_route DO NOTHING
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now,
+            int(urgency_of(transition)), now, transition.alert,
         )  # fmt: skip
+        made += status == "INSERT 0 1"
+    return made
 
 
 def delivery_id_of(transition_id: UUID, route_id: UUID) -> UUID:
