@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from fastapi import FastAPI
-
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
@@ -35,8 +33,8 @@ from sentryml_notifier.channels.base import Tools
 from sentryml_notifier.channels.posting import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
-from sentryml_notifier.http.auth import ReadAccess
-from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.http.api import create_app
+from sentryml_notifier.http.context import Context
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
@@ -55,7 +53,7 @@ class Parts:
 
     settings: NotifierSettings
     health: Health
-    ledger: Ledger
+    context: Context
     monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
@@ -65,21 +63,19 @@ def main() -> None:
     """Entry point: run until SIGTERM."""
     settings = load_settings_or_exit(NotifierSettings)
     api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
-    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), api_keys, usage)
-    access = ReadAccess(Gatekeeper(api_keys, Scope.READ, system_clock, usage))
-    http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
-    http.include_router(ledger_routes(parts.ledger, access))
-    run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
+    gatekeeper = Gatekeeper(api_keys, Scope.READ, system_clock, usage)
+    context = Context(gatekeeper, system_clock, uuid4, {SLACK: SLACK_SETTING})
+    parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage)
+    run(Service(NAME, settings, create_app(context), parts.health, lambda: work(parts)))
 
 
 async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
-    settings, health = parts.settings, parts.health
-    vault = Vault(settings.all_secrets_keys)
+    settings, health, context = parts.settings, parts.health, parts.context
+    context.vault = vault = Vault(settings.all_secrets_keys)
     async with open_pool(settings, NAME, health) as pool, make_client() as client:
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = Tools(pool, client, system_clock, settings.allowed_hosts)
-        parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
         renewed = await renew_secrets(tools, vault)
         if renewed:
@@ -97,6 +93,7 @@ async def work(parts: Parts) -> None:
             jitter=random.random,
             new_id=uuid4,
         )
+        context.pool, context.roster, context.wake = pool, roster, dispatcher.wake
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(audit(pool, system_clock), name="auditor")

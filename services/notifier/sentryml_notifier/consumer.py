@@ -10,8 +10,8 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.domain.routing import matching_routes
-from sentryml_notifier.store.channels import list_routes
-from sentryml_notifier.store.inbox import insert_deliveries, insert_transition
+from sentryml_notifier.store.inbox import insert_deliveries, insert_transition, read_heard
+from sentryml_notifier.store.routes import list_routes
 
 log = get_logger(__name__)
 
@@ -34,10 +34,11 @@ class Inbox:
             for transition in transitions:
                 if not await insert_transition(connection, transition, self._monitors.get(transition.model_id)):
                     continue
-                taken = matching_routes(transition, routes)
+                heard = await read_heard(connection, transition)
+                taken = matching_routes(transition, routes, heard)
                 await insert_deliveries(connection, transition, taken, now)
                 made += len(taken)
-                if transition.alert and not taken:
+                if transition.alert and not taken and heard is None:
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:
             log.info("deliveries_made", deliveries=made, transitions=len(transitions))

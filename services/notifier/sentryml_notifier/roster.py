@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr, ValidationError
 
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import transaction
-from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Tools
+from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Kind, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.store import channels
 from sentryml_notifier.store.channels import StoredChannel
@@ -87,6 +88,18 @@ class Roster:
         ours = [each for each in stored if self._is_ours(each)]
         self._open = {each.channel_id: found for each in ours if (found := await self._kept_or_opened(each))}
         return self._open
+
+    def check(self, kind: Kind[Any, Any], identity: Identity, settings: Any, secret: Any) -> None:
+        """Refuse a configuration that cannot work.
+
+        Raises:
+            ChannelMisconfigured: it cannot; the message says what to change.
+        """
+        kind.opened(self._tools, identity, settings, secret)
+
+    def is_from_settings(self, stored: StoredChannel) -> bool:
+        """Whether a setting that we were started with makes it."""
+        return stored.secret_setting in self._from_settings
 
     def _is_ours(self, stored: StoredChannel) -> bool:
         """Not one whose secret is in a setting that we were started without, or with another value of."""

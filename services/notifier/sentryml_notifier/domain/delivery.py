@@ -41,6 +41,12 @@ class ParkedBecause(StrEnum):
     CHANNEL_BROKEN = "channel_broken"
     GAVE_UP = "gave_up"
     MESSAGE_REFUSED = "message_refused"
+    CHANNEL_DELETED = "channel_deleted"  # for good: whoever deleted it was told how many there were
+    NOT_NEEDED = "not_needed"  # for good: a reminder of what has been seen meanwhile
+
+
+OVER = (ParkedBecause.CHANNEL_DELETED, ParkedBecause.NOT_NEEDED)
+"""Parked for good: nobody waits for these."""
 
 
 class Outcome(StrEnum):

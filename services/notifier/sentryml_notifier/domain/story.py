@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
-
-BEGINNINGS = (TransitionKind.OPENED, TransitionKind.REOPENED)
+from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
 
 
 @dataclass(frozen=True, slots=True)
