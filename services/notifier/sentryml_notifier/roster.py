@@ -26,6 +26,10 @@ from sentryml_notifier.vault import Sealed, Vault
 log = get_logger(__name__)
 
 
+class NotOpened(Exception):
+    """A channel cannot be opened; the message says why and what to do, and shows no secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenChannel:
     """A channel as it was configured when it was opened."""
@@ -113,16 +117,30 @@ class Roster:
         if known is not None and (known.fingerprint, known.name) == (stored.fingerprint, stored.name):
             return known
         try:
-            opened = self._opened(stored)
-        except (Sealed, ChannelMisconfigured) as err:
+            opened = self.opened(stored)
+        except NotOpened as err:
             await self._refuse(stored, str(err))
-            return None
-        except ValidationError as err:
-            wrong = ", ".join(".".join(map(str, each["loc"])) for each in err.errors(include_input=False))
-            await self._refuse(stored, f"Its configuration does not fit any more ({wrong}): enter it again.")
             return None
         log.info("channel_opened", channel=stored.name, kind=stored.kind)
         return opened
+
+    def opened(self, stored: StoredChannel) -> OpenChannel:
+        """A channel opened as it is stored; nobody else uses it.
+
+        Raises:
+            NotOpened: it cannot be; the message says what to do.
+        """
+        if not self._is_ours(stored):
+            raise NotOpened(
+                f"This notifier was started without {stored.secret_setting}, or with another value: restart it."
+            )
+        try:
+            return self._opened(stored)
+        except (Sealed, ChannelMisconfigured) as err:
+            raise NotOpened(str(err)) from None
+        except ValidationError as err:
+            wrong = ", ".join(".".join(map(str, each["loc"])) for each in err.errors(include_input=False))
+            raise NotOpened(f"Its configuration does not fit any more ({wrong}): enter it again.") from None
 
     def _opened(self, stored: StoredChannel) -> OpenChannel:
         kind = KINDS.get(stored.kind)

@@ -18,6 +18,7 @@ from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.trial import trial_message
 from tests.unit.notifier.stories import (
     ADA,
     OPEN_CRITICAL,
@@ -138,6 +139,12 @@ def test_payload_as_it_goes_to_slack() -> None:
 
 def test_plain_form_says_it_all() -> None:
     compare("opened-critical-plain.txt", as_text(plain_payload(compose(STORIES["opened-critical"]))) + "\n")
+
+
+def test_test_message_reads_as_its_golden_file() -> None:
+    message = trial_message("on call", ADA, STORIES["opened-critical"].last.at)
+    compare("test.txt", rendered(message))
+    assert answer_to(rich_payload(message)) == (OK, "")
 
 
 def test_every_kind_has_a_golden_file() -> None:

@@ -39,7 +39,8 @@ class Outgoing:
 
     `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can tell a repeat: the last is the
     delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may have arrived,
-    `plain` asks for the simplest form that the other side takes.
+    `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened: it only shows
+    that messages arrive, and its story is made up.
     """
 
     message: Message
@@ -48,6 +49,7 @@ class Outgoing:
     delivery_ids: tuple[UUID, ...]
     possibly_sent: bool = False
     plain: bool = False
+    test: bool = False
 
 
 class Channel(Protocol):

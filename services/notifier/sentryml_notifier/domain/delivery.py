@@ -137,6 +137,20 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     return queue[: max(head, last) + 1]
 
 
+def why_not_again(state: DeliveryState, because: ParkedBecause | None) -> str | None:
+    """Why a delivery cannot be tried again now, in words; None if it can."""
+    match state, because:
+        case DeliveryState.DELIVERED, _:
+            return "it has been delivered: nothing is left to send"
+        case DeliveryState.SENDING, _:
+            return "it is being sent right now: look at it again in a moment"
+        case DeliveryState.PARKED, ParkedBecause.CHANNEL_DELETED:
+            return "its channel was deleted: it is not sent any more"
+        case DeliveryState.PARKED, ParkedBecause.NOT_NEEDED:
+            return "it was a reminder, and what it reminded of has been seen or is over"
+    return None
+
+
 def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) -> Next:
     """What an attempt's result means. `jitter` is a random number from [0, 1)."""
     match result.outcome:
