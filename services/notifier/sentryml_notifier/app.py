@@ -35,6 +35,7 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
+from sentryml_notifier.reminders import keep_reminding
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
@@ -97,6 +98,7 @@ async def work(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(audit(pool, system_clock), name="auditor")
+            group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
 

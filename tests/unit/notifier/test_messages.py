@@ -17,7 +17,7 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.story import Reminder, Story
 from sentryml_notifier.domain.trial import trial_message
 from tests.unit.notifier.stories import (
     ADA,
@@ -84,6 +84,14 @@ STORIES: dict[str, Story] = {
     "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed", note="warn 0.1 → 0.15"),
     "opened-late-and-seen-meanwhile": Story(
         [opened_warn()], [opened_warn()], a_monitor(), [acknowledged(), escalated(sequence=3)]
+    ),
+    "reminder": Story([opened_critical()], [opened_critical()], a_monitor(), reminder=Reminder(1, 3)),
+    "reminder-less-severe": Story(
+        [opened_critical()],
+        [opened_critical()],
+        a_monitor(),
+        [a_transition(K.DEESCALATED, sequence=2, minutes=70, from_=OPEN_CRITICAL, to=OPEN_WARN, alert=False)],
+        Reminder(2, 3),
     ),
     "unknown-cause": closed("moon_in_the_wrong_house"),
 }

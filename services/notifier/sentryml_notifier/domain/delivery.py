@@ -80,6 +80,7 @@ class Waiting:
     sequence: int
     kind: TransitionKind
     state: DeliveryState
+    reminder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,16 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     """The part of an incident's queue, oldest first, that the next message tells.
 
     Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
-    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over.
+    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over. A
+    reminder with anything behind it needs no message of its own.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
     if head is None:
         return ()
+    while queue[head].reminder and head + 1 < len(queue):
+        head += 1
     last = head
-    if any(each.kind in ALARMS for each in queue[: head + 1]):
+    if any(each.kind in ALARMS and not each.reminder for each in queue[: head + 1]):
         last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)
     return queue[: max(head, last) + 1]
 

@@ -69,13 +69,22 @@ def title_of(story: Story) -> str:
         return f"Ended by a change of its monitor · {step.model_id}"
     if step.kind not in ALARMS:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
-    word = "CRITICAL" if step.to.severity is Severity.CRITICAL else "Warning:"
+    if story.reminder is not None:
+        return f"{_loudly(story.newest.to.severity)} drift, still unseen · {step.model_id}"
+    word = _loudly(step.to.severity)
     what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: "drift is back"}
     return f"{word} {what.get(step.kind, 'drift')} · {step.model_id}"
 
 
+def _loudly(severity: Severity) -> str:
+    return "CRITICAL" if severity is Severity.CRITICAL else "Warning:"
+
+
 def what_happened(story: Story) -> str:
     """What happened, in a sentence or two."""
+    if story.reminder is not None:
+        number = f"Reminder {story.reminder.number} of at most {story.reminder.times}"
+        return f"Incident #{story.last.incident_number} is still open, and nobody has marked it as seen. {number}."
     if story.is_combined:
         return _combined(story)
     return f"Incident #{story.last.incident_number} {TELL[story.last.kind](story)}"

@@ -32,6 +32,11 @@ ALTER TABLE delivery
   -- The last two are ends: it is not sent any more, and says why.
   ADD CONSTRAINT delivery_parked_reason_known
     CHECK (parked_because IN ('channel_broken', 'gave_up', 'message_refused', 'channel_deleted', 'not_needed'));
+-- What the timer of reminders asks for: PostgreSQL cannot look into a message that holds U+0000. Null in older rows.
+ALTER TABLE transition
+  ADD COLUMN kind  text,
+  ADD COLUMN state text,
+  ADD COLUMN at    timestamptz;
 -- For the timer of reminders.
 CREATE INDEX delivery_reminding ON delivery (incident_id) WHERE reminding;
 

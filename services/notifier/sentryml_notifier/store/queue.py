@@ -15,9 +15,10 @@ from uuid import UUID
 import asyncpg
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Transition, TransitionKind
+from sentryml_common.contracts.transition import State, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import (
+    OVER,
     Delivered,
     DeliveryState,
     Effort,
@@ -29,8 +30,9 @@ from sentryml_notifier.domain.delivery import (
     Waiting,
     told_together,
 )
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.story import Reminder, Story
 
+NOT_NEEDED_WORDS = "Not sent: what it reminded of has been seen, or is over."
 INTERRUPTED = SendResult(
     Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
 )
@@ -54,6 +56,7 @@ class Claim:
     story: Story
     effort: Effort
     last_words: str | None
+    happened_at: datetime
 
 
 async def claim_due(connection: Connection, sending: Sending, fingerprint: str, now: datetime) -> Claim | None:
@@ -65,16 +68,24 @@ async def claim_due(connection: Connection, sending: Sending, fingerprint: str, 
         return None
     rows = await _lock_queue(connection, sending.channel_id, incident_id)
     queue = [
-        Waiting(row["delivery_id"], row["sequence"], TransitionKind(row["kind"]), DeliveryState(row["state"]))
+        Waiting(
+            row["delivery_id"], row["sequence"], TransitionKind(row["kind"]), DeliveryState(row["state"]),
+            row["reminder"] > 0,
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
     taken = rows[: len(told_together(queue))]
     # A sender given up for lost may have noted its success just before the rows were locked.
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
+    story = await _story(connection, incident_id, taken)
+    if story.reminder is not None and story.newest.to.state is not State.OPEN:
+        await _end_reminders(connection, taken)
+        return await claim_due(connection, sending, fingerprint, now)
     effort = await _take(connection, sending, taken, now)
-    story = await _story(connection, incident_id, {row["transition_id"] for row in taken}, taken[-1]["sequence"])
-    return Claim(sending, tuple(row["delivery_id"] for row in taken), story, effort, taken[0]["last_words"])
+    happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
+    ids = tuple(row["delivery_id"] for row in taken)
+    return Claim(sending, ids, story, effort, taken[0]["last_words"], happened_at)
 
 
 async def _lock_free_channel(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> bool:
@@ -92,13 +103,14 @@ async def _lock_free_channel(connection: Connection, channel_id: UUID, fingerpri
 
 
 async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
-    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon."""
+    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
+    reminder is no head of anything but itself."""
     incident_id: UUID | None = await connection.fetchval(
         """
         SELECT incident_id FROM delivery
          WHERE channel_id = $1 AND state IN ('pending', 'sending')
          GROUP BY incident_id
-        HAVING (array_agg(due_at ORDER BY sequence))[1] <= $2
+        HAVING (array_agg(due_at ORDER BY reminder > 0, sequence))[1] <= $2
          ORDER BY min(urgency), min(created_at), incident_id
          LIMIT 1
         """,
@@ -110,14 +122,15 @@ async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: d
 async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
-        SELECT delivery_id, transition_id, sequence, kind, state, send_id, due_at, failures, failing_since,
-               possibly_sent, plain, last_words
+        SELECT delivery_id, transition_id, route_id, sequence, reminder, kind, state, send_id, due_at, failures,
+               failing_since, possibly_sent, plain, last_words, created_at
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
-         ORDER BY sequence
+           AND (parked_because = ANY ($3)) IS NOT TRUE
+         ORDER BY sequence, reminder
            FOR UPDATE
         """,
-        channel_id, incident_id,
+        channel_id, incident_id, OVER,
     )  # fmt: skip
 
 
@@ -143,7 +156,18 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
     return effort
 
 
-async def _story(connection: Connection, incident_id: UUID, told: set[UUID], last_sequence: int) -> Story:
+async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]) -> None:
+    await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'parked', parked_because = 'not_needed', send_id = NULL, last_words = $2
+         WHERE delivery_id = ANY ($1)
+        """,
+        [row["delivery_id"] for row in taken], NOT_NEEDED_WORDS,
+    )  # fmt: skip
+
+
+async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -152,14 +176,23 @@ async def _story(connection: Connection, incident_id: UUID, told: set[UUID], las
         """,
         incident_id,
     )
+    last = taken[-1]
+    # What was told before and is only reminded of is not told again, if there is news.
+    told = {row["transition_id"] for row in taken if not row["reminder"]} or {last["transition_id"]}
     steps = [Transition.model_validate(row["message"]) for row in rows]
-    monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
+    monitor = next(row["monitor"] for row in rows if row["sequence"] == last["sequence"])
     return Story(
-        history=[step for step in steps if step.sequence <= last_sequence],
+        history=[step for step in steps if step.sequence <= last["sequence"]],
         told=[step for step in steps if step.transition_id in told],
         monitor=Monitor.model_validate(monitor) if monitor else None,
-        later=[step for step in steps if step.sequence > last_sequence],
+        later=[step for step in steps if step.sequence > last["sequence"]],
+        reminder=await _reminder(connection, last) if last["reminder"] else None,
     )
+
+
+async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
+    times = await connection.fetchval("SELECT remind_times FROM route WHERE route_id = $1", row["route_id"])
+    return Reminder(row["reminder"], max(row["reminder"], times))
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:
