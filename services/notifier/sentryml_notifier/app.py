@@ -14,8 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from fastapi import FastAPI
-
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
@@ -42,10 +40,11 @@ from sentryml_notifier.channels.outbound import make_client, make_tls
 from sentryml_notifier.channels.posting import CA_SETTING
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
-from sentryml_notifier.http.auth import ReadAccess
-from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.http.api import create_app
+from sentryml_notifier.http.context import Context
 from sentryml_notifier.keeper import Keeper
 from sentryml_notifier.relay import METRICS, outboxes
+from sentryml_notifier.reminders import keep_reminding
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
@@ -66,7 +65,7 @@ class Parts:
 
     settings: NotifierSettings
     health: Health
-    ledger: Ledger
+    context: Context
     monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
@@ -76,17 +75,16 @@ def main() -> None:
     """Entry point: run until SIGTERM."""
     settings = load_settings_or_exit(NotifierSettings)
     api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
-    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), api_keys, usage)
-    access = ReadAccess(Gatekeeper(api_keys, Scope.READ, system_clock, usage))
-    http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
-    http.include_router(ledger_routes(parts.ledger, access))
-    run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
+    gatekeeper = Gatekeeper(api_keys, Scope.READ, system_clock, usage)
+    context = Context(gatekeeper, system_clock, uuid4, {SLACK: SLACK_SETTING})
+    parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage)
+    run(Service(NAME, settings, create_app(context), parts.health, lambda: work(parts)))
 
 
 async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
-    settings, health = parts.settings, parts.health
-    vault = Vault(settings.all_secrets_keys)
+    settings, health, context = parts.settings, parts.health, parts.context
+    context.vault = vault = Vault(settings.all_secrets_keys)
     allowed_hosts = settings.all_allowed_hosts
     async with (
         open_pool(settings, NAME, health) as pool,
@@ -97,7 +95,6 @@ async def work(parts: Parts) -> None:
         tools = replace(tools, apprise_schemas=settings.all_apprise_schemas, slack_api=settings.slack_api_url)
         if tools.apprise_schemas:
             await load_apprise()
-        parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
         renewed = await renew_secrets(tools, vault)
         if renewed:
@@ -117,10 +114,12 @@ async def work(parts: Parts) -> None:
         )
         lease = timedelta(seconds=settings.delivery_lease_seconds)
         keeper = Keeper(pool, roster, lease, system_clock, random.random, uuid4)
+        context.pool, context.roster, context.wake = pool, roster, dispatcher.wake
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(keeper.run(), name="keeper")
             group.create_task(audit(pool, system_clock), name="auditor")
+            group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
 

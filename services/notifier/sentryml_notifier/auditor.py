@@ -28,6 +28,8 @@ async def measure(pool: Pool, clock: Clock) -> None:
     async with transaction(pool) as connection:
         rows = await list_channels(connection)
     now = clock()
+    for gauge in (CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS):
+        gauge.clear()  # a deleted channel has no series
     for row in rows:
         for state in ("active", "broken"):
             CHANNEL_STATE.labels(channel=row["name"], state=state).set(row["state"] == state)

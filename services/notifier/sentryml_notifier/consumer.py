@@ -11,10 +11,10 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.routing import matching_routes, why_nobody
-from sentryml_notifier.store.channels import list_routes
 from sentryml_notifier.store.conversations import want_edits
-from sentryml_notifier.store.inbox import insert_deliveries, insert_transition
+from sentryml_notifier.store.inbox import insert_deliveries, insert_transition, read_heard
 from sentryml_notifier.store.outbox import insert_unrouted
+from sentryml_notifier.store.routes import list_routes
 
 log = get_logger(__name__)
 
@@ -37,10 +37,11 @@ class Inbox:
             for transition in transitions:
                 if not await insert_transition(connection, transition, self._monitors.get(transition.model_id)):
                     continue
-                taken = matching_routes(transition, routes)
+                heard = await read_heard(connection, transition)
+                taken = matching_routes(transition, routes, heard)
                 made += await insert_deliveries(connection, transition, taken, now)
                 await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)
-                if transition.alert and not taken:
+                if transition.alert and not taken and heard is None:
                     await insert_unrouted(connection, transition.transition_id, why_nobody(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:

@@ -31,7 +31,13 @@ from sentryml_notifier.domain.delivery import (
     decide,
 )
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
-from sentryml_notifier.metrics import DELIVERY_DUPLICATE_TOTAL, DELIVERY_LATENCY_SECONDS, DELIVERY_TOTAL, expose_zero
+from sentryml_notifier.metrics import (
+    DELIVERY_DUPLICATE_TOTAL,
+    DELIVERY_LATENCY_SECONDS,
+    DELIVERY_TOTAL,
+    REMINDER,
+    expose_zero,
+)
 from sentryml_notifier.roster import OpenChannel, Roster
 from sentryml_notifier.store import channels, fallback, queue
 from sentryml_notifier.store.queue import Claim, NotBefore, Sending
@@ -217,7 +223,7 @@ class Dispatcher:
         return with_delivery_notes(
             compose(claim.story),
             possibly_sent=claim.effort.possibly_sent,
-            happened_at=claim.story.last.at,
+            happened_at=claim.happened_at,
             now=self._clock(),
             reason=claim.last_words,
             detour=claim.detour,
@@ -264,9 +270,10 @@ class Dispatcher:
     def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:
         last = claim.story.last
         labels = {"channel": channel.name, "outcome": result.outcome.value, "reason": result.reason}
-        for step in claim.story.told:
-            DELIVERY_TOTAL.labels(kind=step.kind.value, **labels).inc()
-        if isinstance(decided, Delivered):
+        told = [REMINDER] if claim.story.reminder else [step.kind.value for step in claim.story.told]
+        for kind in told:
+            DELIVERY_TOTAL.labels(kind=kind, **labels).inc()
+        if isinstance(decided, Delivered) and not claim.story.reminder:
             DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - last.at).total_seconds())
         level = log.info if isinstance(decided, Delivered) else log.warning
         level(
@@ -276,7 +283,7 @@ class Dispatcher:
             http_status=result.http_status,
             model_id=last.model_id,
             incident_number=last.incident_number,
-            told=[step.kind.value for step in claim.story.told],
+            told=told,
             next=type(decided).__name__,
             next_at=decided.at.isoformat() if isinstance(decided, TryAgain) else None,
             lease_kept=ours,

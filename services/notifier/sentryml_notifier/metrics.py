@@ -6,6 +6,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from sentryml_common.contracts.transition import TransitionKind
 
+REMINDER = "reminder"
+"""Counted beside the kinds of transitions."""
+
 DELIVERY_TOTAL = Counter(
     "sentryml_delivery_total",
     "Attempts to deliver, by channel, kind of transition, outcome and reason.",
@@ -43,7 +46,7 @@ OUTBOX_OLDEST_SECONDS = Gauge(
 
 def expose_zero(channel: str) -> None:
     """Let the series of a channel exist from the start, so that a rate over the first event is right."""
-    for kind in TransitionKind:
-        DELIVERY_TOTAL.labels(channel=channel, kind=kind.value, outcome="delivered", reason="ok")
+    for kind in (*TransitionKind, REMINDER):
+        DELIVERY_TOTAL.labels(channel=channel, kind=kind, outcome="delivered", reason="ok")
     DELIVERY_DUPLICATE_TOTAL.labels(channel=channel)
     DELIVERY_LATENCY_SECONDS.labels(channel=channel)

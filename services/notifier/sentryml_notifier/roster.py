@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_of
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -18,7 +19,7 @@ from pydantic import SecretStr, ValidationError
 
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import transaction
-from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Tools
+from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Kind, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.store import channels
@@ -26,6 +27,10 @@ from sentryml_notifier.store.channels import StoredChannel
 from sentryml_notifier.vault import Sealed, Vault
 
 log = get_logger(__name__)
+
+
+class NotOpened(Exception):
+    """A channel cannot be opened; the message says why and what to do, and shows no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,18 @@ class Roster:
         self._open = {each.channel_id: found for each in ours if (found := await self._kept_or_opened(each))}
         return self._open
 
+    def check(self, kind: Kind[Any, Any], identity: Identity, settings: Any, secret: Any) -> None:
+        """Refuse a configuration that cannot work.
+
+        Raises:
+            ChannelMisconfigured: it cannot; the message says what to change.
+        """
+        kind.opened(self._tools, identity, settings, secret)
+
+    def is_from_settings(self, stored: StoredChannel) -> bool:
+        """Whether a setting that we were started with makes it."""
+        return stored.secret_setting in self._from_settings
+
     def _is_ours(self, stored: StoredChannel) -> bool:
         """Not one whose secret is in a setting that we were started without, or with another value of."""
         if stored.secret_setting is None:
@@ -113,16 +130,30 @@ class Roster:
         if known is not None and (known.fingerprint, known.name) == (stored.fingerprint, stored.name):
             return known
         try:
-            opened = self._opened(stored)
-        except (Sealed, ChannelMisconfigured) as err:
+            opened = self.open_as(stored)
+        except NotOpened as err:
             await self._refuse(stored, str(err))
-            return None
-        except ValidationError as err:
-            wrong = ", ".join(".".join(map(str, each["loc"])) for each in err.errors(include_input=False))
-            await self._refuse(stored, f"Its configuration does not fit any more ({wrong}): enter it again.")
             return None
         log.info("channel_opened", channel=stored.name, kind=stored.kind)
         return opened
+
+    def open_as(self, stored: StoredChannel) -> OpenChannel:
+        """A channel opened as it is stored; nobody else uses it.
+
+        Raises:
+            NotOpened: it cannot be; the message says what to do.
+        """
+        if not self._is_ours(stored):
+            raise NotOpened(
+                f"This notifier was started without {stored.secret_setting}, or with another value: restart it."
+            )
+        try:
+            return self._opened(stored)
+        except (Sealed, ChannelMisconfigured) as err:
+            raise NotOpened(str(err)) from None
+        except ValidationError as err:
+            wrong = ", ".join(".".join(map(str, each["loc"])) for each in err.errors(include_input=False))
+            raise NotOpened(f"Its configuration does not fit any more ({wrong}): enter it again.") from None
 
     def _opened(self, stored: StoredChannel) -> OpenChannel:
         kind = KINDS.get(stored.kind)

@@ -127,16 +127,18 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
 
         async def delivered() -> object:
             answer = await service.get("/v1/deliveries?state=delivered", KEY)
-            return [row for row in answer.json() if row["model_id"] == "service-1"] if answer else None
+            return [row for row in answer.json()["items"] if row["model_id"] == "service-1"] if answer else None
 
         (row,) = await eventually(delivered, what="the delivery in the ledger")
         assert [attempt["outcome"] for attempt in row["attempts"]] == ["delivered"]
         channels = await service.get("/v1/channels", KEY)
         assert channels is not None
-        assert [(each["name"], each["state"], each["parked"]) for each in channels.json()] == [("slack", "active", 0)]
+        assert [(each["name"], each["state"], each["parked"]) for each in channels.json()["items"]] == [
+            ("slack", "active", 0)
+        ]
         others = await service.get("/v1/deliveries", OTHER_KEY)
         assert others is not None
-        assert others.json() == [], "a key for other models sees none of this one"
+        assert others.json()["items"] == [], "a key for other models sees none of this one"
         for wrong in (None, "nonsense", form_key("notifiertest", "B" * 43)):
             refused = await service.get("/v1/deliveries", wrong)
             assert refused is not None

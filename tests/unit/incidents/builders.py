@@ -145,7 +145,7 @@ def a_delivery(state: str = "delivered", **changes: object) -> Delivery:
         "channel_kind": None if unheard else "slack_webhook",
         "route": None if unheard else "slack",
         "state": state,
-        "parked_because": "channel_broken" if state == "parked" else None,
+        "parked_because": {"parked": "channel_broken", "not_sent": "not_needed"}.get(state),
         "due_at": None if unheard else SENT.at,
         "words": SENT.words if done else None,
         "possibly_repeated": False,

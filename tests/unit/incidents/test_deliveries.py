@@ -59,9 +59,17 @@ def test_every_state_in_words(delivery: Delivery, words: str) -> None:
 def test_every_state_has_a_line(state: str) -> None:
     line = line_of(a_delivery(state), MONDAY)
     assert line.what
-    assert line.tone == {"pending": "waiting", "sending": "waiting", "parked": "stuck", "no_route": "nobody"}.get(
-        state, "delivered"
-    )
+    assert line.tone == {
+        "pending": "waiting",
+        "sending": "waiting",
+        "parked": "stuck",
+        "no_route": "nobody",
+        "not_sent": "over",
+    }.get(state, "delivered")
+
+
+def test_a_reminder_says_which_it_is() -> None:
+    assert line_of(a_delivery(reminder=2), MONDAY).where == "Slack, reminder 2"
 
 
 def test_what_a_later_notifier_calls_its_channel_is_shown_all_the_same() -> None:

@@ -17,7 +17,8 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.message import Detour, Message, compose, with_delivery_notes
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.trial import trial_message
 from tests.unit.notifier.stories import (
     ADA,
     OPEN_CRITICAL,
@@ -99,6 +100,14 @@ STORIES: dict[str, Story] = {
     "stuck-then-closed-by-person": Story(
         [opened_critical(), closed("asked", actor=ADA).last], [opened_critical(), closed("asked", actor=ADA).last]
     ),
+    "reminder": Story([opened_critical()], [opened_critical()], a_monitor(), reminder=Reminder(1, 3)),
+    "reminder-less-severe": Story(
+        [opened_critical()],
+        [opened_critical()],
+        a_monitor(),
+        [a_transition(K.DEESCALATED, sequence=2, minutes=70, from_=OPEN_CRITICAL, to=OPEN_WARN, alert=False)],
+        Reminder(2, 3),
+    ),
     "unknown-cause": closed("moon_in_the_wrong_house"),
 }
 
@@ -173,6 +182,12 @@ def test_payload_as_it_goes_to_slack() -> None:
 
 def test_plain_form_says_it_all() -> None:
     compare("opened-critical-plain.txt", as_text(plain_payload(compose(STORIES["opened-critical"]))) + "\n")
+
+
+def test_test_message_reads_as_its_golden_file() -> None:
+    message = trial_message("on call", ADA, STORIES["opened-critical"].last.at)
+    compare("test.txt", rendered(message))
+    assert answer_to(rich_payload(message)) == (OK, "")
 
 
 def test_every_kind_has_a_golden_file() -> None:

@@ -5,9 +5,26 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sentryml_common.contracts.transition import TransitionKind
-from sentryml_notifier.domain.routing import Route, Urgency, matching_routes, urgency_of
+from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_notifier.domain.routing import (
+    ALARMS,
+    BEGINNINGS,
+    ENDINGS,
+    Heard,
+    Past,
+    Route,
+    Step,
+    Urgency,
+    Why,
+    heard_of,
+    judge,
+    matching_routes,
+    urgency_of,
+    verdicts,
+)
 from tests.unit.notifier.stories import OPEN_WARN, a_transition, acknowledged, opened_critical, opened_warn, resolved
 
 SLACK, PAGER = UUID(int=1), UUID(int=2)
@@ -49,3 +66,84 @@ def test_channel_hears_a_transition_once_however_many_routes_match() -> None:
 )
 def test_critical_alarms_before_warnings_before_news(transition: object, urgency: Urgency) -> None:
     assert urgency_of(transition) is urgency  # type: ignore[arg-type]
+
+
+K, CHANNELS = TransitionKind, [UUID(int=number) for number in range(1, 4)]
+ROUTES = st.lists(
+    st.builds(
+        Route,
+        st.uuids(),
+        st.sampled_from(CHANNELS),
+        st.sampled_from([(), ("m*",), ("x*",)]),
+        st.sampled_from(Severity),
+        st.sampled_from([frozenset(), frozenset({K.OPENED}), frozenset(ALARMS | {K.NOTED})]),
+        st.booleans(),
+    ),
+    max_size=6,
+    unique_by=lambda route: route.route_id,
+)
+STEPS = st.lists(
+    st.builds(Step, st.just("model"), st.sampled_from(K), st.sampled_from(Severity), st.booleans()), max_size=12
+)
+
+
+def lived(first: Step, steps: list[Step], routes: list[Route]) -> list[tuple[Step, list[Route]]]:
+    """An incident's steps from its beginning, and the routes that each took."""
+    past: list[Past] = []
+    found = []
+    for step in (first, *steps):
+        taken = [route for route, why in verdicts(step, routes, heard_of(past)) if why.taken]
+        past.append(Past(step.kind, tuple((route.route_id, route.channel_id) for route in taken)))
+        found.append((step, taken))
+    return found
+
+
+@given(ROUTES, STEPS, st.sampled_from(Severity))
+def test_who_hears_an_alarm_hears_its_end_and_nobody_else_does(
+    routes: list[Route], steps: list[Step], severity: Severity
+) -> None:
+    heard: set[UUID] = set()
+    for step, taken in lived(Step("model", K.OPENED, severity, alert=True), steps, routes):
+        told = [route.channel_id for route in taken]
+        assert len(told) == len(set(told)), "a channel hears a step once"
+        if step.kind in BEGINNINGS:
+            heard = set()
+        if step.kind in ALARMS:
+            heard |= set(told)
+        else:
+            assert set(told) <= heard, "nothing follows what was not heard"
+        if step.kind in ENDINGS and step.alert:
+            assert set(told) == heard
+
+
+@pytest.mark.parametrize(
+    ("step", "route", "heard", "why"),
+    [
+        (Step("m", K.OPENED, Severity.WARN, True), Route(UUID(int=9), SLACK, enabled=False), None, Why.DISABLED),
+        (Step("m", K.NOTED, Severity.WARN, False), EVERYTHING, None, Why.NO_ALERT),
+        (Step("m", K.NOTED, Severity.WARN, False), Route(UUID(int=9), SLACK, kinds=ALARMS), None, Why.OTHER_KIND),
+        (Step("m", K.OPENED, Severity.WARN, True), FLIGHTS, None, Why.OTHER_MODEL),
+        (
+            Step("m", K.OPENED, Severity.WARN, True),
+            Route(UUID(int=9), SLACK, least_severity=Severity.CRITICAL),
+            None,
+            Why.LESS_SEVERE,
+        ),
+        (Step("m", K.RESOLVED, Severity.WARN, True), EVERYTHING, Heard(frozenset(), frozenset()), Why.ALARM_NOT_HEARD),
+        (
+            Step("m", K.RESOLVED, Severity.WARN, True),
+            FLIGHTS,
+            Heard(frozenset(), frozenset({PAGER})),
+            Why.OTHER_MODEL,
+        ),
+        (
+            Step("m", K.RESOLVED, Severity.WARN, True),
+            FLIGHTS,
+            Heard(frozenset({FLIGHTS.route_id}), frozenset({PAGER})),
+            Why.FOLLOWS_ITS_ALARM,
+        ),
+    ],
+)
+def test_every_verdict_has_its_reason(step: Step, route: Route, heard: Heard | None, why: Why) -> None:
+    assert judge(step, route, heard) is why
+    assert why.words.startswith("Taken" if why.taken else "Not taken")

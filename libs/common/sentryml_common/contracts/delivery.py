@@ -37,6 +37,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "due_at": "2026-11-23T09:15:01.200000Z",
     "words": "Slack has it.",
     "possibly_repeated": False,
+    "reminder": 0,
     "attempts": 1,
     "latest_attempts": [
         {
@@ -62,6 +63,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     PARKED = "parked"
     NO_ROUTE = "no_route"
+    NOT_SENT = "not_sent"  # for good, and on purpose
 
 
 class Attempt(Part):
@@ -75,7 +77,8 @@ class Attempt(Part):
 
 
 class Delivery(Message):
-    """One transition on its way to one channel; in the state `no_route` there is none, and nobody was told.
+    """One transition on its way to one channel; in the state `no_route` there is none, and nobody was told. With a
+    `reminder` it is the n-th reminder of it.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
     one under way; `words` say what became of the last attempt, or how to mend what keeps it; `latency_seconds` lie
@@ -100,6 +103,7 @@ class Delivery(Message):
     due_at: UtcDatetime | None
     words: str | None
     possibly_repeated: bool
+    reminder: Annotated[int, Field(ge=0)] = 0
     attempts: Annotated[int, Field(ge=0, description="How many there were.")]
     latest_attempts: Annotated[
         tuple[Attempt, ...], Field(max_length=ATTEMPTS_TOLD, description="The newest of them, oldest first.")
@@ -114,8 +118,8 @@ class Delivery(Message):
         delivered, parked = self.state is DeliveryState.DELIVERED, self.state is DeliveryState.PARKED
         if delivered != (self.delivered_at is not None) or delivered != (self.latency_seconds is not None):
             raise ValueError("delivered, and nothing else, says when and after how long")
-        if parked != (self.parked_because is not None):
-            raise ValueError("parked, and nothing else, says why")
+        if (parked or self.state is DeliveryState.NOT_SENT) != (self.parked_because is not None):
+            raise ValueError("what is parked or not sent, and nothing else, says why")
         if (self.state is DeliveryState.NO_ROUTE) != (self.channel is None):
             raise ValueError("no_route, and nothing else, has no channel")
         return self

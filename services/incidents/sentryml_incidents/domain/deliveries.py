@@ -22,6 +22,7 @@ class Tone(StrEnum):
     WAITING = "waiting"
     STUCK = "stuck"
     NOBODY = "nobody"
+    OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not said yet where th
 def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
     """A delivery in words."""
     where = channel_name(delivery.channel or "", delivery.channel_kind or "")
+    if delivery.reminder:
+        where = f"{where}, reminder {delivery.reminder}"
     match delivery.state:
         case DeliveryState.NO_ROUTE:
             return DeliveryLine(Tone.NOBODY, "", "Nobody was told.", delivery.words, delivery=delivery)
@@ -59,6 +62,8 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
         case DeliveryState.PARKED:
             again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
             return DeliveryLine(Tone.STUCK, where, "stuck", delivery.words, *again, delivery)
+        case DeliveryState.NOT_SENT:
+            return DeliveryLine(Tone.OVER, where, "not sent", delivery.words, delivery=delivery)
         case DeliveryState.SENDING:
             return DeliveryLine(Tone.WAITING, where, "being sent", delivery=delivery)
         case DeliveryState.PENDING:

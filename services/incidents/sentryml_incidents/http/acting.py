@@ -11,6 +11,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor, TransitionKind
+from sentryml_common.http.etags import etag, matches, version_in
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.decision import Decision, Outcome
@@ -18,7 +19,6 @@ from sentryml_incidents.domain.lifecycle import Asked, decide
 from sentryml_incidents.domain.people import ALLOWED, Action
 from sentryml_incidents.domain.snapshot import Incident, Snapshot
 from sentryml_incidents.http.context import Context
-from sentryml_incidents.http.etags import etag, matches, version_in
 from sentryml_incidents.http.views import incident_view
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.incidents import find_incident

@@ -13,7 +13,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
 from sentryml_common.contracts.transition import Actor
+from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.texts import NoKey
 from sentryml_incidents.domain.access import (
     MODEL_PATTERN,
     MODELS_MAX,
@@ -30,8 +32,6 @@ from sentryml_incidents.domain.access import (
 )
 from sentryml_incidents.http.auth import Admin, actor_of
 from sentryml_incidents.http.context import Context, WithContext
-from sentryml_incidents.http.paging import Page
-from sentryml_incidents.http.texts import NoKey
 from sentryml_incidents.http.views import ApiKeyView, NewApiKeyView, api_key_view
 from sentryml_incidents.store.api_keys import (
     insert_api_key,

@@ -11,12 +11,12 @@ from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
+from sentryml_common.http.etags import CACHED, IfNoneMatch, etag, not_modified
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.http.acting import LARGEST_NUMBER, known_incident
 from sentryml_incidents.http.auth import Reader
 from sentryml_incidents.http.context import WithContext
-from sentryml_incidents.http.etags import CACHED, IfNoneMatch, etag, not_modified
-from sentryml_incidents.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_incidents.http.views import EvidenceView, IncidentView, incident_view
 from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents

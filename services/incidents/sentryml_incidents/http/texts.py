@@ -1,22 +1,12 @@
-"""Texts that people write. None may hold an API key: it would be kept, shown and published with the text."""
+"""Notes that people write on incidents."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from sentryml_common.contracts.api_key import holds_key
-
-
-def _refuse_keys(text: str) -> str:
-    if holds_key(text):
-        raise ValueError("holds an API key: take it out, and revoke the key if others may have seen it")
-    return text
-
-
-NoKey = AfterValidator(_refuse_keys)
-"""Put it into the Annotated type of a text."""
+from sentryml_common.http.texts import NoKey
 
 NOTE_LENGTH_MAX = 4000
 

@@ -9,7 +9,7 @@ CREATE TABLE delivery (
   model_id      text    NOT NULL,
   sequence      integer NOT NULL,
   state         text    NOT NULL
-    CONSTRAINT delivery_state CHECK (state IN ('pending', 'sending', 'delivered', 'parked', 'no_route')),
+    CONSTRAINT delivery_state CHECK (state IN ('pending', 'sending', 'delivered', 'parked', 'no_route', 'not_sent')),
   -- As it was told. json, not jsonb, as everywhere: json keeps what came.
   message       json    NOT NULL
 );

@@ -125,6 +125,8 @@ class Identity:
         return f"enter it for the channel {self.name} (PATCH /v1/channels/{self.channel_id})"
 
 
+HIDDEN = "****"
+
 S = TypeVar("S", bound=Config)
 T = TypeVar("T", bound=Config)
 
@@ -133,13 +135,14 @@ T = TypeVar("T", bound=Config)
 class Kind(Generic[S, T]):
     """A kind of channel: what it has to be told, what of it is secret, and how it is opened.
 
-    `open` raises ChannelMisconfigured; it makes no connection.
+    `open` raises ChannelMisconfigured; it makes no connection. `hint` is what may be shown of a secret.
     """
 
     name: str
     settings: type[S]
     secret: type[T]
     open: Callable[[Tools, Identity, S, T], Channel]
+    hint: Callable[[T], str] = lambda _: HIDDEN
 
     def opened(self, tools: Tools, identity: Identity, settings: Any, secret: Any) -> Channel:
         """The channel of an unchecked configuration.
@@ -157,3 +160,7 @@ class Kind(Generic[S, T]):
             ValidationError: the settings' form does not fit.
         """
         return self.settings.model_validate(settings).rate
+
+    def hinted(self, secret: Any) -> str | None:
+        """What may be shown of a secret of the right form, to tell it from another; None if there is none."""
+        return None if self.secret is Nothing else self.hint(self.secret.model_validate(secret))

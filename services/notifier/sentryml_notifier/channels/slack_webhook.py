@@ -12,7 +12,16 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Outgoing, Paced, Tools
+from sentryml_notifier.channels.base import (
+    HIDDEN,
+    ChannelMisconfigured,
+    Config,
+    Identity,
+    Kind,
+    Outgoing,
+    Paced,
+    Tools,
+)
 from sentryml_notifier.channels.outbound import Guard, host_of, port_of
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
@@ -74,7 +83,13 @@ def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: Webh
     return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.mend)
 
 
-KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook)
+def hint_of(secret: WebhookSecret) -> str:
+    """`…/B0…/****`: the beginning of the webhook's own id."""
+    parts = httpx.URL(secret.url.get_secret_value()).path.split("/")
+    return f"…/{parts[3][:2]}…/{HIDDEN}" if len(parts) > 4 else HIDDEN
+
+
+KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook, hint_of)
 
 
 def judge(answer: Answer, mend: str) -> SendResult:

@@ -45,6 +45,12 @@ class ParkedBecause(StrEnum):
     CHANNEL_BROKEN = "channel_broken"
     GAVE_UP = "gave_up"
     MESSAGE_REFUSED = "message_refused"
+    CHANNEL_DELETED = "channel_deleted"  # for good: whoever deleted it was told how many there were
+    NOT_NEEDED = "not_needed"  # for good: a reminder of what has been seen meanwhile
+
+
+OVER = (ParkedBecause.CHANNEL_DELETED, ParkedBecause.NOT_NEEDED)
+"""Parked for good: nobody waits for these."""
 
 
 class Outcome(StrEnum):
@@ -83,6 +89,7 @@ class Waiting:
     kind: TransitionKind
     state: DeliveryState
     was_stuck: bool = False
+    reminder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +137,34 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
 
     Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
     before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over. After
-    being stuck all that waits is one message: who was told nothing for a day wants to know how things stand.
+    being stuck all that waits is one message: who was told nothing for a day wants to know how things stand. A
+    reminder with anything behind it needs no message of its own.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
     if head is None:
         return ()
-    if any(each.was_stuck for each in queue[: head + 1]):
+    while queue[head].reminder and head + 1 < len(queue):
+        head += 1
+    if any(each.was_stuck and not each.reminder for each in queue[: head + 1]):
         return queue
     last = head
-    if any(each.kind in ALARMS for each in queue[: head + 1]):
+    if any(each.kind in ALARMS and not each.reminder for each in queue[: head + 1]):
         last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)
     return queue[: max(head, last) + 1]
+
+
+def why_not_again(state: DeliveryState, because: ParkedBecause | None) -> str | None:
+    """Why a delivery cannot be tried again now, in words; None if it can."""
+    match state, because:
+        case DeliveryState.DELIVERED, _:
+            return "it has been delivered: nothing is left to send"
+        case DeliveryState.SENDING, _:
+            return "it is being sent right now: look at it again in a moment"
+        case DeliveryState.PARKED, ParkedBecause.CHANNEL_DELETED:
+            return "its channel was deleted: it is not sent any more"
+        case DeliveryState.PARKED, ParkedBecause.NOT_NEEDED:
+            return "it was a reminder, and what it reminded of has been seen or is over"
+    return None
 
 
 def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) -> Next:

@@ -64,16 +64,16 @@ QUIET_TITLES = {
 def title_of(story: Story) -> str:
     """What happened to which model, in a few words: the part that is read on a locked screen."""
     step = story.last
-    if story.is_catching_up and step.to.state in LIVE:
-        return f"{_severity_word(step)} drift, as it stands now · {step.model_id}"
     if story.is_catching_up:
-        return f"{step.to.state.value.capitalize()} · {step.model_id}"
+        return f"{_standing(step)} · {step.model_id}"
     if story.is_combined and step.cause == RECOVERED:
         return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
     if step.kind is TransitionKind.RESOLVED and step.cause != RECOVERED:
         return f"Ended by a change of its monitor · {step.model_id}"
     if step.kind not in ALARMS:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
+    if story.reminder is not None:
+        return f"{_severity_word(story.newest)} drift, still unseen · {step.model_id}"
     what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: "drift is back"}
     return f"{_severity_word(step)} {what.get(step.kind, 'drift')} · {step.model_id}"
 
@@ -82,6 +82,9 @@ def what_happened(story: Story) -> str:
     """What happened, in a sentence or two."""
     if story.is_catching_up:
         return _as_it_stands(story)
+    if story.reminder is not None:
+        number = f"Reminder {story.reminder.number} of at most {story.reminder.times}"
+        return f"Incident #{story.last.incident_number} is still open, and nobody has marked it as seen. {number}."
     if story.is_combined:
         return _combined(story)
     return f"Incident #{story.last.incident_number} {TELL[story.last.kind](story)}"
@@ -154,6 +157,12 @@ def _as_it_stands(story: Story) -> str:
 
 def _all_of(story: Story) -> str:
     return "both" if story.is_combined and len(story.told) == 2 else f"{len(story.told)} steps"
+
+
+def _standing(step: Transition) -> str:
+    if step.to.state in LIVE:
+        return f"{_severity_word(step)} drift, as it stands now"
+    return step.to.state.value.capitalize()
 
 
 def _severity_word(step: Transition) -> str:

@@ -33,6 +33,7 @@ LONGEST_LINE, MOVES_SHOWN = 200, 5
 Line = tuple[str | datetime, ...]
 
 NEVER_SILENCES = "Acknowledging marks it as seen; it never silences."
+ENDS_REMINDERS = "These reminders end when it is acknowledged; alerts do not."
 
 
 class Tone(StrEnum):
@@ -125,7 +126,8 @@ def _tone(story: Story) -> Tone:
     if story.last.kind in ENDINGS:
         return Tone.CALM if story.last.cause == RECOVERED else Tone.NEUTRAL
     if story.last.kind in ALARMS or (story.is_catching_up and story.last.to.state in LIVE):
-        return Tone.CRITICAL if story.last.to.severity is Severity.CRITICAL else Tone.WARN
+        told = story.newest if story.reminder else story.last
+        return Tone.CRITICAL if told.to.severity is Severity.CRITICAL else Tone.WARN
     return Tone.NEUTRAL
 
 
@@ -156,8 +158,9 @@ def _seriousness(story: Story) -> Fact | None:
     step = story.evidence if story.is_catching_up else story.last
     if not step.why:
         return None
+    label = "How serious it was" if story.reminder else "How serious"
     return Fact(
-        "Now" if step.kind in ENDINGS else "How serious",
+        "Now" if step.kind in ENDINGS else label,
         tuple((cut(why.how_serious, LONGEST_LINE),) for why in step.why),
     )
 
@@ -174,12 +177,15 @@ def _why(story: Story) -> Fact | None:
         if _drifts(why)
         for words in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
-    label = "What had moved (baseline → then)" if story.last.kind in ENDINGS else "Why (baseline → now)"
+    past = story.last.kind in ENDINGS or story.reminder is not None
+    label = "What had moved (baseline → then)" if past else "Why (baseline → now)"
     return Fact(label, lines) if lines else None
 
 
 def _when(story: Story) -> Fact | None:
     began, step = story.began, story.last
+    if story.reminder is not None:
+        return Fact("Still open and unseen since", ((story.unseen_since,),))
     if began is None:
         return Fact("When", ((step.at,),))
     if step.kind in ENDINGS:
@@ -213,10 +219,11 @@ def _meanwhile(story: Story) -> Fact | None:
 
 
 def _what_next(story: Story) -> Fact:
-    step, monitor = story.last, story.monitor
+    step, monitor = story.newest if story.reminder else story.last, story.monitor
     if step.to.state in (State.OPEN, State.ACKNOWLEDGED):
         worse = " If it becomes critical, another alert follows." if step.to.severity is Severity.WARN else ""
         lines = [_how_it_resolves(monitor) + worse, NEVER_SILENCES]
+        lines += [ENDS_REMINDERS] if story.reminder else []
     elif step.kind is TransitionKind.RESOLVED and step.cause == RECOVERED:
         lines = [f"Nothing has to be done. {_if_it_drifts_again(monitor)}"]
     elif step.kind is TransitionKind.RESOLVED:

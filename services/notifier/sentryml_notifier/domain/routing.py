@@ -1,13 +1,15 @@
 """Which transitions go to which channels, and how urgent each is.
 
-A channel hears a transition at most once, however many of its routes match.
+A channel hears a transition at most once, however many of its routes match. An alarm is judged by its model, its
+severity and its kind. What follows an alarm, its end above all, goes where the alarm went: a channel that heard the
+alarm hears its end, and one that did not hears no lone "resolved".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
@@ -15,6 +17,9 @@ from sentryml_common.contracts.transition import Severity, Transition, Transitio
 
 ALARMS = frozenset({TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED})
 """What calls somebody."""
+
+BEGINNINGS = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
+"""What an incident's life begins with, and begins anew."""
 
 ENDINGS = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
 """What calls off an alarm."""
@@ -30,30 +35,156 @@ class Urgency(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which models' alerts go to a channel; no pattern means every model.
+    """Which transitions go to a channel: no pattern means every model, no kind means whatever alerts.
 
     A channel that holds conversations is told quiet changes too, of incidents that it has been told of.
     """
 
     route_id: UUID
     channel_id: UUID
-    model_patterns: tuple[str, ...]
+    model_patterns: tuple[str, ...] = ()
+    least_severity: Severity = Severity.WARN
+    kinds: frozenset[TransitionKind] = frozenset()
+    enabled: bool = True
     holds_conversations: bool = False
 
-    def matches(self, transition: Transition) -> bool:
-        """Whether the transition is news for the channel, of one of the route's models."""
-        patterns = self.model_patterns
-        told = transition.alert or self.holds_conversations
-        return told and (not patterns or any(fnmatchcase(transition.model_id, each) for each in patterns))
+    def is_for(self, model_id: str) -> bool:
+        """Whether it is for a model."""
+        return not self.model_patterns or any(fnmatchcase(model_id, each) for each in self.model_patterns)
+
+    def wants(self, step: Step) -> bool:
+        """Whether it is for such steps; the end of an alarm always is."""
+        if not self.kinds:
+            return step.alert or self.holds_conversations
+        return step.kind in self.kinds or (step.alert and step.kind in ENDINGS)
 
 
-def matching_routes(transition: Transition, routes: Iterable[Route]) -> list[Route]:
-    """The routes a transition takes: the first that matches, of each channel."""
-    by_channel: dict[UUID, Route] = {}
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What of a transition decides where it goes."""
+
+    model_id: str
+    kind: TransitionKind
+    severity: Severity
+    alert: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One step before, and by which route to which channel it was told."""
+
+    kind: TransitionKind
+    told: tuple[tuple[UUID, UUID], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who was told of the alarm, since the incident began or began anew; None if its beginning is not known."""
+
+    routes: frozenset[UUID]
+    channels: frozenset[UUID]
+
+
+class Why(StrEnum):
+    """Why a route takes a transition, or does not."""
+
+    MATCHES = "matches"
+    FOLLOWS_ITS_ALARM = "follows_its_alarm"
+    DISABLED = "disabled"
+    NO_ALERT = "no_alert"
+    OTHER_KIND = "other_kind"
+    OTHER_MODEL = "other_model"
+    LESS_SEVERE = "less_severe"
+    ALARM_NOT_HEARD = "alarm_not_heard"
+    ALREADY_HEARD = "already_heard"
+
+    @property
+    def taken(self) -> bool:
+        """Whether it takes it."""
+        return self in (Why.MATCHES, Why.FOLLOWS_ITS_ALARM)
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        return WORDS[self]
+
+
+WORDS: Mapping[Why, str] = {
+    Why.MATCHES: "Taken: model, severity and kind match.",
+    Why.FOLLOWS_ITS_ALARM: "Taken: its channel heard the alarm, so it hears what follows.",
+    Why.DISABLED: "Not taken: the route is switched off.",
+    Why.NO_ALERT: "Not taken: this is no alert, and the route names no kinds.",
+    Why.OTHER_KIND: "Not taken: the route names other kinds.",
+    Why.OTHER_MODEL: "Not taken: the route is for other models.",
+    Why.LESS_SEVERE: "Not taken: the route is for more severe alarms.",
+    Why.ALARM_NOT_HEARD: "Not taken: its channel was not told of the alarm, so it need not hear what follows.",
+    Why.ALREADY_HEARD: "Not taken: another route takes it to the same channel.",
+}
+
+
+def step_of(transition: Transition) -> Step:
+    """What of a transition decides where it goes."""
+    return Step(transition.model_id, transition.kind, transition.to.severity, transition.alert)
+
+
+def heard_of(past: Sequence[Past]) -> Heard | None:
+    """Who was told of the alarm, by all earlier steps of the incident, oldest first."""
+    begins = next((place for place in reversed(range(len(past))) if past[place].kind in BEGINNINGS), None)
+    if begins is None:
+        return None
+    told = {each for step in past[begins:] if step.kind in ALARMS for each in step.told}
+    return Heard(frozenset(route for route, _ in told), frozenset(channel for _, channel in told))
+
+
+def judge(step: Step, route: Route, heard: Heard | None) -> Why:
+    """Whether one route takes a step, the others left aside."""
+    if not route.enabled:
+        return Why.DISABLED
+    if not route.wants(step):
+        return Why.OTHER_KIND if route.kinds else Why.NO_ALERT
+    if step.kind in ALARMS or (heard is None and (step.alert or route.kinds)):
+        return _on_its_own(step, route)
+    if heard is None or route.channel_id not in heard.channels:
+        return Why.ALARM_NOT_HEARD
+    if route.route_id in heard.routes or route.is_for(step.model_id):
+        return Why.FOLLOWS_ITS_ALARM
+    return Why.OTHER_MODEL
+
+
+def _on_its_own(step: Step, route: Route) -> Why:
+    if not route.is_for(step.model_id):
+        return Why.OTHER_MODEL
+    if route.least_severity is Severity.CRITICAL and step.severity is not Severity.CRITICAL:
+        return Why.LESS_SEVERE
+    return Why.MATCHES
+
+
+def verdicts(step: Step, routes: Iterable[Route], heard: Heard | None = None) -> list[tuple[Route, Why]]:
+    """What becomes of a step on each route: of each channel the first that matches takes it."""
+    found: list[tuple[Route, Why]] = []
+    channels: set[UUID] = set()
     for route in routes:
-        if route.matches(transition):
-            by_channel.setdefault(route.channel_id, route)
-    return list(by_channel.values())
+        why = judge(step, route, heard)
+        if why.taken and route.channel_id in channels:
+            why = Why.ALREADY_HEARD
+        if why.taken:
+            channels.add(route.channel_id)
+        found.append((route, why))
+    return found
+
+
+def matching_routes(transition: Transition, routes: Iterable[Route], heard: Heard | None = None) -> list[Route]:
+    """The routes a transition takes."""
+    return [route for route, why in verdicts(step_of(transition), routes, heard) if why.taken]
+
+
+def as_if_heard(step: Step, routes: Sequence[Route]) -> Heard | None:
+    """Who would have been told of an alarm of that severity, for a step that follows one and is only described."""
+    if step.kind in ALARMS:
+        return None
+    alarm = Step(step.model_id, TransitionKind.OPENED, step.severity, alert=True)
+    taken = [route for route, why in verdicts(alarm, routes) if why.taken]
+    return Heard(frozenset(each.route_id for each in taken), frozenset(each.channel_id for each in taken))
 
 
 def why_nobody(routes: Iterable[Route]) -> str:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
 
-BEGINNINGS = (TransitionKind.OPENED, TransitionKind.REOPENED)
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """Which reminder of an alarm it is, and how many there are at most."""
+
+    number: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +25,26 @@ class Story:
 
     `history` is oldest first and ends with the last one told; `told` are the ones that this message is about:
     one, or more where earlier ones could not be delivered. `monitor` is how the model was watched then, if known.
-    `later` are steps that have happened since, where the message is late.
+    `later` are steps that have happened since, where the message is late. `reminder` says that the one step told has
+    been told before.
     """
 
     history: Sequence[Transition]
     told: Sequence[Transition]
     monitor: Monitor | None = None
     later: Sequence[Transition] = ()
+    reminder: Reminder | None = None
+
+    @property
+    def newest(self) -> Transition:
+        """How the incident stands, as far as is known."""
+        return self.later[-1] if self.later else self.history[-1]
+
+    @property
+    def unseen_since(self) -> datetime:
+        """Since when nobody has looked: from the alarm, or since the mark was taken back."""
+        taken_back = [step.at for step in self.later if step.kind is TransitionKind.UNACKNOWLEDGED]
+        return taken_back[-1] if taken_back else self.last.at
 
     @property
     def last(self) -> Transition:

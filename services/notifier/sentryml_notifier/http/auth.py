@@ -1,18 +1,70 @@
-"""Who may read the ledger: the holder of an API key with the scope `read`."""
+"""Who is asking: an API key in `Authorization: Bearer`, its scopes, and the models it may speak for.
+
+Reading takes the scope `read`; changing takes `admin`, and routes and channels are for all models: a key for some
+of them changes none.
+"""
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
 
-from sentryml_common.http.access import Gatekeeper
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.http.access import check_scope
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.http.context import WithContext
+
+KEYED = problem_answers(
+    (401, "No API key, or no valid one."),
+    (403, "The key lacks the scope that this needs, or may not speak for these models."),
+    (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
+)
+"""`responses` of every route."""
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    bearerFormat="sml_…",
+    description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
+)
+InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-class ReadAccess:
-    """A FastAPI dependency: lets a request pass that may read, and leaves its key in `request.state.api_key`."""
+async def _read(context: WithContext, request: Request, _: InOpenApi) -> ApiKey:
+    return context.gatekeeper.admit(request.headers.get("Authorization"))
 
-    def __init__(self, gatekeeper: Gatekeeper) -> None:
-        self._gatekeeper = gatekeeper
 
-    async def __call__(self, request: Request) -> None:
-        """Check the request's key; refusals are the gatekeeper's."""
-        request.state.api_key = self._gatekeeper.admit(request.headers.get("Authorization"))
+async def _change(key: Annotated[ApiKey, Depends(_read)]) -> ApiKey:
+    check_scope(key, Scope.ADMIN)
+    return key
+
+
+async def _change_for_all(key: Annotated[ApiKey, Depends(_change)]) -> ApiKey:
+    if key.models:
+        raise Problem(
+            403, "forbidden", "routes and channels are for all models: this needs an API key without model patterns"
+        )
+    return key
+
+
+Reader = Annotated[ApiKey, Depends(_read)]
+Changer = Annotated[ApiKey, Depends(_change)]
+Admin = Annotated[ApiKey, Depends(_change_for_all)]
+
+
+def check_model(key: ApiKey, model_id: str) -> None:
+    """Refuse a key that may not speak for a model.
+
+    Raises:
+        Problem: 403.
+    """
+    if not key.allows_model(model_id):
+        raise Problem(403, "forbidden", f"the key may not speak for the model {model_id}")
+
+
+def actor_of(key: ApiKey) -> Actor:
+    """The key as it appears among the changes."""
+    return Actor(type=ActorType.API_KEY, id=key.key_id, name=key.name)

@@ -13,7 +13,7 @@ ALTER TABLE delivery
   -- The delivery on a broken channel that this one stands in for.
   ADD COLUMN instead_of uuid REFERENCES delivery,
   DROP CONSTRAINT delivery_once_per_route,
-  ADD CONSTRAINT delivery_once_per_route UNIQUE (transition_id, route_id, channel_id),
+  ADD CONSTRAINT delivery_once_per_route UNIQUE (transition_id, route_id, channel_id, reminder),
   ADD CONSTRAINT delivery_has_one_stand_in UNIQUE (instead_of);
 UPDATE delivery SET was_stuck = true WHERE state = 'parked';
 

@@ -1,4 +1,4 @@
-"""Channels and routes: their configuration, entering those of the settings, breaking and mending."""
+"""Channels: their configuration, entering those of the settings, breaking and mending."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import Route
+from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.store.fallback import settle_told_elsewhere
+from sentryml_notifier.store.routes import enter_first_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,16 @@ class StoredChannel:
     fingerprint: str
 
 
-async def list_stored_channels(connection: Connection) -> list[StoredChannel]:
-    """The channels that are not deleted, in a fixed order."""
+async def list_stored_channels(connection: Connection, channel_id: UUID | None = None) -> list[StoredChannel]:
+    """The channels that are not deleted, in a fixed order; or the one with `channel_id`."""
     rows = await connection.fetch(
         """
         SELECT channel_id, name, kind, settings, secret_setting, secret, fingerprint
           FROM channel
-         WHERE deleted_at IS NULL
+         WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR channel_id = $1)
          ORDER BY name
-        """
+        """,
+        channel_id,
     )
     return [StoredChannel(**dict(row.items())) for row in rows]
 
@@ -50,6 +52,8 @@ async def register_channel(
 ) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
+    A route that was made for it once is never made again: people may have changed or deleted it.
+
     Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
     message.
     """
@@ -59,19 +63,13 @@ async def register_channel(
         VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
-               settings = excluded.settings, secret = NULL, state = 'active', broken_words = NULL, retry_at = NULL,
-               failures = 0
+               settings = excluded.settings, secret = NULL, secret_hint = NULL, state = 'active', broken_words = NULL,
+               retry_at = NULL, failures = 0
         RETURNING channel_id
         """,
         name, kind, setting, fingerprint, dict(settings),
     )  # fmt: skip
-    await connection.execute(
-        """
-        INSERT INTO route (name, channel_id) VALUES ($1, $2)
-            ON CONFLICT ON CONSTRAINT route_name_unique DO NOTHING
-        """,
-        name, channel_id,
-    )  # fmt: skip
+    await enter_first_route(connection, name, channel_id)
     return channel_id
 
 
@@ -152,8 +150,9 @@ async def release_waiting(connection: Connection, channel_id: UUID, now: datetim
         UPDATE delivery
            SET state = 'pending', due_at = $2, parked_because = NULL, failures = 0, failing_since = NULL
          WHERE channel_id = $1 AND (state = 'parked' OR (state = 'pending' AND due_at > $2))
+           AND (parked_because = ANY ($3)) IS NOT TRUE
         """,
-        channel_id, now,
+        channel_id, now, OVER,
     )  # fmt: skip
     return int(status.rpartition(" ")[2])
 
@@ -189,17 +188,9 @@ async def lock_channel(connection: Connection, channel_id: UUID) -> None:
     await connection.execute("SELECT true FROM channel WHERE channel_id = $1 FOR NO KEY UPDATE", channel_id)
 
 
-async def list_routes(connection: Connection) -> list[Route]:
-    """All routes, in a fixed order."""
+async def broken_channels(connection: Connection) -> dict[UUID, str]:
+    """Why channels are broken, by id."""
     rows = await connection.fetch(
-        """
-        SELECT r.route_id, r.channel_id, r.model_patterns, c.kind = 'slack_bot' AS holds_conversations
-          FROM route AS r
-          JOIN channel AS c USING (channel_id)
-         ORDER BY r.name
-        """
+        "SELECT channel_id, broken_words FROM channel WHERE state = 'broken' AND deleted_at IS NULL"
     )
-    return [
-        Route(row["route_id"], row["channel_id"], tuple(row["model_patterns"]), row["holds_conversations"])
-        for row in rows
-    ]
+    return {row["channel_id"]: row["broken_words"] for row in rows}

@@ -42,7 +42,7 @@ async def stand_in(connection: Connection, now: datetime) -> int:
           FROM channel AS broken
           JOIN channel AS other ON other.channel_id = broken.fallback_channel_id AND other.deleted_at IS NULL
           JOIN delivery AS d ON d.channel_id = broken.channel_id
-         WHERE broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken'
+         WHERE broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken' AND d.reminder = 0
            AND NOT EXISTS (SELECT FROM delivery AS known
                             WHERE known.transition_id = d.transition_id AND known.channel_id = other.channel_id)
             ON CONFLICT DO NOTHING
@@ -69,7 +69,7 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
             SELECT incident_id FROM waiting AS w
              GROUP BY incident_id
             HAVING bool_and(told)
-               AND (SELECT message -> 'to' ->> 'state' FROM transition AS t
+               AND (SELECT state FROM transition AS t
                      WHERE t.incident_id = w.incident_id
                      ORDER BY sequence DESC
                      LIMIT 1) IN ('resolved', 'closed')

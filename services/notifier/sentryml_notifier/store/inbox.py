@@ -7,9 +7,9 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Transition
+from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import Route, urgency_of
+from sentryml_notifier.domain.routing import ALARMS, Heard, Past, Route, heard_of, urgency_of
 
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
@@ -18,22 +18,55 @@ async def insert_transition(connection: Connection, transition: Transition, moni
     """Keep a transition; False if it was kept before."""
     status = await connection.execute(
         """
-        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
+                                kind, state, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (transition_id) DO NOTHING
         """,
         transition.transition_id, transition.incident_id, transition.incident_number, transition.model_id,
         transition.sequence, transition.model_dump(mode="json", by_alias=True),
-        monitor and monitor.model_dump(mode="json"),
+        monitor and monitor.model_dump(mode="json"), transition.kind.value, transition.to.state.value, transition.at,
     )  # fmt: skip
     return status == "INSERT 0 1"
+
+
+async def find_transition(connection: Connection, transition_id: UUID) -> Transition | None:
+    """A transition that was taken in."""
+    row = await connection.fetchrow("SELECT message FROM transition WHERE transition_id = $1", transition_id)
+    return Transition.model_validate(row["message"]) if row else None
+
+
+async def read_heard(connection: Connection, transition: Transition) -> Heard | None:
+    """Who was told of the alarm that a transition follows; None for an alarm, and if its beginning is not known."""
+    if transition.kind in ALARMS:
+        return None
+    # The message may hold U+0000, so PostgreSQL cannot look into it.
+    rows = await connection.fetch(
+        """
+        SELECT t.message,
+               coalesce(array_agg(d.route_id) FILTER (WHERE d.route_id IS NOT NULL), '{}') AS routes,
+               coalesce(array_agg(d.channel_id) FILTER (WHERE d.route_id IS NOT NULL), '{}') AS channels
+          FROM transition AS t
+          LEFT JOIN delivery AS d ON d.transition_id = t.transition_id AND d.reminder = 0
+         WHERE t.incident_id = $1 AND t.sequence < $2
+         GROUP BY t.transition_id
+         ORDER BY t.sequence
+        """,
+        transition.incident_id, transition.sequence,
+    )  # fmt: skip
+    return heard_of(
+        [
+            Past(TransitionKind(row["message"]["kind"]), tuple(zip(row["routes"], row["channels"], strict=True)))
+            for row in rows
+        ]
+    )
 
 
 async def insert_deliveries(
     connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime
 ) -> int:
     """One delivery per route, due now, or parked where the channel is broken; return how many. Their ids follow from
-    both. A quiet change goes only where the incident has been told of.
+    both.
 
     The share lock keeps the channel as it is until this is committed: none slips in while it is being parked.
     """
@@ -42,20 +75,19 @@ async def insert_deliveries(
         status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
-                                  urgency, due_at, created_at, state, parked_because, last_words, was_stuck)
-            SELECT $1, $2, $3, channel_id, $5, $6, $7, $8, $9, $9,
+                                  urgency, due_at, created_at, reminding, state, parked_because, last_words, was_stuck)
+            SELECT $1, $2, $3, channel_id, $5, $6, $7, $8, $9, $9, $10,
                    CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
                    broken_words, state = 'broken'
               FROM channel
-             WHERE channel_id = $4
-               AND ($10 OR EXISTS (SELECT FROM delivery AS told WHERE told.channel_id = $4 AND told.incident_id = $5))
+             WHERE channel_id = $4 AND deleted_at IS NULL
                FOR SHARE
                 ON CONFLICT ON CONSTRAINT delivery_once_per_route DO NOTHING
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now, transition.alert,
+            int(urgency_of(transition)), now, transition.kind in ALARMS,
         )  # fmt: skip
         made += status == "INSERT 0 1"
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -9,50 +10,91 @@ import asyncpg
 
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.delivery import OVER
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries a list shows; None means all. `since` is about when they were made, `patterns` are those of the
+    models that the asker may see; none means every model."""
+
+    states: tuple[str, ...] | None = None
+    incident_id: UUID | None = None
+    model_id: str | None = None
+    channel: str | None = None
+    since: datetime | None = None
+    delivery_id: UUID | None = None
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """After which delivery a page begins."""
+
+    created_at: datetime
+    sequence: int
+    delivery_id: UUID
 
 
 async def list_deliveries(
-    connection: Connection, *, state: str | None, incident_id: UUID | None, models: tuple[str, ...], limit: int
+    connection: Connection, wanted: DeliveryFilter, after: Position | None, limit: int
 ) -> list[asyncpg.Record]:
-    """The newest deliveries about models that match `models`, with their attempts oldest first."""
+    """The newest deliveries, with their attempts oldest first."""
     return await connection.fetch(
         """
-        SELECT d.delivery_id, d.transition_id, d.incident_id, t.model_id, t.incident_number, d.sequence, d.kind,
-               c.name AS channel, r.name AS route, d.state, d.due_at, d.parked_because, d.last_words, d.created_at,
-               d.delivered_at,
-               coalesce(jsonb_agg(jsonb_build_object('at', a.at, 'send_id', a.send_id, 'outcome', a.outcome,
-                                                     'reason', a.reason, 'words', a.words,
-                                                     'http_status', a.http_status)
-                                  ORDER BY a.attempt_id) FILTER (WHERE a.attempt_id IS NOT NULL), '[]') AS attempts
-          FROM delivery AS d
-          JOIN transition AS t USING (transition_id)
-          JOIN channel AS c USING (channel_id)
-          JOIN route AS r USING (route_id)
-          LEFT JOIN attempt AS a USING (delivery_id)
-         WHERE ($1::text IS NULL OR d.state = $1) AND ($2::uuid IS NULL OR d.incident_id = $2)
-           AND ($3::text[] IS NULL OR t.model_id ~ ANY ($3))
-         GROUP BY d.delivery_id, t.transition_id, c.channel_id, r.route_id
-         ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id
-         LIMIT $4
+        WITH page AS (
+            SELECT d.*, t.model_id, t.incident_number, c.name AS channel, r.name AS route
+              FROM delivery AS d
+              JOIN transition AS t USING (transition_id)
+              JOIN channel AS c USING (channel_id)
+              JOIN route AS r USING (route_id)
+             WHERE ($1::text[] IS NULL OR d.state = ANY ($1))
+               AND ($2::uuid IS NULL OR d.incident_id = $2)
+               AND ($3::text IS NULL OR t.model_id = $3)
+               AND ($4::text IS NULL OR c.name = $4)
+               AND ($5::timestamptz IS NULL OR d.created_at >= $5)
+               AND ($6::uuid IS NULL OR d.delivery_id = $6)
+               AND ($7::text[] IS NULL OR t.model_id ~ ANY ($7))
+               AND ($8::timestamptz IS NULL OR d.created_at < $8
+                    OR (d.created_at = $8 AND (-d.sequence, d.delivery_id) > (-$9::integer, $10::uuid)))
+             ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id
+             LIMIT $11
+        )
+        SELECT page.*,
+               (SELECT coalesce(json_agg(json_build_object('at', at, 'send_id', send_id, 'outcome', outcome,
+                                                           'reason', reason, 'words', words,
+                                                           'http_status', http_status)
+                                         ORDER BY attempt_id), '[]')
+                  FROM attempt
+                 WHERE attempt.delivery_id = page.delivery_id) AS attempts
+          FROM page
+         ORDER BY created_at DESC, sequence DESC, delivery_id
         """,
-        state, incident_id, model_regexes(models), limit,
+        wanted.states, wanted.incident_id, wanted.model_id, wanted.channel, wanted.since, wanted.delivery_id,
+        model_regexes(wanted.patterns), *((after.created_at, after.sequence, after.delivery_id) if after
+                                          else (None, None, None)), limit,
     )  # fmt: skip
 
 
-async def list_channels(connection: Connection) -> list[asyncpg.Record]:
-    """All channels, and how many deliveries wait or are parked on each. A secret is not among the columns."""
+async def list_channels(connection: Connection, channel_id: UUID | None = None) -> list[asyncpg.Record]:
+    """The channels, or the one with `channel_id`, and how many deliveries wait or are stuck on each. A secret is not
+    among the columns."""
     return await connection.fetch(
         """
-        SELECT c.channel_id, c.name, c.kind, c.secret_setting, c.state, c.broken_words, c.paused_until,
+        SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_words,
+               c.retry_at, c.paused_until, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,
                min(d.created_at) AS oldest_at
           FROM channel AS c
-          LEFT JOIN delivery AS d ON d.channel_id = c.channel_id AND d.state <> 'delivered'
+          LEFT JOIN delivery AS d
+            ON d.channel_id = c.channel_id AND d.state <> 'delivered' AND (d.parked_because = ANY ($2)) IS NOT TRUE
+         WHERE c.deleted_at IS NULL AND ($1::uuid IS NULL OR c.channel_id = $1)
          GROUP BY c.channel_id
          ORDER BY c.name
-        """
-    )
+        """,
+        channel_id, OVER,
+    )  # fmt: skip
 
 
 def age_seconds(since: datetime | None, now: datetime) -> float:

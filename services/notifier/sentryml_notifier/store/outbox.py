@@ -16,6 +16,7 @@ from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, Delivery
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
 CHANNEL = "sentryml_notifier_outbox"
@@ -34,8 +35,8 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
             RETURNING delivery_id
         )
         SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_words, d.possibly_sent,
-               d.attempts, d.created_at, d.delivered_at, d.changed_at, c.name AS channel, c.kind AS channel_kind,
-               r.name AS route, t.message AS transition,
+               d.attempts, d.reminder, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
+               c.kind AS channel_kind, r.name AS route, t.message AS transition,
                (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
                   FROM (SELECT attempt_id, at, outcome, reason, words, http_status
                           FROM attempt
@@ -101,7 +102,8 @@ def _claim(delivery: Delivery) -> Claim:
 
 def _delivery_of(row: asyncpg.Record) -> Delivery:
     transition = Transition.model_validate(row["transition"])
-    state, delivered_at = DeliveryState(row["state"]), row["delivered_at"]
+    delivered_at, because = row["delivered_at"], row["parked_because"]
+    state = DeliveryState.NOT_SENT if because in OVER else DeliveryState(row["state"])
     return Delivery(
         delivery_id=row["delivery_id"],
         revision=row["revision"],
@@ -110,10 +112,11 @@ def _delivery_of(row: asyncpg.Record) -> Delivery:
         channel_kind=row["channel_kind"],
         route=row["route"],
         state=state,
-        parked_because=row["parked_because"],
+        parked_because=because,
         due_at=row["due_at"],
         words=row["last_words"],
         possibly_repeated=row["possibly_sent"],
+        reminder=row["reminder"],
         attempts=row["attempts"],
         latest_attempts=row["latest_attempts"],
         created_at=row["created_at"],

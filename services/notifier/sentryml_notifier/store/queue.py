@@ -15,9 +15,10 @@ from uuid import UUID
 import asyncpg
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Transition, TransitionKind
+from sentryml_common.contracts.transition import State, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import (
+    OVER,
     Delivered,
     DeliveryState,
     Effort,
@@ -31,9 +32,10 @@ from sentryml_notifier.domain.delivery import (
 )
 from sentryml_notifier.domain.message import STRAIGHT, Detour
 from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.story import Reminder, Story
 from sentryml_notifier.store.fallback import read_detour
 
+NOT_NEEDED_WORDS = "Not sent: what it reminded of has been seen, or is over."
 INTERRUPTED = SendResult(
     Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
 )
@@ -64,6 +66,7 @@ class Claim:
     story: Story
     effort: Effort
     last_words: str | None
+    happened_at: datetime
     detour: Detour = STRAIGHT
 
 
@@ -92,6 +95,7 @@ async def claim_due(
             TransitionKind(row["kind"]),
             DeliveryState(row["state"]),
             row["was_stuck"],
+            row["reminder"] > 0,
         )
         for row in rows
     ]
@@ -99,14 +103,18 @@ async def claim_due(
     # A sender given up for lost may have noted its success just before the rows were locked.
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
+    story = await _story(connection, incident_id, taken)
+    if story.reminder is not None and story.newest.to.state is not State.OPEN:
+        await _end_reminders(connection, taken)
+        return await claim_due(connection, sending, fingerprint, now, rate)
     effort = await _take(connection, sending, taken, now)
     if rate is not None:
         await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
-    story = await _story(connection, incident_id, taken)
     delivery_ids = tuple(row["delivery_id"] for row in taken)
     was_stuck = any(row["was_stuck"] for row in taken)
     detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
-    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], detour)
+    happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
+    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -127,7 +135,8 @@ async def _take_token(connection: Connection, channel_id: UUID, full_at: datetim
 
 
 async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
-    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon.
+    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
+    reminder is no head of anything but itself.
 
     The index holds what waits in this order, so one looks at few rows however many there are.
     """
@@ -138,7 +147,7 @@ async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: d
            AND (SELECT due_at FROM delivery AS head
                  WHERE head.channel_id = $1 AND head.incident_id = urgent.incident_id
                    AND head.state IN ('pending', 'sending')
-                 ORDER BY sequence
+                 ORDER BY reminder > 0, sequence
                  LIMIT 1) <= $2
          ORDER BY urgency, created_at, incident_id
          LIMIT 1
@@ -151,14 +160,15 @@ async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: d
 async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
-        SELECT delivery_id, transition_id, sequence, kind, state, send_id, due_at, failures, failing_since,
-               possibly_sent, plain, last_words, was_stuck
+        SELECT delivery_id, transition_id, route_id, sequence, reminder, kind, state, send_id, due_at, failures,
+               failing_since, possibly_sent, plain, last_words, created_at, was_stuck
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
-         ORDER BY sequence
+           AND (parked_because = ANY ($3)) IS NOT TRUE
+         ORDER BY sequence, reminder
            FOR UPDATE
         """,
-        channel_id, incident_id,
+        channel_id, incident_id, OVER,
     )  # fmt: skip
 
 
@@ -184,9 +194,19 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
     return effort
 
 
+async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]) -> None:
+    await connection.execute(
+        """
+        UPDATE delivery
+           SET state = 'parked', parked_because = 'not_needed', send_id = NULL, last_words = $2
+         WHERE delivery_id = ANY ($1)
+        """,
+        [row["delivery_id"] for row in taken], NOT_NEEDED_WORDS,
+    )  # fmt: skip
+
+
 async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
     """The story of what is taken; after being stuck it goes on to the newest step, a quiet one too."""
-    told, first, last_sequence = {row["transition_id"] for row in taken}, taken[0]["sequence"], taken[-1]["sequence"]
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -195,8 +215,13 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
         """,
         incident_id,
     )
+    # What was told before and is only reminded of is not told again, if there is news.
+    news = [row for row in taken if not row["reminder"]]
+    last = (news or taken)[-1]
+    told = {row["transition_id"] for row in news} or {last["transition_id"]}
+    first, last_sequence = taken[0]["sequence"], last["sequence"]
     steps = [Transition.model_validate(row["message"]) for row in rows]
-    if any(row["was_stuck"] for row in taken):
+    if any(row["was_stuck"] for row in news):
         told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
         last_sequence = max(step.sequence for step in steps if step.transition_id in told)
     monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
@@ -205,7 +230,13 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
         told=[step for step in steps if step.transition_id in told],
         monitor=Monitor.model_validate(monitor) if monitor else None,
         later=[step for step in steps if step.sequence > last_sequence],
+        reminder=await _reminder(connection, last) if last["reminder"] else None,
     )
+
+
+async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
+    times = await connection.fetchval("SELECT remind_times FROM route WHERE route_id = $1", row["route_id"])
+    return Reminder(row["reminder"], max(row["reminder"], times))
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:

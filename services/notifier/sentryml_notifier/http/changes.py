@@ -1,0 +1,42 @@
+"""`/v1/changes`: who changed what about routes and channels, asked for a retry, sent a test."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, TypeAdapter
+
+from sentryml_common.contracts.transition import Actor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_notifier.domain.change import Action
+from sentryml_notifier.http.auth import Reader
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.store.changes import list_changes
+
+router = APIRouter(prefix="/v1/changes", tags=["changes"])
+
+_CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
+
+
+class ChangeView(BaseModel):
+    """One change. It stays as it is for ever."""
+
+    change_id: int
+    at: datetime
+    actor: Actor
+    action: Action
+    subject_id: UUID = Field(description="Of the channel, the route or the delivery.")
+    subject: str = Field(description="What that was called then.", examples=["ops"])
+    words: str = Field(description="What changed.", examples=["least severity: warn → critical"])
+
+
+@router.get("")
+async def list_all(context: WithContext, _: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
+    """The changes, newest first."""
+    async with context.transaction() as connection:
+        rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit)
+    items = [ChangeView.model_validate(dict(row)) for row in rows]
+    return Page(items=items, next_cursor=to_cursor(items[-1].change_id) if len(items) == limit else None)

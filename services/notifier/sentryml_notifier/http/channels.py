@@ -1,0 +1,253 @@
+"""`/v1/channels`: the places that messages go to. A secret is taken, encrypted, and never shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.http.paging import Page
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.channels.base import Identity
+from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.domain.change import Action, Change, differences
+from sentryml_notifier.http.auth import Admin, Reader, actor_of
+from sentryml_notifier.http.channel_config import Changed, Config, Wanted, check_opens, read_change, read_new
+from sentryml_notifier.http.context import Context, WithContext
+from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.channel_changes import (
+    count_waiting,
+    delete_channel,
+    insert_channel,
+    lock_stored_channel,
+    routes_to,
+    update_channel,
+)
+from sentryml_notifier.store.channels import StoredChannel, release_waiting
+from sentryml_notifier.store.ledger import list_channels
+from sentryml_notifier.vault import Sealed
+
+router = APIRouter(prefix="/v1/channels", tags=["channels"])
+
+UNKNOWN = problem_answers((404, "There is no such channel."))
+REFUSED = (422, "It cannot be so; `errors` names each field. Nothing was changed.")
+NAME_TAKEN_OR_NO_KEY = (409, "Another channel has this name; or there is no key to encrypt the secret with.")
+
+
+class ChannelView(BaseModel):
+    """A channel and its trouble."""
+
+    channel_id: UUID
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    secret_setting: str | None = Field(
+        description="The setting that makes it and holds its secret: it is changed there. Null if it is changed here."
+    )
+    secret_hint: str | None = Field(description="What may be shown of its secret.", examples=["…/B0…/****"])
+    state: str = Field(description="`active` or `broken`.")
+    broken_words: str | None = Field(description="Why it is broken, and how to mend it.")
+    retry_at: datetime | None = Field(
+        description="When a broken one is tried again by itself; null: once it is changed."
+    )
+    paused_until: datetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
+    created_at: datetime
+    waiting: int = Field(description="Deliveries that are on their way.")
+    parked: int = Field(description="Deliveries that are stuck.")
+    oldest_at: datetime | None = Field(description="When the oldest of both was made.")
+
+
+@router.get("")
+async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
+    """All channels, with what waits on each and how to mend a broken one."""
+    async with context.transaction() as connection:
+        rows = await list_channels(connection)
+    return Page(items=[ChannelView.model_validate(dict(row)) for row in rows], next_cursor=None)
+
+
+@router.get("/{channel_id}", responses=UNKNOWN)
+async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView:
+    """One channel."""
+    async with context.transaction() as connection:
+        return await _view(connection, channel_id)
+
+
+@router.post("", status_code=201, responses=problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED))
+async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelView:
+    """Make a channel; it is served at once. Nothing goes there until a route leads to it."""
+    config = read_new(wanted, context.reserved_names)
+    identity = Identity(context.new_id(), config.name)
+    check_opens(context.channels(), config, identity)
+    stored = StoredChannel(
+        identity.channel_id, config.name, config.kind, config.settings, None, _sealed(context, config), _new(context)
+    )
+    async with context.transaction() as connection:
+        try:
+            await insert_channel(connection, stored, KINDS[config.kind].hinted(config.secret), context.clock())
+        except asyncpg.UniqueViolationError as err:
+            raise _name_taken() from err
+        await _note(connection, context, key, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
+        view = await _view(connection, stored.channel_id)
+    context.channels().changed.set()
+    return view
+
+
+@router.patch(
+    "/{channel_id}",
+    responses={
+        **UNKNOWN,
+        **problem_answers(
+            (409, "A setting makes it; or another channel has this name; or its secret cannot be decrypted."),
+            REFUSED,
+        ),
+    },
+)
+async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Changed) -> ChannelView:
+    """Change a channel. What waits on it is due again, now."""
+    async with context.transaction() as connection:
+        before = await _locked(connection, context, channel_id)
+        if before.kind not in KINDS:
+            raise Problem(409, "unknown-kind", "this notifier knows no channels of that kind: install a newer one")
+        known = Config(before.name, before.kind, before.settings, _opened(context, before, wanted))
+        config = read_change(wanted, known, context.reserved_names)
+        if config != known or "secret" in wanted:
+            check_opens(context.channels(), config, Identity(channel_id, config.name))
+            secret = _sealed(context, config) if "secret" in wanted else before.secret
+            after = replace(
+                before, name=config.name, settings=config.settings, secret=secret, fingerprint=_new(context)
+            )
+            hint = KINDS[config.kind].hinted(config.secret) if "secret" in wanted else None
+            await _save(connection, after, hint)
+            await release_waiting(connection, channel_id, context.clock())
+            await _note_changes(connection, context, key, before, after, replaced="secret" in wanted)
+        view = await _view(connection, channel_id)
+    context.channels().changed.set()
+    context.wake()
+    return view
+
+
+@router.delete(
+    "/{channel_id}",
+    status_code=204,
+    responses={
+        **UNKNOWN,
+        **problem_answers((409, "A setting makes it, routes lead to it, or deliveries wait on it.")),
+    },
+)
+async def delete(
+    context: WithContext,
+    key: Admin,
+    channel_id: UUID,
+    discard: Annotated[
+        bool, Query(description="Also if deliveries wait on it: they end as parked, and say that it was deleted.")
+    ] = False,
+) -> None:
+    """Delete a channel to which no route leads any more. Its secret is forgotten, its deliveries stay in the ledger."""
+    async with context.transaction() as connection:
+        before = await _locked(connection, context, channel_id)
+        routes = await routes_to(connection, channel_id)
+        if routes:
+            detail = f"routes lead to it ({', '.join(routes)}): change or delete them first"
+            raise Problem(409, "channel-in-use", detail, routes=routes)
+        waiting = await count_waiting(connection, channel_id)
+        if waiting and not discard:
+            raise Problem(
+                409,
+                "deliveries-waiting",
+                f"{waiting} deliveries are not delivered yet: mend the channel, or give them up with ?discard=true",
+                waiting=waiting,
+            )
+        words = f"Not delivered: the channel {before.name} was deleted by {key.name}."
+        await delete_channel(connection, channel_id, words, context.clock())
+        gave_up = f"{waiting} deliveries were given up" if waiting else "nothing waited on it"
+        await _note(connection, context, key, Action.CHANNEL_DELETED, before, gave_up)
+    context.channels().changed.set()
+
+
+async def _locked(connection: Connection, context: Context, channel_id: UUID) -> StoredChannel:
+    """A channel that people may change, locked."""
+    found = await lock_stored_channel(connection, channel_id)
+    if found is None:
+        raise unknown_channel(channel_id)
+    if found.secret_setting is not None and context.channels().is_from_settings(found):
+        detail = f"{found.secret_setting} makes this channel: change it there, and restart the notifier"
+        raise Problem(409, "channel-of-settings", detail, setting=found.secret_setting)
+    return found
+
+
+async def _save(connection: Connection, after: StoredChannel, hint: str | None) -> None:
+    try:
+        await update_channel(connection, after, hint)
+    except asyncpg.UniqueViolationError as err:
+        raise _name_taken() from err
+
+
+def _sealed(context: Context, config: Config) -> bytes | None:
+    if not KINDS[config.kind].secret.model_fields:
+        return None
+    try:
+        return context.vault.seal(config.secret)
+    except Sealed as err:
+        raise Problem(409, "no-secrets-key", str(err)) from err
+
+
+def _opened(context: Context, before: StoredChannel, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The secret as it is, unless it is not needed."""
+    if before.secret is None or "secret" in wanted:
+        return {}
+    try:
+        return context.vault.open(before.secret)
+    except Sealed as err:
+        raise Problem(409, "no-secrets-key", str(err)) from err
+
+
+def _new(context: Context) -> str:
+    """Another fingerprint with every change, so that nobody sends or judges by what was before."""
+    return context.new_id().hex
+
+
+async def _note_changes(
+    connection: Connection,
+    context: Context,
+    key: ApiKey,
+    before: StoredChannel,
+    after: StoredChannel,
+    *,
+    replaced: bool,
+) -> None:
+    words = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
+    if words:
+        await _note(connection, context, key, Action.CHANNEL_CHANGED, after, words)
+    if replaced:
+        await _note(connection, context, key, Action.SECRET_REPLACED, after, "the secret was entered anew")
+
+
+async def _note(
+    connection: Connection, context: Context, key: ApiKey, action: Action, stored: StoredChannel, words: str
+) -> None:
+    await insert_change(
+        connection, Change(context.clock(), actor_of(key), action, stored.channel_id, stored.name, words)
+    )
+
+
+async def _view(connection: Connection, channel_id: UUID) -> ChannelView:
+    rows = await list_channels(connection, channel_id)
+    if not rows:
+        raise unknown_channel(channel_id)
+    return ChannelView.model_validate(dict(rows[0]))
+
+
+def unknown_channel(channel_id: UUID) -> Problem:
+    """404, and where to look."""
+    return Problem(404, "unknown-channel", f"there is no channel {channel_id}: GET /v1/channels lists them")
+
+
+def _name_taken() -> Problem:
+    return Problem(409, "name-taken", "another channel has this name: choose another")

@@ -1,0 +1,76 @@
+"""What every route needs: the database, the clock, the channels.
+
+HTTP answers from the first moment on, so the pool may not be there yet: then it is 503, in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, Request
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.access import Gatekeeper
+from sentryml_common.postgres.pool import Connection, Pool, transaction
+from sentryml_notifier.roster import Roster
+from sentryml_notifier.vault import Vault
+
+
+@dataclass(slots=True)
+class Context:
+    """Filled by the wiring as the parts become available. `reserved_names` are those of channels that settings make,
+    by name of the setting; `wake` lets what has become due leave now."""
+
+    gatekeeper: Gatekeeper
+    clock: Clock
+    new_id: Callable[[], UUID]
+    reserved_names: Mapping[str, str] = field(default_factory=dict)
+    vault: Vault = field(default_factory=lambda: Vault([]))
+    pool: Pool | None = None
+    roster: Roster | None = None
+    wake: Callable[[], None] = lambda: None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction.
+
+        Raises:
+            Unavailable: PostgreSQL is away, or has not answered yet since the start.
+        """
+        if self.pool is None:
+            raise _starting()
+        async with transaction(self.pool) as connection:
+            yield connection
+
+    def channels(self) -> Roster:
+        """The channels of this process.
+
+        Raises:
+            Unavailable: PostgreSQL has not answered yet since the start.
+        """
+        if self.roster is None:
+            raise _starting()
+        return self.roster
+
+
+def _starting() -> Unavailable:
+    return Unavailable("PostgreSQL does not answer yet: the service is starting")
+
+
+def install_context(app: FastAPI, context: Context) -> None:
+    """Give `context` to the routes of `app`."""
+    app.state.notifier = context
+
+
+def context_of(request: Request) -> Context:
+    """The context of a request's application."""
+    context: Context = request.app.state.notifier
+    return context
+
+
+WithContext = Annotated[Context, Depends(context_of)]

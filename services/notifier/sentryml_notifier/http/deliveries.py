@@ -1,0 +1,104 @@
+"""`/v1/deliveries`: what was sent, what waits, what is stuck and how to mend it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+
+from sentryml_common.contracts.message import MODEL_ID_PATTERN
+from sentryml_common.contracts.transition import TransitionKind
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
+from sentryml_notifier.http.auth import Reader, check_model
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.store.ledger import DeliveryFilter, Position, list_deliveries
+
+router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+
+UNKNOWN = problem_answers((404, "There is no such delivery."))
+
+States = Annotated[list[DeliveryState] | None, Query(alias="state", description="Only these; may be repeated.")]
+ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="Only about this model.")]
+ChannelQuery = Annotated[
+    str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
+]
+Since = Annotated[AwareDatetime | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
+
+_CURSOR = TypeAdapter(tuple[AwareDatetime, int, UUID])
+
+
+class Attempt(BaseModel):
+    """One attempt; deliveries told in one message share its `send_id`."""
+
+    at: datetime
+    send_id: UUID
+    outcome: Outcome
+    reason: str = Field(description="A code of a closed set.")
+    words: str = Field(description="The same for people.")
+    http_status: int | None
+
+
+class DeliveryView(BaseModel):
+    """One transition on its way to one channel."""
+
+    delivery_id: UUID
+    transition_id: UUID
+    incident_id: UUID
+    incident_number: int
+    model_id: str
+    sequence: int
+    kind: TransitionKind
+    reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
+    channel: str
+    route: str
+    state: DeliveryState
+    due_at: datetime = Field(description="The next attempt, or the end of the one under way.")
+    parked_because: ParkedBecause | None
+    last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
+    created_at: datetime
+    delivered_at: datetime | None
+    attempts: list[Attempt] = Field(description="Oldest first.")
+
+
+@router.get("")
+async def list_all(
+    context: WithContext,
+    key: Reader,
+    states: States = None,
+    incident_id: UUID | None = None,
+    model: ModelQuery = None,
+    channel: ChannelQuery = None,
+    since: Since = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[DeliveryView]:
+    """Deliveries with their attempts, newest first, as far as they are about models that the key may read."""
+    wanted = DeliveryFilter(tuple(states or ()) or None, incident_id, model, channel, since, patterns=key.models)
+    position = from_cursor(cursor, _CURSOR)
+    async with context.transaction() as connection:
+        rows = await list_deliveries(connection, wanted, Position(*position) if position else None, limit)
+    items = [DeliveryView.model_validate(dict(row)) for row in rows]
+    last = items[-1] if len(items) == limit else None
+    after = (last.created_at.isoformat(), last.sequence, last.delivery_id) if last else None
+    return Page(items=items, next_cursor=to_cursor(after) if after else None)
+
+
+@router.get("/{delivery_id}", responses=UNKNOWN)
+async def show(context: WithContext, key: Reader, delivery_id: UUID) -> DeliveryView:
+    """One delivery with its attempts."""
+    async with context.transaction() as connection:
+        rows = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
+    if not rows:
+        raise unknown_delivery(delivery_id)
+    check_model(key, rows[0]["model_id"])
+    return DeliveryView.model_validate(dict(rows[0]))
+
+
+def unknown_delivery(delivery_id: UUID) -> Problem:
+    """404, and where to look."""
+    return Problem(404, "unknown-delivery", f"there is no delivery {delivery_id}: GET /v1/deliveries lists them")

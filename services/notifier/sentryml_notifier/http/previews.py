@@ -1,0 +1,125 @@
+"""`POST /v1/routes:preview`: where a transition would go, and why not elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, Field
+
+from sentryml_common.contracts.message import ModelId
+from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
+from sentryml_notifier.http.auth import Reader, check_model
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.store.channels import broken_channels
+from sentryml_notifier.store.inbox import find_transition, read_heard
+from sentryml_notifier.store.routes import StoredRoute, list_stored_routes
+
+router = APIRouter(prefix="/v1", tags=["routes"])
+
+ALERTING = ALARMS | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
+ASSUMED = "It is assumed that the alarm before it came by the routes as they are now, with the same severity."
+
+
+class Recorded(BaseModel):
+    """A transition that has happened."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    transition_id: UUID
+
+
+class Described(BaseModel):
+    """A transition as it might happen."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"model_id": "fraud-card", "kind": "opened", "severity": "critical"}]},
+    )
+
+    model_id: ModelId
+    kind: TransitionKind = TransitionKind.OPENED
+    severity: Severity = Severity.CRITICAL
+    alert: bool | None = Field(None, description="Whether it alerts; as its kind mostly does, if left out.")
+
+
+class VerdictView(BaseModel):
+    """What one route would do."""
+
+    route_id: UUID
+    name: str
+    channel_id: UUID
+    channel: str
+    taken: bool
+    why: Why
+    words: str
+    channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
+
+
+class PreviewView(BaseModel):
+    """Where a transition would go."""
+
+    words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
+    assumed: str | None = Field(description="What was assumed to say so.")
+    channels: list[str] = Field(description="Names of the channels that would be told.")
+    routes: list[VerdictView] = Field(description="Every route, in the order in which they are asked.")
+
+
+Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]
+
+
+@router.post("/routes:preview", responses=problem_answers((404, "No such transition is in the ledger.")))
+async def preview(context: WithContext, key: Reader, asked: Asked) -> PreviewView:
+    """Where a transition would go by the routes as they are now, with the reason for each. Nothing is sent."""
+    async with context.transaction() as connection:
+        stored = await list_stored_routes(connection)
+        broken = await broken_channels(connection)
+        routes = [each.route for each in stored]
+        if isinstance(asked, Recorded):
+            transition = await find_transition(connection, asked.transition_id)
+            if transition is None:
+                raise Problem(404, "unknown-transition", f"the ledger holds no transition {asked.transition_id}")
+            step, heard, assumed = step_of(transition), await read_heard(connection, transition), None
+        else:
+            step = _step(asked)
+            heard = as_if_heard(step, routes)
+            assumed = None if heard is None else ASSUMED
+    check_model(key, step.model_id)
+    return _view(stored, verdicts(step, routes, heard), broken, assumed)
+
+
+def _step(asked: Described) -> Step:
+    alert = asked.kind in ALERTING if asked.alert is None else asked.alert
+    return Step(asked.model_id, asked.kind, asked.severity, alert)
+
+
+def _view(
+    stored: Sequence[StoredRoute], found: Sequence[tuple[Route, Why]], broken: dict[UUID, str], assumed: str | None
+) -> PreviewView:
+    views = [
+        VerdictView(
+            route_id=route.route_id,
+            name=known.name,
+            channel_id=route.channel_id,
+            channel=known.channel,
+            taken=why.taken,
+            why=why,
+            words=why.words,
+            channel_broken=broken.get(route.channel_id),
+        )
+        for known, (route, why) in zip(stored, found, strict=True)
+    ]
+    channels = [view.channel for view in views if view.taken]
+    return PreviewView(words=_words(channels, views), assumed=assumed, channels=channels, routes=views)
+
+
+def _words(channels: list[str], views: list[VerdictView]) -> str:
+    if channels:
+        return f"This would go to {', '.join(channels)}."
+    if not views:
+        return "Nobody would be told: there is no route. Make one: POST /v1/routes."
+    return "Nobody would be told: no route takes it."

@@ -1,0 +1,56 @@
+"""`POST /v1/deliveries/{id}:retry`: try again now what waits or is stuck."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter
+
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.domain.change import Action, Change
+from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
+from sentryml_notifier.http.auth import Changer, actor_of, check_model
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
+from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.channel_changes import mend_channel
+from sentryml_notifier.store.channels import release_waiting
+from sentryml_notifier.store.ledger import DeliveryFilter, list_deliveries
+from sentryml_notifier.store.retries import lock_delivery, make_due
+
+router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
+
+NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has to be changed first.")
+
+
+@router.post("/{delivery_id}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
+async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> DeliveryView:
+    """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
+    stuck on it if that works."""
+    now = context.clock()
+    async with context.transaction() as connection:
+        row = await lock_delivery(connection, delivery_id)
+        if row is None:
+            raise unknown_delivery(delivery_id)
+        check_model(key, row["model_id"])
+        _check(row)
+        if await mend_channel(connection, row["channel_id"]):
+            await release_waiting(connection, row["channel_id"], now)
+        await make_due(connection, row, now)
+        subject = f"incident #{row['incident_number']}"
+        await insert_change(
+            connection, Change(now, actor_of(key), Action.RETRY_ASKED, delivery_id, subject, f"it was {row['state']}")
+        )
+        found = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
+    context.wake()
+    return DeliveryView.model_validate(dict(found[0]))
+
+
+def _check(row: asyncpg.Record) -> None:
+    because = ParkedBecause(row["parked_because"]) if row["parked_because"] else None
+    why = why_not_again(DeliveryState(row["state"]), because)
+    if why is not None:
+        raise Problem(409, "not-retryable", why, state=row["state"], parked_because=row["parked_because"])
+    if row["channel_state"] == "broken" and row["retry_at"] is None:
+        raise Problem(409, "channel-broken", f"its channel has to be changed first: {row['broken_words']}")

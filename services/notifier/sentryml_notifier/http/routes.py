@@ -1,0 +1,276 @@
+"""`/v1/routes`: which transitions go to which channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import asyncpg
+from fastapi import APIRouter, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
+from sentryml_common.http.paging import Page
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.texts import NoKey
+from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.change import Action, Change, differences
+from sentryml_notifier.domain.routing import ALARMS, Route
+from sentryml_notifier.http.auth import Admin, Reader, actor_of
+from sentryml_notifier.http.context import Context, WithContext
+from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.routes import (
+    StoredRoute,
+    delete_route,
+    keep_channel,
+    list_stored_routes,
+    lock_route,
+    save_route,
+)
+
+router = APIRouter(prefix="/v1/routes", tags=["routes"])
+
+NAME_PATTERN = r"^[^\x00-\x1f\x7f/]*$"
+"""Without a slash: nobody's secret address is anybody's name."""
+MODEL_PATTERN = r"^[A-Za-z0-9._:*?\[\]!-]{1,128}$"
+PATTERNS_MAX = 100
+REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * 86_400, 100
+
+UNKNOWN = problem_answers((404, "There is no such route."))
+NAME_TAKEN = (409, "Another route has this name.")
+MADE_SO = (422, "It cannot be made so: `errors` names each field.")
+MOVED_ON = (412, "It has moved on since the `If-Match` that was sent; `route` is how it stands.")
+
+
+def _once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _alarming(kinds: list[TransitionKind]) -> list[TransitionKind]:
+    if kinds and not ALARMS.intersection(kinds):
+        raise ValueError("names no alarm (opened, escalated, reopened): what follows is told to who heard the alarm")
+    return list(dict.fromkeys(kinds))
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=NAME_PATTERN), NoKey
+]
+Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN), NoKey]
+ALARM_NAMED = {"contains": {"enum": sorted(ALARMS)}}
+Kinds = Annotated[
+    list[TransitionKind],
+    AfterValidator(_alarming),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "enum": list(TransitionKind)},
+            "anyOf": [{"maxItems": 0}, ALARM_NAMED],
+        }
+    ),
+]
+
+
+class RouteSpec(BaseModel):
+    """What a route is to be."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "fraud on call",
+                    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
+                    "model_patterns": ["fraud-*"],
+                    "least_severity": "critical",
+                    "remind_after_seconds": 3600,
+                }
+            ]
+        },
+    )
+
+    name: Name = Field(description="What people call it.")
+    channel_id: UUID = Field(description="Where it leads.")
+    model_patterns: Annotated[list[Pattern], AfterValidator(_once)] = Field(
+        [], max_length=PATTERNS_MAX, description="Models, as patterns like `fraud-*`; none means all."
+    )
+    least_severity: Severity = Field(
+        Severity.WARN, description="Alarms below it are not taken; one that gets worse later is, and its end then too."
+    )
+    kinds: Kinds = Field(
+        [],
+        description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case.",
+    )
+    enabled: bool = Field(True, description="A route that is switched off takes nothing.")
+    remind_after_seconds: int | None = Field(
+        None,
+        ge=REMIND_AFTER_MIN,
+        le=REMIND_AFTER_MAX,
+        description="Remind while an incident stays open and unseen, after this time and again each such time.",
+    )
+    remind_times: int = Field(3, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm.")
+
+
+class RouteView(RouteSpec):
+    """A route."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    route_id: UUID
+    channel: str = Field(description="The name of the channel.")
+    version: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, stored: StoredRoute) -> Self:
+        """The view of a stored one."""
+        route = stored.route
+        return cls(
+            route_id=route.route_id,
+            name=stored.name,
+            channel_id=route.channel_id,
+            channel=stored.channel,
+            model_patterns=list(route.model_patterns),
+            least_severity=route.least_severity,
+            kinds=sorted(route.kinds),
+            enabled=route.enabled,
+            remind_after_seconds=stored.remind_after_seconds,
+            remind_times=stored.remind_times,
+            version=stored.version,
+            created_at=stored.created_at,
+        )
+
+
+@router.get("")
+async def list_all(context: WithContext, _: Reader) -> Page[RouteView]:
+    """All routes, in the order in which they are asked: a channel hears of a transition by the first that takes it."""
+    async with context.transaction() as connection:
+        found = await list_stored_routes(connection)
+    return Page(items=[RouteView.of(each) for each in found], next_cursor=None)
+
+
+@router.post("", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN, MADE_SO)})
+async def create(context: WithContext, key: Admin, wanted: RouteSpec, response: Response) -> RouteView:
+    """Make a route; it takes what happens from now on."""
+    async with context.transaction() as connection:
+        stored = await _stored(connection, context, wanted)
+        await _save(connection, stored)
+        await _note(connection, context, key, Action.ROUTE_MADE, stored, f"leads to {stored.channel}")
+    response.headers["ETag"] = etag(stored.version)
+    return RouteView.of(stored)
+
+
+@router.get("/{route_id}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
+async def show(
+    context: WithContext, _: Reader, route_id: UUID, response: Response, if_none_match: IfNoneMatch = None
+) -> RouteView | Response:
+    """One route. Its `ETag` changes with every change."""
+    async with context.transaction() as connection:
+        found = await list_stored_routes(connection, route_id)
+    if not found:
+        raise _unknown(route_id)
+    current = etag(found[0].version)
+    if (unchanged := not_modified(if_none_match, current)) is not None:
+        return unchanged
+    response.headers["ETag"] = current
+    return RouteView.of(found[0])
+
+
+@router.put("/{route_id}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
+async def change(
+    context: WithContext, key: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
+) -> RouteView:
+    """Replace a route: what is left out gets its default. What changes nothing makes no new version."""
+    async with context.transaction() as connection:
+        before = await _locked(connection, route_id, if_match)
+        stored = await _stored(connection, context, wanted, before)
+        words = differences(_told(before), _told(stored))
+        if words:
+            await _save(connection, stored)
+            await _note(connection, context, key, Action.ROUTE_CHANGED, stored, words)
+        else:
+            stored = before
+    response.headers["ETag"] = etag(stored.version)
+    return RouteView.of(stored)
+
+
+@router.delete("/{route_id}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
+async def delete(context: WithContext, key: Admin, route_id: UUID, if_match: IfMatch = None) -> None:
+    """Delete a route. What it has taken is delivered all the same."""
+    async with context.transaction() as connection:
+        before = await _locked(connection, route_id, if_match)
+        await delete_route(connection, route_id, context.clock())
+        await _note(connection, context, key, Action.ROUTE_DELETED, before, f"led to {before.channel}")
+
+
+async def _locked(connection: Connection, route_id: UUID, if_match: str | None) -> StoredRoute:
+    found = await lock_route(connection, route_id)
+    if found is None:
+        raise _unknown(route_id)
+    current = etag(found.version)
+    if not matches(if_match, current):
+        raise Problem(
+            412,
+            "route-moved-on",
+            f"the route is at {current} by now: look at it again",
+            headers={"ETag": current},
+            route=RouteView.of(found).model_dump(mode="json"),
+        )
+    return found
+
+
+async def _stored(
+    connection: Connection, context: Context, wanted: RouteSpec, before: StoredRoute | None = None
+) -> StoredRoute:
+    channel = await keep_channel(connection, wanted.channel_id)
+    if channel is None:
+        reason = "there is no such channel: GET /v1/channels lists them"
+        raise Problem(
+            422,
+            "invalid-request",
+            f"body.channel_id: {reason}",
+            errors=[{"field": "body.channel_id", "reason": reason}],
+        )
+    route = Route(
+        before.route.route_id if before else context.new_id(),
+        wanted.channel_id,
+        tuple(wanted.model_patterns),
+        wanted.least_severity,
+        frozenset(wanted.kinds),
+        wanted.enabled,
+    )
+    made = StoredRoute(
+        route, wanted.name, channel, wanted.remind_after_seconds, wanted.remind_times, 1, context.clock()
+    )
+    return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
+
+
+async def _save(connection: Connection, stored: StoredRoute) -> None:
+    try:
+        await save_route(connection, stored)
+    except asyncpg.UniqueViolationError as err:
+        raise Problem(409, "name-taken", f"another route is called {stored.name}: choose another name") from err
+
+
+def _told(stored: StoredRoute) -> dict[str, object]:
+    """What is told of a change: everything that people set."""
+    view = RouteView.of(stored)
+    return {
+        **view.model_dump(mode="json", include=set(RouteSpec.model_fields) - {"channel_id"}),
+        "channel": view.channel,
+    }
+
+
+async def _note(
+    connection: Connection, context: Context, key: ApiKey, action: Action, stored: StoredRoute, words: str
+) -> None:
+    await insert_change(
+        connection, Change(context.clock(), actor_of(key), action, stored.route.route_id, stored.name, words)
+    )
+
+
+def _unknown(route_id: UUID) -> Problem:
+    return Problem(404, "unknown-route", f"there is no route {route_id}: GET /v1/routes lists them")

@@ -1,0 +1,50 @@
+"""The timer of reminders: looks now and then for alarms that nobody has looked at, and queues a reminder of each.
+
+A reminder is a delivery like any other from then on. Any number of these timers may run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import Unavailable
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.domain.reminding import next_reminder
+from sentryml_notifier.store.reminders import end_reminding, insert_reminder, list_alarms
+
+log = get_logger(__name__)
+
+LOOK_EVERY_SECONDS = 15.0
+
+
+async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None]) -> None:
+    """Remind until cancelled."""
+    while True:
+        # While PostgreSQL is away nothing is due; /readyz says why.
+        with suppress(Unavailable):
+            if await remind(pool, clock):
+                on_work()
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+async def remind(pool: Pool, clock: Clock) -> int:
+    """Make the reminders that are due; return how many."""
+    now, made = clock(), 0
+    async with transaction(pool) as connection:
+        await end_reminding(connection)
+    async with transaction(pool) as connection:
+        alarms = await list_alarms(connection, now)
+    for alarm in alarms:
+        number = next_reminder(alarm.told, now)
+        if number is None:
+            continue
+        # One at a time: nobody waits for the locks of all channels.
+        async with transaction(pool) as connection:
+            made += await insert_reminder(connection, alarm, number, now)
+    if made:
+        log.info("reminders_made", reminders=made)
+    return made

@@ -1,0 +1,126 @@
+"""Routes: which transitions go to which channels. A route is marked when it is deleted: its deliveries name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoute:
+    """A route as people see it."""
+
+    route: Route
+    name: str
+    channel: str
+    remind_after_seconds: int | None
+    remind_times: int
+    version: int
+    created_at: datetime
+
+
+async def list_stored_routes(connection: Connection, route_id: UUID | None = None) -> list[StoredRoute]:
+    """The routes that are not deleted, in the order in which they are asked; or the one with `route_id`."""
+    rows = await connection.fetch(
+        """
+        SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
+               r.enabled, r.remind_after_seconds, r.remind_times, r.version, r.created_at,
+               c.kind = 'slack_bot' AS holds_conversations
+          FROM route AS r
+          JOIN channel AS c USING (channel_id)
+         WHERE r.deleted_at IS NULL AND ($1::uuid IS NULL OR r.route_id = $1)
+         ORDER BY r.name
+        """,
+        route_id,
+    )
+    return [_stored_of(row) for row in rows]
+
+
+async def list_routes(connection: Connection) -> list[Route]:
+    """The same, as far as it decides what they take."""
+    return [each.route for each in await list_stored_routes(connection)]
+
+
+async def lock_route(connection: Connection, route_id: UUID) -> StoredRoute | None:
+    """A route, locked until the transaction ends."""
+    await connection.execute("SELECT true FROM route WHERE route_id = $1 FOR NO KEY UPDATE", route_id)
+    found = await list_stored_routes(connection, route_id)
+    return found[0] if found else None
+
+
+async def keep_channel(connection: Connection, channel_id: UUID) -> str | None:
+    """The name of a channel that stays until the transaction ends; None if there is none."""
+    name: str | None = await connection.fetchval(
+        "SELECT name FROM channel WHERE channel_id = $1 AND deleted_at IS NULL FOR SHARE", channel_id
+    )
+    return name
+
+
+async def save_route(connection: Connection, stored: StoredRoute) -> None:
+    """Keep a new route, or a changed one.
+
+    Raises:
+        UniqueViolationError: another one has its name.
+    """
+    route = stored.route
+    await connection.execute(
+        """
+        INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
+                           remind_after_seconds, remind_times, version, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT (route_id) DO UPDATE
+           SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
+               least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
+               remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
+               version = excluded.version
+        """,
+        route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
+        sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
+        stored.version, stored.created_at,
+    )  # fmt: skip
+
+
+async def delete_route(connection: Connection, route_id: UUID, now: datetime) -> None:
+    """Mark a route as deleted."""
+    await connection.execute("UPDATE route SET deleted_at = $2 WHERE route_id = $1", route_id, now)
+
+
+async def enter_first_route(connection: Connection, name: str, channel_id: UUID) -> None:
+    """Make a route of all models to a channel that never had one, called like it if that name is free."""
+    await connection.execute(
+        """
+        INSERT INTO route (name, channel_id)
+        SELECT CASE WHEN EXISTS (SELECT true FROM route WHERE name = $1::text AND deleted_at IS NULL)
+                    THEN $1 || ' ' || left($2::uuid::text, 8) ELSE $1 END, $2
+         WHERE NOT EXISTS (SELECT true FROM route WHERE channel_id = $2)
+        """,
+        name, channel_id,
+    )  # fmt: skip
+
+
+def _stored_of(row: asyncpg.Record) -> StoredRoute:
+    route = Route(
+        row["route_id"],
+        row["channel_id"],
+        tuple(row["model_patterns"]),
+        Severity(row["least_severity"]),
+        frozenset(map(TransitionKind, row["kinds"])),
+        row["enabled"],
+        row["holds_conversations"],
+    )
+    return StoredRoute(
+        route,
+        row["name"],
+        row["channel"],
+        row["remind_after_seconds"],
+        row["remind_times"],
+        row["version"],
+        row["created_at"],
+    )

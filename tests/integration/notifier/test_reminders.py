@@ -1,0 +1,171 @@
+"""Reminders while an incident stays open and unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sentryml_common.contracts.transition import TransitionKind
+from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.reminders import remind
+from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.stories import (
+    ADA,
+    OPEN_CRITICAL,
+    OPEN_WARN,
+    SEEN_WARN,
+    a_transition,
+    acknowledged,
+    escalated,
+    opened_critical,
+    opened_warn,
+    resolved,
+)
+
+__all__ = ["api"]
+
+AFTER = 600
+WARNING, CRITICAL = "🟠 Warning: drift · flights-delay", "🔴 CRITICAL drift, worse than before · flights-delay"
+UNSEEN = "🟠 Warning: drift, still unseen · flights-delay"
+
+
+async def let_remind(api: Api, **what: Any) -> None:
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    body = {"name": "slack", "channel_id": route["channel_id"], "remind_after_seconds": AFTER, **what}
+    await api.ask("PUT", f"/v1/routes/{route['route_id']}", 200, json=body)
+
+
+async def later(world: World, seconds: float = AFTER) -> int:
+    """Let time pass, remind and dispatch; return how many reminders were made."""
+    world.clock.advance(seconds)
+    made = await remind(world.pool, world.clock)
+    await world.dispatch()
+    return made
+
+
+async def alarmed(world: World, api: Api, **what: Any) -> None:
+    await let_remind(api, **what)
+    await world.take_in(opened_warn())
+    await world.dispatch()
+
+
+async def test_reminds_each_such_time_and_at_most_so_many_times(world: World, api: Api) -> None:
+    await alarmed(world, api, remind_times=2)
+    assert await later(world, AFTER - 1) == 0
+    assert [await later(world, 1), await later(world), await later(world), await later(world)] == [1, 1, 0, 0]
+    assert world.slack.titles == [WARNING, UNSEEN, UNSEEN]
+    assert "Reminder 2 of at most 2" in world.slack.texts[2]
+    assert "Sent" not in world.slack.texts[2], "a reminder is not late"
+    rows = (await api.ask("GET", "/v1/deliveries", 200))["items"]
+    assert [row["reminder"] for row in rows] == [2, 1, 0]
+
+
+async def test_without_being_asked_for_nothing_reminds(world: World, api: Api) -> None:
+    await alarmed(world, api, remind_after_seconds=None)
+    assert await later(world, 86_400) == 0
+
+
+async def test_route_that_is_changed_while_an_incident_is_open_reminds_of_it(world: World, api: Api) -> None:
+    await alarmed(world, api, remind_after_seconds=None)
+    await let_remind(api)
+    assert await later(world) == 1
+    await let_remind(api, enabled=False)
+    assert await later(world) == 0
+
+
+async def test_acknowledging_ends_reminders_and_silences_nothing(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    await world.take_in(acknowledged())
+    assert await later(world) == 0
+    await world.take_in(escalated(sequence=3, from_=SEEN_WARN))
+    await world.dispatch()
+    assert world.slack.titles == [WARNING, CRITICAL]
+    assert await later(world) == 1, "the newer alarm is unseen"
+    assert world.slack.titles[2] == "🔴 CRITICAL drift, still unseen · flights-delay"
+
+
+async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    taken_back = a_transition(
+        TransitionKind.UNACKNOWLEDGED,
+        sequence=3, minutes=20, from_=SEEN_WARN, to=OPEN_WARN, actor=ADA, cause="asked", alert=False,
+    )  # fmt: skip
+    await world.take_in(acknowledged(), taken_back)
+    assert await later(world, 20 * 60 + AFTER - 2) == 0
+    assert await later(world, 1) == 1
+
+
+async def test_end_ends_reminders(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    await world.take_in(resolved(from_=OPEN_WARN))
+    await world.dispatch()
+    assert await later(world) == 0
+    assert await world.pool.fetchval("SELECT count(*) FROM delivery WHERE reminding") == 0
+
+
+async def test_several_at_once_make_it_once(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    world.clock.advance(AFTER)
+    made = await asyncio.gather(*(remind(world.pool, world.clock) for _ in range(4)))
+    assert sum(made) == 1
+    await world.dispatch()
+    assert world.slack.titles == [WARNING, UNSEEN]
+
+
+async def test_alarm_that_has_not_arrived_is_not_reminded_of(world: World, api: Api) -> None:
+    world.slack.play(Script(status=503, times=5))
+    await alarmed(world, api)
+    assert await later(world) == 0
+
+
+async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    world.slack.play(Script(status=503))
+    assert await later(world) == 1
+    await world.take_in(acknowledged())
+    await later(world)
+    assert world.slack.titles == [WARNING]
+    (reminder, _) = (await api.ask("GET", "/v1/deliveries", 200))["items"]
+    assert (reminder["state"], reminder["parked_because"]) == ("parked", "not_needed")
+    assert reminder["last_words"] == "Not sent: what it reminded of has been seen, or is over."
+    problem = await api.ask("POST", f"/v1/deliveries/{reminder['delivery_id']}:retry", 409)
+    assert "has been seen" in problem["detail"]
+    (channel,) = (await api.ask("GET", "/v1/channels", 200))["items"]
+    assert (channel["parked"], channel["waiting"]) == (0, 0)
+    await world.open_channel()  # as a restart does
+    assert await world.dispatch() == 0
+
+
+async def test_news_behind_a_waiting_reminder_takes_its_place_and_does_not_wait_for_it(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    world.slack.play(Script(status=503))
+    assert await later(world) == 1
+    await world.take_in(escalated(minutes=11))
+    assert await world.dispatch() == 1, "although the reminder backs off"
+    assert world.slack.titles == [WARNING, CRITICAL]
+    assert "Not delivered before" not in world.slack.texts[1]
+    assert {row["state"] for row in await world.deliveries()} == {"delivered"}
+
+
+async def test_end_behind_a_waiting_reminder_is_a_plain_end(world: World, api: Api) -> None:
+    await let_remind(api)
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    world.slack.play(Script(status=503))
+    assert await later(world) == 1
+    await world.take_in(resolved(from_=OPEN_CRITICAL))
+    await world.dispatch()
+    assert world.slack.titles[1:] == ["🟢 Resolved · flights-delay"]
+
+
+async def test_reminder_on_a_broken_channel_is_parked_and_leaves_when_it_is_mended(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    world.slack.play(Script(status=410, body="channel_is_archived"))
+    await world.take_in(opened_warn(incident=43, model_id="other"))
+    await world.dispatch()
+    assert await later(world) == 1
+    assert world.slack.titles == [WARNING]
+    await api.ask("POST", f"/v1/channels/{world.channel.channel_id}:test", 200)
+    assert await world.dispatch() == 2
+    assert UNSEEN in world.slack.titles

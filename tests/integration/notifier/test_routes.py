@@ -1,0 +1,234 @@
+"""Routes over HTTP, and what they do to what comes after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from sentryml_common.contracts.api_key import Scope
+from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.stories import acknowledged, escalated, opened_critical, opened_warn, reopened, resolved
+
+__all__ = ["api"]
+
+MISSING = "00000000-0000-4000-8000-000000000000"
+
+
+async def told(world: World) -> list[tuple[str, str]]:
+    """(route, kind) of every delivery, in the order of the steps."""
+    rows = await world.pool.fetch(
+        "SELECT r.name, d.kind FROM delivery AS d JOIN route AS r USING (route_id) ORDER BY d.sequence, r.name"
+    )
+    return [(row["name"], row["kind"]) for row in rows]
+
+
+async def only_route(api: Api, **what: Any) -> dict[str, Any]:
+    """The route of the settings' channel, changed."""
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    body = {"name": route["name"], "channel_id": route["channel_id"], **what}
+    return await api.ask("PUT", f"/v1/routes/{route['route_id']}", 200, json=body)  # type: ignore[no-any-return]
+
+
+async def test_one_setting_makes_a_route_of_all_models_and_never_again(world: World, api: Api) -> None:
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    assert (route["name"], route["channel"], route["model_patterns"]) == ("slack", "slack", [])
+    await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
+    await world.open_channel()  # as a restart does
+    assert (await api.ask("GET", "/v1/routes", 200))["items"] == []
+    await world.take_in(opened_critical())
+    assert await world.deliveries() == []
+
+
+async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, api: Api) -> None:
+    channel_id = str(world.channel.channel_id)
+    made = await api.make_route("fraud", channel_id, model_patterns=["fraud-*", "fraud-*"])
+    assert (made["model_patterns"], made["version"], made["remind_after_seconds"]) == (["fraud-*"], 1, None)
+    path = f"/v1/routes/{made['route_id']}"
+    assert await api.ask("GET", path, 200) == made
+    body = {"name": "fraud", "channel_id": channel_id, "least_severity": "critical", "remind_after_seconds": 600}
+    changed = await api.ask("PUT", path, 200, json=body)
+    assert (changed["model_patterns"], changed["version"]) == ([], 2)
+    assert await api.ask("PUT", path, 200, json=body) == changed, "what changes nothing makes no version"
+    await api.ask("DELETE", path, 204)
+    await api.ask("GET", path, 404)
+    assert await api.words() == [
+        ("route_made", "fraud", "leads to slack"),
+        (
+            "route_changed",
+            "fraud",
+            "model patterns: fraud-* → none; least severity: warn → critical; remind after seconds: none → 600",
+        ),
+        ("route_deleted", "fraud", "led to slack"),
+    ]
+    (entry, *_) = (await api.ask("GET", "/v1/changes", 200))["items"]
+    assert entry["actor"] == {"type": "api_key", "id": "admintest000", "name": "admintest000"}
+
+
+async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+    made = await api.make_route("ops", world.channel.channel_id)
+    path, body = f"/v1/routes/{made['route_id']}", {"name": "ops", "channel_id": made["channel_id"]}
+    first = await api.client.get(path)
+    assert first.headers["ETag"] == '"v1"'
+    assert (await api.client.get(path, headers={"If-None-Match": '"v1"'})).status_code == 304
+    await api.ask("PUT", path, 200, json={**body, "enabled": False}, headers={"If-Match": '"v1"'})
+    for method in ("PUT", "DELETE"):
+        how = {"json": body} if method == "PUT" else {}
+        problem = await api.ask(method, path, 412, headers={"If-Match": '"v1"'}, **how)
+        assert (problem["type"], problem["route"]["enabled"]) == ("urn:sentryml:problem:route-moved-on", False)
+
+
+@pytest.mark.parametrize(
+    ("what", "field"),
+    [
+        ({"channel_id": MISSING}, "body.channel_id"),
+        ({"model_patterns": ["no space"]}, "body.model_patterns.0"),
+        ({"kinds": ["resolved"]}, "body.kinds"),
+        ({"kinds": ["exploded"]}, "body.kinds.0"),
+        ({"least_severity": "ok"}, "body.least_severity"),
+        ({"remind_after_seconds": 299}, "body.remind_after_seconds"),
+        ({"remind_times": 0}, "body.remind_times"),
+        ({"name": "https://hooks.slack.com"}, "body.name"),
+        ({"name": " "}, "body.name"),
+        ({"mute": True}, "body.mute"),
+    ],
+)
+async def test_route_that_cannot_be_is_refused_by_field(world: World, api: Api, what: Any, field: str) -> None:
+    body = {"name": "ops", "channel_id": str(world.channel.channel_id), **what}
+    problem = await api.ask("POST", "/v1/routes", 422, json=body)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert len((await api.ask("GET", "/v1/routes", 200))["items"]) == 1
+
+
+async def test_two_routes_of_one_name_are_refused(world: World, api: Api) -> None:
+    problem = await api.ask(
+        "POST", "/v1/routes", 409, json={"name": "slack", "channel_id": str(world.channel.channel_id)}
+    )
+    assert problem["type"] == "urn:sentryml:problem:name-taken"
+    assert await api.words() == []
+
+
+async def test_reading_takes_read_and_changing_admin_for_all_models(world: World, api: Api) -> None:
+    reader, some = api.key("readertest00", Scope.READ), api.key("sometest0000", Scope.ADMIN, models=("fraud-*",))
+    body = {"name": "ops", "channel_id": str(world.channel.channel_id)}
+    for headers in (reader, some):
+        await api.ask("GET", "/v1/routes", 200, headers=headers)
+        await api.ask("POST", "/v1/routes", 403, json=body, headers=headers)
+    await api.ask("GET", "/v1/routes", 401, headers={"Authorization": ""})
+
+
+async def test_end_goes_where_the_alarm_went(world: World, api: Api) -> None:
+    await only_route(api, least_severity="critical")
+    await world.take_in(opened_warn(), escalated(), resolved(sequence=3))
+    assert await told(world) == [("slack", "escalated"), ("slack", "resolved")]
+
+
+async def test_who_never_heard_the_alarm_hears_no_end(world: World, api: Api) -> None:
+    await only_route(api, least_severity="critical")
+    await world.take_in(opened_warn(), resolved())
+    assert await told(world) == []
+    await only_route(api, least_severity="warn")
+    await world.take_in(opened_warn(incident=43))
+    late = await api.make_channel("late", world.slack.address)
+    await api.make_route("late", late["channel_id"])
+    await world.take_in(resolved(incident=43))
+    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+
+
+async def test_life_anew_asks_anew_who_heard(world: World, api: Api) -> None:
+    await world.take_in(opened_critical(), resolved())
+    await only_route(api, least_severity="critical")
+    await world.take_in(reopened(), resolved(sequence=4))
+    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+
+
+async def test_end_reaches_who_heard_the_alarm_although_the_route_is_for_other_models_now(
+    world: World, api: Api
+) -> None:
+    await world.take_in(opened_critical())
+    await only_route(api, model_patterns=["else-*"], kinds=["opened"])
+    await world.take_in(resolved())
+    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+
+
+async def test_end_of_what_began_before_the_ledger_goes_by_its_own_merits(world: World) -> None:
+    await world.take_in(resolved(sequence=7))
+    assert await told(world) == [("slack", "resolved")]
+
+
+async def test_kinds_may_name_what_does_not_alert(world: World, api: Api) -> None:
+    await only_route(api, kinds=["opened", "acknowledged"])
+    await world.take_in(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4))
+    assert await told(world) == [("slack", "opened"), ("slack", "acknowledged"), ("slack", "resolved")]
+
+
+async def test_switched_off_route_takes_nothing(world: World, api: Api) -> None:
+    await only_route(api, enabled=False)
+    await world.take_in(opened_critical())
+    assert await told(world) == []
+
+
+async def preview(api: Api, status: int = 200, **asked: Any) -> Any:
+    return await api.ask("POST", "/v1/routes:preview", status, json=asked)
+
+
+async def test_preview_says_of_every_route_whether_and_why_not(world: World, api: Api) -> None:
+    ops = await api.make_channel("ops", world.slack.address)
+    await api.make_route("a critical", ops["channel_id"], least_severity="critical")
+    await api.make_route("b off", ops["channel_id"], enabled=False)
+    await api.make_route("c fraud", ops["channel_id"], model_patterns=["fraud-*"])
+    await api.make_route("d again", world.channel.channel_id)
+    found = await preview(api, model_id="flights", kind="opened", severity="warn")
+    assert found["words"] == "This would go to slack."
+    assert {each["name"]: each["why"] for each in found["routes"]} == {
+        "a critical": "less_severe",
+        "b off": "disabled",
+        "c fraud": "other_model",
+        "d again": "matches",
+        "slack": "already_heard",
+    }
+    end = await preview(api, model_id="flights", kind="resolved", severity="critical")
+    assert end["channels"] == ["ops", "slack"]
+    assert "assumed" in end["assumed"]
+    quiet = await preview(api, model_id="flights", kind="noted")
+    assert quiet["words"] == "Nobody would be told: no route takes it."
+    assert await world.deliveries() == []
+
+
+async def test_preview_of_a_recorded_transition_knows_who_heard_the_alarm(world: World, api: Api) -> None:
+    await world.take_in(opened_warn(), resolved())
+    await api.make_route("a new", (await api.make_channel("ops", world.slack.address))["channel_id"])
+    found = await preview(api, transition_id=str(resolved().transition_id))
+    assert {each["name"]: each["why"] for each in found["routes"]} == {
+        "a new": "alarm_not_heard",
+        "slack": "follows_its_alarm",
+    }
+    await preview(api, 404, transition_id=MISSING)
+    others = api.key("othertest000", Scope.READ, models=("fraud-*",))
+    await api.ask(
+        "POST", "/v1/routes:preview", 403, json={"transition_id": str(resolved().transition_id)}, headers=others
+    )
+
+
+async def test_preview_without_routes_says_so(world: World, api: Api) -> None:
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
+    assert "POST /v1/routes" in (await preview(api, model_id="m"))["words"]
+
+
+async def test_changes_are_never_changed(world: World, api: Api) -> None:
+    await api.make_route("ops", world.channel.channel_id)
+    for statement in ("UPDATE change SET words = ''", "DELETE FROM change"):
+        with pytest.raises(asyncpg.RaiseError, match="only ever added"):
+            await world.pool.execute(statement)
+
+
+async def test_changes_come_in_pages(world: World, api: Api) -> None:
+    for number in range(3):
+        await api.make_route(f"route {number}", world.channel.channel_id)
+    first = await api.ask("GET", "/v1/changes?limit=2", 200)
+    rest = await api.ask("GET", f"/v1/changes?limit=2&cursor={first['next_cursor']}", 200)
+    assert [each["subject"] for each in first["items"] + rest["items"]] == ["route 2", "route 1", "route 0"]
+    assert rest["next_cursor"] is None
