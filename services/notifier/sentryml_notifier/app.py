@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -87,9 +87,9 @@ async def work(parts: Parts) -> None:
         make_client(allowed_hosts, tls=read_tls(settings)) as client,
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
-        tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
-        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas)
-        if tools.apprise_schemas:
+        schemas = settings.all_apprise_schemas
+        tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings), apprise_schemas=schemas)
+        if schemas:
             await load_apprise()
         parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
