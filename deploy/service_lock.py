@@ -1,4 +1,5 @@
-"""Prints the part of requirements.lock that some of our projects need: `service_lock.py LOCK PROJECT_FOLDER...`.
+"""Prints the part of requirements.lock that some of our projects need: `service_lock.py LOCK PROJECT_FOLDER...`; with
+those of the extras that the environment names in EXTRAS.
 
 An image holds what its service needs, and every byte of that is checked against the lock's hashes. pip says which
 packages those are, at the lock's versions; one that the lock does not hold is an error, never a download unchecked.
@@ -7,22 +8,25 @@ packages those are, at the lock's versions; one that the lock does not hold is a
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 OURS = "sentryml-"
 HASH = re.compile(r"\s*\\\n\s+--hash=\S+")
 
 
-def direct_requirements(projects: Iterable[Path]) -> list[str]:
-    """What the projects ask for, other than each other."""
+def direct_requirements(projects: Iterable[Path], extras: Sequence[str] = ()) -> list[str]:
+    """What the projects ask for, other than each other; and for their `extras`, where they have them."""
     found = []
-    for project in projects:
-        asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    for folder in projects:
+        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+        optional = project.get("optional-dependencies", {})
+        asked = [*project["dependencies"], *(each for extra in extras for each in optional.get(extra, ()))]
         found += [requirement for requirement in asked if not requirement.startswith(OURS)]
     return found
 
@@ -63,4 +67,5 @@ def select(packages: set[str], lock: str) -> str:
 if __name__ == "__main__":
     lock_text = Path(sys.argv[1]).read_text()
     projects = [Path(argument) for argument in sys.argv[2:]]
-    sys.stdout.write(select(resolve(direct_requirements(projects), lock_text), lock_text))
+    wanted = direct_requirements(projects, os.environ.get("EXTRAS", "").split())
+    sys.stdout.write(select(resolve(wanted, lock_text), lock_text))

@@ -216,6 +216,14 @@ def test_the_lock_holds_what_a_service_asks_for(service: str) -> None:
     assert all("--hash=sha256:" in entry for entry in entries(part).values())
 
 
+def test_the_lock_holds_extras_too() -> None:
+    projects = [ROOT / "libs/common", ROOT / "services/notifier"]
+    (more,) = set(direct_requirements(projects, ["apprise"])) - set(direct_requirements(projects))
+    assert more.startswith("apprise")
+    assert select({"apprise"}, (ROOT / "requirements.lock").read_text())
+    assert "ARG EXTRAS" in DOCKERFILE
+
+
 def test_a_package_that_the_lock_lacks_is_named() -> None:
     with pytest.raises(SystemExit, match="not in the lock: left-pad"):
         select({"left-pad", "aiokafka"}, (ROOT / "requirements.lock").read_text())

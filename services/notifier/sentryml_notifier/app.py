@@ -9,7 +9,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -91,8 +91,15 @@ async def work(parts: Parts) -> None:
         make_client(allowed_hosts, tls=read_tls(settings)) as client,
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
-        tools = Tools(pool, client, system_clock, allowed_hosts, tls=read_tls(settings))
-        tools = replace(tools, apprise_schemas=settings.all_apprise_schemas, slack_api=settings.slack_api_url)
+        tools = Tools(
+            pool,
+            client,
+            system_clock,
+            allowed_hosts,
+            tls=read_tls(settings),
+            apprise_schemas=settings.all_apprise_schemas,
+            slack_api=settings.slack_api_url,
+        )
         if tools.apprise_schemas:
             await load_apprise()
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))

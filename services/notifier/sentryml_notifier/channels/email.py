@@ -83,10 +83,11 @@ class EmailChannel:
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Hand the mail over once."""
-        progress = _Progress()
+        progress, settings = _Progress(), self.settings
+        mail = email_of(outgoing, settings.sender, settings.recipients, self.tools.clock())
         try:
             async with asyncio.timeout(self.tools.send_seconds), self._connection(progress) as smtp:
-                return await self._hand_over(smtp, outgoing, progress)
+                return await self._hand_over(smtp, mail.as_bytes(), outgoing.delivery_ids[-1], progress)
         except (httpx.ConnectError, httpx.ConnectTimeout) as err:
             return not_connected(err, SERVER)
         except SMTPResponseException as err:
@@ -123,22 +124,20 @@ class EmailChannel:
             smtp.protocol.write(b"QUIT\r\n")
         smtp.close()
 
-    async def _hand_over(self, smtp: SMTP, outgoing: Outgoing, progress: _Progress) -> SendResult:
+    async def _hand_over(self, smtp: SMTP, mail: bytes, message_id: UUID, progress: _Progress) -> SendResult:
         refusal = await self._sign_in(smtp, progress)
         if refusal is not None:
             return refusal
-        message_id, settings = outgoing.delivery_ids[-1], self.settings
-        has_it = self.reached.get(message_id, set())
-        mail = email_of(outgoing, settings.sender, settings.recipients, self.tools.clock())
         progress.stage = Stage.SENDER
-        await smtp.mail(settings.sender)
+        await smtp.mail(self.settings.sender)
         progress.stage = Stage.RECIPIENTS
-        wanted = [each for each in settings.recipients if each not in has_it]
+        has_it = self.reached.get(message_id, set())
+        wanted = [each for each in self.settings.recipients if each not in has_it]
         refused = await _ask_for_recipients(smtp, wanted)
         took = [each for each in wanted if each not in refused]
         if took:
             progress.stage = Stage.CONTENT
-            await smtp.data(mail.as_bytes())
+            await smtp.data(mail)
         result = judge_recipients(took, refused, bool(has_it))
         self._remember(message_id, has_it | set(took), result)
         return result
