@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from sentryml_common.settings import PREFIX, PostgresSettings, ServiceSettings
+from sentryml_common.settings import PREFIX, InternalSettings, PostgresSettings, ServiceSettings
 from sentryml_drift.settings import DriftSettings
 from sentryml_incidents.settings import IncidentsSettings
 from sentryml_ingest.settings import IngestSettings
@@ -23,6 +23,7 @@ WIDTH = 118
 SECTIONS: dict[str, type[BaseSettings]] = {
     "All services": ServiceSettings,
     "Services with PostgreSQL: incidents, notifier": PostgresSettings,
+    "Services that ask each other: incidents, notifier": InternalSettings,
     "ingest": IngestSettings,
     "drift: combiner and processor": DriftSettings,
     "incidents": IncidentsSettings,
@@ -33,6 +34,7 @@ OTHER_IN_CONTAINERS = {
     "kafka_bootstrap": "kafka:9092",
     "postgres_url": "postgresql://sentryml:${POSTGRES_PASSWORD}@postgres:5432/sentryml",
     "public_url": "http://127.0.0.1:8701",
+    "incidents_url": "http://incidents:8080",
 }
 
 HEAD = """\

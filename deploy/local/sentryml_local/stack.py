@@ -19,7 +19,7 @@ from sentryml_local.jars import ensure_jars, jars_folder
 from sentryml_local.ports import check_free, check_port_base
 from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
 from sentryml_local.readiness import kafka_waits, postgres_waits, service_waits
-from sentryml_local.state import StackState, new_state, read_state, write_state
+from sentryml_local.state import StackState, new_state, read_state, with_internal_secret, write_state
 from sentryml_local.supervision import Supervisor
 
 READY_SECONDS, SAY_AFTER_SECONDS = 120.0, 5.0
@@ -181,6 +181,8 @@ class Stack:
                     f"the stack in {self.folder} is running on port base {known.port_base} with fine panes of "
                     f"{known.fine_pane_seconds:g} s: stop it first with `sentryml-local down`"
                 )
+        if not self._supervisor.running():
+            state = with_internal_secret(state)
         check_port_base(state.port_base)
         if not PANES_MIN <= state.fine_pane_seconds <= PANES_MAX:
             raise StackError(f"a fine pane lasts {PANES_MIN:g} to {PANES_MAX:g} s, not {state.fine_pane_seconds:g}")
@@ -225,9 +227,11 @@ class Stack:
             "SENTRYML_POSTGRES_URL": postgres.url(addresses.port("postgres"), state.postgres_password),
             "SENTRYML_FINE_PANE_SECONDS": f"{state.fine_pane_seconds:g}",
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),
+            "SENTRYML_INCIDENTS_URL": addresses.http("incidents"),
             "SENTRYML_SLACK_WEBHOOK_URL": addresses.webhook,
-            "SENTRYML_SECRETS_KEYS": state.secret_key,
             "SENTRYML_SLACK_ALLOWED_HOSTS": f"127.0.0.1:{addresses.port('slack-stand-in')}",
+            "SENTRYML_SECRET_KEY": state.secret_key,
+            **({"SENTRYML_INTERNAL_SECRET": state.internal_secret} if state.internal_secret else {}),
             "PYTHONUNBUFFERED": "1",
         }
 

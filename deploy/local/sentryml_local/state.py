@@ -12,7 +12,8 @@ from sentryml_local.errors import StackError
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """The state of one data folder; the keys are empty until incidents has made them."""
+    """The state of one data folder; the keys are empty until incidents has made them, and folders of
+    before services asked each other have no secret for that."""
 
     port_base: int
     fine_pane_seconds: float
@@ -22,6 +23,7 @@ class StackState:
     admin_password: str
     events_key: str = ""
     admin_key: str = ""
+    internal_secret: str = ""
 
     @property
     def has_keys(self) -> bool:
@@ -37,6 +39,11 @@ class StackState:
         )
 
 
+def with_internal_secret(state: StackState) -> StackState:
+    """The same state, with a secret for what services ask each other if it has none yet."""
+    return state if state.internal_secret else replace(state, internal_secret=secrets.token_urlsafe(32))
+
+
 def new_state(port_base: int, fine_pane_seconds: float) -> StackState:
     """A state with fresh secrets."""
     return StackState(
@@ -46,6 +53,7 @@ def new_state(port_base: int, fine_pane_seconds: float) -> StackState:
         secret_key=secrets.token_urlsafe(32),
         admin_email="admin@sentryml.local",
         admin_password=secrets.token_urlsafe(12),
+        internal_secret=secrets.token_urlsafe(32),
     )
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sentryml_common.errors import ConfigurationError
 
 PREFIX = "SENTRYML_"
+SECRET_LENGTH = 32
 
 
 class LogSettings(BaseSettings):
@@ -71,6 +72,25 @@ class PostgresSettings(BaseSettings):
         SecretStr("postgresql://sentryml@127.0.0.1:5432/sentryml"), description="PostgreSQL address with credentials."
     )
     postgres_pool_size: int = Field(10, ge=2, le=100, description="Most connections held to PostgreSQL.")
+
+
+class InternalSettings(BaseSettings):
+    """What services need that ask each other."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    internal_secret: SecretStr | None = Field(
+        None,
+        description="Secret with which services sign what they ask each other: at least 32 characters "
+        "(`openssl rand -hex 32`), the same for all. Without it they do not ask.",
+    )
+
+    @field_validator("internal_secret")
+    @classmethod
+    def _hard_to_guess(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < SECRET_LENGTH:
+            raise ValueError(f"should have at least {SECRET_LENGTH} characters, or not be set at all")
+        return secret
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from sentryml_common.settings import LogSettings, PostgresSettings, ServiceSettings
+from sentryml_common.settings import InternalSettings, LogSettings, PostgresSettings, ServiceSettings
 
 SCHEMA = "incidents"
 """Where in PostgreSQL the tables are."""
 
 
-class IncidentsSettings(ServiceSettings, PostgresSettings):
+class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     """What the service needs to know besides what every service does."""
 
     public_url: str = Field(

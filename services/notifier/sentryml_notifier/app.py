@@ -31,6 +31,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_notifier import incidents
 from sentryml_notifier.auditor import audit
 from sentryml_notifier.channels.base import Tools
 from sentryml_notifier.channels.posting import make_client
@@ -38,9 +39,13 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.http.slack_actions import Interactions, interaction_routes
+from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.keeper import Keeper
+from sentryml_notifier.presses import Presses
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
+from sentryml_notifier.socket_mode import SocketMode
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
 from sentryml_notifier.vault import Vault
 
@@ -63,16 +68,20 @@ class Parts:
     monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
+    interactions: Interactions
 
 
 def main() -> None:
     """Entry point: run until SIGTERM."""
     settings = load_settings_or_exit(NotifierSettings)
     api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
-    parts = Parts(settings, Health(), Ledger(), Follower(MONITORS, Monitor), api_keys, usage)
+    parts = Parts(
+        settings, Health(), Ledger(), Follower(MONITORS, Monitor), api_keys, usage, Interactions(system_clock)
+    )
     access = ReadAccess(Gatekeeper(api_keys, Scope.READ, system_clock, usage))
     http = FastAPI(title="SentryML notifier", docs_url="/docs", redoc_url=None)
     http.include_router(ledger_routes(parts.ledger, access))
+    http.include_router(interaction_routes(parts.interactions))
     run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
 
 
@@ -80,11 +89,14 @@ async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health = parts.settings, parts.health
     vault = Vault(settings.all_secrets_keys)
-    async with open_pool(settings, NAME, health) as pool, make_client() as client:
+    async with open_pool(settings, NAME, health) as pool, make_client() as client, incidents.make_client() as own:
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = Tools(pool, client, system_clock, settings.allowed_hosts, slack_api=settings.slack_api_url)
         parts.ledger.pool = pool
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
+        asked = Incidents(settings.incidents_url, settings.internal_secret, own, system_clock)
+        presses = Presses(asked)
+        parts.interactions.roster, parts.interactions.presses = roster, presses
         renewed = await renew_secrets(tools, vault)
         if renewed:
             log.info("secrets_encrypted_anew", channels=renewed)
@@ -106,6 +118,7 @@ async def work(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(keeper.run(), name="keeper")
+            group.create_task(SocketMode(roster, presses, settings.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock), name="auditor")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")

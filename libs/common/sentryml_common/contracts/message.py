@@ -40,8 +40,8 @@ class Message(Part):
 M = TypeVar("M", bound=Message)
 
 
-def encode(message: Message) -> bytes:
-    """Return the JSON of a message as it goes on the wire (field names by alias, null kept)."""
+def encode(message: Part) -> bytes:
+    """Return the JSON of a message, or of a part, as it goes on the wire (field names by alias, null kept)."""
     return orjson.dumps(message.model_dump(mode="json", by_alias=True))
 
 

@@ -1,0 +1,116 @@
+"""Requests from service to service: signed with a secret that they share, and that never travels.
+
+    SentryML-Time        when it was signed, epoch seconds
+    SentryML-Actor       for which person it is sent, as JSON; absent if for none
+    SentryML-Signature   v1=HMAC-SHA-256 over all of: time, method, target, actor, body
+
+Nothing of a signed request can be changed, and it is good for a minute. Whoever has it can send the same once more in
+that time: internal addresses have to bear that.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import asdict, dataclass
+
+from fastapi import Request
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+
+from sentryml_common.clock import Clock
+from sentryml_common.http.problems import Problem
+
+TIME, ACTOR, SIGNATURE = "SentryML-Time", "SentryML-Actor", "SentryML-Signature"
+VERSION = "v1"
+GOOD_FOR_SECONDS = 60
+MOST_BODY_BYTES = 64 * 1024
+CHALLENGE = {"WWW-Authenticate": "SentryML-Signature"}
+LONGEST_TIME = 12
+"""Digits of epoch seconds: enough for the next 30,000 years."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActingPerson:
+    """The person a service acts for: who has asked it, on its pages."""
+
+    id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a signed request holds."""
+
+    body: bytes
+    actor: ActingPerson | None
+
+
+def signed_headers(
+    secret: SecretStr, method: str, target: str, body: bytes, now: float, actor: ActingPerson | None = None
+) -> dict[str, str]:
+    """The headers that sign a request; `target` is its path with the query, as it is sent, `now` epoch seconds."""
+    time = str(int(now))
+    whom = "" if actor is None else json.dumps(asdict(actor))
+    headers = {TIME: time, SIGNATURE: _signature(secret, time, method, target, whom, body)}
+    return headers if actor is None else headers | {ACTOR: whom}
+
+
+class InternalAccess:
+    """A FastAPI dependency: lets a request pass that another service of ours has signed, and gives what it holds."""
+
+    def __init__(self, secret: SecretStr, clock: Clock) -> None:
+        self._secret, self._clock = secret, clock
+
+    async def __call__(self, request: Request) -> Signed:
+        """Check a request.
+
+        Raises:
+            Problem: 401 nobody has signed it, or not with our secret, not now, or not this; 413 its body is too long.
+        """
+        headers = request.headers
+        self._check_time(headers)
+        body = await _body_of(request)
+        whom = headers.get(ACTOR, "")
+        expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
+        if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):
+            raise _refused("the signature is not right: give all services the same SENTRYML_INTERNAL_SECRET")
+        return Signed(body, ActingPerson(**json.loads(whom)) if whom else None)
+
+    def _check_time(self, headers: Headers) -> None:
+        time = headers.get(TIME, "")
+        if SIGNATURE not in headers or not (time.isascii() and time.isdigit() and len(time) <= LONGEST_TIME):
+            raise _refused("this is for other services of SentryML, which sign what they ask")
+        apart = abs(self._clock().timestamp() - int(time))
+        if apart > GOOD_FOR_SECONDS:
+            raise _refused(f"it was signed {apart:.0f} s ago or ahead: set the clocks of the services right")
+
+
+def _signature(secret: SecretStr, time: str, method: str, target: str, actor: str, body: bytes) -> str:
+    """No part but the body, which is last, can hold a line break: so no part can be taken for another."""
+    signed = "\n".join((VERSION, time, method, target, actor, "")).encode() + body
+    return f"{VERSION}={hmac.digest(secret.get_secret_value().encode(), signed, 'sha256').hex()}"
+
+
+def _target_of(request: Request) -> str:
+    raw: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return (raw + b"?" + query if query else raw).decode("latin-1")
+
+
+async def _body_of(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY_BYTES:
+                raise Problem(413, "body-too-large", f"a request between services may hold {MOST_BODY_BYTES:,} bytes")
+    except ClientDisconnect as err:
+        raise Problem(400, "cut-short", "the connection ended before the body did") from err
+    return bytes(body)
+
+
+def _refused(why: str) -> Problem:
+    return Problem(401, "not-signed", why, headers=CHALLENGE)
