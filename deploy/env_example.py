@@ -23,7 +23,7 @@ WIDTH = 118
 SECTIONS: dict[str, type[BaseSettings]] = {
     "All services": ServiceSettings,
     "Services with PostgreSQL: incidents, notifier": PostgresSettings,
-    "Services that ask each other: drift, incidents": InternalSettings,
+    "Services that ask each other: drift, incidents, notifier": InternalSettings,
     "ingest": IngestSettings,
     "drift: combiner and processor": DriftSettings,
     "incidents": IncidentsSettings,
@@ -35,6 +35,7 @@ OTHER_IN_CONTAINERS = {
     "postgres_url": "postgresql://sentryml:${POSTGRES_PASSWORD}@postgres:5432/sentryml",
     "public_url": "http://127.0.0.1:8701",
     "processor_urls": "http://processor:8080",
+    "incidents_url": "http://incidents:8080",
 }
 
 HEAD = """\

@@ -46,7 +46,8 @@ def main() -> None:
                 tasks.create_task(stream.run(pool), name="stream")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
-    run(Service("sentryml_incidents", settings, create_app(context), health, work, before_stop=stream.close))
+    http = create_app(context, settings.internal_secret)
+    run(Service("sentryml_incidents", settings, http, health, work, before_stop=stream.close))
 
 
 async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) -> None:

@@ -33,6 +33,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_notifier import incidents
 from sentryml_notifier.auditor import audit
 from sentryml_notifier.channels import apprise
 from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
@@ -42,11 +43,15 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
+from sentryml_notifier.http.slack_actions import Interactions, interaction_routes
+from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.keeper import Keeper
+from sentryml_notifier.presses import Presses
 from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.reminders import keep_reminding
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
+from sentryml_notifier.socket_mode import SocketMode
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
 from sentryml_notifier.vault import Vault
 
@@ -69,6 +74,7 @@ class Parts:
     monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
+    interactions: Interactions
 
 
 def main() -> None:
@@ -77,8 +83,11 @@ def main() -> None:
     api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
     gatekeeper = Gatekeeper(api_keys, Scope.READ, system_clock, usage)
     context = Context(gatekeeper, system_clock, uuid4, {SLACK: SLACK_SETTING})
-    parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage)
-    run(Service(NAME, settings, create_app(context), parts.health, lambda: work(parts)))
+    interactions = Interactions(system_clock)
+    parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage, interactions)
+    http = create_app(context)
+    http.include_router(interaction_routes(interactions))
+    run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
 
 
 async def work(parts: Parts) -> None:
@@ -89,6 +98,7 @@ async def work(parts: Parts) -> None:
     async with (
         open_pool(settings, NAME, health) as pool,
         make_client(allowed_hosts, tls=read_tls(settings)) as client,
+        incidents.make_client() as own,
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = Tools(
@@ -103,6 +113,9 @@ async def work(parts: Parts) -> None:
         if tools.apprise_schemas:
             await load_apprise()
         roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
+        asked = Incidents(settings.incidents_url, settings.internal_secret, own, system_clock)
+        presses = Presses(asked)
+        parts.interactions.roster, parts.interactions.presses = roster, presses
         renewed = await renew_secrets(tools, vault)
         if renewed:
             log.info("secrets_encrypted_anew", channels=renewed)
@@ -125,6 +138,7 @@ async def work(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(keeper.run(), name="keeper")
+            group.create_task(SocketMode(roster, presses, allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock), name="auditor")
             group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")

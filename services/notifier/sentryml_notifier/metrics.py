@@ -28,6 +28,10 @@ CONVERSATION_EDIT_TOTAL = Counter(
     "Edits of the root messages of conversations, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
+SLACK_PRESS_TOTAL = Counter(
+    "sentryml_slack_press_total", "Presses of buttons in Slack, by what came of them.", ["outcome"]
+)
+SLACK_SOCKET = Gauge("sentryml_slack_socket_open", "1 if the channel's Socket Mode is connected, else 0.", ["channel"])
 CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this state, else 0.", ["channel", "state"])
 DELIVERIES = Gauge(
     "sentryml_deliveries", "Deliveries that are not delivered, by channel and state.", ["channel", "state"]

@@ -6,14 +6,20 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from sentryml_common.settings import PostgresSettings, ServiceSettings
+from sentryml_common.settings import InternalSettings, PostgresSettings, ServiceSettings
 from sentryml_notifier.channels.base import SLACK_API
 from sentryml_notifier.domain.addresses import read_allowed_hosts
 
 
-class NotifierSettings(ServiceSettings, PostgresSettings):
+class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     """What the notifier needs: Slack's webhook, and how eagerly it sends."""
 
+    incidents_url: str = Field(
+        "http://127.0.0.1:8701",
+        pattern=r"^https?://[^\s/]+/?$",
+        description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody marks "
+        "an incident as seen in Slack.",
+    )
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is told."
     )

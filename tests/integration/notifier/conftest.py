@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID, uuid5
 import asyncpg
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sentryml_common.clock import system_clock
@@ -125,11 +126,12 @@ class World:
         self.channel = OpenChannel(channel_id, "slack", "slack_webhook", fingerprint, webhook, rate)
         return self.channel
 
-    async def open_bot(self, send_seconds: float = SEND_SECONDS) -> OpenChannel:
+    async def open_bot(self, send_seconds: float = SEND_SECONDS, **more_secrets: str) -> OpenChannel:
         """Enter a bot in place of the webhook, as a start of the service does."""
         token = SecretStr(self.slack.workspace.token)
         settings = {"channel": "C0ALERTS"}
-        self.given = SettingsChannel("slack-bot", "slack_bot", BOT_SETTING, "token", token, settings)
+        more = {name: SecretStr(value) for name, value in more_secrets.items()}
+        self.given = SettingsChannel("slack-bot", "slack_bot", BOT_SETTING, "token", token, settings, more)
         async with transaction(self.pool) as connection:
             await connection.execute("DELETE FROM route")
             await connection.execute("DELETE FROM channel")
@@ -216,17 +218,25 @@ async def make_channel(
     return channel_id
 
 
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an application over real HTTP; yields host and port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
     store, api = Store(None), WebApi(Workspace(), system_clock)
-    listener = socket.create_server(("127.0.0.1", 0))
-    http = make_http(store, TOKEN, system_clock, api)
-    server = uvicorn.Server(uvicorn.Config(http, log_config=None, access_log=False))
-    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
-    serving = asyncio.create_task(server.serve([listener]))
-    yield Slack(store, f"127.0.0.1:{listener.getsockname()[1]}", api)
-    server.should_exit = True
-    await serving
+    async with serving(make_http(store, TOKEN, system_clock, api)) as authority:
+        yield Slack(store, authority, api)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from sentryml_common.contracts.transition import (
     TransitionKind,
 )
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
-from sentryml_notifier.channels.slack_blocks import escape, plain_payload, rich_payload, units
+from sentryml_notifier.channels.slack_blocks import escape, notice_payload, plain_payload, rich_payload, units
 from sentryml_notifier.channels.slack_bot import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
@@ -106,8 +106,8 @@ def test_any_message_fits_slack_and_calls_nobody(message: Message) -> None:
         check(payload)
 
 
-@settings(max_examples=300)
-@given(st.lists(steps(), min_size=1, max_size=8), hostile)
+@settings(max_examples=100)
+@given(st.lists(steps(), min_size=1, max_size=4), hostile)
 def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition], reason: str) -> None:
     """Its root as first posted, as edited later, and each reply, rich and plain."""
     story = Story(history, history[-1:], a_monitor())
@@ -120,6 +120,12 @@ def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition],
     reply = as_reply(news, story)
     for payload in (rich_payload(reply), plain_payload(reply)):
         check(payload)
+
+
+@given(hostile, st.sampled_from(URLS))
+def test_any_answer_to_one_person_fits_slack_and_calls_nobody(words: str, url: str) -> None:
+    payload = notice_payload(f"You: {words}", "Open incident #42", url)
+    check(payload)
 
 
 @given(st.text(max_size=300))

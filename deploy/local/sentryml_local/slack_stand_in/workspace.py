@@ -71,13 +71,14 @@ class Posted:
 
 @dataclass(slots=True)
 class Workspace:
-    """One workspace: who may do what in it, and what was said."""
+    """One workspace: who may do what in it, and what was said. `homes` are the workspaces of guests."""
 
     token: str = "xoxb-stand-in"
     app_token: str = "xapp-stand-in"
     scopes: frozenset[str] = SCOPES
     channels: dict[str, Place] = field(default_factory=lambda: {"C0ALERTS": Place("model-alerts")})
     emails: dict[str, str | None] = field(default_factory=dict)
+    homes: dict[str, str] = field(default_factory=dict)
     editable: bool = True
     socket_url: str | None = None
     messages: list[Posted] = field(default_factory=list)
@@ -194,7 +195,9 @@ class Workspace:
         if user not in self.emails:
             raise NotOk("user_not_found")
         email = self.emails[user] if "users:read.email" in self.scopes else None
-        return {"user": {"id": user, "team_id": TEAM, "profile": {"email": email} if email else {}}}
+        return {
+            "user": {"id": user, "team_id": self.homes.get(user, TEAM), "profile": {"email": email} if email else {}}
+        }
 
     def whoami(self, arguments: Json, now: datetime) -> Body:
         """`auth.test`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
 from sentryml_incidents.http import (
     actions,
@@ -17,6 +19,7 @@ from sentryml_incidents.http import (
     stream,
     wanted,
 )
+from sentryml_incidents.http.acknowledgements import acknowledgement_routes
 from sentryml_incidents.http.auth import KEYED
 from sentryml_incidents.http.context import Context, install_context
 from sentryml_incidents.http.pages import install_pages
@@ -29,12 +32,14 @@ pages: give `next_cursor` as `cursor` for the next one; a page may hold fewer it
 """
 
 
-def create_app(context: Context) -> FastAPI:
-    """The application, whose routes work as soon as `context` has its pool."""
+def create_app(context: Context, internal_secret: SecretStr | None = None) -> FastAPI:
+    """The application, whose routes work as soon as `context` has its pool. Without a secret, no service asks it."""
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
     install_context(app, context)
     for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED)
+    if internal_secret is not None:
+        app.include_router(acknowledgement_routes(InternalAccess(internal_secret, context.clock)))
     install_openapi(app, MonitorChange=wanted.change_schema())
     install_pages(app)
     return app

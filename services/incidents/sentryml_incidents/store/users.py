@@ -93,6 +93,14 @@ async def find_user(connection: Connection, user_id: UUID) -> User | None:
     return user_of(row) if row else None
 
 
+async def find_user_by_email(connection: Connection, email: str) -> User | None:
+    """The account of an address, however it is written."""
+    row = await connection.fetchrow(
+        f"SELECT {USER_COLUMNS} FROM app_user WHERE lower(email) = lower($1)", email
+    )  # fmt: skip
+    return user_of(row) if row else None
+
+
 async def find_credentials(connection: Connection, email: str) -> tuple[User, str] | None:
     """The account of an address, and the hash of its password."""
     row = await connection.fetchrow(

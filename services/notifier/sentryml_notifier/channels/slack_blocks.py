@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sentryml_common.text import cut
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
+from sentryml_notifier.domain.press import ACKNOWLEDGE, button_value
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
@@ -20,7 +21,6 @@ TEXT_LENGTH = 3500  # Slack cuts far later; phones show far less
 URL_LENGTH = 2000
 FACTS_MAX = 20
 NOTE_LENGTH = 600
-ACKNOWLEDGE = "acknowledge"
 
 LOOKS = {
     Tone.CRITICAL: ("🔴", "#d92d20"),
@@ -41,7 +41,7 @@ def rich_payload(message: Message) -> dict[str, Any]:
     if message.notes:
         top.append(_context(message.notes))
     rest = [_section(_fact(fact)) for fact in message.facts[:FACTS_MAX]]
-    rest.append(_section(f"*{_link(message)}*"))
+    rest.append(_section(f"*{_link(message.link_label, message.link_url)}*"))
     return {
         "text": _fit([escape(cut(message.summary, TEXT_LENGTH // 2))], TEXT_LENGTH),
         "blocks": top,
@@ -56,11 +56,17 @@ def with_button(payload: Mapping[str, Any], incident_id: UUID, sequence: int) ->
         "action_id": ACKNOWLEDGE,
         "text": {"type": "plain_text", "text": "Mark as seen"},
         "accessibility_label": "Mark this incident as seen. Its alerts stay on.",
-        "value": f"{incident_id}:{sequence}",
+        "value": button_value(incident_id, sequence),
     }
     *others, last = payload["attachments"]
     blocks = [*last["blocks"], {"type": "actions", "elements": [button]}]
     return {**payload, "attachments": [*others, {**last, "blocks": blocks}]}
+
+
+def notice_payload(words: str, link_label: str, link_url: str) -> dict[str, Any]:
+    """A sentence for one person, with a link if there is one."""
+    link = f" {_link(link_label, link_url)}" if link_url else ""
+    return {"text": f"{escape(cut(words, NOTE_LENGTH))}{link}"}
 
 
 def plain_payload(message: Message) -> dict[str, Any]:
@@ -68,7 +74,8 @@ def plain_payload(message: Message) -> dict[str, Any]:
     sign, _ = LOOKS[message.tone]
     facts = [line for fact in message.facts[:FACTS_MAX] for line in _fact(fact).split("\n")]
     notes = [escape(note) for note in message.notes]
-    lines = [f"{sign} *{escape(message.title)}*", escape(message.lead), *notes, _link(message), *facts]
+    lines = [f"{sign} *{escape(message.title)}*", escape(message.lead), *notes]
+    lines += [_link(message.link_label, message.link_url), *facts]
     return {"text": _fit(lines, TEXT_LENGTH)}
 
 
@@ -113,9 +120,9 @@ def _moment(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
-def _link(message: Message) -> str:
-    url = "".join(URL_ESCAPES.get(character, character) for character in message.link_url)
-    label = escape(message.link_label)
+def _link(text: str, address: str) -> str:
+    url = "".join(URL_ESCAPES.get(character, character) for character in address)
+    label = escape(text)
     if not url.startswith(("https://", "http://")) or len(url) > URL_LENGTH:
         return label
     return f"<{url.replace('&', '&amp;')}|{label}>"

@@ -128,6 +128,15 @@ async def read_story(connection: Connection, incident_id: UUID) -> Story:
     return Story(steps, steps[-1:], Monitor.model_validate(monitor) if monitor else None)
 
 
+async def find_link(connection: Connection, incident_id: UUID) -> tuple[int, str] | None:
+    """The number of an incident, and the address of its page."""
+    row = await connection.fetchrow(
+        "SELECT incident_number, message FROM transition WHERE incident_id = $1 ORDER BY sequence DESC LIMIT 1",
+        incident_id,
+    )
+    return (row["incident_number"], Transition.model_validate(row["message"]).incident_url) if row else None
+
+
 async def note_shown(connection: Connection, edit: Edit, sequence: int, due_at: datetime) -> None:
     """The root shows the incident up to `sequence`; if more has happened meanwhile, it is edited again at `due_at`."""
     await connection.execute(

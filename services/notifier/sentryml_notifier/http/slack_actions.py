@@ -1,0 +1,112 @@
+"""`POST /v1/slack/interactions`: presses of buttons, signed by Slack.
+
+The signature is over the body as it came, and good for five minutes either way; whose secret fits, his bot it is. A
+request that is sent again marks what is marked already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from slack_sdk.signature import Clock as SlackClock
+from slack_sdk.signature import SignatureVerifier
+from starlette.requests import ClientDisconnect
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import Unavailable
+from sentryml_common.http.problems import Problem
+from sentryml_notifier.channels.slack_bot import SlackBot
+from sentryml_notifier.presses import Presses
+from sentryml_notifier.roster import Roster
+
+PATH = "/v1/slack/interactions"
+MOST_BODY_BYTES = 256 * 1024
+"""Slack sends the message along with the press, which is some 20 KB."""
+
+
+class Interactions:
+    """Filled by the wiring once there are channels."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.roster: Roster | None = None
+        self.presses: Presses | None = None
+
+    async def receive(self, request: Request) -> None:
+        """Take what Slack sent.
+
+        Raises:
+            Problem: 401 no bot's signing secret fits, or it is old; 413 it is too long; 422 it holds no payload.
+            Unavailable: the service is starting.
+        """
+        if self.roster is None or self.presses is None:
+            raise Unavailable("the notifier is still starting")
+        body = await _body_of(request)
+        bot = self._signed_for(self.roster, request, body)
+        if bot is None:
+            raise Problem(
+                401,
+                "not-signed-by-slack",
+                "this is for Slack, which signs what it sends: give the signing secret of the Slack app to the channel",
+            )
+        self.presses.take(bot, _payload_of(body))
+
+    def _signed_for(self, roster: Roster, request: Request, body: bytes) -> SlackBot | None:
+        bots: Iterable[SlackBot] = (
+            each.channel for each in roster.opened.values() if isinstance(each.channel, SlackBot)
+        )
+        return next((bot for bot in bots if self._fits(bot, request, body)), None)
+
+    def _fits(self, bot: SlackBot, request: Request, body: bytes) -> bool:
+        if bot.secret.signing_secret is None:
+            return False
+        verifier = SignatureVerifier(bot.secret.signing_secret.get_secret_value(), _AsSlackWants(self._clock))
+        try:
+            return verifier.is_valid_request(body, dict(request.headers))
+        except (ValueError, TypeError, OverflowError):
+            # A time that is no number, a signature or a body that is no text.
+            return False
+
+
+class _AsSlackWants(SlackClock):
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock().timestamp()
+
+
+def interaction_routes(interactions: Interactions) -> APIRouter:
+    """The one route: it takes no API key, Slack's signature is its key."""
+    router = APIRouter()
+
+    @router.post(PATH, include_in_schema=False)
+    async def receive(request: Request) -> Response:
+        await interactions.receive(request)
+        return Response()
+
+    return router
+
+
+async def _body_of(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY_BYTES:
+                raise Problem(413, "body-too-large", f"a press of a button fits into {MOST_BODY_BYTES:,} bytes")
+    except ClientDisconnect as err:
+        raise Problem(400, "cut-short", "the connection ended before the body did") from err
+    return bytes(body)
+
+
+def _payload_of(body: bytes) -> object:
+    """The payload in a form. The signature has shown that the body is UTF-8 from Slack."""
+    try:
+        payload: object = orjson.loads(parse_qs(body.decode("utf-8")).get("payload", [""])[0])
+    except ValueError as err:
+        raise Problem(422, "not-json", "the field payload should hold JSON, as Slack sends it", errors=[]) from err
+    return payload

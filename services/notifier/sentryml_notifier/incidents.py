@@ -1,0 +1,62 @@
+"""The incidents service, asked by signed requests: the one place that decides what people may do."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+from pydantic import SecretStr, ValidationError
+
+from sentryml_common.clock import Clock
+from sentryml_common.contracts.acknowledgement import PATH, Acknowledge, Acknowledged
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.errors import UndecodableMessage
+from sentryml_common.http.internal import signed_headers
+from sentryml_common.logging import get_logger
+
+log = get_logger(__name__)
+
+ANSWER_SECONDS, CONNECT_SECONDS = 10.0, 3.0
+NOT_SET_UP = (
+    "SentryML is not set up to take this from Slack: SENTRYML_INTERNAL_SECRET is not set, or not the same for all."
+)
+NO_ANSWER = "SentryML did not answer, so this may not be marked. Press again in a minute."
+
+
+def make_client() -> httpx.AsyncClient:
+    """The client to ask with: apart from the channels' own, which may be forbidden to go to addresses near by."""
+    return httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    """Where it is, and how to ask it."""
+
+    url: str
+    secret: SecretStr | None
+    client: httpx.AsyncClient
+    clock: Clock
+
+    async def acknowledge(self, email: str, incident_id: UUID, sequence: int) -> Acknowledged:
+        """Mark an incident as seen for a person; what does not work is told in words for them."""
+        if self.secret is None:
+            return Acknowledged(acknowledged=False, words=NOT_SET_UP)
+        try:
+            asked = Acknowledge(email=email, incident_id=incident_id, sequence=sequence, via="Slack")
+            return await self._ask(self.secret, encode(asked))
+        except (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError) as err:
+            log.warning("incidents_not_asked", why=type(err).__name__)
+            return Acknowledged(acknowledged=False, words=NO_ANSWER)
+
+    async def _ask(self, secret: SecretStr, body: bytes) -> Acknowledged:
+        headers = signed_headers(secret, "POST", PATH, body, self.clock().timestamp())
+        headers["Content-Type"] = "application/json"
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer = await self.client.post(self.url.rstrip("/") + PATH, content=body, headers=headers)
+        if answer.status_code in (401, 404):
+            log.warning("incidents_refused", status=answer.status_code, why=NOT_SET_UP)
+            return Acknowledged(acknowledged=False, words=NOT_SET_UP)
+        answer.raise_for_status()
+        return decode(Acknowledged, answer.content)

@@ -1,0 +1,134 @@
+"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, told in words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from sentryml_common.contracts.acknowledgement import PATH, Acknowledge
+from sentryml_common.contracts.message import encode
+from sentryml_common.http.internal import signed_headers
+from sentryml_common.http.problems import install_problems
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.http.api import create_app
+from sentryml_incidents.http.context import Context
+from sentryml_incidents.store.users import disable_user
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user
+from tests.unit.incidents.builders import MONDAY
+
+SECRET = SecretStr("between us " * 4)
+Press = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def client(pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(Context(PUBLIC_URL, clock, pool), SECRET)
+    install_problems(app)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as made:
+        yield made
+
+
+@pytest.fixture
+def press(client: httpx.AsyncClient, clock: StillClock) -> Press:
+    """Asks as the notifier does; returns the answer."""
+
+    async def ask(email: str, incident_id: UUID, sequence: int) -> dict[str, Any]:
+        asked = Acknowledge(email=email, incident_id=incident_id, sequence=sequence, via="Slack")
+        body = encode(asked)
+        headers = signed_headers(SECRET, "POST", PATH, body, clock.now.timestamp())
+        answer = await client.post(PATH, content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return ask
+
+
+@pytest.fixture
+async def incident_id(life: Life, pool: Pool) -> UUID:
+    await life.sees("ok", "warn")
+    found: UUID = await pool.fetchval("SELECT incident_id FROM incident")
+    return found
+
+
+async def steps(pool: Pool) -> list[tuple[str, str, str | None]]:
+    """The timeline: kind, who, note."""
+    rows = await pool.fetch("SELECT kind, actor, note FROM transition ORDER BY sequence")
+    return [(row["kind"], row["actor"]["name"], row["note"]) for row in rows]
+
+
+async def test_a_responder_marks_it_and_the_timeline_says_from_where(
+    pool: Pool, press: Press, incident_id: UUID
+) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    answer = await press("ADA@example.org", incident_id, 1)
+    assert answer["acknowledged"]
+    assert "never silences" in answer["words"]
+    assert (await steps(pool))[1:] == [("acknowledged", "ada", "via Slack")]
+    assert await press("ada@example.org", incident_id, 1) == answer, "a request sent again changes nothing"
+    assert len(await steps(pool)) == 2
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        (None, "Nobody has an account"),
+        ("viewer", "responder or admin; yours is viewer"),
+        ("disabled", "is disabled"),
+        ("new", "choose a password"),
+    ],
+)
+async def test_who_may_not_is_told_why(
+    pool: Pool, press: Press, incident_id: UUID, account: str | None, words: str
+) -> None:
+    if account is not None:
+        until = {"initial_password_until": MONDAY} if account == "new" else {}
+        role = Role.VIEWER if account == "viewer" else Role.ADMIN
+        user_id = await add_user(pool, "bob", role, **until)
+        if account == "disabled":
+            async with transaction(pool) as connection:
+                await disable_user(connection, user_id, MONDAY)
+    answer = await press("bob@example.org", incident_id, 1)
+    assert not answer["acknowledged"]
+    assert words in answer["words"]
+    assert len(await steps(pool)) == 1
+
+
+async def test_what_has_changed_is_to_be_looked_at_again(
+    pool: Pool, press: Press, life: Life, incident_id: UUID
+) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    await life.sees("critical")
+    answer = await press("ada@example.org", incident_id, 1)
+    assert not answer["acknowledged"]
+    assert "it is open now, severity critical. Look at it again." in answer["words"]
+    assert (await press("ada@example.org", incident_id, 2))["acknowledged"]
+
+
+async def test_an_incident_that_is_not_there_is_told(pool: Pool, press: Press) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    answer = await press("ada@example.org", UUID(int=7), 1)
+    assert not answer["acknowledged"]
+    assert answer["words"].startswith("There is no incident")
+
+
+@pytest.mark.parametrize("secret", [None, SecretStr("another one" * 4)])
+async def test_nobody_else_may_ask(
+    client: httpx.AsyncClient, clock: StillClock, incident_id: UUID, secret: SecretStr | None
+) -> None:
+    asked = Acknowledge(email="ada@example.org", incident_id=incident_id, sequence=1, via="Slack")
+    headers = signed_headers(secret, "POST", PATH, encode(asked), clock.now.timestamp()) if secret else {}
+    answer = await client.post(PATH, content=encode(asked), headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["type"].endswith("not-signed")
+
+
+async def test_without_a_secret_there_is_no_such_address(api: httpx.AsyncClient) -> None:
+    assert (await api.post(PATH, content=b"{}")).status_code == 404

@@ -1,0 +1,301 @@
+"""Somebody presses "Mark as seen" in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from sentryml_common.contracts.transition import Transition
+from sentryml_common.http.health import Health
+from sentryml_common.http.problems import install_problems
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.settings import PostgresSettings
+from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.http.api import create_app
+from sentryml_incidents.http.context import Context
+from sentryml_incidents.settings import SCHEMA
+from sentryml_incidents.store.outbox import claim_transitions
+from sentryml_incidents.store.users import disable_user
+from sentryml_local.slack_stand_in.page import as_text
+from sentryml_local.slack_stand_in.pressing import NoButton, press_payload, signed
+from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
+from sentryml_local.slack_stand_in.workspace import Body, Posted
+from sentryml_notifier import incidents
+from sentryml_notifier.domain.conversation import EDIT_AFTER
+from sentryml_notifier.domain.press import ACKNOWLEDGE
+from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
+from sentryml_notifier.incidents import Incidents
+from sentryml_notifier.presses import Presses
+from sentryml_notifier.socket_mode import SocketMode
+from tests.integration.incidents.conftest import Life, add_user, register
+from tests.integration.notifier.conftest import World, serving
+from tests.support.eventually import eventually
+from tests.unit.incidents.builders import MODEL, MONDAY, quick
+
+SECRET = SecretStr("between us " * 4)
+SIGNING, APP_TOKEN = "5ig2ing", "xapp-stand-in"
+PUBLIC_URL = "https://sentryml.example"
+CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
+
+
+class Office:
+    """Both services, Slack between them, and an incident that is told in it."""
+
+    def __init__(self, world: World, life: Life, presses: Presses) -> None:
+        self.world, self.life, self.presses = world, life, presses
+        self.url = ""
+
+    @property
+    def root(self) -> Posted:
+        (root,) = self.world.slack.workspace.roots(CHANNEL)
+        return root
+
+    def payload(self, user: str = ADA) -> Body:
+        return press_payload(self.root, user, ACKNOWLEDGE)
+
+    async def post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.post(self.url + PATH, content=body, headers=headers)
+
+    async def press(self, user: str = ADA, secret: str = SIGNING, age_seconds: float = 0) -> httpx.Response:
+        """Press the root's button over HTTP."""
+        at = self.world.clock.now - timedelta(seconds=age_seconds)
+        return await self.post(*signed(self.payload(user), secret, at.timestamp()))
+
+    async def told(self, user: str = ADA, count: int = 1) -> str:
+        """The newest of at least `count` answers that one person alone has got."""
+
+        async def answers() -> list[Posted] | None:
+            found = [each for each in self.world.slack.workspace.messages if each.only_for == user]
+            return found if len(found) >= count else None
+
+        return as_text((await eventually(answers, what=f"an answer for {user}"))[-1].payload)
+
+    async def steps(self) -> list[tuple[str, str]]:
+        rows = await self.life.pool.fetch("SELECT kind, actor FROM transition ORDER BY sequence")
+        return [(row["kind"], row["actor"]["name"]) for row in rows]
+
+    async def relay(self) -> list[Transition]:
+        """Carry what incidents has to tell to the notifier, and dispatch it."""
+        carried = []
+        while True:
+            async with transaction(self.life.pool) as connection:
+                claims = await claim_transitions(connection, PUBLIC_URL, self.world.clock.now)
+            if not claims:
+                break
+            carried += [claim.message for claim in claims if isinstance(claim.message, Transition)]
+        await self.world.take_in(*carried)
+        await self.world.dispatch()
+        self.world.clock.advance(EDIT_AFTER.total_seconds())
+        await self.world.edit()
+        return carried
+
+
+@pytest.fixture
+async def incidents_pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), SCHEMA, Health()) as opened:
+        await migrate(opened, SCHEMA, read_migrations("sentryml_incidents"))
+        yield opened
+
+
+@pytest.fixture
+async def office(world: World, incidents_pool: Pool) -> AsyncIterator[Office]:
+    world.clock.now = MONDAY + timedelta(minutes=10)
+    await world.open_bot(signing_secret=SIGNING, app_token=APP_TOKEN)
+    world.slack.workspace.emails |= {ADA: "ada@example.org", EVE: "eve@example.org"}
+    await register(incidents_pool, MODEL, quick())
+    life = Life(incidents_pool)
+    await life.sees("ok", "warn")
+    async with AsyncExitStack() as open_things:
+        asked = create_app(Context(PUBLIC_URL, world.clock, incidents_pool), SECRET)
+        install_problems(asked)
+        authority = await open_things.enter_async_context(serving(asked))
+        client = await open_things.enter_async_context(incidents.make_client())
+        presses = Presses(Incidents(f"http://{authority}", SECRET, client, world.clock))
+        office = Office(world, life, presses)
+        roster = world.roster(None, world.given)
+        await roster.read()
+        interactions = Interactions(world.clock)
+        interactions.roster, interactions.presses = roster, presses
+        app = FastAPI()
+        install_problems(app)
+        app.include_router(interaction_routes(interactions))
+        office.url = f"http://{await open_things.enter_async_context(serving(app))}"
+        await office.relay()
+        await add_user(incidents_pool, "ada", Role.RESPONDER)
+        yield office
+
+
+async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Office) -> None:
+    answer = await office.press()
+    assert (answer.status_code, answer.content) == (200, b"")
+    told = await office.told()
+    assert "marked as seen by you" in told
+    assert "never silences" in told
+    assert f"{PUBLIC_URL}/incidents/1" in told
+    assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
+    await office.relay()
+    assert as_text(office.root.payload).startswith("🟠 Warning: drift, seen by ada · flights-delay")
+    with pytest.raises(NoButton):
+        office.payload()
+
+
+async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> None:
+    body, headers = signed(office.payload(), SIGNING, office.world.clock.now.timestamp())
+    for count in (1, 2):
+        assert (await office.post(body, headers)).status_code == 200
+        assert "marked as seen by you" in await office.told(count=count)
+    assert len(await office.steps()) == 2
+
+
+@pytest.mark.parametrize("age_seconds", [-301, 301, 86_400])
+async def test_an_old_request_is_refused(office: Office, age_seconds: float) -> None:
+    assert (await office.press(age_seconds=age_seconds)).status_code == 401
+    assert len(await office.steps()) == 1
+
+
+async def test_a_forged_request_is_refused(office: Office) -> None:
+    assert (await office.press(secret="guessed")).status_code == 401
+    body, headers = signed(office.payload(EVE), SIGNING, office.world.clock.now.timestamp())
+    for forged in (
+        (body.replace(EVE.encode(), ADA.encode()), headers),
+        (body, headers | {"X-Slack-Signature": "v0=" + "0" * 64}),
+        (body, headers | {"X-Slack-Request-Timestamp": "now"}),
+        (body, headers | {"X-Slack-Request-Timestamp": "9" * 400}),
+        (b"payload=\xff\xfe", headers),
+        (body, {}),
+    ):
+        refused = await office.post(*forged)
+        assert refused.status_code == 401
+        assert refused.json()["type"].endswith("not-signed-by-slack")
+    latin = {**headers, "X-Slack-Signature": "v0=ä".encode("latin-1")}
+    assert (await office.post(body, latin)).status_code == 401  # type: ignore[arg-type]
+    assert (await office.post(b"x" * (MOST_BODY_BYTES + 1), headers)).status_code == 413
+    assert len(await office.steps()) == 1
+    assert all(each.only_for is None for each in office.world.slack.workspace.messages)
+
+
+async def test_what_is_no_press_of_ours_is_taken_and_left(office: Office) -> None:
+    now = office.world.clock.now.timestamp()
+    press = office.payload()
+    strange = [
+        {},
+        {"type": "view_submission"},
+        press | {"actions": []},
+        press | {"actions": [{"action_id": "other", "value": "x"}]},
+        press | {"actions": [press["actions"][0] | {"value": "1:1"}]},
+        press | {"user": None},
+        press | {"channel": {"id": "../x"}},
+    ]
+    for payload in strange:
+        assert (await office.post(*signed(payload, SIGNING, now))).status_code == 200
+    assert (await office.press()).status_code == 200
+    await office.told()
+    assert len(await office.steps()) == 2, "the one real press, and no other"
+
+
+async def test_somebody_without_an_account_is_told_so(office: Office) -> None:
+    await office.press(EVE)
+    told = await office.told(EVE)
+    assert "Nobody has an account of SentryML with your address here, eve@example.org." in told
+    assert f"{PUBLIC_URL}/incidents/1" in told
+    assert len(await office.steps()) == 1
+
+
+async def test_a_viewer_and_a_disabled_account_are_told_why(office: Office) -> None:
+    user_id = await add_user(office.life.pool, "eve", Role.VIEWER)
+    await office.press(EVE)
+    assert "This needs the role responder or admin; yours is viewer." in await office.told(EVE)
+    async with transaction(office.life.pool) as connection:
+        await disable_user(connection, user_id, MONDAY)
+    await office.press(EVE)
+    assert "disabled" in await office.told(EVE, 2)
+    assert len(await office.steps()) == 1
+
+
+async def test_what_got_worse_meanwhile_is_to_be_looked_at_again(office: Office) -> None:
+    await office.life.sees("critical")
+    await office.press()
+    assert "severity critical. Look at it again." in await office.told()
+    assert len(await office.steps()) == 2
+
+
+async def test_without_the_scope_for_addresses_people_are_told(office: Office) -> None:
+    workspace = office.world.slack.workspace
+    workspace.scopes -= {"users:read.email"}
+    await office.press()
+    assert "cannot see your address" in await office.told()
+    workspace.scopes -= {"users:read"}
+    await office.press()
+    assert "users:read.email" in await office.told(count=2)
+
+
+async def test_people_of_another_workspace_are_nobody_here(office: Office) -> None:
+    office.world.slack.workspace.homes[EVE] = "T0ELSEWHERE"
+    office.world.slack.workspace.emails[EVE] = "ada@example.org"
+    await office.press(EVE)
+    assert "members of this Slack workspace alone" in await office.told(EVE)
+    assert len(await office.steps()) == 1
+
+
+async def test_when_incidents_does_not_answer_people_are_told(office: Office, incidents_pool: Pool) -> None:
+    asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
+    assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
+    other = Incidents(asked.url, None, asked.client, asked.clock)
+    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).words
+
+
+@pytest.fixture
+async def sockets(office: Office) -> AsyncIterator[Sockets]:
+    """Socket Mode, connected."""
+    async with open_sockets(office.world.slack.workspace) as opened:
+        authority = (office.world.slack.workspace.socket_url or "").split("/")[2]
+        roster = office.world.roster(None, office.world.given)
+        await roster.read()
+        running = asyncio.create_task(SocketMode(roster, office.presses, frozenset({authority})).run())
+        yield opened
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_a_press_comes_by_socket_mode_without_an_open_port(office: Office, sockets: Sockets) -> None:
+    await sockets.send(office.payload())
+    assert "marked as seen by you" in await office.told()
+    assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
+
+
+async def test_socket_mode_connects_again_when_asked_to_and_when_cut_off(office: Office, sockets: Sockets) -> None:
+    await sockets.send({})
+    await sockets.ask_to_reconnect()
+    await sockets.send({})
+    await sockets.cut()
+    await sockets.send(office.payload())
+    assert "marked as seen by you" in await office.told()
+
+
+async def test_socket_mode_goes_to_no_address_but_slacks(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
+    async with open_sockets(office.world.slack.workspace) as opened:
+        roster = office.world.roster(None, office.world.given)
+        await roster.read()
+        running = asyncio.create_task(SocketMode(roster, office.presses, frozenset()).run())
+
+        async def asked() -> object:
+            return [each for each in office.world.slack.api.calls if each.method == "apps.connections.open"]
+
+        async def refused() -> object:
+            return "not Slack's own" in capsys.readouterr().out
+
+        await eventually(asked, what="a call for an address")
+        await eventually(refused, what="a refusal in the log")
+        running.cancel()
+        await asyncio.wait({running})
+        assert opened.connected == []
