@@ -16,12 +16,13 @@ from fastapi import FastAPI
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS
+from sentryml_common.contracts.topics import API_KEYS, DEAD_LETTERS, MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.depth import watch_depth
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
@@ -37,6 +38,7 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.auth import ReadAccess
 from sentryml_notifier.http.ledger import Ledger, ledger_routes
+from sentryml_notifier.metrics import DEAD_LETTERS as DEAD_LETTERS_DEPTH
 from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
@@ -99,7 +101,7 @@ async def work(parts: Parts) -> None:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
-            group.create_task(audit(pool, system_clock), name="auditor")
+            group.create_task(audit(pool, system_clock, health), name="auditor")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
 
@@ -116,6 +118,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
             group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")
             group.create_task(parts.monitors.run(settings, health), name="monitors")
+            group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
             await parts.monitors.caught_up.wait()
             await consumer.run(settings, health)
 
