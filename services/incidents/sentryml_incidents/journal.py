@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.logging import get_logger
 from sentryml_incidents.domain.decision import Decision
-from sentryml_incidents.metrics import TRANSITIONS_TOTAL
+from sentryml_incidents.metrics import ACK_SECONDS, INCIDENT_TRANSITIONS_TOTAL, TRANSITIONS_TOTAL
 
 log = get_logger(__name__)
 
@@ -13,6 +16,10 @@ def report_transitions(decision: Decision) -> None:
     """Log and count the steps of a decision."""
     for step in decision.transitions:
         TRANSITIONS_TOTAL.labels(kind=step.kind).inc()
+        came_from = step.from_.state if step.from_ is not None else "none"
+        INCIDENT_TRANSITIONS_TOTAL.labels(**{"from": came_from, "to": step.to.state, "cause": step.cause}).inc()
+        if step.kind is TransitionKind.ACKNOWLEDGED:
+            _observe_acknowledgement(decision, step.at)
         log.info(
             f"incident_{step.kind}",
             model_id=step.model_id,
@@ -23,3 +30,10 @@ def report_transitions(decision: Decision) -> None:
             cause=step.cause,
             actor=step.actor.name,
         )
+
+
+def _observe_acknowledgement(decision: Decision, at: datetime) -> None:
+    """How long it took, where that can be said: `opened_at` is of the first opening."""
+    incident = decision.snapshot.incident
+    if incident is not None and not incident.reopened:
+        ACK_SECONDS.observe((at - incident.opened_at).total_seconds())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
+from sentryml_common.contracts.evaluation import InsufficientReason
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_incidents.domain.decision import Outcome
 from sentryml_incidents.domain.snapshot import LIVE
@@ -12,6 +13,20 @@ EVALUATIONS_TOTAL = Counter(
     "sentryml_incidents_evaluations_total", "Evaluations taken in, by what became of them.", ["outcome"]
 )
 TRANSITIONS_TOTAL = Counter("sentryml_incidents_transitions_total", "Steps of incidents, by kind.", ["kind"])
+INCIDENT_TRANSITIONS_TOTAL = Counter(
+    "sentryml_incident_transitions_total",
+    "Steps of incidents, by the states between which they lead and their cause; from none, where one opens.",
+    ["from", "to", "cause"],
+)
+ACK_SECONDS = Histogram(
+    "sentryml_incident_ack_seconds",
+    "From the opening of an incident to its acknowledgement; one that has opened again is left out.",
+    buckets=(30, 60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600),
+)
+FLAPPING = Gauge("sentryml_incident_flapping", "Live incidents that have opened again three times or more.")
+MONITORS_BLIND = Gauge(
+    "sentryml_monitor_blind", "Models whose newest evaluation could not be judged, by the reason.", ["reason"]
+)
 LIVE_INCIDENTS = Gauge("sentryml_incidents_live", "Live incidents, by state and severity.", ["state", "severity"])
 MODELS_REGISTERED_TOTAL = Counter("sentryml_incidents_models_registered_total", "Models seen for the first time.")
 PUBLISHED_TOTAL = Counter("sentryml_incidents_published_total", "Outbox rows published, by topic.", ["topic"])
@@ -33,6 +48,8 @@ for outcome in Outcome:
     EVALUATIONS_TOTAL.labels(outcome=outcome)
 for kind in TransitionKind:
     TRANSITIONS_TOTAL.labels(kind=kind)
+for reason in InsufficientReason:
+    MONITORS_BLIND.labels(reason=reason)
 for state in LIVE:
     for severity in Severity:
         LIVE_INCIDENTS.labels(state=state, severity=severity)

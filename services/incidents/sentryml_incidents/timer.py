@@ -7,6 +7,7 @@ import asyncio
 from itertools import product
 
 from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.evaluation import InsufficientReason
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
@@ -15,10 +16,10 @@ from sentryml_incidents.domain.decision import Outcome
 from sentryml_incidents.domain.lifecycle import Ticked, decide
 from sentryml_incidents.domain.snapshot import LIVE
 from sentryml_incidents.journal import report_transitions
-from sentryml_incidents.metrics import LIVE_INCIDENTS
+from sentryml_incidents.metrics import FLAPPING, LIVE_INCIDENTS, MONITORS_BLIND
 from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
 from sentryml_incidents.store.evaluations import drop_old_weeks
-from sentryml_incidents.store.incidents import count_live, models_to_close
+from sentryml_incidents.store.incidents import count_blind, count_flapping, count_live, models_to_close
 from sentryml_incidents.store.sessions import delete_old_sessions
 from sentryml_incidents.store.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 
 TICK_SECONDS = 5.0
 MODELS_PER_TICK = 100
+FLAPPING_AFTER_REOPENINGS = 3
 
 
 class Timer:
@@ -83,5 +85,10 @@ class Timer:
     async def _measure(self) -> None:
         async with transaction(self._pool) as connection:
             live = await count_live(connection)
+            flapping = await count_flapping(connection, FLAPPING_AFTER_REOPENINGS)
+            blind = await count_blind(connection)
         for state, severity in product(LIVE, Severity):
             LIVE_INCIDENTS.labels(state=state, severity=severity).set(live.get((state, severity), 0))
+        FLAPPING.set(flapping)
+        for reason in InsufficientReason:
+            MONITORS_BLIND.labels(reason=reason).set(blind.get(reason, 0))

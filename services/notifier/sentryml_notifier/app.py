@@ -17,13 +17,14 @@ from uuid import uuid4
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS
+from sentryml_common.contracts.topics import API_KEYS, DEAD_LETTERS, MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.depth import watch_depth
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
@@ -46,6 +47,7 @@ from sentryml_notifier.http.context import Context
 from sentryml_notifier.http.slack_actions import Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.keeper import Keeper
+from sentryml_notifier.metrics import DEAD_LETTERS as DEAD_LETTERS_DEPTH
 from sentryml_notifier.presses import Presses
 from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.reminders import keep_reminding
@@ -139,7 +141,7 @@ async def work(parts: Parts) -> None:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(keeper.run(), name="keeper")
             group.create_task(SocketMode(roster, presses, allowed_hosts).run(), name="socket-mode")
-            group.create_task(audit(pool, system_clock), name="auditor")
+            group.create_task(audit(pool, system_clock, health), name="auditor")
             group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
@@ -158,6 +160,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")
             group.create_task(parts.monitors.run(settings, health), name="monitors")
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
+            group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
             await parts.monitors.caught_up.wait()
             await consumer.run(settings, health)
 

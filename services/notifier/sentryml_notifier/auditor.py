@@ -1,4 +1,8 @@
-"""The auditor: looks at the whole ledger now and then, so that what is stuck shows in the metrics."""
+"""The auditor: looks at the whole ledger now and then, so that what is stuck shows in the metrics.
+
+Only when each delivery is delivered, scheduled or parked with a reason, and every channel that works is served, does
+it move its timestamp: who alerts on that alerts on a dead auditor too.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,63 @@ from contextlib import suppress
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
+from sentryml_common.http.health import Health
+from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.metrics import CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS
+from sentryml_notifier.metrics import (
+    ALERTS_UNTOLD,
+    AUDIT_FINDINGS,
+    CHANNEL_STATE,
+    DELIVERIES,
+    DELIVERY_OLDEST_SECONDS,
+    LAST_SUCCESSFUL_AUDIT,
+)
+from sentryml_notifier.store.audit import Fault, Finding, count_alerts_untold, find_faults
 from sentryml_notifier.store.ledger import age_seconds, list_channels
+
+log = get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 5.0
 
 
-async def audit(pool: Pool, clock: Clock) -> None:
-    """Measure until cancelled."""
+async def audit(pool: Pool, clock: Clock, health: Health) -> None:
+    """Measure and audit until cancelled."""
+    known: list[Finding] = []
     while True:
         # While PostgreSQL is away the figures stay as they were; /readyz says why.
         with suppress(Unavailable):
-            await measure(pool, clock)
+            await measure(pool, clock, health)
+            known = _told(await audit_once(pool, clock), known)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def measure(pool: Pool, clock: Clock) -> None:
-    """Set the gauges once."""
+async def audit_once(pool: Pool, clock: Clock) -> list[Finding]:
+    """Look for what must not be; if there is nothing, that is a successful audit."""
+    now = clock()
+    async with transaction(pool) as connection:
+        found = await find_faults(connection, now)
+        untold = await count_alerts_untold(connection, now)
+    for fault in Fault:
+        AUDIT_FINDINGS.labels(fault=fault.value).set(sum(each.fault is fault for each in found))
+    ALERTS_UNTOLD.set(untold)
+    if not found:
+        LAST_SUCCESSFUL_AUDIT.set(now.timestamp())
+    return found
+
+
+def _told(found: list[Finding], known: list[Finding]) -> list[Finding]:
+    """Log what is new among the findings."""
+    for each in found:
+        if each not in known:
+            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, words=each.words)
+    return found
+
+
+async def measure(pool: Pool, clock: Clock, health: Health) -> None:
+    """Set the gauges once, and have `/readyz` name each broken channel."""
     async with transaction(pool) as connection:
         rows = await list_channels(connection)
+    health.details("broken_channels", {row["name"]: row["broken_words"] for row in rows if row["state"] == "broken"})
     now = clock()
     for gauge in (CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS):
         gauge.clear()  # a deleted channel has no series

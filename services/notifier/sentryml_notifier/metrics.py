@@ -47,6 +47,14 @@ OUTBOX_OLDEST_SECONDS = Gauge(
     "sentryml_notifier_outbox_oldest_seconds", "Age of the oldest change of a delivery that Kafka has not got yet."
 )
 
+LAST_SUCCESSFUL_AUDIT = Gauge(
+    "sentryml_last_successful_audit_timestamp",
+    "When each delivery was last found delivered, scheduled or parked with a reason, in seconds since 1970.",
+)
+AUDIT_FINDINGS = Gauge("sentryml_audit_findings", "Channels that the last audit found a fault with.", ["fault"])
+ALERTS_UNTOLD = Gauge("sentryml_alerts_untold", "Alerts of the last day that no route has taken.")
+DEAD_LETTERS = Gauge("sentryml_dlt_depth", "Records in the topic of dead letters: that many could not be used of late.")
+
 
 def expose_zero(channel: str) -> None:
     """Let the series of a channel exist from the start, so that a rate over the first event is right."""

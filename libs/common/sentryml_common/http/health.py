@@ -12,10 +12,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
 class Health:
-    """What the service is waiting for, by name. Starts out waiting for `start`."""
+    """What the service is waiting for, by name. Starts out waiting for `start`.
+
+    Beside that, details: what goes wrong, but keeps nobody from using the service.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, str] = {"start": "starting"}
+        self._details: dict[str, dict[str, str]] = {}
 
     def waiting(self, what: str, why: str) -> None:
         """Not ready: `what` is missing, `why` says what exactly is waited for."""
@@ -24,6 +28,17 @@ class Health:
     def ready(self, what: str) -> None:
         """`what` is no longer waited for."""
         self._waiting.pop(what, None)
+
+    def details(self, what: str, words: dict[str, str]) -> None:
+        """Say this about `what`, by name; nothing if there are no words."""
+        self._details.pop(what, None)
+        if words:
+            self._details[what] = words
+
+    @property
+    def all_details(self) -> dict[str, dict[str, str]]:
+        """What there is to say that makes nobody unready."""
+        return dict(self._details)
 
     @property
     def waiting_for(self) -> dict[str, str]:
@@ -42,7 +57,8 @@ def health_routes(health: Health) -> APIRouter:
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
         waiting = health.waiting_for
-        return JSONResponse({"ready": not waiting, "waiting_for": waiting}, status_code=503 if waiting else 200)
+        content = {"ready": not waiting, "waiting_for": waiting, **health.all_details}
+        return JSONResponse(content, status_code=503 if waiting else 200)
 
     @router.get("/metrics")
     async def metrics() -> Response:

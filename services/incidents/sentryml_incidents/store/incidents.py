@@ -97,3 +97,24 @@ async def count_live(connection: Connection) -> dict[tuple[str, str], int]:
         """
     )
     return {(row["state"], row["severity"]): row["incidents"] for row in rows}
+
+
+async def count_flapping(connection: Connection, reopened: int) -> int:
+    """Live incidents that have opened again so many times or more."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM incident WHERE state IN ('open', 'acknowledged') AND reopened >= $1", reopened
+    )
+    return found
+
+
+async def count_blind(connection: Connection) -> dict[str, int]:
+    """Models whose newest evaluation could not be judged, by its reason."""
+    rows = await connection.fetch(
+        """
+        SELECT reason, count(*) AS models
+          FROM latest_evaluation JOIN model USING (model_id)
+         WHERE level = 'insufficient_data' AND deleted_at IS NULL
+         GROUP BY reason
+        """
+    )
+    return {row["reason"]: row["models"] for row in rows}

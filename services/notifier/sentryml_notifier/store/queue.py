@@ -84,7 +84,7 @@ async def claim_due(
     free_at = max(free_at, channel["paused_until"] or now)
     if free_at > now:
         return NotBefore(free_at)
-    incident_id = await _most_urgent_incident(connection, sending.channel_id, now)
+    incident_id = await most_urgent_incident(connection, sending.channel_id, now)
     if incident_id is None:
         return None
     rows = await _lock_queue(connection, sending.channel_id, incident_id)
@@ -134,7 +134,7 @@ async def _take_token(connection: Connection, channel_id: UUID, full_at: datetim
     await connection.execute("UPDATE channel SET bucket_full_at = $2 WHERE channel_id = $1", channel_id, full_at)
 
 
-async def _most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
+async def most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
     """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
     reminder is no head of anything but itself.
 

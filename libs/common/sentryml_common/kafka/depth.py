@@ -1,0 +1,45 @@
+"""How many records a topic holds, for a metric."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from prometheus_client import Gauge
+
+from sentryml_common.contracts.topics import Topic
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.logging import get_logger
+from sentryml_common.settings import KafkaSettings
+
+log = get_logger(__name__)
+
+LOOK_EVERY_SECONDS = 15.0
+
+
+async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, health: Health) -> None:
+    """Keep `gauge` at the number of records that retention has left in `topic`, until cancelled."""
+
+    def make() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False)
+
+    consumer = await start_client(make, settings, health)
+    try:
+        while True:
+            try:
+                gauge.set(await depth_of(consumer, topic))
+            except KafkaError as err:
+                # The figure stays as it was; whoever needs Kafka says in /readyz that it is away.
+                log.warning("depth_not_known", topic=topic.name, why=f"{type(err).__name__}: {err}")
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+    finally:
+        await consumer.stop()
+
+
+async def depth_of(consumer: AIOKafkaConsumer, topic: Topic) -> int:
+    """How many records `topic` holds."""
+    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    first, last = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    return sum(last[each] - first[each] for each in partitions)

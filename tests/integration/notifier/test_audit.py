@@ -1,0 +1,113 @@
+"""The auditor: what it finds on a real ledger, and that its timestamp moves only when there is nothing to find."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import REGISTRY
+
+from sentryml_common.http.health import Health
+from sentryml_common.postgres.pool import transaction
+from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.auditor import audit_once, measure
+from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.store.audit import Fault
+from sentryml_notifier.store.channels import pause_channel
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.stories import acknowledged, opened_critical, opened_warn
+
+ARCHIVED = Script(status=410, body="channel_is_archived")
+
+
+def last_success() -> float:
+    return REGISTRY.get_sample_value("sentryml_last_successful_audit_timestamp") or 0.0
+
+
+async def faults(world: World) -> list[Fault]:
+    """What an audit finds; its timestamp moves exactly if that is nothing."""
+    before = last_success()
+    world.clock.advance(1)
+    found = await audit_once(world.pool, world.clock)
+    assert last_success() == (before if found else world.clock.now.timestamp())
+    for fault in Fault:
+        shown = REGISTRY.get_sample_value("sentryml_audit_findings", {"fault": fault.value})
+        assert shown == sum(each.fault is fault for each in found)
+    return [each.fault for each in found]
+
+
+@pytest.fixture(autouse=True)
+def earlier(world: World) -> None:
+    """Tests share the gauge: start later than any before."""
+    world.clock.advance(max(0.0, last_success() - world.clock.now.timestamp() + 1))
+
+
+async def test_sound_ledger_passes_with_something_in_each_state(world: World) -> None:
+    await world.take_in(opened_critical(incident=1))
+    await world.dispatch()
+    world.slack.play(ARCHIVED)
+    await world.take_in(opened_critical(incident=2))
+    await world.dispatch()
+    await world.take_in(opened_critical(incident=3))
+    assert {row["state"] for row in await world.deliveries()} == {"delivered", "parked"}
+    assert await faults(world) == []
+    await world.open_channel()
+    assert {row["state"] for row in await world.deliveries()} == {"delivered", "pending"}
+    assert await faults(world) == []
+
+
+async def test_channel_that_nobody_serves_is_found(world: World) -> None:
+    await world.open_channel(rate=Rate(1.0, 1))
+    await world.take_in(opened_critical(), opened_warn(incident=2))
+    world.clock.advance(298)
+    assert await faults(world) == [], "it may still be taken"
+    world.clock.advance(2)
+    assert await faults(world) == [Fault.NOT_SERVED]
+    assert await world.dispatch() == 1
+    assert await faults(world) == [], "the other waits for its turn"
+
+
+async def test_channel_that_was_asked_to_wait_is_not_called_unserved(world: World) -> None:
+    await world.take_in(opened_critical())
+    async with transaction(world.pool) as connection:
+        await pause_channel(connection, world.channel.channel_id, world.clock.now.replace(year=2030))
+    world.clock.advance(3600)
+    assert await faults(world) == []
+
+
+async def test_parked_for_a_channel_that_works_is_found(world: World) -> None:
+    world.slack.play(ARCHIVED)
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    await world.pool.execute("UPDATE channel SET state = 'active', broken_words = NULL")
+    assert await faults(world) == [Fault.ORPHANED]
+
+
+async def test_parked_without_a_reason_is_found(world: World) -> None:
+    world.slack.play(ARCHIVED)
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    await world.pool.execute("UPDATE delivery SET last_words = NULL")
+    assert await faults(world) == [Fault.UNEXPLAINED]
+
+
+async def test_alert_that_no_route_takes_is_counted(world: World) -> None:
+    await world.take_in(opened_critical(incident=1), acknowledged())
+    await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
+    await world.take_in(opened_critical(incident=2), acknowledged(sequence=3))
+    await audit_once(world.pool, world.clock)
+    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 1
+    world.clock.advance(25 * 3600)
+    await audit_once(world.pool, world.clock)
+    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 0
+
+
+async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: World) -> None:
+    health = Health()
+    world.slack.play(ARCHIVED)
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    await measure(world.pool, world.clock, health)
+    assert "archived" in health.all_details["broken_channels"]["slack"]
+    assert "broken_channels" not in health.waiting_for
+    await world.open_channel()
+    await measure(world.pool, world.clock, health)
+    assert health.all_details == {}
