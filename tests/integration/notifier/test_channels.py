@@ -60,6 +60,17 @@ async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> Non
     ]
 
 
+async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:
+    roster = api.context.channels()
+    made = await api.make_channel("ops", SECRET)
+    path = f"/v1/channels/{made['channel_id']}"
+    for method, status, how in (("PATCH", 200, {"json": {"name": "new"}}), ("DELETE", 204, {})):
+        assert roster.changed.is_set()
+        roster.changed.clear()
+        await api.ask(method, path, status, **how)
+    assert roster.changed.is_set()
+
+
 async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> None:
     made = await api.make_channel("ops", SECRET)
     sealed = await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'")

@@ -72,7 +72,7 @@ async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
     return Page(items=[ChannelView.model_validate(dict(row)) for row in rows], next_cursor=None)
 
 
-@router.get("/{channel_id}", responses=UNKNOWN)
+@router.get("/{channel_id:uuid}", responses=UNKNOWN)
 async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView:
     """One channel."""
     async with context.transaction() as connection:
@@ -100,7 +100,7 @@ async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelVie
 
 
 @router.patch(
-    "/{channel_id}",
+    "/{channel_id:uuid}",
     responses={
         **UNKNOWN,
         **problem_answers(
@@ -134,7 +134,7 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Cha
 
 
 @router.delete(
-    "/{channel_id}",
+    "/{channel_id:uuid}",
     status_code=204,
     responses={
         **UNKNOWN,

@@ -13,6 +13,7 @@ from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.times import WithOffset
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
 from sentryml_notifier.http.auth import Reader, check_model
 from sentryml_notifier.http.context import WithContext
@@ -27,7 +28,7 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
-Since = Annotated[AwareDatetime | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
+Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[AwareDatetime, int, UUID])
 
@@ -88,7 +89,7 @@ async def list_all(
     return Page(items=items, next_cursor=to_cursor(after) if after else None)
 
 
-@router.get("/{delivery_id}", responses=UNKNOWN)
+@router.get("/{delivery_id:uuid}", responses=UNKNOWN)
 async def show(context: WithContext, key: Reader, delivery_id: UUID) -> DeliveryView:
     """One delivery with its attempts."""
     async with context.transaction() as connection:

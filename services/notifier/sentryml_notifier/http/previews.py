@@ -44,7 +44,9 @@ class Described(BaseModel):
     model_id: ModelId
     kind: TransitionKind = TransitionKind.OPENED
     severity: Severity = Severity.CRITICAL
-    alert: bool | None = Field(None, description="Whether it alerts; as its kind mostly does, if left out.")
+    alert: bool | None = Field(
+        None, strict=True, description="Whether it alerts; as its kind mostly does, if left out."
+    )
 
 
 class VerdictView(BaseModel):

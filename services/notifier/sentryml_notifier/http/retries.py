@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has to be changed first.")
 
 
-@router.post("/{delivery_id}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
+@router.post("/{delivery_id:uuid}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
 async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> DeliveryView:
     """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
     stuck on it if that works."""

@@ -104,14 +104,17 @@ class RouteSpec(BaseModel):
         [],
         description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case.",
     )
-    enabled: bool = Field(True, description="A route that is switched off takes nothing.")
+    enabled: bool = Field(True, strict=True, description="A route that is switched off takes nothing.")
     remind_after_seconds: int | None = Field(
         None,
+        strict=True,
         ge=REMIND_AFTER_MIN,
         le=REMIND_AFTER_MAX,
         description="Remind while an incident stays open and unseen, after this time and again each such time.",
     )
-    remind_times: int = Field(3, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm.")
+    remind_times: int = Field(
+        3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm."
+    )
 
 
 class RouteView(RouteSpec):
@@ -163,7 +166,7 @@ async def create(context: WithContext, key: Admin, wanted: RouteSpec, response: 
     return RouteView.of(stored)
 
 
-@router.get("/{route_id}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
+@router.get("/{route_id:uuid}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
 async def show(
     context: WithContext, _: Reader, route_id: UUID, response: Response, if_none_match: IfNoneMatch = None
 ) -> RouteView | Response:
@@ -179,7 +182,7 @@ async def show(
     return RouteView.of(found[0])
 
 
-@router.put("/{route_id}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
+@router.put("/{route_id:uuid}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
 async def change(
     context: WithContext, key: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
 ) -> RouteView:
@@ -197,7 +200,7 @@ async def change(
     return RouteView.of(stored)
 
 
-@router.delete("/{route_id}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
+@router.delete("/{route_id:uuid}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
 async def delete(context: WithContext, key: Admin, route_id: UUID, if_match: IfMatch = None) -> None:
     """Delete a route. What it has taken is delivered all the same."""
     async with context.transaction() as connection:

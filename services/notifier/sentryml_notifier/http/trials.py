@@ -27,6 +27,9 @@ from sentryml_notifier.store.channels import StoredChannel, list_stored_channels
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 
+NOT_OPEN = (409, "The channel cannot be opened; it says why.")
+
+
 class TestView(BaseModel):
     """What became of a test message."""
 
@@ -41,7 +44,8 @@ class TestView(BaseModel):
 
 
 @router.post(
-    "/{channel_id}:test", responses={**UNKNOWN, **problem_answers((409, "The channel cannot be opened; it says why."))}
+    "/{channel_id:uuid}:test",
+    responses={**UNKNOWN, **problem_answers((409, "The channel cannot be opened; it says why."))},
 )
 async def test(context: WithContext, key: Admin, channel_id: UUID) -> TestView:
     """Send a test message, also on a broken channel; if it arrives, what waits there is due again."""
