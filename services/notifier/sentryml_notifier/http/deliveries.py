@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import TransitionKind
@@ -44,8 +44,40 @@ class Attempt(BaseModel):
     http_status: int | None
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "delivery_id": "0f0c3c1e-7a50-5b83-9d0c-1d0a7c2f9a01",
+    "transition_id": "3d2f6a0e-40a1-5a86-8f29-8c1d6c2f9a01",
+    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    "incident_number": 42,
+    "model_id": "flights-delay",
+    "sequence": 1,
+    "kind": "opened",
+    "reminder": 0,
+    "channel": "slack",
+    "route": "slack",
+    "state": "delivered",
+    "due_at": "2026-11-23T09:15:01.200000Z",
+    "parked_because": None,
+    "last_words": "Slack has it.",
+    "created_at": "2026-11-23T09:15:00.800000Z",
+    "delivered_at": "2026-11-23T09:15:01.200000Z",
+    "attempts": [
+        {
+            "at": "2026-11-23T09:15:01.200000Z",
+            "send_id": "5a7c1e0b-1a2f-4b02-9f39-1f0c3c1e7a52",
+            "outcome": "delivered",
+            "reason": "ok",
+            "words": "Slack has it.",
+            "http_status": 200,
+        }
+    ],
+}
+
+
 class DeliveryView(BaseModel):
     """One transition on its way to one channel."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     delivery_id: UUID
     transition_id: UUID

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.transition import Severity, TransitionKind
@@ -74,23 +74,29 @@ Kinds = Annotated[
 ]
 
 
+SPEC_EXAMPLE: dict[str, JsonValue] = {
+    "name": "fraud on call",
+    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
+    "model_patterns": ["fraud-*"],
+    "least_severity": "critical",
+    "remind_after_seconds": 3600,
+}
+EXAMPLE: dict[str, JsonValue] = {
+    **SPEC_EXAMPLE,
+    "kinds": [],
+    "enabled": True,
+    "remind_times": 3,
+    "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
+    "channel": "on call",
+    "version": 1,
+    "created_at": "2026-11-20T08:01:00Z",
+}
+
+
 class RouteSpec(BaseModel):
     """What a route is to be."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "fraud on call",
-                    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
-                    "model_patterns": ["fraud-*"],
-                    "least_severity": "critical",
-                    "remind_after_seconds": 3600,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SPEC_EXAMPLE]})
 
     name: Name = Field(description="What people call it.")
     channel_id: UUID = Field(description="Where it leads.")
@@ -120,7 +126,7 @@ class RouteSpec(BaseModel):
 class RouteView(RouteSpec):
     """A route."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": []})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     route_id: UUID
     channel: str = Field(description="The name of the channel.")
