@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.auditor import measure
 from sentryml_notifier.vault import Vault
 from tests.integration.notifier.asking import KEY_OF_VAULT, Api, api
 from tests.integration.notifier.conftest import World
@@ -58,6 +60,17 @@ async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> Non
         ("channel_made", "ops", "of the kind slack_webhook"),
         ("route_made", "ops", "leads to ops"),
     ]
+
+
+async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:
+    roster = api.context.channels()
+    made = await api.make_channel("ops", SECRET)
+    path = f"/v1/channels/{made['channel_id']}"
+    for method, status, how in (("PATCH", 200, {"json": {"name": "new"}}), ("DELETE", 204, {})):
+        assert roster.changed.is_set()
+        roster.changed.clear()
+        await api.ask(method, path, status, **how)
+    assert roster.changed.is_set()
 
 
 async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> None:
@@ -185,7 +198,7 @@ async def test_channel_is_deleted_when_nothing_leads_to_it_and_nothing_waits(wor
     (given_up,) = (await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]
     assert (given_up["state"], given_up["parked_because"]) == ("parked", "channel_deleted")
     assert given_up["last_words"] == "Not delivered: the channel ops was deleted by admintest000."
-    assert ("channel_deleted", "ops", "1 deliveries were given up") in await api.words()
+    assert ("channel_deleted", "ops", "what waited on it was given up: 1") in await api.words()
     assert await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'") is None
     await world.take_in(escalated())
     assert len((await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]) == 1
@@ -206,6 +219,16 @@ async def test_given_up_while_it_is_sent_stays_given_up_and_its_attempt_is_kept(
     (row,) = await world.deliveries()
     assert (row["state"], row["parked_because"], row["send_id"]) == ("parked", "channel_deleted", None)
     assert [attempt["outcome"] for attempt in await world.attempts()] == ["delivered"]
+
+
+async def test_deleted_channel_has_no_series(world: World, api: Api) -> None:
+    made = await api.make_channel("short-lived", world.slack.address)
+    labels = {"channel": "short-lived", "state": "active"}
+    await measure(world.pool, world.clock)
+    assert REGISTRY.get_sample_value("sentryml_channel_state", labels) == 1
+    await api.ask("DELETE", f"/v1/channels/{made['channel_id']}", 204)
+    await measure(world.pool, world.clock)
+    assert REGISTRY.get_sample_value("sentryml_channel_state", labels) is None
 
 
 async def test_no_route_leads_to_what_is_deleted(world: World, api: Api) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.reminders import remind
 from tests.integration.notifier.asking import Api, api
-from tests.integration.notifier.conftest import World
+from tests.integration.notifier.conftest import Slack, World
+from tests.integration.notifier.test_service import notifier, settings_of, titles_of
 from tests.unit.notifier.stories import (
     ADA,
     OPEN_CRITICAL,
@@ -169,3 +173,14 @@ async def test_reminder_on_a_broken_channel_is_parked_and_leaves_when_it_is_mend
     await api.ask("POST", f"/v1/channels/{world.channel.channel_id}:test", 200)
     assert await world.dispatch() == 2
     assert UNSEEN in world.slack.titles
+
+
+async def test_the_service_reminds_by_itself(
+    database_url: str, slack: Slack, world: World, api: Api, tmp_path: Path
+) -> None:
+    await let_remind(api)
+    world.clock.now = system_clock() - timedelta(hours=1)
+    await world.take_in(opened_warn(at=world.clock.now))
+    await world.dispatch()
+    with notifier(tmp_path, **settings_of("127.0.0.1:1", database_url, slack)):
+        assert (await titles_of(slack, "flights-delay", 2))[1] == UNSEEN

@@ -35,11 +35,23 @@ async def only_route(api: Api, **what: Any) -> dict[str, Any]:
 async def test_one_setting_makes_a_route_of_all_models_and_never_again(world: World, api: Api) -> None:
     (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
     assert (route["name"], route["channel"], route["model_patterns"]) == ("slack", "slack", [])
+    other = await api.make_channel("ops", world.slack.address)
+    body = {"name": "slack", "channel_id": other["channel_id"]}
+    await api.ask("PUT", f"/v1/routes/{route['route_id']}", 200, json=body)
+    await world.open_channel()
+    assert len((await api.ask("GET", "/v1/routes", 200))["items"]) == 1
     await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
     await world.open_channel()  # as a restart does
     assert (await api.ask("GET", "/v1/routes", 200))["items"] == []
     await world.take_in(opened_critical())
     assert await world.deliveries() == []
+
+
+async def test_route_of_a_setting_finds_another_name_where_its_own_is_taken(world: World, api: Api) -> None:
+    await world.pool.execute("UPDATE channel SET name = 'before', secret_setting = NULL")
+    await world.open_channel()
+    names = [each["name"] for each in (await api.ask("GET", "/v1/routes", 200))["items"]]
+    assert names == ["slack", f"slack {str(world.channel.channel_id)[:8]}"]
 
 
 async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, api: Api) -> None:

@@ -124,7 +124,8 @@ async def test_channel_that_must_be_changed_first_says_so(world: World, api: Api
     route = (await api.ask("GET", "/v1/routes", 200))["items"][0]
     await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
     await api.make_route("ops", made["channel_id"])
-    await world.roster(Vault(["x" * 32]), world.given).read()
+    api.context.roster = world.roster(Vault(["x" * 32]), world.given)
+    await api.context.roster.read()
     await world.take_in(opened_critical())
     problem = await again(api, await only_delivery(api), 409)
     assert problem["type"] == "urn:sentryml:problem:channel-broken"

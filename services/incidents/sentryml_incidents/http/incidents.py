@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
@@ -14,6 +14,7 @@ from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.http.etags import CACHED, IfNoneMatch, etag, not_modified
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import problem_answers
+from sentryml_common.http.times import WithOffset
 from sentryml_incidents.http.acting import LARGEST_NUMBER, known_incident
 from sentryml_incidents.http.auth import Reader
 from sentryml_incidents.http.context import WithContext
@@ -31,16 +32,8 @@ States = Annotated[list[State] | None, Query(alias="state", description="Only th
 Severities = Annotated[list[Severity] | None, Query(alias="severity", description="Only these; may be repeated.")]
 OfModel = Annotated[str | None, Query(alias="model", pattern=MODEL_ID_PATTERN, description="Only this model.")]
 
-
-def _no_number(given: object) -> object:
-    """pydantic takes numbers for epoch seconds; a time with an offset is meant."""
-    if isinstance(given, str) and "-" not in given[1:]:
-        raise ValueError("must be RFC 3339 with an offset, for example 2026-11-23T09:15:00Z")
-    return given
-
-
 Since = Annotated[
-    Annotated[AwareDatetime, BeforeValidator(_no_number)] | None,
+    WithOffset | None,
     Query(description="Only incidents opened then or later; with offset.", examples=["2026-11-23T09:15:00Z"]),
 ]
 

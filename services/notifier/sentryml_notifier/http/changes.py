@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
@@ -21,8 +21,21 @@ router = APIRouter(prefix="/v1/changes", tags=["changes"])
 _CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "change_id": 7,
+    "at": "2026-11-23T09:30:00Z",
+    "actor": {"type": "api_key", "id": "0a1b2c3d4e5f", "name": "deploy"},
+    "action": "route_changed",
+    "subject_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
+    "subject": "fraud on call",
+    "words": "least severity: warn → critical",
+}
+
+
 class ChangeView(BaseModel):
     """One change. It stays as it is for ever."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     change_id: int
     at: datetime

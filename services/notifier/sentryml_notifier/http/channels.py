@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.http.paging import Page
@@ -41,8 +41,28 @@ REFUSED = (422, "It cannot be so; `errors` names each field. Nothing was changed
 NAME_TAKEN_OR_NO_KEY = (409, "Another channel has this name; or there is no key to encrypt the secret with.")
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
+    "name": "on call",
+    "kind": "slack_webhook",
+    "settings": {},
+    "secret_setting": None,
+    "secret_hint": "…/B0…/****",
+    "state": "active",
+    "broken_words": None,
+    "retry_at": None,
+    "paused_until": None,
+    "created_at": "2026-11-20T08:00:00Z",
+    "waiting": 1,
+    "parked": 0,
+    "oldest_at": "2026-11-23T09:15:00Z",
+}
+
+
 class ChannelView(BaseModel):
     """A channel and its trouble."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     channel_id: UUID
     name: str
@@ -72,7 +92,7 @@ async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
     return Page(items=[ChannelView.model_validate(dict(row)) for row in rows], next_cursor=None)
 
 
-@router.get("/{channel_id}", responses=UNKNOWN)
+@router.get("/{channel_id:uuid}", responses=UNKNOWN)
 async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView:
     """One channel."""
     async with context.transaction() as connection:
@@ -100,7 +120,7 @@ async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelVie
 
 
 @router.patch(
-    "/{channel_id}",
+    "/{channel_id:uuid}",
     responses={
         **UNKNOWN,
         **problem_answers(
@@ -134,7 +154,7 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Cha
 
 
 @router.delete(
-    "/{channel_id}",
+    "/{channel_id:uuid}",
     status_code=204,
     responses={
         **UNKNOWN,
@@ -161,12 +181,12 @@ async def delete(
             raise Problem(
                 409,
                 "deliveries-waiting",
-                f"{waiting} deliveries are not delivered yet: mend the channel, or give them up with ?discard=true",
+                f"not delivered yet: {waiting}. Mend the channel, or give up what waits with ?discard=true",
                 waiting=waiting,
             )
         words = f"Not delivered: the channel {before.name} was deleted by {key.name}."
         await delete_channel(connection, channel_id, words, context.clock())
-        gave_up = f"{waiting} deliveries were given up" if waiting else "nothing waited on it"
+        gave_up = f"what waited on it was given up: {waiting}" if waiting else "nothing waited on it"
         await _note(connection, context, key, Action.CHANNEL_DELETED, before, gave_up)
     context.channels().changed.set()
 

@@ -7,12 +7,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.times import WithOffset
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
 from sentryml_notifier.http.auth import Reader, check_model
 from sentryml_notifier.http.context import WithContext
@@ -27,7 +28,7 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
-Since = Annotated[AwareDatetime | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
+Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[AwareDatetime, int, UUID])
 
@@ -43,8 +44,40 @@ class Attempt(BaseModel):
     http_status: int | None
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "delivery_id": "0f0c3c1e-7a50-5b83-9d0c-1d0a7c2f9a01",
+    "transition_id": "3d2f6a0e-40a1-5a86-8f29-8c1d6c2f9a01",
+    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    "incident_number": 42,
+    "model_id": "flights-delay",
+    "sequence": 1,
+    "kind": "opened",
+    "reminder": 0,
+    "channel": "slack",
+    "route": "slack",
+    "state": "delivered",
+    "due_at": "2026-11-23T09:15:01.200000Z",
+    "parked_because": None,
+    "last_words": "Slack has it.",
+    "created_at": "2026-11-23T09:15:00.800000Z",
+    "delivered_at": "2026-11-23T09:15:01.200000Z",
+    "attempts": [
+        {
+            "at": "2026-11-23T09:15:01.200000Z",
+            "send_id": "5a7c1e0b-1a2f-4b02-9f39-1f0c3c1e7a52",
+            "outcome": "delivered",
+            "reason": "ok",
+            "words": "Slack has it.",
+            "http_status": 200,
+        }
+    ],
+}
+
+
 class DeliveryView(BaseModel):
     """One transition on its way to one channel."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     delivery_id: UUID
     transition_id: UUID
@@ -88,7 +121,7 @@ async def list_all(
     return Page(items=items, next_cursor=to_cursor(after) if after else None)
 
 
-@router.get("/{delivery_id}", responses=UNKNOWN)
+@router.get("/{delivery_id:uuid}", responses=UNKNOWN)
 async def show(context: WithContext, key: Reader, delivery_id: UUID) -> DeliveryView:
     """One delivery with its attempts."""
     async with context.transaction() as connection:

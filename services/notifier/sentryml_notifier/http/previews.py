@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.contracts.transition import Severity, TransitionKind
@@ -44,7 +44,9 @@ class Described(BaseModel):
     model_id: ModelId
     kind: TransitionKind = TransitionKind.OPENED
     severity: Severity = Severity.CRITICAL
-    alert: bool | None = Field(None, description="Whether it alerts; as its kind mostly does, if left out.")
+    alert: bool | None = Field(
+        None, strict=True, description="Whether it alerts; as its kind mostly does, if left out."
+    )
 
 
 class VerdictView(BaseModel):
@@ -60,8 +62,29 @@ class VerdictView(BaseModel):
     channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
 
 
+EXAMPLE: dict[str, JsonValue] = {
+    "words": "This would go to on call.",
+    "assumed": None,
+    "channels": ["on call"],
+    "routes": [
+        {
+            "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
+            "name": "fraud on call",
+            "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
+            "channel": "on call",
+            "taken": True,
+            "why": "matches",
+            "words": Why.MATCHES.words,
+            "channel_broken": None,
+        }
+    ],
+}
+
+
 class PreviewView(BaseModel):
     """Where a transition would go."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
     assumed: str | None = Field(description="What was assumed to say so.")

@@ -8,14 +8,16 @@ import asyncpg
 from fastapi import APIRouter
 
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
 from sentryml_notifier.http.auth import Changer, actor_of, check_model
-from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
+from sentryml_notifier.roster import NotOpened
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import mend_channel
-from sentryml_notifier.store.channels import release_waiting
+from sentryml_notifier.store.channels import list_stored_channels, release_waiting
 from sentryml_notifier.store.ledger import DeliveryFilter, list_deliveries
 from sentryml_notifier.store.retries import lock_delivery, make_due
 
@@ -24,7 +26,7 @@ router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has to be changed first.")
 
 
-@router.post("/{delivery_id}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
+@router.post("/{delivery_id:uuid}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
 async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> DeliveryView:
     """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
     stuck on it if that works."""
@@ -35,6 +37,8 @@ async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> Delive
             raise unknown_delivery(delivery_id)
         check_model(key, row["model_id"])
         _check(row)
+        if row["channel_state"] == "broken":
+            await _check_channel(connection, context, row["channel_id"])
         if await mend_channel(connection, row["channel_id"]):
             await release_waiting(connection, row["channel_id"], now)
         await make_due(connection, row, now)
@@ -52,5 +56,12 @@ def _check(row: asyncpg.Record) -> None:
     why = why_not_again(DeliveryState(row["state"]), because)
     if why is not None:
         raise Problem(409, "not-retryable", why, state=row["state"], parked_because=row["parked_because"])
-    if row["channel_state"] == "broken" and row["retry_at"] is None:
-        raise Problem(409, "channel-broken", f"its channel has to be changed first: {row['broken_words']}")
+
+
+async def _check_channel(connection: Connection, context: Context, channel_id: UUID) -> None:
+    """A broken channel may be tried again, unless it cannot even be opened."""
+    for stored in await list_stored_channels(connection, channel_id):
+        try:
+            context.channels().opened(stored)
+        except NotOpened as err:
+            raise Problem(409, "channel-broken", f"its channel has to be changed first: {err}") from err

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.transition import Severity, TransitionKind
@@ -74,23 +74,29 @@ Kinds = Annotated[
 ]
 
 
+SPEC_EXAMPLE: dict[str, JsonValue] = {
+    "name": "fraud on call",
+    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
+    "model_patterns": ["fraud-*"],
+    "least_severity": "critical",
+    "remind_after_seconds": 3600,
+}
+EXAMPLE: dict[str, JsonValue] = {
+    **SPEC_EXAMPLE,
+    "kinds": [],
+    "enabled": True,
+    "remind_times": 3,
+    "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
+    "channel": "on call",
+    "version": 1,
+    "created_at": "2026-11-20T08:01:00Z",
+}
+
+
 class RouteSpec(BaseModel):
     """What a route is to be."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "fraud on call",
-                    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
-                    "model_patterns": ["fraud-*"],
-                    "least_severity": "critical",
-                    "remind_after_seconds": 3600,
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SPEC_EXAMPLE]})
 
     name: Name = Field(description="What people call it.")
     channel_id: UUID = Field(description="Where it leads.")
@@ -104,20 +110,23 @@ class RouteSpec(BaseModel):
         [],
         description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case.",
     )
-    enabled: bool = Field(True, description="A route that is switched off takes nothing.")
+    enabled: bool = Field(True, strict=True, description="A route that is switched off takes nothing.")
     remind_after_seconds: int | None = Field(
         None,
+        strict=True,
         ge=REMIND_AFTER_MIN,
         le=REMIND_AFTER_MAX,
         description="Remind while an incident stays open and unseen, after this time and again each such time.",
     )
-    remind_times: int = Field(3, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm.")
+    remind_times: int = Field(
+        3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm."
+    )
 
 
 class RouteView(RouteSpec):
     """A route."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": []})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     route_id: UUID
     channel: str = Field(description="The name of the channel.")
@@ -163,7 +172,7 @@ async def create(context: WithContext, key: Admin, wanted: RouteSpec, response: 
     return RouteView.of(stored)
 
 
-@router.get("/{route_id}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
+@router.get("/{route_id:uuid}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
 async def show(
     context: WithContext, _: Reader, route_id: UUID, response: Response, if_none_match: IfNoneMatch = None
 ) -> RouteView | Response:
@@ -179,7 +188,7 @@ async def show(
     return RouteView.of(found[0])
 
 
-@router.put("/{route_id}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
+@router.put("/{route_id:uuid}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
 async def change(
     context: WithContext, key: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
 ) -> RouteView:
@@ -197,7 +206,7 @@ async def change(
     return RouteView.of(stored)
 
 
-@router.delete("/{route_id}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
+@router.delete("/{route_id:uuid}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
 async def delete(context: WithContext, key: Admin, route_id: UUID, if_match: IfMatch = None) -> None:
     """Delete a route. What it has taken is delivered all the same."""
     async with context.transaction() as connection:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import Outcome, SendResult
-from sentryml_notifier.domain.trial import trial_message, trial_story, what_next
+from sentryml_notifier.domain.trial import NEXT, trial_message, trial_story, what_next
 from sentryml_notifier.http.auth import Admin, actor_of
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
@@ -27,10 +27,23 @@ from sentryml_notifier.store.channels import StoredChannel, list_stored_channels
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 
-class TestView(BaseModel):
+NOT_OPEN = (409, "The channel cannot be opened; it says why.")
+
+
+EXAMPLE: dict[str, JsonValue] = {
+    "delivered": True,
+    "outcome": "delivered",
+    "reason": "ok",
+    "words": "Slack has it.",
+    "what_next": NEXT[Outcome.DELIVERED],
+    "http_status": 200,
+}
+
+
+class TrialView(BaseModel):
     """What became of a test message."""
 
-    __test__ = False
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     delivered: bool
     outcome: Outcome
@@ -41,9 +54,10 @@ class TestView(BaseModel):
 
 
 @router.post(
-    "/{channel_id}:test", responses={**UNKNOWN, **problem_answers((409, "The channel cannot be opened; it says why."))}
+    "/{channel_id:uuid}:test",
+    responses={**UNKNOWN, **problem_answers((409, "The channel cannot be opened; it says why."))},
 )
-async def test(context: WithContext, key: Admin, channel_id: UUID) -> TestView:
+async def test(context: WithContext, key: Admin, channel_id: UUID) -> TrialView:
     """Send a test message, also on a broken channel; if it arrives, what waits there is due again."""
     async with context.transaction() as connection:
         found = await list_stored_channels(connection, channel_id)
@@ -51,7 +65,7 @@ async def test(context: WithContext, key: Admin, channel_id: UUID) -> TestView:
         raise unknown_channel(channel_id)
     result = await _send(context, key, found[0])
     await _note(context, key, found[0], result)
-    return TestView(
+    return TrialView(
         delivered=result.outcome is Outcome.DELIVERED,
         outcome=result.outcome,
         reason=result.reason,

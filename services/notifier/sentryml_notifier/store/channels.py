@@ -52,12 +52,12 @@ async def register_channel(
 ) -> UUID:
     """Enter a channel of the settings with a route for every model, or take it up again; return its id.
 
-    A route that was made for it once is never made again: people may have changed or deleted it.
+    The route is made with the channel and never again: people may have changed or deleted it.
 
     Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
     message.
     """
-    channel_id: UUID = await connection.fetchval(
+    row = await connection.fetchrow(
         """
         INSERT INTO channel (name, kind, secret_setting, fingerprint, settings)
         VALUES ($1, $2, $3, $4, $5)
@@ -65,12 +65,14 @@ async def register_channel(
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
                settings = excluded.settings, secret = NULL, secret_hint = NULL, state = 'active', broken_words = NULL,
                retry_at = NULL, failures = 0
-        RETURNING channel_id
+        RETURNING channel_id, xmax = 0 AS is_new
         """,
         name, kind, setting, fingerprint, dict(settings),
     )  # fmt: skip
-    await enter_first_route(connection, name, channel_id)
-    return channel_id
+    assert row is not None
+    if row["is_new"]:
+        await enter_first_route(connection, name, row["channel_id"])
+    return UUID(str(row["channel_id"]))
 
 
 async def replace_secret(connection: Connection, channel_id: UUID, before: bytes, sealed: bytes) -> bool:

@@ -13,7 +13,7 @@ from sentryml_notifier.store.channels import lock_channel
 
 
 async def lock_delivery(connection: Connection, delivery_id: UUID) -> asyncpg.Record | None:
-    """A delivery with its model and what is wrong with its channel, locked after the channel."""
+    """A delivery with its model and its channel's state, locked after the channel."""
     channel_id = await connection.fetchval("SELECT channel_id FROM delivery WHERE delivery_id = $1", delivery_id)
     if channel_id is None:
         return None
@@ -21,7 +21,7 @@ async def lock_delivery(connection: Connection, delivery_id: UUID) -> asyncpg.Re
     return await connection.fetchrow(
         """
         SELECT d.delivery_id, d.channel_id, d.incident_id, d.sequence, d.state, d.parked_because, d.delivered_at,
-               t.model_id, t.incident_number, c.state AS channel_state, c.broken_words, c.retry_at
+               t.model_id, t.incident_number, c.state AS channel_state
           FROM delivery AS d
           JOIN transition AS t USING (transition_id)
           JOIN channel AS c USING (channel_id)

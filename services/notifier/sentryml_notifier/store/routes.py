@@ -93,13 +93,12 @@ async def delete_route(connection: Connection, route_id: UUID, now: datetime) ->
 
 
 async def enter_first_route(connection: Connection, name: str, channel_id: UUID) -> None:
-    """Make a route of all models to a channel that never had one, called like it if that name is free."""
+    """Make a route of all models to a new channel, called like it if that name is free."""
     await connection.execute(
         """
         INSERT INTO route (name, channel_id)
         SELECT CASE WHEN EXISTS (SELECT true FROM route WHERE name = $1::text AND deleted_at IS NULL)
                     THEN $1 || ' ' || left($2::uuid::text, 8) ELSE $1 END, $2
-         WHERE NOT EXISTS (SELECT true FROM route WHERE channel_id = $2)
         """,
         name, channel_id,
     )  # fmt: skip

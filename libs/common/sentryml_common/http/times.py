@@ -1,0 +1,18 @@
+"""Times in queries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BeforeValidator
+
+
+def _no_number(given: object) -> object:
+    """pydantic takes numbers for epoch seconds; a time with an offset is meant."""
+    if isinstance(given, str) and "-" not in given[1:]:
+        raise ValueError("must be RFC 3339 with an offset, for example 2026-11-23T09:15:00Z")
+    return given
+
+
+WithOffset = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+"""A time as RFC 3339 with an offset, and nothing else."""
