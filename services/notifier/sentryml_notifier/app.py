@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
+
+import httpx
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
@@ -31,7 +32,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier import incidents
@@ -51,19 +52,15 @@ from sentryml_notifier.metrics import DEAD_LETTERS as DEAD_LETTERS_DEPTH
 from sentryml_notifier.presses import Presses
 from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.reminders import keep_reminding
-from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
+from sentryml_notifier.roster import Roster, renew_secrets
 from sentryml_notifier.settings import NotifierSettings
+from sentryml_notifier.settings_channels import RESERVED_NAMES, enter_settings_channels
 from sentryml_notifier.socket_mode import SocketMode
-from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
 from sentryml_notifier.vault import Vault
 
 log = get_logger(__name__)
 
 NAME = "notifier"
-SLACK = "slack"
-SLACK_SETTING = "SENTRYML_SLACK_WEBHOOK_URL"
-BOT = "slack-bot"
-BOT_SETTING = "SENTRYML_SLACK_BOT_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def main() -> None:
     settings = load_settings_or_exit(NotifierSettings)
     api_keys, usage = Follower(API_KEYS, ApiKey), KeyUsage(NAME)
     gatekeeper = Gatekeeper(api_keys, Scope.READ, system_clock, usage)
-    context = Context(gatekeeper, system_clock, uuid4, {SLACK: SLACK_SETTING})
+    context = Context(gatekeeper, system_clock, uuid4, RESERVED_NAMES)
     interactions = Interactions(system_clock)
     parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage, interactions)
     http = create_app(context)
@@ -95,56 +92,58 @@ def main() -> None:
 async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health, context = parts.settings, parts.health, parts.context
-    context.vault = vault = Vault(settings.all_secrets_keys)
-    allowed_hosts = settings.all_allowed_hosts
+    context.vault = Vault(settings.all_secrets_keys)
     async with (
         open_pool(settings, NAME, health) as pool,
-        make_client(allowed_hosts, tls=read_tls(settings)) as client,
+        make_client(settings.all_allowed_hosts, tls=read_tls(settings)) as client,
         incidents.make_client() as own,
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
-        tools = Tools(
-            pool,
-            client,
-            system_clock,
-            allowed_hosts,
-            tls=read_tls(settings),
-            apprise_schemas=settings.all_apprise_schemas,
-            slack_api=settings.slack_api_url,
-        )
-        if tools.apprise_schemas:
-            await load_apprise()
-        roster = Roster(tools, vault, await enter_settings_channels(settings, tools))
-        asked = Incidents(settings.incidents_url, settings.internal_secret, own, system_clock)
-        presses = Presses(asked)
-        parts.interactions.roster, parts.interactions.presses = roster, presses
-        renewed = await renew_secrets(tools, vault)
+        tools = await make_tools(settings, pool, client)
+        roster = Roster(tools, context.vault, await enter_settings_channels(settings, tools))
+        renewed = await renew_secrets(tools, context.vault)
         if renewed:
             log.info("secrets_encrypted_anew", channels=renewed)
-        dispatcher = Dispatcher(
-            pool,
-            roster,
-            Pace(
-                settings.dispatch_workers,
-                settings.dispatch_poll_seconds,
-                timedelta(seconds=settings.delivery_lease_seconds),
-            ),
-            health,
-            clock=system_clock,
-            jitter=random.random,
-            new_id=uuid4,
-        )
-        lease = timedelta(seconds=settings.delivery_lease_seconds)
-        keeper = Keeper(pool, roster, lease, system_clock, random.random, uuid4)
+        presses = Presses(Incidents(settings.incidents_url, settings.internal_secret, own, system_clock))
+        parts.interactions.roster, parts.interactions.presses = roster, presses
+        dispatcher = make_dispatcher(settings, pool, roster, health)
         context.pool, context.roster, context.wake = pool, roster, dispatcher.wake
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
-            group.create_task(keeper.run(), name="keeper")
-            group.create_task(SocketMode(roster, presses, allowed_hosts).run(), name="socket-mode")
+            group.create_task(make_keeper(settings, pool, roster).run(), name="keeper")
+            group.create_task(SocketMode(roster, presses, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health), name="auditor")
             group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
             health.ready("start")
+
+
+async def make_tools(settings: NotifierSettings, pool: Pool, client: httpx.AsyncClient) -> Tools:
+    """What the channels may use."""
+    if settings.all_apprise_schemas:
+        await load_apprise()
+    return Tools(
+        pool,
+        client,
+        system_clock,
+        settings.all_allowed_hosts,
+        tls=read_tls(settings),
+        apprise_schemas=settings.all_apprise_schemas,
+        slack_api=settings.slack_api_url,
+    )
+
+
+def make_dispatcher(settings: NotifierSettings, pool: Pool, roster: Roster, health: Health) -> Dispatcher:
+    """The dispatcher, as eager as the settings say."""
+    lease = timedelta(seconds=settings.delivery_lease_seconds)
+    pace = Pace(settings.dispatch_workers, settings.dispatch_poll_seconds, lease)
+    return Dispatcher(pool, roster, pace, health, clock=system_clock, jitter=random.random, new_id=uuid4)
+
+
+def make_keeper(settings: NotifierSettings, pool: Pool, roster: Roster) -> Keeper:
+    """Who keeps Slack's conversations at how incidents stand."""
+    lease = timedelta(seconds=settings.delivery_lease_seconds)
+    return Keeper(pool, roster, lease, system_clock, random.random, uuid4)
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
@@ -185,59 +184,3 @@ async def load_apprise() -> None:
         await asyncio.to_thread(apprise.load)
     except ChannelMisconfigured as err:
         log.warning("apprise_not_available", why=str(err))
-
-
-async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> dict[str, SettingsChannel]:
-    """The channels of the settings, by setting, entered in the ledger; what waited on a mended one is due again.
-
-    Raises:
-        ConfigurationError: one cannot work, for example a webhook whose address secrets may not be sent to.
-    """
-    given = {each.setting: each for each in channels_of(settings)}
-    for channel in given.values():
-        channel.check(tools)
-    for channel in given.values():
-        async with transaction(tools.pool) as connection:
-            channel_id = await register_channel(
-                connection, channel.name, channel.kind, channel.setting, channel.fingerprint, channel.settings
-            )
-            released = await release_waiting(connection, channel_id, tools.clock())
-        log.info("channel_of_settings", channel=channel.name, setting=channel.setting, released=released)
-    await close_channels_without_secret(tools.pool, given.keys())
-    return given
-
-
-def channels_of(settings: NotifierSettings) -> list[SettingsChannel]:
-    """The channels that settings alone make."""
-    pace, found = {"messages_per_second": settings.slack_messages_per_second}, []
-    if settings.slack_webhook_url is not None:
-        found.append(SettingsChannel(SLACK, "slack_webhook", SLACK_SETTING, "url", settings.slack_webhook_url, pace))
-    if settings.slack_bot_token is not None:
-        more = {"signing_secret": settings.slack_signing_secret, "app_token": settings.slack_app_token}
-        found.append(
-            SettingsChannel(
-                BOT,
-                "slack_bot",
-                BOT_SETTING,
-                "token",
-                settings.slack_bot_token,
-                {"channel": settings.slack_channel, **pace},
-                {name: value for name, value in more.items() if value is not None},
-            )
-        )
-    return found
-
-
-async def close_channels_without_secret(pool: Pool, given: Collection[str]) -> None:
-    """Park what waits on channels of settings that are no longer there; say so if nobody is told at all."""
-    async with transaction(pool) as connection:
-        stored = await list_stored_channels(connection)
-        for channel in stored:
-            if channel.secret_setting in (SLACK_SETTING, BOT_SETTING) and channel.secret_setting not in given:
-                words = (
-                    f"{channel.secret_setting} is not set: set it and restart the notifier. What waits is sent then."
-                )
-                await break_channel(connection, channel.channel_id, channel.fingerprint, words, retry_at=None)
-                log.warning("no_channel", channel=channel.name, why=words)
-    if not stored:
-        log.warning("no_channel", why=f"neither {SLACK_SETTING} nor {BOT_SETTING} is set: nobody is told")

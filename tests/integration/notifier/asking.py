@@ -17,9 +17,9 @@ from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.problems import install_problems
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
-from sentryml_notifier.app import SLACK, SLACK_SETTING
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
+from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
 from sentryml_notifier.vault import Vault
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import IDS

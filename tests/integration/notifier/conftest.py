@@ -31,7 +31,6 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
 from sentryml_local.slack_stand_in.web_api import WebApi
 from sentryml_local.slack_stand_in.workspace import Workspace
-from sentryml_notifier.app import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
@@ -40,6 +39,7 @@ from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.keeper import Keeper
 from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
+from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from sentryml_notifier.vault import Vault
 from tests.support.eventually import eventually

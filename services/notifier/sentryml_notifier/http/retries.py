@@ -62,6 +62,6 @@ async def _check_channel(connection: Connection, context: Context, channel_id: U
     """A broken channel may be tried again, unless it cannot even be opened."""
     for stored in await list_stored_channels(connection, channel_id):
         try:
-            context.channels().opened(stored)
+            context.channels().open_as(stored)
         except NotOpened as err:
             raise Problem(409, "channel-broken", f"its channel has to be changed first: {err}") from err
