@@ -177,7 +177,7 @@ async def test_refusals(world: World, behaviour: dict[str, Any], expected: Outco
 
 async def test_server_that_hangs_with_the_mail_in_hand_leaves_it_open(world: World) -> None:
     async with mail_server(to_content="hang") as server:
-        tools = replace(world.tools(server.authority), send_seconds=0.5)
+        tools = replace(world.tools(server.authority), send_seconds=4.0)
         result = await KINDS["email"].opened(tools, OPS, settings_of(server), {}).send(to_send())
     assert outcome(result) == (Outcome.UNCERTAIN, "connection_lost")
 
@@ -192,7 +192,7 @@ async def test_server_that_says_nothing_has_nothing(world: World) -> None:
 
     listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     server = MailServer(port=listener.sockets[0].getsockname()[1])
-    tools = replace(world.tools(server.authority), send_seconds=0.5)
+    tools = replace(world.tools(server.authority), send_seconds=2.0)
     result = await KINDS["email"].opened(tools, OPS, settings_of(server), {}).send(to_send())
     listener.close()
     assert said_hello.is_set()
