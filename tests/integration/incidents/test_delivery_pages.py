@@ -60,7 +60,7 @@ async def test_each_step_says_where_its_alert_went(
         text.index(step) for step in ("Reopened as warn", "Resolved", "Escalated to critical", "Opened as warn")
     ]
     assert all(above < place for above, place in zip(headings, places[1:], strict=True))
-    assert text.index("1 message stuck") < places[0], "said above, too"
+    assert text.index("1 message stuck ✕ 1 alert told nobody") < places[0], "said above, too"
 
 
 async def test_attempts_are_folded_and_times_are_exact(
