@@ -28,6 +28,8 @@ from sentryml_notifier.store.conversations import Edit
 log = get_logger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
+FOR_ALL = (Outcome.RATE_LIMITED, Outcome.CHANNEL_REFUSED)
+"""What one edit says about all edits of the channel: they wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Keeper:
             else:
                 due_at, plain = self._next(edit, result, now)
                 await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
-                if result.outcome is Outcome.RATE_LIMITED and due_at is not None:
+                if result.outcome in FOR_ALL and due_at is not None:
                     await conversations.pause_edits(connection, channel.channel_id, due_at)
         CONVERSATION_EDIT_TOTAL.labels(
             channel=channel.name, outcome=result.outcome.value, reason=result.reason

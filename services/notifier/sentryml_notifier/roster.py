@@ -75,7 +75,11 @@ class SettingsChannel:
         Raises:
             ChannelMisconfigured: it cannot; the message names the setting.
         """
-        KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), self.settings, self.secret)
+        try:
+            KINDS[self.kind].opened(tools, Identity(UUID(int=0), self.name, self.setting), self.settings, self.secret)
+        except ValidationError as err:
+            found = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in err.errors(include_input=False)]
+            raise ChannelMisconfigured(f"{self.setting} and what belongs to it: {'; '.join(found)}") from None
 
 
 class Roster:

@@ -178,6 +178,24 @@ async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None
     assert "seen by Ada" in title(root_of(talk))
 
 
+async def test_edits_that_a_person_must_mend_wait_together_and_alerts_go_on(talk: World) -> None:
+    await talk.take_in(opened_warn(), opened_warn(incident=43))
+    await talk.dispatch()
+    await talk.take_in(acknowledged(), escalated(incident=43))
+    assert await talk.dispatch() == 2
+    talk.slack.api.play(failing("missing_scope", "chat.update"))
+    await pass_edit_time(talk)
+    await pass_edit_time(talk)
+    assert len(calls(talk, "chat.update")) == 1
+    assert (await talk.channel_row())["state"] == "active"
+    talk.clock.advance(15 * 60)
+    await talk.edit()
+    titles = sorted(title(each) for each in talk.slack.workspace.roots(CHANNEL))
+    assert titles == [
+        "🔴 CRITICAL drift · flights-delay", "🟠 Warning: drift, seen by Ada Lovelace · flights-delay"
+    ]  # fmt: skip
+
+
 async def test_an_edit_whose_form_is_refused_is_made_as_plain_text(talk: World) -> None:
     await talk.take_in(opened_warn())
     await talk.dispatch()

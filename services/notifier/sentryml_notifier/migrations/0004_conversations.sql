@@ -26,5 +26,5 @@ CREATE INDEX conversation_to_edit ON conversation (channel_id, edit_due_at) WHER
 -- For noting that an incident has changed.
 CREATE INDEX conversation_of_incident ON conversation (incident_id);
 
--- What Slack asked for when roots were edited too fast; messages go on.
+-- Until when no root is edited, because Slack asked for it or refused one for good; messages go on.
 ALTER TABLE channel ADD COLUMN edits_paused_until timestamptz;

@@ -102,7 +102,10 @@ async def claim_edit(
          WHERE (channel_id, incident_id) = (
                SELECT channel_id, incident_id FROM conversation
                 WHERE channel_id = $1 AND edit_due_at <= $3
-                  AND NOT EXISTS (SELECT FROM channel WHERE channel_id = $1 AND edits_paused_until > $3)
+                  AND EXISTS (
+                      SELECT FROM channel
+                       WHERE channel_id = $1 AND state = 'active'
+                         AND (edits_paused_until IS NULL OR edits_paused_until <= $3))
                 ORDER BY edit_due_at
                 LIMIT 1
                   FOR UPDATE SKIP LOCKED)
