@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.app import read_tls
+from sentryml_notifier.settings import NotifierSettings
 from tests.support.certificates import make_certificate
 
 

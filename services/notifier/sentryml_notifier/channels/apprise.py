@@ -19,7 +19,16 @@ from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
-from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Nothing, Outgoing, Tools
+from sentryml_notifier.channels.base import (
+    HIDDEN,
+    ChannelMisconfigured,
+    Config,
+    Identity,
+    Kind,
+    Nothing,
+    Outgoing,
+    Tools,
+)
 from sentryml_notifier.channels.plain_text import as_text
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import Tone
@@ -138,7 +147,13 @@ def open_apprise(tools: Tools, identity: Identity, settings: Nothing, secret: Ap
     return AppriseChannel(service, tools.send_seconds)
 
 
-KIND = Kind("apprise", Nothing, AppriseSecret, open_apprise)
+def hint_of(secret: AppriseSecret) -> str:
+    """Which service it is: the beginning of its address."""
+    schema, _, rest = secret.url.get_secret_value().partition("://")
+    return f"{schema}://{HIDDEN}" if rest else HIDDEN
+
+
+KIND = Kind("apprise", Nothing, AppriseSecret, open_apprise, hint_of)
 
 
 def check_address(address: str, schema: str, allowed: frozenset[str]) -> None:

@@ -16,7 +16,16 @@ import httpx
 from pydantic import Field, SecretStr
 
 from sentryml_common.clock import Clock
-from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Nothing, Outgoing, Tools
+from sentryml_notifier.channels.base import (
+    HIDDEN,
+    ChannelMisconfigured,
+    Config,
+    Identity,
+    Kind,
+    Nothing,
+    Outgoing,
+    Tools,
+)
 from sentryml_notifier.channels.outbound import Guard
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.webhook_body import body_of
@@ -76,7 +85,12 @@ def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: We
     return Webhook(Poster(tools.client, "The receiver", tools.clock, tools.send_seconds), address, keys, identity.mend)
 
 
-KIND = Kind("webhook", Nothing, WebhookSecret, open_webhook)
+def hint_of(secret: WebhookSecret) -> str:
+    """Whose webhook it is: its host."""
+    return f"https://{httpx.URL(secret.url.get_secret_value()).host}/{HIDDEN}"
+
+
+KIND = Kind("webhook", Nothing, WebhookSecret, open_webhook, hint_of)
 
 
 def check_address(address: str, guard: Guard) -> httpx.URL:
