@@ -34,9 +34,9 @@ ALTER TABLE delivery
     CHECK (parked_because IN ('channel_broken', 'gave_up', 'message_refused', 'channel_deleted', 'not_needed'));
 -- What the timer of reminders asks for: PostgreSQL cannot look into a message that holds U+0000. Null in older rows.
 ALTER TABLE transition
-  ADD COLUMN kind  text,
-  ADD COLUMN state text,
-  ADD COLUMN at    timestamptz;
+  ADD COLUMN step_kind   text,
+  ADD COLUMN to_state    text,
+  ADD COLUMN happened_at timestamptz;
 -- For the timer of reminders.
 CREATE INDEX delivery_reminding ON delivery (incident_id) WHERE reminding;
 

@@ -19,7 +19,7 @@ async def insert_transition(connection: Connection, transition: Transition, moni
     status = await connection.execute(
         """
         INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
-                                kind, state, at)
+                                step_kind, to_state, happened_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (transition_id) DO NOTHING
         """,

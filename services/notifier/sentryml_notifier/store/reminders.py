@@ -34,7 +34,7 @@ async def end_reminding(connection: Connection) -> None:
             SELECT d.delivery_id FROM delivery AS d
              WHERE d.reminding AND d.state = 'delivered'
                AND EXISTS (SELECT true FROM transition AS t
-                            WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.kind = ANY ($1))
+                            WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = ANY ($1))
              LIMIT $2
                FOR UPDATE SKIP LOCKED)
         """,
@@ -47,9 +47,9 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
     rows = await connection.fetch(
         """
         SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
-               greatest(d.delivered_at, sent.last_at) AS told_at, sent.made, sent.waiting, last.state,
-               (SELECT max(t.at) FROM transition AS t
-                 WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.kind = 'unacknowledged'
+               greatest(d.delivered_at, sent.last_at) AS told_at, sent.made, sent.waiting, last.to_state AS state,
+               (SELECT max(t.happened_at) FROM transition AS t
+                 WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'unacknowledged'
                ) AS unseen_at
           FROM delivery AS d
           JOIN route AS r USING (route_id)
@@ -61,13 +61,13 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
               FROM delivery AS s
              WHERE s.transition_id = d.transition_id AND s.route_id = d.route_id AND s.reminder > 0) AS sent
          CROSS JOIN LATERAL (
-            SELECT t.state FROM transition AS t
+            SELECT t.to_state FROM transition AS t
              WHERE t.incident_id = d.incident_id
              ORDER BY t.sequence DESC
              LIMIT 1) AS last
          WHERE d.reminding AND d.state = 'delivered' AND r.enabled AND r.deleted_at IS NULL
            AND greatest(d.delivered_at, sent.last_at) <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
-           AND sent.made < r.remind_times AND last.state = 'open'
+           AND sent.made < r.remind_times AND last.to_state = 'open'
          ORDER BY told_at
          LIMIT $2
         """,
