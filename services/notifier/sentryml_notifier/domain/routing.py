@@ -191,7 +191,10 @@ def why_nobody(routes: Iterable[Route]) -> str:
     """Why no route took an alert, and what to do about it, in words."""
     if any(routes):
         return "No route takes this alert. Alerts like it reach somebody once a route takes them."
-    return "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier: later alerts go there."
+    return (
+        "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier, or make a channel and a route "
+        "(docs/routes.md): later alerts go there."
+    )
 
 
 def urgency_of(transition: Transition) -> Urgency:

@@ -20,8 +20,5 @@ UPDATE delivery SET was_stuck = true WHERE state = 'parked';
 -- For claiming: the most urgent first, without a look at all that waits.
 CREATE INDEX delivery_by_urgency ON delivery (channel_id, urgency, created_at, incident_id)
   WHERE state IN ('pending', 'sending');
-
--- For the audit: alerts of late, to see whether each has a delivery. Times are UTC, always in one form.
-CREATE INDEX transition_alert ON transition ((message ->> 'at')) WHERE message ->> 'alert' = 'true';
 -- For the audit and for fallbacks: what is stuck.
 CREATE INDEX delivery_parked ON delivery (channel_id) WHERE state = 'parked';
