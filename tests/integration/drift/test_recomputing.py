@@ -139,7 +139,7 @@ async def test_looking_back_finds_what_was_published_and_what_the_events_say(
     changed = Monitor(
         model_id=monitor.model_id, version=3, **MONITOR | {"baseline_seconds": 40, "bins": 5, "every_seconds": 4}
     )
-    found = await recomputed(worker, changed, since - timedelta(seconds=10))
+    found = await recomputed(worker, changed, since - timedelta(seconds=30))
     assert [each.exact for each in found.evaluations] == [True] * len(found.evaluations)
     assert len(found.evaluations) > PUBLISHED
     for each in found.evaluations:
