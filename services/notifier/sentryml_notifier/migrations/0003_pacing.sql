@@ -21,7 +21,12 @@ UPDATE delivery SET was_stuck = true WHERE state = 'parked';
 CREATE INDEX delivery_by_urgency ON delivery (channel_id, urgency, created_at, incident_id)
   WHERE state IN ('pending', 'sending');
 
--- For the audit: alerts of late, to see whether each has a delivery. Times are UTC, always in one form.
-CREATE INDEX transition_alert ON transition ((message ->> 'at')) WHERE message ->> 'alert' = 'true';
+-- What is asked of transitions: PostgreSQL cannot look into a message that holds U+0000. Null in older rows.
+ALTER TABLE transition
+  ADD COLUMN IF NOT EXISTS state text,
+  ADD COLUMN IF NOT EXISTS at    timestamptz,
+  ADD COLUMN IF NOT EXISTS alert boolean;
+-- For the audit: alerts of late, to see whether each has a delivery.
+CREATE INDEX transition_alert ON transition (at) WHERE alert;
 -- For the audit and for fallbacks: what is stuck.
 CREATE INDEX delivery_parked ON delivery (channel_id) WHERE state = 'parked';

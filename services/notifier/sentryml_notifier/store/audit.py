@@ -84,9 +84,9 @@ async def count_alerts_untold(connection: Connection, now: datetime) -> int:
     found: int = await connection.fetchval(
         """
         SELECT count(*) FROM transition AS t
-         WHERE message ->> 'alert' = 'true' AND message ->> 'at' > $1
+         WHERE alert AND at > $1
            AND NOT EXISTS (SELECT FROM delivery AS d WHERE d.transition_id = t.transition_id)
         """,
-        (now - ROUTED_WITHIN).strftime("%Y-%m-%dT%H:%M:%S"),
+        now - ROUTED_WITHIN,
     )
     return found

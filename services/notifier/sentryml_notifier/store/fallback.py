@@ -69,7 +69,7 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
             SELECT incident_id FROM waiting AS w
              GROUP BY incident_id
             HAVING bool_and(told)
-               AND (SELECT message -> 'to' ->> 'state' FROM transition AS t
+               AND (SELECT t.state FROM transition AS t
                      WHERE t.incident_id = w.incident_id
                      ORDER BY sequence DESC
                      LIMIT 1) IN ('resolved', 'closed')

@@ -18,13 +18,14 @@ async def insert_transition(connection: Connection, transition: Transition, moni
     """Keep a transition; False if it was kept before."""
     status = await connection.execute(
         """
-        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
+                                state, at, alert)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             ON CONFLICT (transition_id) DO NOTHING
         """,
         transition.transition_id, transition.incident_id, transition.incident_number, transition.model_id,
         transition.sequence, transition.model_dump(mode="json", by_alias=True),
-        monitor and monitor.model_dump(mode="json"),
+        monitor and monitor.model_dump(mode="json"), transition.to.state.value, transition.at, transition.alert,
     )  # fmt: skip
     return status == "INSERT 0 1"
 
