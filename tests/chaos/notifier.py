@@ -202,8 +202,8 @@ class Run:
         """How many of our deliveries are in each state."""
         rows = await self.pool.fetch(
             """
-            SELECT state, count(*) AS count FROM delivery JOIN transition USING (transition_id)
-             WHERE model_id LIKE 'chaos-%' GROUP BY state
+            SELECT d.state, count(*) AS count FROM delivery AS d JOIN transition USING (transition_id)
+             WHERE model_id LIKE 'chaos-%' GROUP BY d.state
             """
         )
         return Counter({row["state"]: row["count"] for row in rows})
@@ -370,7 +370,8 @@ def main() -> None:
     )
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     folder = Path(mkdtemp(prefix="sentryml-chaos-notifier-"))
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for name in ("aiokafka", "uvicorn"):  # they tell at length that the other side is gone
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell has us ignore the first
         signal.signal(signum, signal.default_int_handler)
     try:

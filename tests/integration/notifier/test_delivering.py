@@ -244,7 +244,7 @@ async def test_incident_that_cannot_be_put_into_words_holds_up_no_other(
     await world.take_in(opened_critical(incident=1, model_id="unspeakable"), opened_critical(incident=2))
     await world.dispatch()
     states = {row["model_id"]: (row["state"], row["parked_because"]) for row in await world.pool.fetch(
-        "SELECT * FROM delivery JOIN transition USING (transition_id)"
+        "SELECT delivery.*, model_id FROM delivery JOIN transition USING (transition_id)"
     )}  # fmt: skip
     assert states == {"unspeakable": ("parked", "message_refused"), "flights-delay": ("delivered", None)}
 

@@ -11,7 +11,16 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.roster import OpenChannel
 from sentryml_notifier.store.fallback import set_fallback
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import OPEN_CRITICAL, acknowledged, escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.stories import (
+    OPEN_CRITICAL,
+    a_category,
+    acknowledged,
+    escalated,
+    opened_critical,
+    opened_warn,
+    resolved,
+    score_why,
+)
 
 ARCHIVED = Script(status=410, body="channel_is_archived")
 
@@ -97,7 +106,8 @@ async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, 
 
 
 async def test_mended_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
-    await world.take_in(opened_critical())
+    # With a character that PostgreSQL takes as it is, but cannot look past.
+    await world.take_in(opened_critical(why=(score_why(bins=(a_category("a\u0000b", 0.1, 0.6),)),)))
     await break_it(world)
     await world.take_in(resolved())
     await world.dispatcher().stand_in_once()

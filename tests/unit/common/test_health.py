@@ -72,3 +72,14 @@ async def test_the_routes_are_no_part_of_the_public_interface() -> None:
     app = FastAPI()
     app.include_router(health_routes(Health()))
     assert app.openapi()["paths"] == {}
+
+
+async def test_readyz_tells_details_and_is_ready_all_the_same() -> None:
+    health = Health()
+    health.ready("start")
+    async with client_of(health) as client:
+        health.details("broken_channels", {"slack": "archived"})
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["broken_channels"]) == (200, {"slack": "archived"})
+        health.details("broken_channels", {})
+        assert "broken_channels" not in (await client.get("/readyz")).json()

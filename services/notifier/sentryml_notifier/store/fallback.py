@@ -29,9 +29,20 @@ async def set_fallback(connection: Connection, channel_id: UUID, fallback_channe
 async def stand_in(connection: Connection, now: datetime) -> int:
     """Give what is stuck on broken channels to their fallbacks; return how many deliveries that are.
 
-    The share locks keep each channel as it is until this is committed: nothing slips in while one is being parked.
+    The share locks keep these channels as they are until this is committed: nothing slips in while one is being parked.
     """
-    await connection.execute("SELECT FROM channel ORDER BY channel_id FOR SHARE")
+    concerned = await connection.fetch(
+        """
+        SELECT DISTINCT unnest(ARRAY[channel_id, fallback_channel_id]) AS channel_id FROM channel
+         WHERE state = 'broken' AND fallback_channel_id IS NOT NULL
+        """
+    )
+    if not concerned:
+        return 0
+    await connection.execute(
+        "SELECT FROM channel WHERE channel_id = ANY ($1) ORDER BY channel_id FOR SHARE",
+        [row["channel_id"] for row in concerned],
+    )
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, urgency,
@@ -42,13 +53,14 @@ async def stand_in(connection: Connection, now: datetime) -> int:
           FROM channel AS broken
           JOIN channel AS other ON other.channel_id = broken.fallback_channel_id AND other.deleted_at IS NULL
           JOIN delivery AS d ON d.channel_id = broken.channel_id
-         WHERE broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken' AND d.reminder = 0
+         WHERE broken.channel_id = ANY ($2) AND d.reminder = 0
+           AND broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken'
            AND NOT EXISTS (SELECT FROM delivery AS known
                             WHERE known.transition_id = d.transition_id AND known.channel_id = other.channel_id)
             ON CONFLICT DO NOTHING
         """,
-        now,
-    )
+        now, [row["channel_id"] for row in concerned],
+    )  # fmt: skip
     return int(status.rpartition(" ")[2])
 
 
