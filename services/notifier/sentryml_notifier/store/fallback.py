@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.domain.message import Detour
 
 TOLD_ELSEWHERE = "Not repeated here: another channel told it while this one was broken, and the incident is over."
@@ -76,7 +77,7 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
                           AND (told.channel_id = c.fallback_channel_id OR told.delivery_id = d.instead_of)) AS told
               FROM delivery AS d
               JOIN channel AS c USING (channel_id)
-             WHERE d.channel_id = $1 AND d.state <> 'delivered'
+             WHERE d.channel_id = $1 AND d.state <> 'delivered' AND (d.parked_because = ANY ($4)) IS NOT TRUE
         ), over AS (
             SELECT incident_id FROM waiting AS w
              GROUP BY incident_id
@@ -88,10 +89,10 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
         )
         UPDATE delivery
            SET state = 'delivered', delivered_at = $2, parked_because = NULL, last_words = $3
-         WHERE channel_id = $1 AND state <> 'delivered' AND incident_id IN (SELECT incident_id FROM over)
+         WHERE delivery_id IN (SELECT delivery_id FROM waiting WHERE incident_id IN (SELECT incident_id FROM over))
         RETURNING delivery_id
         """,
-        channel_id, now, TOLD_ELSEWHERE,
+        channel_id, now, TOLD_ELSEWHERE, OVER,
     )  # fmt: skip
     await connection.execute(
         """
