@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import orjson
 import pytest
 
-from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Ending, RateLimit
 from sentryml_local.slack_stand_in.web_api import ApiScript
-from sentryml_local.slack_stand_in.workspace import Place, Posted
-from sentryml_notifier.domain.conversation import EDIT_AFTER
+from sentryml_local.slack_stand_in.workspace import Place
 from tests.integration.notifier.conftest import World
-from tests.support.eventually import eventually
+from tests.integration.notifier.talking import (
+    CHANNEL,
+    button_of,
+    calls,
+    failing,
+    pass_edit_time,
+    root_of,
+    talk,
+    thread_of,
+    title,
+)
 from tests.unit.notifier.stories import (
     SEEN_WARN,
     acknowledged,
@@ -25,48 +31,7 @@ from tests.unit.notifier.stories import (
     resolved,
 )
 
-CHANNEL = "C0ALERTS"
-TICK = EDIT_AFTER.total_seconds()
-
-
-@pytest.fixture
-async def talk(world: World) -> World:
-    """A notifier whose only channel is a bot."""
-    await world.open_bot()
-    return world
-
-
-def title(posted: Posted) -> str:
-    return as_text(posted.payload).split("\n")[0]
-
-
-def root_of(world: World) -> Posted:
-    (root,) = world.slack.workspace.roots(CHANNEL)
-    return root
-
-
-def thread_of(world: World) -> list[str]:
-    """The titles of the replies; a mark where one was shown in the channel too."""
-    replies = world.slack.workspace.replies(root_of(world))
-    return [f"{'📢 ' if each.broadcast else ''}{title(each)}" for each in replies]
-
-
-def calls(world: World, method: str) -> list[dict[str, Any]]:
-    return [each.arguments for each in world.slack.api.calls if each.method == method]
-
-
-def failing(error: str, method: str | None = None, **more: Any) -> ApiScript:
-    return ApiScript(method=method, body=orjson.dumps({"ok": False, "error": error}).decode(), **more)
-
-
-async def pass_edit_time(world: World) -> None:
-    world.clock.advance(TICK)
-    await world.edit()
-
-
-def button_of(posted: Posted) -> dict[str, Any] | None:
-    blocks = [each for attachment in posted.payload["attachments"] for each in attachment["blocks"]]
-    return next((each["elements"][0] for each in blocks if each["type"] == "actions"), None)
+__all__ = ["talk"]
 
 
 async def test_a_whole_incident_is_one_conversation(talk: World) -> None:
@@ -111,102 +76,6 @@ async def test_a_quiet_change_of_an_incident_that_was_never_told_is_not_told(tal
     assert await talk.deliveries() == []
 
 
-async def test_edits_wait_for_more_changes_and_alerts_do_not(talk: World) -> None:
-    await talk.take_in(opened_warn())
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    talk.clock.advance(TICK / 2)
-    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
-    assert await talk.dispatch() == 2
-    await talk.edit()
-    assert calls(talk, "chat.update") == []
-    talk.clock.advance(TICK / 2)
-    await talk.edit()
-    await pass_edit_time(talk)
-    assert len(calls(talk, "chat.update")) == 1
-    assert title(root_of(talk)) == "🔴 CRITICAL drift · flights-delay"
-
-
-async def test_a_change_during_an_edit_makes_another(talk: World) -> None:
-    await talk.take_in(opened_warn())
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    talk.clock.advance(TICK)
-    talk.slack.api.play(ApiScript(method="chat.update", delay_seconds=0.5, accept=True, body='{"ok": true}'))
-    editing = asyncio.create_task(talk.keeper().edit_one(talk.channel))
-
-    async def edits() -> object:
-        return calls(talk, "chat.update")
-
-    await eventually(edits, what="an edit under way")
-    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
-    assert not await talk.keeper().edit_one(talk.channel), "one edit of a root at a time"
-    await editing
-    await talk.dispatch()
-    await pass_edit_time(talk)
-    assert title(root_of(talk)) == "🔴 CRITICAL drift · flights-delay"
-
-
-async def test_when_edits_are_too_fast_they_wait_and_alerts_go_on(talk: World) -> None:
-    await talk.take_in(opened_warn(), opened_warn(incident=43))
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    talk.clock.advance(TICK)
-    script = failing("ratelimited", "chat.update", status=429, headers={"Retry-After": "20"})
-    talk.slack.api.play(script)
-    await talk.edit()
-    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN), escalated(incident=43))
-    assert await talk.dispatch() == 3, "the channel is not paused"
-    talk.clock.advance(15)
-    await talk.edit()
-    assert len(calls(talk, "chat.update")) == 1
-    talk.clock.advance(20)
-    await talk.edit()
-    titles = {title(each) for each in talk.slack.workspace.roots(CHANNEL)}
-    assert titles == {"🔴 CRITICAL drift · flights-delay"}
-
-
-@pytest.mark.parametrize("error", ["internal_error", "service_unavailable"])
-async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None:
-    await talk.take_in(opened_warn())
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    talk.slack.api.play(failing(error, "chat.update"))
-    await pass_edit_time(talk)
-    assert "seen by" not in title(root_of(talk))
-    await pass_edit_time(talk)
-    assert "seen by Ada" in title(root_of(talk))
-
-
-async def test_edits_that_a_person_must_mend_wait_together_and_alerts_go_on(talk: World) -> None:
-    await talk.take_in(opened_warn(), opened_warn(incident=43))
-    await talk.dispatch()
-    await talk.take_in(acknowledged(), escalated(incident=43))
-    assert await talk.dispatch() == 2
-    talk.slack.api.play(failing("missing_scope", "chat.update"))
-    await pass_edit_time(talk)
-    await pass_edit_time(talk)
-    assert len(calls(talk, "chat.update")) == 1
-    assert (await talk.channel_row())["state"] == "active"
-    talk.clock.advance(15 * 60)
-    await talk.edit()
-    titles = sorted(title(each) for each in talk.slack.workspace.roots(CHANNEL))
-    assert titles == [
-        "🔴 CRITICAL drift · flights-delay", "🟠 Warning: drift, seen by Ada Lovelace · flights-delay"
-    ]  # fmt: skip
-
-
-async def test_an_edit_whose_form_is_refused_is_made_as_plain_text(talk: World) -> None:
-    await talk.take_in(opened_warn())
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    talk.slack.api.play(failing("invalid_blocks", "chat.update"))
-    await pass_edit_time(talk)
-    await pass_edit_time(talk)
-    assert root_of(talk).payload["blocks"] == []
-    assert "seen by Ada" in title(root_of(talk))
-
-
 async def test_a_deleted_root_is_replaced_by_what_came_after(talk: World) -> None:
     """Slack posts a reply to a deleted message into the channel without a word: it is the root from then on."""
     await talk.take_in(opened_warn())
@@ -221,24 +90,6 @@ async def test_a_deleted_root_is_replaced_by_what_came_after(talk: World) -> Non
     assert thread_of(talk) == ["🟢 Resolved · flights-delay"]
     await pass_edit_time(talk)
     assert title(root_of(talk)) == "🟢 Resolved · flights-delay"
-
-
-@pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed"])
-async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_anew(talk: World, error: str) -> None:
-    await talk.take_in(opened_warn())
-    await talk.dispatch()
-    await talk.take_in(acknowledged())
-    await talk.dispatch()
-    talk.slack.api.play(failing(error, "chat.update"))
-    await pass_edit_time(talk)
-    assert len(talk.slack.workspace.roots(CHANNEL)) == 1
-    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
-    await talk.dispatch()
-    _, fresh = talk.slack.workspace.roots(CHANNEL)
-    assert title(fresh) == "🔴 CRITICAL drift, worse than before · flights-delay"
-    await talk.take_in(resolved(sequence=4))
-    await talk.dispatch()
-    assert [title(each) for each in talk.slack.workspace.replies(fresh)] == ["🟢 Resolved · flights-delay"]
 
 
 async def test_a_thread_that_is_gone_makes_a_fresh_root_in_the_same_attempt(talk: World) -> None:

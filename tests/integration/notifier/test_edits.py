@@ -1,0 +1,144 @@
+"""Root messages are kept at how their incidents stand: edits that wait, fail, and never hold up an alert."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sentryml_local.slack_stand_in.web_api import ApiScript
+from tests.integration.notifier.conftest import World
+from tests.integration.notifier.talking import (
+    CHANNEL,
+    TICK,
+    calls,
+    failing,
+    pass_edit_time,
+    root_of,
+    talk,
+    title,
+)
+from tests.support.eventually import eventually
+from tests.unit.notifier.stories import (
+    SEEN_WARN,
+    acknowledged,
+    escalated,
+    opened_warn,
+    resolved,
+)
+
+__all__ = ["talk"]
+
+
+async def test_edits_wait_for_more_changes_and_alerts_do_not(talk: World) -> None:
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    talk.clock.advance(TICK / 2)
+    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
+    assert await talk.dispatch() == 2
+    await talk.edit()
+    assert calls(talk, "chat.update") == []
+    talk.clock.advance(TICK / 2)
+    await talk.edit()
+    await pass_edit_time(talk)
+    assert len(calls(talk, "chat.update")) == 1
+    assert title(root_of(talk)) == "🔴 CRITICAL drift · flights-delay"
+
+
+async def test_a_change_during_an_edit_makes_another(talk: World) -> None:
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    talk.clock.advance(TICK)
+    talk.slack.api.play(ApiScript(method="chat.update", delay_seconds=0.5, accept=True, body='{"ok": true}'))
+    editing = asyncio.create_task(talk.keeper().edit_one(talk.channel))
+
+    async def edits() -> object:
+        return calls(talk, "chat.update")
+
+    await eventually(edits, what="an edit under way")
+    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
+    assert not await talk.keeper().edit_one(talk.channel), "one edit of a root at a time"
+    await editing
+    await talk.dispatch()
+    await pass_edit_time(talk)
+    assert title(root_of(talk)) == "🔴 CRITICAL drift · flights-delay"
+
+
+async def test_when_edits_are_too_fast_they_wait_and_alerts_go_on(talk: World) -> None:
+    await talk.take_in(opened_warn(), opened_warn(incident=43))
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    talk.clock.advance(TICK)
+    script = failing("ratelimited", "chat.update", status=429, headers={"Retry-After": "20"})
+    talk.slack.api.play(script)
+    await talk.edit()
+    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN), escalated(incident=43))
+    assert await talk.dispatch() == 3, "the channel is not paused"
+    talk.clock.advance(15)
+    await talk.edit()
+    assert len(calls(talk, "chat.update")) == 1
+    talk.clock.advance(20)
+    await talk.edit()
+    titles = {title(each) for each in talk.slack.workspace.roots(CHANNEL)}
+    assert titles == {"🔴 CRITICAL drift · flights-delay"}
+
+
+@pytest.mark.parametrize("error", ["internal_error", "service_unavailable"])
+async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None:
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    talk.slack.api.play(failing(error, "chat.update"))
+    await pass_edit_time(talk)
+    assert "seen by" not in title(root_of(talk))
+    await pass_edit_time(talk)
+    assert "seen by Ada" in title(root_of(talk))
+
+
+async def test_edits_that_a_person_must_mend_wait_together_and_alerts_go_on(talk: World) -> None:
+    await talk.take_in(opened_warn(), opened_warn(incident=43))
+    await talk.dispatch()
+    await talk.take_in(acknowledged(), escalated(incident=43))
+    assert await talk.dispatch() == 2
+    talk.slack.api.play(failing("missing_scope", "chat.update"))
+    await pass_edit_time(talk)
+    await pass_edit_time(talk)
+    assert len(calls(talk, "chat.update")) == 1
+    assert (await talk.channel_row())["state"] == "active"
+    talk.clock.advance(15 * 60)
+    await talk.edit()
+    titles = sorted(title(each) for each in talk.slack.workspace.roots(CHANNEL))
+    assert titles == [
+        "🔴 CRITICAL drift · flights-delay", "🟠 Warning: drift, seen by Ada Lovelace · flights-delay"
+    ]  # fmt: skip
+
+
+async def test_an_edit_whose_form_is_refused_is_made_as_plain_text(talk: World) -> None:
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    talk.slack.api.play(failing("invalid_blocks", "chat.update"))
+    await pass_edit_time(talk)
+    await pass_edit_time(talk)
+    assert root_of(talk).payload["blocks"] == []
+    assert "seen by Ada" in title(root_of(talk))
+
+
+@pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed"])
+async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_anew(talk: World, error: str) -> None:
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    await talk.take_in(acknowledged())
+    await talk.dispatch()
+    talk.slack.api.play(failing(error, "chat.update"))
+    await pass_edit_time(talk)
+    assert len(talk.slack.workspace.roots(CHANNEL)) == 1
+    await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
+    await talk.dispatch()
+    _, fresh = talk.slack.workspace.roots(CHANNEL)
+    assert title(fresh) == "🔴 CRITICAL drift, worse than before · flights-delay"
+    await talk.take_in(resolved(sequence=4))
+    await talk.dispatch()
+    assert [title(each) for each in talk.slack.workspace.replies(fresh)] == ["🟢 Resolved · flights-delay"]
