@@ -9,6 +9,11 @@ import pytest
 from sentryml_local.slack_stand_in.store import Ending, RateLimit
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
+from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.domain.delivery import Outcome
+from sentryml_notifier.domain.message import compose
+from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.trial import trial_message, trial_story
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.talking import (
     CHANNEL,
@@ -22,6 +27,7 @@ from tests.integration.notifier.talking import (
     title,
 )
 from tests.unit.notifier.stories import (
+    ADA,
     SEEN_WARN,
     acknowledged,
     escalated,
@@ -260,3 +266,22 @@ async def test_a_refused_form_is_sent_as_plain_text(talk: World) -> None:
     await talk.take_in(opened_warn())
     assert await talk.dispatch() == 2
     assert set(root_of(talk).payload) == {"text"}
+
+
+async def test_a_test_message_begins_no_conversation_and_has_no_button(talk: World) -> None:
+    trial_id, now = talk.new_id(), talk.clock()
+    message, story = trial_message("slack-bot", ADA, now), trial_story(trial_id, ADA, now)
+    result = await talk.channel.channel.send(Outgoing(message, story, trial_id, (trial_id,), test=True))
+    assert result.outcome is Outcome.DELIVERED
+    assert "test" in title(root_of(talk)).lower()
+    assert button_of(root_of(talk)) is None
+    assert await talk.pool.fetchval("SELECT count(*) FROM conversation") == 0
+
+
+async def test_a_reminder_is_said_aloud_below_the_root(talk: World) -> None:
+    await talk.take_in(opened_critical())
+    assert await talk.dispatch() == 1
+    story = Story([opened_critical()], [opened_critical()], reminder=Reminder(1, 3))
+    ids = (talk.new_id(),)
+    await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids))
+    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, still unseen · flights-delay"]

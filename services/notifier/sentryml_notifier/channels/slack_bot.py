@@ -150,6 +150,8 @@ class _Attempt:
         self._incident_id = outgoing.story.last.incident_id
 
     async def make(self) -> SendResult:
+        if self._outgoing.test:
+            return await self._say()
         conversation = await self._conversation()
         if self._outgoing.possibly_sent:
             found = await self._look(conversation)
@@ -157,6 +159,13 @@ class _Attempt:
                 return found
             conversation = found
         return await (self._reply(conversation) if conversation else self._begin())
+
+    async def _say(self) -> SendResult:
+        """Post a test: a message of no incident, with no button and no conversation."""
+        message = self._outgoing.message
+        payload = plain_payload(message) if self._outgoing.plain else rich_payload(message)
+        answer = await self._call("chat.postMessage", **self._addressed(payload))
+        return answer if isinstance(answer, SendResult) else DELIVERED
 
     async def _conversation(self) -> Conversation | None:
         """The one there is; not one in a channel that is no longer ours."""
