@@ -62,9 +62,10 @@ class Dying:
         module, inbox, loop = cast(Any, consumer), cast(Any, Inbox), cast(Any, BatchConsumer)
         insert, take_in, commit = module.insert_deliveries, inbox.take_in, loop._commit
 
-        async def insert_dying(*arguments: Any) -> None:
-            await insert(*arguments)
+        async def insert_dying(*arguments: Any) -> int:
+            made: int = await insert(*arguments)
             self.reaches("taken_in")
+            return made
 
         async def take_in_dying(*arguments: Any) -> None:
             await take_in(*arguments)

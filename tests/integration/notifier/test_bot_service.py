@@ -29,7 +29,7 @@ CHANNEL, SIGNING, ADA = "C0ALERTS", "5ig2ing", "U0ADA"
 def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dict[str, str]:
     return {
         "kafka_bootstrap": kafka, "postgres_url": database_url, "slack_bot_token": slack.workspace.token,
-        "slack_channel": CHANNEL, "slack_api_url": slack.api_url, "slack_allowed_hosts": slack.authority,
+        "slack_channel": CHANNEL, "slack_api_url": slack.api_url, "allowed_hosts": slack.authority,
         "slack_signing_secret": SIGNING, "dispatch_poll_seconds": "0.2", **more,
     }  # fmt: skip
 
@@ -101,7 +101,7 @@ async def test_a_press_is_answered_though_incidents_is_away(
         "slack_app_token": "xapp-stand-in",
     }
     async with open_sockets(slack.workspace) as sockets:
-        more["slack_allowed_hosts"] = f"{slack.authority},{(slack.workspace.socket_url or '').split('/')[2]}"
+        more["allowed_hosts"] = f"{slack.authority},{(slack.workspace.socket_url or '').split('/')[2]}"
         with notifier(tmp_path, **settings_of(kafka_bootstrap, database_url, slack) | more) as service:
             await service.ready()
             await publish(producer, opened_warn(incident=203, model_id="pressed"))

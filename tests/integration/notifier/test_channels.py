@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.api_key import Scope
+from sentryml_common.http.health import Health
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.auditor import measure
 from sentryml_notifier.vault import Vault
@@ -87,7 +88,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({}, {"name": "Input should be", "kind": "known are slack_webhook"}),
+        ({}, {"name": "Input should be", "kind": "known are apprise"}),
         ({"name": "ops", "kind": SECRET}, {"kind": "known are"}),
         ({"name": SECRET, "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "String should"}),
         ({"name": "slack", "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "WEBHOOK_URL"}),
@@ -96,12 +97,12 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
         ({"name": "ops", "kind": "slack_webhook", "secret": {SECRET: "url"}}, {"secret": "known are url"}),
         (
             {"name": "ops", "kind": "slack_webhook", "settings": {SECRET: 1}, "secret": {"url": SECRET}},
-            {"settings": "known are none"},
+            {"settings": "known are messages_per_second"},
         ),
         ({"name": "ops", "kind": "slack_webhook", SECRET: 1, "secret": {"url": SECRET}}, {"body": "known are name"}),
         (
             {"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET.replace("hooks", "evil")}},
-            {"secret": "SENTRYML_SLACK_ALLOWED_HOSTS"},
+            {"settings, secret": "SENTRYML_ALLOWED_HOSTS"},
         ),
         ({"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET + "\0"}}, {"secret": ""}),
     ],
@@ -224,10 +225,10 @@ async def test_given_up_while_it_is_sent_stays_given_up_and_its_attempt_is_kept(
 async def test_deleted_channel_has_no_series(world: World, api: Api) -> None:
     made = await api.make_channel("short-lived", world.slack.address)
     labels = {"channel": "short-lived", "state": "active"}
-    await measure(world.pool, world.clock)
+    await measure(world.pool, world.clock, Health())
     assert REGISTRY.get_sample_value("sentryml_channel_state", labels) == 1
     await api.ask("DELETE", f"/v1/channels/{made['channel_id']}", 204)
-    await measure(world.pool, world.clock)
+    await measure(world.pool, world.clock, Health())
     assert REGISTRY.get_sample_value("sentryml_channel_state", labels) is None
 
 

@@ -161,6 +161,8 @@ async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World
     assert "once a route takes them" in told.words
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
+    assert await telling.tell() == [], "of the end of an alarm that nobody has heard, nobody need hear"
+    await world.take_in(opened_critical(incident=2))
     (told,) = await telling.tell()
     assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.words or "")
 
@@ -188,6 +190,7 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
             dispatcher.wake()
 
         async def all_told() -> bool:
+            world.clock.advance(1)  # the channel's pace
             async with transaction(world.pool) as connection:
                 pending, _ = await measure_outbox(connection, world.clock())
             return not pending and all(row["state"] == "delivered" for row in await world.deliveries())
