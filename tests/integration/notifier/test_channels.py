@@ -50,6 +50,9 @@ async def delivered(world: World, channel_id: str, count: int = 1) -> None:
     await eventually(enough, what=f"{count} deliveries on the channel")
 
 
+UNHEARD_OF = "0f0c3c1e-7a50-4a01-8f29-9d0c1d0a7c2f"
+
+
 async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> None:
     async with dispatching(world, api):
         made = await api.make_channel("ops", world.slack.address)
@@ -255,3 +258,32 @@ async def test_changing_takes_admin_for_all_models(world: World, api: Api) -> No
         for method in ("PATCH", "DELETE"):
             how = {"json": {}} if method == "PATCH" else {}
             await api.ask(method, f"/v1/channels/{world.channel.channel_id}", 403, headers=headers, **how)
+
+
+async def test_fallback_is_named_shown_and_written_down(world: World, api: Api) -> None:
+    slack, backup = str(world.channel.channel_id), (await api.make_channel("backup", SECRET))["channel_id"]
+    for one, other in ((slack, backup), (backup, slack)):
+        shown = await api.ask("PUT", f"/v1/channels/{one}/fallback", 200, json={"channel_id": other})
+        assert shown["fallback_channel_id"] == other
+    again = await api.ask("PUT", f"/v1/channels/{slack}/fallback", 200, json={"channel_id": backup})
+    assert again["fallback_channel_id"] == backup
+    gone = await api.ask("PUT", f"/v1/channels/{slack}/fallback", 200, json={"channel_id": None})
+    assert gone["fallback_channel_id"] is None
+    assert (await api.words())[1:] == [
+        ("channel_changed", "slack", "fallback: none → backup"),
+        ("channel_changed", "backup", "fallback: none → slack"),
+        ("channel_changed", "slack", "fallback: backup → none"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "status"), [(None, None, 422), (None, UNHEARD_OF, 422), (UNHEARD_OF, None, 404)]
+)
+async def test_fallback_that_cannot_be_is_refused(
+    world: World, api: Api, one: str | None, other: str | None, status: int
+) -> None:
+    """`None` stands for the channel there is."""
+    slack = str(world.channel.channel_id)
+    problem = await api.ask("PUT", f"/v1/channels/{one or slack}/fallback", status, json={"channel_id": other or slack})
+    assert "GET /v1/channels" in problem["detail"]
+    assert (await api.ask("GET", f"/v1/channels/{slack}", 200))["fallback_channel_id"] is None

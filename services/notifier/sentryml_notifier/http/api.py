@@ -5,7 +5,17 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from sentryml_common.http.openapi import install_openapi
-from sentryml_notifier.http import changes, channel_config, channels, deliveries, previews, retries, routes, trials
+from sentryml_notifier.http import (
+    changes,
+    channel_config,
+    channels,
+    deliveries,
+    fallbacks,
+    previews,
+    retries,
+    routes,
+    trials,
+)
 from sentryml_notifier.http.auth import KEYED
 from sentryml_notifier.http.context import Context, install_context
 
@@ -21,7 +31,7 @@ def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
     app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
     install_context(app, context)
-    for part in (routes, previews, channels, trials, deliveries, retries, changes):
+    for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes):
         app.include_router(part.router, responses=KEYED)
     install_openapi(app, **channel_config.schemas())
     return app

@@ -52,6 +52,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "broken_words": None,
     "retry_at": None,
     "paused_until": None,
+    "fallback_channel_id": None,
     "created_at": "2026-11-20T08:00:00Z",
     "waiting": 1,
     "parked": 0,
@@ -78,6 +79,7 @@ class ChannelView(BaseModel):
         description="When a broken one is tried again by itself; null: once it is changed."
     )
     paused_until: datetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
+    fallback_channel_id: UUID | None = Field(description="The channel that is told while this one is broken.")
     created_at: datetime
     waiting: int = Field(description="Deliveries that are on their way.")
     parked: int = Field(description="Deliveries that are stuck.")
@@ -96,7 +98,7 @@ async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
 async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView:
     """One channel."""
     async with context.transaction() as connection:
-        return await _view(connection, channel_id)
+        return await view_of(connection, channel_id)
 
 
 @router.post("", status_code=201, responses=problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED))
@@ -114,7 +116,7 @@ async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelVie
         except asyncpg.UniqueViolationError as err:
             raise _name_taken() from err
         await _note(connection, context, key, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
-        view = await _view(connection, stored.channel_id)
+        view = await view_of(connection, stored.channel_id)
     context.channels().changed.set()
     return view
 
@@ -147,7 +149,7 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Cha
             await _save(connection, after, hint)
             await release_waiting(connection, channel_id, context.clock())
             await _note_changes(connection, context, key, before, after, replaced="secret" in wanted)
-        view = await _view(connection, channel_id)
+        view = await view_of(connection, channel_id)
     context.channels().changed.set()
     context.wake()
     return view
@@ -257,7 +259,12 @@ async def _note(
     )
 
 
-async def _view(connection: Connection, channel_id: UUID) -> ChannelView:
+async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:
+    """A channel as it is shown.
+
+    Raises:
+        Problem: 404.
+    """
     rows = await list_channels(connection, channel_id)
     if not rows:
         raise unknown_channel(channel_id)

@@ -27,6 +27,14 @@ async def set_fallback(connection: Connection, channel_id: UUID, fallback_channe
     )
 
 
+async def find_fallback(connection: Connection, channel_id: UUID) -> UUID | None:
+    """The channel that is told while another is broken."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT fallback_channel_id FROM channel WHERE channel_id = $1", channel_id
+    )
+    return found
+
+
 async def stand_in(connection: Connection, now: datetime) -> int:
     """Give what is stuck on broken channels to their fallbacks; return how many deliveries that are.
 

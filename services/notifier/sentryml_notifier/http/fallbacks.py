@@ -1,0 +1,52 @@
+"""`/v1/channels/{id}/fallback`: which channel is told while one is broken. Also for channels that a setting makes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.domain.change import Action, Change, differences
+from sentryml_notifier.http.auth import Admin, actor_of
+from sentryml_notifier.http.channels import UNKNOWN, ChannelView, unknown_channel, view_of
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.channels import list_stored_channels
+from sentryml_notifier.store.fallback import find_fallback, set_fallback
+
+router = APIRouter(prefix="/v1/channels", tags=["channels"])
+
+
+class Fallback(BaseModel):
+    """The channel that stands in; null if none does."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"channel_id": "0f0c3c1e-7a50-4a01-8f29-9d0c1d0a7c2f"}]}
+    )
+
+    channel_id: UUID | None = Field(description="It tells what is stuck on the broken one, and says so.")
+
+
+@router.put(
+    "/{channel_id:uuid}/fallback",
+    responses={**UNKNOWN, **problem_answers((422, "It stands in for itself, or there is no such channel."))},
+)
+async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Fallback) -> ChannelView:
+    """Name the channel that is told while this one is broken. Channels may stand in for each other in any ring."""
+    async with context.transaction() as connection:
+        stored = await list_stored_channels(connection)
+        names: dict[UUID | None, str] = {each.channel_id: each.name for each in stored}
+        if channel_id not in names:
+            raise unknown_channel(channel_id)
+        if wanted.channel_id == channel_id or wanted.channel_id not in {None, *names}:
+            detail = "body.channel_id: name another channel that there is: GET /v1/channels lists them"
+            raise Problem(422, "invalid-request", detail)
+        before = names.get(await find_fallback(connection, channel_id))
+        words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
+        if words:
+            await set_fallback(connection, channel_id, wanted.channel_id)
+            noted = Change(context.clock(), actor_of(key), Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
+            await insert_change(connection, noted)
+        return await view_of(connection, channel_id)
