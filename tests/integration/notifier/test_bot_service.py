@@ -86,9 +86,14 @@ async def test_killed_while_sending_it_finds_what_has_arrived(
     with notifier(tmp_path, **settings) as service:
         await publish(producer, escalated(incident=202, model_id="killed-bot"))
         roots = await roots_of(slack, "killed-bot", "CRITICAL drift")
+
+        async def replies() -> list[str]:
+            """The root may be edited just before the reply is there."""
+            return [title(each) for each in slack.workspace.replies(roots[0])]
+
+        told = await eventually(replies, what="the reply")
     assert [title(each) for each in roots] == ["🔴 CRITICAL drift · killed-bot"], "one root, and no repeat"
-    replies = [title(each) for each in slack.workspace.replies(roots[0])]
-    assert replies == ["🔴 CRITICAL drift, worse than before · killed-bot"]
+    assert told == ["🔴 CRITICAL drift, worse than before · killed-bot"]
 
 
 async def test_a_press_is_answered_though_incidents_is_away(

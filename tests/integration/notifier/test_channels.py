@@ -277,7 +277,7 @@ async def test_fallback_is_named_shown_and_written_down(world: World, api: Api) 
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "status"), [(None, None, 422), (None, UNHEARD_OF, 422), (UNHEARD_OF, None, 404)]
+    ("one", "other", "status"), [(None, None, 409), (None, UNHEARD_OF, 404), (UNHEARD_OF, None, 404)]
 )
 async def test_fallback_that_cannot_be_is_refused(
     world: World, api: Api, one: str | None, other: str | None, status: int

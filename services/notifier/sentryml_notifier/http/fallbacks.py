@@ -31,18 +31,19 @@ class Fallback(BaseModel):
 
 @router.put(
     "/{channel_id:uuid}/fallback",
-    responses={**UNKNOWN, **problem_answers((422, "It stands in for itself, or there is no such channel."))},
+    responses={**UNKNOWN, **problem_answers((409, "It would stand in for itself."))},
 )
 async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Fallback) -> ChannelView:
     """Name the channel that is told while this one is broken. Channels may stand in for each other in any ring."""
     async with context.transaction() as connection:
         stored = await list_stored_channels(connection)
         names: dict[UUID | None, str] = {each.channel_id: each.name for each in stored}
-        if channel_id not in names:
-            raise unknown_channel(channel_id)
-        if wanted.channel_id == channel_id or wanted.channel_id not in {None, *names}:
-            detail = "body.channel_id: name another channel that there is: GET /v1/channels lists them"
-            raise Problem(422, "invalid-request", detail)
+        for each in (channel_id, wanted.channel_id):
+            if each is not None and each not in names:
+                raise unknown_channel(each)
+        if wanted.channel_id == channel_id:
+            detail = "a channel cannot stand in for itself: name another one, GET /v1/channels lists them"
+            raise Problem(409, "fallback-is-itself", detail)
         before = names.get(await find_fallback(connection, channel_id))
         words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
         if words:
