@@ -6,14 +6,28 @@ A key is taken from nowhere else: not from the query string, a cookie or a body.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
+from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.problems import Problem, unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SentryML"'}
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    bearerFormat="sml_…",
+    description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
+)
+InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+"""A parameter that makes OpenAPI say that a route asks for a key; checking it is somebody else's."""
 
 
 def given_key(authorization: str | None) -> tuple[str, str]:
@@ -45,6 +59,21 @@ def check_scope(key: ApiKey, scope: Scope) -> None:
     if not key.allows(scope):
         has = ", ".join(key.scopes) or "none"
         raise Problem(403, "forbidden", f"this needs the scope {scope}; the API key has {has}")
+
+
+def check_model(key: ApiKey, model_id: str) -> None:
+    """Refuse a key that may not speak for a model.
+
+    Raises:
+        Problem: 403.
+    """
+    if not key.allows_model(model_id):
+        raise Problem(403, "forbidden", f"the key may not speak for the model {model_id}")
+
+
+def actor_of(key: ApiKey) -> Actor:
+    """The key as it appears on timelines and among changes."""
+    return Actor(type=ActorType.API_KEY, id=key.key_id, name=key.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from fastapi import Request
 from pydantic import SecretStr
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 
 from sentryml_common.clock import Clock
+from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem
 
 TIME, ACTOR, SIGNATURE = "SentryML-Time", "SentryML-Actor", "SentryML-Signature"
@@ -72,7 +72,7 @@ class InternalAccess:
         """
         headers = request.headers
         self._check_time(headers)
-        body = await _body_of(request)
+        body = await read_body(request, MOST_BODY_BYTES, "a request between services")
         whom = headers.get(ACTOR, "")
         expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
         if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):
@@ -98,18 +98,6 @@ def _target_of(request: Request) -> str:
     raw: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return (raw + b"?" + query if query else raw).decode("latin-1")
-
-
-async def _body_of(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BODY_BYTES:
-                raise Problem(413, "body-too-large", f"a request between services may hold {MOST_BODY_BYTES:,} bytes")
-    except ClientDisconnect as err:
-        raise Problem(400, "cut-short", "the connection ended before the body did") from err
-    return bytes(body)
 
 
 def _refused(why: str) -> Problem:

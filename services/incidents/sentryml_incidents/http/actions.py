@@ -10,11 +10,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import VERSIONED, IfMatch, etag
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.http.acting import act
-from sentryml_incidents.http.auth import Writer, actor_of
+from sentryml_incidents.http.auth import Writer
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incidents import UNKNOWN, Reference
 from sentryml_incidents.http.texts import NoteText

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
 from sentryml_common.contracts.transition import Actor
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
@@ -30,7 +31,7 @@ from sentryml_incidents.domain.access import (
     make_api_key,
     rotate_api_key,
 )
-from sentryml_incidents.http.auth import Admin, actor_of
+from sentryml_incidents.http.auth import Admin
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.views import ApiKeyView, NewApiKeyView, api_key_view
 from sentryml_incidents.store.api_keys import (

@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
-from sentryml_common.contracts.transition import Actor, ActorType
-from sentryml_common.http.access import bad_key, check_scope, given_key
-from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.access import InOpenApi, bad_key, check_scope, given_key
+from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.store.api_keys import find_api_key
 
@@ -24,14 +22,6 @@ KEYED = problem_answers(
     (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
 )
 """`responses` of every route that asks for a key."""
-
-_bearer = HTTPBearer(
-    auto_error=False,
-    scheme_name="ApiKey",
-    bearerFormat="sml_…",
-    description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
-)
-InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def _authenticate(context: WithContext, request: Request, _: InOpenApi) -> ApiKey:
@@ -56,18 +46,3 @@ def _requiring(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
 Reader = Annotated[ApiKey, Depends(_requiring(Scope.READ))]
 Writer = Annotated[ApiKey, Depends(_requiring(Scope.WRITE))]
 Admin = Annotated[ApiKey, Depends(_requiring(Scope.ADMIN))]
-
-
-def check_model(key: ApiKey, model_id: str) -> None:
-    """Refuse a key that may not speak for a model.
-
-    Raises:
-        Problem: 403.
-    """
-    if not key.allows_model(model_id):
-        raise Problem(403, "forbidden", f"the key may not speak for the model {model_id}")
-
-
-def actor_of(key: ApiKey) -> Actor:
-    """The key as it appears on timelines."""
-    return Actor(type=ActorType.API_KEY, id=key.key_id, name=key.name)

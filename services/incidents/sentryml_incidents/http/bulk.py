@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.errors import Unavailable
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem, ProblemDetails, unavailable
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.http.acting import act
-from sentryml_incidents.http.auth import Writer, actor_of
+from sentryml_incidents.http.auth import Writer
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.texts import NoteText
 from sentryml_incidents.http.views import IncidentView, incident_view

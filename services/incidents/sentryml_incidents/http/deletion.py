@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.http.access import actor_of, check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection
@@ -14,7 +15,7 @@ from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.deletion import expiry_of, make_confirmation, why_not_confirmed
 from sentryml_incidents.domain.lifecycle import ModelDeleted, decide
 from sentryml_incidents.domain.snapshot import Snapshot
-from sentryml_incidents.http.auth import Admin, actor_of, check_model
+from sentryml_incidents.http.auth import Admin
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.models import PathModelId, unknown_model
 from sentryml_incidents.journal import report_transitions

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation, Level
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
+from sentryml_common.http.access import check_model
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.http.auth import Reader, check_model
+from sentryml_incidents.http.auth import Reader
 from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.views import ModelDetail, ModelView, model_view
 from sentryml_incidents.store.evaluations import find_latest_evaluation, list_evaluations

@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
-from sentryml_common.contracts.transition import Actor, ActorType
-from sentryml_common.http.access import check_scope
+from sentryml_common.http.access import InOpenApi, check_scope
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.http.context import WithContext
 
@@ -23,14 +21,6 @@ KEYED = problem_answers(
     (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
 )
 """`responses` of every route."""
-
-_bearer = HTTPBearer(
-    auto_error=False,
-    scheme_name="ApiKey",
-    bearerFormat="sml_…",
-    description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
-)
-InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def _read(context: WithContext, request: Request, _: InOpenApi) -> ApiKey:
@@ -53,18 +43,3 @@ async def _change_for_all(key: Annotated[ApiKey, Depends(_change)]) -> ApiKey:
 Reader = Annotated[ApiKey, Depends(_read)]
 Changer = Annotated[ApiKey, Depends(_change)]
 Admin = Annotated[ApiKey, Depends(_change_for_all)]
-
-
-def check_model(key: ApiKey, model_id: str) -> None:
-    """Refuse a key that may not speak for a model.
-
-    Raises:
-        Problem: 403.
-    """
-    if not key.allows_model(model_id):
-        raise Problem(403, "forbidden", f"the key may not speak for the model {model_id}")
-
-
-def actor_of(key: ApiKey) -> Actor:
-    """The key as it appears among the changes."""
-    return Actor(type=ActorType.API_KEY, id=key.key_id, name=key.name)

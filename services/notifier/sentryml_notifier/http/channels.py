@@ -12,13 +12,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.http.auth import Admin, Reader, actor_of
+from sentryml_notifier.http.auth import Admin, Reader
 from sentryml_notifier.http.channel_config import Changed, Config, Wanted, check_opens, read_change, read_new
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change

@@ -11,11 +11,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Typ
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import TransitionKind
+from sentryml_common.http.access import check_model
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.times import WithOffset
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
-from sentryml_notifier.http.auth import Reader, check_model
+from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.ledger import DeliveryFilter, Position, list_deliveries
 

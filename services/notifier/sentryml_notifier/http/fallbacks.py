@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.http.auth import Admin, actor_of
+from sentryml_notifier.http.auth import Admin
 from sentryml_notifier.http.channels import UNKNOWN, ChannelView, unknown_channel, view_of
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.changes import insert_change

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
-from sentryml_notifier.http.auth import Reader, check_model
+from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.channels import broken_channels
 from sentryml_notifier.store.inbox import find_transition, read_heard

@@ -7,11 +7,12 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter
 
+from sentryml_common.http.access import actor_of, check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
-from sentryml_notifier.http.auth import Changer, actor_of, check_model
+from sentryml_notifier.http.auth import Changer
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
 from sentryml_notifier.roster import NotOpened

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
@@ -20,7 +21,7 @@ from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.domain.routing import ALARMS, Route
-from sentryml_notifier.http.auth import Admin, Reader, actor_of
+from sentryml_notifier.http.auth import Admin, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.routes import (

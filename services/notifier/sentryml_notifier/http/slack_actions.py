@@ -13,10 +13,10 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
-from starlette.requests import ClientDisconnect
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
+from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem
 from sentryml_notifier.channels.slack_bot import SlackBot
 from sentryml_notifier.presses import Presses
@@ -44,7 +44,7 @@ class Interactions:
         """
         if self.roster is None or self.presses is None:
             raise Unavailable("the notifier is still starting")
-        body = await _body_of(request)
+        body = await read_body(request, MOST_BODY_BYTES, "a press of a button")
         bot = self._signed_for(self.roster, request, body)
         if bot is None:
             raise Problem(
@@ -89,18 +89,6 @@ def interaction_routes(interactions: Interactions) -> APIRouter:
         return Response()
 
     return router
-
-
-async def _body_of(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BODY_BYTES:
-                raise Problem(413, "body-too-large", f"a press of a button fits into {MOST_BODY_BYTES:,} bytes")
-    except ClientDisconnect as err:
-        raise Problem(400, "cut-short", "the connection ended before the body did") from err
-    return bytes(body)
 
 
 def _payload_of(body: bytes) -> object:

@@ -11,12 +11,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.trial import NEXT, trial_message, trial_story, what_next
-from sentryml_notifier.http.auth import Admin, actor_of
+from sentryml_notifier.http.auth import Admin
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.roster import NotOpened
