@@ -76,6 +76,7 @@ async def test_an_incident_shows_its_psi_and_the_bins_that_moved_as_pictures(
     assert 'aria-label="PSI from before the incident on, at most 0.50"' in answer.text
     for step in ("Opened as warn", "Escalated to critical", "Resolved"):
         assert re.search(rf"<title>{step}: [^<]+</title>", answer.text), step
+    assert "4.0\u00a0% → 19\u00a0%" in answer.text, "a figure and its unit stay on one line"
     for kind in ("score", "warn", "critical", "noise"):
         assert f'class="line line-{kind}"' in answer.text
     assert 'class="bin bin-moved"' in answer.text

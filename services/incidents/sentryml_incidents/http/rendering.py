@@ -49,11 +49,18 @@ _templates = Environment(
 )
 
 
+def _unbroken(text: str) -> str:
+    """Figures and their unit stay on one line."""
+    return text.replace(" %", "\u00a0%")
+
+
 def _span(seconds: float) -> str:
     return duration(timedelta(seconds=seconds))
 
 
-_templates.filters.update(moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share)
+_templates.filters.update(
+    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken
+)
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
