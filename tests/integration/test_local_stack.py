@@ -26,7 +26,7 @@ from sentryml_local.errors import StackError
 from sentryml_local.jars import LOCK_FILE, ensure_jars, jars_folder, read_lock
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import MARK
-from tests.support.eventually import eventually_sync
+from tests.support.eventually import eventually, eventually_sync
 from tests.support.ports import free_port, free_port_base
 
 T = TypeVar("T")
@@ -109,15 +109,22 @@ def in_database(stack: Stack, work: Callable[[asyncpg.Connection], Awaitable[T]]
 
 
 def topics(stack: Stack, *new: str) -> set[str]:
-    """Make topics; return all there are."""
+    """Make topics; return all there are, once the broker knows of the new ones: Kafka's controller answers before."""
 
     async def run() -> set[str]:
         client = AIOKafkaAdminClient(bootstrap_servers=stack.environment()["SENTRYML_KAFKA_BOOTSTRAP"])
         await client.start()
+
+        async def listed() -> set[str]:
+            found = set(await client.list_topics())
+            return found if found.issuperset(new) else set()
+
         try:
-            if new:
-                await client.create_topics([NewTopic(name, 1, 1) for name in new])
-            return set(await client.list_topics())
+            if not new:
+                return set(await client.list_topics())
+            made = await client.create_topics([NewTopic(name, 1, 1) for name in new])
+            assert not any(error[1] for error in made.topic_errors), made.topic_errors
+            return await eventually(listed, what=f"the broker to know of {', '.join(new)}")
         finally:
             await client.close()
 
