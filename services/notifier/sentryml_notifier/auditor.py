@@ -7,6 +7,7 @@ it move its timestamp: who alerts on that alerts on a dead auditor too.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from sentryml_common.clock import Clock
@@ -22,7 +23,7 @@ from sentryml_notifier.metrics import (
     DELIVERY_OLDEST_SECONDS,
     LAST_SUCCESSFUL_AUDIT,
 )
-from sentryml_notifier.store.audit import Fault, Finding, count_alerts_untold, find_faults
+from sentryml_notifier.store.audit import Audit, Fault, Finding, count_alerts_untold, find_faults
 from sentryml_notifier.store.ledger import age_seconds, list_channels
 
 log = get_logger(__name__)
@@ -30,18 +31,20 @@ log = get_logger(__name__)
 LOOK_EVERY_SECONDS = 5.0
 
 
-async def audit(pool: Pool, clock: Clock, health: Health) -> None:
-    """Measure and audit until cancelled."""
-    known: list[Finding] = []
+async def audit(pool: Pool, clock: Clock, health: Health, keep: Callable[[Audit], None] = lambda _: None) -> None:
+    """Measure and audit until cancelled; `keep` is given each look."""
+    known: tuple[Finding, ...] = ()
     while True:
         # While PostgreSQL is away the figures stay as they were; /readyz says why.
         with suppress(Unavailable):
             await measure(pool, clock, health)
-            known = _told(await audit_once(pool, clock), known)
+            looked = await audit_once(pool, clock)
+            keep(looked)
+            known = _told(looked.findings, known)
         await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def audit_once(pool: Pool, clock: Clock) -> list[Finding]:
+async def audit_once(pool: Pool, clock: Clock) -> Audit:
     """Look for what must not be; if there is nothing, that is a successful audit."""
     now = clock()
     async with transaction(pool) as connection:
@@ -52,10 +55,10 @@ async def audit_once(pool: Pool, clock: Clock) -> list[Finding]:
     ALERTS_UNTOLD.set(untold)
     if not found:
         LAST_SUCCESSFUL_AUDIT.set(now.timestamp())
-    return found
+    return Audit(now, tuple(found), untold)
 
 
-def _told(found: list[Finding], known: list[Finding]) -> list[Finding]:
+def _told(found: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Log what is new among the findings."""
     for each in found:
         if each not in known:

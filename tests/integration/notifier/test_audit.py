@@ -12,8 +12,11 @@ from sentryml_notifier.auditor import audit_once, measure
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.store.audit import Fault
 from sentryml_notifier.store.channels import pause_channel
+from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import acknowledged, opened_critical, opened_warn
+
+__all__ = ["api"]
 
 ARCHIVED = Script(status=410, body="channel_is_archived")
 
@@ -26,7 +29,7 @@ async def faults(world: World) -> list[Fault]:
     """What an audit finds; its timestamp moves exactly if that is nothing."""
     before = last_success()
     world.clock.advance(1)
-    found = await audit_once(world.pool, world.clock)
+    found = list((await audit_once(world.pool, world.clock)).findings)
     assert last_success() == (before if found else world.clock.now.timestamp())
     for fault in Fault:
         shown = REGISTRY.get_sample_value("sentryml_audit_findings", {"fault": fault.value})
@@ -111,3 +114,17 @@ async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: Wo
     await world.open_channel()
     await measure(world.pool, world.clock, health)
     assert health.all_details == {}
+
+
+async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
+    problem = await api.ask("GET", "/v1/audit", 503)
+    assert "has not been looked at" in problem["detail"]
+    await world.take_in(opened_critical())
+    api.context.keep_audit(await audit_once(world.pool, world.clock))
+    found = await api.ask("GET", "/v1/audit", 200)
+    assert found == {"at": world.clock.now.isoformat().replace("+00:00", "Z"), "findings": [], "alerts_untold": 0}
+    await world.pool.execute("UPDATE channel SET bucket_full_at = NULL")
+    world.clock.advance(600)
+    api.context.keep_audit(await audit_once(world.pool, world.clock))
+    (finding,) = (await api.ask("GET", "/v1/audit", 200))["findings"]
+    assert (finding["fault"], finding["channel"]) == ("not_served", "slack")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sentryml_common.http.problems import install_problems
+from sentryml_notifier.auditor import audit_once
 from sentryml_notifier.http.api import create_app
 from tests.integration.incidents.following import serving
 from tests.integration.notifier.asking import Api, api
@@ -36,6 +37,7 @@ async def lived(world: World, api: Api) -> None:
     await world.take_in(opened_warn(), escalated(), resolved(sequence=3))
     await world.dispatch()
     await world.take_in(opened_critical(incident=43, model_id="other"))
+    api.context.keep_audit(await audit_once(world.pool, world.clock))
 
 
 async def test_every_answer_is_as_documented(world: World, api: Api, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from sentryml_common.http.openapi import install_openapi
 from sentryml_notifier.http import (
+    audits,
     changes,
     channel_config,
     channels,
@@ -31,7 +32,7 @@ def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
     app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
     install_context(app, context)
-    for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes):
+    for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes, audits):
         app.include_router(part.router, responses=KEYED)
     install_openapi(app, **channel_config.schemas())
     return app

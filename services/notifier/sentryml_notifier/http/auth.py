@@ -1,19 +1,23 @@
-"""Who is asking: an API key in `Authorization: Bearer`, its scopes, and the models it may speak for.
+"""Who is asking: an API key in `Authorization: Bearer`, or a person on SentryML's pages, for whom incidents asks.
 
-Reading takes the scope `read`; changing takes `admin`, and routes and channels are for all models: a key for some
-of them changes none.
+Reading takes the scope `read`, tests and retries take `write`, changing takes `admin`; a person has the scope that
+their role stands for. Routes and channels are for all models: a key for some of them changes and tests none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
-from sentryml_common.http.access import InOpenApi, check_scope
+from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.http.access import InOpenApi, actor_of, check_model, check_scope
+from sentryml_common.http.internal import CHALLENGE, SIGNATURE, ActingPerson, InternalAccess
 from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.http.context import Context, WithContext
 
 KEYED = problem_answers(
     (401, "No API key, or no valid one."),
@@ -22,24 +26,92 @@ KEYED = problem_answers(
 )
 """`responses` of every route."""
 
-
-async def _read(context: WithContext, request: Request, _: InOpenApi) -> ApiKey:
-    return context.gatekeeper.admit(request.headers.get("Authorization"))
-
-
-async def _change(key: Annotated[ApiKey, Depends(_read)]) -> ApiKey:
-    check_scope(key, Scope.ADMIN)
-    return key
+SCOPE_OF = {"viewer": Scope.READ, "responder": Scope.WRITE, "admin": Scope.ADMIN}
+"""By the role of a person: the scope that it stands for here."""
 
 
-async def _change_for_all(key: Annotated[ApiKey, Depends(_change)]) -> ApiKey:
-    if key.models:
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as they appear among the changes; `rights` says what they may, and for which models."""
+
+    actor: Actor
+    rights: ApiKey
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Patterns of the models they may speak for; none means all."""
+        return self.rights.models
+
+    def check_model(self, model_id: str) -> None:
+        """Refuse who may not speak for a model.
+
+        Raises:
+            Problem: 403.
+        """
+        check_model(self.rights, model_id)
+
+
+async def _read(context: WithContext, request: Request, _: InOpenApi) -> Asker:
+    if SIGNATURE in request.headers:
+        return _person(await _signed_for(context, request))
+    key = context.gatekeeper.admit(request.headers.get("Authorization"))
+    return Asker(actor_of(key), key)
+
+
+async def _signed_for(context: Context, request: Request) -> ActingPerson:
+    """The person for whom another service of ours asks.
+
+    Raises:
+        Problem: 401, it is not signed with our secret, not now, or for nobody.
+    """
+    if context.internal_secret is None:
+        raise _not_signed("this notifier has no SENTRYML_INTERNAL_SECRET, and so takes no requests of other services")
+    signed = await InternalAccess(context.internal_secret, context.clock)(request)
+    if signed.actor is None:
+        raise _not_signed("a signed request has to say for which person it is sent")
+    return signed.actor
+
+
+def _person(person: ActingPerson) -> Asker:
+    scope = SCOPE_OF.get(person.role)
+    if scope is None:
+        raise Problem(403, "forbidden", f"the role {person.role} is not known here: install a newer notifier")
+    rights = ApiKey(key_id=person.id, name=person.name, key_hash="", scopes=(scope,))
+    return Asker(Actor(type=ActorType.USER, id=person.id, name=person.name), rights)
+
+
+def _not_signed(why: str) -> Problem:
+    return Problem(401, "not-signed", why, headers=CHALLENGE)
+
+
+def _requiring(scope: Scope) -> Callable[[Asker], Awaitable[Asker]]:
+    async def check(asker: Annotated[Asker, Depends(_read)]) -> Asker:
+        check_scope(asker.rights, scope)
+        return asker
+
+    return check
+
+
+Reader = Annotated[Asker, Depends(_read)]
+Writer = Annotated[Asker, Depends(_requiring(Scope.WRITE))]
+_AnyAdmin = Annotated[Asker, Depends(_requiring(Scope.ADMIN))]
+
+
+async def _test(asker: Writer) -> Asker:
+    return _for_all_models(asker)
+
+
+async def _change(asker: _AnyAdmin) -> Asker:
+    return _for_all_models(asker)
+
+
+def _for_all_models(asker: Asker) -> Asker:
+    if asker.models:
         raise Problem(
             403, "forbidden", "routes and channels are for all models: this needs an API key without model patterns"
         )
-    return key
+    return asker
 
 
-Reader = Annotated[ApiKey, Depends(_read)]
-Changer = Annotated[ApiKey, Depends(_change)]
-Admin = Annotated[ApiKey, Depends(_change_for_all)]
+Tester = Annotated[Asker, Depends(_test)]
+Admin = Annotated[Asker, Depends(_change)]

@@ -11,15 +11,13 @@ import asyncpg
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from sentryml_common.contracts.api_key import ApiKey
-from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.http.auth import Admin, Reader
+from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.channel_config import Changed, Config, Wanted, check_opens, read_change, read_new
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
@@ -103,7 +101,7 @@ async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView
 
 
 @router.post("", status_code=201, responses=problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED))
-async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelView:
+async def create(context: WithContext, asker: Admin, wanted: Wanted) -> ChannelView:
     """Make a channel; it is served at once. Nothing goes there until a route leads to it."""
     config = read_new(wanted, context.reserved_names)
     identity = Identity(context.new_id(), config.name)
@@ -116,7 +114,7 @@ async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelVie
             await insert_channel(connection, stored, KINDS[config.kind].hinted(config.secret), context.clock())
         except asyncpg.UniqueViolationError as err:
             raise _name_taken() from err
-        await _note(connection, context, key, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
+        await _note(connection, context, asker, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
         view = await view_of(connection, stored.channel_id)
     context.channels().changed.set()
     return view
@@ -132,7 +130,7 @@ async def create(context: WithContext, key: Admin, wanted: Wanted) -> ChannelVie
         ),
     },
 )
-async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Changed) -> ChannelView:
+async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: Changed) -> ChannelView:
     """Change a channel. What waits on it is due again, now."""
     async with context.transaction() as connection:
         before = await _locked(connection, context, channel_id)
@@ -149,7 +147,7 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Cha
             hint = KINDS[config.kind].hinted(config.secret) if "secret" in wanted else None
             await _save(connection, after, hint)
             await release_waiting(connection, channel_id, context.clock())
-            await _note_changes(connection, context, key, before, after, replaced="secret" in wanted)
+            await _note_changes(connection, context, asker, before, after, replaced="secret" in wanted)
         view = await view_of(connection, channel_id)
     context.channels().changed.set()
     context.wake()
@@ -166,7 +164,7 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Cha
 )
 async def delete(
     context: WithContext,
-    key: Admin,
+    asker: Admin,
     channel_id: UUID,
     discard: Annotated[
         bool, Query(description="Also if deliveries wait on it: they end as parked, and say that it was deleted.")
@@ -187,10 +185,10 @@ async def delete(
                 f"not delivered yet: {waiting}. Mend the channel, or give up what waits with ?discard=true",
                 waiting=waiting,
             )
-        words = f"Not delivered: the channel {before.name} was deleted by {key.name}."
+        words = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
         await delete_channel(connection, channel_id, words, context.clock())
         gave_up = f"what waited on it was given up: {waiting}" if waiting else "nothing waited on it"
-        await _note(connection, context, key, Action.CHANNEL_DELETED, before, gave_up)
+        await _note(connection, context, asker, Action.CHANNEL_DELETED, before, gave_up)
     context.channels().changed.set()
 
 
@@ -239,7 +237,7 @@ def _new(context: Context) -> str:
 async def _note_changes(
     connection: Connection,
     context: Context,
-    key: ApiKey,
+    asker: Asker,
     before: StoredChannel,
     after: StoredChannel,
     *,
@@ -247,17 +245,15 @@ async def _note_changes(
 ) -> None:
     words = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
     if words:
-        await _note(connection, context, key, Action.CHANNEL_CHANGED, after, words)
+        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, words)
     if replaced:
-        await _note(connection, context, key, Action.SECRET_REPLACED, after, "the secret was entered anew")
+        await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was entered anew")
 
 
 async def _note(
-    connection: Connection, context: Context, key: ApiKey, action: Action, stored: StoredChannel, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, words: str
 ) -> None:
-    await insert_change(
-        connection, Change(context.clock(), actor_of(key), action, stored.channel_id, stored.name, words)
-    )
+    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, words))
 
 
 async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:

@@ -12,19 +12,22 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Request
+from pydantic import SecretStr
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_notifier.roster import Roster
+from sentryml_notifier.store.audit import Audit
 from sentryml_notifier.vault import Vault
 
 
 @dataclass(slots=True)
 class Context:
     """Filled by the wiring as the parts become available. `reserved_names` are those of channels that settings make,
-    by name of the setting; `wake` lets what has become due leave now."""
+    by name of the setting; `wake` lets what has become due leave now; `audit` is the last look at the whole ledger;
+    without `internal_secret` no other service asks."""
 
     gatekeeper: Gatekeeper
     clock: Clock
@@ -34,6 +37,8 @@ class Context:
     pool: Pool | None = None
     roster: Roster | None = None
     wake: Callable[[], None] = lambda: None
+    audit: Audit | None = None
+    internal_secret: SecretStr | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -46,6 +51,10 @@ class Context:
             raise _starting()
         async with transaction(self.pool) as connection:
             yield connection
+
+    def keep_audit(self, audit: Audit) -> None:
+        """Keep the last look at the ledger."""
+        self.audit = audit
 
     def channels(self) -> Roster:
         """The channels of this process.

@@ -11,7 +11,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Typ
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_common.http.access import check_model
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.times import WithOffset
@@ -29,6 +28,7 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
+Stuck = Annotated[bool, Query(description="Only what is stuck: parked, though not for good.")]
 Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[AwareDatetime, int, UUID])
@@ -54,12 +54,15 @@ EXAMPLE: dict[str, JsonValue] = {
     "sequence": 1,
     "kind": "opened",
     "reminder": 0,
+    "happened_at": "2026-11-23T09:15:00Z",
     "channel": "slack",
+    "channel_kind": "slack_webhook",
     "route": "slack",
     "state": "delivered",
     "due_at": "2026-11-23T09:15:01.200000Z",
     "parked_because": None,
     "last_words": "Slack has it.",
+    "possibly_repeated": False,
     "created_at": "2026-11-23T09:15:00.800000Z",
     "delivered_at": "2026-11-23T09:15:01.200000Z",
     "attempts": [
@@ -88,12 +91,15 @@ class DeliveryView(BaseModel):
     sequence: int
     kind: TransitionKind
     reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
+    happened_at: datetime | None = Field(description="When the transition happened; null for very old ones.")
     channel: str
+    channel_kind: str
     route: str
     state: DeliveryState
     due_at: datetime = Field(description="The next attempt, or the end of the one under way.")
     parked_because: ParkedBecause | None
     last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
+    possibly_repeated: bool = Field(description="An attempt may have arrived without our knowing.")
     created_at: datetime
     delivered_at: datetime | None
     attempts: list[Attempt] = Field(description="Oldest first.")
@@ -102,17 +108,20 @@ class DeliveryView(BaseModel):
 @router.get("")
 async def list_all(
     context: WithContext,
-    key: Reader,
+    asker: Reader,
     states: States = None,
     incident_id: UUID | None = None,
     model: ModelQuery = None,
     channel: ChannelQuery = None,
     since: Since = None,
+    stuck: Stuck = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DeliveryView]:
     """Deliveries with their attempts, newest first, as far as they are about models that the key may read."""
-    wanted = DeliveryFilter(tuple(states or ()) or None, incident_id, model, channel, since, patterns=key.models)
+    wanted = DeliveryFilter(
+        tuple(states or ()) or None, incident_id, model, channel, since, patterns=asker.models, stuck=stuck
+    )
     position = from_cursor(cursor, _CURSOR)
     async with context.transaction() as connection:
         rows = await list_deliveries(connection, wanted, Position(*position) if position else None, limit)
@@ -123,13 +132,13 @@ async def list_all(
 
 
 @router.get("/{delivery_id:uuid}", responses=UNKNOWN)
-async def show(context: WithContext, key: Reader, delivery_id: UUID) -> DeliveryView:
+async def show(context: WithContext, asker: Reader, delivery_id: UUID) -> DeliveryView:
     """One delivery with its attempts."""
     async with context.transaction() as connection:
         rows = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
     if not rows:
         raise unknown_delivery(delivery_id)
-    check_model(key, rows[0]["model_id"])
+    asker.check_model(rows[0]["model_id"])
     return DeliveryView.model_validate(dict(rows[0]))
 
 

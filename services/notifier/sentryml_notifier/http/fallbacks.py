@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentryml_common.http.access import actor_of
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.http.auth import Admin
@@ -34,7 +33,7 @@ class Fallback(BaseModel):
     "/{channel_id:uuid}/fallback",
     responses={**UNKNOWN, **problem_answers((409, "It would stand in for itself."))},
 )
-async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Fallback) -> ChannelView:
+async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: Fallback) -> ChannelView:
     """Name the channel that is told while this one is broken. Channels may stand in for each other in any ring."""
     async with context.transaction() as connection:
         stored = await list_stored_channels(connection)
@@ -49,6 +48,6 @@ async def change(context: WithContext, key: Admin, channel_id: UUID, wanted: Fal
         words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
         if words:
             await set_fallback(connection, channel_id, wanted.channel_id)
-            noted = Change(context.clock(), actor_of(key), Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
+            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
             await insert_change(connection, noted)
         return await view_of(connection, channel_id)

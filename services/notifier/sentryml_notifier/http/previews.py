@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.contracts.transition import Severity, TransitionKind
-from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
 from sentryml_notifier.http.auth import Reader
@@ -97,7 +96,7 @@ Asked = Annotated[Recorded | Described, Body(description="A transition by its id
 
 
 @router.post("/routes:preview", responses=problem_answers((404, "No such transition is in the ledger.")))
-async def preview(context: WithContext, key: Reader, asked: Asked) -> PreviewView:
+async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewView:
     """Where a transition would go by the routes as they are now, with the reason for each. Nothing is sent."""
     async with context.transaction() as connection:
         stored = await list_stored_routes(connection)
@@ -112,7 +111,7 @@ async def preview(context: WithContext, key: Reader, asked: Asked) -> PreviewVie
             step = _step(asked)
             heard = as_if_heard(step, routes)
             assumed = None if heard is None else ASSUMED
-    check_model(key, step.model_id)
+    asker.check_model(step.model_id)
     return _view(stored, verdicts(step, routes, heard), broken, assumed)
 
 

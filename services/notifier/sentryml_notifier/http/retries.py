@@ -7,12 +7,11 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter
 
-from sentryml_common.http.access import actor_of, check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
-from sentryml_notifier.http.auth import Changer
+from sentryml_notifier.http.auth import Writer
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
 from sentryml_notifier.roster import NotOpened
@@ -28,7 +27,7 @@ NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has 
 
 
 @router.post("/{delivery_id:uuid}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
-async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> DeliveryView:
+async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> DeliveryView:
     """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
     stuck on it if that works."""
     now = context.clock()
@@ -36,7 +35,7 @@ async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> Delive
         row = await lock_delivery(connection, delivery_id)
         if row is None:
             raise unknown_delivery(delivery_id)
-        check_model(key, row["model_id"])
+        asker.check_model(row["model_id"])
         _check(row)
         if row["channel_state"] == "broken":
             await _check_channel(connection, context, row["channel_id"])
@@ -45,7 +44,7 @@ async def retry(context: WithContext, key: Changer, delivery_id: UUID) -> Delive
         await make_due(connection, row, now)
         subject = f"incident #{row['incident_number']}"
         await insert_change(
-            connection, Change(now, actor_of(key), Action.RETRY_ASKED, delivery_id, subject, f"it was {row['state']}")
+            connection, Change(now, asker.actor, Action.RETRY_ASKED, delivery_id, subject, f"it was {row['state']}")
         )
         found = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
     context.wake()

@@ -11,9 +11,7 @@ import asyncpg
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
-from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.transition import Severity, TransitionKind
-from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
@@ -21,7 +19,7 @@ from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.domain.routing import ALARMS, Route
-from sentryml_notifier.http.auth import Admin, Reader
+from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.routes import (
@@ -163,12 +161,12 @@ async def list_all(context: WithContext, _: Reader) -> Page[RouteView]:
 
 
 @router.post("", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN, MADE_SO)})
-async def create(context: WithContext, key: Admin, wanted: RouteSpec, response: Response) -> RouteView:
+async def create(context: WithContext, asker: Admin, wanted: RouteSpec, response: Response) -> RouteView:
     """Make a route; it takes what happens from now on."""
     async with context.transaction() as connection:
         stored = await _stored(connection, context, wanted)
         await _save(connection, stored)
-        await _note(connection, context, key, Action.ROUTE_MADE, stored, f"leads to {stored.channel}")
+        await _note(connection, context, asker, Action.ROUTE_MADE, stored, f"leads to {stored.channel}")
     response.headers["ETag"] = etag(stored.version)
     return RouteView.of(stored)
 
@@ -191,7 +189,7 @@ async def show(
 
 @router.put("/{route_id:uuid}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
 async def change(
-    context: WithContext, key: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
+    context: WithContext, asker: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
 ) -> RouteView:
     """Replace a route: what is left out gets its default. What changes nothing makes no new version."""
     async with context.transaction() as connection:
@@ -200,7 +198,7 @@ async def change(
         words = differences(_told(before), _told(stored))
         if words:
             await _save(connection, stored)
-            await _note(connection, context, key, Action.ROUTE_CHANGED, stored, words)
+            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, words)
         else:
             stored = before
     response.headers["ETag"] = etag(stored.version)
@@ -208,12 +206,12 @@ async def change(
 
 
 @router.delete("/{route_id:uuid}", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
-async def delete(context: WithContext, key: Admin, route_id: UUID, if_match: IfMatch = None) -> None:
+async def delete(context: WithContext, asker: Admin, route_id: UUID, if_match: IfMatch = None) -> None:
     """Delete a route. What it has taken is delivered all the same."""
     async with context.transaction() as connection:
         before = await _locked(connection, route_id, if_match)
         await delete_route(connection, route_id, context.clock())
-        await _note(connection, context, key, Action.ROUTE_DELETED, before, f"led to {before.channel}")
+        await _note(connection, context, asker, Action.ROUTE_DELETED, before, f"led to {before.channel}")
 
 
 async def _locked(connection: Connection, route_id: UUID, if_match: str | None) -> StoredRoute:
@@ -275,10 +273,10 @@ def _told(stored: StoredRoute) -> dict[str, object]:
 
 
 async def _note(
-    connection: Connection, context: Context, key: ApiKey, action: Action, stored: StoredRoute, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, words: str
 ) -> None:
     await insert_change(
-        connection, Change(context.clock(), actor_of(key), action, stored.route.route_id, stored.name, words)
+        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, words)
     )
 
 

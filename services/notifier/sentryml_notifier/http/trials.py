@@ -10,14 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from sentryml_common.contracts.api_key import ApiKey
-from sentryml_common.http.access import actor_of
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.trial import NEXT, trial_message, trial_story, what_next
-from sentryml_notifier.http.auth import Admin
+from sentryml_notifier.http.auth import Asker, Tester
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.roster import NotOpened
@@ -58,14 +56,14 @@ class TrialView(BaseModel):
     "/{channel_id:uuid}:test",
     responses={**UNKNOWN, **problem_answers((409, "The channel cannot be opened; it says why."))},
 )
-async def test(context: WithContext, key: Admin, channel_id: UUID) -> TrialView:
+async def test(context: WithContext, asker: Tester, channel_id: UUID) -> TrialView:
     """Send a test message, also on a broken channel; if it arrives, what waits there is due again."""
     async with context.transaction() as connection:
         found = await list_stored_channels(connection, channel_id)
     if not found:
         raise unknown_channel(channel_id)
-    result = await _send(context, key, found[0])
-    await _note(context, key, found[0], result)
+    result = await _send(context, asker, found[0])
+    await _note(context, asker, found[0], result)
     return TrialView(
         delivered=result.outcome is Outcome.DELIVERED,
         outcome=result.outcome,
@@ -76,17 +74,17 @@ async def test(context: WithContext, key: Admin, channel_id: UUID) -> TrialView:
     )
 
 
-async def _send(context: Context, key: ApiKey, stored: StoredChannel) -> SendResult:
+async def _send(context: Context, asker: Asker, stored: StoredChannel) -> SendResult:
     try:
         opened = context.channels().open_as(stored)
     except NotOpened as err:
         raise Problem(409, "channel-not-open", str(err)) from err
-    now, actor, trial_id = context.clock(), actor_of(key), context.new_id()
+    now, actor, trial_id = context.clock(), asker.actor, context.new_id()
     message, story = trial_message(stored.name, actor, now), trial_story(trial_id, actor, now)
     return await opened.channel.send(Outgoing(message, story, trial_id, (trial_id,), test=True))
 
 
-async def _note(context: Context, key: ApiKey, tested: StoredChannel, result: SendResult) -> None:
+async def _note(context: Context, asker: Asker, tested: StoredChannel, result: SendResult) -> None:
     now, mended = context.clock(), False
     async with context.transaction() as connection:
         stored = await lock_stored_channel(connection, tested.channel_id)
@@ -96,7 +94,7 @@ async def _note(context: Context, key: ApiKey, tested: StoredChannel, result: Se
                 await release_waiting(connection, stored.channel_id, now)
         words = f"{result.outcome.value.replace('_', ' ')}: {result.words}"
         await insert_change(
-            connection, Change(now, actor_of(key), Action.TEST_SENT, tested.channel_id, tested.name, words)
+            connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, words)
         )
     if mended:
         context.wake()

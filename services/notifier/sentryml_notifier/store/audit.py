@@ -35,6 +35,15 @@ class Finding:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One look at the ledger: what was found, when, and of how many alerts of the last day nobody was told."""
+
+    at: datetime
+    findings: tuple[Finding, ...]
+    untold: int
+
+
 async def find_faults(connection: Connection, now: datetime) -> list[Finding]:
     """Everything that is wrong with the ledger at the moment; nothing if each delivery is where it should be."""
     return [*await _not_served(connection, now), *await _parked_wrongly(connection)]

@@ -10,13 +10,13 @@ import asyncpg
 
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.delivery import OVER
+from sentryml_notifier.domain.delivery import OVER, DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries a list shows; None means all. `since` is about when they were made, `patterns` are those of the
-    models that the asker may see; none means every model."""
+    models that the asker may see; none means every model. `stuck` leaves what is parked, though not for good."""
 
     states: tuple[str, ...] | None = None
     incident_id: UUID | None = None
@@ -25,6 +25,17 @@ class DeliveryFilter:
     since: datetime | None = None
     delivery_id: UUID | None = None
     patterns: tuple[str, ...] = ()
+    stuck: bool = False
+
+    @property
+    def narrowed(self) -> str:
+        """SQL that lets what is not delivered be found by the index of just that, however much is delivered."""
+        if self.stuck:
+            over = ", ".join(f"'{because.value}'" for because in OVER)
+            return f"AND d.state <> 'delivered' AND d.state = 'parked' AND d.parked_because NOT IN ({over})"
+        if self.states is not None and DeliveryState.DELIVERED not in self.states:
+            return "AND d.state <> 'delivered'"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +52,10 @@ async def list_deliveries(
 ) -> list[asyncpg.Record]:
     """The newest deliveries, with their attempts oldest first."""
     return await connection.fetch(
-        """
+        f"""
         WITH page AS (
-            SELECT d.*, t.model_id, t.incident_number, c.name AS channel, r.name AS route
+            SELECT d.*, d.possibly_sent AS possibly_repeated, t.model_id, t.incident_number, t.happened_at,
+                   c.name AS channel, c.kind AS channel_kind, r.name AS route
               FROM delivery AS d
               JOIN transition AS t USING (transition_id)
               JOIN channel AS c USING (channel_id)
@@ -55,6 +67,7 @@ async def list_deliveries(
                AND ($5::timestamptz IS NULL OR d.created_at >= $5)
                AND ($6::uuid IS NULL OR d.delivery_id = $6)
                AND ($7::text[] IS NULL OR t.model_id ~ ANY ($7))
+               {wanted.narrowed}
                AND ($8::timestamptz IS NULL OR d.created_at < $8
                     OR (d.created_at = $8 AND (-d.sequence, d.delivery_id) > (-$9::integer, $10::uuid)))
              ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id

@@ -1,0 +1,47 @@
+"""`/v1/audit`: whether every alert is accounted for, as of the last look at the whole ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from sentryml_common.errors import Unavailable
+from sentryml_notifier.http.auth import Reader
+from sentryml_notifier.http.context import WithContext
+from sentryml_notifier.store.audit import Fault
+
+router = APIRouter(prefix="/v1/audit", tags=["deliveries"])
+
+EXAMPLE: dict[str, JsonValue] = {"at": "2026-11-23T09:30:00Z", "findings": [], "alerts_untold": 0}
+
+
+class FindingView(BaseModel):
+    """Something that must not be."""
+
+    fault: Fault
+    channel: str
+    words: str = Field(description="What is wrong, and where to look.")
+
+
+class AuditView(BaseModel):
+    """The last look, a few seconds ago while all is well."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    at: datetime
+    findings: list[FindingView] = Field(
+        description="None: each delivery is delivered, scheduled, or stuck with its reason."
+    )
+    alerts_untold: int = Field(description="Alerts of the last day that no route took: nobody was told.")
+
+
+@router.get("")
+async def show(context: WithContext, _: Reader) -> AuditView:
+    """What the last audit found. An old `at` says that the auditor itself is in trouble."""
+    audit = context.audit
+    if audit is None:
+        raise Unavailable("the ledger has not been looked at since the start")
+    findings = [FindingView(fault=each.fault, channel=each.channel, words=each.words) for each in audit.findings]
+    return AuditView(at=audit.at, findings=findings, alerts_untold=audit.untold)
