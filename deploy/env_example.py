@@ -36,6 +36,7 @@ OTHER_IN_CONTAINERS = {
     "public_url": "http://127.0.0.1:8701",
     "processor_urls": "http://processor:8080",
     "incidents_url": "http://incidents:8080",
+    "notifier_url": "http://notifier:8080",
 }
 
 HEAD = """\

@@ -228,6 +228,7 @@ class Stack:
             "SENTRYML_FINE_PANE_SECONDS": f"{state.fine_pane_seconds:g}",
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),
             "SENTRYML_INCIDENTS_URL": addresses.http("incidents"),
+            "SENTRYML_NOTIFIER_URL": addresses.http("notifier"),
             "SENTRYML_SLACK_WEBHOOK_URL": addresses.webhook,
             "SENTRYML_SECRETS_KEYS": state.secret_key,
             "SENTRYML_PROCESSOR_URLS": addresses.http("processor"),

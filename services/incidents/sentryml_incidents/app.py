@@ -14,6 +14,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_incidents import notifier
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.deliveries import DeliveryConsumer
 from sentryml_incidents.first_admin import make_first_admin
@@ -35,11 +36,12 @@ def main() -> None:
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
-        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client:
+        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client, notifier.make_client() as asks:
             await migrate(pool, SCHEMA, read_migrations(__package__))
             await make_first_admin(pool, settings, system_clock())
             context.pool = pool
             context.processors = Processors(settings.processors, settings.internal_secret, client)
+            context.notifier = notifier.Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, asks)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")

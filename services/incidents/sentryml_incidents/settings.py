@@ -40,6 +40,12 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "each is asked. With them and SENTRYML_INTERNAL_SECRET, previews of monitors come from the counts that "
         "processors keep; without, from stored PSI alone.",
     )
+    notifier_url: str = Field(
+        "http://127.0.0.1:8702",
+        pattern=r"^https?://[^\s/]+/?$",
+        description="Address of the notifier, which is asked, signed with SENTRYML_INTERNAL_SECRET, for what the pages "
+        "of alerts show and change.",
+    )
     first_admin_email: str | None = Field(
         None,
         description="E-mail of the first admin, whose account is made at start while there is no account at all; the "

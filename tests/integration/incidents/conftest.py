@@ -28,6 +28,7 @@ from sentryml_incidents.domain.access import make_api_key
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
+from sentryml_incidents.notifier import Notifier
 from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.api_keys import insert_api_key
@@ -135,12 +136,18 @@ MakeBrowser = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
-async def browser_with(pool: Pool, clock: StillClock) -> AsyncIterator[MakeBrowser]:
+def notifier() -> Notifier | None:
+    """What the pages of alerts ask; tests of these have a real one."""
+    return None
+
+
+@pytest.fixture
+async def browser_with(pool: Pool, clock: StillClock, notifier: Notifier | None) -> AsyncIterator[MakeBrowser]:
     """Makes browsers: clients without a key, each with cookies of its own."""
     clients: list[httpx.AsyncClient] = []
 
     def make(address: str = "198.51.100.7", public_url: str = PUBLIC_URL) -> httpx.AsyncClient:
-        app = create_app(Context(public_url, clock, pool))
+        app = create_app(Context(public_url, clock, pool, notifier=notifier))
         install_problems(app)
         transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
         clients.append(httpx.AsyncClient(transport=transport, base_url=public_url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from uuid import UUID
 
 import httpx
@@ -12,7 +13,17 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import account, keys, pages, sign_in, users
+from sentryml_incidents.http import (
+    account,
+    alert_channels,
+    alert_deliveries,
+    alert_routes,
+    alerts,
+    keys,
+    pages,
+    sign_in,
+    users,
+)
 from sentryml_incidents.store.api_keys import insert_api_key
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
@@ -21,6 +32,8 @@ from tests.unit.incidents.builders import MONDAY
 
 BEN = UUID(int=7)
 KEY = "testkey00000"
+ROUTE, CHANNEL, DELIVERY = UUID(int=8), UUID(int=9), UUID(int=10)
+ALERTS = (alerts, alert_deliveries, alert_routes, alert_channels)
 EVERYBODY, RESPONDERS, ADMINS = set(Role), {Role.RESPONDER, Role.ADMIN}, {Role.ADMIN}
 
 FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
@@ -41,6 +54,15 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     f"/users/{BEN}/disable": (ADMINS, {}),
     f"/users/{BEN}/enable": (ADMINS, {}),
     f"/users/{BEN}/reset-password": (ADMINS, {}),
+    f"/alerts/deliveries/{DELIVERY}/retry": (RESPONDERS, {}),
+    "/alerts/routes/make": (ADMINS, {"name": "x"}),
+    f"/alerts/routes/{ROUTE}/change": (ADMINS, {"seen": "1", "name": "x"}),
+    f"/alerts/routes/{ROUTE}/remove": (ADMINS, {"seen": "1"}),
+    "/alerts/channels/make": (ADMINS, {"kind": "webhook", "name": "x"}),
+    f"/alerts/channels/{CHANNEL}/test": (RESPONDERS, {}),
+    f"/alerts/channels/{CHANNEL}/change": (ADMINS, {"name": "x"}),
+    f"/alerts/channels/{CHANNEL}/fallback": (ADMINS, {"fallback": ""}),
+    f"/alerts/channels/{CHANNEL}/remove": (ADMINS, {}),
 }
 """Every form but the sign-in: who may send it, and what is in it."""
 
@@ -48,12 +70,14 @@ TABLES = ("incident", "transition", "app_user", "session", "api_key")
 
 
 def test_the_table_holds_every_form() -> None:
-    routes = [route for part in (pages, sign_in, account, keys, users) for route in part.router.routes]
+    routes = [route for part in (pages, sign_in, account, keys, users, *ALERTS) for route in part.router.routes]
     unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
     here = {route.path for route in unsafe} - {"/sign-in"}
-    known = {
-        path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}").replace(KEY, "{key_id}") for path in FORMS
-    }
+    parts = {
+        "/1/": "/{reference}/", str(BEN): "{user_id}", KEY: "{key_id}", str(ROUTE): "{route_id}",
+        str(CHANNEL): "{channel_id}", str(DELIVERY): "{delivery_id}",
+    }  # fmt: skip
+    known = {reduce(lambda path, part: path.replace(*part), parts.items(), path) for path in FORMS}
     actions = {path for path in known if path.startswith("/incidents/")}
     assert here == known - actions | {"/incidents/{reference}/{action}"}
 

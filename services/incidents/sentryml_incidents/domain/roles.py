@@ -28,8 +28,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 }
 MEANS: dict[Role, str] = {
     Role.VIEWER: "reads",
-    Role.RESPONDER: "reads, and acts on incidents and monitors",
-    Role.ADMIN: "does all that, and manages people and API keys",
+    Role.RESPONDER: "reads, acts on incidents and monitors, tests channels",
+    Role.ADMIN: "does all that, and manages people, keys, routes and channels",
 }
 
 

@@ -17,6 +17,7 @@ from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.key_usage import KeyUsage
 from sentryml_common.postgres.pool import Connection, Pool, transaction
+from sentryml_incidents.notifier import Notifier
 from sentryml_incidents.processors import Processors
 from sentryml_incidents.stream import Stream
 
@@ -30,6 +31,7 @@ class Context:
     pool: Pool | None = None
     stream: Stream | None = None
     processors: Processors | None = None
+    notifier: Notifier | None = None
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager

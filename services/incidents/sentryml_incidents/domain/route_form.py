@@ -1,0 +1,73 @@
+"""What a form for a route holds, and what the notifier is told of it. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sentryml_common.contracts.transition import Severity, TransitionKind
+
+CHOICE: Final = (
+    TransitionKind.OPENED,
+    TransitionKind.ESCALATED,
+    TransitionKind.REOPENED,
+    TransitionKind.DEESCALATED,
+    TransitionKind.RESOLVED,
+    TransitionKind.ACKNOWLEDGED,
+    TransitionKind.UNACKNOWLEDGED,
+    TransitionKind.NOTED,
+    TransitionKind.CLOSED,
+    TransitionKind.BLIND,
+    TransitionKind.SEEING,
+    TransitionKind.MONITOR_CHANGED,
+)
+"""The kinds that a route may name, what calls somebody first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteForm:
+    """A route as typed."""
+
+    name: str = ""
+    channel_id: str = ""
+    models: str = ""
+    least_severity: str = Severity.WARN
+    kinds: tuple[str, ...] = ()
+    enabled: bool = True
+    remind_after_minutes: str = ""
+    remind_times: str = "3"
+
+    def wanted(self) -> dict[str, Any]:
+        """The route as the notifier takes it, which also says what is wrong with it."""
+        seconds = number(self.remind_after_minutes)
+        return {
+            "name": self.name,
+            "channel_id": self.channel_id,
+            "model_patterns": self.models.replace(",", " ").split(),
+            "least_severity": self.least_severity,
+            "kinds": list(self.kinds),
+            "enabled": self.enabled,
+            "remind_after_seconds": round(seconds * 60) if isinstance(seconds, float) else seconds,
+            "remind_times": self._times(),
+        }
+
+    def _times(self) -> int | str | None:
+        times = number(self.remind_times)
+        return int(times) if isinstance(times, float) and times.is_integer() else self.remind_times
+
+
+def number(text: str) -> float | str | None:
+    """What was typed as a number; None if nothing was, the text itself if it is none."""
+    if not text.strip():
+        return None
+    try:
+        found = float(text.replace(",", "."))
+    except ValueError:
+        return text
+    return found if math.isfinite(found) else text
+
+
+def minutes(seconds: int | None) -> str:
+    """Seconds as the form shows them."""
+    return "" if seconds is None else f"{seconds / 60:.10g}"

@@ -1,0 +1,350 @@
+"""The pages of alerts on a real notifier: its REST API, its ledger, and Slack's stand-in."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from sentryml_common.http.health import Health
+from sentryml_common.http.problems import install_problems
+from sentryml_common.postgres.migrate import migrate, read_migrations
+from sentryml_common.postgres.pool import open_pool
+from sentryml_common.settings import PostgresSettings
+from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.http.context import Context
+from sentryml_incidents.notifier import Notifier
+from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.channels.outbound import make_client
+from sentryml_notifier.http.api import create_app
+from sentryml_notifier.http.context import Context as NotifierContext
+from sentryml_notifier.store.audit import Audit, Fault, Finding
+from tests.integration.incidents.conftest import SignedIn, StillClock
+from tests.integration.incidents.test_pages import text_of
+from tests.integration.notifier.asking import make_context
+from tests.integration.notifier.conftest import Slack, World, slack
+from tests.support.signing_in import submit
+from tests.unit.notifier.stories import opened_critical, opened_warn
+
+__all__ = ["slack"]
+
+SECRET = SecretStr("s" * 32)
+TOKEN = "XXXXXXXXXXXXXXXXXXXXXXXX"
+WEBHOOK = f"https://hooks.slack.com/services/T00000000/B00000000/{TOKEN}"
+ARCHIVED = Script(status=410, body="channel_is_archived")
+
+
+@pytest.fixture
+async def world(database_url: str, slack: Slack) -> AsyncIterator[World]:
+    """A notifier with its channel of settings, beside incidents in one database."""
+    allowed: set[str] = set()
+    settings = PostgresSettings(postgres_url=SecretStr(database_url))
+    async with open_pool(settings, "notifier", Health()) as pool, make_client(allowed) as client:
+        await migrate(pool, "notifier", read_migrations("sentryml_notifier"))
+        world = World(pool, slack, client, allowed)
+        await world.open_channel()
+        yield world
+
+
+@pytest.fixture
+def context(world: World) -> NotifierContext:
+    """What the notifier's routes need."""
+    made, _ = make_context(world)
+    made.internal_secret = SECRET
+    return made
+
+
+@dataclass
+class Audits:
+    """Looks at the ledger, as the auditor would have made them."""
+
+    context: NotifierContext
+
+    def keep(self, *findings: Finding, untold: int = 0, ago: timedelta = timedelta(seconds=3)) -> None:
+        self.context.keep_audit(Audit(self.context.clock() - ago, findings, untold))
+
+
+@pytest.fixture
+def audits(context: NotifierContext) -> Audits:
+    return Audits(context)
+
+
+@pytest.fixture
+async def notifier(world: World, context: NotifierContext, clock: StillClock) -> AsyncIterator[Notifier]:
+    """The way from the pages to the notifier."""
+    app = create_app(context)
+    install_problems(app)
+    clock.now = world.clock.now
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=True)) as client:
+        yield Notifier("http://notifier", SECRET, client, world.clock)
+
+
+@pytest.fixture
+async def admin(signed_in: SignedIn) -> httpx.AsyncClient:
+    return await signed_in("ada", Role.ADMIN)
+
+
+def context_of(browser: httpx.AsyncClient) -> Context:
+    """What the pages in a browser are made from."""
+    transport: Any = browser._transport
+    found: Context = transport.app.state.incidents
+    return found
+
+
+async def make_ops(admin: httpx.AsyncClient, **more: str) -> httpx.Response:
+    """The page of a new channel, ops."""
+    data = {"kind": "slack_webhook", "name": "ops", "secret.url": WEBHOOK, **more}
+    return await submit(admin, "/alerts/channels/new", "/alerts/channels/make", **data)
+
+
+async def make_route(admin: httpx.AsyncClient, channel_id: object, /, **more: object) -> httpx.Response:
+    data = {"name": "fraud", "channel_id": str(channel_id), "models": "fraud-* risk-?", "enabled": "true"} | more
+    return await submit(admin, "/alerts/routes/new", "/alerts/routes/make", **data)
+
+
+async def test_viewers_read_everything_and_may_do_nothing(reader: httpx.AsyncClient, world: World) -> None:
+    answer = await reader.get("/alerts")
+    assert "slack Slack, by incoming webhook ✓ working 0 in SENTRYML_SLACK_WEBHOOK_URL none" in text_of(answer)
+    assert "slack all" in text_of(answer)
+    for button in ("Send a test", "Make a route", "Make a channel"):
+        assert button not in text_of(answer)
+    channel = text_of(await reader.get(f"/alerts/channels/{world.channel.channel_id}"))
+    assert "Test messages are sent by responders and admins" in channel
+    route_id = await world.pool.fetchval("SELECT route_id FROM route")
+    route = await reader.get(f"/alerts/routes/{route_id}")
+    assert "Routes are changed by admins" in text_of(route)
+    assert ("disabled" in route.text, "<button>Change" in route.text) == (True, False)
+    assert (await reader.get("/alerts/channels/new")).status_code == 403
+
+
+async def test_a_test_message_tells_what_became_of_it(signed_in: SignedIn, world: World) -> None:
+    page = f"/alerts/channels/{world.channel.channel_id}"
+    ben = await signed_in("ben", Role.RESPONDER)
+    found = text_of(await submit(ben, page, f"{page}/test"))
+    assert re.search(r"✓ Test message delivered in [\d.]+ s: Slack has it. Look for it there", found)
+    assert world.slack.titles == ["⚪ Test message · no alert"]
+    world.slack.play(Script(status=404, body="no_service"))
+    found = text_of(await submit(ben, page, f"{page}/test"))
+    assert "✕ Test message not delivered, after" in found
+    assert "put it into SENTRYML_SLACK_WEBHOOK_URL" in found
+    assert "ben sent a test message to slack" in text_of(await ben.get("/alerts/changes"))
+
+
+async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, world: World) -> None:
+    made = text_of(
+        await make_route(
+            admin, world.channel.channel_id, least_severity="critical", kinds=["opened", "resolved"],
+            remind_after_minutes="7.5", remind_times="2",
+        )
+    )  # fmt: skip
+    assert "fraud fraud-*, risk-? ▲ critical opened, resolved slack after 7 min 30 s, 2 × at most" in made
+    assert "ada made the route fraud" in made
+    route_id = await world.pool.fetchval("SELECT route_id FROM route WHERE name = 'fraud'")
+    page = f"/alerts/routes/{route_id}"
+    form = (await admin.get(page)).text
+    assert ('value="7.5"' in form, "fraud-* risk-?</textarea>" in form) == (True, True)
+    data = {"name": "fraud", "channel_id": str(world.channel.channel_id), "models": "fraud-*"}
+    changed = text_of(await submit(admin, page, f"{page}/change", seen="1", **data))
+    assert "enabled: yes → no" in changed
+    assert "fraud off fraud-* △ warn whatever alerts slack no" in changed
+    late = await submit(admin, page, f"{page}/change", seen="1", **data | {"models": "late-*"})
+    assert (late.status_code, "late-*</textarea>" in late.text) == (412, True)
+    assert "has changed since you looked at it, and nothing was done" in text_of(late)
+    assert "ada removed the route fraud" in text_of(await submit(admin, page, f"{page}/remove", seen="2"))
+    assert (await admin.get(page)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"models": "fraud/*"}, "Models: patterns hold letters, digits"),
+        ({"remind_after_minutes": "1"}, "Remind after: from 5 minutes to 7 days"),
+        ({"remind_after_minutes": "soon"}, "Remind after: from 5 minutes to 7 days"),
+        ({"remind_times": "0"}, "At most so many reminders: a whole number"),
+        ({"kinds": ["resolved"]}, "Kinds: names no alarm"),
+        ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
+        ({"name": "slack"}, "That name is taken"),
+    ],
+)
+async def test_a_route_that_cannot_be_comes_back_with_what_was_typed(
+    admin: httpx.AsyncClient, world: World, wrong: dict[str, object], says: str
+) -> None:
+    answer = await make_route(admin, world.channel.channel_id, **{"models": "kept-*", **wrong})
+    assert answer.status_code in {409, 422}
+    assert says in text_of(answer)
+    assert ("kept-*" in answer.text) is ("models" not in wrong)
+    assert await world.pool.fetchval("SELECT count(*) FROM route") == 1
+
+
+async def test_where_an_alarm_would_go_is_said(admin: httpx.AsyncClient, world: World) -> None:
+    await make_route(admin, world.channel.channel_id, least_severity="critical")
+    found = text_of(await admin.get("/alerts?model=fraud-card&severity=warn"))
+    assert "This would go to slack." in found
+    assert "fraud to slack. Not taken: the route is for more severe alarms." in found
+    assert "slack to slack. Taken: model, severity and kind match." in found
+    odd = await admin.get("/alerts?model=fraud/card")
+    assert (odd.status_code, "name has letters, digits and" in text_of(odd)) == (422, True)
+
+
+async def test_a_channel_is_made_changed_and_removed(admin: httpx.AsyncClient, world: World) -> None:
+    made = await make_ops(admin)
+    assert "…/B0…/****" in text_of(made)
+    page = str(made.url.path)
+    before = await world.pool.fetchrow("SELECT * FROM channel WHERE name = 'ops'")
+    assert before is not None
+    data = {"name": "ops 2", "settings.messages_per_second": "0.5", "settings.burst": "2", "secret.url": ""}
+    assert "ops 2" in text_of(await submit(admin, page, f"{page}/change", **data))
+    after = await world.pool.fetchrow("SELECT * FROM channel WHERE name = 'ops 2'")
+    assert after is not None
+    assert (after["settings"], after["secret"]) == ({"messages_per_second": 0.5, "burst": 2}, before["secret"])
+    await submit(admin, page, f"{page}/change", **data | {"secret.url": WEBHOOK.replace("B000", "B111")})
+    assert await world.pool.fetchval("SELECT secret_hint FROM channel WHERE name = 'ops 2'") == "…/B1…/****"
+    fallback = await submit(admin, page, f"{page}/fallback", fallback=str(world.channel.channel_id))
+    assert "Stands in while it is broken slack" in text_of(fallback)
+    gone = text_of(await submit(admin, page, f"{page}/remove"))
+    assert ("ada removed the channel ops 2" in gone, "ops 2 Slack" in gone) == (True, False)
+    assert (await admin.get(page)).status_code == 404
+
+
+FORMS = {
+    "slack_bot": {"settings.channel": "C0ALERTS", "secret.token": "xoxb-1-2-abc"},
+    "webhook": {"secret.url": "https://example.org/hook", "secret.signing_secrets": f"whsec_{'QUJD' * 8}"},
+    "email": {
+        "settings.host": "mail.example.org", "settings.port": "587", "settings.tls": "starttls",
+        "settings.sender": "a@example.org", "settings.recipients": "b@example.org, c@example.org",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FORMS)
+async def test_each_kind_of_channel_can_be_made(admin: httpx.AsyncClient, world: World, kind: str) -> None:
+    assert (await admin.get(f"/alerts/channels/new?kind={kind}")).status_code == 200
+    made = await make_ops(admin, kind=kind, **FORMS[kind])
+    assert made.status_code == 200, text_of(made)
+    row = await world.pool.fetchrow("SELECT kind, settings FROM channel WHERE name = 'ops'")
+    assert row is not None
+    assert row["kind"] == kind
+    if kind == "email":
+        assert row["settings"]["recipients"] == ["b@example.org", "c@example.org"]
+        again = await admin.get(made.url.path)
+        assert 'value="b@example.org c@example.org"' in again.text
+
+
+async def test_a_secret_is_on_no_page_and_in_no_log(
+    admin: httpx.AsyncClient, world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = await make_ops(admin)
+    page = str(made.url.path)
+    answers = [
+        made,
+        await make_ops(admin, **{"settings.burst": "none at all"}),
+        await make_ops(admin, name=WEBHOOK),
+        await make_ops(admin, **{"settings.messages_per_second": WEBHOOK}),
+        await make_ops(admin, kind="slack_bot", **{"settings.channel": WEBHOOK, "secret.token": WEBHOOK}),
+        await submit(admin, page, f"{page}/change", **{"name": "slack", "secret.url": WEBHOOK}),
+        await submit(admin, page, f"{page}/change", **{"name": "x", "secret.url": WEBHOOK.replace("https", "http")}),
+        await make_route(admin, world.channel.channel_id, name=WEBHOOK, models=WEBHOOK),
+        *[await admin.get(path) for path in ("/alerts", "/alerts/changes", "/alerts/deliveries", page)],
+    ]
+    assert [answer.status_code for answer in answers[1:8]] == [422] * 7
+    assert TOKEN not in caplog.text
+    assert TOKEN not in "".join(capsys.readouterr())
+    # Who puts it into a search has it in the address of the page, and nowhere on it.
+    answers.append(await admin.get("/alerts/deliveries", params={"channel": WEBHOOK, "model": WEBHOOK}))
+    answers.append(await admin.get("/alerts", params={"model": WEBHOOK}))
+    for answer in answers:
+        assert TOKEN not in answer.text, answer.url
+
+
+async def test_what_is_stuck_comes_first_and_can_be_tried_again(signed_in: SignedIn, world: World) -> None:
+    world.slack.play(ARCHIVED)
+    await world.take_in(opened_critical(incident=1), opened_warn(incident=2))
+    await world.dispatch()
+    ben = await signed_in("ben", Role.RESPONDER)
+    found = text_of(await ben.get("/alerts"))
+    assert "✕ The channel slack is broken." in found
+    assert "Stuck: 2 messages" in found
+    stuck = await ben.get("/alerts/deliveries?state=stuck")
+    assert "HTTP 410" in text_of(stuck)
+    assert text_of(stuck).count("Try again now") == 2
+    delivery_id = await world.pool.fetchval("SELECT delivery_id FROM delivery WHERE attempts > 0")
+    after = text_of(await submit(ben, "/account", f"/alerts/deliveries/{delivery_id}/retry", back="stuck"))
+    assert "Nothing is stuck." in after
+    assert await world.dispatch() == 2
+    found = text_of(await ben.get("/alerts/deliveries"))
+    assert len(re.findall(r"Slack ?: delivered after", found)) == 2
+    assert "Try again now" not in found
+    again = await submit(ben, "/account", f"/alerts/deliveries/{delivery_id}/retry")
+    assert (again.status_code, "it has been delivered" in text_of(again).lower()) == (409, True)
+    assert "ben asked for another attempt for incident #" in text_of(await ben.get("/alerts/changes"))
+
+
+async def test_deliveries_are_filtered_and_paged(reader: httpx.AsyncClient, world: World) -> None:
+    await world.take_in(*(opened_critical(incident=number) for number in range(1, 33)))
+    first = await reader.get("/alerts/deliveries?state=waiting&channel=slack&model=flights-delay")
+    assert first.text.count('class="delivery-waiting"') == 30
+    older = first.text.partition("cursor=")[2].partition('"')[0]
+    second = await reader.get(f"/alerts/deliveries?state=waiting&channel=slack&model=flights-delay&cursor={older}")
+    assert second.text.count('class="delivery-waiting"') == 2
+    for query in ("state=delivered", "channel=nobody", "model=other"):
+        assert "Nothing like that." in text_of(await reader.get(f"/alerts/deliveries?{query}"))
+    odd = await reader.get("/alerts/deliveries?cursor=nonsense")
+    assert (odd.status_code, "no place in this list" in text_of(odd)) == (422, True)
+
+
+async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.AsyncClient, world: World) -> None:
+    await world.pool.execute("DELETE FROM route")
+    await world.pool.execute("DELETE FROM channel")
+    found = text_of(await admin.get("/alerts"))
+    assert "No channel yet: nobody is told of anything." in found
+    assert "SENTRYML_SLACK_WEBHOOK_URL" in found
+    assert "Make a channel" in found
+
+
+@pytest.fixture
+def away() -> Notifier:
+    """The way to a notifier that nobody finds."""
+    return Notifier("http://127.0.0.1:1", SECRET, httpx.AsyncClient())
+
+
+async def test_without_the_notifier_the_page_says_what_is_lost_and_the_rest_goes_on(
+    admin: httpx.AsyncClient, notifier: Notifier, away: Notifier
+) -> None:
+    context = context_of(admin)
+    context.notifier = away
+    for path in ("/alerts", "/alerts/deliveries", "/alerts/changes", "/alerts/channels/new", "/alerts/routes/new"):
+        answer = await admin.get(path)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "Nothing is lost." in text_of(answer)
+        assert "it does not answer (ConnectError)" in text_of(answer)
+    assert (await admin.get("/incidents")).status_code == 200
+    sent = await make_route(admin, "x")
+    assert (sent.status_code, "The notifier does not answer" in text_of(sent)) == (503, True)
+    context.notifier = replace(notifier, secret=SecretStr("x" * 32))
+    assert "give all services the same SENTRYML_INTERNAL_SECRET" in text_of(await admin.get("/alerts"))
+    context.notifier = replace(notifier, secret=None)
+    assert "SENTRYML_INTERNAL_SECRET is not set here" in text_of(await admin.get("/alerts"))
+    context.notifier = notifier
+    assert (await admin.get("/alerts")).status_code == 200
+
+
+async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.AsyncClient, audits: Audits) -> None:
+    assert "accounted for" not in text_of(await reader.get("/alerts"))
+    audits.keep()
+    assert "✓ Every alert is accounted for" in text_of(await reader.get("/alerts"))
+    audits.keep(untold=2)
+    assert "✕ Nobody was told of 2 alerts in the last day: no route took them." in text_of(await reader.get("/alerts"))
+    audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be mended, and it works"))
+    found = text_of(await reader.get("/alerts"))
+    assert "✕ slack: 3 deliveries wait for it to be mended, and it works" in found
+    assert "✓ Every alert" not in found
+    audits.keep(ago=timedelta(minutes=10))
+    assert "was last checked 10 min ago" in text_of(await reader.get("/alerts"))
