@@ -128,6 +128,7 @@ async def test_who_looks_for_topics_waits_while_kafka_hangs(
 
     async def freeze_first(self: AIOKafkaAdminClient, *what: Any) -> Any:
         monkeypatch.setattr(AIOKafkaAdminClient, asked, ask)
+        assert "kafka" in health.waiting_for, "it is not ready before Kafka has answered"
         hanging.enter_context(kafka.frozen())
         return await ask(self, *what)
 
