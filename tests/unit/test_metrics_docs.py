@@ -16,6 +16,7 @@ import sentryml_drift.metrics
 import sentryml_incidents.metrics
 import sentryml_ingest.metrics
 import sentryml_notifier.metrics
+from sentryml_notifier.channels.slack_api import EDIT_LOST
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.store.audit import Fault
 
@@ -56,7 +57,7 @@ def test_alert_rule_names_metrics_and_labels_that_exist(rule: dict[str, Any]) ->
     labels = set.union(*(known[name] for name in used))
     grouped = {label for group in re.findall(r"by \(([^)]*)\)", rule["expr"]) for label in group.split(", ")}
     assert grouped <= labels
-    assert set(re.findall(r"\{(\w+)=", rule["expr"])) <= labels
+    assert set(re.findall(r'(\w+)(?:=|!=|=~|!~)"', rule["expr"])) <= labels
     assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= grouped
     assert rule["expr"].count("(") == rule["expr"].count(")")
     assert rule["labels"]["severity"] in ("warning", "critical")
@@ -66,8 +67,15 @@ def test_alert_rule_names_metrics_and_labels_that_exist(rule: dict[str, Any]) ->
 def test_there_is_a_rule_for_each_way_of_falling_silent() -> None:
     assert {rule["alert"] for rule in RULES} >= {
         "SentryMLAuditOverdue", "SentryMLChannelBroken", "SentryMLDeliveryStuck", "SentryMLOutboxOld",
-        "SentryMLConsumerLag", "SentryMLDeadLetters",
+        "SentryMLConsumerLag", "SentryMLDeadLetters", "SentryMLDeliveriesNotTold", "SentryMLEditsFail",
     }  # fmt: skip
+
+
+def test_rule_about_edits_leaves_out_what_is_no_failure() -> None:
+    (rule,) = (each["expr"] for each in RULES if each["alert"] == "SentryMLEditsFail")
+    (outcomes,), (reasons,) = re.findall(r'outcome!~"(.*?)"', rule), re.findall(r'reason!~"(.*?)"', rule)
+    assert outcomes.split("|") == [Outcome.DELIVERED, Outcome.RATE_LIMITED]
+    assert set(reasons.split("|")) == EDIT_LOST
 
 
 def test_prometheus_loads_the_rules() -> None:

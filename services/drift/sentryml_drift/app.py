@@ -75,7 +75,7 @@ def run_processor() -> None:
             publisher = await stack.enter_async_context(open_publisher(settings, health))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             life = await Life.begin(HISTOGRAMS, ids, settings, health)
-            changelog_id = (await ids.of(TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
+            changelog_id = (await ids.once_told(settings, health, TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
             tasks.create_task(life.watch())
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()

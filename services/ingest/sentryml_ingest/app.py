@@ -45,6 +45,7 @@ def main() -> None:
             publisher.connect(kafka)
             tasks.create_task(keys.run(settings, health))
             tasks.create_task(usage.tell(publish_usage(kafka)))
+            await keys.caught_up.wait()  # until then nobody is let in
             health.ready("start")
 
     run(Service("sentryml_ingest", settings, create_app(gateway), health, work))

@@ -115,7 +115,6 @@ async def work(parts: Parts) -> None:
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
             group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
-            health.ready("start")
 
 
 async def make_tools(settings: NotifierSettings, pool: Pool, client: httpx.AsyncClient) -> Tools:
@@ -147,7 +146,7 @@ def make_keeper(settings: NotifierSettings, pool: Pool, roster: Roster) -> Keepe
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
-    """Follow what Kafka says until cancelled."""
+    """Follow what Kafka says until cancelled. Until Kafka has answered the service hears nothing, and is not ready."""
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
         await ensure_topics(settings, health)
@@ -161,6 +160,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
             await parts.monitors.caught_up.wait()
+            health.ready("start")
             await consumer.run(settings, health)
 
 

@@ -35,13 +35,14 @@ class Inbox:
         async with transaction(self._pool) as connection:
             routes = await list_routes(connection)
             for transition in transitions:
-                if not await insert_transition(connection, transition, self._monitors.get(transition.model_id)):
+                if not await insert_transition(connection, transition, self._monitors.get(transition.model_id), now):
                     continue
                 heard = await read_heard(connection, transition)
-                taken = matching_routes(transition, routes, heard)
-                made += await insert_deliveries(connection, transition, taken, now)
+                told = await insert_deliveries(connection, transition, matching_routes(transition, routes, heard), now)
+                made += told
                 await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)
-                if transition.alert and not taken and heard is None:
+                # Not "no route takes it": route and channel may have been deleted since the routes were read.
+                if transition.alert and not told and heard is None:
                     await insert_unrouted(connection, transition.transition_id, why_nobody(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:

@@ -49,9 +49,9 @@ OUTBOX_OLDEST_SECONDS = Gauge(
 
 LAST_SUCCESSFUL_AUDIT = Gauge(
     "sentryml_last_successful_audit_timestamp",
-    "When each delivery was last found delivered, scheduled or parked with a reason, in seconds since 1970.",
+    "When each alert was last found delivered, scheduled or stuck with a reason, in seconds since 1970.",
 )
-AUDIT_FINDINGS = Gauge("sentryml_audit_findings", "Channels that the last audit found a fault with.", ["fault"])
+AUDIT_FINDINGS = Gauge("sentryml_audit_findings", "Faults that the last audit found, by kind.", ["fault"])
 ALERTS_UNTOLD = Gauge("sentryml_alerts_untold", "Alerts of the last day that no route has taken.")
 DEAD_LETTERS = Gauge("sentryml_dlt_depth", "Records in the topic of dead letters: that many could not be used of late.")
 

@@ -7,19 +7,26 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TOPICS
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka import producer as producer_module
+from sentryml_common.kafka import topics as topics_module
+from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Publisher, Record, open_publisher
-from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.kafka.topics import ensure_topics, find_differences
+from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 REQUEST_SECONDS = 1
@@ -97,6 +104,63 @@ async def test_check_and_apply_refuse_an_internal_topic_of_another_size(kafka: O
     assert applied.returncode == 1
     assert wrong in applied.stderr
     assert "Traceback" not in applied.stderr
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that ask for topics do not wait long for an answer."""
+    monkeypatch.setattr(
+        topics_module, "client_options", lambda given: client_options(given) | {"request_timeout_ms": 500}
+    )
+
+
+@pytest.mark.parametrize("make", [False, True])
+async def test_who_looks_for_topics_waits_while_kafka_hangs(
+    kafka: OwnKafka, impatient: None, monkeypatch: pytest.MonkeyPatch, make: bool
+) -> None:
+    """Kafka freezes once it has taken the connection of who asks: its port is open, and it says nothing."""
+    health, asked = Health(), "create_topics" if make else "describe_topics"
+    health.ready("start")
+    topic = replace(TOPICS[0], name=f"hanging-{make}".lower())
+    if not make:
+        await ensure_topics(kafka.settings, Health(), [topic])
+    hanging, ask = ExitStack(), getattr(AIOKafkaAdminClient, asked)
+
+    async def freeze_first(self: AIOKafkaAdminClient, *what: Any) -> Any:
+        monkeypatch.setattr(AIOKafkaAdminClient, asked, ask)
+        assert "kafka" in health.waiting_for, "it is not ready before Kafka has answered"
+        hanging.enter_context(kafka.frozen())
+        return await ask(self, *what)
+
+    async def said() -> bool:
+        return "does not answer" in health.waiting_for.get("kafka", "")
+
+    monkeypatch.setattr(AIOKafkaAdminClient, asked, freeze_first)
+    with hanging:
+        looking = asyncio.create_task(ensure_topics(kafka.settings, health, [topic]))
+        await eventually(said, what="the word on /readyz")
+        assert not looking.done()
+    await asyncio.wait_for(looking, 120)
+    assert health.waiting_for == {}
+    assert await find_differences(kafka.settings, Health(), [topic]) == {}
+
+
+async def test_topics_that_kafka_refuses_to_make_are_a_configuration_that_does_not_fit(kafka: OwnKafka) -> None:
+    settings = kafka.settings.model_copy(update={"topics_replication": 3})
+    with pytest.raises(ConfigurationError, match=r"Kafka refused to make the topic lone: InvalidReplicationFactor"):
+        await ensure_topics(settings, Health(), [replace(TOPICS[0], name="lone")])
+
+
+async def test_refusal_is_not_waited_out(kafka: OwnKafka) -> None:
+    """Whatever it is about: waiting for an authorization would be for ever."""
+
+    async def refused(_: AIOKafkaAdminClient) -> None:
+        raise TopicAuthorizationFailedError("no")
+
+    with pytest.raises(ConfigurationError, match="refuses what is asked of it: TopicAuthorizationFailedError"):
+        await ask_with_client(
+            lambda: AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap), refused, kafka.settings, Health()
+        )
 
 
 @pytest.fixture

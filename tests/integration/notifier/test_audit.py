@@ -14,7 +14,7 @@ from sentryml_notifier.store.audit import Fault
 from sentryml_notifier.store.channels import pause_channel
 from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import acknowledged, opened_critical, opened_warn
+from tests.unit.notifier.stories import acknowledged, escalated, opened_critical, opened_warn, resolved
 
 __all__ = ["api"]
 
@@ -90,6 +90,90 @@ async def test_parked_without_a_reason_is_found(world: World) -> None:
     await world.dispatch()
     await world.pool.execute("UPDATE delivery SET last_words = NULL")
     assert await faults(world) == [Fault.UNEXPLAINED]
+
+
+async def lose_deliveries(world: World, kind: str) -> None:
+    """Delete by hand what was made of steps of a kind."""
+    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery WHERE kind = $1", kind)
+
+
+async def change_route(world: World, words: str) -> None:
+    """Switch the route off, as the API does, and say so."""
+    await world.pool.execute("UPDATE route SET enabled = false")
+    await world.pool.execute(
+        """
+        INSERT INTO change (at, actor, action, subject_id, subject, words)
+        SELECT $1, '{}', 'route_changed', route_id, name, $2 FROM route
+        """,
+        world.clock(),
+        words,
+    )
+
+
+async def test_alert_of_which_nothing_was_made_is_found_for_a_day(world: World) -> None:
+    await world.take_in(opened_critical(incident=1), opened_warn(incident=2))
+    assert await faults(world) == []
+    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery WHERE incident_id = $1", opened_critical(incident=1).incident_id)
+    assert await faults(world) == [Fault.ALERT_LOST]
+    assert await faults(world) == [Fault.ALERT_LOST], "it is still lost"
+    await world.dispatch()
+    world.clock.advance(24 * 3600)
+    assert await faults(world) == []
+
+
+async def test_lost_end_of_an_alarm_is_found(world: World) -> None:
+    await world.take_in(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4))
+    assert await faults(world) == []
+    await lose_deliveries(world, "resolved")
+    assert await faults(world) == [Fault.ALERT_LOST]
+
+
+async def test_end_that_nobody_need_hear_is_not_called_lost(world: World) -> None:
+    """Its alarm was heard by nobody, or its route has been switched off since."""
+    await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
+    await world.take_in(opened_warn(incident=1), resolved(incident=1))
+    assert await faults(world) == []
+    await world.pool.execute("UPDATE route SET model_patterns = '{}'")
+    await world.take_in(opened_warn(incident=2))
+    await change_route(world, "enabled: yes → no")
+    await world.take_in(resolved(incident=2))
+    await world.pool.execute("UPDATE route SET enabled = true")
+    assert await faults(world) == []
+
+
+async def test_alert_that_no_route_took_and_nobody_noted_is_found(world: World) -> None:
+    await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
+    await world.take_in(opened_critical())
+    assert await faults(world) == []
+    await world.pool.execute("DELETE FROM unrouted")
+    assert await faults(world) == [Fault.ALERT_LOST]
+
+
+async def test_step_that_never_came_is_found(world: World) -> None:
+    """What was set aside as a dead letter is in no table; the numbers of the steps around it tell."""
+    await world.take_in(opened_warn(), acknowledged())
+    assert await faults(world) == []
+    await world.take_in(resolved(sequence=4))
+    assert await faults(world) == [Fault.STEP_MISSING]
+    await world.take_in(escalated(sequence=3))
+    assert await faults(world) == []
+
+
+async def test_incident_met_in_its_middle_misses_nothing(world: World) -> None:
+    """Kafka forgets after 30 days: a new notifier does not know how old incidents began."""
+    await world.take_in(resolved(sequence=7))
+    assert await faults(world) == []
+
+
+async def test_alert_whose_channel_was_deleted_in_that_moment_is_told_as_unrouted(world: World) -> None:
+    """The route was read, and its channel deleted before the delivery was made."""
+    await world.pool.execute("UPDATE channel SET deleted_at = now()")
+    await world.take_in(opened_critical())
+    assert await world.deliveries() == []
+    assert await world.pool.fetchval("SELECT count(*) FROM unrouted") == 1
+    assert await faults(world) == []
 
 
 async def test_alert_that_no_route_takes_is_counted(world: World) -> None:

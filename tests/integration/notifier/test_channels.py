@@ -243,6 +243,39 @@ async def test_no_route_leads_to_what_is_deleted(world: World, api: Api) -> None
     assert problem["errors"][0]["field"] == "body.channel_id"
 
 
+async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+    made = await api.client.post(
+        "/v1/channels", json={"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET}}
+    )
+    path = f"/v1/channels/{made.json()['channel_id']}"
+    assert made.headers["ETag"] == (await api.client.get(path)).headers["ETag"] == '"v1"'
+    changed = await api.client.patch(path, json={"name": "on call"}, headers={"If-Match": '"v1"'})
+    assert (changed.status_code, changed.headers["ETag"]) == (200, '"v2"')
+    slack, seen = {"channel_id": str(world.channel.channel_id)}, {"headers": {"If-Match": '"v1"'}}
+    for method, where, how in (("PATCH", path, {"json": {}}), ("DELETE", path, {}), ("PUT", f"{path}/fallback", slack)):
+        body = {"json": how} if method == "PUT" else how
+        problem = await api.ask(method, where, 412, **seen, **body)
+        assert problem["type"] == "urn:sentryml:problem:channel-moved-on"
+        assert (problem["channel"]["name"], problem["channel"]["version"]) == ("on call", 2)
+    stands_in = await api.client.put(f"{path}/fallback", json=slack, headers={"If-Match": '"v2"'})
+    assert (stands_in.status_code, stands_in.headers["ETag"]) == (200, '"v3"')
+    assert SECRET not in changed.text + stands_in.text
+
+
+async def test_version_of_a_channel_is_of_what_people_set(world: World, api: Api) -> None:
+    """Not of what changes nothing, and not of how it fares; and nobody has to name one."""
+    path = f"/v1/channels/{(await api.make_channel('ops', SECRET))['channel_id']}"
+    assert (await api.ask("PATCH", path, 200, json={"name": "ops"}))["version"] == 1
+    await api.ask("PUT", f"{path}/fallback", 200, json={"channel_id": None})
+    await world.pool.execute("UPDATE channel SET state = 'broken', broken_words = 'archived' WHERE name = 'ops'")
+    assert (await api.ask("GET", path, 200))["version"] == 1
+    assert (await api.ask("PATCH", path, 200, json={"name": "on call"}))["version"] == 2
+    slack = f"/v1/channels/{world.channel.channel_id}"
+    for address, version in ((None, 1), (f"{world.slack.address}other", 2)):
+        await world.open_channel(address)  # as a restart does
+        assert (await api.ask("GET", slack, 200))["version"] == version
+
+
 async def test_what_is_not_there_is_said_so(api: Api) -> None:
     for method, how in (("GET", {}), ("PATCH", {"json": {}}), ("DELETE", {})):
         problem = await api.ask(method, f"/v1/channels/{MISSING}", 404, **how)

@@ -27,6 +27,8 @@ BEYOND = [
     *(Beyond(method, ROUTE, 412, "If-Match of another version") for method in ("PUT", "DELETE")),
     Beyond("POST", "/v1/channels", 422, KINDS),
     Beyond("PATCH", CHANNEL, 422, KINDS),
+    *(Beyond(method, CHANNEL, 412, "If-Match of another version") for method in ("PATCH", "DELETE")),
+    Beyond("PUT", f"{CHANNEL}/fallback", 412, "If-Match of another version"),
 ]
 
 

@@ -49,13 +49,13 @@ class Notifier:
             assert self.process.poll() is None, self.log.read_text()
             return None
 
-    async def ready(self, *, but: str = "") -> dict[str, str]:
-        """Wait until nothing, or nothing but one thing, is waited for; return what still is."""
+    async def ready(self, *but: str) -> dict[str, str]:
+        """Wait until nothing but these is waited for; return what still is, and why."""
 
         async def waiting() -> dict[str, dict[str, str]] | None:
             answer = await self.get("/readyz")
             found = answer.json()["waiting_for"] if answer else None
-            return {"waiting": found} if found is not None and set(found) <= {but} else None
+            return {"waiting": found} if found is not None and set(found) == set(but) else None
 
         return (await eventually(waiting, what=f"{self.url} to be ready\n{self.log}"))["waiting"]
 
@@ -179,7 +179,7 @@ async def test_what_is_in_the_ledger_leaves_while_kafka_is_away(
     await world.take_in(opened_critical(model_id="no-kafka"))
     with notifier(tmp_path, **settings_of("127.0.0.1:1", database_url, slack)) as service:
         assert await titles_of(slack, "no-kafka", 1)
-        waiting = await service.ready(but="kafka")
+        waiting = await service.ready("kafka", "start")
         assert "127.0.0.1:1 does not answer" in waiting["kafka"]
 
 

@@ -158,6 +158,24 @@ async def test_keys_see_and_retry_what_is_of_their_models(world: World, api: Api
     assert (await api.ask("GET", f"/v1/deliveries/{own['delivery_id']}", 200, headers=some))["model_id"] == "fraud-card"
 
 
+async def test_key_for_some_models_is_told_of_no_retry_of_others(world: World, api: Api) -> None:
+    """Nor by pages: what is left out takes no place."""
+    await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
+    made = await api.make_channel("ops", world.slack.address)
+    for delivery in (await api.ask("GET", "/v1/deliveries", 200))["items"]:
+        await again(api, delivery)
+    await api.ask("DELETE", f"/v1/channels/{made['channel_id']}", 204)
+    some = api.key("readertest00", Scope.READ, models=("fraud-*",))
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = await api.ask("GET", f"/v1/changes?limit=1{cursor}", 200, headers=some)
+        seen += [(each["action"], each["subject"]) for each in page["items"]]
+        cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
+    assert seen == [("channel_deleted", "ops"), ("retry_asked", "incident #1"), ("channel_made", "ops")]
+    everything = [subject for action, subject, _ in await api.words() if action == "retry_asked"]
+    assert sorted(everything) == ["incident #1", "incident #2"]
+
+
 async def test_deliveries_come_in_pages_and_by_filter(world: World, api: Api) -> None:
     await world.take_in(*(opened_warn(incident=number, model_id=f"m{number}") for number in range(1, 5)))
     await world.dispatch(at_most=1)

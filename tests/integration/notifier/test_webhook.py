@@ -18,6 +18,7 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
+from sentryml_notifier.reminders import remind
 from sentryml_notifier.roster import Roster
 from sentryml_notifier.vault import Vault
 from tests.integration.notifier.conftest import World, make_channel
@@ -169,6 +170,27 @@ async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
         channel = KINDS["webhook"].opened(replace(tools, send_seconds=0.3), OPS, {}, secret)
         result = await channel.send(to_send(opened_critical()))
     assert (result.outcome, result.reason) == (Outcome.UNCERTAIN, "timeout")
+
+
+async def test_reminder_is_told_apart_from_the_alarm(world: World, receiver: HttpServer) -> None:
+    """Whoever counts alarms, or pages somebody, must not take it for a new one."""
+    vault = Vault(["k" * 32])
+    sealed = vault.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
+    channel_id = await make_channel(world, "ops", "webhook", sealed)
+    await world.pool.execute("UPDATE route SET remind_after_seconds = 600 WHERE channel_id = $1", channel_id)
+    roster = Roster(world.tools(receiver.authority), vault, {})
+    ops = (await roster.read())[channel_id]
+    await world.take_in(opened_critical())
+    dispatcher = world.dispatcher(roster=roster)
+    assert await dispatcher.dispatch_one(ops)
+    world.clock.advance(600)
+    assert await remind(world.pool, world.clock) == 1
+    assert await dispatcher.dispatch_one(ops)
+    alarm, reminder = (orjson.loads(got.body) for got in receiver.received)
+    assert (alarm["type"], alarm["data"]["reminder"]) == ("incident.opened", None)
+    assert (reminder["type"], reminder["data"]["reminder"]) == ("incident.reminder", {"number": 1, "times": 3})
+    assert reminder["data"]["transition"] == alarm["data"]["transition"]
+    assert reminder["data"]["delivery_id"] != alarm["data"]["delivery_id"], "or it would be dropped as a repeat"
 
 
 async def test_410_is_for_good_until_somebody_enters_something_else(world: World) -> None:

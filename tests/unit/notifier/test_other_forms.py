@@ -15,7 +15,7 @@ from sentryml_notifier.domain.message import compose, with_delivery_notes
 from tests.unit.notifier.stories import IDS, NIGHT
 from tests.unit.notifier.test_messages import STORIES, compare
 
-NAMES = ("opened-critical", "opened-warn", "escalated", "resolved", "combined", "repeat-and-late")
+NAMES = ("opened-critical", "opened-warn", "escalated", "resolved", "combined", "repeat-and-late", "reminder")
 
 
 def outgoing(name: str, reason: str) -> Outgoing:

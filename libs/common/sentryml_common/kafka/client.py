@@ -1,14 +1,17 @@
-"""How any aiokafka client reaches Kafka: addresses, SASL, TLS; and starting one that may have to wait."""
+"""How any aiokafka client reaches Kafka: addresses, SASL, TLS; and starting and asking one that may have to wait."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from inspect import isclass
+from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka import errors
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from aiokafka.helpers import create_ssl_context
 
+from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.settings import KafkaSettings
 from sentryml_common.waiting import wait_for
@@ -21,6 +24,18 @@ class Client(Protocol):
 
 
 C = TypeVar("C", bound=Client)
+T = TypeVar("T")
+
+ANY: tuple[type[BaseException], ...] = (KafkaConnectionError, KafkaError, OSError)
+"""What a client raises that does not start: who waits for Kafka waits for whatever is wrong there to be mended."""
+
+
+def _is_temporary(error: object) -> TypeGuard[type[BaseException]]:
+    return isclass(error) and issubclass(error, KafkaError) and bool(cast(Any, error).retriable)
+
+
+NOT_NOW: tuple[type[BaseException], ...] = (OSError, KafkaTimeoutError, *filter(_is_temporary, vars(errors).values()))
+"""What a client raises while Kafka does not answer, or not yet: by aiokafka's own word, trying again helps."""
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -52,19 +67,50 @@ async def start_client(make: Callable[[], C], settings: KafkaSettings, health: H
 
     A client that failed to start cannot be started again, so each attempt makes a new one.
     """
+    return await wait_for("kafka", settings.kafka_bootstrap, lambda: _start(make), health, ANY)
 
-    async def attempt() -> C:
-        client = make()
+
+async def ask(answer: Callable[[], Awaitable[T]], settings: KafkaSettings, health: Health) -> T:
+    """What Kafka answers, waiting for it as long as it takes: it may take connections and say nothing.
+
+    Raises:
+        ConfigurationError: it refuses, and trying again would not help.
+    """
+    return await wait_for("kafka", settings.kafka_bootstrap, lambda: _unless_refused(answer()), health, NOT_NOW)
+
+
+async def ask_with_client(
+    make: Callable[[], C], use: Callable[[C], Awaitable[T]], settings: KafkaSettings, health: Health
+) -> T:
+    """The same with a client that is made for it, anew for each attempt, and closed."""
+
+    async def attempt() -> T:
+        client = await _start(make)
         try:
-            await client.start()
-        except BaseException:
+            return await _unless_refused(use(client))
+        finally:
             await _discard(client)
-            raise
-        return client
 
-    return await wait_for(
-        "kafka", settings.kafka_bootstrap, attempt, health, (KafkaConnectionError, KafkaError, OSError)
-    )
+    return await wait_for("kafka", settings.kafka_bootstrap, attempt, health, ANY)
+
+
+async def _unless_refused(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except NOT_NOW:
+        raise
+    except KafkaError as err:
+        raise ConfigurationError(f"Kafka refuses what is asked of it: {type(err).__name__}: {err}") from err
+
+
+async def _start(make: Callable[[], C]) -> C:
+    client = make()
+    try:
+        await client.start()
+    except BaseException:
+        await _discard(client)
+        raise
+    return client
 
 
 async def _discard(client: Any) -> None:

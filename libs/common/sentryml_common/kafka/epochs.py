@@ -19,7 +19,7 @@ from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_common.http.health import Health
-from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topic_ids import TopicIds
 from sentryml_common.logging import get_logger
@@ -46,9 +46,9 @@ class Life:
         """The life of `topic` at this moment, with its epoch on record.
 
         Raises:
-            Unavailable: there is no such topic at the moment, or Kafka does not answer.
+            Unavailable: there is no such topic at the moment.
         """
-        topic_id = (await ids.of(topic.name)).get(topic.name)
+        topic_id = (await ids.once_told(settings, health, topic.name)).get(topic.name)
         if topic_id is None:
             raise Unavailable(f"the topic {topic.name} is gone")
         return cls(topic, await _epoch_of(topic, topic_id, settings, health), topic_id, ids)
@@ -104,17 +104,17 @@ async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, Topi
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
 
-    consumer = await start_client(make, settings, health)
+    return await ask_with_client(make, _read_to_end, settings, health)
+
+
+async def _read_to_end(consumer: AIOKafkaConsumer) -> dict[str, TopicEpoch]:
     epochs: dict[str, TopicEpoch] = {}
-    try:
-        partition = TopicPartition(TOPIC_EPOCHS.name, 0)
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
-                epoch = decode(TopicEpoch, record.value)
-                epochs[epoch.topic] = epoch
-    finally:
-        await consumer.stop()
+    partition = TopicPartition(TOPIC_EPOCHS.name, 0)
+    consumer.assign([partition])
+    await consumer.seek_to_beginning(partition)
+    end = (await consumer.end_offsets([partition]))[partition]
+    while await consumer.position(partition) < end:
+        for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
+            epoch = decode(TopicEpoch, record.value)
+            epochs[epoch.topic] = epoch
     return epochs

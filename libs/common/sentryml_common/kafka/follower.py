@@ -13,7 +13,7 @@ from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.health import Health
-from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.client import ask, client_options, start_client
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
 
@@ -50,15 +50,15 @@ class Follower(Generic[M]):
 
         consumer = await start_client(make, settings, health)
         try:
-            await self._follow(consumer, health)
+            await self._follow(consumer, settings, health)
         finally:
             await consumer.stop()
 
-    async def _follow(self, consumer: AIOKafkaConsumer, health: Health) -> None:
+    async def _follow(self, consumer: AIOKafkaConsumer, settings: KafkaSettings, health: Health) -> None:
         partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
+        ends = await ask(lambda: consumer.end_offsets(partitions), settings, health)
         while True:
             for records in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
                 for record in records:

@@ -29,6 +29,7 @@ from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.settings import KafkaSettings
+from sentryml_common.waiting import wait_for
 
 UNKNOWN_TOPIC_OR_PARTITION = 3
 
@@ -118,6 +119,10 @@ class TopicIds:
             elif code != UNKNOWN_TOPIC_OR_PARTITION:
                 raise Unavailable(f"Kafka did not tell the topic {name}: {for_code(code).__name__}")
         return ids
+
+    async def once_told(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
+        """The same, waiting for Kafka as long as it takes."""
+        return await wait_for("kafka", settings.kafka_bootstrap, lambda: self.of(*topics), health, (Unavailable,))
 
 
 @asynccontextmanager

@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -16,11 +17,13 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from sentryml_common.contracts.topics import TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
-from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.settings import KafkaSettings, LogSettings, load_settings
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 KNOWN_WITHIN_SECONDS, KNOWN_PAUSE_SECONDS = 15.0, 0.1
 
@@ -73,11 +76,11 @@ async def _differences_once_known(settings: KafkaSettings, health: Health, topic
 
 async def find_differences(settings: KafkaSettings, health: Health, topics: Iterable[Topic]) -> dict[str, str]:
     """What differs from the registry, by topic name; an empty dictionary means nothing."""
-    admin = await start_client(lambda: AIOKafkaAdminClient(**client_options(settings)), settings, health)
-    try:
-        present = {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
-    finally:
-        await admin.close()
+
+    async def describe(admin: AIOKafkaAdminClient) -> dict[str, int]:
+        return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
+
+    present = await _with_admin(describe, settings, health)
     found = {topic.name: _difference(topic, present.get(topic.name)) for topic in topics}
     return {name: what for name, what in found.items() if what}
 
@@ -91,12 +94,15 @@ def _difference(topic: Topic, partitions: int | None) -> str | None:
 
 
 async def _make(settings: KafkaSettings, health: Health, topics: list[Topic]) -> None:
-    admin = await start_client(lambda: AIOKafkaAdminClient(**client_options(settings)), settings, health)
-    try:
+    async def make(admin: AIOKafkaAdminClient) -> None:
         for topic in topics:
             await _make_one(admin, topic, settings.topics_replication)
-    finally:
-        await admin.close()
+
+    await _with_admin(make, settings, health)
+
+
+async def _with_admin(use: Callable[[AIOKafkaAdminClient], Awaitable[T]], settings: KafkaSettings, health: Health) -> T:
+    return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)
 
 
 async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> None:
@@ -107,6 +113,8 @@ async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) 
     error = for_code(code)
     if error is TopicAlreadyExistsError:
         return
+    if error.retriable:
+        raise error(message)
     if code != 0:
         raise ConfigurationError(f"Kafka refused to make the topic {topic.name}: {error.__name__}: {message}")
     log.info("topic_made", topic=topic.name, partitions=topic.partitions)

@@ -47,9 +47,9 @@ class ChangeView(BaseModel):
 
 
 @router.get("")
-async def list_all(context: WithContext, _: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
-    """The changes, newest first."""
+async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
+    """The changes, newest first. A key for some models is not told who asked to try deliveries of others again."""
     async with context.transaction() as connection:
-        rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit)
+        rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit, key.models)
     items = [ChangeView.model_validate(dict(row)) for row in rows]
     return Page(items=items, next_cursor=to_cursor(items[-1].change_id) if len(items) == limit else None)

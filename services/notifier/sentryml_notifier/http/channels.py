@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch, etag, matches
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
@@ -37,6 +38,7 @@ router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 UNKNOWN = problem_answers((404, "There is no such channel."))
 REFUSED = (422, "It cannot be so; `errors` names each field. Nothing was changed.")
+MOVED_ON = (412, "It has moved on since the `If-Match` that was sent; `channel` is how it stands.")
 NAME_TAKEN_OR_NO_KEY = (409, "Another channel has this name; or there is no key to encrypt the secret with.")
 
 
@@ -52,6 +54,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "retry_at": None,
     "paused_until": None,
     "fallback_channel_id": None,
+    "version": 1,
     "created_at": "2026-11-20T08:00:00Z",
     "waiting": 1,
     "parked": 0,
@@ -79,6 +82,7 @@ class ChannelView(BaseModel):
     )
     paused_until: datetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
     fallback_channel_id: UUID | None = Field(description="The channel that is told while this one is broken.")
+    version: int = Field(description="Of what people set: how it fares makes no new one.")
     created_at: datetime
     waiting: int = Field(description="Deliveries that are on their way.")
     parked: int = Field(description="Deliveries that are stuck.")
@@ -93,15 +97,19 @@ async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
     return Page(items=[ChannelView.model_validate(dict(row)) for row in rows], next_cursor=None)
 
 
-@router.get("/{channel_id:uuid}", responses=UNKNOWN)
-async def show(context: WithContext, _: Reader, channel_id: UUID) -> ChannelView:
-    """One channel."""
+@router.get("/{channel_id:uuid}", responses={**VERSIONED, **UNKNOWN})
+async def show(context: WithContext, _: Reader, channel_id: UUID, response: Response) -> ChannelView:
+    """One channel. Its `ETag` changes with every change that people make, not with how it fares."""
     async with context.transaction() as connection:
-        return await view_of(connection, channel_id)
+        view = await view_of(connection, channel_id)
+    response.headers["ETag"] = etag(view.version)
+    return view
 
 
-@router.post("", status_code=201, responses=problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED))
-async def create(context: WithContext, asker: Admin, wanted: Wanted) -> ChannelView:
+@router.post(
+    "", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED)}
+)
+async def create(context: WithContext, asker: Admin, wanted: Wanted, response: Response) -> ChannelView:
     """Make a channel; it is served at once. Nothing goes there until a route leads to it."""
     config = read_new(wanted, context.reserved_names)
     identity = Identity(context.new_id(), config.name)
@@ -117,20 +125,30 @@ async def create(context: WithContext, asker: Admin, wanted: Wanted) -> ChannelV
         await _note(connection, context, asker, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
         view = await view_of(connection, stored.channel_id)
     context.channels().changed.set()
+    response.headers["ETag"] = etag(view.version)
     return view
 
 
 @router.patch(
     "/{channel_id:uuid}",
     responses={
+        **VERSIONED,
         **UNKNOWN,
         **problem_answers(
             (409, "A setting makes it; or another channel has this name; or its secret cannot be decrypted."),
+            MOVED_ON,
             REFUSED,
         ),
     },
 )
-async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: Changed) -> ChannelView:
+async def change(
+    context: WithContext,
+    asker: Admin,
+    channel_id: UUID,
+    wanted: Changed,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ChannelView:
     """Change a channel. What waits on it is due again, now."""
     async with context.transaction() as connection:
         before = await _locked(connection, context, channel_id)
@@ -138,6 +156,7 @@ async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: C
             raise Problem(409, "unknown-kind", "this notifier knows no channels of that kind: install a newer one")
         known = Config(before.name, before.kind, before.settings, _opened(context, before, wanted))
         config = read_change(wanted, known, context.reserved_names)
+        await check_seen(connection, before, if_match)
         if config != known or "secret" in wanted:
             check_opens(context.channels(), config, Identity(channel_id, config.name))
             secret = _sealed(context, config) if "secret" in wanted else before.secret
@@ -151,6 +170,7 @@ async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: C
         view = await view_of(connection, channel_id)
     context.channels().changed.set()
     context.wake()
+    response.headers["ETag"] = etag(view.version)
     return view
 
 
@@ -159,7 +179,7 @@ async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: C
     status_code=204,
     responses={
         **UNKNOWN,
-        **problem_answers((409, "A setting makes it, routes lead to it, or deliveries wait on it.")),
+        **problem_answers((409, "A setting makes it, routes lead to it, or deliveries wait on it."), MOVED_ON),
     },
 )
 async def delete(
@@ -169,10 +189,12 @@ async def delete(
     discard: Annotated[
         bool, Query(description="Also if deliveries wait on it: they end as parked, and say that it was deleted.")
     ] = False,
+    if_match: IfMatch = None,
 ) -> None:
     """Delete a channel to which no route leads any more. Its secret is forgotten, its deliveries stay in the ledger."""
     async with context.transaction() as connection:
         before = await _locked(connection, context, channel_id)
+        await check_seen(connection, before, if_match)
         routes = await routes_to(connection, channel_id)
         if routes:
             detail = f"routes lead to it ({', '.join(routes)}): change or delete them first"
@@ -192,8 +214,26 @@ async def delete(
     context.channels().changed.set()
 
 
+async def check_seen(connection: Connection, found: StoredChannel, if_match: str | None) -> None:
+    """See that a locked channel still is as the `If-Match` says.
+
+    Raises:
+        Problem: 412, with how it stands.
+    """
+    current = etag(found.version)
+    if not matches(if_match, current):
+        view = await view_of(connection, found.channel_id)
+        raise Problem(
+            412,
+            "channel-moved-on",
+            f"the channel is at {current} by now: look at it again",
+            headers={"ETag": current},
+            channel=view.model_dump(mode="json"),
+        )
+
+
 async def _locked(connection: Connection, context: Context, channel_id: UUID) -> StoredChannel:
-    """A channel that people may change, locked."""
+    """A channel that people may change here, locked."""
     found = await lock_stored_channel(connection, channel_id)
     if found is None:
         raise unknown_channel(channel_id)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from sentryml_common.http.etags import VERSIONED, IfMatch, etag
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.http.auth import Admin
-from sentryml_notifier.http.channels import UNKNOWN, ChannelView, unknown_channel, view_of
+from sentryml_notifier.http.channels import (
+    MOVED_ON,
+    UNKNOWN,
+    ChannelView,
+    check_seen,
+    unknown_channel,
+    view_of,
+)
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.channel_changes import lock_stored_channel
 from sentryml_notifier.store.channels import list_stored_channels
 from sentryml_notifier.store.fallback import find_fallback, set_fallback
 
@@ -31,16 +40,26 @@ class Fallback(BaseModel):
 
 @router.put(
     "/{channel_id:uuid}/fallback",
-    responses={**UNKNOWN, **problem_answers((409, "It would stand in for itself."))},
+    responses={**VERSIONED, **UNKNOWN, **problem_answers((409, "It would stand in for itself."), MOVED_ON)},
 )
-async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: Fallback) -> ChannelView:
+async def change(
+    context: WithContext,
+    asker: Admin,
+    channel_id: UUID,
+    wanted: Fallback,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ChannelView:
     """Name the channel that is told while this one is broken. Channels may stand in for each other in any ring."""
     async with context.transaction() as connection:
+        found = await lock_stored_channel(connection, channel_id)
+        if found is None:
+            raise unknown_channel(channel_id)
+        await check_seen(connection, found, if_match)
         stored = await list_stored_channels(connection)
         names: dict[UUID | None, str] = {each.channel_id: each.name for each in stored}
-        for each in (channel_id, wanted.channel_id):
-            if each is not None and each not in names:
-                raise unknown_channel(each)
+        if wanted.channel_id is not None and wanted.channel_id not in names:
+            raise unknown_channel(wanted.channel_id)
         if wanted.channel_id == channel_id:
             detail = "a channel cannot stand in for itself: name another one, GET /v1/channels lists them"
             raise Problem(409, "fallback-is-itself", detail)
@@ -50,4 +69,6 @@ async def change(context: WithContext, asker: Admin, channel_id: UUID, wanted: F
             await set_fallback(connection, channel_id, wanted.channel_id)
             noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
             await insert_change(connection, noted)
-        return await view_of(connection, channel_id)
+        view = await view_of(connection, channel_id)
+    response.headers["ETag"] = etag(view.version)
+    return view

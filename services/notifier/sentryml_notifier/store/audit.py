@@ -1,6 +1,7 @@
-"""Looking for what must not be: deliveries that nobody works on, or that are stuck without a word.
+"""Looking for what must not be: alerts that were lost, deliveries that nobody works on or that are stuck wordlessly.
 
-Each query answers with rows only where something is wrong, so that a sound ledger costs little.
+Each query answers with rows only where something is wrong, so that a sound ledger costs little. What was lost is told
+from the transitions as they came, not from what the consumer made of them: that may be what is wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
 from sentryml_notifier.store.queue import most_urgent_incident
 
 SERVED_WITHIN = timedelta(minutes=5)
@@ -17,10 +19,20 @@ SERVED_WITHIN = timedelta(minutes=5)
 
 ROUTED_WITHIN = timedelta(hours=24)
 
+LOST_WITHIN = timedelta(hours=24)
+"""What was lost stays lost: it is said for a day."""
+
+ROUTES_KNOWN_AFTER = timedelta(minutes=1)
+"""A change of a route says when it was asked for; it holds a moment later."""
+
+LOST_SHOWN = 100
+
 
 class Fault(StrEnum):
     """What is wrong: a closed set, for metrics."""
 
+    ALERT_LOST = "alert_lost"  # an alert has no delivery, and no entry that says that no route takes it
+    STEP_MISSING = "step_missing"  # a step of an incident never came, though later ones did
     NOT_SERVED = "not_served"  # something is due, and nobody sends
     ORPHANED = "orphaned"  # parked for a broken channel, and the channel works
     UNEXPLAINED = "unexplained"  # parked without words
@@ -28,10 +40,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault, of one channel, in words that say where to look."""
+    """One fault in words that say where to look; of one channel, or of none."""
 
     fault: Fault
-    channel: str
+    channel: str | None
     words: str
 
 
@@ -46,7 +58,64 @@ class Audit:
 
 async def find_faults(connection: Connection, now: datetime) -> list[Finding]:
     """Everything that is wrong with the ledger at the moment; nothing if each delivery is where it should be."""
-    return [*await _not_served(connection, now), *await _parked_wrongly(connection)]
+    lost = [*await _alerts_lost(connection, now), *await _steps_missing(connection, now)]
+    return [*lost, *await _not_served(connection, now), *await _parked_wrongly(connection)]
+
+
+async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
+    """Alerts of the last day that must have a delivery, or an entry that no route took them, and have neither.
+
+    An alarm always must; so must what follows one whose beginning is not known. The end of an alarm must have a
+    delivery if a route that told the alarm is still as it was then.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT t.incident_number, t.model_id, t.step_kind
+          FROM transition AS t
+         CROSS JOIN LATERAL (
+            SELECT max(b.sequence) AS sequence FROM transition AS b
+             WHERE b.incident_id = t.incident_id AND b.sequence < t.sequence AND b.step_kind = ANY ($3)) AS began
+         WHERE t.taken_in_at > $1 AND t.alert
+           AND NOT EXISTS (SELECT FROM delivery AS d WHERE d.transition_id = t.transition_id AND d.reminder = 0)
+           AND NOT EXISTS (SELECT FROM unrouted AS u WHERE u.transition_id = t.transition_id)
+           AND (t.step_kind = ANY ($2) OR began.sequence IS NULL OR (t.step_kind = ANY ($4) AND EXISTS (
+                SELECT FROM delivery AS d
+                  JOIN route AS r ON r.route_id = d.route_id AND r.channel_id = d.channel_id
+                 WHERE d.incident_id = t.incident_id AND d.sequence BETWEEN began.sequence AND t.sequence - 1
+                   AND d.kind = ANY ($2) AND r.enabled AND r.deleted_at IS NULL
+                   AND NOT EXISTS (SELECT FROM change AS c
+                                    WHERE c.subject_id = r.route_id AND c.at > t.taken_in_at - $5::interval))))
+         ORDER BY t.taken_in_at, t.sequence
+         LIMIT $6
+        """,
+        now - LOST_WITHIN, list(ALARMS), list(BEGINNINGS), list(ENDINGS), ROUTES_KNOWN_AFTER, LOST_SHOWN,
+    )  # fmt: skip
+    words = (
+        "{model_id}: incident #{incident_number} has {step_kind}, and nothing was made of that: tell people yourself"
+    )
+    return [Finding(Fault.ALERT_LOST, None, words.format(**row)) for row in rows]
+
+
+async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]:
+    """Steps between those that came: an incident's steps are numbered without a gap, and come in their order."""
+    rows = await connection.fetch(
+        """
+        SELECT t.incident_number, t.model_id, t.sequence
+          FROM transition AS t
+         WHERE t.taken_in_at > $1 AND t.sequence > 1
+           AND NOT EXISTS (SELECT FROM transition AS b
+                            WHERE b.incident_id = t.incident_id AND b.sequence = t.sequence - 1)
+           AND EXISTS (SELECT FROM transition AS b WHERE b.incident_id = t.incident_id AND b.sequence < t.sequence)
+         ORDER BY t.taken_in_at, t.sequence
+         LIMIT $2
+        """,
+        now - LOST_WITHIN, LOST_SHOWN,
+    )  # fmt: skip
+    words = (
+        "{model_id}: what comes before step {sequence} of incident #{incident_number} never came, and may have been an "
+        "alert: sentryml.deadletters.v1 says whether it could not be used"
+    )
+    return [Finding(Fault.STEP_MISSING, None, words.format(**row)) for row in rows]
 
 
 async def _not_served(connection: Connection, now: datetime) -> list[Finding]:

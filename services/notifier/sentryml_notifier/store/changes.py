@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg
 
+from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Change
 
@@ -19,15 +22,22 @@ async def insert_change(connection: Connection, change: Change) -> None:
     )  # fmt: skip
 
 
-async def list_changes(connection: Connection, before: int | None, limit: int) -> list[asyncpg.Record]:
-    """The newest changes, from below `before` on."""
+async def list_changes(
+    connection: Connection, before: int | None, limit: int, patterns: Sequence[str] = ()
+) -> list[asyncpg.Record]:
+    """The newest changes, from below `before` on. `patterns` are those of the models that the asker may see, none means
+    every model: what somebody did about an incident of another model is left out."""
     return await connection.fetch(
         """
-        SELECT change_id, at, actor, action, subject_id, subject, words
-          FROM change
-         WHERE $1::bigint IS NULL OR change_id < $1
-         ORDER BY change_id DESC
+        SELECT c.change_id, c.at, c.actor, c.action, c.subject_id, c.subject, c.words
+          FROM change AS c
+         WHERE ($1::bigint IS NULL OR c.change_id < $1)
+           AND ($3::text[] IS NULL OR NOT EXISTS (
+                SELECT FROM delivery AS d
+                  JOIN transition AS t USING (transition_id)
+                 WHERE d.delivery_id = c.subject_id AND (t.model_id ~ ANY ($3)) IS NOT TRUE))
+         ORDER BY c.change_id DESC
          LIMIT $2
         """,
-        before, limit,
+        before, limit, model_regexes(patterns),
     )  # fmt: skip

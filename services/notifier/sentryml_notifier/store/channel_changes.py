@@ -43,7 +43,7 @@ async def update_channel(connection: Connection, stored: StoredChannel, hint: st
         """
         UPDATE channel
            SET name = $2, settings = $3, secret = $4, secret_hint = coalesce($5, secret_hint), fingerprint = $6,
-               secret_setting = NULL,
+               secret_setting = NULL, version = version + 1,
                state = 'active', broken_words = NULL, retry_at = NULL, paused_until = NULL, failures = 0
          WHERE channel_id = $1
         """,

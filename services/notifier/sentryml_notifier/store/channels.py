@@ -17,7 +17,8 @@ from sentryml_notifier.store.routes import enter_first_route
 
 @dataclass(frozen=True, slots=True)
 class StoredChannel:
-    """A channel's configuration. `secret` is encrypted; where it is kept in a setting, `secret_setting` names that."""
+    """A channel's configuration. `secret` is encrypted; where it is kept in a setting, `secret_setting` names that.
+    `version` counts what people changed, the fallback too."""
 
     channel_id: UUID
     name: str
@@ -26,13 +27,14 @@ class StoredChannel:
     secret_setting: str | None
     secret: bytes | None
     fingerprint: str
+    version: int = 1
 
 
 async def list_stored_channels(connection: Connection, channel_id: UUID | None = None) -> list[StoredChannel]:
     """The channels that are not deleted, in a fixed order; or the one with `channel_id`."""
     rows = await connection.fetch(
         """
-        SELECT channel_id, name, kind, settings, secret_setting, secret, fingerprint
+        SELECT channel_id, name, kind, settings, secret_setting, secret, fingerprint, version
           FROM channel
          WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR channel_id = $1)
          ORDER BY name
@@ -64,7 +66,10 @@ async def register_channel(
             ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
                settings = excluded.settings, secret = NULL, secret_hint = NULL, state = 'active', broken_words = NULL,
-               retry_at = NULL, failures = 0
+               retry_at = NULL, failures = 0,
+               version = channel.version
+                 + ((channel.kind, channel.secret_setting, channel.fingerprint, channel.settings) IS DISTINCT FROM
+                    (excluded.kind, excluded.secret_setting, excluded.fingerprint, excluded.settings))::integer
         RETURNING channel_id, xmax = 0 AS is_new
         """,
         name, kind, setting, fingerprint, dict(settings),

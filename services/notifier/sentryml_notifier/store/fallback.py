@@ -23,7 +23,9 @@ TOLD_ELSEWHERE = "Not repeated here: another channel told it while this one was 
 async def set_fallback(connection: Connection, channel_id: UUID, fallback_channel_id: UUID | None) -> None:
     """Name the channel that is told while this one is broken; None takes it away. It cannot be the channel itself."""
     await connection.execute(
-        "UPDATE channel SET fallback_channel_id = $2 WHERE channel_id = $1", channel_id, fallback_channel_id
+        "UPDATE channel SET fallback_channel_id = $2, version = version + 1 WHERE channel_id = $1",
+        channel_id,
+        fallback_channel_id,
     )
 
 

@@ -14,18 +14,21 @@ from sentryml_notifier.domain.routing import ALARMS, Heard, Past, Route, heard_o
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
 
-async def insert_transition(connection: Connection, transition: Transition, monitor: Monitor | None) -> bool:
+async def insert_transition(
+    connection: Connection, transition: Transition, monitor: Monitor | None, now: datetime
+) -> bool:
     """Keep a transition; False if it was kept before."""
     status = await connection.execute(
         """
         INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
-                                step_kind, to_state, happened_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                step_kind, to_state, happened_at, alert, taken_in_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (transition_id) DO NOTHING
         """,
         transition.transition_id, transition.incident_id, transition.incident_number, transition.model_id,
         transition.sequence, transition.model_dump(mode="json", by_alias=True),
         monitor and monitor.model_dump(mode="json"), transition.kind.value, transition.to.state.value, transition.at,
+        transition.alert, now,
     )  # fmt: skip
     return status == "INSERT 0 1"
 

@@ -95,7 +95,7 @@ async def list_channels(connection: Connection, channel_id: UUID | None = None) 
     return await connection.fetch(
         """
         SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_words,
-               c.retry_at, c.paused_until, c.fallback_channel_id, c.created_at,
+               c.retry_at, c.paused_until, c.fallback_channel_id, c.version, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,
                min(d.created_at) AS oldest_at
