@@ -12,7 +12,7 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import account, keys, pages, sign_in, users
+from sentryml_incidents.http import account, incident_list, keys, pages, sign_in, users
 from sentryml_incidents.store.api_keys import insert_api_key
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
@@ -28,6 +28,7 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     "/incidents/1/unacknowledge": (RESPONDERS, {"seen": '"v1"'}),
     "/incidents/1/close": (RESPONDERS, {"seen": '"v1"'}),
     "/incidents/1/note": (RESPONDERS, {"seen": '"v1"', "note": "x"}),
+    "/incidents/bulk": (RESPONDERS, {"do": "acknowledge", "picked": "1 v1"}),
     "/sign-out": (EVERYBODY, {}),
     "/account/name": (EVERYBODY, {"name": "x"}),
     "/account/password": (EVERYBODY, {"current": "wrong", "new": "wrong horse battery"}),
@@ -48,13 +49,13 @@ TABLES = ("incident", "transition", "app_user", "session", "api_key")
 
 
 def test_the_table_holds_every_form() -> None:
-    routes = [route for part in (pages, sign_in, account, keys, users) for route in part.router.routes]
+    routes = [route for part in (pages, incident_list, sign_in, account, keys, users) for route in part.router.routes]
     unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
     here = {route.path for route in unsafe} - {"/sign-in"}
     known = {
         path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}").replace(KEY, "{key_id}") for path in FORMS
     }
-    actions = {path for path in known if path.startswith("/incidents/")}
+    actions = {path for path in known if path.startswith("/incidents/{reference}/")}
     assert here == known - actions | {"/incidents/{reference}/{action}"}
 
 

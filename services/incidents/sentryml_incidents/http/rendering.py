@@ -20,6 +20,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
 from sentryml_incidents.domain.figures import share
+from sentryml_incidents.domain.why import in_one_line
 from sentryml_incidents.domain.words import ago, clock, moment
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.session import Elsewhere
@@ -59,8 +60,9 @@ def _span(seconds: float) -> str:
 
 
 _templates.filters.update(
-    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken
-)
+    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
+    in_one_line=in_one_line,
+)  # fmt: skip
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
