@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -49,9 +50,12 @@ async def start() -> RedirectResponse:
 
 
 @router.get("/incidents/{reference}")
-async def show_incident(request: Request, context: WithContext, visitor: Reader, reference: str) -> Response:
-    """One incident: what, how bad, why, since when, what next, and everything that happened to it."""
-    return await _incident(request, context, visitor, reference)
+async def show_incident(
+    request: Request, context: WithContext, visitor: Reader, reference: str, look: UUID | None = None
+) -> Response:
+    """One incident: what, how bad, why, since when, what next, and everything that happened to it. `look` is one of the
+    evaluations that are kept for it."""
+    return await _incident(request, context, visitor, reference, look=look)
 
 
 @router.post("/incidents/{reference}/{action}")
@@ -82,12 +86,14 @@ async def _incident(
     status: int = 200,
     refused: str | None = None,
     note: str = "",
+    look: UUID | None = None,
 ) -> Response:
     """The page of an incident; with what was refused, and the note that would have come with it."""
     async with context.transaction() as connection:
         known = await _known_incident(connection, reference)
-        page = await read_incident_page(connection, known.incident_id, context.public_url, context.now())
-    assert page is not None
+        page = await read_incident_page(connection, known.incident_id, context.public_url, context.now(), look)
+    if page is None:
+        raise Problem(404, "unknown-evaluation", "This incident keeps no such evaluation.")
     return render(
         request,
         "incident.html",

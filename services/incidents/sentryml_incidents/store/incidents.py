@@ -35,6 +35,23 @@ async def find_incident(connection: Connection, reference: UUID | int) -> Incide
     return incident_of(row) if row else None
 
 
+async def find_neighbours(connection: Connection, incident: Incident) -> tuple[int | None, int | None]:
+    """The numbers of the incidents that the same model had before and after this one."""
+    row = await connection.fetchrow(
+        """
+        SELECT max(incident_number) FILTER (WHERE incident_number < $2) AS before,
+               min(incident_number) FILTER (WHERE incident_number > $2) AS after
+          FROM incident
+         WHERE model_id = $1 AND model_deleted_at IS NOT DISTINCT FROM $3
+        """,
+        incident.model_id,
+        incident.incident_number,
+        incident.model_deleted_at,
+    )
+    assert row is not None
+    return row["before"], row["after"]
+
+
 async def list_incidents(
     connection: Connection, wanted: IncidentFilter, before: int | None, limit: int
 ) -> list[Incident]:
