@@ -27,7 +27,7 @@ TABLES = {
         """,
     "incident": """
         SELECT rank() OVER (ORDER BY incident_number), state, severity, opened_at, psi, peak_psi, peak_at, sequence,
-               last_kind, resolved_at, closed_at, reopened, previous_incident_id IS NULL
+               last_kind, worst_severity, resolved_at, closed_at, reopened, previous_incident_id IS NULL
           FROM incident WHERE model_id = $1
         """,
     "transition": """

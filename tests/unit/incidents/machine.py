@@ -249,6 +249,8 @@ class IncidentMachine(RuleBasedStateMachine):
         for incident in self.sight.incidents:
             assert incident.peak_psi >= incident.psi
             assert incident.peak_at >= incident.opened_at
+            severities = {step.to.severity for step in self.sight.steps if step.incident_id == incident.incident_id}
+            assert incident.worst_severity is (Severity.CRITICAL if Severity.CRITICAL in severities else Severity.WARN)
             assert (incident.latched_until is not None) <= (
                 incident.state is State.CLOSED and incident == self.sight.newest
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentryml_incidents.http.forms import origin_of, sent_from_here
+from sentryml_incidents.http.forms import is_unencrypted, origin_of, sent_from_here
 from sentryml_incidents.http.session import HOME, cookie_name, safe_next
 
 OURS = "https://drift.example.org/sentryml"
@@ -79,3 +79,25 @@ def test_anything_else_leads_home(elsewhere: str) -> None:
 )
 def test_a_cookie_is_bound_to_the_host_where_that_is_possible(public_url: str, name: str) -> None:
     assert cookie_name(public_url) == name
+
+
+@pytest.mark.parametrize(
+    ("public_url", "host", "unencrypted"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", False),
+        ("http://127.0.0.1:8080", "localhost:8080", False),
+        ("http://localhost:8080", "[::1]:8080", False),
+        ("http://sentryml.localhost", "sentryml.localhost", False),
+        ("http://127.0.0.1:8080", "10.0.0.5:8080", True),
+        ("http://127.0.0.1:8080", "localhost.example.org", True),
+        ("http://127.0.0.1:8080", "127.0.0.1.example.org", True),
+        ("http://127.0.0.1:8080", "", True),
+        ("http://127.0.0.1:8080", "[::", True),
+        ("http://drift.example.org", "drift.example.org", True),
+        ("http://drift.example.org", "127.0.0.1:8080", True),
+        ("https://drift.example.org", "drift.example.org", False),
+        ("https://drift.example.org", "10.0.0.5:8080", False),
+    ],
+)
+def test_http_to_anywhere_but_this_machine_is_unencrypted(public_url: str, host: str, unencrypted: bool) -> None:
+    assert is_unencrypted(public_url, host) is unencrypted

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sentryml_common.contracts.transition import TransitionKind
+from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.domain.snapshot import Cause
 from sentryml_incidents.domain.words import CAUSES, STEPS, ago, duration, headline, moment, what_next
@@ -42,7 +42,38 @@ def test_a_headline_of_the_past_keeps_the_peak() -> None:
     story.sees("critical", "ok")
     assert story.snapshot.incident is not None
     assert headline(story.snapshot, story.snapshot.incident, at(500)) == (
-        "flights-delay drifted for 1 min, up to a PSI of 0.50; the incident is resolved."
+        "flights-delay drifted for 1 min, critically at its worst, up to a PSI of 0.50; the incident is resolved."
+    )
+
+
+def test_a_headline_of_the_past_remembers_the_worst_also_when_it_had_eased() -> None:
+    story = Story()
+    story.sees("critical", "warn", "ok")
+    assert story.snapshot.incident is not None
+    assert story.snapshot.incident.severity is Severity.WARN
+    assert story.snapshot.incident.shown_severity is Severity.CRITICAL
+    assert "critically at its worst" in headline(story.snapshot, story.snapshot.incident, at(500))
+
+
+def test_what_was_closed_while_it_drifted_is_not_said_to_be_over() -> None:
+    story = Story()
+    story.sees("warn")
+    story.asks(Action.ACKNOWLEDGE)
+    story.asks(Action.CLOSE)
+    assert story.snapshot.incident is not None
+    assert headline(story.snapshot, story.snapshot.incident, at(500)) == (
+        "flights-delay had drifted for 2 min, noticeably at its worst, up to a PSI of 0.15, when the incident was "
+        "closed."
+    )
+
+
+def test_a_blind_headline_says_that_nobody_can_tell() -> None:
+    story = Story()
+    story.sees("critical", "insufficient")
+    assert story.snapshot.incident is not None
+    assert headline(story.snapshot, story.snapshot.incident, at(62)) == (
+        "flights-delay was drifting critically (PSI 0.50); for 1 h there has been too little data to tell whether it "
+        "still does."
     )
 
 
@@ -52,7 +83,10 @@ def test_an_open_incident_says_when_it_resolves_and_how_far_it_is() -> None:
     text = reads(story)
     assert "after 3 clean evaluations in a row" in text
     assert "over at least 2 h 24 min: 2 so far, over 1 min" in text
+    assert "; 1 more to go." in text
     assert "alerts again, acknowledged or not" in text
+    story.sees("ok")
+    assert "3 so far, over 2 min; another 2 h 22 min to go." in reads(story)
 
 
 def test_acknowledged_says_who_has_seen_it_and_that_nothing_is_silenced() -> None:
@@ -65,7 +99,7 @@ def test_acknowledged_says_who_has_seen_it_and_that_nothing_is_silenced() -> Non
 def test_blind_says_since_when() -> None:
     story = Story()
     story.sees("warn", "insufficient")
-    assert "Blind since 23 Nov 2026, 09:17:00 UTC" in reads(story)
+    assert "Blind since 23 Nov 2026, 09:17:00 UTC: too little data to judge. The incident waits" in reads(story)
 
 
 def test_resolved_says_until_when_it_reopens_and_when_it_closes() -> None:

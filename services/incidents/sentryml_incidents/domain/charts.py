@@ -40,6 +40,7 @@ class Look:
     warn_at: float | None = None
     critical_at: float | None = None
     noise_floor: float | None = None
+    current_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,12 +313,14 @@ class VolumeChart:
     most: int
 
 
-def volume_chart(counts: Sequence[tuple[datetime, int]], pane: timedelta) -> VolumeChart | None:
-    """Bars of panes of one length, oldest first; None where there are none."""
+def volume_chart(
+    counts: Sequence[tuple[datetime, int]], pane: timedelta, span: Span | None = None
+) -> VolumeChart | None:
+    """Bars of panes of one length, oldest first; None where there are none. They fill `span`, or their own time."""
     if not counts:
         return None
     starts = [start for start, _ in counts]
-    span = Span(min(starts), max(starts) + pane, pane)
+    span = span or Span(min(starts), max(starts) + pane, pane)
     most = max(count for _, count in counts)
     bars = tuple(
         (span.place(start), round(span.place(start + pane) - span.place(start), 2), round(100 * count / most, 2))

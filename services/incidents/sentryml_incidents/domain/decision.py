@@ -8,7 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import SYSTEM, Actor, SignalWhy, TransitionKind
+from sentryml_common.contracts.transition import SYSTEM, Actor, Severity, SignalWhy, TransitionKind
 from sentryml_incidents.domain.snapshot import (
     Cause,
     EvidenceRole,
@@ -64,7 +64,8 @@ class Decision:
         """This decision with one step more, which leads the snapshot's incident to `after`."""
         before = self.snapshot.incident
         new = before is None or before.incident_id != after.incident_id
-        after = replace(after, sequence=after.sequence + 1, last_kind=_last_kind(kind, after))
+        worst = Severity.CRITICAL if after.severity is Severity.CRITICAL else after.worst_severity
+        after = replace(after, sequence=after.sequence + 1, last_kind=_last_kind(kind, after), worst_severity=worst)
         step = Transition(
             transition_id=transition_id_of(after.incident_id, after.sequence),
             incident_id=after.incident_id,

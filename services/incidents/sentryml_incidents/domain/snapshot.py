@@ -90,8 +90,9 @@ class Incident:
 
     `sequence` is that of its newest transition. `acknowledged_by` has seen it as it stands: whatever changes
     what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
-    last drift from now. `incident_number` is given by the database, hence None until the first write, and so is
-    `model_deleted_at`: of what is deleted with its model nothing changes any more.
+    last drift from now. `worst_severity` is the highest it has ever had. `incident_number` is given by the database,
+    hence None until the first write, and so is `model_deleted_at`: of what is deleted with its model nothing changes
+    any more.
     """
 
     incident_id: UUID
@@ -111,6 +112,7 @@ class Incident:
     previous_incident_id: UUID | None = None
     monitor_change: Cause | None = None
     latched_until: datetime | None = None
+    worst_severity: Severity = Severity.WARN
     incident_number: int | None = None
     model_deleted_at: datetime | None = None
 
@@ -118,6 +120,11 @@ class Incident:
     def live(self) -> bool:
         """Whether it is open or acknowledged."""
         return self.state in LIVE
+
+    @property
+    def shown_severity(self) -> Severity:
+        """What a badge says: while it is live how bad it is now, afterwards how bad it was at its worst."""
+        return self.severity if self.live else self.worst_severity
 
     @property
     def standing(self) -> Standing:

@@ -58,6 +58,14 @@ def in_words(why: Sequence[SignalWhy]) -> tuple[str, ...]:
     return tuple(f"{_capital('; '.join(each for each in _parts(part) if each))}." for part in why)
 
 
+def in_one_line(why: Sequence[SignalWhy]) -> str:
+    """The worst signal alone: where it has gone, and the heaviest move; empty where nothing can be said."""
+    if not why:
+        return ""
+    worst = why[0]
+    return _capital("; ".join(each for each in (worst.shift or worst.how_serious, *worst.moves[:1]) if each))
+
+
 def _parts(part: SignalWhy) -> tuple[str | None, ...]:
     return (part.how_serious, part.shift, *part.moves)
 

@@ -54,11 +54,20 @@ STEPS = {
 
 def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     """The incident in one sentence."""
-    how = "critically" if incident.severity is Severity.CRITICAL else "noticeably"
+    how = _HOW[incident.severity]
     lasted = duration((incident.resolved_at or incident.closed_at or now) - incident.opened_at)
     peak = f"up to a PSI of {incident.peak_psi:.2f}"
     if not incident.live:
-        return f"{incident.model_id} drifted for {lasted}, {peak}; the incident is {incident.state}."
+        worst = f"{_HOW[incident.worst_severity]} at its worst, {peak}"
+        if incident.resolved_at is None:
+            return f"{incident.model_id} had drifted for {lasted}, {worst}, when the incident was closed."
+        return f"{incident.model_id} drifted for {lasted}, {worst}; the incident is {incident.state}."
+    if snapshot.blind_since is not None:
+        blind = duration(now - snapshot.blind_since)
+        return (
+            f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {blind} there has been too little "
+            "data to tell whether it still does."
+        )
     if snapshot.counts.ok:
         return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the last look."
     return f"{incident.model_id} has been drifting {how} for {lasted}: PSI {incident.psi:.2f} at the last look."
@@ -106,13 +115,15 @@ def ago(now: datetime, at: datetime) -> str:
 
 
 _KNOWN = frozenset(Cause)
+_HOW = {Severity.WARN: "noticeably", Severity.CRITICAL: "critically"}
 
 
 def _blind(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.blind_since is None:
         return ()
     return (
-        f"Blind since {moment(snapshot.blind_since)}: too little data to judge. Nothing changes until there is more.",
+        f"Blind since {moment(snapshot.blind_since)}: too little data to judge. The incident waits: nothing changes "
+        "until there is more.",
     )
 
 
@@ -132,8 +143,20 @@ def _resolving(snapshot: Snapshot) -> str:
     )
     return (
         f"It resolves by itself after {clean} (PSI below "
-        f"{share(settings.resolve_below)} of the warning threshold) over at least {dwell}: {so_far}."
+        f"{share(settings.resolve_below)} of the warning threshold) over at least {dwell}: {so_far}{_to_go(snapshot)}."
     )
+
+
+def _to_go(snapshot: Snapshot) -> str:
+    """What is still wanting, once there is something: clean evaluations, or time."""
+    settings, counts = snapshot.settings, snapshot.counts
+    if not counts.ok:
+        return ""
+    if (more := settings.confirm_resolve - counts.ok) > 0:
+        return f"; {more} more to go"
+    if (seconds := settings.resolve_dwell_seconds - counts.ok_seconds) > 0:
+        return f"; another {duration(timedelta(seconds=seconds))} to go"
+    return ""
 
 
 def _asking(incident: Incident) -> tuple[str, ...]:

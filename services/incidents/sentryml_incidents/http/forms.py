@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,25 @@ def origin_of(url: str) -> str:
     own = {"http": 80, "https": 443}[parts.scheme]
     host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, own} else "")
+
+
+def is_unencrypted(public_url: str, host: str) -> bool:
+    """Whether what a browser sends can be read on its way: over http, to anywhere but this machine. `host` is what the
+    browser asked for; a proxy that speaks TLS is known by the public address alone."""
+    return public_url.startswith("http:") and not all(map(_is_this_machine, (public_url, f"http://{host}")))
+
+
+def _is_this_machine(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:  # what browsers send is an address; others may send anything
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 async def check_form(request: Request, public_url: str, token: str) -> None:

@@ -8,23 +8,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sentryml_common.contracts.evaluation import Bin, Evaluation, SignalEvaluation
+from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.charts import HistogramChart, PsiChart, Span, histogram_chart, psi_chart
+from sentryml_incidents.domain.charts import (
+    HistogramChart,
+    PsiChart,
+    Span,
+    VolumeChart,
+    histogram_chart,
+    psi_chart,
+    volume_chart,
+)
 from sentryml_incidents.domain.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.levels import DRIFTING
+from sentryml_incidents.domain.moments import Choice, Moment, choices
 from sentryml_incidents.domain.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_incidents.domain.why import carrying, in_words, why_of
 from sentryml_incidents.domain.words import headline, step_in_words, what_next
 from sentryml_incidents.store.curves import read_curve
 from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.evaluations import find_latest_evaluation
-from sentryml_incidents.store.incidents import find_incident
+from sentryml_incidents.store.incidents import find_incident, find_neighbours
 from sentryml_incidents.store.snapshots import read_snapshot
-from sentryml_incidents.store.timeline import list_evidence, list_transitions
+from sentryml_incidents.store.timeline import find_evidence, list_moments, list_transitions
 
 TIMELINE_ROWS = 500
 CURVE_STEPS = 288
@@ -66,18 +75,32 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """Everything on the page. `look` is the evaluation shown: the newest while it drifts, else the worst."""
+    """Everything on the page. `look` is the evaluation shown, one of `choices`: the one asked for, else the newest
+    while it drifts, else the worst. `monitor_version` is the one in force now."""
 
     incident: Incident
-    previous_number: int | None
+    number_before: int | None
+    number_after: int | None
+    monitor_version: int
     headline: str
     next: tuple[str, ...]
     look: Evaluation
-    worst: bool
+    choices: tuple[Choice, ...]
     curve: PsiChart
+    volume: VolumeChart | None
     why: tuple[str, ...]
     tables: tuple[SignalTable, ...]
     steps: tuple[Step, ...]
+
+    @property
+    def chosen(self) -> Choice:
+        """What the evaluation shown is kept for."""
+        return next(each for each in self.choices if each.evaluation_id == self.look.evaluation_id)
+
+    @property
+    def kept(self) -> frozenset[UUID]:
+        """The evaluations that can be looked at."""
+        return frozenset(each.evaluation_id for each in self.choices)
 
     @property
     def stuck(self) -> int:
@@ -94,9 +117,10 @@ class IncidentPage:
 
 
 async def read_incident_page(
-    connection: Connection, reference: UUID | int, public_url: str, now: datetime
+    connection: Connection, reference: UUID | int, public_url: str, now: datetime, wanted: UUID | None = None
 ) -> IncidentPage | None:
-    """Gather the page of an incident; None if there is no such incident."""
+    """Gather the page of an incident, with the evaluation `wanted`; None if there is no such incident, or it keeps no
+    such evaluation."""
     found = await find_incident(connection, reference)
     if found is None:
         return None
@@ -104,20 +128,26 @@ async def read_incident_page(
     if snapshot is None:
         snapshot = replace(deleted_model(found.model_id, MonitorSettings()), incident=found)
     incident = snapshot.incident or found
-    previous = await find_incident(connection, found.previous_incident_id) if found.previous_incident_id else None
-    newest = max(0, incident.sequence - TIMELINE_ROWS)
-    steps = await list_transitions(connection, found.incident_id, public_url, newest, TIMELINE_ROWS)
-    lines = await _deliveries(connection, found.incident_id, newest, now)
-    peak = await _peak(connection, found.incident_id)
-    look = await _newest(connection, incident) or peak
+    before, after = await find_neighbours(connection, incident)
+    oldest = max(0, incident.sequence - TIMELINE_ROWS)
+    steps = await list_transitions(connection, found.incident_id, public_url, oldest, TIMELINE_ROWS)
+    lines = await _deliveries(connection, found.incident_id, oldest, now)
+    newest, moments = await _newest(connection, incident), await list_moments(connection, found.incident_id)
+    look = await _look(connection, incident, newest, moments, wanted)
+    if look is None:
+        return None
+    curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
     return IncidentPage(
         incident=incident,
-        previous_number=previous.incident_number if previous else None,
+        number_before=before,
+        number_after=after,
+        monitor_version=snapshot.monitor_version,
         headline=headline(snapshot, incident, now),
         next=what_next(snapshot, incident, now),
         look=look,
-        worst=look.evaluation_id == peak.evaluation_id,
-        curve=await _curve(connection, incident, steps, snapshot.settings, now),
+        choices=choices(moments, (newest.evaluation_id, newest.evaluated_at) if newest else None),
+        curve=curve,
+        volume=volume,
         why=in_words(why_of(look)),
         tables=tuple(_table(each) for each in look.signals if each.bins),
         steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
@@ -140,17 +170,22 @@ def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[
     return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
-async def _curve(
+async def _charts(
     connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
-) -> PsiChart:
-    """PSI from a while before it opened until a while after it was over, with what happened then."""
+) -> tuple[PsiChart, VolumeChart | None]:
+    """PSI from a while before it opened until a while after it was over, with what happened then; and how many events
+    were in the current window."""
     over = incident.resolved_at or incident.closed_at or now
     around = max((over - incident.opened_at) * AROUND, timedelta(seconds=LOOKS_AROUND * settings.every_seconds))
     start, end = incident.opened_at - around, min(now, over + around)
     every = timedelta(seconds=settings.every_seconds)
     span = Span(start, end, max((end - start) / CURVE_STEPS, every))
     marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
-    return psi_chart(await read_curve(connection, incident.model_id, span), span, marks)
+    looks = await read_curve(connection, incident.model_id, span)
+    counts: dict[datetime, int] = {}
+    for look in looks:
+        counts[look.at] = max(counts.get(look.at, 0), look.current_count or 0)
+    return psi_chart(looks, span, marks), volume_chart(list(counts.items()), span.step, span)
 
 
 def _mark(kind: TransitionKind) -> str:
@@ -160,17 +195,26 @@ def _mark(kind: TransitionKind) -> str:
     return "resolved" if kind in (TransitionKind.RESOLVED, TransitionKind.CLOSED) else "step"
 
 
-async def _peak(connection: Connection, incident_id: UUID) -> Evaluation:
-    evidence = await list_evidence(connection, incident_id)
-    return next(each.evaluation for each in evidence if each.role is EvidenceRole.PEAK)
+async def _look(
+    connection: Connection,
+    incident: Incident,
+    newest: Evaluation | None,
+    moments: Sequence[Moment],
+    wanted: UUID | None,
+) -> Evaluation | None:
+    """The evaluation to be shown: the one asked for, else the newest while it drifts, else the peak."""
+    if newest is not None and (wanted == newest.evaluation_id or (wanted is None and newest.level in DRIFTING)):
+        return newest
+    peak = next(each.evaluation_id for each in moments if each.role is EvidenceRole.PEAK)
+    return await find_evidence(connection, incident.incident_id, wanted or peak)
 
 
 async def _newest(connection: Connection, incident: Incident) -> Evaluation | None:
-    """The model's newest evaluation, if the incident is live and it shows why."""
+    """The model's newest evaluation, if the incident is live and something was judged."""
     if not incident.live:
         return None
     latest = await find_latest_evaluation(connection, incident.model_id)
-    return latest if latest is not None and latest.level in DRIFTING else None
+    return latest if latest is not None and latest.level is not Level.INSUFFICIENT_DATA else None
 
 
 def _table(found: SignalEvaluation) -> SignalTable:

@@ -20,8 +20,10 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
 from sentryml_incidents.domain.figures import share
+from sentryml_incidents.domain.why import in_one_line
 from sentryml_incidents.domain.words import ago, clock, moment
 from sentryml_incidents.http.context import context_of
+from sentryml_incidents.http.forms import is_unencrypted
 from sentryml_incidents.http.session import Elsewhere
 
 HEADERS = {
@@ -59,15 +61,22 @@ def _span(seconds: float) -> str:
 
 
 _templates.filters.update(
-    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken
-)
+    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
+    in_one_line=in_one_line,
+)  # fmt: skip
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page. Every template knows `root` (the way to the service's root), `now`, and `visitor`, who may be None."""
+    """A page. Every template knows `root` (the way to the service's root), `now`, `visitor`, who may be None, and
+    whether it travels `unencrypted`."""
     visitor = getattr(request.state, "visitor", None)
+    context = context_of(request)
     text = _templates.get_template(template).render(
-        root=root_of(request), now=context_of(request).now(), visitor=visitor, **values
+        root=root_of(request),
+        now=context.now(),
+        visitor=visitor,
+        unencrypted=is_unencrypted(context.public_url, request.headers.get("host", "")),
+        **values,
     )
     return HTMLResponse(text, status_code=status, headers=HEADERS)
 

@@ -23,6 +23,7 @@ INCIDENT_EXAMPLE: dict[str, JsonValue] = {
     "model_id": "flights-delay",
     "state": "acknowledged",
     "severity": "critical",
+    "worst_severity": "critical",
     "opened_at": "2026-11-23T09:15:00Z",
     "resolved_at": None,
     "closed_at": None,
@@ -69,6 +70,7 @@ class IncidentView(BaseModel):
     model_id: str
     state: State
     severity: Severity
+    worst_severity: Severity = Field(description="The highest it has ever had.")
     opened_at: datetime
     resolved_at: datetime | None
     closed_at: datetime | None
@@ -98,6 +100,7 @@ def incident_view(incident: Incident, public_url: str) -> IncidentView:
         model_id=incident.model_id,
         state=incident.state,
         severity=incident.severity,
+        worst_severity=incident.worst_severity,
         opened_at=incident.opened_at,
         resolved_at=incident.resolved_at,
         closed_at=incident.closed_at,

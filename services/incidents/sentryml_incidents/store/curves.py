@@ -25,15 +25,16 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
                AND (model.deleted_at IS NULL OR evaluated_at > model.deleted_at)
              ORDER BY at, psi DESC NULLS LAST
         )
-        SELECT at, found ->> 'signal' AS signal, found ->> 'level' AS level, (found ->> 'psi')::float8 AS psi,
+        SELECT worst.evaluated_at AS at, found ->> 'signal' AS signal, found ->> 'level' AS level,
+               (found ->> 'psi')::float8 AS psi,
                (found ->> 'warn_at')::float8 AS warn_at, (found ->> 'critical_at')::float8 AS critical_at,
-               (found ->> 'noise_floor')::float8 AS noise_floor
+               (found ->> 'noise_floor')::float8 AS noise_floor, (found ->> 'current_count')::bigint AS current_count
           FROM worst
           JOIN evaluation
             ON evaluation.model_id = $1 AND evaluation.evaluated_at = worst.evaluated_at
            AND evaluation.evaluation_id = worst.evaluation_id
          CROSS JOIN LATERAL jsonb_array_elements(signals) AS found
-         ORDER BY at, signal
+         ORDER BY worst.evaluated_at, signal
         """,
         model_id,
         span.start,
@@ -98,4 +99,5 @@ def _look(row: asyncpg.Record) -> Look:
         warn_at=row["warn_at"],
         critical_at=row["critical_at"],
         noise_floor=row["noise_floor"],
+        current_count=row["current_count"],
     )

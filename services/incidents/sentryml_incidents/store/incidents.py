@@ -16,14 +16,13 @@ from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
     """Which incidents a list shows; None means all. `since` is about when they were opened, `patterns` are those of
-    the models that the asker may see; none means every model. `stuck` leaves those of which a message is stuck."""
+    the models that the asker may see; none means every model."""
 
     states: tuple[State, ...] | None = None
     severities: tuple[Severity, ...] | None = None
     model_id: str | None = None
     since: datetime | None = None
     patterns: tuple[str, ...] = ()
-    stuck: bool = False
 
 
 async def find_incident(connection: Connection, reference: UUID | int) -> Incident | None:
@@ -34,6 +33,23 @@ async def find_incident(connection: Connection, reference: UUID | int) -> Incide
         reference if isinstance(reference, int) else None,
     )
     return incident_of(row) if row else None
+
+
+async def find_neighbours(connection: Connection, incident: Incident) -> tuple[int | None, int | None]:
+    """The numbers of the incidents that the same model had before and after this one."""
+    row = await connection.fetchrow(
+        """
+        SELECT max(incident_number) FILTER (WHERE incident_number < $2) AS before,
+               min(incident_number) FILTER (WHERE incident_number > $2) AS after
+          FROM incident
+         WHERE model_id = $1 AND model_deleted_at IS NOT DISTINCT FROM $3
+        """,
+        incident.model_id,
+        incident.incident_number,
+        incident.model_deleted_at,
+    )
+    assert row is not None
+    return row["before"], row["after"]
 
 
 async def list_incidents(
@@ -50,9 +66,8 @@ async def list_incidents(
            AND ($4::timestamptz IS NULL OR opened_at >= $4)
            AND ($5::bigint IS NULL OR incident_number < $5)
            AND ($6::text[] IS NULL OR model_id ~ ANY ($6))
-           AND (NOT $7 OR incident_id IN (SELECT incident_id FROM delivery WHERE delivery.state = 'parked'))
          ORDER BY incident_number DESC
-         LIMIT $8
+         LIMIT $7
         """,
         wanted.states,
         wanted.severities,
@@ -60,7 +75,6 @@ async def list_incidents(
         wanted.since,
         before,
         model_regexes(wanted.patterns),
-        wanted.stuck,
         limit,
     )
     return [incident_of(row) for row in rows]

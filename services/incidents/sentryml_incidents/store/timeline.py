@@ -12,6 +12,7 @@ import asyncpg
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Actor, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.moments import Moment
 from sentryml_incidents.domain.snapshot import EvidenceRole
 from sentryml_incidents.domain.snapshot import Transition as Step
 
@@ -139,6 +140,25 @@ async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, Evide
             for incident_id, role, found in kept
         ],
     )
+
+
+async def list_moments(connection: Connection, incident_id: UUID) -> list[Moment]:
+    """For which moments of an incident evaluations are kept, oldest first."""
+    rows = await connection.fetch(
+        "SELECT role, evaluation_id, evaluated_at FROM evidence WHERE incident_id = $1 ORDER BY evaluated_at, role",
+        incident_id,
+    )
+    return [Moment(EvidenceRole(row["role"]), row["evaluation_id"], row["evaluated_at"]) for row in rows]
+
+
+async def find_evidence(connection: Connection, incident_id: UUID, evaluation_id: UUID) -> Evaluation | None:
+    """One whole evaluation that is kept for an incident."""
+    found = await connection.fetchval(
+        "SELECT evaluation FROM evidence WHERE incident_id = $1 AND evaluation_id = $2 LIMIT 1",
+        incident_id,
+        evaluation_id,
+    )
+    return Evaluation.model_validate(found) if found is not None else None
 
 
 async def list_evidence(connection: Connection, incident_id: UUID) -> list[Evidence]:

@@ -1,0 +1,177 @@
+"""Which incidents a list shows: what was asked for as an address that can be shared, in words, and piece by piece to be
+taken away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from urllib.parse import urlencode
+
+from sentryml_common.contracts.transition import Severity, State
+from sentryml_incidents.domain.snapshot import LIVE
+
+WILDCARDS = "*?["
+
+
+class Standing(StrEnum):
+    """A state, or all of those that are not over."""
+
+    LIVE = "live"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states meant."""
+        return LIVE if self is Standing.LIVE else (State(self.value),)
+
+
+class Within(StrEnum):
+    """How long ago an incident was opened, at most."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+
+    @property
+    def length(self) -> timedelta:
+        """The time meant."""
+        return timedelta(hours={"hour": 1, "day": 24, "week": 168, "month": 720, "quarter": 2160}[self])
+
+    @property
+    def words(self) -> str:
+        """`the last 24 hours`."""
+        words = {"hour": "hour", "day": "24 hours", "week": "7 days", "month": "30 days", "quarter": "90 days"}[self]
+        return f"the last {words}"
+
+
+class Order(StrEnum):
+    """What comes first."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    PEAK = "peak"
+    MODEL = "model"
+
+    @property
+    def words(self) -> str:
+        """As one reads it in a list."""
+        return {"newest": "newest", "oldest": "oldest", "peak": "highest PSI", "model": "by model"}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What was asked for. `severity` is what a badge says; `model` a pattern, or a part of ids; `since` and `until` are
+    days (UTC) on which an incident may have been opened, both included; `stuck` leaves those of which a message is."""
+
+    standing: Standing | None = None
+    severity: Severity | None = None
+    model: str = ""
+    within: Within | None = None
+    since: date | None = None
+    until: date | None = None
+    stuck: bool = False
+    order: Order = Order.NEWEST
+
+    @property
+    def filters(self) -> bool:
+        """Whether anything is left out."""
+        return replace(self, order=Order.NEWEST) != Listing()
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern that the ids of models must match, as `fnmatch` reads it."""
+        if not self.model:
+            return None
+        return self.model if _is_pattern(self.model) else f"*{self.model}*"
+
+    def opened_from(self, now: datetime) -> datetime | None:
+        """From when on an incident may have been opened."""
+        days = [_midnight(self.since)] if self.since else []
+        spans = [now - self.within.length] if self.within else []
+        return max(days + spans, default=None)
+
+    @property
+    def opened_before(self) -> datetime | None:
+        """Before when an incident must have been opened."""
+        return _midnight(self.until) + timedelta(days=1) if self.until and self.until < date.max else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One thing that was asked for, and the query of the list without it."""
+
+    words: str
+    without: str
+
+
+def query_of(wanted: Listing, **more: str) -> str:
+    """The query of a list's address, `?` and all; empty where nothing was asked for."""
+    asked = {
+        "state": wanted.standing,
+        "severity": wanted.severity,
+        "model": wanted.model,
+        "within": wanted.within,
+        "from": wanted.since and wanted.since.isoformat(),
+        "to": wanted.until and wanted.until.isoformat(),
+        "stuck": "true" if wanted.stuck else None,
+        "order": None if wanted.order is Order.NEWEST else wanted.order,
+    }
+    found = {name: str(value) for name, value in (asked | more).items() if value}
+    return f"?{urlencode(found)}" if found else ""
+
+
+def chips(wanted: Listing) -> tuple[Chip, ...]:
+    """What leaves incidents out, each to be taken away by itself."""
+    found = (
+        (wanted.standing, replace(wanted, standing=None)),
+        (wanted.severity, replace(wanted, severity=None)),
+        (wanted.model and _models(wanted.model), replace(wanted, model="")),
+        (wanted.within and f"opened in {wanted.within.words}", replace(wanted, within=None)),
+        (_days(wanted), replace(wanted, since=None, until=None)),
+        (wanted.stuck and "with a stuck message", replace(wanted, stuck=False)),
+    )
+    return tuple(Chip(str(words), query_of(without)) for words, without in found if words)
+
+
+def in_words(wanted: Listing, count: int, most: int) -> str:
+    """`3 open critical incidents of models matching churn-*`; `count` above `most` is only known to be more."""
+    number = f"more than {most:,}" if count > most else f"{count:,}" if count else "no"
+    kind = [str(each) for each in (wanted.standing, wanted.severity) if each]
+    noun = "incident" if count == 1 else "incidents"
+    of = f"of {_models(wanted.model)}" if wanted.model else None
+    opened = f"opened in {wanted.within.words}" if wanted.within else None
+    stuck = "with a stuck message" if wanted.stuck else None
+    return _capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), stuck])))
+
+
+def _said(parts: Iterable[str | None]) -> list[str]:
+    return [part for part in parts if part]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _is_pattern(text: str) -> bool:
+    return any(letter in text for letter in WILDCARDS)
+
+
+def _models(text: str) -> str:
+    return f"models matching {text}" if _is_pattern(text) else f"models with “{text}” in their name"
+
+
+def _days(wanted: Listing) -> str | None:
+    since = f"from {wanted.since:%-d %b %Y}" if wanted.since else None
+    until = f"to {wanted.until:%-d %b %Y}" if wanted.until else None
+    return " ".join(_said(["opened", since, until, "(UTC)"])) if since or until else None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

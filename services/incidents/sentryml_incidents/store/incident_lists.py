@@ -1,0 +1,160 @@
+"""Lists of incidents for people: filtered, sorted and paged by keyset, each row with what a person asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from sentryml_common.contracts.transition import SignalWhy
+from sentryml_common.postgres.model_patterns import model_regexes
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.listing import Listing, Order
+from sentryml_incidents.domain.snapshot import Incident
+from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
+
+MOST_COUNTED: Final = 10_000
+"""Beyond it a count is only said to be more: counting takes as long as there are rows."""
+
+Place = list[int | float | str]
+"""A row's place in its list: the values that the order goes by."""
+
+# What the order goes by, all in one direction: then a place compares as a row.
+KEYS: Final[dict[Order, tuple[tuple[str, ...], str]]] = {
+    Order.NEWEST: (("incident_number",), "DESC"),
+    Order.OLDEST: (("incident_number",), "ASC"),
+    Order.PEAK: (("peak_psi", "incident_number"), "DESC"),
+    Order.MODEL: (("model_id", "-incident_number"), "ASC"),
+}
+TYPES: Final = {"incident_number": "bigint", "-incident_number": "bigint", "peak_psi": "float8", "model_id": "text"}
+OPPOSITE: Final = {"ASC": "DESC", "DESC": "ASC"}
+
+WHERE: Final = """
+               ($1::text[] IS NULL OR state = ANY ($1))
+           AND ($2::text IS NULL
+                OR CASE WHEN state IN ('open', 'acknowledged') THEN severity ELSE worst_severity END = $2)
+           AND ($3::text[] IS NULL OR model_id ~ ANY ($3))
+           AND ($4::timestamptz IS NULL OR opened_at >= $4)
+           AND ($5::timestamptz IS NULL OR opened_at < $5)
+           AND (NOT $6 OR incident_id IN (SELECT incident_id FROM delivery WHERE delivery.state = 'parked'))
+"""
+
+_WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """One incident in a list: why it last alarmed, how many of its messages are stuck, of how many alerts nobody was
+    told."""
+
+    incident: Incident
+    why: tuple[SignalWhy, ...]
+    stuck: int
+    unheard: int
+
+
+def place_of(incident: Incident, order: Order) -> Place:
+    """An incident's place in a list."""
+    number = incident.incident_number or 0
+    match order:
+        case Order.PEAK:
+            return [incident.peak_psi, number]
+        case Order.MODEL:
+            return [incident.model_id, -number]
+        case _:
+            return [number]
+
+
+async def read_incident_list(
+    connection: Connection, wanted: Listing, now: datetime, place: Place | None, limit: int, *, backwards: bool = False
+) -> list[Incident]:
+    """Incidents in the order asked for, from after `place` on, or `backwards` those that end before it."""
+    keys, direction = KEYS[wanted.order]
+    direction = OPPOSITE[direction] if backwards else direction
+    beyond = ""
+    if place is not None:
+        # A mark for each part of the place, after the six of WHERE and the limit.
+        marks = ", ".join(f"${number}::{TYPES[key]}" for number, key in enumerate(keys, start=8))
+        beyond = f"AND ({', '.join(keys)}) {'>' if direction == 'ASC' else '<'} ({marks})"
+    rows = await connection.fetch(
+        f"""
+        SELECT {INCIDENT_COLUMNS}
+          FROM incident
+         WHERE {WHERE} {beyond}
+         ORDER BY {", ".join(f"{key} {direction}" for key in keys)}
+         LIMIT $7
+        """,
+        *_values(wanted, now),
+        limit,
+        *(place or ()),
+    )
+    found = [incident_of(row) for row in rows]
+    return found[::-1] if backwards else found
+
+
+async def count_incidents(connection: Connection, wanted: Listing, now: datetime) -> int:
+    """How many incidents a list has on all its pages; MOST_COUNTED + 1 where there are more."""
+    found: int = await connection.fetchval(
+        f"SELECT count(*) FROM (SELECT FROM incident WHERE {WHERE} LIMIT {MOST_COUNTED + 1}) AS found",
+        *_values(wanted, now),
+    )
+    return found
+
+
+async def read_rows(connection: Connection, incidents: Sequence[Incident]) -> list[IncidentRow]:
+    """The incidents of a page with what their rows show."""
+    ids = [incident.incident_id for incident in incidents]
+    why, trouble = await _why(connection, ids), await _trouble(connection, ids)
+    return [
+        IncidentRow(each, why.get(each.incident_id, ()), *trouble.get(each.incident_id, (0, 0))) for each in incidents
+    ]
+
+
+async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[SignalWhy, ...]]:
+    """By incident: why it last alarmed."""
+    rows = await connection.fetch(
+        """
+        SELECT wanted.incident_id, last.why
+          FROM unnest($1::uuid[]) AS wanted (incident_id)
+         CROSS JOIN LATERAL (
+               SELECT why
+                 FROM transition
+                WHERE transition.incident_id = wanted.incident_id AND kind IN ('opened', 'escalated', 'reopened')
+                ORDER BY sequence DESC
+                LIMIT 1
+               ) AS last
+        """,
+        ids,
+    )
+    return {row["incident_id"]: _WHY.validate_python(row["why"]) for row in rows}
+
+
+async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
+    """By incident: (messages that are stuck, alerts of which nobody was told)."""
+    rows = await connection.fetch(
+        """
+        SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS stuck,
+               count(*) FILTER (WHERE state = 'no_route') AS unheard
+          FROM delivery
+         WHERE incident_id = ANY ($1) AND state IN ('parked', 'no_route')
+         GROUP BY incident_id
+        """,
+        ids,
+    )
+    return {row["incident_id"]: (row["stuck"], row["unheard"]) for row in rows}
+
+
+def _values(wanted: Listing, now: datetime) -> tuple[Any, ...]:
+    """The values of WHERE."""
+    return (
+        wanted.standing.states if wanted.standing else None,
+        wanted.severity,
+        model_regexes([wanted.pattern]) if wanted.pattern else None,
+        wanted.opened_from(now),
+        wanted.opened_before,
+        wanted.stuck,
+    )
