@@ -30,6 +30,7 @@ class Context:
     pool: Pool | None = None
     stream: Stream | None = None
     processors: Processors | None = None
+    ingest_url: str | None = None
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from fastapi.staticfiles import StaticFiles
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.contracts.transition import State
@@ -16,8 +14,9 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.offers import offers
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.domain.snapshot import Incident
-from sentryml_incidents.http import account, keys, model_page, overview, sign_in, users
+from sentryml_incidents.http import account, assets, keys, live, model_page, overview, sign_in, users
 from sentryml_incidents.http.acting import LARGEST_NUMBER, act, everything, read_reference
+from sentryml_incidents.http.assets import read_assets
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
 from sentryml_incidents.http.rendering import PageRoute, go_to, render
@@ -29,7 +28,6 @@ from sentryml_incidents.store.incidents import IncidentFilter, find_incident, li
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 ROWS = 50
-STATIC = Path(__file__).resolve().parent.parent / "static"
 
 PageState = Annotated[State | None, Query(alias="state")]
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER)]
@@ -38,10 +36,16 @@ SeenField = Annotated[str, Form(pattern=r'^"v\d{1,10}"$')]
 
 
 def install_pages(app: FastAPI) -> None:
-    """Give the pages and their style sheet to `app`."""
+    """Give the pages, and what they load, to `app`.
+
+    Raises:
+        ConfigurationError: something that they load was not installed.
+    """
     for part in (router, overview.router, model_page.router, sign_in.router, account.router, keys.router, users.router):
         app.include_router(part)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    read_assets()
+    for part in (assets.router, live.router):
+        app.include_router(part)
 
 
 @router.get("/")
