@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -57,9 +57,14 @@ class Subject:
     shown: Shown
     model_id: str | None = None
 
+    @property
+    def followed(self) -> list[tuple[str, str | None]]:
+        """(kind, model) of what changes the page at once."""
+        return [(kind, self.model_id) for kind in CHANGES[self.shown]]
+
     def changed_by(self, kind: str, model_id: str) -> bool:
         """Whether something that happened to a model is seen on the page."""
-        return kind in CHANGES[self.shown] and self.model_id in {None, model_id}
+        return any(each in self.followed for each in ((kind, model_id), (kind, None)))
 
 
 class Watcher:
@@ -107,6 +112,7 @@ class Live:
     def __init__(self, clock: Clock = system_clock) -> None:
         self._clock = clock
         self._watchers: set[Watcher] = set()
+        self._following: defaultdict[tuple[str, str | None], set[Watcher]] = defaultdict(set)
         self._run, self._count = secrets.token_hex(4), 0
         self._past: deque[tuple[int, str, str]] = deque(maxlen=REMEMBERED)
         self._active: dict[str, datetime] = {}
@@ -123,8 +129,8 @@ class Live:
         self._count += 1
         self._past.append((self._count, kind, model_id))
         self._evaluated = self._evaluated or kind == "evaluation"
-        for watcher in self._watchers:
-            if watcher.subject.changed_by(kind, model_id):
+        for followed in (model_id, None):
+            for watcher in self._following.get((kind, followed), ()):
                 watcher.change()
 
     def lose_track(self) -> None:
@@ -144,6 +150,8 @@ class Live:
             return None
         watcher = Watcher(session_hash, subject, changed=self._changed_since(since, subject))
         self._watchers.add(watcher)
+        for followed in subject.followed:
+            self._following[followed].add(watcher)
         LIVE_PAGES.set(len(self._watchers))
         if self._closed:
             watcher.end()
@@ -159,6 +167,10 @@ class Live:
     def leave(self, watcher: Watcher) -> None:
         """Follow a page no more."""
         self._watchers.discard(watcher)
+        for followed in watcher.subject.followed:
+            self._following[followed].discard(watcher)
+            if not self._following[followed]:
+                del self._following[followed]
         LIVE_PAGES.set(len(self._watchers))
 
     def close(self) -> None:
