@@ -6,6 +6,7 @@ PYTHON ?= python3
 UV = $$(command -v uv || echo .uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUNBUFFERED := 1
+ASSETS := services/incidents/sentryml_incidents/static/vendor/idiomorph.min.js
 MEMBERS := libs/common services/ingest services/drift services/incidents services/notifier deploy/local
 RUN := .venv/bin/
 PORT_BASE ?=
@@ -20,7 +21,7 @@ STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SEC
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-install: .venv/installed ## Install everything from requirements.lock into .venv
+install: .venv/installed $(ASSETS) ## Install everything: requirements.lock into .venv, what pages load from npm
 
 .venv/installed: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SentryML needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
@@ -30,6 +31,9 @@ install: .venv/installed ## Install everything from requirements.lock into .venv
 	@$(UV) pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python .venv/bin/python --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
+
+$(ASSETS): services/incidents/package-lock.json deploy/install-assets | .venv/installed
+	@deploy/install-assets "$(UV)" $(PYTHON)
 
 up: install ## Start everything on this machine: Kafka, PostgreSQL, all services (PORT_BASE=, FINE_PANE_SECONDS=)
 	@$(RUN)sentryml-local up $(STACK_OPTIONS)
@@ -89,4 +93,4 @@ lock: ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .venv-rivals .uv .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .uv .node services/incidents/node_modules $(dir $(ASSETS)) .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

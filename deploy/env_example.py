@@ -34,6 +34,7 @@ OTHER_IN_CONTAINERS = {
     "kafka_bootstrap": "kafka:9092",
     "postgres_url": "postgresql://sentryml:${POSTGRES_PASSWORD}@postgres:5432/sentryml",
     "public_url": "http://127.0.0.1:8701",
+    "ingest_url": "http://127.0.0.1:8700",
     "processor_urls": "http://processor:8080",
     "incidents_url": "http://incidents:8080",
     "notifier_url": "http://notifier:8080",

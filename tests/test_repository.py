@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 from functools import cache
@@ -140,6 +141,14 @@ def test_a_lock_has_a_hash_for_every_package(lock: str) -> None:
     blocks = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)[1:]
     assert len(packages) > 50
     assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_lock_of_what_pages_load_has_a_hash_and_no_address_for_every_package() -> None:
+    packages = json.loads((ROOT / "services/incidents/package-lock.json").read_text())["packages"]
+    loaded = {name: package for name, package in packages.items() if name}
+    assert loaded
+    assert all(package["integrity"].startswith("sha512-") for package in loaded.values())
+    assert not [name for name, package in loaded.items() if "resolved" in package]
 
 
 def test_make_help_lists_every_target() -> None:

@@ -6,7 +6,6 @@ Absolute figures are this machine's; ratios carry over. Nothing here passes or f
 from __future__ import annotations
 
 import asyncio
-import gzip
 import re
 import signal
 import sys
@@ -108,11 +107,11 @@ async def row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, name: str,
 
 
 async def first_load(browser: httpx.AsyncClient, page: str) -> int:
-    """Bytes of a page and of all that it names, compressed as a proxy would."""
+    """Bytes of a page and of all that it loads, compressed as they are sent."""
     answer = await browser.get(page)
     named = set(re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="([^"]+)"', answer.text))
     parts = [answer, *[await browser.get(urljoin(str(answer.url), each)) for each in named]]
-    return sum(len(gzip.compress(part.raise_for_status().content)) for part in parts)
+    return sum(part.raise_for_status().num_bytes_downloaded for part in parts)
 
 
 async def p95(ask: Callable[[], Awaitable[httpx.Response]]) -> float:

@@ -13,7 +13,7 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 def token_of(page: httpx.Response) -> str:
     """The token that the forms of a page carry."""
-    found = re.search(r'name="token" value="([0-9a-f]{64})"', page.text)
+    found = re.search(r'name="token" value="([0-9a-f]{128})"', page.text)
     assert found is not None, f"{page.status_code}: {page.text}"
     return found[1]
 

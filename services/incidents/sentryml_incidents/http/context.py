@@ -32,6 +32,7 @@ class Context:
     stream: Stream | None = None
     processors: Processors | None = None
     notifier: Notifier | None = None
+    ingest_url: str | None = None
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from fastapi import Request
 
 from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
+from sentryml_incidents.domain.sessions import is_token
 
 log = get_logger(__name__)
 
@@ -61,7 +61,7 @@ async def check_form(request: Request, public_url: str, token: str) -> None:
     """
     check_origin(request, public_url)
     given = (await request.form()).get(TOKEN_FIELD)
-    if not isinstance(given, str) or not compare_digest(given.encode(), token.encode()):
+    if not isinstance(given, str) or not is_token(given, token):
         log.warning("form_refused", why="token", path=request.url.path)
         raise Problem(
             403, "foreign-form", "This form is of another session than yours: go back, load the page again, and send "

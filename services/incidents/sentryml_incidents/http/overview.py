@@ -60,6 +60,7 @@ async def show(
         search=prefix,
         first=after is None,
         public_url=context.public_url,
+        ingest_url=context.ingest_url,
     )
 
 

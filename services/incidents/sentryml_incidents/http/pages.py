@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
-from fastapi.staticfiles import StaticFiles
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.http.problems import Problem
@@ -22,14 +20,17 @@ from sentryml_incidents.http import (
     alert_deliveries,
     alert_routes,
     alerts,
+    assets,
     incident_list,
     keys,
+    live,
     model_page,
     overview,
     sign_in,
     users,
 )
 from sentryml_incidents.http.acting import act, everything, read_reference
+from sentryml_incidents.http.assets import read_assets
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
 from sentryml_incidents.http.notes import read_note
@@ -40,21 +41,26 @@ from sentryml_incidents.store.incidents import find_incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-STATIC = Path(__file__).resolve().parent.parent / "static"
 
 NoteField = Annotated[str, Form(max_length=2 * NOTE_LENGTH_MAX)]
 SeenField = Annotated[str, Form(pattern=r'^"v\d{1,10}"$')]
 
 
 def install_pages(app: FastAPI) -> None:
-    """Give the pages and their style sheet to `app`."""
+    """Give the pages, and what they load, to `app`.
+
+    Raises:
+        ConfigurationError: something that they load was not installed.
+    """
     # The list comes before the page of one incident, whose address would take in all that begin alike.
     for part in (incident_list.router, router, overview.router, model_page.router, sign_in.router, account.router,
                  keys.router, users.router):  # fmt: skip
         app.include_router(part)
     for page in (alerts, alert_deliveries, alert_routes, alert_channels):
         app.include_router(page.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    read_assets()
+    for part in (assets.router, live.router):
+        app.include_router(part)
 
 
 @router.get("/")

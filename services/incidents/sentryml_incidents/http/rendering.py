@@ -5,6 +5,7 @@ Everything in a page is escaped by the templates: names of models and categories
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -22,17 +23,20 @@ from sentryml_common.text import duration
 from sentryml_incidents.domain.figures import share
 from sentryml_incidents.domain.why import in_one_line
 from sentryml_incidents.domain.words import ago, clock, moment
+from sentryml_incidents.http.assets import accepts_gzip, asset
 from sentryml_incidents.http.context import context_of
-from sentryml_incidents.http.forms import is_unencrypted
+from sentryml_incidents.http.forms import SAFE_METHODS, is_unencrypted
 from sentryml_incidents.http.session import Elsewhere
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+GZIP_LEVEL = 4
+"""Beyond that, pages get hardly smaller and take longer."""
 TITLES = {
     400: "This cannot be read",
     403: "This is not for you",
@@ -60,6 +64,7 @@ def _span(seconds: float) -> str:
     return duration(timedelta(seconds=seconds))
 
 
+_templates.globals["asset"] = asset
 _templates.filters.update(
     moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
     in_one_line=in_one_line,
@@ -68,14 +73,16 @@ _templates.filters.update(
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page. Every template knows `root` (the way to the service's root), `now`, `visitor`, who may be None, and
-    whether it travels `unencrypted`."""
-    visitor = getattr(request.state, "visitor", None)
+    whether it travels `unencrypted`; and for pages that are live, `since`, the moment they were made at, and `answers`,
+    whether they answer a form."""
     context = context_of(request)
     text = _templates.get_template(template).render(
         root=root_of(request),
         now=context.now(),
-        visitor=visitor,
+        visitor=getattr(request.state, "visitor", None),
         unencrypted=is_unencrypted(context.public_url, request.headers.get("host", "")),
+        since=getattr(request.state, "since", ""),
+        answers=request.method not in SAFE_METHODS,
         **values,
     )
     return HTMLResponse(text, status_code=status, headers=HEADERS)
@@ -97,13 +104,17 @@ def root_of(request: Request) -> str:
 
 
 class PageRoute(APIRoute):
-    """A route of people: what is raised becomes a page, or the way to one."""
+    """A route of people: what is raised becomes a page, or the way to one. Pages are compressed."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler with errors in words."""
         handle = super().get_route_handler()
 
         async def handle_for_people(request: Request) -> Response:
+            answer = await answer_people(request)
+            return _compressed(request, answer) if isinstance(answer, HTMLResponse) else answer
+
+        async def answer_people(request: Request) -> Response:
             try:
                 return await handle(request)
             except Elsewhere as way:
@@ -121,6 +132,17 @@ class PageRoute(APIRoute):
                 return message(request, err.status_code, TITLES.get(err.status_code, "This did not work"), err.detail)
 
         return handle_for_people
+
+
+def _compressed(request: Request, page: HTMLResponse) -> HTMLResponse:
+    """The page in fewer bytes, for browsers that take them so. Its one secret that is the same in page after page, the
+    form token, is masked anew in each (`domain/sessions.py`): how long a page gets does not give it away."""
+    page.headers["Vary"] = "Accept-Encoding"
+    if not accepts_gzip(request):
+        return page
+    page.body = gzip.compress(page.body, GZIP_LEVEL, mtime=0)
+    page.headers.update({"Content-Encoding": "gzip", "Content-Length": str(len(page.body))})
+    return page
 
 
 def _unavailable(request: Request) -> HTMLResponse:

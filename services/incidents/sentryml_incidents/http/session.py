@@ -7,6 +7,7 @@ of keys.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,13 +19,23 @@ from sentryml_common.contracts.api_key import holds_key
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.roles import Permission, may, who_may
-from sentryml_incidents.domain.sessions import ABSOLUTE, Session, form_token, hash_secret, is_secret
+from sentryml_incidents.domain.sessions import (
+    ABSOLUTE,
+    TOKEN_BYTES,
+    Session,
+    form_token,
+    hash_secret,
+    is_secret,
+    mask_token,
+)
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.forms import SAFE_METHODS, check_form
 from sentryml_incidents.store.sessions import find_session, mark_seen
 from sentryml_incidents.store.users import User
 
 HOME, SIGN_IN, ACCOUNT = "/models", "/sign-in", "/account"
+BY_ITSELF = "Sentryml-By-Itself"
+"""The header of a page that fetches itself anew: nobody has asked for it, so it does not keep a session from ending."""
 
 _PATH = re.compile(r"(/[\w.~%:,;=@+-]+)+(\?[\w.~%:,;=@+&/-]*)?", re.ASCII)
 
@@ -39,11 +50,16 @@ class Elsewhere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is looking: a person in a session, and the token that this session's forms carry."""
+    """Who is looking: a person in a session, and the token that this session's forms carry, masked."""
 
     user: User
     session: Session
-    token: str
+    form_token: str
+
+    @property
+    def token(self) -> str:
+        """The token for one form."""
+        return masked(self.form_token)
 
     @property
     def actor(self) -> Actor:
@@ -61,8 +77,13 @@ class Visitor:
         return may(self.user.role, Permission.ADMINISTER)
 
 
-async def find_visitor(request: Request, context: Context) -> Visitor | None:
-    """Who is looking, if they are signed in.
+def masked(token: str) -> str:
+    """A form token for one page."""
+    return mask_token(token, secrets.token_bytes(TOKEN_BYTES))
+
+
+async def find_visitor(request: Request, context: Context, *, by_itself: bool = False) -> Visitor | None:
+    """Who is looking, if they are signed in. What a page asks `by_itself` does not count as the session being used.
 
     Raises:
         Unavailable: PostgreSQL is away.
@@ -76,19 +97,20 @@ async def find_visitor(request: Request, context: Context) -> Visitor | None:
         if found is None or not found[0].alive(now):
             return None
         session, user = found
-        if session.to_be_marked(now):
+        if session.to_be_marked(now) and not by_itself:
             await mark_seen(connection, session.session_hash, now)
     return Visitor(user, session, form_token(secret))
 
 
 async def _signed_in(request: Request, context: WithContext) -> Visitor:
     """Anybody who is signed in; who is not is led to the sign-in and back. Their forms are theirs."""
-    visitor = await find_visitor(request, context)
+    request.state.since = context.stream.live.now if context.stream is not None else ""
+    visitor = await find_visitor(request, context, by_itself=BY_ITSELF in request.headers)
     if visitor is None:
         raise Elsewhere(f"{SIGN_IN}?{urlencode({'next': _page_of(request)})}")
     request.state.visitor = visitor
     if request.method not in SAFE_METHODS:
-        await check_form(request, context.public_url, visitor.token)
+        await check_form(request, context.public_url, visitor.form_token)
     return visitor
 
 

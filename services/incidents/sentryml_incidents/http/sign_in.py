@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from hmac import compare_digest
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.logging import get_logger
 from sentryml_incidents.domain.accounts import EMAIL_LENGTH_MAX
-from sentryml_incidents.domain.sessions import SECRET_BYTES, form_token, hash_secret, is_secret, make_secret
+from sentryml_incidents.domain.sessions import SECRET_BYTES, form_token, hash_secret, is_secret, is_token, make_secret
 from sentryml_incidents.domain.throttle import account_hash
 from sentryml_incidents.http.context import Context, WithContext, context_of
 from sentryml_incidents.http.credentials import CredentialsRefused, Verified, begin_session, check_credentials, refused
@@ -23,6 +22,7 @@ from sentryml_incidents.http.session import (
     cookie_name,
     drop_session_cookie,
     find_visitor,
+    masked,
     safe_next,
     set_cookie,
     set_session_cookie,
@@ -40,7 +40,7 @@ Next = Annotated[str, Query(max_length=2000)]
 EmailField = Annotated[str, Form(max_length=EMAIL_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 PasswordField = Annotated[str, Form(max_length=LENGTH_MAX)]
 NextField = Annotated[str, Form(max_length=2000)]
-TokenField = Annotated[str, Form(max_length=100)]
+TokenField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/sign-in")
@@ -64,7 +64,7 @@ async def sign_in(
     check_origin(request, context.public_url)
     page, email = safe_next(next), email.strip()
     guest = request.cookies.get(cookie_name(context.public_url, "sign-in"), "")
-    if not (is_secret(guest) and compare_digest(token.encode(), form_token(guest).encode())):
+    if not (is_secret(guest) and is_token(token, form_token(guest))):
         text = "This form was too old, or the browser keeps no cookies from here. Send it once more."
         return _form(request, page, email, text, 403)
     try:
@@ -110,7 +110,7 @@ def _form(request: Request, page: str, email: str = "", refused: str | None = No
     if not is_secret(guest):
         guest = make_secret(secrets.token_bytes(SECRET_BYTES))
     answer = render(
-        request, "sign_in.html", status=status, next=page, email=email, refused=refused, token=form_token(guest)
+        request, "sign_in.html", status=status, next=page, email=email, refused=refused, token=masked(form_token(guest))
     )
     set_cookie(answer, public_url, "sign-in", guest)
     return answer
