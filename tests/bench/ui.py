@@ -46,6 +46,23 @@ PAGES = {
     "model, a day": (f"/models/{LONGEST}", f"/v1/models/{LONGEST}"),
     "model, 90 days": (f"/models/{LONGEST}?days=90", f"/v1/models/{LONGEST}/evaluations?limit=500"),
     "incidents": ("/incidents", "/v1/incidents?limit=50"),
+    "incidents, open and critical": (
+        "/incidents?state=open&severity=critical",
+        "/v1/incidents?state=open&severity=critical&limit=50",
+    ),
+    "incidents, resolved": ("/incidents?state=resolved", "/v1/incidents?state=resolved&limit=50"),
+    "incidents, a pattern": ("/incidents?model=*-0099*", "/v1/incidents?limit=50"),
+    "incidents, a name in none": ("/incidents?model=nothing", "/v1/incidents?limit=50"),
+    "incidents, last hour": ("/incidents?within=hour", "/v1/incidents?limit=50"),
+    "incidents, between days": ("/incidents?from=2020-01-01&to=2020-12-31", "/v1/incidents?limit=50"),
+    "incidents, stuck alerts": ("/incidents?stuck=true", "/v1/incidents?limit=50"),
+    "incidents, oldest first": ("/incidents?order=oldest", "/v1/incidents?limit=50"),
+    "incidents, highest PSI first": ("/incidents?order=peak", "/v1/incidents?limit=50"),
+    "incidents, by model": ("/incidents?order=model", "/v1/incidents?limit=50"),
+    "incidents, all filters at once": (
+        "/incidents?state=live&severity=critical&model=model-*&within=day&order=peak",
+        "/v1/incidents?state=open&state=acknowledged&severity=critical&limit=50",
+    ),
     "incident": ("/incidents/1", "/v1/incidents/1"),
     "API keys": ("/keys", "/v1/api-keys"),
 }

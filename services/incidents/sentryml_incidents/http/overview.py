@@ -49,13 +49,12 @@ async def show(
         urgent = []
         if after is None and not prefix:
             urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
-        rows = await _rows(connection, found[:ROWS], now)
-        attention = await _rows(connection, urgent, now)
+        rows = await _rows(connection, [*found[:ROWS], *urgent], now)
     return render(
         request,
         "overview.html",
-        rows=rows,
-        attention=attention,
+        rows=[rows[model.model_id] for model in found[:ROWS]],
+        attention=[rows[model.model_id] for model in urgent],
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
         search=prefix,
         first=after is None,
@@ -64,10 +63,12 @@ async def show(
     )
 
 
-async def _rows(connection: Connection, models: Sequence[ModelSummary], now: datetime) -> list[ModelRow]:
-    spans = {model.model_id: recent(model.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for model in models}
+async def _rows(connection: Connection, models: Sequence[ModelSummary], now: datetime) -> dict[str, ModelRow]:
+    """By model, each read and drawn once, however often it is listed."""
+    known = {model.model_id: model for model in models}
+    spans = {each.model_id: recent(each.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for each in known.values()}
     lately = await read_recent(connection, spans)
-    return [_row(model, spans[model.model_id], lately.get(model.model_id, Recent([], None))) for model in models]
+    return {name: _row(model, spans[name], lately.get(name, Recent([], None))) for name, model in known.items()}
 
 
 def _row(model: ModelSummary, span: Span, lately: Recent) -> ModelRow:
