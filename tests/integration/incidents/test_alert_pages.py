@@ -348,3 +348,20 @@ async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.
     assert "✓ Every alert" not in found
     audits.keep(ago=timedelta(minutes=10))
     assert "was last checked 10 min ago" in text_of(await reader.get("/alerts"))
+
+
+async def test_every_address_in_these_pages_is_there(admin: httpx.AsyncClient, world: World) -> None:
+    made = await make_ops(admin)
+    await make_route(admin, made.url.path.rpartition("/")[2])
+    route_id = await world.pool.fetchval("SELECT route_id FROM route WHERE name = 'fraud'")
+    ours = ("/alerts", "/alerts/changes", "/alerts/deliveries", "/alerts/channels/new", "/alerts/routes/new")
+    seen: set[str] = set()
+    for path in (*ours, made.url.path, f"/alerts/routes/{route_id}"):
+        page = await admin.get(path)
+        for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
+            seen.add(
+                str(httpx.URL(f"http://sentryml.test{path}").join(link.replace("&amp;", "&")).copy_with(fragment=None))
+            )
+    assert f"http://sentryml.test/alerts/routes/{route_id}" in seen
+    for address in sorted(seen):
+        assert (await admin.get(address)).status_code == 200, address

@@ -209,7 +209,9 @@ async def test_every_address_in_a_page_is_there(reader: httpx.AsyncClient, life:
         page = await reader.get(path)
         for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
             target = httpx.URL(f"http://sentryml.test{path}").join(link.replace("&amp;", "&"))
-            assert (await reader.get(str(target))).status_code == 200, link
+            # There is no notifier here, and its page says so; test_alert_pages.py follows its links with one.
+            there = 503 if target.path == "/alerts" else 200
+            assert (await reader.get(str(target))).status_code == there, link
 
 
 async def test_a_model_named_like_nothing_good_is_shown_as_it_is(reader: httpx.AsyncClient, pool: Pool) -> None:

@@ -14,8 +14,10 @@ from pydantic import SecretStr
 from sentryml_common.http.internal import ACTOR, ActingPerson
 from sentryml_common.http.problems import Problem
 from sentryml_incidents import notifier
+from sentryml_incidents.http.alert_deliveries import delivery_lines
 from sentryml_incidents.notifier import Notifier, NotifierAway
-from sentryml_incidents.notifier_answers import RouteTold, ToldPage, read_answer
+from sentryml_incidents.notifier_answers import DeliveryTold, RouteTold, ToldPage, read_answer
+from sentryml_notifier.http import deliveries
 
 SECRET = SecretStr("s" * 32)
 ANA = ActingPerson("0197", "Ana", "admin")
@@ -105,3 +107,30 @@ async def test_without_a_secret_nobody_is_asked() -> None:
 def test_an_answer_in_another_form_is_no_answer() -> None:
     with pytest.raises(NotifierAway, match="another version"):
         read_answer(ToldPage[RouteTold], {"items": [{"route_id": "x"}], "next_cursor": None})
+
+
+def a_delivery(**changes: Any) -> DeliveryTold:
+    given = {**deliveries.EXAMPLE, **changes}
+    return read_answer(DeliveryTold, given)
+
+
+def test_a_delivery_reads_as_on_the_timeline() -> None:
+    now = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    (row,) = delivery_lines([a_delivery()], now)
+    assert (row.step, row.line.where, row.line.what, row.retryable) == (
+        "Opened",
+        "Slack",
+        "delivered after 1.2 s",
+        False,
+    )
+    parked = {"state": "parked", "delivered_at": None, "last_words": "Why."}
+    (stuck,) = delivery_lines([a_delivery(parked_because="message_refused", **parked)], now)
+    assert (stuck.line.what, stuck.line.why, stuck.retryable) == ("stuck", "Why.", True)
+    (over,) = delivery_lines([a_delivery(parked_because="not_needed", **parked)], now)
+    assert (over.line.what, over.retryable) == ("not sent", False)
+
+
+@pytest.mark.parametrize("unknown", [{"kind": "teleported"}, {"state": "lost"}])
+def test_a_delivery_of_a_newer_notifier_is_no_defect(unknown: dict[str, str]) -> None:
+    with pytest.raises(NotifierAway, match="another version"):
+        delivery_lines([a_delivery(**unknown)], datetime(2026, 11, 23, 10, tzinfo=UTC))

@@ -20,7 +20,7 @@ from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.notifier_desk import AlertsRoute, desk_of
 from sentryml_incidents.http.rendering import go_to, render
 from sentryml_incidents.http.session import Reader, Responder, Visitor
-from sentryml_incidents.notifier_answers import DeliveryTold
+from sentryml_incidents.notifier_answers import DeliveryTold, read_answer
 
 DELIVERIES = "/alerts/deliveries"
 ROWS = 30
@@ -133,11 +133,16 @@ def _step(told: DeliveryTold) -> str:
 
 
 def _as_told(told: DeliveryTold) -> Delivery:
-    """The same as the notifier tells it on its topic, so that one place puts deliveries into words."""
+    """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
+
+    Raises:
+        NotifierAway: it tells what is not known here.
+    """
     over = told.state == "parked" and told.parked_because in FOR_GOOD
     happened_at = told.happened_at or told.created_at
     latency = max(0.0, (told.delivered_at - happened_at).total_seconds()) if told.delivered_at else None
-    return Delivery.model_validate(
+    return read_answer(
+        Delivery,
         {
             "v": 1,
             "revision": 1,

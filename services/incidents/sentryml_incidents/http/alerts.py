@@ -12,10 +12,10 @@ from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.alerts import action_words, is_stale, models_in_words
 from sentryml_incidents.domain.channel_forms import harmless, kind_label
 from sentryml_incidents.http.alert_deliveries import delivery_lines
-from sentryml_incidents.http.context import Context, WithContext
+from sentryml_incidents.http.context import WithContext
 from sentryml_incidents.http.notifier_desk import AlertsRoute, Desk, desk_of
 from sentryml_incidents.http.rendering import render
-from sentryml_incidents.http.session import Reader, Visitor
+from sentryml_incidents.http.session import Reader
 from sentryml_incidents.notifier_answers import PreviewTold
 
 ALERTS = "/alerts"
@@ -36,14 +36,7 @@ async def show(
     severity: Severity = Severity.CRITICAL,
 ) -> Response:
     """Routes and channels, and what is wrong with them; with a `model`, where its alarm would go."""
-    return await alerts_page(request, context, visitor, model=model.strip(), severity=severity)
-
-
-async def alerts_page(
-    request: Request, context: Context, visitor: Visitor, *, model: str = "", severity: Severity = Severity.CRITICAL
-) -> Response:
-    """The page of routes and channels."""
-    desk, now = desk_of(context, visitor), context.now()
+    desk, now, model = desk_of(context, visitor), context.now(), model.strip()
     routes, channels, audit, changes, (preview, refused) = await asyncio.gather(
         desk.routes(),
         desk.channels(),
