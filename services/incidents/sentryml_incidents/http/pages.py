@@ -14,7 +14,7 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.offers import offers
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.domain.snapshot import Incident
-from sentryml_incidents.http import account, assets, keys, live, model_page, overview, sign_in, users
+from sentryml_incidents.http import account, api_page, assets, keys, live, model_page, overview, sign_in, users
 from sentryml_incidents.http.acting import LARGEST_NUMBER, act, everything, read_reference
 from sentryml_incidents.http.assets import read_assets
 from sentryml_incidents.http.context import Context, WithContext
@@ -44,7 +44,7 @@ def install_pages(app: FastAPI) -> None:
     for part in (router, overview.router, model_page.router, sign_in.router, account.router, keys.router, users.router):
         app.include_router(part)
     read_assets()
-    for part in (assets.router, live.router):
+    for part in (assets.router, live.router, api_page.router):
         app.include_router(part)
 
 
