@@ -14,7 +14,7 @@ from tests.unit.incidents.builders import MODEL
 NAMED = re.compile(r'<(?:link|script)[^>]+(?:href|src)="([^"]+)"')
 
 
-@pytest.mark.parametrize("path", ["/models", f"/models/{MODEL}", "/incidents", "/incidents/1", "/account"])
+@pytest.mark.parametrize("path", ["/models", f"/models/{MODEL}", "/incidents", "/incidents/1", "/account", "/docs"])
 async def test_all_that_a_page_loads_is_ours_and_kept_for_good(
     reader: httpx.AsyncClient, life: Life, path: str
 ) -> None:
@@ -38,6 +38,16 @@ async def test_a_page_may_load_from_here_alone_and_hold_no_script(reader: httpx.
         assert {rules[name] for name in ("script-src", "connect-src", "style-src", "img-src")} == {"'self'"}
         assert "unsafe" not in page.headers["Content-Security-Policy"]
         assert re.findall(r"<script(?! src=)|<style|\son\w+=|\sstyle=", page.text) == []
+
+
+async def test_the_api_is_described_here_without_another_hosts_scripts(anonymous: httpx.AsyncClient) -> None:
+    page = await anonymous.get("/docs")
+    schema = (await anonymous.get("/openapi.json")).json()
+    for path, operations in schema["paths"].items():
+        for method in operations:
+            assert f"{method.upper()} {path}</h3>" in page.text
+    assert "<code>Authorization: Bearer sml_…</code>" in page.text
+    assert "//" not in "".join(re.findall(r'(?:href|src)="([^"]*)"', page.text))
 
 
 @pytest.mark.parametrize("name", ["app.css", "app.000000000000.css", "vendor/idiomorph.min.js", "..%2Fapp.py", "%00"])

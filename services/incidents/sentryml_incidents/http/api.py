@@ -34,7 +34,7 @@ pages: give `next_cursor` as `cursor` for the next one; a page may hold fewer it
 
 def create_app(context: Context, internal_secret: SecretStr | None = None) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool. Without a secret, no service asks it."""
-    app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED)

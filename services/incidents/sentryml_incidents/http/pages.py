@@ -20,6 +20,7 @@ from sentryml_incidents.http import (
     alert_deliveries,
     alert_routes,
     alerts,
+    api_page,
     assets,
     incident_list,
     keys,
@@ -59,7 +60,7 @@ def install_pages(app: FastAPI) -> None:
     for page in (alerts, alert_deliveries, alert_routes, alert_channels):
         app.include_router(page.router)
     read_assets()
-    for part in (assets.router, live.router):
+    for part in (assets.router, live.router, api_page.router):
         app.include_router(part)
 
 

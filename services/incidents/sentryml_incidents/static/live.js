@@ -112,7 +112,7 @@
     }
     document.title = fresh.title;
     since = fresh.getElementById("live")?.dataset.since ?? since;
-    say("on", keeps ? "Changed meanwhile. What you are filling in stays as it is until you send it." : "");
+    if (source) say("on", keeps ? "Changed meanwhile. What you are filling in stays as it is until you send it." : "");
     document.dispatchEvent(new Event("sentryml:changed"));
   }
 
