@@ -27,9 +27,9 @@ GROWN = 6
 MODELS = [f"model-{number}" for number in range(5)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def kafka() -> AsyncIterator[OwnKafka]:
-    """A Kafka of each test's own: other tests count on the partitions of theirs."""
+    """A Kafka of this file's own: other tests count on the partitions of theirs."""
     with own_kafka() as own:
         await ensure_topics(own.settings, Health())
         yield own
@@ -125,6 +125,7 @@ async def test_events_of_new_partitions_are_counted_while_all_runs(
 async def test_another_number_of_partitions_of_internal_topics_is_refused_at_start(
     kafka: OwnKafka, start: StartPart, tmp_path: Path
 ) -> None:
+    """The last one: nothing starts on this Kafka any more."""
     for topic in (HISTOGRAMS, TABLE_CHANGELOG):
         await grow(kafka, topic, GROWN)
     for part in (start("combiner"), start("processor", state_dir=tmp_path / "state")):

@@ -23,7 +23,7 @@ from sentryml_drift.changelog import Changelog
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.table_writer import DWELL_SECONDS, EXIT_FENCED, KEYS
 
-FREEZES = 8
+FREEZES = 4
 
 
 @pytest.fixture(scope="module")

@@ -152,7 +152,7 @@ async def test_slack_that_limits_for_real_gets_everything_in_the_end(world: Worl
         (Script(status=504), "uncertain", "http_5xx", True),
         (Script(body="not ok", accept=False), "uncertain", "strange_answer", True),
         (Script(body="x" * 200_000, accept=False), "uncertain", "strange_answer", True),
-        (Script(delay_seconds=10, accept=False), "uncertain", "timeout", True),
+        (Script(delay_seconds=4, accept=False), "uncertain", "timeout", True),
         (Script(ending=Ending.RESET, accept=False), "uncertain", "connection_lost", True),
         (Script(ending=Ending.CUT, accept=False), "uncertain", "connection_lost", True),
     ],
