@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
-from sentryml_incidents.domain.figures import share
-from sentryml_incidents.domain.words import ago, clock, moment
+from sentryml_incidents.domain.figures import rate, share
+from sentryml_incidents.domain.words import ago, clock, moment, stamp
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.session import Elsewhere
 
@@ -59,7 +59,15 @@ def _span(seconds: float) -> str:
 
 
 _templates.filters.update(
-    moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken
+    moment=moment,
+    stamp=stamp,
+    clock=clock,
+    ago=ago,
+    duration=duration,
+    span=_span,
+    percent=share,
+    rate=rate,
+    unbroken=_unbroken,
 )
 
 

@@ -25,7 +25,8 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
                AND (model.deleted_at IS NULL OR evaluated_at > model.deleted_at)
              ORDER BY at, psi DESC NULLS LAST
         )
-        SELECT at, found ->> 'signal' AS signal, found ->> 'level' AS level, (found ->> 'psi')::float8 AS psi,
+        SELECT at, worst.evaluated_at, found ->> 'signal' AS signal, found ->> 'level' AS level,
+               (found ->> 'psi')::float8 AS psi,
                (found ->> 'warn_at')::float8 AS warn_at, (found ->> 'critical_at')::float8 AS critical_at,
                (found ->> 'noise_floor')::float8 AS noise_floor
           FROM worst
@@ -98,4 +99,5 @@ def _look(row: asyncpg.Record) -> Look:
         warn_at=row["warn_at"],
         critical_at=row["critical_at"],
         noise_floor=row["noise_floor"],
+        evaluated_at=row["evaluated_at"],
     )
