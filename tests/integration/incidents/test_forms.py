@@ -12,12 +12,12 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import account, keys, pages, sign_in, users
+from sentryml_incidents.http import account, delete_page, keys, monitor_page, monitor_switch, pages, sign_in, users
 from sentryml_incidents.store.api_keys import insert_api_key
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, token_of
-from tests.unit.incidents.builders import MONDAY
+from tests.unit.incidents.builders import MODEL, MONDAY
 
 BEN = UUID(int=7)
 KEY = "testkey00000"
@@ -41,18 +41,30 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     f"/users/{BEN}/disable": (ADMINS, {}),
     f"/users/{BEN}/enable": (ADMINS, {}),
     f"/users/{BEN}/reset-password": (ADMINS, {}),
+    f"/models/{MODEL}/monitor/save": (RESPONDERS, {"version": "1", "signals": "score", "warn": "0.15"}),
+    f"/models/{MODEL}/monitor/preview": (RESPONDERS, {"version": "1", "signals": "score"}),
+    f"/models/{MODEL}/monitor/disable": (RESPONDERS, {"version": "1", "sure": "true"}),
+    f"/models/{MODEL}/monitor/enable": (RESPONDERS, {"version": "1"}),
+    f"/models/{MODEL}/delete/confirm": (ADMINS, {"confirmation": "x"}),
 }
 """Every form but the sign-in: who may send it, and what is in it."""
 
-TABLES = ("incident", "transition", "app_user", "session", "api_key")
+TABLES = ("incident", "transition", "app_user", "session", "api_key", "monitor_version", "model")
+
+
+PARTS = (pages, sign_in, account, keys, users, monitor_page, monitor_switch, delete_page)
 
 
 def test_the_table_holds_every_form() -> None:
-    routes = [route for part in (pages, sign_in, account, keys, users) for route in part.router.routes]
+    routes = [route for part in PARTS for route in part.router.routes]
     unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
     here = {route.path for route in unsafe} - {"/sign-in"}
     known = {
-        path.replace("/1/", "/{reference}/").replace(str(BEN), "{user_id}").replace(KEY, "{key_id}") for path in FORMS
+        path.replace("/1/", "/{reference}/")
+        .replace(str(BEN), "{user_id}")
+        .replace(KEY, "{key_id}")
+        .replace(MODEL, "{model_id}")
+        for path in FORMS
     }
     actions = {path for path in known if path.startswith("/incidents/")}
     assert here == known - actions | {"/incidents/{reference}/{action}"}

@@ -16,7 +16,17 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.offers import offers
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.domain.snapshot import Incident
-from sentryml_incidents.http import account, keys, model_page, overview, sign_in, users
+from sentryml_incidents.http import (
+    account,
+    delete_page,
+    keys,
+    model_page,
+    monitor_page,
+    monitor_switch,
+    overview,
+    sign_in,
+    users,
+)
 from sentryml_incidents.http.acting import LARGEST_NUMBER, act, everything, read_reference
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.incident_page import read_incident_page
@@ -40,6 +50,8 @@ SeenField = Annotated[str, Form(pattern=r'^"v\d{1,10}"$')]
 def install_pages(app: FastAPI) -> None:
     """Give the pages and their style sheet to `app`."""
     for part in (router, overview.router, model_page.router, sign_in.router, account.router, keys.router, users.router):
+        app.include_router(part)
+    for part in (monitor_page.router, monitor_switch.router, delete_page.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
