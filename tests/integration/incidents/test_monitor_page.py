@@ -91,6 +91,14 @@ async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_typed_is_l
     assert (await api.get(API)).json() == before
 
 
+async def test_a_preview_that_follows_typing_gives_way_to_what_does_not_fit(ana: httpx.AsyncClient, life: Life) -> None:
+    page = await ana.get(PAGE)
+    data = fields_of(page) | {"token": token_of(page), "warn": "0.1x"}
+    answer = await ana.post(f"{PAGE}/preview", data=data, headers=SAME_ORIGIN | {"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert "No preview: Warning from: write a number, such as 0.1." in text_of(answer)
+
+
 async def test_contradictions_are_told_with_names_and_units(ana: httpx.AsyncClient, life: Life) -> None:
     typed = fields_of(await ana.get(PAGE)) | {"baseline_seconds": "1 h", "warn": "0.4", "resolve_below": "120 %"}
     answer = await send(ana, "save", typed)

@@ -209,7 +209,8 @@ async def page(
     return render(
         request,
         "monitor.html",
-        status=status,
+        # htmx puts only what succeeded in place, and what does not fit has to replace the last preview too.
+        status=200 if "hx-request" in request.headers else status,
         model=model,
         monitor=monitor,
         filled=filled or Filled(write(monitor)),
