@@ -34,17 +34,20 @@ from sentryml_incidents.store.users import insert_user
 from tests.bench.incidents_evaluations import MODELS, an_evaluation
 from tests.bench.incidents_service import Incidents, incidents_service
 from tests.bench.report import say_table
-from tests.support.signing_in import sign_in
+from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
 
 BATCH, ASKED = 500, 50
 LISTED, LONGEST = 60, "model-00000"
 EVERY, DAY, QUARTER = timedelta(minutes=5), timedelta(days=1), timedelta(days=90)
+TRIED, TRIED_DAYS = 10, (7, 90)
 EMAIL, PASSWORD = "bench@example.org", "correct horse battery"
 PAGES = {
     "overview": ("/models", "/v1/models?limit=30"),
     "overview, searched": ("/models?search=model-005", "/v1/models?search=model-005&limit=30"),
     "model, a day": (f"/models/{LONGEST}", f"/v1/models/{LONGEST}"),
     "model, 90 days": (f"/models/{LONGEST}?days=90", f"/v1/models/{LONGEST}/evaluations?limit=500"),
+    "model, an evaluation of before": (f"/models/{LONGEST}?at={{at}}", f"/v1/models/{LONGEST}/evaluations?limit=50"),
+    "monitor": (f"/models/{LONGEST}/monitor", f"/v1/models/{LONGEST}/monitor"),
     "incidents": ("/incidents", "/v1/incidents?limit=50"),
     "incidents, open and critical": (
         "/incidents?state=open&severity=critical",
@@ -114,27 +117,49 @@ async def measure(service: Incidents) -> list[list[str]]:
             machine.headers["Authorization"] = f"Bearer {service.make_key()}"
             await sign_in(browser, EMAIL, PASSWORD)
             say("pages")
-            return [await row(browser, machine, name, *paths) for name, paths in PAGES.items()]
+            at = (system_clock() - DAY / 2).strftime("%Y-%m-%dT%H:%M:%SZ")
+            rows = [await row(browser, machine, name, page.format(at=at), api) for name, (page, api) in PAGES.items()]
+            return rows + [await tried_row(browser, machine, days) for days in TRIED_DAYS]
 
 
 async def row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, name: str, page: str, api: str) -> list[str]:
     ours, rival = await p95(lambda: browser.get(page)), await p95(lambda: machine.get(api))
-    size = await first_load(browser, page)
+    size = await first_load(browser, lambda: browser.get(page))
     return [name, f"{ours:.0f}", f"{rival:.1f}", f"{ours / rival:.1f}", f"{size / 1024:.0f}"]
 
 
-async def first_load(browser: httpx.AsyncClient, page: str) -> int:
+async def tried_row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, days: int) -> list[str]:
+    """The preview of higher thresholds over so many days on the page, and over all that is kept from the API."""
+    path = f"/models/{LONGEST}/monitor"
+    form = {"token": token_of(await browser.get(path)), "version": "1", "signals": ["score", "prediction"]}
+    data = form | {"warn": "0.15", "days": str(days)}
+    page = lambda: browser.post(f"{path}/preview", data=data, headers=SAME_ORIGIN)  # noqa: E731
+    ours, rival = (
+        await p95(page, TRIED),
+        await p95(lambda: machine.post(f"/v1{path}:preview", json={"warn": 0.15}), TRIED),
+    )
+    size = await first_load(browser, page)
+    return [
+        f"monitor, a preview over {days} days",
+        f"{ours:.0f}",
+        f"{rival:.1f}",
+        f"{ours / rival:.1f}",
+        f"{size / 1024:.0f}",
+    ]
+
+
+async def first_load(browser: httpx.AsyncClient, ask: Callable[[], Awaitable[httpx.Response]]) -> int:
     """Bytes of a page and of all that it loads, compressed as they are sent."""
-    answer = await browser.get(page)
+    answer = await ask()
     named = set(re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="([^"]+)"', answer.text))
     parts = [answer, *[await browser.get(urljoin(str(answer.url), each)) for each in named]]
     return sum(part.raise_for_status().num_bytes_downloaded for part in parts)
 
 
-async def p95(ask: Callable[[], Awaitable[httpx.Response]]) -> float:
+async def p95(ask: Callable[[], Awaitable[httpx.Response]], asked: int = ASKED) -> float:
     """In milliseconds."""
     times = []
-    for _ in range(ASKED):
+    for _ in range(asked):
         began = time.perf_counter()
         (await ask()).raise_for_status()
         times.append(1000 * (time.perf_counter() - began))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
@@ -18,6 +19,7 @@ from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.domain.decision import Decision, Outcome
+from sentryml_incidents.domain.keeping import keeps_bins
 from sentryml_incidents.domain.lifecycle import Evaluated, decide
 from sentryml_incidents.domain.snapshot import Snapshot, deleted_model
 from sentryml_incidents.journal import report_transitions
@@ -60,7 +62,7 @@ class EvaluationConsumer:
             changes = _decide_all(await self._lock(connection, evaluations), evaluations)
             await save_changes(connection, [each for each in changes if each.decision.outcome is Outcome.APPLIED])
             kept = [each for each in changes if each.decision.outcome not in NOT_KEPT]
-            await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
+            await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation], _with_bins(kept))
             await save_latest_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
         decisions = [change.decision for change in changes]
         for decision in decisions:
@@ -93,6 +95,14 @@ def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -
         snapshots[evaluation.model_id] = decision.snapshot
         changes.append(Change(before, decision, evaluation))
     return changes
+
+
+def _with_bins(changes: Iterable[Change]) -> set[UUID]:
+    return {
+        each.evaluation.evaluation_id
+        for each in changes
+        if each.evaluation and keeps_bins(each.before, each.evaluation)
+    }
 
 
 def _monday(moment: datetime) -> datetime:

@@ -133,7 +133,8 @@ async def test_evidence_is_whole_and_other_evaluations_are_thin(pool: Pool, life
         (EvidenceRole.RESOLVED, at(4)),
     ]
     assert all(each.evaluation.signals[0].bins for each in evidence)
-    assert [len(each.signals[0].bins) for each in thin] == [4, 0, 0, 0, 0]
+    # The newest has its bins, and the first of its hour.
+    assert [len(each.signals[0].bins) for each in thin] == [4, 0, 0, 0, 4]
 
 
 async def test_text_from_strangers_is_kept_as_it_came(pool: Pool, life: Life) -> None:

@@ -19,8 +19,11 @@ from sentryml_incidents.http import (
     alert_deliveries,
     alert_routes,
     alerts,
+    delete_page,
     incident_list,
     keys,
+    monitor_page,
+    monitor_switch,
     pages,
     sign_in,
     users,
@@ -29,7 +32,7 @@ from sentryml_incidents.store.api_keys import insert_api_key
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, token_of
-from tests.unit.incidents.builders import MONDAY
+from tests.unit.incidents.builders import MODEL, MONDAY
 
 BEN = UUID(int=7)
 KEY = "testkey00000"
@@ -65,21 +68,26 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     f"/alerts/channels/{CHANNEL}/change": (ADMINS, {"name": "x"}),
     f"/alerts/channels/{CHANNEL}/fallback": (ADMINS, {"fallback": ""}),
     f"/alerts/channels/{CHANNEL}/remove": (ADMINS, {}),
+    f"/models/{MODEL}/monitor/save": (RESPONDERS, {"version": "1", "signals": "score", "warn": "0.15"}),
+    f"/models/{MODEL}/monitor/preview": (RESPONDERS, {"version": "1", "signals": "score"}),
+    f"/models/{MODEL}/monitor/disable": (RESPONDERS, {"version": "1", "sure": "true"}),
+    f"/models/{MODEL}/monitor/enable": (RESPONDERS, {"version": "1"}),
+    f"/models/{MODEL}/delete/confirm": (ADMINS, {"confirmation": "x"}),
 }
 """Every form but the sign-in: who may send it, and what is in it."""
 
-TABLES = ("incident", "transition", "app_user", "session", "api_key")
+TABLES = ("incident", "transition", "app_user", "session", "api_key", "monitor_version", "model")
+
+PARTS = (pages, incident_list, sign_in, account, keys, users, *ALERTS, monitor_page, monitor_switch, delete_page)
 
 
 def test_the_table_holds_every_form() -> None:
-    routes = [
-        route for part in (pages, incident_list, sign_in, account, keys, users, *ALERTS) for route in part.router.routes
-    ]
+    routes = [route for part in PARTS for route in part.router.routes]
     unsafe = [each for each in routes if isinstance(each, APIRoute) and not each.methods <= {"GET", "HEAD"}]
     here = {route.path for route in unsafe} - {"/sign-in"}
     parts = {
         "/1/": "/{reference}/", str(BEN): "{user_id}", KEY: "{key_id}", str(ROUTE): "{route_id}",
-        str(CHANNEL): "{channel_id}", str(DELIVERY): "{delivery_id}",
+        str(CHANNEL): "{channel_id}", str(DELIVERY): "{delivery_id}", MODEL: "{model_id}",
     }  # fmt: skip
     known = {reduce(lambda path, part: path.replace(*part), parts.items(), path) for path in FORMS}
     actions = {path for path in known if path.startswith("/incidents/{reference}/")}

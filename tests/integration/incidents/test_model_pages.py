@@ -12,7 +12,7 @@ from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.consumer import ActivityConsumer
 from sentryml_incidents.store.monitors import register_model
-from tests.integration.incidents.conftest import Life, StillClock, register
+from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of
 from tests.unit.incidents.builders import MODEL, MONDAY, at, quick
 
@@ -76,7 +76,8 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
     for words in (
         "▲ critical Incident #1", "PSI is above the critical threshold.", "scores from 0.92 up: 4.0 % → 19 %",
         "Since the first event.", "Baseline against current: score", "What is compared",
-        "Refused so far: 3 too late, 1 from the future", "flight 17", "up to a PSI of 0.50",
+        "Refused: too late 3 Refused: from the future 1", "Rate lately 5 per second",
+        "flight 17", "up to a PSI of 0.50",
     ):  # fmt: skip
         assert words in text, words
     assert answer.text.count('class="line line-score"') == 1
@@ -97,6 +98,105 @@ async def test_the_curve_goes_back_as_far_as_asked_and_keeps_its_peaks(
     assert "at most 0.50" in (await reader.get(f"/models/old?days={days}")).text
     if days > 1:
         assert "at most 0.50" not in (await reader.get("/models/old?days=1")).text
+
+
+def links_of(page: httpx.Response) -> dict[str, str]:
+    """Where the links beside the curve lead, by their words."""
+    found = re.findall(r'<a href="([^"]+#evaluation)"[^>]*>([^<]+)</a>', page.text)
+    return {words: href.replace("&amp;", "&") for href, words in found}
+
+
+async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "warn", psi=0.12)
+    await life.sees("ok", "critical", "ok")
+    clock.now = at(60)
+    path = f"/models/{MODEL}"
+    newest = await reader.get(path)
+    assert "Newest evaluation" in text_of(newest)
+    slices = re.findall(r'<a href="(\?[^"]+)#evaluation" tabindex="-1"><title>([^<]+)</title>', newest.text)
+    assert slices, "the curve can be clicked"
+    worst = await reader.get(path + links_of(newest)["worst on the curve"])
+    assert "Evaluation of 23 Nov 2026, 09:19:00 UTC" in text_of(worst)
+    assert "Found: critical, under version 1 of the monitor." in text_of(worst)
+    assert worst.text.count('class="chosen"') == 1
+    assert "worst on the curve" not in links_of(worst)
+
+    page, seen = worst, []
+    while "later →" in links_of(page):
+        page = await reader.get(path + links_of(page)["later →"])
+    while True:
+        seen.append(re.findall(r"Found: (\w+)", text_of(page))[0])
+        if "← earlier" not in links_of(page):
+            break
+        page = await reader.get(path + links_of(page)["← earlier"])
+    assert seen == ["ok", "critical", "ok", "warn", "ok"]
+    assert "this is the oldest" in text_of(page)
+    assert [
+        href for href, _ in slices if (await reader.get(path + href.replace("&amp;", "&"))).status_code != 200
+    ] == []
+
+
+async def test_an_evaluation_without_bins_says_so_and_leads_to_the_nearest_that_has_them(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees(*["ok"] * 10)
+    clock.now = at(60)
+    path = f"/models/{MODEL}"
+    # The first of its hour has bins, and the newest.
+    for minute, has in ((1, True), (3, False), (8, False), (10, True)):
+        page = await reader.get(path, params={"at": at(minute).isoformat()})
+        assert ("Baseline against current: score" in text_of(page)) is has, minute
+    assert "Of this evaluation only the figures are kept" in text_of(
+        await reader.get(f"{path}?at=2026-11-23T09:18:00Z")
+    )
+    for minute, nearest in ((3, 1), (8, 10)):
+        page = await reader.get(path, params={"at": at(minute).isoformat()})
+        href = next(href for words, href in links_of(page).items() if words.startswith("The nearest"))
+        assert href.startswith(f"?days=1&at={at(nearest):%Y-%m-%dT%H:%M:%S}"), minute
+        assert "Baseline against current: score" in text_of(await reader.get(path + href))
+
+
+async def test_the_evidence_of_an_incident_has_its_bins_on_the_curve(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "critical", "ok", "ok")
+    clock.now = at(60)
+    page = await reader.get(f"/models/{MODEL}", params={"at": at(2).isoformat()})
+    assert "Found: critical" in text_of(page)
+    assert "Baseline against current: score" in text_of(page)
+
+
+async def test_any_time_leads_to_an_evaluation_and_what_is_no_time_is_refused(
+    reader: httpx.AsyncClient, life: Life
+) -> None:
+    await life.sees("ok", "ok")
+    for when, minute in (("0001-01-01T00:00:00Z", 1), ("2026-11-23T09:16:59Z", 1), ("9999-12-31T23:59:59-14:00", 1)):
+        page = await reader.get(f"/models/{MODEL}", params={"at": when})
+        assert f"Evaluation of 23 Nov 2026, 09:{15 + minute}:00 UTC" in text_of(page), when
+    assert (await reader.get(f"/models/{MODEL}?at=yesterday")).status_code == 422
+
+
+async def test_a_new_model_says_how_far_it_is(signed_in: SignedIn, life: Life, clock: StillClock) -> None:
+    clock.now = at(27 * 60)
+    reader = await signed_in("vera")
+    text = text_of(await reader.get(f"/models/{MODEL}"))
+    assert "Until the first comparison First comparison about 27 Nov 2026, 21:15:00 UTC." in text
+    assert "1 d 3 h of 4 d 12 h: the current window of 1 d, and before it 50 % of the baseline of 7 d" in text
+    await life.sees("ok")
+    assert "Until the first comparison" not in text_of(await reader.get(f"/models/{MODEL}"))
+
+
+async def test_ten_incidents_are_listed_and_the_way_to_all(reader: httpx.AsyncClient, life: Life) -> None:
+    for _ in range(11):
+        await life.sees("critical", "ok")
+        life.minute += 120
+    text = text_of(await reader.get(f"/models/{MODEL}"))
+    assert "#11" in text
+    assert "#2 " in text
+    assert "#1 " not in text
+    assert f'/incidents?model={MODEL}"' in (await reader.get(f"/models/{MODEL}")).text
 
 
 @pytest.mark.parametrize("path", ["/models/nobody", "/models/%00", "/models/%3Cscript%3E"])

@@ -23,7 +23,7 @@ from sentryml_incidents.domain.charts import (
     volume_chart,
     windows_chart,
 )
-from tests.unit.incidents.builders import MONDAY, an_evaluation, at
+from tests.unit.incidents.builders import MONDAY, a_categorical_bin, a_signal, an_evaluation, at
 
 STEP = timedelta(minutes=5)
 DAY = Span(MONDAY, MONDAY + timedelta(days=1), STEP)
@@ -120,6 +120,14 @@ def test_histogram_has_a_bar_for_each_bin_and_names_what_moved() -> None:
     assert max(max(bar.baseline, bar.current) for bar in chart.bars) == 100
     assert any(bar.moved for bar in chart.bars)
     assert all("→" in bar.words for bar in chart.bars)
+
+
+def test_categories_are_named_below_their_bars() -> None:
+    bins = (a_categorical_bin("late", 0.2, 0.3), a_categorical_bin("on time, or nearly", 0.8, 0.7))
+    chart = histogram_chart(a_signal("warn", signal=Signal.PREDICTION, bins=bins))
+    assert [(tick.place, tick.label) for tick in chart.ends] == [(25.0, "late"), (75.0, "on time, or…")]
+    many = tuple(a_categorical_bin(f"{number}", 0.1, 0.1) for number in range(10))
+    assert histogram_chart(a_signal("warn", signal=Signal.PREDICTION, bins=many)).ends == ()
 
 
 def test_windows_lie_on_one_axis() -> None:

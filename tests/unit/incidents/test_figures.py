@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Bin, NewBin, NullBin, OtherBin, Signal
-from sentryml_incidents.domain.figures import bin_name, psi_line, share_change
+from sentryml_incidents.domain.figures import bin_name, psi_line, rate, share_change
 from tests.unit.incidents.builders import a_categorical_bin, a_range
 
 SHARES = {"baseline_share": 0.1, "current_share": 0.2, "contribution": 0.07}
@@ -81,3 +81,12 @@ def test_psi_below_a_threshold_never_looks_as_if_it_had_reached_it(psi: float, w
     ]
     if psi < warn_at - 1e-7:
         assert numbers[0] < numbers[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "says"),
+    [(55_895, 61, "916 per second"), (60, 60, "1 per second"), (59, 60, "59 per minute"), (3, 7200, "2 per hour"),
+     (1, 7200, "less than one per hour"), (0, 7200, "none"), (5, 0, "less than one per hour")],
+)  # fmt: skip
+def test_a_rate_is_told_in_the_smallest_unit_that_leaves_one(count: int, seconds: float, says: str) -> None:
+    assert rate(count, seconds) == says

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from math import sqrt
 
 from sentryml_common.contracts.evaluation import Bin, Level, Signal, SignalEvaluation, Window
+from sentryml_common.text import cut
 from sentryml_incidents.domain.figures import bin_name, share
 from sentryml_incidents.domain.why import carrying
 
@@ -19,6 +20,7 @@ ROUND_PSI = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 LOWEST_TOP, HEADROOM = 0.25, 1.15
 TICKS_APART = 14.0
 MOST_TIME_TICKS = 6
+MOST_NAMES, LONGEST_NAME = 8, 12
 HOUR, DAY = 3600, 86_400
 UNDER_A_DAY = (1, 5, 15, 60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
 DAYS = (DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
@@ -31,7 +33,7 @@ GAP = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found of one signal around one moment; None where there was too little data."""
+    """What was found of one signal at one moment; None where there was too little data."""
 
     at: datetime
     signal: Signal
@@ -237,7 +239,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class HistogramChart:
-    """Baseline and current window over the same bins. `shares` are the axis; `ends` the bounds between bins."""
+    """Baseline and current window over the same bins. `shares` are the axis; `ends` the bounds between bins, and the
+    names of categories."""
 
     signal: Signal
     bars: tuple[Bar, ...]
@@ -278,6 +281,10 @@ def _ends(bins: Sequence[Bin], width: float) -> Iterable[Tick]:
     every = -(-len(edges) // MOST_TIME_TICKS) or 1
     for place, lower in edges[::every]:
         yield Tick(round(place, 2), f"{lower:.3g}")
+    names = [((number + 0.5) * width, part) for number, part in enumerate(bins) if part.kind != "range"]
+    if not edges and len(names) <= MOST_NAMES:
+        for place, part in names:
+            yield Tick(round(place, 2), cut(part.value, LONGEST_NAME) if part.kind == "category" else str(part.kind))
 
 
 @dataclass(frozen=True, slots=True)

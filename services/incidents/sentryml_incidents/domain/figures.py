@@ -26,6 +26,14 @@ def share(value: float) -> str:
     return _percent(value, FEWEST_DIGITS)
 
 
+def rate(count: int, seconds: float) -> str:
+    """So many events in a time, in the smallest unit that leaves at least one: `12 per minute`."""
+    for size, name in ((1, "second"), (60, "minute"), (3600, "hour")):
+        if (found := count * size / seconds if seconds > 0 else 0.0) >= 1:
+            return f"{found:,.0f} per {name}"
+    return "less than one per hour" if count else "none"
+
+
 def _percent(share: float, digits: int) -> str:
     """A share in percent: whole percents from 10 % on and tenths below, or more digits if asked for."""
     percent, decimals = 100 * share, digits - FEWEST_DIGITS

@@ -6,7 +6,7 @@ looking at, and never lets "acknowledged" sound like "silenced".
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
@@ -98,6 +98,11 @@ def what_next(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[st
 def moment(at: datetime) -> str:
     """`23 Nov 2026, 09:15:07 UTC`."""
     return f"{at:%-d %b %Y, %H:%M:%S} UTC"
+
+
+def stamp(at: datetime) -> str:
+    """A moment to the microsecond, as it stands in an address: `2026-11-23T09:15:07.000250Z`."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def clock(at: datetime, now: datetime) -> str:

@@ -19,7 +19,18 @@ from sentryml_common.errors import ConfigurationError
 router = APIRouter(include_in_schema=False)
 
 FOLDER = Path(__file__).resolve().parent.parent / "static"
-OURS = ("alerts.css", "app.css", "charts.css", "icon.svg", "incidents.css", "live.css", "live.js", "times.js")
+OURS = (
+    "alerts.css",
+    "app.css",
+    "charts.css",
+    "forms.css",
+    "icon.svg",
+    "incidents.css",
+    "live.css",
+    "live.js",
+    "preview.js",
+    "times.js",
+)
 FROM_NPM = ("idiomorph.min.js",)
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 HASH_LENGTH = 12

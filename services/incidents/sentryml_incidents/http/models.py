@@ -81,8 +81,8 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Mode
 async def show_evaluations(
     context: WithContext, key: Reader, model_id: PathModelId, cursor: Cursor = None, limit: Limit = 50
 ) -> Page[Evaluation]:
-    """A model's evaluations, newest first. The newest has its bins; of the others they are not kept, except as the
-    evidence of an incident."""
+    """A model's evaluations, newest first. The newest has its bins, and so has one in each 24th of the current window
+    (an hour by default); of the others they are not kept, except as the evidence of an incident."""
     check_model(key, model_id)
     before = from_cursor(cursor, _EVALUATION_CURSOR)
     async with context.transaction() as connection:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
-from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of, check_model
@@ -18,9 +17,8 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.domain.lifecycle import MonitorChanged, decide
 from sentryml_incidents.domain.monitor_changes import changes, in_words, kept_since
-from sentryml_incidents.domain.snapshot import Snapshot
 from sentryml_incidents.http.auth import Reader, Writer
-from sentryml_incidents.http.context import WithContext
+from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.models import UNKNOWN, PathModelId, known_model, unknown_model
 from sentryml_incidents.http.wanted import Wanted, merge
 from sentryml_incidents.journal import report_transitions
@@ -75,6 +73,21 @@ async def change(
 ) -> Monitor:
     """Change how a model is watched; in force within about a second. What changes nothing makes no new version."""
     check_model(key, model_id)
+    monitor = await change_monitor(context, actor_of(key), model_id, wanted, if_match)
+    response.headers["ETag"] = etag(monitor.version)
+    return monitor
+
+
+async def change_monitor(
+    context: Context, actor: Actor, model_id: str, wanted: dict[str, Any], if_match: str | None = None
+) -> Monitor:
+    """Put a changed monitor in force, in a transaction of its own; return the one that is in force then.
+
+    Raises:
+        Problem: 404 there is no such model; 409 or 412 it has another version than `wanted` or `if_match` say; 422
+            settings do not fit, by name.
+        Unavailable: PostgreSQL is away.
+    """
     decision: Decision | None = None
     now = context.now()
     async with context.transaction() as connection:
@@ -86,12 +99,11 @@ async def change(
         _check_match(monitor, if_match)
         if changes(snapshot.settings, settings):
             monitor = _next_version(monitor, settings, now)
-            decision = _decide(key, snapshot, settings, now)
-            await insert_monitor_version(connection, monitor, actor_of(key), now)
+            decision = decide(snapshot, MonitorChanged(settings, monitor.version, actor), now)
+            await insert_monitor_version(connection, monitor, actor, now)
             await save_decision(connection, snapshot, decision)
     if decision is not None:
         report_transitions(decision)
-    response.headers["ETag"] = etag(monitor.version)
     return monitor
 
 
@@ -114,10 +126,6 @@ def _next_version(monitor: Monitor, settings: MonitorSettings, now: datetime) ->
         version=monitor.version + 1,
         kept_since=kept_since(monitor, settings, now),
     )
-
-
-def _decide(key: ApiKey, snapshot: Snapshot, settings: MonitorSettings, now: datetime) -> Decision:
-    return decide(snapshot, MonitorChanged(settings, snapshot.monitor_version + 1, actor_of(key)), now)
 
 
 class MonitorVersionView(BaseModel):

@@ -22,10 +22,13 @@ from sentryml_incidents.http import (
     alerts,
     api_page,
     assets,
+    delete_page,
     incident_list,
     keys,
     live,
     model_page,
+    monitor_page,
+    monitor_switch,
     overview,
     sign_in,
     users,
@@ -57,7 +60,7 @@ def install_pages(app: FastAPI) -> None:
     for part in (incident_list.router, router, overview.router, model_page.router, sign_in.router, account.router,
                  keys.router, users.router):  # fmt: skip
         app.include_router(part)
-    for page in (alerts, alert_deliveries, alert_routes, alert_channels):
+    for page in (alerts, alert_deliveries, alert_routes, alert_channels, monitor_page, monitor_switch, delete_page):
         app.include_router(page.router)
     read_assets()
     for part in (assets.router, live.router, api_page.router):

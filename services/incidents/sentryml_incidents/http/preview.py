@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -58,6 +59,16 @@ async def preview(context: WithContext, key: Reader, model_id: PathModelId, want
     these reach back; before, thresholds are applied to the PSI that was found then. `basis` says which was used, and
     `recomputed_from` from when on."""
     check_model(key, model_id)
+    return await try_out(context, model_id, wanted, HISTORY_DAYS)
+
+
+async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days: int) -> PreviewView:
+    """The preview of a changed monitor over the last `days` of what is kept.
+
+    Raises:
+        Problem: 404 there is no such model; 409 it has another version than `wanted` says; 422 settings do not fit.
+        Unavailable: PostgreSQL is away.
+    """
     now = context.now()
     async with context.transaction() as connection:
         snapshot = await read_snapshot(connection, model_id)
@@ -65,7 +76,7 @@ async def preview(context: WithContext, key: Reader, model_id: PathModelId, want
             raise unknown_model(model_id)
         settings = merge(snapshot, wanted)
         versions = await find_version_settings(connection, model_id)
-        since = await oldest_of_newest(connection, model_id, now - timedelta(days=HISTORY_DAYS), MOST_EVALUATIONS)
+        since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)
     monitor = Monitor(**dict(settings), model_id=model_id, version=snapshot.monitor_version)
     recomputed, why_stored = await _from_panes(context, monitor, versions.values(), since)
     changed, in_force = Replay(model_id, settings, recomputed), Replay(model_id, snapshot.settings)

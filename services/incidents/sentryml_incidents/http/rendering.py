@@ -20,9 +20,9 @@ from starlette.exceptions import HTTPException
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
-from sentryml_incidents.domain.figures import share
+from sentryml_incidents.domain.figures import rate, share
 from sentryml_incidents.domain.why import in_one_line
-from sentryml_incidents.domain.words import ago, clock, moment
+from sentryml_incidents.domain.words import ago, clock, moment, stamp
 from sentryml_incidents.http.assets import accepts_gzip, asset
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.forms import SAFE_METHODS, is_unencrypted
@@ -67,7 +67,7 @@ def _span(seconds: float) -> str:
 _templates.globals["asset"] = asset
 _templates.filters.update(
     moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
-    in_one_line=in_one_line,
+    in_one_line=in_one_line, stamp=stamp, rate=rate,
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""Evaluations: thin for some months, by the week; of each model the newest whole."""
+"""Evaluations: for some months, by the week, some with their bins; of each model the newest whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,13 +20,17 @@ async def make_week(connection: Connection, moment: datetime) -> None:
     await connection.execute("SELECT make_evaluation_week($1)", moment)
 
 
-async def save_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> None:
-    """Keep evaluations, whose weeks are there; keeping one twice is keeping it once."""
+async def save_evaluations(
+    connection: Connection, evaluations: Sequence[Evaluation], with_bins: Collection[UUID] = ()
+) -> None:
+    """Keep evaluations, whose weeks are there; keeping one twice is keeping it once. Those with an id in `with_bins`
+    keep their bins."""
     await connection.executemany(
         """
         INSERT INTO evaluation (
-               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals, psi)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals, psi,
+               bins)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -41,10 +45,15 @@ async def save_evaluations(connection: Connection, evaluations: Sequence[Evaluat
                 evaluation.current.model_dump(mode="json"),
                 [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
                 psi_of(evaluation),
+                _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
             )
             for evaluation in evaluations
         ],
     )
+
+
+def _bins_of(evaluation: Evaluation) -> dict[str, Any]:
+    return {found.signal.value: found.model_dump(mode="json", include={"bins"})["bins"] for found in evaluation.signals}
 
 
 async def save_latest_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> None:
@@ -84,11 +93,12 @@ async def find_latest_evaluation(connection: Connection, model_id: str) -> Evalu
 async def list_evaluations(
     connection: Connection, model_id: str, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[Evaluation]:
-    """A model's evaluations, newest first, from after `before` on. The newest has its bins, others have none."""
+    """A model's evaluations, newest first, from after `before` on; with bins those that keep them, and the newest."""
     rows = await connection.fetch(
         """
         SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.evaluated_at,
                evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current, evaluation.signals,
+               evaluation.bins,
                latest_evaluation.evaluation AS whole
           FROM evaluation
           JOIN model USING (model_id)
@@ -103,14 +113,16 @@ async def list_evaluations(
         before[1] if before else None,
         limit,
     )
-    return [_evaluation_of(dict(row.items())) for row in rows]
+    return [evaluation_of(dict(row.items())) for row in rows]
 
 
-def _evaluation_of(row: dict[str, Any]) -> Evaluation:
-    whole = row.pop("whole")
+def evaluation_of(row: dict[str, Any]) -> Evaluation:
+    """A row of `evaluation`, and in `whole` the same with its bins where these are kept elsewhere."""
+    whole, bins = row.pop("whole"), row.pop("bins") or {}
     if whole is not None:
         return Evaluation.model_validate(whole)
-    return Evaluation.model_validate({**row, "signals": [{**found, "bins": ()} for found in row["signals"]]})
+    signals = [{**found, "bins": bins.get(found["signal"], ())} for found in row["signals"]]
+    return Evaluation.model_validate({**row, "signals": signals})
 
 
 async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:

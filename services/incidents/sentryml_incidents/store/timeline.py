@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -115,6 +115,15 @@ async def find_step(
         "SELECT kind, actor, note FROM transition WHERE incident_id = $1 AND sequence = $2", incident_id, sequence
     )
     return (TransitionKind(row["kind"]), Actor.model_validate(row["actor"]), row["note"]) if row else None
+
+
+async def find_ever_critical(connection: Connection, incident_ids: Collection[UUID]) -> set[UUID]:
+    """Those among incidents that were critical at any time."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT incident_id FROM transition WHERE incident_id = ANY ($1) AND to_severity = 'critical'",
+        list(incident_ids),
+    )
+    return {row["incident_id"] for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
