@@ -66,7 +66,7 @@ AFTER = (
     Listed("not-found", "/incidents/999999", status=404),
 )
 """Pages while the demo's incident is open."""
-IN_DOCS = {"overview": 900, "incident-open": 1400, "model": 1400}
+IN_DOCS = {"overview": 620, "incident-open": 1400, "model": 1400}
 """The pictures of the README, and how many pixels of each from the top."""
 
 
