@@ -27,7 +27,8 @@ HERE = """() => {
   const each = document.activeElement, style = getComputedStyle(each);
   const box = each.getBoundingClientRect();
   const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1 && box.width > 0 && box.height > 0;
-  return each === document.body ? null : [each.stop || null, seen ? null : each.outerHTML.slice(0, 90)];
+  const marksItself = each.type === "date"; // its parts have the focus, and show it
+  return each === document.body ? null : [each.stop || null, seen || marksItself ? null : each.outerHTML.slice(0, 90)];
 }"""
 
 
@@ -45,7 +46,7 @@ async def test_tab_comes_to_everything_and_shows_where_it_is(listed: Page, scene
         stops, unseen = await _tab_through(tab)
     assert [each for each in expected if each not in stops] == []
     assert unseen == []
-    order = [stop for stop in stops if stop in expected]
+    order = list(dict.fromkeys(stop for stop in stops if stop in expected))
     assert order == expected, "Tab goes through the page in its order"
 
 
