@@ -13,7 +13,7 @@ from tests.browser.scene import PASSWORD, Scene
 
 ALL = """() => {
   const shown = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
-    .filter((each) => each.checkVisibility() && !each.disabled);
+    .filter((each) => each.checkVisibility() && !each.matches(":disabled, [tabindex='-1']"));
   const groups = new Set();
   const stops = shown.filter((each) => each.type !== "radio" || (!groups.has(each.name) && groups.add(each.name)));
   shown.forEach((each, number) => {
