@@ -72,6 +72,19 @@ async def test_who_acts_on_what_has_moved_on_is_told_and_keeps_the_note(
     assert not scripts or await faults_of(responder) == []
 
 
+async def test_many_are_acknowledged_at_once(scene: Scene, responder: Page, scripts: bool) -> None:
+    prefix = f"bulk-{'with' if scripts else 'without'}-"
+    numbers = [await an_incident(scene, f"{prefix}{letter}") for letter in "abc"]
+    await responder.goto(f"/incidents?model={prefix}")
+    for number in numbers[:2]:
+        await responder.get_by_role("checkbox", name=f"Incident #{number}", exact=True).check()
+    await responder.get_by_role("button", name="Acknowledge ticked").click()
+    rows = [responder.get_by_role("row").filter(has=responder.locator(f'a[href$="/{number}"]')) for number in numbers]
+    for row in rows[:2]:
+        await expect(row).to_contain_text("acknowledged")
+    await expect(rows[2]).to_contain_text("open")
+
+
 async def test_a_note_without_text_is_refused_in_words(scene: Scene, responder: Page) -> None:
     await responder.goto(f"/incidents/{scene.numbers['open']}")
     await act(responder, "Only write the note")
