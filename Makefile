@@ -16,7 +16,7 @@ WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit chaos chaos-notifier bench-drift bench-incidents bench-noise bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier bench-drift bench-incidents bench-noise bench-ui check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ install: .venv/installed $(ASSETS) ## Install everything: requirements.lock into
 	@$(UV) pip install --quiet --python .venv/bin/python --no-deps $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-$(ASSETS): services/incidents/package-lock.json deploy/install-assets | .venv/installed
+$(ASSETS): services/incidents/package-lock.json deploy/install-assets deploy/npm-install | .venv/installed
 	@deploy/install-assets "$(UV)" $(PYTHON)
 
 up: install ## Start everything on this machine: Kafka, PostgreSQL, all services (PORT_BASE=, FINE_PANE_SECONDS=)
@@ -47,11 +47,16 @@ status: install ## Say what runs, and where
 demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
 	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-test: install ## All tests, against real Kafka and PostgreSQL (WORKERS=2)
+test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=2)
+	@$(RUN)python -m tests.support.chromium
 	@$(RUN)python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test-unit: install ## The tests that need no server
 	@$(RUN)python -m pytest tests/unit tests/contracts tests/test_repository.py
+
+screenshots: install ## Every page as a picture: light, dark, phone, wall; in screenshots/ (DOCS=1: the README's anew)
+	@$(RUN)python -m tests.support.chromium
+	@$(RUN)python -m tests.browser.screenshots $(if $(DOCS),--docs) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 chaos: install ## Kill and freeze everything at random; is each event counted once? (KILLS=30 SEED= VARIANT=)
 	@$(RUN)python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(VARIANT),--variant $(VARIANT))
@@ -93,4 +98,4 @@ lock: ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .venv-rivals .uv .node services/incidents/node_modules $(dir $(ASSETS)) .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .uv .node services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,11 +7,14 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
 from hypothesis import settings
 
+from sentryml_local.stack import Options, Stack
+from tests.support.ports import free_port_base
 from tests.support.servers import a_kafka, a_postgres
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
@@ -42,6 +45,19 @@ def postgres_url() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Everything, on panes of one second: shared by the tests, end to end and in a browser, that do not harm it."""
+    options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
+    with TemporaryDirectory(prefix="sentryml-e2e-") as folder:
+        whole = Stack(Path(folder), options)
+        try:
+            whole.up()
+            yield whole
+        finally:
+            whole.down()
+
+
 @pytest.fixture
 async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A fresh, empty database of the test's own."""
@@ -56,13 +72,14 @@ async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Asy
         await server.close()
 
 
-FIRST = ("e2e", "integration")
+FIRST = ("e2e", "browser", "integration")
 """Folders of tests with real processes: they wait the most, so they begin first."""
+ON_THE_STACK = ("e2e", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file run on one worker, and all end-to-end tests on one, since they share a stack."""
+    """Tests of one file run on one worker, and all of the folders that share a stack on one."""
     folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
     items.sort(key=lambda item: FIRST.index(folders[item]) if folders[item] in FIRST else len(FIRST))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if folders[item] == "e2e" else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group("stack" if folders[item] in ON_THE_STACK else str(item.path)))

@@ -1,37 +1,21 @@
-"""One whole stack for all end-to-end tests that do not harm it, and a user of it."""
+"""A user of the whole stack."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
-from sentryml_local.stack import Options, Stack
+from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
-from tests.support.ports import free_port_base
 from tests.support.signing_in import sign_in
-
-
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Everything, on panes of one second."""
-    options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
-    with TemporaryDirectory(prefix="sentryml-e2e-") as folder:
-        whole = Stack(Path(folder), options)
-        try:
-            whole.up()
-            yield whole
-        finally:
-            whole.down()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,170 @@
+"""What the pages show in browser tests: people, keys, models and incidents of every kind, on the shared stack.
+
+Evaluations are written to Kafka as the processor would write them, so that an incident is there in a second and not
+after days of drift; all that follows is the real system.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaProducer
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.topics import EVALUATIONS
+from sentryml_incidents.domain.roles import Role
+from sentryml_local.stack import Stack
+from tests.support.eventually import eventually
+from tests.support.signing_in import sign_in, submit
+from tests.unit.incidents.builders import BINS, a_categorical_bin, an_evaluation
+
+PASSWORD = "correct horse battery"
+MINUTE = timedelta(minutes=1)
+LONGEST = ("a-model-with-the-longest-name-that-is-allowed." * 3)[:128]
+HOSTILE = "<script>alert(1)</script> " + "W" * 100
+
+
+@dataclass
+class Scene:
+    """The stack as its users know it, and what is on its pages."""
+
+    environment: dict[str, str]
+    admin: httpx.AsyncClient
+    api: httpx.AsyncClient
+    producer: AIOKafkaProducer
+    cookies: dict[Role, dict[str, str]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    user_ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where the pages are."""
+        return self.environment["SENTRYML_INCIDENTS_URL"]
+
+    async def add_person(self, email: str, role: Role) -> httpx.AsyncClient:
+        """An account with PASSWORD; returns a client that is signed in as its owner."""
+        shown = await submit(self.admin, "/users", "/users/add", email=email, role=role.value)
+        found = re.search(r'class="secret"><code>([^<]+)<', shown.text)
+        assert found is not None, shown.text
+        client = a_client(self.url)
+        assert (await sign_in(client, email, found[1])).status_code == 303
+        await submit(client, "/account", "/account/password", current=found[1], new=PASSWORD)
+        await submit(client, "/account", "/account/name", name=email.partition("@")[0].capitalize())
+        return client
+
+    async def sees(self, model_id: str, *grades: str, last: datetime | None = None, every: timedelta = MINUTE) -> None:
+        """Let evaluations of a model arrive, `every` so often, up to `last` (default: now)."""
+        end = last or system_clock()
+        times = [end - every * back for back in reversed(range(len(grades)))]
+        await self.take([an_evaluation(grade, at, model_id=model_id) for grade, at in zip(grades, times, strict=True)])
+
+    async def take(self, evaluations: Sequence[Evaluation]) -> None:
+        """Let evaluations arrive, as they are."""
+        for each in evaluations:
+            await self.producer.send(EVALUATIONS.name, encode(each), key=each.model_id.encode())
+        await self.producer.flush()
+
+    async def incident(self, model_id: str, state: str = "open") -> int:
+        """The number of a model's latest incident, once it is in `state`."""
+
+        async def found() -> int | None:
+            items = (await self._get("/v1/incidents", model=model_id))["items"]
+            return items[0]["incident_number"] if items and items[0]["state"] == state else None
+
+        return await eventually(found, what=f"an incident of {model_id} that is {state}")
+
+    async def delete_all_models(self) -> None:
+        """Leave no model; of the next event on it is as at first."""
+        while models := (await self._get("/v1/models"))["items"]:
+            for each in models:
+                path = f"/v1/models/{each['model_id']}"
+                refused = await self.api.delete(path)
+                if refused.status_code == 409:
+                    await self.api.delete(path, params={"confirmation": refused.json()["confirmation"]})
+
+    async def set_models(self) -> None:
+        """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, warming up."""
+        now = system_clock()
+        day = ["ok", "hold", "ok", "ok"] * 30
+        await self.sees("checkout-fraud", *day, "warn", "warn", "critical", every=5 * MINUTE)
+        hostile = (*BINS, a_categorical_bin(HOSTILE, 0.1, 0.3))
+        times = [now - 2 * MINUTE, now - MINUTE]
+        await self.take([an_evaluation("warn", at, model_id=LONGEST, bins=hostile) for at in times])
+        await self.sees("search-rank", "critical")
+        await self.sees("churn", "critical", *["ok"] * 12, last=now, every=15 * MINUTE)
+        await self.sees("quiet", *day, every=5 * MINUTE)
+        await self.send("just-seen", 500)
+        self.numbers = {
+            "open": await self.incident("checkout-fraud"),
+            "longest": await self.incident(LONGEST),
+            "resolved": await self.incident("churn", "resolved"),
+            "acknowledged": await self.incident("search-rank"),
+        }
+        answer = await self.api.post(
+            f"/v1/incidents/{self.numbers['acknowledged']}/acknowledge", json={"note": "Looking at it: " + "x" * 300}
+        )
+        assert answer.status_code == 200, answer.text
+
+    async def send(self, model_id: str, count: int) -> None:
+        """Send events of now."""
+        scores = [round(0.05 + 0.9 * (number % 97) / 97, 4) for number in range(count)]
+        events = [
+            {"model_id": model_id, "prediction": "late" if score > 0.5 else "on time", "score": score,
+             "timestamp": time.time()}
+            for score in scores
+        ]  # fmt: skip
+        key = {"Authorization": f"Bearer {self.environment['SENTRYML_EVENTS_KEY']}"}
+        async with httpx.AsyncClient(headers=key, timeout=60, trust_env=False) as client:
+            answer = await client.post(f"{self.environment['SENTRYML_INGEST_URL']}/v1/events", json=events)
+        assert answer.status_code == 202, answer.text
+
+    async def _get(self, path: str, **query: str) -> Any:
+        answer = await self.api.get(path, params=query)
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        return answer.json()
+
+
+def a_client(url: str, **headers: str) -> httpx.AsyncClient:
+    """A client that keeps no connection: the service would close it while a browser is looked at."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=60, trust_env=False)
+
+
+@asynccontextmanager
+async def a_scene(stack: Stack) -> AsyncIterator[Scene]:
+    """On a running stack: people and keys, and no models yet."""
+    environment = stack.environment()
+    url, key = environment["SENTRYML_INCIDENTS_URL"], environment["SENTRYML_ADMIN_KEY"]
+    producer = AIOKafkaProducer(bootstrap_servers=environment["SENTRYML_KAFKA_BOOTSTRAP"])
+    await producer.start()
+    try:
+        async with a_client(url) as admin, a_client(url, Authorization=f"Bearer {key}") as api:
+            scene = Scene(environment, admin, api, producer)
+            await _set_people(scene)
+            yield scene
+    finally:
+        await producer.stop()
+
+
+async def _set_people(scene: Scene) -> None:
+    email, password = (scene.environment[name] for name in ("SENTRYML_ADMIN_EMAIL", "SENTRYML_ADMIN_PASSWORD"))
+    assert (await sign_in(scene.admin, email, password)).status_code == 303
+    scene.cookies[Role.ADMIN] = dict(scene.admin.cookies)
+    for name, role in (("rosa", Role.RESPONDER), ("vera", Role.VIEWER)):
+        client = await scene.add_person(f"{name}@example.org", role)
+        scene.cookies[role] = dict(client.cookies)
+        await client.aclose()
+    listed = (await scene.admin.get("/users")).text
+    scene.user_ids = {
+        email.partition("@")[0]: user_id for user_id, email in re.findall(r'users/([0-9a-f-]{36})">([^<]+)</a>', listed)
+    }
+    await submit(scene.admin, "/keys", "/keys/make", name="batch scoring", scopes="read", models="fraud-* churn-*")
