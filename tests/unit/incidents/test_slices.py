@@ -22,8 +22,8 @@ def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> Lo
 def test_a_slice_leads_to_the_worst_evaluation_in_it() -> None:
     found = slices([look(0, 0.05), look(5, 0.3), look(10, None), look(720, None)], DAY)
     assert [(each.place, each.at, each.words.rpartition(": ")[2]) for each in found] == [
-        (0.0, at(6), "PSI 0.300"),
-        (50.0, at(721), "too little data"),
+        (0.0, at(5), "PSI 0.300"),
+        (50.0, at(720), "too little data"),
     ]
 
 
