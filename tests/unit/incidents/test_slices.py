@@ -40,7 +40,7 @@ def test_slices_are_no_finer_than_looks() -> None:
 def test_the_worst_of_all_is_found_and_nothing_judged_has_none() -> None:
     found = worst_of(slices([look(0, 0.05), look(600, 0.3), look(900, 0.1)], DAY))
     assert found is not None
-    assert found.at == at(601)
+    assert found.at == at(600)
     assert worst_of(slices([look(0, None)], DAY)) is None
     assert slices([], DAY) == ()
 
