@@ -16,9 +16,6 @@ async def test_who_has_sent_nothing_is_told_how_and_finds_the_model(bare_scene: 
         await expect(page.get_by_role("heading", name="No model yet")).to_be_visible()
         await expect(page.locator("pre.command")).to_contain_text("/v1/events")
         assert await faults_of(page) == []
-        await page.goto("/incidents")
-        await expect(page.locator("main")).to_contain_text("No incident yet")
-        await page.goto("/models")
         await expect(page.locator("html")).to_have_attribute("data-live", "on")
         await bare_scene.send("the-very-first", 1)
         await expect(page.get_by_role("heading", level=1)).to_contain_text("the-very-first")

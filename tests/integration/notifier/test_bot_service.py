@@ -48,6 +48,15 @@ async def roots_of(slack: Slack, model_id: str, like: str) -> list[Posted]:
     return await eventually(found, what=f"a root about {model_id} like {like}")
 
 
+async def replies_to(slack: Slack, root: Posted) -> list[str]:
+    """Titles of the replies, once there is one: the root is edited apart from its thread, and may be first."""
+
+    async def found() -> list[str]:
+        return [title(each) for each in slack.workspace.replies(root)]
+
+    return await eventually(found, what="a reply to the root")
+
+
 async def test_settings_alone_make_a_bot_that_holds_a_conversation(
     kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
 ) -> None:
@@ -60,7 +69,8 @@ async def test_settings_alone_make_a_bot_that_holds_a_conversation(
                for name in ("incident_id", "incident_number", "model_id", "incident_url")},
         }))  # fmt: skip
         (root,) = await roots_of(slack, "talks", "seen by Ada Lovelace")
-        assert [title(each) for each in slack.workspace.replies(root)] == ["⚪ Acknowledged · talks"]
+
+        assert await replies_to(slack, root) == ["⚪ Acknowledged · talks"]
         metrics = await service.get("/metrics")
         assert metrics is not None
         edits = 'sentryml_conversation_edit_total{channel="slack-bot",outcome="delivered",reason="ok"}'
@@ -86,12 +96,7 @@ async def test_killed_while_sending_it_finds_what_has_arrived(
     with notifier(tmp_path, **settings) as service:
         await publish(producer, escalated(incident=202, model_id="killed-bot"))
         roots = await roots_of(slack, "killed-bot", "CRITICAL drift")
-
-        async def replies() -> list[str]:
-            """The root may be edited just before the reply is there."""
-            return [title(each) for each in slack.workspace.replies(roots[0])]
-
-        told = await eventually(replies, what="the reply")
+        told = await replies_to(slack, roots[0])
     assert [title(each) for each in roots] == ["🔴 CRITICAL drift · killed-bot"], "one root, and no repeat"
     assert told == ["🔴 CRITICAL drift, worse than before · killed-bot"]
 
