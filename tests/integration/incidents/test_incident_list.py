@@ -239,6 +239,20 @@ async def test_a_form_sent_twice_does_its_work_once(ana: httpx.AsyncClient, api:
     assert len((await api.get("/v1/incidents/1/timeline")).json()["items"]) == 2
 
 
+async def test_where_nothing_was_left_to_do_the_answer_says_so_and_keeps_the_note(
+    ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
+) -> None:
+    await life.sees("critical")
+    await submit(ana, LIST, BULK, do="acknowledge", picked=["1 v1"])
+    again = await submit(ana, LIST, BULK, do="acknowledge", picked=["1 v2"], note="mine")
+    assert "Nothing was done; #1 was acknowledged by you before." in text_of(again)
+    assert 'value="mine"' in again.text
+    await submit(ana, LIST, BULK, do="close", picked=["1 v2"])
+    again = await submit(ana, LIST, BULK, do="close", picked=["1 v3"])
+    assert "Nothing was done; #1 was closed before." in text_of(again)
+    assert len((await api.get("/v1/incidents/1/timeline")).json()["items"]) == 3
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

@@ -26,6 +26,12 @@ MEANWHILE = {
     State.RESOLVED: "was resolved meanwhile",
     State.CLOSED: "was closed meanwhile",
 }
+ALREADY = {
+    Action.ACKNOWLEDGE: "was acknowledged by you before",
+    Action.UNACKNOWLEDGE: "was taken back before",
+    Action.CLOSE: "was closed before",
+}
+"""Where nothing was left to do, and a note was not written either."""
 GONE, DELETED = "is not there", "belongs to a deleted model, and can only be read"
 
 

@@ -62,7 +62,7 @@ class Order(StrEnum):
     @property
     def words(self) -> str:
         """As one reads it in a list."""
-        return {"newest": "newest", "oldest": "oldest", "peak": "highest PSI", "model": "by model"}[self]
+        return {"peak": "highest PSI first", "model": "by model"}.get(self, f"{self} first")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import Actor, State
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.domain.bulk_words import DELETED, GONE, MEANWHILE, Result, not_allowed, tell
+from sentryml_incidents.domain.bulk_words import ALREADY, DELETED, GONE, MEANWHILE, Result, not_allowed, tell
 from sentryml_incidents.domain.people import Action
 from sentryml_incidents.http.acting import act, everything
 from sentryml_incidents.http.context import Context
@@ -57,10 +57,10 @@ async def _act_on_one(
     context: Context, actor: Actor, action: Action, number: int, sequence: int, note: str | None
 ) -> Result:
     try:
-        await act(context, actor, everything, str(number), action, note, if_match=f'"v{sequence}"')
+        after = await act(context, actor, everything, str(number), action, note, if_match=f'"v{sequence}"')
     except Problem as err:
         return Result(number, _why_not(action, err))
-    return Result(number)
+    return Result(number, ALREADY[action] if after.sequence == sequence else None)
 
 
 def _why_not(action: Action, err: Problem) -> str:
