@@ -18,6 +18,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
         const part = fresh.getElementById(id);
         if (part) document.getElementById(id).replaceChildren(...part.childNodes);
       }
+      document.dispatchEvent(new Event("sentryml:changed"));
     } catch {
       // given up for a newer one, or no connection: what is shown stays, and the button says why
     }
