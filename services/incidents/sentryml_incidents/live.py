@@ -39,6 +39,7 @@ class Shown(StrEnum):
     MODEL = "model"
     INCIDENTS = "incidents"
     INCIDENT = "incident"
+    ALERTS = "alerts"
 
 
 CHANGES = {
@@ -46,6 +47,7 @@ CHANGES = {
     Shown.MODEL: frozenset({"transition", "evaluation"}),
     Shown.INCIDENTS: frozenset({"transition", "delivery"}),
     Shown.INCIDENT: frozenset({"transition", "evaluation", "delivery"}),
+    Shown.ALERTS: frozenset({"delivery"}),
 }
 """What changes a page at once; activity, and evaluations on the overview, are looked for."""
 
