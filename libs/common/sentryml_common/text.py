@@ -17,8 +17,11 @@ def cut(text: str, longest: int) -> str:
 
 
 def duration(span: timedelta) -> str:
-    """A span of time in its two largest units, for example `5 h 12 min`."""
-    seconds = max(0, round(span.total_seconds()))
+    """A span of time in its two largest units, for example `5 h 12 min`; less than a second as such: `0.3 s`."""
+    exact = span.total_seconds()
+    if 0 < exact < 1:
+        return f"{exact:.2g} s"
+    seconds = max(0, round(exact))
     parts = []
     for name, size in UNITS:
         count, seconds = divmod(seconds, size)

@@ -89,7 +89,7 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
     ):  # fmt: skip
         shown = await reader.get(link)
         assert f'aria-current="true">{called}' in shown.text
-        assert f"{when}, 23 Nov 2026" in text_of(shown)
+        assert f"{when}: 22 Nov 2026" in text_of(shown)
         assert f"Score: PSI {psi:.2f}" in text_of(shown)
     timeline = page.text.partition('id="timeline"')[2]
     assert [link for link, _ in links][::-1] == re.findall(r'"\.\.(/incidents/1\?look=[^"#]+)#evidence"', timeline)

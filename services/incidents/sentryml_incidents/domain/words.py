@@ -105,6 +105,11 @@ def stamp(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
+def between(start: datetime, end: datetime) -> tuple[str, str]:
+    """Both ends of a span, with what they share said once: `23 Nov 2026, 09:15:00` and `10:15:00 UTC`."""
+    return moment(start).removesuffix(" UTC"), clock(end, start)
+
+
 def clock(at: datetime, now: datetime) -> str:
     """`09:15:07 UTC` if that is today, else with its date."""
     return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else moment(at)

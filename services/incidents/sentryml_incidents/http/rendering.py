@@ -6,7 +6,8 @@ Everything in a page is escaped by the templates: names of models and categories
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +23,11 @@ from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
 from sentryml_incidents.domain.figures import rate, share
 from sentryml_incidents.domain.why import in_one_line
-from sentryml_incidents.domain.words import ago, clock, moment, stamp
+from sentryml_incidents.domain.words import ago, between, clock, moment, stamp
 from sentryml_incidents.http.assets import accepts_gzip, asset
 from sentryml_incidents.http.context import context_of
 from sentryml_incidents.http.forms import SAFE_METHODS, is_unencrypted
-from sentryml_incidents.http.session import Elsewhere
+from sentryml_incidents.http.session import Elsewhere, Visitor
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
@@ -37,6 +38,10 @@ HEADERS = {
 }
 GZIP_LEVEL = 4
 """Beyond that, pages get hardly smaller and take longer."""
+PAGES = (("/models", "Models"), ("/incidents", "Incidents"), ("/alerts", "Alerts"))
+FOR_ADMINS = (("/keys", "API keys"), ("/users", "Users"))
+FOR_ALL = (("/docs", "API"),)
+UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|d)(?!\w))")
 TITLES = {
     400: "This cannot be read",
     403: "This is not for you",
@@ -57,7 +62,7 @@ _templates = Environment(
 
 def _unbroken(text: str) -> str:
     """Figures and their unit stay on one line."""
-    return text.replace(" %", "\u00a0%")
+    return UNIT.sub("\u00a0", text)
 
 
 def _span(seconds: float) -> str:
@@ -67,25 +72,34 @@ def _span(seconds: float) -> str:
 _templates.globals["asset"] = asset
 _templates.filters.update(
     moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
-    in_one_line=in_one_line, stamp=stamp, rate=rate,
+    in_one_line=in_one_line, stamp=stamp, rate=rate, between=between,
 )  # fmt: skip
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page. Every template knows `root` (the way to the service's root), `now`, `visitor`, who may be None, and
-    whether it travels `unencrypted`; and for pages that are live, `since`, the moment they were made at, and `answers`,
-    whether they answer a form."""
-    context = context_of(request)
+    """A page. Every template knows `root` (the way to the service's root), `path` (its own), the `pages` that lead on,
+    `now`, `visitor`, who may be None, and whether it travels `unencrypted`; and for pages that are live, `since`, the
+    moment they were made at, and `answers`, whether they answer a form."""
+    context, visitor = context_of(request), getattr(request.state, "visitor", None)
     text = _templates.get_template(template).render(
         root=root_of(request),
+        path=request.url.path,
+        pages=_pages_for(visitor),
         now=context.now(),
-        visitor=getattr(request.state, "visitor", None),
+        visitor=visitor,
         unencrypted=is_unencrypted(context.public_url, request.headers.get("host", "")),
         since=getattr(request.state, "since", ""),
         answers=request.method not in SAFE_METHODS,
         **values,
     )
     return HTMLResponse(text, status_code=status, headers=HEADERS)
+
+
+def _pages_for(visitor: Visitor | None) -> Sequence[tuple[str, str]]:
+    """Where somebody can go: (path, words)."""
+    if visitor is None:
+        return FOR_ALL
+    return (*PAGES, *(FOR_ADMINS if visitor.administers else ()), *FOR_ALL)
 
 
 def message(request: Request, status: int, title: str, text: str) -> HTMLResponse:
