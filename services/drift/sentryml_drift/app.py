@@ -55,7 +55,15 @@ def run_combiner() -> None:
             letters = DeadLetters("drift-combiner", publisher)
             await Combiner(settings, rules, life, publisher, letters).run(health)
 
-    run(Service("sentryml_drift.combiner", settings, FastAPI(title="SentryML drift combiner"), health, work))
+    run(
+        Service(
+            "sentryml_drift.combiner",
+            settings,
+            FastAPI(title="SentryML drift combiner", openapi_url=None),
+            health,
+            work,
+        )
+    )
 
 
 def run_processor() -> None:

@@ -11,6 +11,7 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.prediction import PredictionEvent
 from sentryml_common.contracts.topics import API_KEYS
 from sentryml_common.http.access import Gatekeeper
+from sentryml_common.http.api_page import install_api_page
 from sentryml_common.http.health import Health
 from sentryml_common.http.openapi import install_openapi
 from sentryml_common.kafka.follower import Follower
@@ -25,9 +26,12 @@ from sentryml_ingest.settings import IngestSettings
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, with an OpenAPI that shows the body which the route reads by itself."""
-    app = FastAPI(title="SentryML ingest", version="1", description="Send prediction events.")
+    app = FastAPI(
+        title="SentryML ingest", version="1", description="Send prediction events.", docs_url=None, redoc_url=None
+    )
     app.include_router(event_routes(gateway))
     install_openapi(app, PredictionEvent=PredictionEvent.model_json_schema())
+    install_api_page(app)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,6 +151,8 @@ async def test_the_api_is_described(ingest: Ingest) -> None:
     assert docs is not None
     assert schema is not None
     assert docs.status_code == 200
+    assert "POST /v1/events</h3>" in docs.text
+    assert "//" not in "".join(re.findall(r'(?:href|src)="([^"]*)"', docs.text)), "nothing comes from another host"
     answers = set(schema.json()["paths"]["/v1/events"]["post"]["responses"])
     assert answers >= {"202", "401", "403", "413", "415", "422", "503"}
 

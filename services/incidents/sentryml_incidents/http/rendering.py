@@ -15,10 +15,11 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
 
 from sentryml_common.errors import Unavailable
+from sentryml_common.http.api_page import TEMPLATES
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration
 from sentryml_incidents.domain.figures import rate, share
@@ -52,7 +53,7 @@ TITLES = {
 }
 
 _templates = Environment(
-    loader=PackageLoader("sentryml_incidents"),
+    loader=ChoiceLoader([PackageLoader("sentryml_incidents"), TEMPLATES]),
     autoescape=select_autoescape(),
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from sentryml_common.http.api_page import install_api_page
 from sentryml_common.http.openapi import install_openapi
 from sentryml_notifier.http import (
     audits,
@@ -30,9 +31,10 @@ in docs/api.md. Secrets are taken, encrypted and never shown.
 
 def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
-    app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes, audits):
         app.include_router(part.router, responses=KEYED)
     install_openapi(app, **channel_config.schemas())
+    install_api_page(app)
     return app
