@@ -122,7 +122,7 @@ class Identity:
         """How to give the channel another secret: the end of a sentence."""
         if self.secret_setting is not None:
             return f"put it into {self.secret_setting} and restart the notifier"
-        return f"enter it for the channel {self.name} (PATCH /v1/channels/{self.channel_id})"
+        return f"enter it for the channel {self.name}, on its page (Alerts) or by PATCH /v1/channels/{self.channel_id}"
 
 
 HIDDEN = "****"
