@@ -240,6 +240,12 @@ class Processor:
         """Whether the partitions that are ours have all been taken over and recovered."""
         return not self.app.rebalancing and self._owned <= set(self._tables)
 
+    def _table_of(self, partition: int) -> Table | None:
+        """The table of a partition while it is ours. One that has gone to another, or may be going, is held for a
+        moment still: who wrote to it would be fenced off, and end, for nothing."""
+        going = self.app.rebalancing or not self.owns(partition)
+        return None if going else self._tables.get(partition)
+
     def owns(self, partition: int) -> bool:
         """Whether a partition is ours; one that has gone to another is still in the view for a moment."""
         return partition in self._owned
@@ -254,7 +260,7 @@ class Processor:
         Only the partition's owner can: what a worker publishes that has lost it without knowing is refused by Kafka.
         """
         async with self._in_flight:
-            table = self._tables.get(partition)
+            table = self._table_of(partition)
             if table is not None:
                 await table.write(replace(table.place, evaluated_until=evaluated_until), records=records)
 
@@ -279,7 +285,7 @@ class Processor:
                 targets = (Target(model_id, kind, pane) for kind, pane in model.sums)
                 expired[model.partition] += filter(self._retention.expired, targets)
             for partition, targets_gone in expired.items():
-                table = self._tables.get(partition)
+                table = self._table_of(partition)
                 if targets_gone and table is not None:
                     await table.write(table.place, ((target, None) for target in targets_gone))
                     for target in targets_gone:
@@ -299,7 +305,7 @@ class Processor:
 
     async def _forget_model(self, model_id: str, deleted_at: float) -> bool:
         model = self.models.by_id[model_id]
-        table = self._tables.get(model.partition)
+        table = self._table_of(model.partition)
         if table is None:
             return False
         again = model.seen_after(deleted_at)
