@@ -16,7 +16,7 @@ OFFERS = """(wanted) => [...document.querySelectorAll(wanted)]
   .filter((each) => each.checkVisibility())
   .map((each) => `${each.tagName} ${each.getAttribute("name") || each.getAttribute("aria-label") || each.innerText}`)"""
 """Headings, columns, pictures, and all that can be used."""
-SPAN = re.compile(r"(\d+ (d|h|min|s)\b\s*)+")
+SPAN = re.compile(r"(\d+\s(d|h|min|s)\b\s*)+")
 """How long something has lasted: the two looks are not at the same moment."""
 
 

@@ -17,8 +17,8 @@ from tests.support.eventually import LONG_SECONDS
 expect.set_options(timeout=1000 * LONG_SECONDS)
 REFUSED = "Failed to load resource: the server responded with a status of 4"
 """What Chromium says of a page that is an error in words; pages are judged by what is on them."""
-AWAY = "net::ERR_"
-"""What it says while the service is away."""
+AWAY = ("net::ERR_", "Failed to load resource: the server responded with a status of 503")
+"""What it says while the service is away, and while it starts."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ async def a_visit(
     the service was `away`."""
     context = await browser.new_context(base_url=scene.url, **options)
     context.set_default_timeout(1000 * LONG_SECONDS)
-    watch = Watch(urlsplit(scene.url).netloc, (REFUSED, AWAY) if away else (REFUSED,))
+    watch = Watch(urlsplit(scene.url).netloc, (REFUSED, *AWAY) if away else (REFUSED,))
     watch.attach(context)
     try:
         if role is not None:
