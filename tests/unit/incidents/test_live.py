@@ -23,6 +23,7 @@ def watch(live: Live, subject: Subject, since: str | None = None, session: str =
         (Subject(Shown.INCIDENTS), {"transition", "delivery"}),
         (FLIGHTS, {"transition", "evaluation"}),
         (Subject(Shown.INCIDENT, "flights"), {"transition", "evaluation", "delivery"}),
+        (Subject(Shown.ALERTS), {"delivery"}),
     ],
 )
 def test_a_page_changes_by_what_it_shows(subject: Subject, kinds: set[str]) -> None:
