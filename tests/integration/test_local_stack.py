@@ -177,6 +177,21 @@ def test_a_taken_port_is_named_with_who_has_it_and_what_to_do(folder: Path) -> N
     none_left(stack.folder)
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_port_that_is_taken_while_the_stack_starts_is_not_taken_for_ours(folder: Path, server: str) -> None:
+    """Two stacks that begin at once find the same port free: the second would talk to the first one's server."""
+    with socket.socket() as first:
+
+        def take(said: str) -> None:
+            if said == f"starting {server}":
+                first.bind(("127.0.0.1", stack.addresses.port(server)))
+                first.listen()
+
+        taken = rf"is wanted for {server}, and taken by .*\(process {os.getpid()}\)"
+        with down_at_the_end(servers_in(folder, server, say=take)) as stack, pytest.raises(StackError, match=taken):
+            stack.up()
+
+
 def test_a_running_stack_keeps_its_ports(stack: Stack) -> None:
     with pytest.raises(StackError, match="stop it first"):
         Stack(stack.folder, Options(port_base=free_port_base(), only=SERVERS)).up()

@@ -32,24 +32,42 @@ def check_free(addresses: Addresses, names: Iterable[str]) -> None:
         StackError: one is not; says which, who has it, and how to move.
     """
     for name in names:
-        port = addresses.port(name)
-        if _is_free(port):
-            continue
-        elsewhere = addresses.port_base + ANOTHER_WAY
-        elsewhere = elsewhere if elsewhere <= HIGHEST else addresses.port_base - ANOTHER_WAY
-        raise StackError(
-            f"port {port} is wanted for {name}, and taken by {_holder(port)}. Stop that one, or move this stack: "
-            f"--port-base {elsewhere} (make: PORT_BASE={elsewhere})"
-        )
+        if not _is_free(addresses.port(name)):
+            raise _taken(addresses, name)
 
 
-def listens(port: int) -> bool:
-    """Whether something takes connections there."""
+def listens(addresses: Addresses, name: str, pid: int) -> bool:
+    """Whether a program takes connections on its port: process `pid` itself (0: none), not one that came before it.
+
+    Raises:
+        StackError: another process does, so that this one never will; says whose it is, and how to move.
+    """
+    port = addresses.port(name)
+    if not pid:
+        return False
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
+        if port in _listened_on_by(pid):
+            return True
+    except (OSError, psutil.NoSuchProcess):
         return False
-    return True
+    except psutil.AccessDenied:  # in a container without the right to look: what answers is taken for ours
+        return True
+    raise _taken(addresses, name)
+
+
+def _listened_on_by(pid: int) -> set[int]:
+    connections = psutil.Process(pid).net_connections("tcp")
+    return {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN and each.laddr}
+
+
+def _taken(addresses: Addresses, name: str) -> StackError:
+    port, elsewhere = addresses.port(name), addresses.port_base + ANOTHER_WAY
+    elsewhere = elsewhere if elsewhere <= HIGHEST else addresses.port_base - ANOTHER_WAY
+    return StackError(
+        f"port {port} is wanted for {name}, and taken by {_holder(port)}. Stop that one, or move this stack: "
+        f"--port-base {elsewhere} (make: PORT_BASE={elsewhere})"
+    )
 
 
 def _is_free(port: int) -> bool:

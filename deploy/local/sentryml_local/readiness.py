@@ -1,4 +1,4 @@
-"""What a program still waits for, in words; None when it is ready."""
+"""What a program that listens still waits for, in words; None when it is ready."""
 
 from __future__ import annotations
 
@@ -8,12 +8,6 @@ import urllib.error
 import urllib.request
 
 from sentryml_local import postgres
-from sentryml_local.ports import listens
-
-
-def kafka_waits(port: int) -> str | None:
-    """The broker opens its port last."""
-    return None if listens(port) else "it does not listen yet"
 
 
 def postgres_waits(port: int, password: str) -> str | None:

@@ -16,9 +16,9 @@ from sentryml_local import kafka, postgres
 from sentryml_local.credentials import with_credentials
 from sentryml_local.errors import StackError
 from sentryml_local.jars import ensure_jars, jars_folder
-from sentryml_local.ports import check_free, check_port_base
+from sentryml_local.ports import check_free, check_port_base, listens
 from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
-from sentryml_local.readiness import kafka_waits, postgres_waits, service_waits
+from sentryml_local.readiness import postgres_waits, service_waits
 from sentryml_local.state import StackState, new_state, read_state, with_internal_secret, write_state
 from sentryml_local.supervision import Supervisor
 
@@ -243,22 +243,26 @@ class Stack:
         if "postgres" in only:
             self._wait("postgres", partial(postgres_waits, addresses.port("postgres"), state.postgres_password))
         if "kafka" in only:
-            self._wait("kafka", partial(kafka_waits, addresses.port("kafka")))
+            self._wait("kafka", lambda: None)  # a broker opens its port last
 
     def _wait_for_service(self, name: str) -> None:
         self._wait(name, partial(service_waits, self.addresses.http(name)))
 
     def _wait(self, name: str, why_not: Callable[[], str | None]) -> None:
-        """Wait until a program is ready; say what it waits for when that takes long.
+        """Wait until a program listens and is ready; say what it waits for when that takes long.
 
         Raises:
-            StackError: it is not in time, or keeps ending; with what it waits for and the end of its log.
+            StackError: it is not in time, or keeps ending, with what it waits for and the end of its log; another
+                process has taken its port.
         """
         began, said, ends = time.monotonic(), "", set[int]()
-        while (why := why_not()) is not None:
+        while True:
             known = self._supervisor.processes().get(name)
             if known is None or known["statename"] == "STOPPED":
                 raise StackError(f"{name} was stopped before it was ready")
+            why = why_not() if listens(self.addresses, name, known["pid"]) else "it does not listen yet"
+            if why is None:
+                break
             ends.add(known["stop"])
             if len(ends) > ENDS_MAX:
                 raise StackError(f"{name} ends as often as it is started.\n{self._what_is_left(name)}")
