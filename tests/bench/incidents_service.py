@@ -1,8 +1,9 @@
-"""Kafka, a PostgreSQL that writes to disk, and the incidents service as one process, for benchmarks."""
+"""Kafka, a PostgreSQL that writes to disk, the incidents service as one process, and a notifier, for benchmarks."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,26 +19,47 @@ from tests.support.ports import free_port, free_port_base
 
 
 class Incidents:
-    """Where the servers are, and the service when it runs."""
+    """Where the servers are, and the services when they run."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         environment = stack.environment()
         self.kafka, self.postgres = environment["SENTRYML_KAFKA_BOOTSTRAP"], environment["SENTRYML_POSTGRES_URL"]
-        self.url, self._log = "", folder / "incidents.log"
+        self.url, self.notifier_url, self._folder = "", f"http://127.0.0.1:{free_port()}", folder
+        self._common = {
+            "SENTRYML_KAFKA_BOOTSTRAP": self.kafka,
+            "SENTRYML_POSTGRES_URL": self.postgres,
+            "SENTRYML_NOTIFIER_URL": self.notifier_url,
+            "SENTRYML_INTERNAL_SECRET": secrets.token_hex(32),
+        }
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run the service; `url` is its address meanwhile."""
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        settings = {"HTTP_PORT": str(port), "KAFKA_BOOTSTRAP": self.kafka, "POSTGRES_URL": self.postgres}
-        environment = os.environ | {f"SENTRYML_{name}": value for name, value in settings.items()}
-        with self._log.open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-m", "sentryml_incidents"], env=environment, stderr=log)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        with self._process("sentryml_incidents", self.url) as process:
+            yield process
+
+    @contextmanager
+    def notifying(self) -> Iterator[None]:
+        """Run a notifier, at `notifier_url`, whose only channel is a Slack that is away: whatever alerts waits."""
+        nobody = f"127.0.0.1:{free_port()}"
+        slack = {
+            "SENTRYML_SLACK_WEBHOOK_URL": f"http://{nobody}/services/T0/B0/nobody",
+            "SENTRYML_ALLOWED_HOSTS": nobody,
+        }
+        with self._process("sentryml_notifier", self.notifier_url, **slack):
+            yield
+
+    @contextmanager
+    def _process(self, module: str, url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+        environment = os.environ | self._common | settings | {"SENTRYML_HTTP_PORT": url.rpartition(":")[2]}
+        file = self._folder / f"{module}.log"
+        with file.open("ab") as log:
+            process = subprocess.Popen([sys.executable, "-m", module], env=environment, stderr=log)
         try:
             yield process
             if process.poll() is not None:
-                raise RuntimeError(f"the service has ended:\n{self._log.read_text()[-2000:]}")
+                raise RuntimeError(f"the service has ended:\n{file.read_text()[-2000:]}")
         finally:
             process.terminate()
             process.wait(timeout=60)

@@ -34,6 +34,7 @@ from sentryml_incidents.store.users import insert_user
 from tests.bench.incidents_evaluations import MODELS, an_evaluation
 from tests.bench.incidents_service import Incidents, incidents_service
 from tests.bench.report import say_table
+from tests.support.eventually import eventually
 from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
 
 BATCH, ASKED = 500, 50
@@ -69,6 +70,24 @@ PAGES = {
     "incident": ("/incidents/1", "/v1/incidents/1"),
     "API keys": ("/keys", "/v1/api-keys"),
 }
+ALERTS = {
+    "alerts": ("/alerts", "{notifier}/v1/routes"),
+    "alerts, where one would go": (
+        f"/alerts?model={LONGEST}",
+        "{notifier}/v1/deliveries?stuck=true&limit=10",
+    ),
+    "deliveries": ("/alerts/deliveries", "{notifier}/v1/deliveries?limit=30"),
+    "deliveries, waiting": (
+        "/alerts/deliveries?state=waiting",
+        "{notifier}/v1/deliveries?state=pending&state=sending&limit=30",
+    ),
+    "deliveries, of a model": (
+        f"/alerts/deliveries?model={LONGEST}",
+        f"{{notifier}}/v1/deliveries?model={LONGEST}&limit=30",
+    ),
+    "changes of routes and channels": ("/alerts/changes", "{notifier}/v1/changes?limit=50"),
+}
+"""A message waits for each of the incidents."""
 
 
 def say(line: str) -> None:
@@ -119,7 +138,25 @@ async def measure(service: Incidents) -> list[list[str]]:
             say("pages")
             at = (system_clock() - DAY / 2).strftime("%Y-%m-%dT%H:%M:%SZ")
             rows = [await row(browser, machine, name, page.format(at=at), api) for name, (page, api) in PAGES.items()]
-            return rows + [await tried_row(browser, machine, days) for days in TRIED_DAYS]
+            rows += [await tried_row(browser, machine, days) for days in TRIED_DAYS]
+            with service.notifying():
+                await all_waiting(service.postgres)
+                say("pages of alerts")
+                for name, (page, api) in ALERTS.items():
+                    rows.append(await row(browser, machine, name, page, api.format(notifier=service.notifier_url)))
+            return rows
+
+
+async def all_waiting(postgres: str) -> None:
+    """Wait until the notifier has a message for every incident."""
+    async with open_pool(PostgresSettings(postgres_url=SecretStr(postgres)), "notifier", Health()) as pool:
+
+        async def all_there() -> bool:
+            if not await pool.fetchval("SELECT to_regclass('delivery') IS NOT NULL"):
+                return False
+            return bool(await pool.fetchval("SELECT count(*) >= $1 FROM delivery", MODELS))
+
+        await eventually(all_there, what="a message for every incident")
 
 
 async def row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, name: str, page: str, api: str) -> list[str]:

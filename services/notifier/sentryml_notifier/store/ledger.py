@@ -27,16 +27,6 @@ class DeliveryFilter:
     patterns: tuple[str, ...] = ()
     stuck: bool = False
 
-    @property
-    def narrowed(self) -> str:
-        """SQL that lets what is not delivered be found by the index of just that, however much is delivered."""
-        if self.stuck:
-            over = ", ".join(f"'{because.value}'" for because in OVER)
-            return f"AND d.state <> 'delivered' AND d.state = 'parked' AND d.parked_because NOT IN ({over})"
-        if self.states is not None and DeliveryState.DELIVERED not in self.states:
-            return "AND d.state <> 'delivered'"
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -51,6 +41,7 @@ async def list_deliveries(
     connection: Connection, wanted: DeliveryFilter, after: Position | None, limit: int
 ) -> list[asyncpg.Record]:
     """The newest deliveries, with their attempts oldest first."""
+    where, values = _conditions(wanted, after)
     return await connection.fetch(
         f"""
         WITH page AS (
@@ -60,18 +51,9 @@ async def list_deliveries(
               JOIN transition AS t USING (transition_id)
               JOIN channel AS c USING (channel_id)
               JOIN route AS r USING (route_id)
-             WHERE ($1::text[] IS NULL OR d.state = ANY ($1))
-               AND ($2::uuid IS NULL OR d.incident_id = $2)
-               AND ($3::text IS NULL OR t.model_id = $3)
-               AND ($4::text IS NULL OR c.name = $4)
-               AND ($5::timestamptz IS NULL OR d.created_at >= $5)
-               AND ($6::uuid IS NULL OR d.delivery_id = $6)
-               AND ($7::text[] IS NULL OR t.model_id ~ ANY ($7))
-               {wanted.narrowed}
-               AND ($8::timestamptz IS NULL OR d.created_at < $8
-                    OR (d.created_at = $8 AND (-d.sequence, d.delivery_id) > (-$9::integer, $10::uuid)))
+             WHERE {where}
              ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id
-             LIMIT $11
+             LIMIT $1
         )
         SELECT page.*,
                (SELECT coalesce(json_agg(json_build_object('at', at, 'send_id', send_id, 'outcome', outcome,
@@ -83,10 +65,42 @@ async def list_deliveries(
           FROM page
          ORDER BY created_at DESC, sequence DESC, delivery_id
         """,
-        wanted.states, wanted.incident_id, wanted.model_id, wanted.channel, wanted.since, wanted.delivery_id,
-        model_regexes(wanted.patterns), *((after.created_at, after.sequence, after.delivery_id) if after
-                                          else (None, None, None)), limit,
+        limit, *values,
     )  # fmt: skip
+
+
+def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, list[object]]:
+    """What must hold, as SQL whose values are numbered from $2 on, and these values. Only what is asked for is in it:
+    so each list finds the index that was made for it, however long the ledger is."""
+    conditions, values = ["true"], list[object]()
+
+    def mark(value: object) -> str:
+        values.append(value)
+        return f"${len(values) + 1}"
+
+    if wanted.states is not None:
+        conditions.append(f"d.state = ANY ({mark(wanted.states)})")
+    if wanted.stuck:
+        conditions.append(f"d.state = 'parked' AND d.parked_because <> ALL ({mark(OVER)})")
+    if wanted.stuck or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
+        conditions.append("d.state <> 'delivered'")  # the words of the index of what is not delivered
+    if wanted.incident_id is not None:
+        conditions.append(f"d.incident_id = {mark(wanted.incident_id)}")
+    if wanted.model_id is not None:
+        conditions.append(f"t.model_id = {mark(wanted.model_id)}")
+    if wanted.channel is not None:
+        channels = f"SELECT channel_id FROM channel WHERE name = {mark(wanted.channel)}"
+        conditions.append(f"d.channel_id = ANY (ARRAY ({channels}))")
+    if wanted.since is not None:
+        conditions.append(f"d.created_at >= {mark(wanted.since)}")
+    if wanted.delivery_id is not None:
+        conditions.append(f"d.delivery_id = {mark(wanted.delivery_id)}")
+    if wanted.patterns:
+        conditions.append(f"t.model_id ~ ANY ({mark(model_regexes(wanted.patterns))})")
+    if after is not None:
+        at, place = mark(after.created_at), f"(-{mark(after.sequence)}::integer, {mark(after.delivery_id)}::uuid)"
+        conditions.append(f"d.created_at <= {at} AND (d.created_at < {at} OR (-d.sequence, d.delivery_id) > {place})")
+    return " AND ".join(conditions), values
 
 
 async def list_channels(connection: Connection, channel_id: UUID | None = None) -> list[asyncpg.Record]:
