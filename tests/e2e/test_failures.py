@@ -107,7 +107,8 @@ async def test_while_kafka_is_away_ingest_answers_503_and_takes_nothing(stack: S
         return (await user.ingest.post("/v1/events", json=an_event("kafka-away"))).status_code == 202
 
     await eventually(taken, what="ingest to take events again")
-    await eventually(counted(user, "kafka-away", 2), what="the event after the pause to be counted once")
+    # Nothing makes up for its wait by a longer one: the combiner once paused for nine times the time Kafka was away.
+    await eventually(counted(user, "kafka-away", 2), what="the event after the pause to be counted once", within=30)
 
 
 async def test_while_postgres_is_away_ingest_goes_on_and_incidents_catches_up(stack: Stack, user: User) -> None:
