@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from sentryml_incidents.domain.roles import Role
 from sentryml_local.stack import Stack
 from tests.browser.conftest import Visit
 from tests.browser.scene import Scene
+from tests.support.eventually import eventually
+
+HASTE = """
+  window.pauses = [];
+  const wait = window.setTimeout;
+  window.setTimeout = (call, pause) => {
+    if (pause >= 40_000) return wait(call, pause); // how long silence may last
+    window.pauses.push(pause);
+    return wait(call, pause / 20);
+  };
+"""
+"""A page that waits for a twentieth of the time that it means to, and notes that one."""
 
 
 async def open_live(page: Page, path: str) -> None:
@@ -58,3 +70,26 @@ async def test_a_lost_connection_is_shown_and_heals(scene: Scene, visit: Visit, 
         await scene.sees("opens-after-healing", "critical")
         await expect(page.get_by_role("link", name="opens-after-healing").first).to_be_visible()
         assert await is_the_same(page)
+
+
+async def test_a_page_that_cannot_be_made_is_asked_for_less_and_less(scene: Scene, visit: Visit) -> None:
+    """The stream connects each time; only what is behind it fails."""
+
+    async def fail(route: Route) -> None:
+        await (route.fulfill(status=503) if "sentryml-by-itself" in route.request.headers else route.continue_())
+
+    async with visit(Role.VIEWER, away=True) as page:
+        await page.add_init_script(HASTE)
+        await page.route("**/incidents", fail)
+        await open_live(page, "/incidents")
+        await scene.sees("behind-a-failure", "critical")
+
+        async def five() -> list[float] | None:
+            pauses: list[float] = await page.evaluate("window.pauses")
+            return pauses[:5] if len(pauses) >= 5 else None
+
+        first, *_, last = await eventually(five, what="five tries") or ()
+        assert last > 4 * first
+        await page.unroute("**/incidents")
+        await expect(page.get_by_role("link", name="behind-a-failure").first).to_be_visible()
+        await expect(page.get_by_text("Not live")).to_have_count(0)

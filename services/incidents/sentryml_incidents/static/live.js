@@ -7,6 +7,7 @@
   const SILENCE = 40_000; // the server says something every 15 s
   const status = document.getElementById("live");
   let since = status.dataset.since;
+  // A connection alone heals nothing: a page that cannot be made would be asked for once a second.
   let source = null, timer = 0, retry = FIRST_RETRY, signedOut = false;
   let fetching = false, again = false, keeps = false;
 
@@ -30,7 +31,6 @@
     if (signedOut || source || document.hidden) return;
     source = new EventSource(`${status.dataset.stream}&since=${encodeURIComponent(since)}`);
     source.addEventListener("live", () => {
-      retry = FIRST_RETRY;
       say("on");
       heard();
     });
@@ -38,7 +38,10 @@
       heard();
       refresh();
     });
-    source.addEventListener("still-here", heard);
+    source.addEventListener("still-here", () => {
+      retry = FIRST_RETRY;
+      heard();
+    });
     source.addEventListener("signed-out", endSession);
     source.addEventListener("full", () => {
       hangUp();
@@ -98,6 +101,7 @@
     if (answer.type === "opaqueredirect") return endSession();
     if (answer.status >= 500) throw new Error(answer.statusText);
     takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    retry = FIRST_RETRY;
   }
 
   function takeOver(fresh) {
