@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -31,11 +32,12 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_drift.combiner import Combiner
-from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
+from sentryml_drift.combiner.loop import Combiner, group_of
+from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
@@ -89,7 +91,8 @@ async def ours(bootstrap: str, _: int) -> None:
         life = await Life.begin(PREDICTIONS, ids, settings, health)
         own_group = os.getpid()  # the epoch names the group: one that has committed nothing yet
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
-        combiner = _Counting(settings, rules, life, publisher, DeadLetters("bench", publisher))
+        committed = partial(committed_offsets, group_of(own_group), settings, health)
+        combiner = _Counting(settings, rules, life, publisher, DeadLetters("bench", publisher), committed)
         combiner.wanted = await _records(bootstrap)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()
@@ -114,8 +117,8 @@ class _Counting(Combiner):
         super().__init__(*arguments)
         self.all_read = asyncio.Event()
 
-    def _add(self, chunk: OpenChunk, records: list[Any], harvest: Any) -> None:
-        super()._add(chunk, records, harvest)
+    def _report(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: list[Any]) -> None:
+        super()._report(consumer, partition, records)
         self.wanted -= len(records)
         if self.wanted <= 0:
             self.all_read.set()

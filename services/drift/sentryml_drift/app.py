@@ -16,11 +16,12 @@ from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
 from sentryml_common.kafka.follower import Follower
+from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import Service, load_settings_or_exit, run
-from sentryml_drift.combiner import Combiner
+from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
@@ -53,7 +54,8 @@ def run_combiner() -> None:
                 epoch=life.epoch,
             )
             letters = DeadLetters("drift-combiner", publisher)
-            await Combiner(settings, rules, life, publisher, letters).run(health)
+            committed = partial(committed_offsets, group_of(life.epoch), settings, health)
+            await Combiner(settings, rules, life, publisher, letters, committed).run(health)
 
     run(
         Service(

@@ -8,6 +8,9 @@ from sentryml_common.contracts.evaluation import Level
 
 EVENTS = Counter("sentryml_drift_events_total", "Prediction events read by the combiner, by outcome.", ["outcome"])
 PARTIALS_SENT = Counter("sentryml_drift_partials_sent_total", "Partials emitted by the combiner.")
+BACKFILLED_WAITING = Gauge(
+    "sentryml_drift_backfilled_waiting", "Panes of older events that the combiner has counted and still has to emit."
+)
 PARTIALS_APPLIED = Counter(
     "sentryml_drift_partials_applied_total", "Partials read by the processor, by outcome.", ["outcome"]
 )

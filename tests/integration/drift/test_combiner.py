@@ -18,13 +18,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
-from sentryml_drift.combiner import group_of
+from sentryml_drift.combiner.loop import group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
-from sentryml_drift.domain.chunks import chunk_of, end_of_chunk, start_of_chunk
+from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, size_class_of, source_of
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import Resolution
-from sentryml_drift.domain.partials import CHUNK_RECORDS, Kind, Label, Partial, Target, partition_of, unpack_record
+from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, read_all, single_records
 from tests.support.eventually import eventually
@@ -116,25 +116,56 @@ def labels(partials: Iterable[Partial], kind: Kind = Kind.COARSE) -> list[Label]
     return [partial.label for partial in partials if partial.target.kind is kind]
 
 
-async def test_sums_are_what_was_produced_and_only_whole_chunks_are_committed(
+async def test_sums_are_what_was_produced_and_what_is_committed_is_not_needed_again(
     kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
 ) -> None:
-    events = [event(model_id, number, age_seconds=number % 3 * 60.0) for number in range(2 * CHUNK_RECORDS + 500)]
+    small = SIZE_CLASSES[0]
+    events = [event(model_id, number, age_seconds=number % 3 * 60.0) for number in range(2 * small.offsets + 500)]
     offsets = await produce(producer, 0, *single_records(events))
     start("combiner")
     sent = await until_counted(kafka, model_id, len(events))
     assert sent.counts() == expected(events)
     assert sent.facts().first_seen == min(each["timestamp"] for each in events)
     final = {label.chunk: label.offset for label in labels(sent.partials) if label.final}
-    whole = range(chunk_of(offsets[0]), chunk_of(offsets[-1] + 1))
+    whole = range(small.chunk_of(offsets[0]), small.chunk_of(offsets[-1] + 1))
     assert len(whole) >= 2
-    assert final == {chunk: end_of_chunk(chunk) for chunk in whole}
+    assert final == {chunk: small.end_of(chunk) - 1 for chunk in whole}
 
     async def all_committed() -> bool:
-        return (await committed(kafka))[0] == start_of_chunk(whole.stop)
+        return (await committed(kafka))[0] == whole.stop * small.offsets
 
     await eventually(all_committed, what="the whole chunks to be committed")
-    assert all(offset is None or offset % CHUNK_RECORDS == 0 for offset in (await committed(kafka)).values())
+
+
+async def test_records_of_all_sizes_are_counted_and_one_that_is_too_long_is_set_aside(
+    kafka: OwnKafka, start: StartPart, model_id: str
+) -> None:
+    by_record = [[event(model_id, number) for number in range(count)] for count in (1, 40, 1, 700, 9_000, 1, 4_000, 2)]
+    values = [orjson.dumps(events) for events in by_record]
+    assert {found.number for value in values if (found := size_class_of(len(value)))} == {0, 1, 2, 3}
+    too_long = b"[" + b" " * MOST_RECORD_BYTES + b"]"
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, compression_type="gzip", max_request_size=2 * MOST_RECORD_BYTES
+    ) as producer:
+        offsets = await produce(producer, 2, *values[:4], too_long, *values[4:])
+    combiner = start("combiner")
+    total = sum(map(len, by_record))
+    sent = await until_counted(kafka, model_id, total)
+    assert sent.counts() == expected(each for events in by_record for each in events)
+    assert {label.source for label in labels(sent.partials)} == {source_of(2, each) for each in SIZE_CLASSES}
+    letters = [
+        decode(DeadLetter, record.value) for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+    ]
+    assert [letter.reason for letter in letters if letter.partition == 2] == ["record_too_long"]
+    assert [letter.offset for letter in letters if letter.partition == 2] == [offsets[4]]
+    assert await combiner.end(signal.SIGKILL) == -signal.SIGKILL
+    again = event(model_id, 7)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        await produce(producer, 2, orjson.dumps(again))
+    start("combiner")
+    sent = await until_counted(kafka, model_id, total + 1)
+    assert sent.counts() == expected([*(each for events in by_record for each in events), again])
+    assert_function_of_the_log(sent.partials)
 
 
 async def test_a_combiner_killed_in_the_middle_of_a_chunk_reads_it_from_its_start_again(
@@ -156,7 +187,7 @@ async def test_a_combiner_killed_in_the_middle_of_a_chunk_reads_it_from_its_star
     assert_function_of_the_log(sent.partials)
     by_second = Sent(sent.partials[len(sent_before.partials) :])
     assert by_second.counts() == sent.counts(), "the chunk from its start, not from where the first had come to"
-    assert (await committed(kafka))[source] in (None, start_of_chunk(chunk_of(offsets[0])))
+    assert (await committed(kafka))[source] == offsets[0], "the first record of the open chunk"
 
 
 async def test_a_combiner_that_takes_over_says_the_same_again(

@@ -58,10 +58,12 @@ class Counted:
     """What a reading of the events has left: panes and facts, as the processor keeps them."""
 
     def __init__(self, events: list[EventRow], record_time: Callable[[EventRow], float]) -> None:
-        chunk = OpenChunk(0, 0, RULES)
+        chunk = OpenChunk(0, 0, 0, RULES)
         for offset, event in enumerate(events):
-            chunk.add(offset, [event], [record_time(event)])
-        partials = chunk.emit(final=True)
+            chunk.add(offset, [event], record_time(event))
+        while chunk.waiting:
+            chunk.count()
+        partials = [*chunk.take_live(), *chunk.take_backfilled(chunk.backfilled)]
         self.facts = next(ModelFacts.unpack(p.payload) for p in partials if p.target.kind is Kind.FACTS)
         self.panes = {
             (p.target.kind, p.target.pane): PaneCounts.unpack(p.payload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,22 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum, unpack_sum
-from sentryml_drift.domain.chunks import ChunkRules, OpenChunk, chunk_of, end_of_chunk, start_of_chunk
+from sentryml_drift.domain.chunks import (
+    CHUNK_BYTES,
+    MOST_RECORD_BYTES,
+    ROWS_AT_ONCE,
+    SIZE_CLASSES,
+    UNPACKED_TARGETS,
+    ChunkRules,
+    OpenChunk,
+    SizeClass,
+    size_class_of,
+    source_of,
+)
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import (
-    CHUNK_RECORDS,
     RECORD_BYTES_MAX,
     Kind,
     Label,
@@ -40,27 +51,48 @@ def an_event(model: str = "fraud", score: float | None = 0.5, at: float = NOON) 
 
 
 def add(chunk: OpenChunk, offset: int, events: list[EventRow]) -> None:
-    chunk.add(offset, events, [NOON] * len(events))
+    chunk.add(offset, events, NOON)
+
+
+def emit(chunk: OpenChunk, *, complete: bool = False) -> list[Partial]:
+    """Count what waits, and emit all that has been touched."""
+    chunk.complete = complete
+    while chunk.waiting:
+        chunk.count()
+    return [*chunk.take_live(), *chunk.take_backfilled(chunk.backfilled)]
 
 
 def read(chunk: OpenChunk, log: list[list[EventRow]], offsets: range) -> None:
     for offset in offsets:
-        add(chunk, offset, log[offset - start_of_chunk(chunk.number)])
+        add(chunk, offset, log[offset])
 
 
-def test_chunks_cut_the_offsets_without_gap_or_overlap() -> None:
-    assert [chunk_of(start_of_chunk(7)), chunk_of(end_of_chunk(7))] == [7, 7]
-    assert start_of_chunk(8) == end_of_chunk(7) + 1
-    assert end_of_chunk(0) == CHUNK_RECORDS - 1
+@pytest.mark.parametrize("size_class", SIZE_CLASSES)
+def test_chunks_cut_the_offsets_without_gap_or_overlap_and_hold_so_many_bytes_at_most(size_class: SizeClass) -> None:
+    last = size_class.end_of(7) - 1
+    assert [size_class.chunk_of(offset) for offset in (last - size_class.offsets, last, last + 1)] == [6, 7, 8]
+    assert size_class.offsets * size_class.most_bytes == CHUNK_BYTES
+
+
+def test_the_size_class_is_the_shortest_that_fits_and_cuts_of_longer_ones_nest_in_those_of_shorter_ones() -> None:
+    lengths = (0, 512, 513, 8_192, 8_193, 131_072, 131_073, MOST_RECORD_BYTES)
+    assert [found.number for length in lengths if (found := size_class_of(length))] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert size_class_of(MOST_RECORD_BYTES + 1) is None
+    assert all(short.offsets % longer.offsets == 0 for short, longer in pairwise(SIZE_CLASSES))
+
+
+def test_each_size_class_of_each_partition_is_a_source_of_its_own() -> None:
+    sources = {source_of(partition, size_class) for partition in range(50) for size_class in SIZE_CLASSES}
+    assert len(sources) == 50 * len(SIZE_CLASSES)
 
 
 def test_a_partial_is_cumulative_within_its_chunk() -> None:
-    chunk = OpenChunk(0, 0, RULES)
+    chunk = OpenChunk(0, 0, 0, RULES)
     log = [[an_event(score=n / 10)] for n in range(6)]
     read(chunk, log, range(0, 2))
-    first = chunk.emit(final=False)
+    first = emit(chunk)
     read(chunk, log, range(2, 6))
-    second = chunk.emit(final=True)
+    second = emit(chunk, complete=True)
     totals = [PaneCounts.unpack(p.payload).total for p in (*first, *second) if p.target.kind is Kind.FINE]
     assert totals == [2, 6]
     assert [p.label.offset for p in second] == [5, 5, 5]
@@ -68,27 +100,74 @@ def test_a_partial_is_cumulative_within_its_chunk() -> None:
 
 
 def test_only_touched_targets_are_emitted_again() -> None:
-    chunk = OpenChunk(0, 0, RULES)
+    chunk = OpenChunk(0, 0, 0, RULES)
     add(chunk, 0, [an_event("a"), an_event("b")])
-    assert {p.target.model_id for p in chunk.emit(final=False)} == {"a", "b"}
+    assert {p.target.model_id for p in emit(chunk)} == {"a", "b"}
     add(chunk, 1, [an_event("b")])
-    assert {p.target.model_id for p in chunk.emit(final=False)} == {"b"}
-    assert chunk.emit(final=False) == []
+    assert {p.target.model_id for p in emit(chunk)} == {"b"}
+    assert emit(chunk) == []
 
 
 def test_an_event_falls_into_a_fine_and_a_coarse_pane_and_an_old_one_into_the_coarse_alone() -> None:
-    chunk = OpenChunk(0, 0, RULES)
+    chunk = OpenChunk(0, 0, 0, RULES)
     add(chunk, 0, [an_event("new"), an_event("old", at=NOON - 3 * 3600)])
-    kinds = {(p.target.model_id, p.target.kind) for p in chunk.emit(final=False)}
+    kinds = {(p.target.model_id, p.target.kind) for p in emit(chunk)}
     assert kinds == {
         ("new", Kind.FINE), ("new", Kind.COARSE), ("new", Kind.FACTS), ("old", Kind.COARSE), ("old", Kind.FACTS)
     }  # fmt: skip
 
 
+def test_what_only_older_events_have_touched_waits_behind_what_is_live() -> None:
+    chunk = OpenChunk(0, 0, 0, RULES)
+    days_ago = [an_event("old", at=NOON - day * 86_400) for day in range(1, 7)]
+    add(chunk, 0, [*days_ago, an_event("new")])
+    chunk.count()
+    assert {p.target.model_id for p in chunk.take_live()} == {"new"}
+    assert (set(chunk.live), chunk.backfilled, chunk.emitted) == (set(), 7, False)
+    first = list(chunk.take_backfilled(3))
+    add(chunk, 1, days_ago[:1])
+    chunk.count()
+    rest = list(chunk.take_backfilled(100))
+    assert (len(first), chunk.emitted) == (3, True)
+    assert {p.target for p in [*first, *rest]} == {Target("old", Kind.FACTS, 0)} | {
+        Target("old", Kind.COARSE, RULES.panes.grid.pane_of(each.seconds(), Resolution.COARSE)) for each in days_ago
+    }
+    assert {PaneCounts.unpack(p.payload).total for p in rest if p.target.kind is Kind.COARSE} == {1, 2}
+
+
+def test_a_live_event_brings_a_backfilled_target_forward() -> None:
+    chunk = OpenChunk(0, 0, 0, RULES)
+    add(chunk, 0, [an_event(at=NOON - 86_400), an_event()])
+    chunk.count()
+    assert {p.target.kind for p in chunk.take_live()} == {Kind.FINE, Kind.COARSE, Kind.FACTS}
+    assert [p.target.kind for p in chunk.take_backfilled(9)] == [Kind.COARSE]
+
+
+def test_rows_are_counted_in_steps_of_bounded_size() -> None:
+    chunk = OpenChunk(0, 0, 0, RULES)
+    add(chunk, 0, [an_event()] * (2 * ROWS_AT_ONCE + 1))
+    steps = []
+    while chunk.waiting:
+        steps.append(chunk.waiting)
+        chunk.count()
+    assert steps == [2 * ROWS_AT_ONCE + 1, ROWS_AT_ONCE + 1, 1]
+    assert chunk.outcomes == {"counted": 2 * ROWS_AT_ONCE + 1}
+
+
+def test_sums_of_a_chunk_with_very_many_targets_are_the_same_though_they_are_kept_packed() -> None:
+    many = [an_event(f"model-{n}", score=n / 1e6) for n in range(UNPACKED_TARGETS // 2)]
+    packed, unpacked = OpenChunk(0, 0, 0, RULES), OpenChunk(0, 0, 0, RULES)
+    for offset in range(2):
+        add(packed, offset, many)
+        emitted = emit(packed, complete=offset == 1)
+        add(unpacked, offset, many)
+    assert emitted == emit(unpacked, complete=True)
+
+
 def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
-    chunk = OpenChunk(0, 0, RULES)
+    chunk = OpenChunk(0, 0, 0, RULES)
     add(chunk, 0, [an_event(at=NOON - 9 * 86_400), an_event(at=NOON + 301), an_event(at=NOON + 299)])
-    partials = {p.target.kind: p.payload for p in chunk.emit(final=False)}
+    partials = {p.target.kind: p.payload for p in emit(chunk)}
     assert dict(chunk.outcomes) == {"late": 1, "future": 1, "counted": 1}
     facts = ModelFacts.unpack(partials[Kind.FACTS])
     assert (facts.late, facts.future, facts.last_seen) == (1, 1, NOON + 299)
@@ -96,9 +175,9 @@ def test_late_and_future_events_are_counted_as_such_and_nowhere_else() -> None:
 
 
 def test_an_event_without_a_timestamp_has_its_records() -> None:
-    chunk = OpenChunk(0, 0, RULES)
+    chunk = OpenChunk(0, 0, 0, RULES)
     add(chunk, 0, [EventRow(model_id="m", prediction=1.0)])
-    facts = next(p for p in chunk.emit(final=False) if p.target.kind is Kind.FACTS)
+    facts = next(p for p in emit(chunk) if p.target.kind is Kind.FACTS)
     assert ModelFacts.unpack(facts.payload).first_seen == NOON
 
 
@@ -114,15 +193,15 @@ def random_readings(log: list[list[EventRow]], rng: random.Random) -> list[Parti
     """What several readers, killed and started over at random, emit of one chunk."""
     said: list[Partial] = []
     for _ in range(rng.randint(1, 4)):
-        chunk, stop = OpenChunk(0, 0, RULES), rng.randint(1, len(log))
+        chunk, stop = OpenChunk(0, 0, 0, RULES), rng.randint(1, len(log))
         for offset in range(stop):
             add(chunk, offset, log[offset])
             if rng.random() < 0.3:
-                said += chunk.emit(final=False)
-        said += chunk.emit(final=False)
-    chunk = OpenChunk(0, 0, RULES)
+                said += emit(chunk)
+        said += emit(chunk)
+    chunk = OpenChunk(0, 0, 0, RULES)
     read(chunk, log, range(len(log)))
-    return said + chunk.emit(final=True)
+    return said + emit(chunk, complete=True)
 
 
 def summed(partials: list[Partial]) -> dict[Target, bytes]:
@@ -136,9 +215,9 @@ def summed(partials: list[Partial]) -> dict[Target, bytes]:
 @given(logs())
 def test_replays_and_regroupings_leave_equal_bytes(case: tuple[list[list[EventRow]], random.Random]) -> None:
     log, rng = case
-    once = OpenChunk(0, 0, RULES)
+    once = OpenChunk(0, 0, 0, RULES)
     read(once, log, range(len(log)))
-    expected = summed(once.emit(final=True))
+    expected = summed(emit(once, complete=True))
     said = random_readings(log, rng)
     twice = said + rng.sample(said, len(said))  # the processor, too, reads some of it again
     assert summed(twice) == expected

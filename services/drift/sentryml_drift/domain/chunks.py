@@ -1,109 +1,189 @@
-"""Chunks: the fixed cut of a source partition, and what falls to each target within one.
+"""Chunks: the fixed cut of a source partition, and what is counted per target within one.
 
-    offsets   0 ····· 16383 │ 16384 ···· 32767 │ 32768 ···
-              chunk 0       │ chunk 1          │ chunk 2
+Records are cut by their size first, so that a chunk never holds more than CHUNK_BYTES, whatever is sent:
 
-A chunk is read from its first offset and summed up cumulatively, so what it emits depends on the log alone, never
-on when or by whom it was read. Events wait as rows until an emission, which sorts them all at once.
+    size class    records of          offsets per chunk
+    0             up to 512 bytes     16,384              0 ··· 16383 │ 16384 ··· 32767 │ …
+    1             up to 8 KB           1,024              0 ··· 1023 │ 1024 ··· 2047 │ …
+    2             up to 128 KB            64
+    3             up to 2 MB               4
+
+Both cuts depend on a record's offset and length alone, never on where reading began. A chunk is read from its first
+record and summed up cumulatively, so what it emits depends on the log alone, never on when or by whom it was read.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import Lateness
-from sentryml_drift.domain.partials import CHUNK_RECORDS, KIND_OF, Kind, Label, Partial, Target
+from sentryml_drift.domain.partials import KIND_OF, Kind, Label, Partial, Target
 from sentryml_drift.domain.rows import PaneRules, sort_rows
 
-ROWS_AT_ONCE = 50_000
-"""So many rows wait at most; sums take far less memory than the rows they are made of."""
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Most bytes of records in a chunk. It is part of every label's meaning: never a setting, never changed."""
+ROWS_AT_ONCE = 5_000
+"""Rows that are counted in one step: some 50 ms at worst."""
+UNPACKED_TARGETS = 20_000
+"""Up to this many targets, a chunk keeps its sums unpacked, since they are added to again soon. Packed, a sum takes
+a third of the memory."""
 
 
-def chunk_of(offset: int) -> int:
-    """The chunk that an offset belongs to."""
-    return offset // CHUNK_RECORDS
+@dataclass(frozen=True, slots=True)
+class SizeClass:
+    """Records of up to `most_bytes`, and the cut of their offsets."""
+
+    number: int
+    most_bytes: int
+
+    @property
+    def offsets(self) -> int:
+        """Offsets per chunk."""
+        return CHUNK_BYTES // self.most_bytes
+
+    def chunk_of(self, offset: int) -> int:
+        """The chunk that an offset belongs to."""
+        return offset // self.offsets
+
+    def end_of(self, chunk: int) -> int:
+        """The first offset after a chunk."""
+        return (chunk + 1) * self.offsets
 
 
-def start_of_chunk(chunk: int) -> int:
-    """The first offset of a chunk."""
-    return chunk * CHUNK_RECORDS
+SIZE_CLASSES = tuple(SizeClass(number, most) for number, most in enumerate((512, 8_192, 131_072, 2_097_152)))
+MOST_RECORD_BYTES = SIZE_CLASSES[-1].most_bytes
 
 
-def end_of_chunk(chunk: int) -> int:
-    """The last offset of a chunk."""
-    return (chunk + 1) * CHUNK_RECORDS - 1
+def size_class_of(length: int) -> SizeClass | None:
+    """The size class of a record of `length` bytes; None where it is too long to be read."""
+    return next((each for each in SIZE_CLASSES if length <= each.most_bytes), None)
+
+
+def source_of(partition: int, size_class: SizeClass) -> int:
+    """The number under which labels name the records of one size class of a source partition."""
+    return partition * len(SIZE_CLASSES) + size_class.number
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkRules:
-    """What decides where an event falls, and in which life of the source topic it is."""
+    """What decides where an event falls, and which incarnation of the source topic it is in."""
 
     panes: PaneRules
     epoch: int
 
 
 class OpenChunk:
-    """A chunk being read: `offset` is the last one that is in."""
+    """A chunk being read: `first` is the offset of its first record, `offset` that of the last one that is in.
 
-    def __init__(self, source: int, number: int, rules: ChunkRules) -> None:
-        self.number, self.offset = number, start_of_chunk(number) - 1
+    Targets that an event of the last hours has touched are `live`; those that only older events have touched are
+    `backfilled`, and may wait: an honest backfill touches hundreds of thousands.
+    """
+
+    def __init__(self, source: int, number: int, first: int, rules: ChunkRules) -> None:
+        self.number, self.first, self.offset, self.complete = number, first, first - 1, False
         self.outcomes: Counter[Lateness] = Counter()
         self._source, self._rules = source, rules
-        self._panes: dict[Target, PaneCounts] = {}
-        self._facts: dict[Target, ModelFacts] = {}
-        self._touched: set[Target] = set()
+        self._sums: dict[Target, PaneCounts | ModelFacts | bytes] = {}
+        self._live: set[Target] = set()
+        self._backfilled: dict[Target, None] = {}
         self._rows: list[EventRow] = []
         self._record_times: list[float] = []
 
-    def add(self, offset: int, events: Sequence[EventRow], record_times: Sequence[float]) -> None:
-        """Take in the events of all records through `offset`, each with its record's timestamp (epoch seconds)."""
+    def add(self, offset: int, events: Sequence[EventRow], record_time: float) -> None:
+        """Take in the events of the record at `offset`, with its timestamp (epoch seconds). They wait as rows until
+        they are counted."""
         self._rows += events
-        self._record_times += record_times
-        self.offset = max(offset, self.offset)
-        if len(self._rows) >= ROWS_AT_ONCE:
-            self._settle()
+        self._record_times += [record_time] * len(events)
+        self.offset = offset
 
-    def emit(self, *, final: bool) -> list[Partial]:
-        """The cumulative partials of all targets touched since the last emission, in the order of their models.
+    @property
+    def waiting(self) -> int:
+        """Rows that are not counted yet."""
+        return len(self._rows)
 
-        `outcomes` then says how many events have been counted, or were late or future.
-        """
-        self._settle()
-        label = Label(self._source, self._rules.epoch, self.number, self.offset, final)
-        touched, self._touched = sorted(self._touched), set()
-        packed: dict[int, bytes] = {}  # by identity: a fine and a coarse pane often hold the very same counts
-        return [Partial(target, label, _packed(self._sum_of(target), packed)) for target in touched]
+    @property
+    def live(self) -> Set[Target]:
+        """Live targets that have not been emitted."""
+        return self._live
 
-    def _sum_of(self, target: Target) -> PaneCounts | ModelFacts:
-        return self._facts[target] if target.kind is Kind.FACTS else self._panes[target]
+    @property
+    def backfilled(self) -> int:
+        """Backfilled targets that have not been emitted."""
+        return len(self._backfilled)
 
-    def _settle(self) -> None:
-        """Add the waiting rows to the sums."""
-        if not self._rows:
+    @property
+    def emitted(self) -> bool:
+        """Whether everything that is in has been emitted."""
+        return not (self._rows or self._live or self._backfilled)
+
+    def count(self) -> None:
+        """Count some of the waiting rows. `outcomes` then says how many were counted, late or future."""
+        rows, times = self._rows[:ROWS_AT_ONCE], self._record_times[:ROWS_AT_ONCE]
+        if not rows:
             return
-        found = sort_rows(self._rows, self._record_times, self._rules.panes)
-        self._rows, self._record_times = [], []
-        for model_id, facts in found.facts:
-            target = Target(model_id, Kind.FACTS, 0)
-            known = self._facts.get(target)
-            self._facts[target] = facts if known is None else known + facts
-            self._touched.add(target)
+        del self._rows[:ROWS_AT_ONCE], self._record_times[:ROWS_AT_ONCE]
+        found = sort_rows(rows, times, self._rules.panes)
+        for model_id, facts, live in found.facts:
+            self._gain(Target(model_id, Kind.FACTS, 0), facts, live)
         for gain in found.panes:
-            target = Target(gain.model_id, KIND_OF[gain.resolution], gain.pane)
-            counts = self._panes.get(target)
-            self._panes[target] = gain.counts if counts is None else counts + gain.counts
-            self._touched.add(target)
+            self._gain(Target(gain.model_id, KIND_OF[gain.resolution], gain.pane), gain.counts, gain.live)
         outcomes = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
         self.outcomes.update({outcome: count for outcome, count in outcomes.items() if count})
 
+    def bring_forward(self, targets: Set[Target]) -> None:
+        """Make these live: later chunks of the source have touched them, and this must not be emitted after those."""
+        for target in self._backfilled.keys() & targets:
+            del self._backfilled[target]
+            self._live.add(target)
 
-def _packed(value: PaneCounts | ModelFacts, packed: dict[int, bytes]) -> bytes:
-    found = packed.get(id(value))
-    if found is None:
-        found = packed[id(value)] = value.pack()
-    return found
+    def take_live(self) -> Iterator[Partial]:
+        """The cumulative partials of all live targets, in the order of their models. All rows have to be counted."""
+        touched, self._live = sorted(self._live), set()
+        for target in touched:
+            self._backfilled.pop(target, None)
+        return self._partials(touched)
+
+    def take_backfilled(self, most: int) -> Iterator[Partial]:
+        """The same of at most so many backfilled targets, in the order in which they were touched first."""
+        touched = list(islice(self._backfilled, most))
+        for target in touched:
+            del self._backfilled[target]
+        return self._partials(touched)
+
+    def _gain(self, target: Target, gain: PaneCounts | ModelFacts, live: bool) -> None:
+        known = self._sums.get(target)
+        if known is not None:
+            gain = _unpacked(target, known) + gain  # type: ignore[operator]
+        self._sums[target] = gain if live else gain.pack()
+        if live:
+            self._live.add(target)
+        else:
+            self._backfilled[target] = None
+
+    def _partials(self, targets: Iterable[Target]) -> Iterator[Partial]:
+        label = Label(self._source, self._rules.epoch, self.number, self.offset, self.complete)
+        keep_unpacked = len(self._sums) <= UNPACKED_TARGETS
+        last: tuple[object, bytes] = (None, b"")  # a fine and a coarse pane often hold the very same counts
+        for target in targets:
+            value = self._sums[target]
+            if not isinstance(value, bytes):
+                packed = last[1] if value is last[0] else value.pack()
+                last = value, packed
+                if not keep_unpacked:
+                    self._sums[target] = packed
+                value = packed
+            if self.complete:
+                del self._sums[target]
+            yield Partial(target, label, value)
+
+
+def _unpacked(target: Target, value: PaneCounts | ModelFacts | bytes) -> PaneCounts | ModelFacts:
+    if not isinstance(value, bytes):
+        return value
+    return ModelFacts.unpack(value) if target.kind is Kind.FACTS else PaneCounts.unpack(value)

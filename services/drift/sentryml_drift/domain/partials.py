@@ -19,9 +19,6 @@ from typing import NamedTuple
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.panes import Resolution
 
-CHUNK_RECORDS = 16_384
-"""Offsets per chunk. It is part of every label's meaning: never a setting, never changed."""
-
 VERSION = 1
 RECORD_BYTES_MAX = 512 * 1024
 _HEADER = struct.Struct("<BqIIqqBHI")  # kind, pane, source, epoch, chunk, offset, final, model length, payload length
@@ -49,9 +46,10 @@ class Target(NamedTuple):
 
 
 class Label(NamedTuple):
-    """Which part of the log a partial covers: `chunk` of `source` from its first offset through `offset`.
+    """Which part of the log a partial covers: `chunk` of `source` from its first record through that at `offset`.
 
-    `final` says that the chunk is complete. `epoch` counts the lives of the source topic.
+    `source` names a size class of a source partition, `final` says that the chunk is complete, `epoch` counts the
+    incarnations of the source topic.
     """
 
     source: int

@@ -37,20 +37,22 @@ class PaneRules:
 
 
 class PaneGain(NamedTuple):
-    """What a pane of a model gains."""
+    """What a pane of a model gains; `live` where its newest event is young enough for a fine pane."""
 
     model_id: str
     resolution: Resolution
     pane: int
     counts: PaneCounts
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SortedRows:
-    """What some events say of their models beside the counts, the counts that panes gain, and how many events were
-    counted, late and in the future. An event is in a coarse pane, and in a fine one unless it is too old for that."""
+    """What some events say of their models beside the counts (and whether the newest is young enough for a fine pane),
+    the counts that panes gain, and how many events were counted, late and in the future. An event is in a coarse pane,
+    and in a fine one unless it is too old for that."""
 
-    facts: list[tuple[str, ModelFacts]]
+    facts: list[tuple[str, ModelFacts, bool]]
     panes: list[PaneGain]
     counted: int
     late: int
@@ -69,9 +71,10 @@ def sort_rows(rows: Sequence[EventRow], record_times: Sequence[float], rules: Pa
     counted = _Counted(models[order], times[order], recorded[order], [rows[place] for place in order.tolist()])
     names = list(codes)
     left_out = (np.bincount(models[left], minlength=len(names)).tolist() for left in (late, future))
+    coarse, fine = _panes(counted.times, counted.recorded, rules.grid)
     return SortedRows(
-        facts=list(zip(names, _facts(counted, *left_out), strict=True)),
-        panes=_gains(names, counted, rules.grid),
+        facts=[(name, *found) for name, found in zip(names, _facts(counted, fine, *left_out), strict=True)],
+        panes=_gains(names, counted, coarse, fine),
         counted=len(order),
         late=int(late.sum()),
         future=int(future.sum()),
@@ -96,10 +99,9 @@ def _times(rows: Sequence[EventRow], record_times: Sequence[float]) -> list[floa
     return [at if row.timestamp is None else row.seconds() for row, at in zip(rows, record_times, strict=True)]
 
 
-def _gains(names: list[str], counted: _Counted, grid: PaneGrid) -> list[PaneGain]:
+def _gains(names: list[str], counted: _Counted, coarse: NDArray[np.int64], fine: NDArray[np.int64]) -> list[PaneGain]:
     """Count the events of each run in one pane. Where a coarse pane gains what one fine pane does, the counts are
     the very same object."""
-    coarse, fine = _panes(counted.times, counted.recorded, grid)
     columns = [row.prediction for row in counted.rows], [row.score for row in counted.rows]
     starts, coarse_starts = _runs(counted.models, fine), _runs(counted.models, coarse)
     counts = dict(zip(pairwise(starts), count_runs(*columns, starts), strict=True))
@@ -108,7 +110,13 @@ def _gains(names: list[str], counted: _Counted, grid: PaneGrid) -> list[PaneGain
     if starts != coarse_starts:
         counts = dict(zip(pairwise(coarse_starts), count_runs(*columns, coarse_starts), strict=True)) | counts
     return [
-        PaneGain(names[counted.models[run[0]]], resolution, int(panes[run[0]]), counts[run])
+        PaneGain(
+            names[counted.models[run[0]]],
+            resolution,
+            int(panes[run[0]]),
+            counts[run],
+            bool(fine[run[1] - 1] != _NO_PANE),
+        )
         for resolution, panes, run in found
     ]
 
@@ -133,13 +141,15 @@ def _runs(*columns: NDArray[np.int64]) -> list[int]:
     return [*([0] if length else []), *(np.flatnonzero(changes) + 1).tolist(), length]
 
 
-def _facts(counted: _Counted, late: list[int], future: list[int]) -> Iterator[ModelFacts]:
-    """What the events say of each model, of which so many were left out."""
+def _facts(
+    counted: _Counted, fine: NDArray[np.int64], late: list[int], future: list[int]
+) -> Iterator[tuple[ModelFacts, bool]]:
+    """What the events say of each model, of which this many were left out; and whether its newest is young."""
     times = counted.times.tolist()
     ends = np.searchsorted(counted.models, np.arange(len(late) + 1)).tolist()
     for (begin, end), late_of, future_of in zip(pairwise(ends), late, future, strict=True):
         if begin == end:
-            yield ModelFacts(late=late_of, future=future_of)
+            yield ModelFacts(late=late_of, future=future_of), False
             continue
         # Where several events share the time of the twentieth newest, all of them are looked at.
         last = max(begin, end - RECENT_EVENTS)
@@ -148,4 +158,5 @@ def _facts(counted: _Counted, late: list[int], future: list[int]) -> Iterator[Mo
             (at, row.prediction, row.score, row.event_id)
             for at, row in zip(times[first:end], counted.rows[first:end], strict=True)
         ]
-        yield ModelFacts(times[begin], times[end - 1], late_of, future_of, newest(recent))
+        facts = ModelFacts(times[begin], times[end - 1], late_of, future_of, newest(recent))
+        yield facts, bool(fine[end - 1] != _NO_PANE)

@@ -1,0 +1,88 @@
+"""Emission: what has been counted goes to `histograms.v1`, what matters now first.
+
+Live targets are emitted at every interval. Backfilled ones follow at a bounded rate, since the processor makes each of
+them durable and would otherwise be busy with the past for minutes. Where too many wait for memory, they all go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+
+from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_common.kafka.producer import Publisher, Record
+from sentryml_drift.combiner.partition import OpenPartition
+from sentryml_drift.domain.chunks import OpenChunk
+from sentryml_drift.domain.partials import Partial, pack_records
+from sentryml_drift.metrics import BACKFILLED_WAITING, EVENTS, PARTIALS_SENT
+from sentryml_drift.pacing import Pacer
+
+BACKFILLED_PER_SECOND = 2_000
+"""Half of what a processor makes durable in a second (measured by `make bench-drift`)."""
+MOST_BACKFILLED = 1_000_000
+"""Backfilled targets that may wait: some 300 MB."""
+RECORDS_AT_ONCE = 4
+
+
+class Emitter:
+    """Publishes partials of open partitions and waits for their acknowledgements."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher, self._pace = publisher, Pacer()
+
+    async def emit(self, partitions: Sequence[OpenPartition], seconds: float) -> None:
+        """Emit what has been touched: all that is live, and of what is backfilled the share of `seconds`.
+
+        Raises:
+            Unavailable: Kafka did not take all of it.
+        """
+        chunks = [chunk for opened in partitions for chunk in opened.chunks()]
+        live = await self._live(partitions, chunks)
+        await self._publish(chain(*live, *_backfilled(chunks, BACKFILLED_PER_SECOND * seconds)))
+
+    async def emit_complete(self, partitions: Sequence[OpenPartition]) -> None:
+        """Emit what is live of complete chunks alone, to free their memory.
+
+        Raises:
+            Unavailable: Kafka did not take all of it.
+        """
+        chunks = [chunk for opened in partitions for chunk in opened.complete]
+        await self._publish(chain(*await self._live(partitions, chunks)))
+
+    async def _live(self, partitions: Sequence[OpenPartition], chunks: Sequence[OpenChunk]) -> list[Iterator[Partial]]:
+        for chunk in chunks:
+            await self._count(chunk)
+        for opened in partitions:
+            opened.bring_forward()
+        return [chunk.take_live() for chunk in chunks]
+
+    async def _count(self, chunk: OpenChunk) -> None:
+        while chunk.waiting:
+            chunk.count()
+            await self._pace()
+        for outcome, count in chunk.outcomes.items():
+            EVENTS.labels(outcome=outcome.value).inc(count)
+        chunk.outcomes.clear()
+
+    async def _publish(self, partials: Iterator[Partial]) -> None:
+        records = pack_records(_noted(partials), HISTOGRAMS.partitions)
+        while batch := list(islice(records, RECORDS_AT_ONCE)):
+            await self._publisher.publish([Record(HISTOGRAMS.name, None, value, number) for number, value in batch])
+            await self._pace()
+
+
+def _backfilled(chunks: Sequence[OpenChunk], quota: float) -> Iterator[Iterator[Partial]]:
+    """The share of the backfilled targets whose turn it is: of complete chunks first, since they keep commits back."""
+    waiting = sum(chunk.backfilled for chunk in chunks)
+    left = min(max(round(quota), waiting - MOST_BACKFILLED), waiting)
+    BACKFILLED_WAITING.set(waiting - left)
+    for chunk in sorted(chunks, key=lambda chunk: not chunk.complete):
+        taken = min(left, chunk.backfilled)
+        left -= taken
+        yield chunk.take_backfilled(taken)
+
+
+def _noted(partials: Iterator[Partial]) -> Iterator[Partial]:
+    for partial in partials:
+        PARTIALS_SENT.inc()
+        yield partial

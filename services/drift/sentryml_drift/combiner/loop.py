@@ -1,0 +1,296 @@
+"""The loop of the combiner: read, emit at intervals, commit what is complete.
+
+Before anything is emitted, Kafka is asked whether the topic is still the one that was read: the same offsets of a
+topic that was recreated are other events. Its new incarnation has a new epoch, in the labels and in the group's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows
+from sentryml_common.contracts.topics import PREDICTIONS
+from sentryml_common.errors import Unavailable, UndecodableMessage
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.producer import Publisher, Record
+from sentryml_common.logging import get_logger
+from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG
+from sentryml_drift.combiner.emission import Emitter
+from sentryml_drift.combiner.partition import OpenPartition
+from sentryml_drift.combiner.progress import Progress
+from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, ROWS_AT_ONCE, ChunkRules, OpenChunk, size_class_of
+from sentryml_drift.domain.places import Places
+from sentryml_drift.metrics import EVENTS, LAST_COMMIT
+from sentryml_drift.pacing import Pacer
+from sentryml_drift.settings import DriftSettings
+
+log = get_logger(__name__)
+
+GROUP = "sentryml.combiner"
+BYTES_PER_POLL = 4 * 1024 * 1024
+MOST_RECORDS_PER_POLL = 5_000
+RETRY_PAUSE_SECONDS = 1.0
+METADATA_SECONDS = 15.0
+PAUSE_PER_EMISSION, LONGEST_PAUSE_SECONDS = 9.0, 15.0
+"""With very many models an emission takes long; it is then made less often, so that it takes a tenth of the time: what
+it says costs the processor three times as much. Only work counts: after waiting for Kafka there is nothing to make up
+for, and what has waited is to be emitted at once."""
+
+SUPERSEDED = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+"""What Kafka answers to a worker whose partitions have gone, or are going, to another."""
+
+MOST_COMPLETE_TARGETS = 50_000
+"""Targets of complete chunks that may wait for the next emission: some 35 MB."""
+
+Committed = Callable[[], Awaitable[dict[TopicPartition, OffsetAndMetadata]]]
+"""Asks for what the group has committed."""
+
+
+def group_of(epoch: int) -> str:
+    """The consumer group that keeps the places in one incarnation of the topic; those of another mean nothing."""
+    return f"{GROUP}.epoch-{epoch}"
+
+
+class _ForgetOnRebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Open chunks do not survive a rebalance: whoever owns a partition next reads its chunks from their start."""
+
+    def __init__(self, forget: Callable[[], None]) -> None:
+        self._forget = forget
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._forget()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._forget()
+        log.info("partitions_assigned", partitions=sorted(tp.partition for tp in assigned))
+
+
+class Combiner:
+    """Combines the partitions of `predictions.v1` that the group gives this process."""
+
+    def __init__(
+        self,
+        settings: DriftSettings,
+        rules: ChunkRules,
+        life: Life,
+        publisher: Publisher,
+        dead_letters: DeadLetters,
+        committed: Committed,
+    ) -> None:
+        self._settings, self._rules, self._life = settings, rules, life
+        self._publisher, self._dead_letters, self._committed = publisher, dead_letters, committed
+        self._emitter, self._pace = Emitter(publisher), Pacer()
+        self._partitions: dict[TopicPartition, OpenPartition] = {}
+        self._commits: dict[TopicPartition, Places] = {}
+        self._record_bytes = float(MOST_RECORD_BYTES)
+        self._generation = 0
+
+    def _forget(self) -> None:
+        """Drop all open chunks; what is being read at this moment belongs to an older generation."""
+        self._generation += 1
+        self._partitions.clear()
+        self._commits.clear()
+
+    async def run(self, health: Health) -> None:
+        """Combine until cancelled."""
+
+        def make() -> AIOKafkaConsumer:
+            consumer = AIOKafkaConsumer(
+                **client_options(self._settings),
+                group_id=group_of(self._rules.epoch),
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
+                heartbeat_interval_ms=int(self._settings.session_timeout_seconds * 1000 / 5),
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+                metadata_max_age_ms=int(METADATA_SECONDS * 1000),  # new partitions are found within this time
+            )
+            consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
+            return consumer
+
+        consumer = await start_client(make, self._settings, health)
+        progress = Progress(health, self._settings.stall_seconds)
+        health.ready("start")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.combine(consumer, progress))
+                tasks.create_task(progress.watch(consumer))
+        finally:
+            await consumer.stop()
+
+    async def combine(self, consumer: AIOKafkaConsumer, progress: Progress) -> None:
+        """Read and emit until cancelled."""
+        loop = asyncio.get_running_loop()
+        emitted_at, next_emission = loop.time(), loop.time() + self._settings.emit_interval
+        while True:
+            try:
+                await self._open_assigned(consumer)
+                await self._read(consumer, next_emission - loop.time())
+                if loop.time() >= next_emission:
+                    begun, seconds, emitted_at = time.thread_time(), loop.time() - emitted_at, loop.time()
+                    await self._emit_all(consumer, seconds, progress)
+                    pause = min(PAUSE_PER_EMISSION * (time.thread_time() - begun), LONGEST_PAUSE_SECONDS)
+                    next_emission = loop.time() + max(self._settings.emit_interval, pause)
+                elif self._complete_targets() > MOST_COMPLETE_TARGETS:
+                    await self._emit_complete()
+            except Unavailable as err:
+                log.warning("emission_failed", why=str(err))
+                self._forget()  # never on in the middle of a chunk: what was emitted of it is not known
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    async def _open_assigned(self, consumer: AIOKafkaConsumer) -> None:
+        """Begin to read partitions that are new, or were forgotten, where the group's commit says."""
+        unopened = consumer.assignment() - self._partitions.keys()
+        if not unopened:
+            return
+        generation, commits = self._generation, await self._committed()
+        try:
+            firsts = await consumer.beginning_offsets(list(unopened))
+            for partition, first in firsts.items():
+                if generation == self._generation:
+                    self._open(consumer, partition, first, commits.get(partition))
+        except IllegalStateError:  # it has gone to another in this moment
+            return
+        except KafkaError as err:
+            raise Unavailable(f"Kafka does not say where to begin: {type(err).__name__}: {err}") from err
+
+    def _open(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
+    ) -> None:
+        places = Places.all_from(first) if commit is None else Places.committed(commit.offset, commit.metadata)
+        if places.offset < first:
+            log.warning("chunk_cut_by_retention", partition=partition.partition, needed=places.offset, first=first)
+        consumer.seek(partition, max(places.offset, first))
+        self._partitions[partition] = OpenPartition(partition.partition, places, self._rules)
+
+    async def _read(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
+        """Read what there is, or wait for it for this long at most; add it to the open chunks."""
+        most = min(MOST_RECORDS_PER_POLL, max(1, int(BYTES_PER_POLL / self._record_bytes)))
+        generation = self._generation
+        batches = await consumer.getmany(timeout_ms=max(0, int(seconds * 1000)), max_records=most)
+        letters: list[Record] = []
+        for partition, records in batches.items():
+            opened = self._partitions.get(partition)
+            if opened is None or generation != self._generation:
+                break  # the group has moved on: these records come again
+            for record in records:
+                chunk = self._add(opened, record, letters)
+                if chunk is not None and (chunk.complete or chunk.waiting >= ROWS_AT_ONCE):
+                    await self._count(chunk)
+                else:
+                    await self._pace()
+                if generation != self._generation:
+                    return
+            self._report(consumer, partition, records)
+        if letters:
+            await self._publisher.publish(letters)
+
+    def _add(self, opened: OpenPartition, record: Any, letters: list[Record]) -> OpenChunk | None:
+        """Add a record to its chunk; return that."""
+        value, chunk = record.value or b"", None
+        # The next poll takes fewer records where these are long, so that what it brings stays small.
+        self._record_bytes = max(len(value), 0.99 * self._record_bytes, 1.0)
+        size_class = size_class_of(len(value))
+        if size_class is None:
+            detail = (
+                f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer events each"
+            )
+            letters.append(self._letter(record, UndecodableMessage("record_too_long", detail)))
+        else:
+            chunk = opened.chunk_for(record.offset, size_class)
+            if chunk is not None:
+                chunk.add(record.offset, self._events(record, value, letters), record.timestamp / 1000)
+        opened.read_through(record.offset)
+        return chunk
+
+    async def _count(self, chunk: OpenChunk) -> None:
+        while chunk.waiting >= ROWS_AT_ONCE or (chunk.complete and chunk.waiting):
+            chunk.count()
+            await self._pace()
+
+    def _events(self, record: Any, value: bytes, letters: list[Record]) -> list[EventRow]:
+        """The events of a record; none, and a dead letter, where it cannot be used."""
+        try:
+            return read_rows(value)
+        except InvalidEvents as err:
+            letters.append(self._letter(record, UndecodableMessage("invalid_events", str(err))))
+        except UndecodableMessage as err:
+            letters.append(self._letter(record, err))
+        return []
+
+    def _letter(self, record: Any, error: UndecodableMessage) -> Record:
+        EVENTS.labels(outcome="undecodable").inc()
+        return self._dead_letters.letter(record, error)
+
+    def _complete_targets(self) -> int:
+        return sum(opened.complete_targets() for opened in self._partitions.values())
+
+    async def _emit_complete(self) -> None:
+        """Emit the live targets of complete chunks, to free their memory; all others have time."""
+        await self._life.check()
+        await self._emitter.emit_complete(list(self._partitions.values()))
+
+    async def _emit_all(self, consumer: AIOKafkaConsumer, seconds: float, progress: Progress) -> None:
+        """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
+        generation, partitions = self._generation, dict(self._partitions)
+        await self._life.check()
+        await self._skip_to_positions(consumer, partitions)
+        await self._emitter.emit(list(partitions.values()), seconds)
+        if generation != self._generation:
+            return
+        progress.emitted({partition.partition: opened.offset for partition, opened in partitions.items()})
+        places = {partition: opened.places() for partition, opened in partitions.items()}
+        await self._commit(consumer, {tp: each for tp, each in places.items() if self._commits.get(tp) != each})
+
+    async def _skip_to_positions(
+        self, consumer: AIOKafkaConsumer, partitions: dict[TopicPartition, OpenPartition]
+    ) -> None:
+        """Note that offsets without records have been passed (transaction markers, aborted transactions)."""
+        for partition, opened in partitions.items():
+            if partition in consumer.assignment():
+                opened.read_through(await consumer.position(partition) - 1)
+
+    async def _commit(self, consumer: AIOKafkaConsumer, places: dict[TopicPartition, Places]) -> None:
+        try:
+            if places:
+                await consumer.commit(
+                    {tp: OffsetAndMetadata(each.offset, each.metadata) for tp, each in places.items()}
+                )
+        except SUPERSEDED as err:
+            log.info("commit_superseded", why=type(err).__name__)
+        except KafkaError as err:
+            raise Unavailable(f"Kafka did not take the commit: {type(err).__name__}: {err}") from err
+        else:
+            self._commits |= places
+            LAST_COMMIT.set_to_current_time()
+
+    def _report(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: list[Any]) -> None:
+        CONSUMED_TOTAL.labels(topic=partition.topic).inc(len(records))
+        end = consumer.highwater(partition)
+        if end is not None and records:
+            lag = max(0, end - records[-1].offset - 1)
+            CONSUMER_LAG.labels(topic=partition.topic, partition=partition.partition).set(lag)

@@ -1,0 +1,66 @@
+"""Whether the combiner gets on: input that waits without being emitted is noticed, said, and in the end cured.
+
+Reading alone is no sign: a worker that is thrown out of its group again and again reads much, and nothing of it counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NoReturn
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.http.health import Health
+from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
+
+SAID_AFTER_SECONDS = 20.0
+
+
+class Progress:
+    """Compares how far the log goes with how far its events have been emitted and acknowledged."""
+
+    def __init__(self, health: Health, stall_seconds: float, clock: Clock = system_clock) -> None:
+        self._health, self._watchdog, self._clock = health, Watchdog(stall_seconds), clock
+        self._emitted: dict[int, int] = {}
+        self._since: datetime | None = None
+
+    def emitted(self, offsets: Mapping[int, int]) -> None:
+        """Everything before these offsets (by partition) is emitted and acknowledged."""
+        self._emitted.update(offsets)
+        self._since = None
+
+    async def watch(self, consumer: AIOKafkaConsumer) -> NoReturn:
+        """Compare every few seconds, until cancelled.
+
+        Raises:
+            Stalled: input has waited too long; only a restart helps.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                ends = await consumer.end_offsets(list(consumer.assignment()))
+            except KafkaError:  # Kafka is away, or the group is being balanced
+                self._watchdog.excuse(self._clock().timestamp())
+            else:
+                self.compare({partition.partition: end for partition, end in ends.items()})
+
+    def compare(self, ends: Mapping[int, int]) -> None:
+        """Say on `/readyz` since when input waits, if it has waited for a while. `ends` are those of the partitions.
+
+        Raises:
+            Stalled: it has waited too long.
+        """
+        now = self._clock()
+        emitted = {partition: self._emitted.get(partition, 0) for partition in ends}
+        waiting = sum(max(0, end - emitted[partition]) for partition, end in ends.items())
+        self._since = (self._since or now) if waiting else None
+        if self._since is not None and (now - self._since).total_seconds() >= SAID_AFTER_SECONDS:
+            words = f"{waiting} records wait, and none has been counted since {self._since:%H:%M:%S} UTC"
+            self._health.waiting("input", words)
+        else:
+            self._health.ready("input")
+        self._watchdog.look(waiting, emitted, now.timestamp())
