@@ -19,6 +19,7 @@ from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.owned_models import OwnedModel, read_counts
+from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
 
@@ -50,25 +51,30 @@ class Reporter:
         while True:
             begun = time.thread_time()
             now = self._clock()
-            due = [
-                (model_id, model)
-                for model_id, model in self._processor.models.by_id.items()
-                if model.changed and now.timestamp() - model.reported_at >= self._interval
-            ]
+            due = await self._due(now.timestamp())
             for first in range(0, len(due), MODELS_AT_ONCE):
                 await self._report(due[first : first + MODELS_AT_ONCE], now)
             await asyncio.sleep(max(min(1.0, self._interval), PAUSE_PER_ROUND * (time.thread_time() - begun)))
 
+    async def _due(self, now: float) -> list[tuple[str, OwnedModel]]:
+        """The models that have changed and were not reported within the interval, with their ids."""
+        pace, due = Pacer(), []
+        for model_id, model in list(self._processor.models.by_id.items()):
+            if model.changed and now - model.reported_at >= self._interval:
+                due.append((model_id, model))
+            await pace()
+        return due
+
     async def _report(self, due: list[tuple[str, OwnedModel]], now: datetime) -> None:
         """Report some models at once."""
-        records = []
+        pace, records = Pacer(), []
         for model_id, model in due:
             owned = self._processor.owns(model.partition)  # asked late: a round of very many models takes long
             activity = self.activity(model_id, model, now) if owned else None
             if activity is not None:
                 records.append(Record(ACTIVITY.name, model_id.encode(), encode(activity)))
                 model.changed, model.reported_at = False, now.timestamp()
-            await asyncio.sleep(0)
+            await pace()
         try:
             await self._publisher.publish(records)
         except Unavailable as err:
