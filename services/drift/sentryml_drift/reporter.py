@@ -27,9 +27,8 @@ log = get_logger(__name__)
 
 COARSE_PANES_SHOWN = 24 * 8
 MODELS_AT_ONCE = 100
-PAUSE_PER_ROUND = 9.0
-"""With very many models a round takes long; it is then made less often, so that counting has most of the time. Waiting
-for Kafka does not count."""
+WORK_PER_ROUND_SECONDS, PAUSE_PER_WORK, LONGEST_PAUSE_SECONDS = 0.5, 9.0, 5.0
+"""With very many models not all that are due are reported in a round, so that counting has most of the time."""
 
 
 class Reporter:
@@ -54,16 +53,21 @@ class Reporter:
             due = await self._due(now.timestamp())
             for first in range(0, len(due), MODELS_AT_ONCE):
                 await self._report(due[first : first + MODELS_AT_ONCE], now)
-            await asyncio.sleep(max(min(1.0, self._interval), PAUSE_PER_ROUND * (time.thread_time() - begun)))
+                if time.thread_time() - begun > WORK_PER_ROUND_SECONDS:
+                    break
+            pause = min(PAUSE_PER_WORK * (time.thread_time() - begun), LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(max(min(1.0, self._interval), pause))
 
     async def _due(self, now: float) -> list[tuple[str, OwnedModel]]:
-        """The models that have changed and were not reported within the interval, with their ids."""
+        """The models that have changed and were not reported within the interval, with their ids, in the order of
+        their turns: who was never reported is not registered yet, and of those the newest is somebody's first event
+        while others may be thousands from a backfill; of the others who has waited longest."""
         pace, due = Pacer(), []
-        for model_id, model in list(self._processor.models.by_id.items()):
+        for model_id, model in reversed(list(self._processor.models.by_id.items())):
             if model.changed and now - model.reported_at >= self._interval:
                 due.append((model_id, model))
             await pace()
-        return due
+        return sorted(due, key=lambda each: each[1].reported_at)
 
     async def _report(self, due: list[tuple[str, OwnedModel]], now: datetime) -> None:
         """Report some models at once."""
