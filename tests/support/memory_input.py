@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
@@ -36,8 +36,8 @@ BATCH_RECORDS = 16
 BATCH_SECONDS = 0.2
 
 
-class Worker(ConsumerRebalanceListener):
-    """One worker: an `InputStream` and the processor that it feeds."""
+class Worker:
+    """One worker: an `InputStream`, the listener of its consumer, and the processor that it feeds."""
 
     def __init__(self, log: MemoryLog, changelogs: MemoryChangelogs, retention: Retention) -> None:
         self._log, self._changelogs = log, changelogs
