@@ -1,7 +1,8 @@
 """The outbox relay: rows that a transaction left for Kafka go there, in order per key, at least once.
 
 A row is claimed, published and marked in one transaction, so a crash in between publishes it again and never
-loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint.
+loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint. Each outbox is published by a
+task of its own: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka does not take.
 """
 
 from __future__ import annotations
@@ -61,13 +62,15 @@ class Relay:
     ) -> None:
         self._pool, self._publisher, self._outboxes = pool, publisher, outboxes
         self._metrics, self._health, self._clock = metrics, health, clock
-        self._wake = asyncio.Event()
+        self._wakes = {box.topic: asyncio.Event() for box in outboxes.boxes}
+        self._waits: dict[str, str] = {}
 
     async def run(self) -> None:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="relay-listen")
-            tasks.create_task(self._publish_for_ever(), name="relay-publish")
+            for box in self._outboxes.boxes:
+                tasks.create_task(self._publish_for_ever(box), name=f"relay-publish-{box.topic}")
             tasks.create_task(self._measure_for_ever(), name="relay-measure")
 
     async def publish_all(self) -> int:
@@ -76,45 +79,64 @@ class Relay:
         Raises:
             Unavailable: PostgreSQL or Kafka is away; what was claimed is free again.
         """
+        return sum([await self._publish_all_of(box) for box in self._outboxes.boxes])
+
+    async def _publish_all_of(self, box: Outbox) -> int:
         published = 0
-        for box in self._outboxes.boxes:
-            while found := await self._publish_some(box):
-                published += found
+        while found := await self._publish_some(box):
+            published += found
         return published
 
     async def _publish_some(self, box: Outbox) -> int:
         async with transaction(self._pool) as connection:
             claims = await box.claim(connection, self._clock())
             if claims:
-                await self._publish([Record(box.topic, each.key.encode(), _value(each)) for each in claims])
+                await self._publish(box, [Record(box.topic, each.key.encode(), _value(each)) for each in claims])
         self._metrics.published.labels(topic=box.topic).inc(len(claims))
+        self._ready(box)
         return len(claims)
 
-    async def _publish(self, records: list[Record]) -> None:
+    async def _publish(self, box: Outbox, records: list[Record]) -> None:
         """Publish; while Kafka is away this waits for it, and says so."""
-        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s"
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._health.waiting, "relay", told)
+        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s: {box.topic}"
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box, told)
         try:
             await self._publisher.publish(records)
         finally:
             slow.cancel()
 
-    async def _publish_for_ever(self) -> None:
+    async def _publish_for_ever(self, box: Outbox) -> None:
         while True:
-            self._wake.clear()
+            self._wakes[box.topic].clear()
             try:
-                await self.publish_all()
+                if await self._publish_all_of(box):
+                    self._wake_others(box)
             except Unavailable as err:
-                log.warning("relay_waits", why=str(err))
-                self._health.waiting("relay", str(err))
-            else:
-                self._health.ready("relay")
-            await self._woken()
+                log.warning("relay_waits", topic=box.topic, why=str(err))
+                self._waiting(box, str(err))
+            await self._woken(box)
 
-    async def _woken(self) -> None:
+    def _wake_others(self, box: Outbox) -> None:
+        """Rows of one outbox may wait for those of another to be published."""
+        for topic, wake in self._wakes.items():
+            if topic != box.topic:
+                wake.set()
+
+    def _waiting(self, box: Outbox, why: str) -> None:
+        self._waits[box.topic] = why
+        self._health.waiting("relay", why)
+
+    def _ready(self, box: Outbox) -> None:
+        self._waits.pop(box.topic, None)
+        if self._waits:
+            self._health.waiting("relay", next(iter(self._waits.values())))
+        else:
+            self._health.ready("relay")
+
+    async def _woken(self, box: Outbox) -> None:
         try:
             async with asyncio.timeout(POLL_SECONDS):
-                await self._wake.wait()
+                await self._wakes[box.topic].wait()
         except TimeoutError:
             return
 
@@ -149,7 +171,8 @@ class Relay:
                     await connection.remove_listener(self._outboxes.channel, self._heard)
 
     def _heard(self, *_: object) -> None:
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
 
 def _value(claim: Claim) -> bytes | None:
