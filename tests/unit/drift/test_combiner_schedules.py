@@ -16,6 +16,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
 from sentryml_drift import pacing
+from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
@@ -162,8 +163,9 @@ class Schedule:
 
 
 @pytest.fixture(autouse=True)
-def give_way_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let others in wherever work may give way to them."""
+def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let others in wherever work may give way to them, and let backfilled panes wait for long."""
+    monkeypatch.setattr(emission, "BACKFILLED_PER_SECOND", 1)
     monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
     monkeypatch.setattr(pacing.Pacer.__init__, "__defaults__", (0.0,))
 
