@@ -8,8 +8,9 @@ from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import PredictionEvent
-from sentryml_common.contracts.topics import API_KEYS
+from sentryml_common.contracts.topics import API_KEYS, MONITORS
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.api_page import install_api_page
 from sentryml_common.http.health import Health
@@ -38,18 +39,20 @@ def create_app(gateway: Gateway) -> FastAPI:
 def main() -> None:
     """Run ingest until a signal."""
     settings, health = load_settings_or_exit(IngestSettings), Health()
-    keys, usage = Follower(API_KEYS, ApiKey), KeyUsage("ingest")
+    keys, monitors, usage = Follower(API_KEYS, ApiKey), Follower(MONITORS, Monitor), KeyUsage("ingest")
     publisher = EventPublisher(settings.publish_seconds)
     gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, system_clock, usage)
-    gateway = Gateway(settings, gatekeeper, publisher, system_clock)
+    gateway = Gateway(settings, gatekeeper, monitors, publisher, system_clock)
 
     async def work() -> None:
         await ensure_topics(settings, health)
         async with open_publisher(settings, health) as kafka, asyncio.TaskGroup() as tasks:
             publisher.connect(kafka)
             tasks.create_task(keys.run(settings, health))
+            tasks.create_task(monitors.run(settings, health))
             tasks.create_task(usage.tell(publish_usage(kafka)))
             await keys.caught_up.wait()  # until then nobody is let in
+            await monitors.caught_up.wait()
             health.ready("start")
 
     run(Service("sentryml_ingest", settings, create_app(gateway), health, work))

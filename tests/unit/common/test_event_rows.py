@@ -91,7 +91,10 @@ def test_both_readings_agree_where_libraries_differ(fields: dict[str, Any]) -> N
         b'{"model_id":"m","prediction":1e999}',
         b'{"model_id":"m","prediction":123456789012345678901234567890}', b'{"model_id":"m","prediction":NaN}',
         b'{"model_id":"m","prediction":1,"prediction":2}', b'{"model_id":"m","prediction":"\\ud800"}',
-        b'{"model_id":"m","prediction":1}{}',
+        b'{"model_id":"m","prediction":1}{}', b'\xef\xbb\xbf[{"model_id":"m","prediction":1}]', b"\xef\xbb\xbf",
+        b' {"model_id":"m","prediction":1,"score":1,"score":1}', b'[{"model_id":"m","prediction":1,"score":NaN}]',
+        b'{"model_id":"m","prediction":1,"\\u0073core":null,"event_id":"\\"\\\\"}',
+        b'{"model_id":"m","prediction":1,"score":null,"timestamp":null,"event_id":null}',
     ],
     ids=repr,
 )  # fmt: skip

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sentryml_common.contracts.prediction import PredictionEvent
+import orjson
+
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.prediction import EventRow, read_rows
+from sentryml_common.contracts.topics import MONITORS
+from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.publisher import EventPublisher
 
 
@@ -13,9 +18,19 @@ def event(**changes: Any) -> dict[str, Any]:
     return {"model_id": "flights-delay", "prediction": "late", **changes}
 
 
-def parsed(**changes: Any) -> PredictionEvent:
+def read(**changes: Any) -> EventRow:
     """An event as it was read."""
-    return PredictionEvent(**event(**changes))
+    [row] = read_rows(orjson.dumps(event(**changes)))
+    return row
+
+
+def known_monitors(*monitors: Monitor, caught_up: bool = True) -> Follower[Monitor]:
+    """The monitors as they are after reading the topic."""
+    follower = Follower(MONITORS, Monitor)
+    follower.current.update({monitor.model_id: monitor for monitor in monitors})
+    if caught_up:
+        follower.caught_up.set()
+    return follower
 
 
 class RecordingPublisher(EventPublisher):
