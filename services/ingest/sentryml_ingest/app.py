@@ -20,6 +20,7 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_ingest.domain.limits import KeyLimits
 from sentryml_ingest.http.events import Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -36,13 +37,22 @@ def create_app(gateway: Gateway) -> FastAPI:
     return app
 
 
+def limits_of(settings: IngestSettings) -> KeyLimits:
+    """The limits of API keys as they are set."""
+    return KeyLimits(
+        events_per_second=settings.key_events_per_second,
+        bytes_per_second=settings.key_bytes_per_second,
+        new_models_per_hour=settings.key_new_models_per_hour,
+    )
+
+
 def main() -> None:
     """Run ingest until a signal."""
     settings, health = load_settings_or_exit(IngestSettings), Health()
     keys, monitors, usage = Follower(API_KEYS, ApiKey), Follower(MONITORS, Monitor), KeyUsage("ingest")
     publisher = EventPublisher(settings.publish_seconds)
     gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, system_clock, usage)
-    gateway = Gateway(settings, gatekeeper, monitors, publisher, system_clock)
+    gateway = Gateway(settings, gatekeeper, monitors, limits_of(settings), publisher, system_clock)
 
     async def work() -> None:
         await ensure_topics(settings, health)

@@ -31,3 +31,23 @@ class IngestSettings(ServiceSettings):
     publish_seconds: float = Field(
         5.0, gt=0, le=60, description="Longest time Kafka may take to acknowledge before the answer is 503."
     )
+    key_events_per_second: float = Field(
+        50_000,
+        ge=0,
+        le=1e9,
+        description="Events that one API key may send in a second, on average, to one process; ten seconds' worth may "
+        "come at once. 0: any number.",
+    )
+    key_bytes_per_second: float = Field(
+        10_000_000,
+        ge=0,
+        le=1e12,
+        description="Bytes of bodies that one API key may send in a second, on average, to one process; ten seconds' "
+        "worth may come at once. 0: any number.",
+    )
+    key_new_models_per_hour: float = Field(
+        5_000,
+        ge=0,
+        le=1e9,
+        description="Models without a monitor that one API key may bring in an hour to one process. 0: any number.",
+    )

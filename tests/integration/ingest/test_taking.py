@@ -154,7 +154,7 @@ async def test_the_api_is_described(ingest: Ingest) -> None:
     assert "POST /v1/events</h3>" in docs.text
     assert "//" not in "".join(re.findall(r'(?:href|src)="([^"]*)"', docs.text)), "nothing comes from another host"
     answers = set(schema.json()["paths"]["/v1/events"]["post"]["responses"])
-    assert answers >= {"202", "401", "403", "413", "415", "422", "503"}
+    assert answers >= {"202", "401", "403", "413", "415", "422", "429", "503"}
 
 
 async def test_what_happened_is_counted_and_neither_keys_nor_events_are_in_the_log(

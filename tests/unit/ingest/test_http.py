@@ -4,69 +4,22 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
-from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.api_key import Scope
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import MOST_ERRORS
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.problems import MEDIA_TYPE, install_problems
-from sentryml_common.kafka.follower import Follower
-from sentryml_ingest.app import create_app
-from sentryml_ingest.http.events import Gateway
+from sentryml_common.http.problems import MEDIA_TYPE
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
-from tests.unit.common.keys import KEY, KEY_ID, NOW, api_key, clock, gatekeeper_of
-from tests.unit.ingest.builders import RecordingPublisher, event, known_monitors
+from tests.unit.common.keys import KEY, KEY_ID, NOW
+from tests.unit.ingest.builders import Ingest, RecordingPublisher, app_with, client_of, counted, event
 
-DAY = 86_400
 MAX_EVENTS = 200
 MAX_BODY_BYTES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Ingest:
-    """The application with a client whose key may write, and what was published."""
-
-    client: httpx.AsyncClient
-    publisher: RecordingPublisher
-
-    async def send(self, body: Any, **headers: str) -> httpx.Response:
-        content = body if isinstance(body, bytes) else orjson.dumps(body)
-        known = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        return await self.client.post("/v1/events", content=content, headers={**known, **headers})
-
-    async def refused(self, body: Any, status: int, kind: str, **headers: str) -> dict[str, Any]:
-        """The problem that answers `body`; nothing was published."""
-        answer = await self.send(body, **headers)
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == MEDIA_TYPE
-        problem: dict[str, Any] = answer.json()
-        assert problem["type"] == f"urn:sentryml:problem:{kind}"
-        assert problem["status"] == status
-        assert self.publisher.records == []
-        return problem
-
-
-def app_with(
-    publisher: EventPublisher, settings: IngestSettings, monitors: Follower[Monitor] | None = None, **key: Any
-) -> FastAPI:
-    monitors = monitors or known_monitors()
-    app = create_app(Gateway(settings, gatekeeper_of(api_key(**key)), monitors, publisher, clock))
-    install_problems(app)
-    return app
-
-
-def client_of(app: FastAPI) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://ingest")
 
 
 @pytest.fixture
@@ -75,10 +28,6 @@ async def ingest() -> AsyncIterator[Ingest]:
     settings = IngestSettings(max_events=MAX_EVENTS, max_body_bytes=MAX_BODY_BYTES)
     async with client_of(app_with(publisher, settings, models=["flights-*"])) as client:
         yield Ingest(client, publisher)
-
-
-def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 async def test_one_event_is_taken(ingest: Ingest) -> None:
@@ -217,40 +166,6 @@ async def test_events_of_the_future_are_422(ingest: Ingest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model_id", "seconds", "limit"),
-    [
-        ("short", 3_600, "the model's monitor looks back 3600 s"),
-        ("unknown", 8 * DAY, "the model's monitor looks back 691200 s"),
-        ("long", 35 * DAY - 5, "(SENTRYML_LONGEST_WINDOW_SECONDS)"),
-    ],
-)
-async def test_events_too_old_to_count_are_422_by_the_reach_of_their_model(
-    model_id: str, seconds: float, limit: str
-) -> None:
-    """What may only just count on arrival in Kafka, five seconds later, is refused as well."""
-    short = Monitor(model_id="short", version=1, baseline_seconds=3_000, current_seconds=600)
-    long = Monitor(model_id="long", version=1, baseline_seconds=60 * DAY)
-    publisher = RecordingPublisher()
-    async with client_of(app_with(publisher, IngestSettings(), known_monitors(short, long))) as client:
-        ingest = Ingest(client, publisher)
-        at_limit, too_old = NOW.timestamp() - seconds, NOW.timestamp() - seconds - 1
-        problem = await ingest.refused(
-            [event(model_id=model_id), event(model_id=model_id, timestamp=too_old)], 422, "invalid-events"
-        )
-        [error] = problem["errors"]
-        assert (error["index"], error["field"]) == (1, "timestamp")
-        assert limit in error["reason"]
-        assert (await ingest.send(event(model_id=model_id, timestamp=at_limit))).status_code == 202
-
-
-async def test_before_the_monitors_are_known_it_is_503() -> None:
-    publisher = RecordingPublisher()
-    async with client_of(app_with(publisher, IngestSettings(), known_monitors(caught_up=False))) as client:
-        problem = await Ingest(client, publisher).refused(event(), 503, "unavailable")
-    assert "monitors are still being read" in problem["detail"]
-
-
-@pytest.mark.parametrize(
     ("body", "kind"), [(b"{", "not-json"), (b"", "not-json"), (b"7", "not-events"), (b"[]", "no-events")]
 )
 async def test_a_body_without_events_is_422_in_words(ingest: Ingest, body: bytes, kind: str) -> None:
@@ -318,7 +233,7 @@ async def test_a_request_that_would_outgrow_a_record_is_413() -> None:
 async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:
     schema = (await ingest.client.get("/openapi.json")).json()
     route = schema["paths"]["/v1/events"]["post"]
-    assert set(route["responses"]) == {"202", "401", "403", "413", "415", "422", "503"}
+    assert set(route["responses"]) == {"202", "401", "403", "413", "415", "422", "429", "503"}
     assert all(answer["description"] for answer in route["responses"].values())
     problems = {status: answer for status, answer in route["responses"].items() if status != "202"}
     assert all(MEDIA_TYPE in answer["content"] for answer in problems.values())

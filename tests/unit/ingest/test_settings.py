@@ -24,6 +24,8 @@ from tests.unit.ingest.builders import read
         ("MAX_EVENTS", "5001"),
         ("LONGEST_WINDOW_SECONDS", "0"),
         ("PUBLISH_SECONDS", "0"),
+        ("KEY_EVENTS_PER_SECOND", "-1"),
+        ("KEY_NEW_MODELS_PER_HOUR", "inf"),
     ],
 )
 def test_values_that_could_not_work_are_refused_at_the_start(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -18,8 +19,9 @@ from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.problems import Problem, problem_answers, unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.domain.admission import TimeLimits, admit, encode_events, models_of
+from sentryml_ingest.domain.limits import KeyLimits, Limit, LimitReached
 from sentryml_ingest.http.auth import check_models
-from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS
+from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS, REQUESTS_LIMITED
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 
@@ -29,6 +31,12 @@ RECORD_BYTES_MAX = 1_000_000
 
 GZIP = b"\x1f\x8b"
 """How a compressed body begins, whatever its headers say."""
+
+WORDS = {
+    Limit.EVENTS: "this API key has sent as many events as it may at a time",
+    Limit.BYTES: "this API key has sent as many bytes as it may at a time",
+    Limit.NEW_MODELS: "this API key has sent as many new models as it may in an hour",
+}
 
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
 
@@ -44,6 +52,7 @@ RESPONSES = problem_answers(
     (403, "The key may not write events, or not of these models."),
     (413, "The body or the number of events is over the limit."),
     (415, "The body is not JSON by its content type, or it is compressed."),
+    (429, "The API key has sent as much as it may; `Retry-After` says when to try again. Nothing was taken."),
     (
         422,
         "Events break the contract, or are too old or too new to be counted; `errors` names each by index, field and "
@@ -60,6 +69,7 @@ class Gateway:
     settings: IngestSettings
     gatekeeper: Gatekeeper
     monitors: Follower[Monitor]
+    limits: KeyLimits
     publisher: EventPublisher
     clock: Clock
 
@@ -73,8 +83,15 @@ class Gateway:
         key = self.gatekeeper.admit(request.headers.get("authorization"))
         if not self.monitors.caught_up.is_set():
             raise unavailable("the monitors are still being read from Kafka: try again in a few seconds")
-        rows = self._read(await self._body(request))
-        check_models(key, models_of(rows))
+        body = await self._body(request)
+        with _limited():
+            self.limits.take_bytes(key.key_id, len(body), self.clock().timestamp())
+        rows = self._read(body)
+        models = models_of(rows)
+        check_models(key, models)
+        without_monitor = [model_id for model_id in models if model_id not in self.monitors.current]
+        with _limited():
+            self.limits.take_events(key.key_id, len(rows), without_monitor, self.clock().timestamp())
         record = encode_events(rows)
         if len(record) > RECORD_BYTES_MAX:
             detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
@@ -121,6 +138,24 @@ class Gateway:
     def _reach_of(self, model_id: str) -> float:
         monitor = self.monitors.current.get(model_id)
         return DEFAULT_REACH_SECONDS if monitor is None else monitor.reach_seconds
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Answer with a problem where a limit of the key is reached.
+
+    Raises:
+        Problem: 429, with the limit and when to try again.
+    """
+    try:
+        yield
+    except LimitReached as err:
+        REQUESTS_LIMITED.labels(limit=err.limit.value).inc()
+        detail = (
+            f"{WORDS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was taken, send it again in {err.seconds} s"
+        )
+        headers = {"Retry-After": str(err.seconds)}
+        raise Problem(429, "key-limit", detail, headers=headers, limit=err.limit.value) from None
 
 
 def _check_content(request: Request) -> None:
