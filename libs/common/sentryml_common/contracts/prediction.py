@@ -71,8 +71,8 @@ _TIMESTAMP = WithJsonSchema(
 class PredictionEvent(BaseModel):
     """One prediction of one model.
 
-    `timestamp` is when the prediction was made; over HTTP it may be left out (then: the time of receipt), in a
-    Kafka record it may be left out where the record's own timestamp serves.
+    `timestamp` is when the prediction was made; it may be left out. Over HTTP it is then the time of receipt, in a
+    Kafka record the time at which the broker took it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
