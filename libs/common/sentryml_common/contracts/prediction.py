@@ -180,7 +180,11 @@ def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
     try:
-        rows = _ROWS.decode(body) if _is_array(body) else [_ROW.decode(body)]
+        if body[:1] == b"{":
+            row = _ROW.decode(body)
+            if _is_model_id(row.model_id) and _quotes_of(_FIELDS.decode(body)) == body.count(b'"'):
+                return [row]
+        rows = _ROWS.decode(body)
         if rows and all(map(_is_model_id, [row.model_id for row in rows])) and _each_field_once(body):
             _check_count(len(rows), most_events)
             return rows
@@ -278,8 +282,11 @@ def _explain(index: int, err: ValidationError) -> Iterator[BadField]:
 def _each_field_once(body: bytes) -> bool:
     """Whether no event has a field twice: all decoders keep the last one, so there are quotes that got lost."""
     fields = _MANY_FIELDS.decode(body) if _is_array(body) else _FIELDS.decode(body)
-    again = msgspec.json.encode(fields)
-    return again.count(b'"') == body.count(b'"')
+    return _quotes_of(fields) == body.count(b'"')
+
+
+def _quotes_of(fields: _Fields | list[_Fields]) -> int:
+    return msgspec.json.encode(fields).count(b'"')
 
 
 def _repeated(body: bytes) -> Iterator[BadField]:
