@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.prediction import MOST_ERRORS, EventRow, InvalidEvents, TooManyEvents, read_rows
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.access import Gatekeeper
+from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem, problem_answers, unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.domain.admission import TimeLimits, admit, encode_events, models_of
@@ -102,19 +102,10 @@ class Gateway:
 
     async def _body(self, request: Request) -> bytes:
         _check_content(request)
-        body, limit = bytearray(), self.settings.max_body_bytes
-        try:
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
-                    detail = f"a body may hold {limit:,} bytes: send fewer events at a time"
-                    raise Problem(413, "body-too-large", detail)
-        except ClientDisconnect as err:
-            # Nobody hears this answer; it keeps a sender's hanging up apart from a defect of ours.
-            raise Problem(400, "cut-short", "the connection ended before the body did") from err
+        body = await read_body(request, self.settings.max_body_bytes, "a body", ": send fewer events at a time")
         if body.startswith(GZIP):
             raise _encoded("gzip")
-        return bytes(body)
+        return body
 
     def _read(self, body: bytes) -> Sequence[EventRow]:
         try:
