@@ -50,6 +50,7 @@ class Accepted(BaseModel):
 RESPONSES = problem_answers(
     (401, "No API key, or no valid one."),
     (403, "The key may not write events, or not of these models."),
+    (408, "The body did not arrive in time; the connection is closed."),
     (413, "The body or the number of events is over the limit."),
     (415, "The body is not JSON by its content type, or it is compressed."),
     (429, "The API key has sent as much as it may; `Retry-After` says when to try again. Nothing was taken."),
