@@ -14,3 +14,4 @@ CONSUMER_LAG = Gauge(
 RETRIES_TOTAL = Counter(
     "sentryml_consumer_retries_total", "Batches tried again because a server was away, by topic.", ["topic"]
 )
+HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too long to arrive, by part.", ["part"])

@@ -7,8 +7,8 @@ from starlette.requests import ClientDisconnect, Request
 from sentryml_common.http.problems import Problem
 
 
-async def read_body(request: Request, most_bytes: int, what: str) -> bytes:
-    """The whole body as it came; `what` names it where it is too long.
+async def read_body(request: Request, most_bytes: int, what: str, advice: str = "") -> bytes:
+    """The whole body as it came; `what` names it where it is too long, `advice` says what to do then.
 
     Raises:
         Problem: 413 it is longer than `most_bytes`; 400 the connection ended first.
@@ -18,7 +18,7 @@ async def read_body(request: Request, most_bytes: int, what: str) -> bytes:
         async for part in request.stream():
             body += part
             if len(body) > most_bytes:
-                raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes")
+                raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
     except ClientDisconnect as err:
         raise Problem(400, "cut-short", "the connection ended before the body did") from err
     return bytes(body)

@@ -1,4 +1,5 @@
-"""Setting a bad record aside: its coordinates and the reason go to `deadletters.v1`, never its payload."""
+"""Setting a bad record aside: its coordinates and the reason go to `deadletters.v1`, never its payload, nor the names
+of its fields."""
 
 from __future__ import annotations
 
