@@ -23,9 +23,6 @@ Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
 
 
-MOST_UNPACKED = 50_000
-"""So many sums are kept unpacked: an open chunk brings each of them again within seconds."""
-
 SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
 """Sealed values gather up to so many bytes. A model has hundreds of panes, but facts only once."""
 
@@ -157,7 +154,6 @@ class OwnedModels:
     def __init__(self) -> None:
         self.by_id: dict[str, OwnedModel] = {}
         self.partitions: set[int] = set()
-        self._unpacked: dict[Target, tuple[bytes, ChunkedSum]] = {}
 
     def adopt(self, loaded: LoadedModels) -> None:
         """Take in a whole partition of the table."""
@@ -177,17 +173,10 @@ class OwnedModels:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
         packed = None if model is None else model.sums.get((target.kind, target.pane))
-        if packed is None:
-            return None
-        as_put, known = self._unpacked.get(target, (None, None))
-        return known if as_put is packed and known is not None else unpack_sum(packed)
+        return None if packed is None else unpack_sum(packed)
 
-    def put(self, partition: int, target: Target, packed: bytes, unpacked: ChunkedSum | None = None) -> None:
-        """Set the sum of a target; `unpacked` is what `get` need not unpack, if it is asked for soon."""
-        if unpacked is not None:
-            self._unpacked[target] = packed, unpacked
-            if len(self._unpacked) > MOST_UNPACKED:
-                del self._unpacked[next(iter(self._unpacked))]
+    def put(self, partition: int, target: Target, packed: bytes) -> None:
+        """Set the sum of a target."""
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
