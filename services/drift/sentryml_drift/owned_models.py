@@ -19,8 +19,24 @@ from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
 from sentryml_drift.domain.windows import PaneRange
 
-Pane: TypeAlias = tuple[Kind, int]
-"""A pane of a model: its kind (fine or coarse) and number."""
+Pane: TypeAlias = int
+"""A pane of a model: its number and kind (fine, coarse, or facts) in one number. There are millions of panes, and pairs
+would take twice the memory, and the garbage collector's time."""
+
+_KINDS = tuple(Kind)
+
+
+def pane_of(kind: Kind, number: int) -> Pane:
+    """The pane with a number; 0 for facts."""
+    return number << 2 | kind
+
+
+def kind_and_number(pane: Pane) -> tuple[Kind, int]:
+    """What `pane_of` was given."""
+    return _KINDS[pane & 3], pane >> 2
+
+
+FACTS = pane_of(Kind.FACTS, 0)
 
 
 SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
@@ -62,7 +78,7 @@ class OwnedModel:
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
-        packed = self.sums.get((Kind.FACTS, 0))
+        packed = self.sums.get(FACTS)
         return facts_of(unpack_sum(packed).values()) if packed is not None else ModelFacts()
 
     def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
@@ -71,13 +87,14 @@ class OwnedModel:
         for each in ranges:
             kind = KIND_OF[each.resolution]
             if each.end - each.first > len(self.sums):
-                numbers: Iterable[int] = sorted(n for k, n in self.sums if k is kind and each.first <= n < each.end)
+                begin, end = pane_of(kind, each.first), pane_of(kind, each.end)
+                panes: Iterable[Pane] = sorted(pane for pane in self.sums if pane & 3 == kind and begin <= pane < end)
             else:
-                numbers = range(each.first, each.end)
-            for number in numbers:
-                packed = self.sums.get((kind, number))
+                panes = range(pane_of(kind, each.first), pane_of(kind, each.end), 4)
+            for pane in panes:
+                packed = self.sums.get(pane)
                 if packed is not None:
-                    found[kind, number] = packed
+                    found[pane] = packed
         return found
 
     def events(self, pane: Pane) -> int:
@@ -95,7 +112,7 @@ class OwnedModel:
     def put(self, pane: Pane, packed: bytes) -> None:
         """Set the sum of a pane."""
         self.sums[pane] = packed
-        kind, number = pane
+        kind, number = kind_and_number(pane)
         if number < self._oldest.get(kind, sys.maxsize):
             self._oldest[kind] = number
         self._events.pop(pane, None)
@@ -135,13 +152,13 @@ class LoadedModels:
         model = self.by_id.get(target.model_id)
         if packed is None:
             if model is not None:
-                model.remove((target.kind, target.pane))
+                model.remove(pane_of(target.kind, target.pane))
                 if not model.sums:
                     del self.by_id[target.model_id]
             return
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(self.partition, recovered=True)
-        model.put((target.kind, target.pane), packed)
+        model.put(pane_of(target.kind, target.pane), packed)
 
     def clear(self) -> None:
         """Delete all."""
@@ -172,7 +189,7 @@ class OwnedModels:
     def get(self, target: Target) -> ChunkedSum | None:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
-        packed = None if model is None else model.sums.get((target.kind, target.pane))
+        packed = None if model is None else model.sums.get(pane_of(target.kind, target.pane))
         return None if packed is None else unpack_sum(packed)
 
     def put(self, partition: int, target: Target, packed: bytes) -> None:
@@ -180,7 +197,7 @@ class OwnedModels:
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
-        model.put((target.kind, target.pane), packed)
+        model.put(pane_of(target.kind, target.pane), packed)
 
     def forget(self, model_id: str) -> None:
         """Forget a model; who still holds it finds it empty."""
@@ -192,4 +209,4 @@ class OwnedModels:
         """Forget a target."""
         model = self.by_id.get(target.model_id)
         if model is not None:
-            model.remove((target.kind, target.pane))
+            model.remove(pane_of(target.kind, target.pane))

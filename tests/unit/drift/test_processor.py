@@ -25,7 +25,7 @@ from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, partition_of
 from sentryml_drift.housekeeping import Housekeeping
-from sentryml_drift.owned_models import read_counts
+from sentryml_drift.owned_models import kind_and_number, read_counts
 from sentryml_drift.processor import Processor
 from sentryml_drift.retention import Retention
 from sentryml_drift.table import PLACE, Place, key_of
@@ -286,7 +286,7 @@ async def test_panes_that_no_window_reaches_are_purged_and_others_stay() -> None
     await a_table(worker.kafka, partition=0, values=300)
     await worker.begin()
     sums = worker.processor.models.by_id[MODEL].sums
-    kept = {pane for pane in sums if not worker.retention.expired(Target(MODEL, *pane))}
+    kept = {pane for pane in sums if not worker.retention.expired(Target(MODEL, *kind_and_number(pane)))}
     assert 0 < len(kept) < 300
     assert await worker.housekeeping.purge() == 300 - len(kept)
     assert set(sums) == kept
