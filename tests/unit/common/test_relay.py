@@ -192,42 +192,6 @@ def published(log: MemoryLog, topic: str) -> dict[str, list[int]]:
     return found
 
 
-async def life(log: MemoryLog) -> Database:
-    """Rows are written, relays come and go, both servers fail now and then; then all becomes calm."""
-    database, rng = Database(log, faults=0.05), log.rng
-    relays = [Running(database), Running(database)]
-    for _ in range(40):
-        for _ in range(rng.randint(0, 8)):
-            database.write(rng.choice((KEYS, STORM)), f"key-{rng.randrange(5)}")
-        match rng.randrange(5):
-            case 0 if relays:
-                await relays.pop(rng.randrange(len(relays))).kill()
-            case 1 if relays:
-                await relays.pop(rng.randrange(len(relays))).stop()
-            case 2 if len(relays) < 4:
-                relays.append(Running(database))
-        await asyncio.sleep(rng.random() * 3)
-    log.chances, database.faults = Chances(), 0.0
-    relays.append(Running(database))
-    await until(lambda: not database.waiting(KEYS) and not database.waiting(STORM), "all to be published")
-    for relay in relays:
-        assert not relay.task.done(), relay.task.exception()
-        await relay.stop()
-    return database
-
-
-@pytest.mark.parametrize("batch", range(3))
-def test_whatever_happens_rows_of_a_key_are_published_in_order_and_none_is_lost(batch: int) -> None:
-    for seed in range(batch * SCHEDULES, (batch + 1) * SCHEDULES):
-        log = MemoryLog(seed, Chances(publish=0.02))
-        database = play(life, log)
-        for topic, rows in database.rows.items():
-            for key, numbers in published(log, topic).items():
-                wanted = [row.number for row in rows if row.key == key]
-                assert list(dict.fromkeys(numbers)) == wanted, f"seed {seed}, {topic}, {key}"
-            assert {row.key for row in rows} == published(log, topic).keys(), f"seed {seed}"
-
-
 def test_a_revoked_key_does_not_wait_for_a_backlog_of_transitions() -> None:
     async def story(log: MemoryLog) -> Database:
         database = Database(log)
@@ -264,3 +228,39 @@ def test_a_topic_that_kafka_does_not_take_keeps_no_other_waiting_and_readyz_says
         return database
 
     play(story, MemoryLog())
+
+
+async def life(log: MemoryLog) -> Database:
+    """Rows are written, relays come and go, both servers fail now and then; then all becomes calm."""
+    database, rng = Database(log, faults=0.05), log.rng
+    relays = [Running(database), Running(database)]
+    for _ in range(40):
+        for _ in range(rng.randint(0, 8)):
+            database.write(rng.choice((KEYS, STORM)), f"key-{rng.randrange(5)}")
+        match rng.randrange(5):
+            case 0 if relays:
+                await relays.pop(rng.randrange(len(relays))).kill()
+            case 1 if relays:
+                await relays.pop(rng.randrange(len(relays))).stop()
+            case 2 if len(relays) < 4:
+                relays.append(Running(database))
+        await asyncio.sleep(rng.random() * 3)
+    log.chances, database.faults = Chances(), 0.0
+    relays.append(Running(database))
+    await until(lambda: not database.waiting(KEYS) and not database.waiting(STORM), "all to be published")
+    for relay in relays:
+        assert not relay.task.done(), relay.task.exception()
+        await relay.stop()
+    return database
+
+
+@pytest.mark.parametrize("batch", range(3))
+def test_whatever_happens_rows_of_a_key_are_published_in_order_and_none_is_lost(batch: int) -> None:
+    for seed in range(batch * SCHEDULES, (batch + 1) * SCHEDULES):
+        log = MemoryLog(seed, Chances(publish=0.02))
+        database = play(life, log)
+        for topic, rows in database.rows.items():
+            for key, numbers in published(log, topic).items():
+                wanted = [row.number for row in rows if row.key == key]
+                assert list(dict.fromkeys(numbers)) == wanted, f"seed {seed}, {topic}, {key}"
+            assert {row.key for row in rows} == published(log, topic).keys(), f"seed {seed}"
