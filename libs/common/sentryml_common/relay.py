@@ -1,8 +1,9 @@
 """The outbox relay: rows that a transaction left for Kafka go there, in order per key, at least once.
 
 A row is claimed, published and marked in one transaction, so a crash in between publishes it again and never
-loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint. Each outbox is published by a
-task of its own: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka does not take.
+loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint. Each topic has a task of its own,
+for all outboxes that go there: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka
+does not take.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class Relay:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="relay-listen")
-            for box in self._outboxes.boxes:
-                tasks.create_task(self._publish_for_ever(box), name=f"relay-publish-{box.topic}")
+            for topic in self._wakes:
+                tasks.create_task(self._publish_for_ever(topic), name=f"relay-publish-{topic}")
             tasks.create_task(self._measure_for_ever(), name="relay-measure")
 
     async def publish_all(self) -> int:
@@ -79,12 +80,13 @@ class Relay:
         Raises:
             Unavailable: PostgreSQL or Kafka is away; what was claimed is free again.
         """
-        return sum([await self._publish_all_of(box) for box in self._outboxes.boxes])
+        return sum([await self._publish_all_to(topic) for topic in self._wakes])
 
-    async def _publish_all_of(self, box: Outbox) -> int:
+    async def _publish_all_to(self, topic: str) -> int:
         published = 0
-        while found := await self._publish_some(box):
-            published += found
+        for box in [each for each in self._outboxes.boxes if each.topic == topic]:
+            while found := await self._publish_some(box):
+                published += found
         return published
 
     async def _publish_some(self, box: Outbox) -> int:
@@ -93,50 +95,50 @@ class Relay:
             if claims:
                 await self._publish(box, [Record(box.topic, each.key.encode(), _value(each)) for each in claims])
         self._metrics.published.labels(topic=box.topic).inc(len(claims))
-        self._ready(box)
+        self._ready(box.topic)
         return len(claims)
 
     async def _publish(self, box: Outbox, records: list[Record]) -> None:
         """Publish; while Kafka is away this waits for it, and says so."""
         told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s: {box.topic}"
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box, told)
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, told)
         try:
             await self._publisher.publish(records)
         finally:
             slow.cancel()
 
-    async def _publish_for_ever(self, box: Outbox) -> None:
+    async def _publish_for_ever(self, topic: str) -> None:
         while True:
-            self._wakes[box.topic].clear()
+            self._wakes[topic].clear()
             try:
-                if await self._publish_all_of(box):
-                    self._wake_others(box)
+                if await self._publish_all_to(topic):
+                    self._wake_others(topic)
             except Unavailable as err:
-                log.warning("relay_waits", topic=box.topic, why=str(err))
-                self._waiting(box, str(err))
-            await self._woken(box)
+                log.warning("relay_waits", topic=topic, why=str(err))
+                self._waiting(topic, str(err))
+            await self._woken(topic)
 
-    def _wake_others(self, box: Outbox) -> None:
+    def _wake_others(self, published: str) -> None:
         """Rows of one outbox may wait for those of another to be published."""
         for topic, wake in self._wakes.items():
-            if topic != box.topic:
+            if topic != published:
                 wake.set()
 
-    def _waiting(self, box: Outbox, why: str) -> None:
-        self._waits[box.topic] = why
+    def _waiting(self, topic: str, why: str) -> None:
+        self._waits[topic] = why
         self._health.waiting("relay", why)
 
-    def _ready(self, box: Outbox) -> None:
-        self._waits.pop(box.topic, None)
+    def _ready(self, topic: str) -> None:
+        self._waits.pop(topic, None)
         if self._waits:
             self._health.waiting("relay", next(iter(self._waits.values())))
         else:
             self._health.ready("relay")
 
-    async def _woken(self, box: Outbox) -> None:
+    async def _woken(self, topic: str) -> None:
         try:
             async with asyncio.timeout(POLL_SECONDS):
-                await self._wakes[box.topic].wait()
+                await self._wakes[topic].wait()
         except TimeoutError:
             return
 
