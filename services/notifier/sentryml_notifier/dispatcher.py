@@ -40,7 +40,7 @@ from sentryml_notifier.metrics import (
 )
 from sentryml_notifier.roster import OpenChannel, Roster
 from sentryml_notifier.store import channels, fallback, queue
-from sentryml_notifier.store.queue import Claim, NotBefore, Sending
+from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Sending
 
 log = get_logger(__name__)
 
@@ -172,14 +172,14 @@ class Dispatcher:
             self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
-        """Claim, send and note one message; False if nothing was due.
+        """Claim, send and note one message, or clear the way to it; False if nothing was due.
 
         Raises:
             Unavailable: PostgreSQL is away, and nothing was sent.
         """
         claim = await self._claim(channel)
-        if claim is None:
-            return False
+        if claim is None or isinstance(claim, Cleared):
+            return claim is not None
         # A process that was frozen since it claimed must not send what another has taken over meanwhile.
         if self._clock() > claim.sending.lease_until - LONGEST_SEND:
             log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
@@ -188,7 +188,7 @@ class Dispatcher:
         await self._note_patiently(channel, claim, result)
         return True
 
-    async def _claim(self, channel: OpenChannel) -> Claim | None:
+    async def _claim(self, channel: OpenChannel) -> Claim | Cleared | None:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
         async with transaction(self._pool) as connection:
