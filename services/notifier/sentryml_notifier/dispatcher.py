@@ -7,7 +7,7 @@ and the next dispatcher sends again, marked as a repeat: at least once, and neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -52,6 +52,11 @@ SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
+)
+TOO_LATE = SendResult(
+    Outcome.NOT_TAKEN,
+    "claimed_too_long_ago",
+    "Nothing was sent: the notifier stood still after it had taken this up, until it was too late to begin.",
 )
 
 T = TypeVar("T")
@@ -183,9 +188,10 @@ class Dispatcher:
         # A process that was frozen since it claimed must not send what another has taken over meanwhile.
         if self._clock() > claim.sending.lease_until - LONGEST_SEND:
             log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
+            await self._patiently(lambda: self._give_back(channel, claim))
             return True
         result = await self._send(channel, claim)
-        await self._note_patiently(channel, claim, result)
+        await self._patiently(lambda: self._note(channel, claim, result))
         return True
 
     async def _claim(self, channel: OpenChannel) -> Claim | Cleared | None:
@@ -289,11 +295,20 @@ class Dispatcher:
             lease_kept=ours,
         )
 
-    async def _note_patiently(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
-        """Note what became of a message that was sent, however long PostgreSQL is away."""
+    async def _give_back(self, channel: OpenChannel, claim: Claim) -> None:
+        """Let go of what nothing was sent of, as it was: who takes it up next need not call it a repeat."""
+        now = self._clock()
+        async with transaction(self._pool) as connection:
+            await channels.lock_channel(connection, channel.channel_id)
+            await queue.note_attempt(connection, claim, TOO_LATE, now)
+            await queue.set_next(connection, claim.sending.send_id, TryAgain(now, claim.effort), TOO_LATE.words, now)
+            await channels.park_if_broken(connection, channel.channel_id)
+
+    async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:
+        """Note what became of a claim, however long PostgreSQL is away."""
         while True:
             try:
-                return await self._note(channel, claim, result)
+                return await note()
             except Unavailable:
                 await self._wait_for_postgres()
 
