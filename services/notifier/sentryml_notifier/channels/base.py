@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
-from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls, resolve_by_system
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls
+from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.pacing import Rate
