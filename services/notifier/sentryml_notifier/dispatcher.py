@@ -211,7 +211,7 @@ class Dispatcher:
             # One incident that we cannot put into words must not keep all others from being told.
             log.exception("message_not_composed", send_id=str(claim.sending.send_id))
             return NOT_COMPOSED
-        result = await channel.channel.send(
+        result = await channel.send(
             Outgoing(
                 message,
                 claim.story,

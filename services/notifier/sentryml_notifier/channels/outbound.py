@@ -159,6 +159,20 @@ def _share(ends: float, left: int) -> float:
     return max(0.0, ends - asyncio.get_running_loop().time()) / left
 
 
+def read_url(address: str) -> httpx.URL:
+    """An address as a URL; whether it may be sent to is another question.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        url = httpx.URL(address)
+        url.host  # noqa: B018 - decodes an international name: only here a wrong one shows
+    except (httpx.InvalidURL, UnicodeError) as err:
+        raise ValueError("not a URL") from err
+    return url
+
+
 def host_of(url: httpx.URL) -> str:
     """The host that a URL leads to, as the resolver knows it: in ASCII."""
     return url.raw_host.decode("ascii")

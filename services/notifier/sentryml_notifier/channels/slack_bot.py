@@ -8,6 +8,7 @@ arrived, Slack is asked for it before anything is sent again.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,6 +42,9 @@ LOOK_BACK = timedelta(minutes=10)
 """Slack's clock and ours may differ by so much."""
 PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
 
+# What a header can carry: a token travels in one.
+BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
+
 DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
 FOUND_IT = SendResult(
     Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
@@ -72,15 +76,15 @@ class BotSecret(Config):
     @field_validator("token")
     @classmethod
     def _is_a_bots(cls, token: SecretStr) -> SecretStr:
-        if not token.get_secret_value().startswith("xoxb-"):
-            raise ValueError("a bot token begins with xoxb-")
+        if not BOT_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("a bot token begins with xoxb-, and holds no spaces and no letters but a to z")
         return token
 
     @field_validator("app_token")
     @classmethod
     def _is_an_apps(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not token.get_secret_value().startswith("xapp-"):
-            raise ValueError("an app-level token begins with xapp-")
+        if token is not None and not APP_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("an app-level token begins with xapp-, and holds no spaces and no letters but a to z")
         return token
 
 
