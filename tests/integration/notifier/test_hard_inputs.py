@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sentryml_common.http.paging import to_cursor
+from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.domain.delivery import SendResult
 from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.test_openapi import CHANNEL, ROUTE, lived
 from tests.support.hard_inputs import doubled_fields, hard_requests
-from tests.unit.notifier.stories import IDS, NIGHT
+from tests.unit.notifier.stories import IDS, NIGHT, opened_critical
 
 __all__ = ["api"]
 
@@ -113,3 +116,31 @@ async def test_half_of_a_surrogate_pair_is_refused_by_name_and_not_told_back(api
     (error,) = problem["errors"]
     assert error["field"] == "body.secret.signing_secrets.0"
     assert "surrogate" in error["reason"]
+
+
+@pytest.mark.parametrize("field", ["token", "app_token"])
+async def test_token_that_no_header_can_carry_is_refused(api: Api, field: str) -> None:
+    settings, secret = SECRETS["slack_bot"]
+    for wrong in (f"{secret[field]}é", f"{secret[field]}\nX: y", f"{secret[field]} "):
+        body = {"name": "bot", "kind": "slack_bot", "settings": settings, "secret": {**secret, field: wrong}}
+        problem = await api.ask("POST", "/v1/channels", 422, json=body)
+        assert [each["field"] for each in problem["errors"]] == [f"secret.{field}"]
+
+
+class Defective:
+    """A channel with a defect."""
+
+    async def send(self, outgoing: Outgoing) -> SendResult:
+        raise RuntimeError("a defect")
+
+
+async def test_defect_of_a_channel_ends_the_attempt_and_not_the_notifier(world: World, api: Api) -> None:
+    await world.take_in(opened_critical())
+    sound, world.channel = world.channel, replace(world.channel, channel=Defective())
+    assert await world.dispatch() == 1
+    (attempt,) = await world.attempts()
+    assert (attempt["outcome"], attempt["reason"]) == ("uncertain", "defect")
+    world.channel = sound
+    world.clock.advance(1)
+    assert await world.dispatch() == 1
+    assert world.slack.titles == ["🔴 CRITICAL drift · flights-delay (repeat)"]
