@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+import asyncpg
+
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.reminding import Told
@@ -79,23 +81,20 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
         """,
         now, ALARMS_AT_A_TIME,
     )  # fmt: skip
-    return [
-        Alarm(
-            row["transition_id"],
-            row["route_id"],
-            row["delivery_id"],
-            Told(
-                row["told_at"],
-                State(row["state"]),
-                row["made"],
-                row["waiting"],
-                timedelta(seconds=row["remind_after_seconds"]),
-                row["remind_times"],
-                row["unseen_at"],
-            ),
-        )
-        for row in rows
-    ]
+    return [_alarm_of(row) for row in rows]
+
+
+def _alarm_of(row: asyncpg.Record) -> Alarm:
+    told = Told(
+        row["told_at"],
+        State(row["state"]),
+        row["made"],
+        row["waiting"],
+        timedelta(seconds=row["remind_after_seconds"]),
+        row["remind_times"],
+        row["unseen_at"],
+    )
+    return Alarm(row["transition_id"], row["route_id"], row["delivery_id"], told)
 
 
 async def insert_reminder(connection: Connection, alarm: Alarm, number: int, now: datetime) -> bool:
