@@ -22,6 +22,7 @@ from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.outbox import Claim, Outbox
 from sentryml_common.postgres.pool import AWAY, Connection, Pool, transaction
+from sentryml_common.waiting import happened
 
 log = get_logger(__name__)
 
@@ -109,14 +110,7 @@ class Relay:
                 self._health.waiting("relay", str(err))
             else:
                 self._health.ready("relay")
-            await self._woken()
-
-    async def _woken(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await happened(self._wake, POLL_SECONDS)
 
     async def _measure_for_ever(self) -> None:
         """Say what waits, above all while Kafka is away. While PostgreSQL is, nobody knows: the last figures stand."""

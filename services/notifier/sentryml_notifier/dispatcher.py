@@ -18,7 +18,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
-from sentryml_common.waiting import wait_for
+from sentryml_common.waiting import happened, wait_for
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import (
     NOTHING_SENT,
@@ -320,15 +320,6 @@ class Dispatcher:
         # One worker waits and says so; the others wait for that one.
         async with self._waiting:
             await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
-
-
-async def happened(event: asyncio.Event, seconds: float) -> bool:
-    """Whether `event` is set within some time."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
