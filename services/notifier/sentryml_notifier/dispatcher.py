@@ -31,6 +31,7 @@ from sentryml_notifier.domain.delivery import (
     decide,
 )
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.thread import Learned
 from sentryml_notifier.metrics import (
     DELIVERY_DUPLICATE_TOTAL,
     DELIVERY_LATENCY_SECONDS,
@@ -39,7 +40,7 @@ from sentryml_notifier.metrics import (
     expose_zero,
 )
 from sentryml_notifier.roster import OpenChannel, Roster
-from sentryml_notifier.store import channels, fallback, queue
+from sentryml_notifier.store import channels, conversations, fallback, queue
 from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Sending
 
 log = get_logger(__name__)
@@ -191,6 +192,9 @@ class Dispatcher:
             await self._patiently(lambda: self._give_back(channel, claim))
             return True
         result = await self._send(channel, claim)
+        learned = result.learned
+        if learned is not None:
+            await self._patiently(lambda: self._keep(learned))
         await self._patiently(lambda: self._note(channel, claim, result))
         return True
 
@@ -219,6 +223,7 @@ class Dispatcher:
                 claim.delivery_ids,
                 possibly_sent=claim.effort.possibly_sent,
                 plain=claim.effort.plain,
+                conversation=claim.conversation,
             )
         )
         if claim.effort.possibly_sent and result.reason not in NOTHING_SENT:
@@ -294,6 +299,11 @@ class Dispatcher:
             next_at=decided.at.isoformat() if isinstance(decided, TryAgain) else None,
             lease_kept=ours,
         )
+
+    async def _keep(self, learned: Learned) -> None:
+        # Before the note and apart from it: who takes over after a crash in between looks for what was sent.
+        async with transaction(self._pool) as connection:
+            await conversations.save_learned(connection, learned, self._clock())
 
     async def _give_back(self, channel: OpenChannel, claim: Claim) -> None:
         """Let go of what nothing was sent of, as it was: who takes it up next need not call it a repeat."""

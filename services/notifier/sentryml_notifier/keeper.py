@@ -91,9 +91,10 @@ class Keeper:
                 await conversations.forget_conversation(connection, edit.conversation)
             else:
                 due_at, plain = self._next(edit, result, now)
-                await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
+                # The channel first, as whoever takes transitions in locks them.
                 if result.outcome in FOR_ALL and due_at is not None:
                     await conversations.pause_edits(connection, channel.channel_id, due_at)
+                await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
         CONVERSATION_EDIT_TOTAL.labels(
             channel=channel.name, outcome=result.outcome.value, reason=result.reason
         ).inc()  # fmt: skip

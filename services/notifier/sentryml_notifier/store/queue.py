@@ -33,6 +33,8 @@ from sentryml_notifier.domain.delivery import (
 from sentryml_notifier.domain.message import STRAIGHT, Detour
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.thread import Conversation
+from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_detour
 
 ENDED_AT_ONCE = 100
@@ -76,6 +78,7 @@ class Claim:
     last_words: str | None
     happened_at: datetime
     detour: Detour = STRAIGHT
+    conversation: Conversation | None = None
 
 
 async def claim_due(
@@ -149,7 +152,8 @@ async def _claim(connection: Connection, sending: Sending, due: _Due, now: datet
     was_stuck = any(row["was_stuck"] for row in taken)
     detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
     happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
-    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour)
+    conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
+    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour, conversation)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
