@@ -24,6 +24,7 @@ from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.outbox import Claim, Outbox
 from sentryml_common.postgres.pool import AWAY, Connection, Pool, transaction
+from sentryml_common.waiting import happened
 
 log = get_logger(__name__)
 
@@ -116,7 +117,7 @@ class Relay:
             except Unavailable as err:
                 log.warning("relay_waits", topic=topic, why=str(err))
                 self._waiting(topic, str(err))
-            await self._woken(topic)
+            await happened(self._wakes[topic], POLL_SECONDS)
 
     def _wake_others(self, published: str) -> None:
         """Rows of one outbox may wait for those of another to be published."""
@@ -134,13 +135,6 @@ class Relay:
             self._health.waiting("relay", next(iter(self._waits.values())))
         else:
             self._health.ready("relay")
-
-    async def _woken(self, topic: str) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wakes[topic].wait()
-        except TimeoutError:
-            return
 
     async def _measure_for_ever(self) -> None:
         """Say what waits, above all while Kafka is away. While PostgreSQL is, nobody knows: the last figures stand."""

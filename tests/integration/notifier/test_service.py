@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
@@ -103,6 +104,16 @@ async def publish(producer: AIOKafkaProducer, transition: Transition) -> None:
     await producer.send_and_wait(TRANSITIONS.name, encode(transition), transition.model_id.encode())
 
 
+async def groups_of(kafka: str) -> set[str]:
+    """The consumer groups that there are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return {group for group, _ in await admin.list_consumer_groups()}
+    finally:
+        await admin.close()
+
+
 async def titles_of(slack: Slack, model_id: str, count: int) -> list[str]:
     """The titles of a model's messages, when there are `count` of them."""
 
@@ -137,6 +148,7 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
         await producer.send_and_wait(TRANSITIONS.name, b'{"v":1}', b"service-1")
         await publish(producer, opened_critical(incident=101, model_id="service-1"))
         assert await titles_of(slack, "service-1", 1) == ["🔴 CRITICAL drift · service-1"]
+        assert "sentryml.notifier" in await groups_of(kafka_bootstrap), "its name begins as those of all services do"
 
         async def delivered() -> object:
             answer = await service.get("/v1/deliveries?state=delivered", KEY)
