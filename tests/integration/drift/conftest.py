@@ -27,6 +27,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.panes import PaneGrid
 from tests.support.eventually import eventually
+from tests.support.impatient_kafka import SESSION_SECONDS
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
 
@@ -38,7 +39,7 @@ SETTINGS = {
     "batch_seconds": 0.2,
     "activity_seconds": 0.5,
     "settle_seconds": 0.5,
-    "session_timeout_seconds": 6,  # the least that Kafka takes
+    "session_timeout_seconds": SESSION_SECONDS,
 }
 
 

@@ -31,6 +31,7 @@ from tests.support.proxy import Proxy
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
+IMPATIENT = ("tests.support.impatient_kafka", "sentryml_notifier")
 KEY, OTHER_KEY = form_key("notifiertest", "A" * 43), form_key("notifierelse", "A" * 43)
 
 
@@ -72,7 +73,7 @@ def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings
     environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
     environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
-        module = ("tests.support.dying_notifier", *dies_at) if dies_at else ("sentryml_notifier",)
+        module = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
         process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stderr=output)
     try:
         yield Notifier(process, port, log)
