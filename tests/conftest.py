@@ -7,15 +7,14 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import asyncpg
 import pytest
 from hypothesis import settings
 
 from sentryml_local.stack import Options, Stack
+from tests.support.databases import a_database, make_template
 from tests.support.ports import free_port_base
-from tests.support.servers import a_kafka, a_postgres
+from tests.support.servers import a_folder, a_kafka, a_postgres, end
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -49,27 +48,35 @@ def postgres_url() -> Iterator[str]:
 def stack() -> Iterator[Stack]:
     """Everything, on panes of one second: shared by the tests, end to end and in a browser, that do not harm it."""
     options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
-    with TemporaryDirectory(prefix="sentryml-e2e-") as folder:
-        whole = Stack(Path(folder), options)
+    with a_folder("e2e") as folder:
+        whole = Stack(folder, options)
         try:
             whole.up()
             yield whole
         finally:
-            whole.down()
+            end(whole)
+
+
+@pytest.fixture(scope="session")
+async def migrated(postgres_url: str) -> str:
+    """The name of a database in which every service has its tables, to be copied."""
+    return await make_template(postgres_url)
 
 
 @pytest.fixture
-async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A fresh, empty database of the test's own."""
+def database_template() -> str | None:
+    """What a test's database is a copy of: of nothing, where a folder or a file does not say otherwise."""
+    return None
+
+
+@pytest.fixture
+async def database_url(
+    postgres_url: str, database_template: str | None, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """A database of the test's own: fresh and empty, or a fresh copy of `database_template`."""
     name = re.sub(r"\W+", "_", f"test_{request.node.name}".lower())[:50] + f"_{abs(hash(request.node.nodeid)) % 10**8}"
-    server = await asyncpg.connect(postgres_url)
-    try:
-        await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        await server.execute(f'CREATE DATABASE "{name}"')
-        yield postgres_url.rpartition("/")[0] + f"/{name}"
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await server.close()
+    async with a_database(postgres_url, name, database_template) as url:
+        yield url
 
 
 FIRST = ("e2e", "browser", "integration")
