@@ -111,6 +111,11 @@ def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, *
 
 
 @pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
+
+
+@pytest.fixture
 def model_id() -> str:
     """A model of the test's own: the topics, which are the real ones, may hold those of earlier runs."""
     return f"model-{secrets.token_hex(6)}"

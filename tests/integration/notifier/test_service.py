@@ -92,6 +92,11 @@ def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dic
 
 
 @pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
+
+
+@pytest.fixture
 async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     await ensure_topics(KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health())
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
