@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.support.ports import free_port_base
 
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 2 << 30
 """A file system in memory, and how much of it has to be free."""
+_PAUSE = threading.Event()
 
 
 @contextmanager
@@ -71,6 +72,18 @@ def a_folder(what: str) -> Iterator[Path]:
 
 
 @contextmanager
+def a_stack() -> Iterator[Stack]:
+    """Everything, on panes of one second."""
+    with a_folder("stack") as folder:
+        stack = Stack(folder, Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False))
+        try:
+            stack.up()
+            yield stack
+        finally:
+            end(stack)
+
+
+@contextmanager
 def _local(server: str) -> Iterator[dict[str, str]]:
     with a_folder(server) as folder:
         stack = Stack(folder, Options(port_base=free_port_base(), only=(server,), durable=False))
@@ -95,7 +108,7 @@ def end(stack: Stack) -> None:
             # A killed PostgreSQL would leave its shared memory behind.
             program.send_signal(signal.SIGQUIT if program.name() == "postgres" else signal.SIGKILL)
     while not all(map(_ended, [supervisor, *family])):
-        time.sleep(0.01)
+        _PAUSE.wait(0.01)
 
 
 def _ended(process: psutil.Process) -> bool:
