@@ -1,4 +1,4 @@
-"""For processes that tests kill: Kafka waits for the dead no longer than it must.
+"""For processes that tests kill or that wait for new partitions: neither takes longer than it must.
 
 python -m tests.support.impatient_kafka <module> [arguments]        runs a module so
 """
@@ -17,12 +17,14 @@ SESSION_SECONDS = 6 if "SENTRYML_TEST_KAFKA" in os.environ else 3
 
 
 def forget_the_dead_soon() -> None:
-    """Have Kafka give the partitions of a dead process away after a short time."""
+    """Have Kafka give the partitions of a dead process away after a short time, and notice new ones within a second."""
     begin = AIOKafkaConsumer.__init__
-    session = {"session_timeout_ms": SESSION_SECONDS * 1000, "heartbeat_interval_ms": SESSION_SECONDS * 1000 // 6}
+    soon = {"session_timeout_ms": SESSION_SECONDS * 1000, "heartbeat_interval_ms": SESSION_SECONDS * 1000 // 6}
 
     def begin_shortly(self: AIOKafkaConsumer, *topics: str, **options: Any) -> None:
-        begin(self, *topics, **options | session)
+        # Only who asks for new partitions at all gets them sooner: by default clients notice after minutes.
+        asks = {"metadata_max_age_ms": 1_000} if "metadata_max_age_ms" in options else {}
+        begin(self, *topics, **options | soon | asks)
 
     AIOKafkaConsumer.__init__ = begin_shortly
 
