@@ -21,6 +21,7 @@ JVM_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLeve
 # Java takes the names of files for ASCII where the locale says nothing better.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 
+# Clients may let Kafka notice after a second that they are dead, where 6 is the default's least: for tests that kill.
 # A killed broker may register again only when the session of its former self is over: 4 s instead of 9.
 PROPERTIES_FILE = "server.properties"
 PROPERTIES = """\
@@ -34,6 +35,7 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1

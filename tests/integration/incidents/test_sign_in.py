@@ -10,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents import passwords
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.domain.throttle import account_hash, network_of
 from sentryml_incidents.store.sign_ins import take_attempt
@@ -248,8 +249,10 @@ async def test_an_initial_password_is_changed_first_and_runs_out(
 
 
 async def test_a_hash_of_another_cost_is_made_anew_at_the_sign_in(
-    anonymous: httpx.AsyncClient, pool: Pool, ana: None
+    anonymous: httpx.AsyncClient, pool: Pool, ana: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At the cost that services have."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher())
     cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     await pool.execute("UPDATE app_user SET password_hash = $1", cheap)
     assert (await sign_in(anonymous, EMAIL, PASSWORD)).status_code == 303

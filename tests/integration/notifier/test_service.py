@@ -32,6 +32,7 @@ from tests.support.proxy import Proxy
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
+IMPATIENT = ("tests.support.impatient_kafka", "sentryml_notifier")
 KEY, OTHER_KEY = form_key("notifiertest", "A" * 43), form_key("notifierelse", "A" * 43)
 
 
@@ -73,7 +74,7 @@ def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings
     environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
     environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
-        module = ("tests.support.dying_notifier", *dies_at) if dies_at else ("sentryml_notifier",)
+        module = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
         process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stderr=output)
     try:
         yield Notifier(process, port, log)
@@ -89,6 +90,11 @@ def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dic
         "allowed_hosts": slack.authority, "slack_messages_per_second": "1000", "dispatch_poll_seconds": "0.2",
         **more,
     }  # fmt: skip
+
+
+@pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
 
 
 @pytest.fixture
