@@ -14,3 +14,6 @@ CONSUMER_LAG = Gauge(
 RETRIES_TOTAL = Counter(
     "sentryml_consumer_retries_total", "Batches tried again because a server was away, by topic.", ["topic"]
 )
+KAFKA_ANSWERED = Gauge(
+    "sentryml_kafka_last_answer_timestamp_seconds", "When Kafka last answered this process, asked every 15 s."
+)

@@ -13,9 +13,11 @@ from aiokafka.errors import KafkaError
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.metrics import KAFKA_ANSWERED
 from sentryml_common.settings import KafkaSettings
 
 REQUEST_TIMEOUT_SECONDS = 10
+ASK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Publisher:
 
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterator[Publisher]:
-    """An idempotent producer (acks=all), started when Kafka answers, flushed and stopped at the end."""
+    """An idempotent producer (acks=all), started when Kafka answers, flushed and stopped at the end.
+
+    While it is open, a metric says when Kafka last answered: Kafka exports none itself.
+    """
 
     def make() -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -70,7 +75,16 @@ async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterat
         )
 
     producer = await start_client(make, settings, health)
+    asking = asyncio.create_task(_ask_now_and_then(producer))
     try:
         yield Publisher(producer)
     finally:
+        asking.cancel()
         await producer.stop()
+
+
+async def _ask_now_and_then(producer: AIOKafkaProducer) -> None:
+    while True:
+        if await producer.client.force_metadata_update():
+            KAFKA_ANSWERED.set_to_current_time()
+        await asyncio.sleep(ASK_SECONDS)
