@@ -16,7 +16,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.evaluation import EVALUATIONS
 from sentryml_drift.domain.partials import Target, partition_of
-from sentryml_drift.owned_models import OwnedModels, Pane
+from sentryml_drift.owned_models import LoadedModels, OwnedModels, Pane
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.table import key_of, open_table
 from tests.bench.drift_evaluation import a_model
@@ -57,7 +57,9 @@ async def hold(settings: DriftSettings) -> OwnedModels:
     models = OwnedModels()
     for partition in PARTITIONS:
         table = await open_table(partition, settings, 1, CHANGELOG_ID, Health())
-        models.load(partition, await table.recover(Health()))
+        loaded = LoadedModels(partition)
+        await table.recover(Health(), loaded)
+        models.adopt(loaded)
         await table.close()
     return models
 

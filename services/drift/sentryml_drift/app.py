@@ -27,6 +27,8 @@ from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.evaluator import Evaluator
 from sentryml_drift.faust_app import make_app, run_app
+from sentryml_drift.faust_input import FaustInput
+from sentryml_drift.housekeeping import Housekeeping
 from sentryml_drift.http.recomputing import Recomputing, recomputing_routes
 from sentryml_drift.metrics import OF_COMBINER, OF_PROCESSOR, leave_out
 from sentryml_drift.processor import Processor
@@ -93,18 +95,22 @@ def run_processor() -> None:
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
             retention = Retention(grid, monitors.current.get)
+            stream = FaustInput(make_app(settings), settings.batch_seconds)
             processor = Processor(
-                make_app(settings),
-                settings,
+                stream,
                 partial(open_table, settings=settings, epoch=life.epoch, changelog_id=changelog_id, health=health),
                 DeadLetters("drift-processor", publisher),
                 retention,
                 health,
             )
-            evaluator = Evaluator(processor, monitors.current.get, grid, settings)
+            stream.connect(processor)
+            housekeeping = Housekeeping(processor, retention)
+            evaluator = Evaluator(processor, monitors.current.get, monitors.published.get, grid, settings)
             reporter = Reporter(processor, grid, publisher, settings)
             recomputing.recomputer = Recomputer(processor, retention, grid, settings)
-            tasks.create_task(run_app(processor, monitors.deleted, health, settings.stall_seconds))
+            tasks.create_task(
+                run_app(stream, processor, housekeeping, monitors.deleted, health, settings.stall_seconds)
+            )
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 

@@ -10,7 +10,7 @@ Each batch is one transaction: all of it is in the changelog, or nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +23,11 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.producer import Record
 from sentryml_common.settings import KafkaSettings
+from sentryml_drift.pacing import Pacer
 from sentryml_drift.store import Changes
 
 FETCH_BYTES = 8 * 1024 * 1024
+READ_AT_ONCE = 1000
 STOP_SECONDS = 5.0
 
 
@@ -66,24 +68,26 @@ class Changelog:
         """
         try:
             await self._producer.begin_transaction()
-            sent = [await self._producer.send(each.topic, each.value, each.key, each.partition) for each in records]
-            batches = list(self._batches(changes))
-            sent += [
-                await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition)
-                for batch in batches
-            ]
+            pace, sent = Pacer(), []
+            for each in records:
+                sent.append(await self._producer.send(each.topic, each.value, each.key, each.partition))
+                await pace()
+            async for batch in self._batches(changes):
+                count = batch.record_count()
+                sent.append(await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition))
             last = (await asyncio.gather(*sent))[-1]
             await self._producer.commit_transaction()
         except ProducerFenced as err:
             raise FencedOff(f"another worker has taken over partition {self.partition}") from err
         except KafkaError as err:
             raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
-        return int(last.offset + batches[-1].record_count())
+        return int(last.offset + count)
 
-    def _batches(self, changes: Changes) -> Iterator[Any]:
+    async def _batches(self, changes: Changes) -> AsyncIterator[Any]:
         """Batches as Kafka takes them, made whole: record by record, the producer takes four times as long."""
-        batch = self._producer.create_batch()
+        pace, batch = Pacer(), self._producer.create_batch()
         for key, value in changes.items():
+            await pace()
             if batch.append(timestamp=None, key=key, value=value) is None:
                 yield batch
                 batch = self._producer.create_batch()
@@ -114,7 +118,7 @@ class Changelog:
             start = at = max(first, position)
             consumer.seek(tp, start)
             while at < end:
-                records = (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
+                records = (await consumer.getmany(tp, timeout_ms=200, max_records=READ_AT_ONCE)).get(tp, [])
                 at = await consumer.position(tp)
                 progress((at - start) / (end - start))
                 yield {record.key: record.value for record in records}, at

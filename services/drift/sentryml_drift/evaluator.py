@@ -21,12 +21,14 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
 from sentryml_drift.domain.panes import PaneGrid
-from sentryml_drift.domain.schedule import due_at
+from sentryml_drift.domain.schedule import due_at, instants_between
 from sentryml_drift.domain.windows import windows_at
 from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
 from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
+from sentryml_drift.table import Table
 
 log = get_logger(__name__)
 
@@ -40,11 +42,14 @@ class Evaluator:
         self,
         processor: Processor,
         monitor_of: Callable[[str], Monitor | None],
+        in_force_since: Callable[[str], float | None],
         grid: PaneGrid,
         settings: DriftSettings,
         clock: Clock = system_clock,
     ) -> None:
+        """`in_force_since` says when a model's monitor was made or changed (epoch seconds)."""
         self._processor, self._monitor_of, self._grid = processor, monitor_of, grid
+        self._in_force_since = in_force_since
         self._settings, self._clock = settings, clock
 
     async def run(self) -> None:
@@ -54,15 +59,16 @@ class Evaluator:
             await asyncio.sleep(tick)
             if not await self._processor.caught_up():
                 continue
-            for partition, evaluated_until in self._processor.evaluated_until().items():
-                await self._round(partition, evaluated_until)
+            for partition, table in list(self._processor.partitions.tables.items()):
+                await self._round(partition, table)
 
-    async def _round(self, partition: int, since: float | None) -> None:
+    async def _round(self, partition: int, table: Table) -> None:
         """Evaluate those models of a partition that have become due since the last round."""
-        until = self._clock().timestamp() - self._settings.settle
+        until, since = self._clock().timestamp() - self._settings.settle, table.place.evaluated_until
         records: list[Record] = []
-        left_out, oldest = 0, until
+        left_out, oldest, pace = 0, until, Pacer()
         for model_id, model in self._processor.models.of_partition(partition):
+            await pace()
             monitor = self._monitor_of(model_id)
             if monitor is None or not monitor.enabled:
                 continue
@@ -74,14 +80,26 @@ class Evaluator:
             if evaluation is not None:
                 records.append(Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation)))
                 oldest = min(oldest, due)
-                left_out += 0 if last is None else round((due - last) / monitor.every_seconds) - 1
-            await asyncio.sleep(0)
+                left_out += self._left_out(model_id, model, monitor, table, due)
         if records:
             await self._processor.publish(partition, records, until)
             EVALUATION_DELAY.set(until - oldest)
+        table.examined_until = until
         if left_out:
             EVALUATIONS_LEFT_OUT.inc(left_out)
             log.warning("evaluations_left_out", partition=partition, count=left_out, since=since, until=until)
+
+    def _left_out(self, model_id: str, model: OwnedModel, monitor: Monitor, table: Table, due: float) -> int:
+        """How many evaluations of a model before that at `due` were due and have not been made. None was while it had
+        another monitor, none before its first event; and of a model that is not from the table, none before this worker
+        had it."""
+        examined = table.examined_until
+        since = table.place.evaluated_until if examined is None and model.recovered else examined
+        if since is None:
+            return 0
+        last = due_at(self._grid, model_id, monitor.every_seconds, since)
+        after = max(last, self._in_force_since(model_id) or 0.0, model.facts().first_seen or due)
+        return instants_between(monitor.every_seconds, after, due)
 
     def _evaluate(self, model_id: str, model: OwnedModel, monitor: Monitor, due: float) -> Evaluation | None:
         """A model's evaluation at `due`; None before its first event, when there is nothing to be said of it."""

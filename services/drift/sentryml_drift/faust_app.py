@@ -10,12 +10,15 @@ from collections.abc import Mapping
 
 import faust
 
+from sentryml_common.clock import system_clock
 from sentryml_common.contracts.topics import HISTOGRAMS, PROCESSOR_APP
 from sentryml_common.errors import SentryMLError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options
 from sentryml_common.metrics import CONSUMER_LAG
 from sentryml_common.settings import KafkaSettings
+from sentryml_drift.faust_input import FaustInput
+from sentryml_drift.housekeeping import Housekeeping
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
@@ -82,28 +85,35 @@ class FaustStopped(SentryMLError):
     """Faust has ended by itself; the process has to be started anew."""
 
 
-async def run_app(processor: Processor, deleted: Mapping[str, float], health: Health, stall_seconds: float) -> None:
+async def run_app(
+    stream: FaustInput,
+    processor: Processor,
+    housekeeping: Housekeeping,
+    deleted: Mapping[str, float],
+    health: Health,
+    stall_seconds: float,
+) -> None:
     """Run the Faust application until cancelled; raise when it ends by itself or stops moving. `deleted` says when
     which models were deleted."""
-    app = processor.app
+    app = stream.app
     health.waiting("tables", JOINING)
     app.finalize()
+    stream.begin()
     started = asyncio.create_task(app.start())
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_watch_life(processor, started, health))
-            tasks.create_task(_watch_movement(processor, stall_seconds))
-            tasks.create_task(_forget_the_deleted(processor, deleted))
-            tasks.create_task(_purge_now_and_then(processor))
+            tasks.create_task(_watch_life(app, processor, started, health))
+            tasks.create_task(_watch_movement(processor, health, stall_seconds))
+            tasks.create_task(_forget_the_deleted(processor, housekeeping, deleted))
+            tasks.create_task(_purge_now_and_then(processor, housekeeping))
     finally:
         await processor.stop()
         started.cancel()
         await app.stop()
 
 
-async def _watch_life(processor: Processor, started: asyncio.Task[None], health: Health) -> None:
-    """Say when the tables are ready; raise if Faust has ended."""
-    app = processor.app
+async def _watch_life(app: faust.App, processor: Processor, started: asyncio.Task[None], health: Health) -> None:
+    """Say when the tables are ready; raise if Faust has ended, or a table cannot be used."""
     while True:
         if started.done() and started.exception() is not None:
             raise FaustStopped("Faust did not start") from started.exception()
@@ -117,28 +127,29 @@ async def _watch_life(processor: Processor, started: asyncio.Task[None], health:
         await asyncio.sleep(LIFE_SECONDS)
 
 
-async def _watch_movement(processor: Processor, stall_seconds: float) -> None:
-    """Raise when input waits and none of it is taken in."""
+async def _watch_movement(processor: Processor, health: Health, stall_seconds: float) -> None:
+    """Say that input waits; raise when none of it is taken in."""
     loop, watchdog = asyncio.get_running_loop(), Watchdog(stall_seconds)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        if not processor.holds_all():
+        if processor.holds_all():
+            lag, places = await processor.lag()
+            CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
+            watchdog.look(lag, places, loop.time())
+        else:
             watchdog.excuse(loop.time())
-            continue
-        lag, places = await processor.lag()
-        CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
-        watchdog.look(lag, places, loop.time())
+        watchdog.show(health, loop.time(), system_clock())
 
 
-async def _forget_the_deleted(processor: Processor, deleted: Mapping[str, float]) -> None:
+async def _forget_the_deleted(processor: Processor, housekeeping: Housekeeping, deleted: Mapping[str, float]) -> None:
     while True:
         await asyncio.sleep(FORGET_SECONDS)
         if deleted and await processor.caught_up():
-            await processor.forget(deleted)
+            await housekeeping.forget(deleted)
 
 
-async def _purge_now_and_then(processor: Processor) -> None:
+async def _purge_now_and_then(processor: Processor, housekeeping: Housekeeping) -> None:
     while True:
         await asyncio.sleep(PURGE_SECONDS)
         if await processor.caught_up():
-            await processor.purge()
+            await housekeeping.purge()

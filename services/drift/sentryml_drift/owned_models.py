@@ -5,6 +5,7 @@ It holds the values as the table does, packed, and follows it batch by batch onc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -13,10 +14,10 @@ from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.pane_counts import PaneCounts
+from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
 from sentryml_drift.domain.windows import PaneRange
-from sentryml_drift.table import target_of
 
 Pane: TypeAlias = tuple[Kind, int]
 """A pane of a model: its kind (fine or coarse) and number."""
@@ -51,12 +52,16 @@ class OwnedModel:
 
     partition: int
     sums: dict[Pane, bytes] = field(default_factory=dict)
+    recovered: bool = False
+    """Whether it was in the table when this worker took it over."""
     changed: bool = True
     reported_at: float = 0.0
     baseline: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     current: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     _events: dict[Pane, int] = field(default_factory=dict)
+    _oldest: dict[Kind, int] = field(default_factory=dict)
+    """By kind, a number that no pane lies before: so what is to be purged is found without a look at the rest."""
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
@@ -93,6 +98,9 @@ class OwnedModel:
     def put(self, pane: Pane, packed: bytes) -> None:
         """Set the sum of a pane."""
         self.sums[pane] = packed
+        kind, number = pane
+        if number < self._oldest.get(kind, sys.maxsize):
+            self._oldest[kind] = number
         self._events.pop(pane, None)
         self.changed = True
 
@@ -101,23 +109,64 @@ class OwnedModel:
         self.sums.pop(pane, None)
         self._events.pop(pane, None)
 
+    def before(self, first_kept: Mapping[Resolution, int]) -> list[Pane]:
+        """The panes that lie before the first ones that are kept."""
+        oldest = (
+            (resolution, self._oldest.get(KIND_OF[resolution], first)) for resolution, first in first_kept.items()
+        )
+        ranges = [PaneRange(each, number, first_kept[each]) for each, number in oldest if number < first_kept[each]]
+        return list(self.panes(ranges)) if ranges else []
+
+    def remove_before(self, first_kept: Mapping[Resolution, int]) -> None:
+        """Forget these."""
+        for pane in self.before(first_kept):
+            self.remove(pane)
+        for resolution, first in first_kept.items():
+            kind = KIND_OF[resolution]
+            self._oldest[kind] = max(first, self._oldest.get(kind, first))
+
+
+class LoadedModels:
+    """The models of one partition while its table is read."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.by_id: dict[str, OwnedModel] = {}
+
+    def set(self, target: Target, packed: bytes | None) -> None:
+        """Set the sum of a target, or delete it."""
+        model = self.by_id.get(target.model_id)
+        if packed is None:
+            if model is not None:
+                model.remove((target.kind, target.pane))
+                if not model.sums:
+                    del self.by_id[target.model_id]
+            return
+        if model is None:
+            model = self.by_id[target.model_id] = OwnedModel(self.partition, recovered=True)
+        model.put((target.kind, target.pane), packed)
+
+    def clear(self) -> None:
+        """Delete all."""
+        self.by_id.clear()
+
 
 class OwnedModels:
     """All owned models by id."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, OwnedModel] = {}
+        self.partitions: set[int] = set()
         self._unpacked: dict[Target, tuple[bytes, ChunkedSum]] = {}
 
-    def load(self, partition: int, items: Mapping[bytes, bytes]) -> None:
+    def adopt(self, loaded: LoadedModels) -> None:
         """Take in a whole partition of the table."""
-        for key, packed in items.items():
-            target = target_of(key)
-            if target is not None:
-                self.put(partition, target, packed)
+        self.partitions.add(loaded.partition)
+        self.by_id |= loaded.by_id
 
     def drop(self, partition: int) -> None:
         """Forget a partition."""
+        self.partitions.discard(partition)
         self.by_id = {model_id: model for model_id, model in self.by_id.items() if model.partition != partition}
 
     def of_partition(self, partition: int) -> list[tuple[str, OwnedModel]]:

@@ -17,8 +17,8 @@ class Pacer:
 
     __slots__ = ("_began", "_slice_seconds")
 
-    def __init__(self, slice_seconds: float = SLICE_SECONDS) -> None:
-        self._slice_seconds = slice_seconds
+    def __init__(self, slice_seconds: float | None = None) -> None:
+        self._slice_seconds = SLICE_SECONDS if slice_seconds is None else slice_seconds
         self._began = time.monotonic()
 
     async def __call__(self) -> None:

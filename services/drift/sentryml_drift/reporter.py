@@ -19,6 +19,7 @@ from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_drift.domain.windows import PaneRange
 from sentryml_drift.owned_models import OwnedModel, read_counts
+from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
 
@@ -26,9 +27,8 @@ log = get_logger(__name__)
 
 COARSE_PANES_SHOWN = 24 * 8
 MODELS_AT_ONCE = 100
-PAUSE_PER_ROUND = 9.0
-"""With very many models a round takes long; it is then made less often, so that counting has most of the time. Waiting
-for Kafka does not count."""
+WORK_PER_ROUND_SECONDS, PAUSE_PER_WORK, LONGEST_PAUSE_SECONDS = 0.5, 9.0, 5.0
+"""With very many models not all that are due are reported in a round, so that counting has most of the time."""
 
 
 class Reporter:
@@ -50,25 +50,35 @@ class Reporter:
         while True:
             begun = time.thread_time()
             now = self._clock()
-            due = [
-                (model_id, model)
-                for model_id, model in self._processor.models.by_id.items()
-                if model.changed and now.timestamp() - model.reported_at >= self._interval
-            ]
+            due = await self._due(now.timestamp())
             for first in range(0, len(due), MODELS_AT_ONCE):
                 await self._report(due[first : first + MODELS_AT_ONCE], now)
-            await asyncio.sleep(max(min(1.0, self._interval), PAUSE_PER_ROUND * (time.thread_time() - begun)))
+                if time.thread_time() - begun > WORK_PER_ROUND_SECONDS:
+                    break
+            pause = min(PAUSE_PER_WORK * (time.thread_time() - begun), LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(max(min(1.0, self._interval), pause))
+
+    async def _due(self, now: float) -> list[tuple[str, OwnedModel]]:
+        """The models that have changed and were not reported within the interval, with their ids, in the order of
+        their turns: who was never reported is not registered yet, and of those the newest is somebody's first event
+        while others may be thousands from a backfill; of the others who has waited longest."""
+        pace, due = Pacer(), []
+        for model_id, model in reversed(list(self._processor.models.by_id.items())):
+            if model.changed and now - model.reported_at >= self._interval:
+                due.append((model_id, model))
+            await pace()
+        return sorted(due, key=lambda each: each[1].reported_at)
 
     async def _report(self, due: list[tuple[str, OwnedModel]], now: datetime) -> None:
         """Report some models at once."""
-        records = []
+        pace, records = Pacer(), []
         for model_id, model in due:
             owned = self._processor.owns(model.partition)  # asked late: a round of very many models takes long
             activity = self.activity(model_id, model, now) if owned else None
             if activity is not None:
                 records.append(Record(ACTIVITY.name, model_id.encode(), encode(activity)))
                 model.changed, model.reported_at = False, now.timestamp()
-            await asyncio.sleep(0)
+            await pace()
         try:
             await self._publisher.publish(records)
         except Unavailable as err:

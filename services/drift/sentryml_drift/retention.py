@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_drift.domain.panes import PaneGrid, Resolution
-from sentryml_drift.domain.partials import Kind, Target
+from sentryml_drift.domain.partials import KIND_OF, Kind, Target
 
 DEFAULT_MONITOR = MonitorSettings()
 
@@ -28,6 +28,11 @@ class Retention:
             return False
         return target.pane < self._first(target.kind, self._window_reach(target.model_id))
 
+    def first_kept(self, model_id: str) -> dict[Resolution, int]:
+        """The oldest panes of a model that are kept, by resolution."""
+        reach = self._window_reach(model_id)
+        return {resolution: self._first(kind, reach) for resolution, kind in KIND_OF.items()}
+
     def kept_from(self, model_id: str) -> float:
         """Since when all coarse panes of a model are kept (epoch seconds)."""
         monitor = self._monitor_of(model_id)
@@ -35,11 +40,9 @@ class Retention:
         since = None if monitor is None else monitor.kept_since
         return kept if since is None else max(kept, since.timestamp())
 
-    def ended(self, target: Target, time: float) -> bool:
-        """Whether a pane was over at `time`; facts never are."""
-        if target.kind is Kind.FACTS:
-            return False
-        return self._grid.start_of(target.pane + 1, _resolution(target.kind)) <= time
+    def first_open(self, time: float) -> dict[Resolution, int]:
+        """The panes that were growing at `time`: all before them were over."""
+        return {resolution: self._grid.pane_of(time, resolution) for resolution in KIND_OF}
 
     def _first(self, kind: Kind, reach: float) -> int:
         """The oldest pane that is kept, as of this second: it is asked for thousands of times in one."""

@@ -1,7 +1,7 @@
 """The local copy of one partition of the table, so that a worker that comes back need not read all of the changelog.
 
 A copy is never ahead of the changelog: it is written after Kafka has taken a batch, together with the position in
-the changelog up to which it holds everything. What it lacks is read from there; a copy that is damaged is made anew.
+the changelog up to which it holds everything. What it lacks is read from there; a copy that is damaged is made again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from rocksdict import Options, Rdict, WriteBatch
 
-from sentryml_common.errors import ConfigurationError
+from sentryml_common.errors import ConfigurationError, SentryMLError
 from sentryml_common.logging import get_logger
 
 log = get_logger(__name__)
@@ -25,6 +25,13 @@ Changes = Mapping[bytes, bytes | None]
 """New values by key; None where a key is deleted."""
 
 _POSITION = b"\x00position"
+_DAMAGE = ("Corruption", "No such file or directory")
+"""What RocksDB says of files that are damaged or missing. Whatever else keeps it from opening them (no space, no
+permission, another process) is no damage: the copy is good once that is put right."""
+
+
+class DamagedCopy(SentryMLError):
+    """The local copy cannot be read; it has to be made again from the changelog."""
 
 
 class Store(Protocol):
@@ -34,11 +41,19 @@ class Store(Protocol):
     """The first offset of the changelog that is not in the store."""
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Everything in it."""
+        """Everything in it.
+
+        Raises:
+            DamagedCopy: it cannot be read to its end.
+        """
         ...
 
     def write(self, changes: Changes, position: int) -> None:
         """Take in what the changelog holds up to `position`, all of it or nothing."""
+        ...
+
+    def start_again(self, why: str) -> None:
+        """Drop everything in it."""
         ...
 
     def close(self) -> None:
@@ -60,6 +75,10 @@ class MemoryStore:
         """Only the position moves."""
         self.position = position
 
+    def start_again(self, why: str) -> None:
+        """Nothing to drop."""
+        self.position = 0
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -69,16 +88,37 @@ class RocksDBStore:
 
     def __init__(self, folder: Path, changelog_id: UUID) -> None:
         self._folder, self._changelog_id = folder, changelog_id
-        self._db = self._open()
+        try:
+            self._db = self._open()
+        except DamagedCopy as err:
+            self._db = self._opened_again(str(err))
         self.position = self._read_position()
         if self.position < 0:
-            self._start_anew("it belongs to another changelog")
+            self.start_again("it belongs to another changelog")
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Everything in it."""
+        """Everything in it.
+
+        Raises:
+            DamagedCopy: it cannot be read to its end.
+        """
+        last = _POSITION
         for key, value in self._db.items():
+            last = key
             if key != _POSITION:
                 yield key, value
+        self._check_end(last)
+
+    def _check_end(self, last: bytes) -> None:
+        """See that nothing comes after the last key: at a damaged block, reading just stops."""
+        rest = self._db.iter()
+        rest.seek(last)
+        if rest.valid():
+            rest.next()
+        try:
+            rest.status()
+        except Exception as err:  # rocksdict has no exceptions of its own
+            raise DamagedCopy(str(err)) from err
 
     def write(self, changes: Changes, position: int) -> None:
         """Take in what the changelog holds up to `position`, all of it or nothing."""
@@ -97,13 +137,22 @@ class RocksDBStore:
         self._db.close()
 
     def _open(self) -> Rdict:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        """The database, made if there is none.
+
+        Raises:
+            DamagedCopy: it cannot be used any more.
+            ConfigurationError: something else keeps it from being opened.
+        """
         try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
             return Rdict(str(self._folder), _options())
         except Exception as err:  # rocksdict has no exceptions of its own
-            log.error("local_copy_damaged", folder=str(self._folder), why=str(err))
-            shutil.rmtree(self._folder)
-            return Rdict(str(self._folder), _options())
+            if any(sign in str(err) for sign in _DAMAGE) and not isinstance(err, OSError):
+                raise DamagedCopy(str(err)) from err
+            raise ConfigurationError(
+                f"the local copy {self._folder} cannot be opened ({err}): see that the disk has room and that this "
+                "process may write there, and start it again; or delete that folder, which is made again from Kafka"
+            ) from err
 
     def _read_position(self) -> int:
         """Where the copy stands; 0 for a new one, −1 for one of another changelog."""
@@ -113,11 +162,15 @@ class RocksDBStore:
         changelog_id, position = bytes(found).split(b"|")
         return int(position) if UUID(hex=changelog_id.decode()) == self._changelog_id else -1
 
-    def _start_anew(self, why: str) -> None:
-        log.warning("local_copy_dropped", folder=str(self._folder), why=why)
+    def start_again(self, why: str) -> None:
+        """Drop everything in it."""
         self._db.close()
+        self._db, self.position = self._opened_again(why), 0
+
+    def _opened_again(self, why: str) -> Rdict:
+        log.warning("local_copy_dropped", folder=str(self._folder), why=why)
         shutil.rmtree(self._folder)
-        self._db, self.position = self._open(), 0
+        return self._open()
 
 
 def _options() -> Options:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.evaluation import Evaluation, Window
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, HISTOGRAMS, MONITORS
+from sentryml_common.contracts.topics import ACTIVITY, DEAD_LETTERS, EVALUATIONS, HISTOGRAMS, MONITORS
 from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
@@ -93,6 +95,33 @@ async def says_what_was_produced(kafka: OwnKafka, model_id: str, events: list[di
     for found in evaluation.signals:
         assert found.baseline_count == within(events, evaluation.baseline) > 0
         assert found.current_count == within(events, evaluation.current)
+
+
+async def test_records_that_cannot_be_read_are_set_aside_and_hold_nothing_up(
+    kafka: OwnKafka, start: StartPart, producer: AIOKafkaProducer, tmp_path: Path, model_id: str
+) -> None:
+    bad = [
+        await producer.send_and_wait(HISTOGRAMS.name, value, key=b"key", partition=partition)
+        for value in (None, b"", b"\x01 no partial")
+        for partition in range(HISTOGRAMS.partitions)
+    ]
+    start("combiner", fine_pane_seconds=FINE_SECONDS)
+    processor = start("processor", fine_pane_seconds=FINE_SECONDS, state_dir=tmp_path / "state")
+    await produce(producer, 0, orjson.dumps(event(model_id, 1)))
+
+    async def counted() -> bool:
+        found = await activity_of(kafka, model_id, datetime.fromtimestamp(0, UTC))
+        return found is not None and sum(pane.count for pane in found.coarse_panes) == 1
+
+    async def set_aside() -> bool:
+        records = await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+        letters = [decode(DeadLetter, record.value) for record in records]
+        found = Counter((letter.partition, letter.offset) for letter in letters if letter.topic == HISTOGRAMS.name)
+        return found == Counter((record.partition, record.offset) for record in bad)
+
+    await eventually(counted, what="the event to be counted")
+    await eventually(set_aside, what="a dead letter of each bad record")
+    assert processor.process.poll() is None
 
 
 @pytest.mark.parametrize("store", ["rocksdb", "memory"])

@@ -26,13 +26,13 @@ class Following:
         self.changed: list[str] = []
         self.follower = Follower(TOPIC_EPOCHS, TopicEpoch, on_change=self.changed.append)
 
-    def take(self, key: bytes | None, value: bytes | None) -> None:
+    def take(self, key: bytes | None, value: bytes | None, timestamp: int = 1_795_392_000_500) -> None:
         self.follower._apply(
             ConsumerRecord(
                 topic=TOPIC_EPOCHS.name,
                 partition=0,
                 offset=0,
-                timestamp=1_795_392_000_500,
+                timestamp=timestamp,
                 timestamp_type=0,
                 key=key,
                 value=value,
@@ -85,3 +85,22 @@ def test_a_key_that_is_no_text_does_not_stop_the_following(following: Following)
     following.take(b"\xff\xfe", encode(epoch(1)))
     following.take(b"t", encode(epoch(2)))
     assert following.follower.current["t"] == epoch(2)
+
+
+DAY = 86_400_000
+
+
+def test_it_says_when_the_newest_message_of_a_key_was_published(following: Following) -> None:
+    following.take(b"t", encode(epoch(1)), timestamp=1000)
+    following.take(b"t", encode(epoch(2)), timestamp=2500)
+    following.take(b"u", encode(epoch(2)), timestamp=3000)
+    following.take(b"u", None, timestamp=4000)
+    assert following.follower.published == {"t": 2.5}
+
+
+def test_deletions_are_remembered_for_some_days(following: Following) -> None:
+    for number in range(100):
+        following.take(b"key-%d" % number, None, timestamp=number * DAY // 4)
+    assert list(following.follower.deleted) == [f"key-{number}" for number in range(91, 100)]
+    following.take(b"key-91", None, timestamp=100 * DAY // 4)
+    assert list(following.follower.deleted) == [*(f"key-{number}" for number in range(92, 100)), "key-91"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_drift.domain.activity import activity_of
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.histogram import EMPTY, Histogram
 from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts
 
@@ -46,3 +49,8 @@ def test_only_the_ten_most_frequent_categories_are_named() -> None:
 def test_nothing_seen_is_nothing_said() -> None:
     for each in activity_of(EMPTY_PANE):
         assert (each.numbers, each.quantiles, each.top_categories) == (0, (), ())
+
+
+def test_packed_facts_take_no_more_memory_than_they_are_long() -> None:
+    packed = ModelFacts(1.0, 2.0, 0, 0, ((1.0, "late", 0.5, None),)).pack()
+    assert sys.getsizeof(packed) - len(packed) < 64, "hundreds of thousands are held at once"

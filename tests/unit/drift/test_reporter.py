@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.message import decode, encode
-from sentryml_common.kafka.producer import Publisher
+from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
@@ -20,6 +22,7 @@ from sentryml_drift.owned_models import OwnedModel
 from sentryml_drift.processor import Processor
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.settings import DriftSettings
+from tests.support.eventually import eventually
 
 GRID = PaneGrid(60.0)
 NOW = datetime(2026, 11, 23, 12, 20, 30, tzinfo=UTC)
@@ -76,3 +79,40 @@ def test_panes_and_figures_follow_the_table_from_report_to_report() -> None:
     assert second is not None
     assert [each.count for each in second.coarse_panes] == [50, 70, 120]
     assert all(figures.numbers + figures.categories == 240 for figures in second.signals)
+
+
+class Owning:
+    """As much of a processor as reporting needs: it owns all of its models."""
+
+    def __init__(self, by_id: dict[str, OwnedModel]) -> None:
+        self.models = SimpleNamespace(by_id=by_id)
+
+    def owns(self, partition: int) -> bool:
+        return True
+
+
+class Publishing:
+    """Keeps the order of what is published."""
+
+    def __init__(self) -> None:
+        self.model_ids: list[str] = []
+
+    async def publish(self, records: list[Record]) -> None:
+        self.model_ids += [decode(Activity, cast(bytes, record.value)).model_id for record in records]
+
+
+async def test_a_model_that_was_never_reported_does_not_wait_behind_thousands_that_were() -> None:
+    models = {f"old-{n}": a_model(ModelFacts(late=n + 1)) for n in range(3)}
+    for age, model in enumerate(models.values()):
+        model.reported_at = NOW.timestamp() - 100 - age
+    models |= {name: a_model(ModelFacts(late=1)) for name in ("backfilled", "first-event")}
+    published = Publishing()
+    reporter = Reporter(cast(Processor, Owning(models)), GRID, cast(Publisher, published), SETTINGS, clock=lambda: NOW)
+    running = asyncio.create_task(reporter.run())
+
+    async def all_reported() -> bool:
+        return len(published.model_ids) == len(models)
+
+    await eventually(all_reported, what="all to be reported")
+    running.cancel()
+    assert published.model_ids == ["first-event", "backfilled", "old-2", "old-1", "old-0"]

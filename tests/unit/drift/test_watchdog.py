@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from sentryml_common.http.health import Health
 from sentryml_drift.watchdog import Stalled, Watchdog
 
 
@@ -44,3 +47,36 @@ def test_another_set_of_partitions_is_movement() -> None:
     watchdog.look(5, {0: 10}, 0)
     watchdog.look(5, {1: 10}, 70)
     watchdog.look(5, {1: 10}, 130)
+
+
+AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+
+
+def test_readyz_says_since_when_how_much_input_waits() -> None:
+    watchdog, health = Watchdog(60), Health()
+    health.ready("start")
+    watchdog.look(5, {0: 10}, 0)
+    watchdog.show(health, 0, AT)
+    assert (health.waiting_for, health.all_details) == ({}, {}), "what has just come is on its way"
+    watchdog.look(7000, {0: 11}, 20)
+    watchdog.show(health, 20, AT)
+    assert health.waiting_for == {}, "it is behind, but moves"
+    (words,) = health.all_details["input"].values()
+    assert words == "7,000 records of input wait; there has been a backlog since 2026-11-29 11:59:40 UTC (20 s)"
+    watchdog.look(8000, {0: 11}, 50)
+    watchdog.show(health, 50, AT)
+    assert health.waiting_for["input"].startswith("8,000 records of input wait")
+    assert health.waiting_for["input"].endswith("since 2026-11-29 11:59:10 UTC (50 s), and none was taken in for 30 s")
+    watchdog.look(0, {0: 8011}, 55)
+    watchdog.show(health, 55, AT)
+    assert (health.waiting_for, health.all_details) == ({}, {})
+
+
+def test_a_worker_that_recovers_its_tables_is_not_said_to_be_behind() -> None:
+    watchdog, health = Watchdog(60), Health()
+    health.ready("start")
+    watchdog.look(5, {0: 10}, 0)
+    watchdog.look(5, {0: 10}, 30)
+    watchdog.excuse(40)
+    watchdog.show(health, 40, AT)
+    assert (health.waiting_for, health.all_details) == ({}, {})

@@ -8,8 +8,8 @@ the process; what was not committed is read again by the next one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Set
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
@@ -33,6 +33,37 @@ RETRY_PAUSE_SECONDS = 1.0
 M = TypeVar("M", bound=Message)
 
 
+class Consumer(Protocol):
+    """What the loop calls of `AIOKafkaConsumer`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def subscribe(self, topics: list[str]) -> None: ...
+    def assignment(self) -> Set[TopicPartition]: ...
+    def highwater(self, partition: TopicPartition) -> int | None: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None: ...
+
+
+MakeConsumer = Callable[[KafkaSettings, str], Consumer]
+"""Makes a consumer of a group, which is not started yet."""
+
+
+def make_consumer(settings: KafkaSettings, group: str) -> Consumer:
+    """A consumer of the real Kafka."""
+    consumer: Consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=15_000,
+        heartbeat_interval_ms=3_000,
+    )
+    return consumer
+
+
 class BatchConsumer(Generic[M]):
     """Consumes one topic in a group, decoded, in batches.
 
@@ -47,24 +78,18 @@ class BatchConsumer(Generic[M]):
         group: str,
         handle: Callable[[list[M]], Awaitable[object]],
         dead_letters: DeadLetters,
+        make: MakeConsumer = make_consumer,
     ) -> None:
         self._topic, self._contract, self._group = topic, contract, group
-        self._handle, self._dead_letters = handle, dead_letters
+        self._handle, self._dead_letters, self._make = handle, dead_letters, make
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
         """Consume until cancelled."""
 
-        def make() -> AIOKafkaConsumer:
-            return AIOKafkaConsumer(
-                self._topic.name,
-                **client_options(settings),
-                group_id=self._group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                session_timeout_ms=15_000,
-                heartbeat_interval_ms=3_000,
-            )
+        def make() -> Consumer:
+            consumer = self._make(settings, self._group)
+            consumer.subscribe([self._topic.name])
+            return consumer
 
         consumer = await start_client(make, settings, health)
         try:
@@ -75,7 +100,7 @@ class BatchConsumer(Generic[M]):
         finally:
             await consumer.stop()
 
-    async def _process(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
+    async def _process(self, consumer: Consumer, batches: dict[TopicPartition, list[Any]]) -> None:
         try:
             messages = [message for records in batches.values() for message in await self._decode(records)]
             if messages:
@@ -103,13 +128,13 @@ class BatchConsumer(Generic[M]):
                 await self._dead_letters.set_aside(record, err)
         return messages
 
-    async def _go_back(self, consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
+    async def _go_back(self, consumer: Consumer, batches: dict[TopicPartition, list[Any]]) -> None:
         for tp, records in batches.items():
             if tp in consumer.assignment():
                 consumer.seek(tp, records[0].offset)
         await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(self, consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
         """Commit; a commit that a rebalance or a broker refuses means only that the batch is read again."""
         owned = {tp: offset for tp, offset in offsets.items() if tp in consumer.assignment()}
         try:
@@ -120,7 +145,7 @@ class BatchConsumer(Generic[M]):
             log.warning("commit_failed", topic=self._topic.name, why=f"{type(err).__name__}: {err}")
 
 
-def _show_lag(consumer: AIOKafkaConsumer, done: dict[TopicPartition, int]) -> None:
+def _show_lag(consumer: Consumer, done: dict[TopicPartition, int]) -> None:
     """What is behind each partition's next offset, as far as Kafka has told."""
     for tp, offset in done.items():
         CONSUMER_LAG.labels(topic=tp.topic, partition=tp.partition).set(max(0, (consumer.highwater(tp) or 0) - offset))

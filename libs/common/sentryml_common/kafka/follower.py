@@ -20,6 +20,8 @@ from sentryml_common.settings import KafkaSettings
 log = get_logger(__name__)
 
 POLL_MILLISECONDS = 200
+DELETIONS_KEPT_SECONDS = 2 * 86_400.0
+"""Kafka itself forgets a deletion after a day, by default."""
 
 M = TypeVar("M", bound=Message)
 
@@ -28,14 +30,15 @@ class Follower(Generic[M]):
     """The latest message of each key of a compacted topic.
 
     `current` is complete once `caught_up` is set, and then stays so within a fraction of a second. A message
-    that breaks its contract leaves the key as it was, with a log line. `deleted` says when a key was last deleted
-    (epoch seconds), as far as the topic still knows.
+    that breaks its contract leaves the key as it was, with a log line. `published` says when each was published, and
+    `deleted` when a key was last deleted (epoch seconds), for about as long as the topic knows.
     """
 
     def __init__(self, topic: Topic, contract: type[M], on_change: Callable[[str], None] | None = None) -> None:
         self._topic, self._contract = topic, contract
         self._on_change = on_change
         self.current: dict[str, M] = {}
+        self.published: dict[str, float] = {}
         self.deleted: dict[str, float] = {}
         self.caught_up = asyncio.Event()
 
@@ -78,7 +81,8 @@ class Follower(Generic[M]):
         key = (record.key or b"").decode(errors="replace")
         if record.value is None:
             self.current.pop(key, None)
-            self.deleted[key] = record.timestamp / 1000
+            self.published.pop(key, None)
+            self._note_deletion(key, record.timestamp / 1000)
         else:
             try:
                 self.current[key] = decode(self._contract, record.value)
@@ -87,5 +91,12 @@ class Follower(Generic[M]):
                     "record_ignored", topic=record.topic, offset=record.offset, reason=err.reason, detail=err.detail
                 )
                 return
+            self.published[key] = record.timestamp / 1000
         if self._on_change is not None:
             self._on_change(key)
+
+    def _note_deletion(self, key: str, at: float) -> None:
+        self.deleted.pop(key, None)
+        self.deleted[key] = at
+        while self.deleted[oldest := next(iter(self.deleted))] < at - DELETIONS_KEPT_SECONDS:
+            del self.deleted[oldest]

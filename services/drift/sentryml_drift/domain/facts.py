@@ -31,7 +31,8 @@ class ModelFacts:
 
     def pack(self) -> bytes:
         """The facts as bytes."""
-        return orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent])
+        packed = orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent])
+        return bytes(memoryview(packed))  # orjson's own bytes keep the 4 KB they were written in
 
     @classmethod
     def unpack(cls, packed: bytes) -> ModelFacts:

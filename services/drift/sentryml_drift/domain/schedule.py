@@ -36,6 +36,11 @@ def instants_back(grid: PaneGrid, model_id: str, every_seconds: float, now: floa
     return ((newest - number * every) / _SECOND for number in count())
 
 
+def instants_between(every_seconds: float, after: float, instant: float) -> int:
+    """How many instants of a model's grid lie after a time and before one of its instants."""
+    return max(0, -(-(micros(instant) - micros(after)) // micros(every_seconds)) - 1)
+
+
 def delay_of(grid: PaneGrid, model_id: str, every_seconds: float) -> float:
     """How long after its time an instant of the model's grid is due, in seconds."""
     return _shift_and_delay(grid, model_id, micros(every_seconds))[1] / _SECOND

@@ -1,0 +1,119 @@
+"""Which evaluations are said to have been left out: those that were due and were not made, and no others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+from prometheus_client import REGISTRY
+
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.kafka.producer import Record
+from sentryml_drift.changelog import Changelog
+from sentryml_drift.domain.chunked_sum import ChunkedSum
+from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.domain.partials import Kind
+from sentryml_drift.evaluator import Evaluator
+from sentryml_drift.owned_models import OwnedModel, OwnedModels
+from sentryml_drift.processor import Processor
+from sentryml_drift.settings import DriftSettings
+from sentryml_drift.store import MemoryStore
+from sentryml_drift.table import Place, Table
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+HOUR = 3600.0
+EVERY = 60.0
+
+
+class Scene:
+    """A partition with one model and its monitor, and what its evaluator publishes. The partition was evaluated until
+    START, by an earlier owner; it is evaluated again an hour later."""
+
+    def __init__(self, first_seen: float = START - 24 * HOUR, recovered: bool = True) -> None:
+        self.models, self.published = OwnedModels(), 0
+        self.model = self.models.by_id["model"] = OwnedModel(0, recovered=recovered)
+        facts = ModelFacts(first_seen, START)
+        self.model.put((Kind.FACTS, 0), ChunkedSum((facts.pack(),)).pack())
+        self.monitor = Monitor(model_id="model", version=1, every_seconds=EVERY)
+        self.in_force_since = START - 24 * HOUR
+        self.now = START + HOUR
+        self.table = Table(cast(Changelog, None), MemoryStore(), epoch=1)
+        self.table.place = Place(1, 0, START)
+        settings = DriftSettings(kafka_bootstrap="nowhere:1", settle_seconds=0)
+        self.evaluator = Evaluator(
+            cast(Processor, self),
+            lambda _: self.monitor,
+            lambda _: self.in_force_since,
+            PaneGrid(60.0),
+            settings,
+            lambda: datetime.fromtimestamp(self.now, UTC),
+        )
+
+    async def publish(self, _: int, records: list[Record], evaluated_until: float) -> None:
+        self.published += len(records)
+        self.table.place = Place(1, 0, evaluated_until)
+
+    async def left_out(self) -> int:
+        """How many the next round says are left out."""
+        before, published = _counter(), self.published
+        await self.evaluator._round(0, self.table)
+        assert self.published == published + 1, "the newest is made"
+        return round(_counter() - before)
+
+
+def _counter() -> float:
+    return REGISTRY.get_sample_value("sentryml_drift_evaluations_left_out_total") or 0.0
+
+
+async def test_those_of_an_hour_without_a_worker_are_left_out() -> None:
+    assert await Scene().left_out() == HOUR / EVERY - 1
+
+
+async def test_none_was_due_before_the_monitor_was_made_or_changed() -> None:
+    scene = Scene()
+    scene.in_force_since = START + HOUR - 10 * EVERY
+    assert await scene.left_out() in (8, 9)
+    scene = Scene()
+    scene.in_force_since = START + HOUR
+    assert await scene.left_out() == 0
+
+
+async def test_a_shorter_interval_makes_none_due_before_it() -> None:
+    scene = Scene()
+    assert await scene.left_out() == HOUR / EVERY - 1
+    scene.now += 10 * EVERY
+    scene.monitor = Monitor(model_id="model", version=2, every_seconds=1)
+    scene.in_force_since = scene.now - 3
+    assert await scene.left_out() <= 2
+
+
+async def test_none_was_due_before_the_first_event() -> None:
+    assert await Scene(first_seen=START + HOUR - 5 * EVERY).left_out() in (3, 4)
+
+
+async def test_of_a_model_that_was_not_in_the_table_none_was_due_while_no_worker_had_it() -> None:
+    """Its history may have been sent just now."""
+    assert await Scene(recovered=False).left_out() == 0
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+async def test_what_a_round_had_no_time_for_is_left_out(recovered: bool) -> None:
+    scene = Scene(recovered=recovered)
+    await scene.left_out()
+    scene.now += 5 * EVERY
+    assert await scene.left_out() == 4
+
+
+async def test_where_nothing_was_due_for_long_nothing_is_left_out() -> None:
+    """The partition's models were without a monitor, so that nothing was published."""
+    scene = Scene()
+    await scene.left_out()
+    watched, scene.monitor = scene.monitor, scene.monitor.model_copy(update={"enabled": False})
+    for _ in range(10):
+        scene.now += EVERY
+        await scene.evaluator._round(0, scene.table)
+    scene.monitor = watched
+    scene.now += EVERY
+    assert await scene.left_out() == 0

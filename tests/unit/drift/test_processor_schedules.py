@@ -1,0 +1,157 @@
+"""Every partial is counted once, whatever happens to the workers: schedules of rebalances, deaths, freezes by seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
+from sentryml_drift import pacing
+from sentryml_drift.domain.pane_counts import PaneCounts
+from sentryml_drift.domain.panes import PaneGrid, Resolution
+from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
+from sentryml_drift.owned_models import read_counts
+from sentryml_drift.retention import Retention
+from sentryml_drift.table import PLACE, Place, target_of
+from tests.support.memory_input import Worker
+from tests.support.memory_log import Chances, MemoryLog
+from tests.support.memory_table import MemoryChangelogs
+from tests.support.virtual_time import run_in_virtual_time
+
+NOW = datetime(2026, 11, 23, 12, 20, 30, tzinfo=UTC)
+GRID = PaneGrid(60.0)
+HOUR = GRID.pane_of(NOW.timestamp(), Resolution.COARSE)
+MODELS, EVENTFUL_SECONDS, ENOUGH_SECONDS = 12, 90.0, 1200.0
+PARTITIONS = range(HISTOGRAMS.partitions)
+
+Counts = Counter[tuple[str, int]]
+
+
+class Schedule:
+    """What is sent, and what happens to the workers meanwhile, all by one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        chances = Chances(rebalance=0.002, commit=0.05, getmany=0.01, short_read=0.2)
+        self.log = MemoryLog(seed, chances)
+        self.log.create(HISTOGRAMS.name, HISTOGRAMS.partitions)
+        self.log.create(DEAD_LETTERS.name)
+        self.changelogs = MemoryChangelogs()
+        self.workers: list[Worker] = []
+        self.sent: Counts = Counter()
+        self.bad = 0
+        self._number = 0
+
+    async def run(self) -> None:
+        """Let things happen for a while; then leave the workers alone until all is taken in."""
+        loop = asyncio.get_running_loop()
+        self._start()
+        sending = asyncio.create_task(self._send())
+        while loop.time() < EVENTFUL_SECONDS:
+            await asyncio.sleep(self.rng.random() * 4)
+            self._happen()
+        await sending
+        self.log.chances = Chances()
+        for worker in self.workers:
+            worker.thaw()
+        while not self.all_taken_in():
+            await asyncio.sleep(1)
+            self._keep_one_alive()
+            assert loop.time() < ENOUGH_SECONDS, f"stands still: {self.places()}"
+        for worker in self.workers:
+            worker.kill()
+
+    def _start(self) -> None:
+        self.workers.append(Worker(self.log, self.changelogs, Retention(GRID, lambda _: None, lambda: NOW)))
+
+    def _happen(self) -> None:
+        what = self.rng.choice(["start", "kill", "freeze", "thaw", "thaw", "rebalance", "hole"])
+        worker = self.rng.choice(self.workers)
+        if what == "start" and len(self.workers) < 4:
+            self._start()
+        elif what == "kill":
+            worker.kill()
+            self.workers.remove(worker)
+        elif what == "freeze":
+            worker.freeze()
+        elif what == "thaw":
+            worker.thaw()
+        elif what == "rebalance":
+            self.log.group("processor").rebalance()
+        elif what == "hole":
+            self.log.skip(HISTOGRAMS.name, self.rng.choice(PARTITIONS), self.rng.randint(1, 5))
+        self._keep_one_alive()
+
+    def _keep_one_alive(self) -> None:
+        for worker in [each for each in self.workers if each.running.done()]:
+            failure = None if worker.running.cancelled() else worker.running.exception()
+            assert failure is None, f"a worker has ended by {failure!r}"
+            self.workers.remove(worker)
+        if not self.workers:
+            self._start()
+
+    async def _send(self) -> None:
+        """Records of partials, more than the workers are fast; now and then one that cannot be read."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < EVENTFUL_SECONDS:
+            partials = [self._partial() for _ in range(self.rng.randint(1, 8))]
+            records = list(pack_records(partials, HISTOGRAMS.partitions))
+            for partition, record in records:
+                if self.rng.random() < 0.05:
+                    half_good = record + pack_bad(partials[0])
+                    self.log.append(HISTOGRAMS.name, self.rng.choice([None, b"", half_good]), partition=partition)
+                    self.bad += 1
+                self.log.append(HISTOGRAMS.name, record, partition=partition)
+            if self.rng.random() < 0.7:
+                continue  # a burst
+            await asyncio.sleep(self.rng.random() * 2)
+
+    def _partial(self) -> Partial:
+        """Of a chunk of its own, so that each adds."""
+        self._number += 1
+        target = Target(f"model-{self.rng.randrange(MODELS)}", Kind.COARSE, HOUR - self.rng.randrange(3))
+        events = self.rng.randint(1, 3)
+        self.sent[target.model_id, target.pane] += events
+        payload = PaneCounts.of(["late"] * events, [0.5] * events).pack()
+        return Partial(target, Label(0, 1, self._number, self._number, final=True), payload)
+
+    def places(self) -> dict[int, int]:
+        """By partition, the next offset that a restart would read."""
+        tables = {partition: self.changelogs.values(partition) for partition in PARTITIONS}
+        return {partition: Place.read(table.get(PLACE), 1).next_offset for partition, table in tables.items()}
+
+    def all_taken_in(self) -> bool:
+        """Whether the tables hold everything that was sent."""
+        return all(place > max(self._offsets(partition), default=-1) for partition, place in self.places().items())
+
+    def _offsets(self, partition: int) -> list[int]:
+        return [each.offset for each in self.log.records(HISTOGRAMS.name) if each.partition == partition]
+
+    def counted(self) -> Counts:
+        """Events by model and pane, as the tables in Kafka hold them."""
+        found: Counts = Counter()
+        for partition in PARTITIONS:
+            for key, value in self.changelogs.values(partition).items():
+                target = target_of(key)
+                if target is not None:
+                    found[target.model_id, target.pane] += read_counts(value).total
+        return found
+
+
+def pack_bad(partial: Partial) -> bytes:
+    """One more partial of a record, with a payload that cannot be read."""
+    ((_, record),) = pack_records([partial._replace(payload=b"damaged")], 1)
+    return record[1:]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_partial_is_counted_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
+    schedule = Schedule(seed)
+    run_in_virtual_time(schedule.run())
+    assert schedule.counted() == schedule.sent
+    assert len(schedule.changelogs.published) == schedule.bad, "one dead letter of each bad record"
