@@ -18,7 +18,7 @@ WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier bench-drift bench-incidents bench-noise bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-noise bench-ui check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ chaos: install ## Kill and freeze everything at random; is each event counted on
 chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert told? (SHORT=1 SEED= INCIDENTS= KILLS=)
 	@$(RUN)python -m tests.chaos.notifier $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INCIDENTS),--incidents $(INCIDENTS)) $(if $(KILLS),--kills $(KILLS))
 
+test-alerts: install ## Do alerts fire when something is down? Every rule, then each part stopped beside a real Prometheus
+	@tools=$$(deploy/install-prometheus) && $(RUN)python -m tests.chaos.alerts --tools "$$tools"
+
 # What benchmarks run beside us; nothing else needs it.
 .venv-rivals/installed: tests/bench/rivals/requirements.lock
 	@echo "Installing the rivals into .venv-rivals"
@@ -100,4 +103,4 @@ lock: ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .venv-rivals .uv .node services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots test-durations.txt .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .uv .node .prometheus services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots test-durations.txt .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

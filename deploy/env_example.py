@@ -30,8 +30,11 @@ SECTIONS: dict[str, type[BaseSettings]] = {
     "notifier": NotifierSettings,
 }
 SET_BY_THE_IMAGE = {"http_host", "http_port", "state_dir"}
+NEEDED = ("internal_secret", "secrets_keys")
+"""What pages and channels need, though a service starts without."""
 OTHER_IN_CONTAINERS = {
     "kafka_bootstrap": "kafka:9092",
+    "trusted_proxies": "127.0.0.1,${GATEWAY:-172.30.87.1}",
     "postgres_url": "postgresql://sentryml:${POSTGRES_PASSWORD}@postgres:5432/sentryml",
     "public_url": "http://127.0.0.1:8701",
     "ingest_url": "http://127.0.0.1:8700",
@@ -44,10 +47,21 @@ HEAD = """\
 # Settings of the system in containers (docker-compose.yml). Copy this file to .env, and change there what you need.
 # Made by deploy/env_example.py from the settings of the services; shown are the defaults.
 
-# ---- Needed
+# ---- Needed: without them nothing starts. A new value for each: `openssl rand -hex 32`
 
-# Password of PostgreSQL's user. Letters and digits, since it becomes part of an address: `openssl rand -hex 24`
+# Password of PostgreSQL's user. Letters and digits, since it becomes part of an address.
 POSTGRES_PASSWORD=
+
+{needed}
+# ---- Of Docker Compose
+
+# Network of the containers, and the address in it through which published ports are reached. Change both where another
+# network has these addresses.
+#SUBNET=172.30.87.0/24
+#GATEWAY=172.30.87.1
+
+# What is installed into the notifier beside the usual, for example apprise (docs/channels.md).
+#EXTRAS=
 
 # ---- To try it without Slack: the three lines together; messages are then shown on http://127.0.0.1:8705
 
@@ -59,7 +73,7 @@ POSTGRES_PASSWORD=
 
 def fields() -> Iterator[tuple[str, str, FieldInfo]]:
     """(section, name, field) of every setting, each under the first section that has it."""
-    seen = set(SET_BY_THE_IMAGE)
+    seen = {*SET_BY_THE_IMAGE, *NEEDED}
     for section, settings in SECTIONS.items():
         for name, field in settings.model_fields.items():
             if name not in seen:
@@ -71,6 +85,12 @@ def descriptions(name: str) -> list[str]:
     """What all sections say about a setting; services may share one and say different things of it."""
     found = [section.model_fields[name].description for section in SECTIONS.values() if name in section.model_fields]
     return list(dict.fromkeys(text for text in found if text))
+
+
+def comment(name: str) -> str:
+    """The descriptions, as comments."""
+    filled = [textwrap.fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ") for text in descriptions(name)]
+    return "\n".join(filled)
 
 
 def shown(name: str, field: FieldInfo) -> str:
@@ -85,15 +105,13 @@ def shown(name: str, field: FieldInfo) -> str:
 
 def render() -> str:
     """The file."""
-    lines, last = [HEAD], ""
+    needed = "\n".join(f"{comment(name)}\n{PREFIX}{name.upper()}=\n" for name in NEEDED)
+    lines, last = [HEAD.replace("{needed}", needed)], ""
     for section, name, field in fields():
         if section != last:
             lines.append(f"# ---- {section}\n")
             last = section
-        lines += [
-            textwrap.fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ") for text in descriptions(name)
-        ]
-        lines.append(f"#{PREFIX}{name.upper()}={shown(name, field)}\n")
+        lines.append(f"{comment(name)}\n#{PREFIX}{name.upper()}={shown(name, field)}\n")
     return "\n".join(lines)
 
 

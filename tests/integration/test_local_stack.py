@@ -23,7 +23,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sentryml_local.errors import StackError
-from sentryml_local.jars import LOCK_FILE, ensure_jars, jars_folder, read_lock
+from sentryml_local.jar_cache import ensure_jars
+from sentryml_local.jars import LOCK_FILE, jars_folder, read_lock
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import MARK
 from tests.support.eventually import eventually, eventually_sync
@@ -333,7 +334,9 @@ def test_the_lock_names_every_jar_once_and_no_address() -> None:
 
 def test_two_at_once_fetch_every_jar_once(mirror: Mirror, folder: Path) -> None:
     environment = {"XDG_CACHE_HOME": str(folder), "SENTRYML_MAVEN_REPOSITORY": mirror.url}
-    code = "import sys; from sentryml_local import jars; sys.stdout.write(str(jars.ensure_jars(lambda _: None)))"
+    code = (
+        "import sys; from sentryml_local import jar_cache; sys.stdout.write(str(jar_cache.ensure_jars(lambda _: None)))"
+    )
     both = [
         subprocess.Popen(
             [sys.executable, "-c", code], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True

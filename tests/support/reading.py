@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -14,17 +14,22 @@ M = TypeVar("M", bound=Message)
 
 async def messages_in(kafka_bootstrap: str, topic: Topic, contract: type[M], key: str | None = None) -> list[M]:
     """All messages of a topic, or those under one key; in order per partition."""
+    records = await records_in(kafka_bootstrap, topic)
+    return [decode(contract, each.value) for each in records if key is None or each.key == key.encode()]
+
+
+async def records_in(kafka_bootstrap: str, topic: Topic) -> list[Any]:
+    """All records of a topic, in order per partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
-    found: list[M] = []
+    found: list[Any] = []
     try:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                wanted = [each for each in records if key is None or each.key == key.encode()]
-                found += [decode(contract, each.value) for each in wanted]
+                found += records
     finally:
         await consumer.stop()
     return found

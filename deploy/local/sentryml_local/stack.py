@@ -15,7 +15,8 @@ from pathlib import Path
 from sentryml_local import kafka, postgres
 from sentryml_local.credentials import with_credentials
 from sentryml_local.errors import StackError
-from sentryml_local.jars import ensure_jars, jars_folder
+from sentryml_local.jar_cache import ensure_jars
+from sentryml_local.jars import jars_folder
 from sentryml_local.ports import check_free, check_port_base, listens
 from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
 from sentryml_local.readiness import postgres_waits, service_waits

@@ -30,6 +30,7 @@ from sentryml_drift.faust_app import make_app, run_app
 from sentryml_drift.faust_input import FaustInput
 from sentryml_drift.housekeeping import Housekeeping
 from sentryml_drift.http.recomputing import Recomputing, recomputing_routes
+from sentryml_drift.metrics import OF_COMBINER, OF_PROCESSOR, leave_out
 from sentryml_drift.processor import Processor
 from sentryml_drift.recomputer import Recomputer
 from sentryml_drift.reporter import Reporter
@@ -42,6 +43,7 @@ from sentryml_drift.table import open_table
 def run_combiner() -> None:
     """Run the combiner until a signal."""
     settings, health = load_settings_or_exit(DriftSettings), Health()
+    leave_out(OF_PROCESSOR)
 
     async def work() -> None:
         await ensure_topics(settings, health)
@@ -73,6 +75,7 @@ def run_combiner() -> None:
 def run_processor() -> None:
     """Run the processor until a signal."""
     settings, health = load_settings_or_exit(DriftSettings), Health()
+    leave_out(OF_COMBINER)
     http, recomputing = FastAPI(title="SentryML drift processor", openapi_url=None), Recomputing()
     if settings.internal_secret is not None:
         http.include_router(recomputing_routes(recomputing, InternalAccess(settings.internal_secret, system_clock)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from sentryml_common.contracts.evaluation import Level
 
@@ -41,3 +41,15 @@ for outcome in ("applied", "ignored", "expired", "undecodable"):
     PARTIALS_APPLIED.labels(outcome=outcome)
 for level in Level:
     EVALUATIONS.labels(level=level.value)
+
+OF_COMBINER = (EVENTS, PARTIALS_SENT, BACKFILLED_WAITING, LAST_COMMIT)
+OF_PROCESSOR = (
+    PARTIALS_APPLIED, GAPS, BATCHES_DROPPED, TABLE_WRITES, EVALUATIONS, EVALUATIONS_LEFT_OUT, RECOMPUTED,
+    EVALUATION_DELAY, EVALUATION_SECONDS, MODELS, PARTITIONS, TABLE_VALUES,
+)  # fmt: skip
+
+
+def leave_out(metrics: tuple[Counter | Gauge | Histogram, ...]) -> None:
+    """Do not export these: in this process they would stay at 0, as if there were nothing to count."""
+    for metric in metrics:
+        REGISTRY.unregister(metric)

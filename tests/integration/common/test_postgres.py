@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
+import sentryml_common.postgres.pool
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.postgres.migrate import migrate
@@ -34,10 +36,35 @@ async def test_eight_racing_replicas_apply_each_file_once(pool: Pool) -> None:
 
 async def test_an_applied_file_that_has_changed_is_refused_and_a_new_one_applied(pool: Pool) -> None:
     await migrate(pool, "example", FILES)
-    with pytest.raises(ConfigurationError, match=r"0001_a\.sql has changed"):
+    with pytest.raises(ConfigurationError, match=r"schema example do not fit .* 0001_a\.sql has changed"):
         await migrate(pool, "example", [("0001_a.sql", "CREATE TABLE a (number bigint)"), FILES[1]])
     more = ("0003_c.sql", "INSERT INTO a VALUES (2)")
     assert await migrate(pool, "example", [*FILES, more]) == ["0003_c.sql"]
+
+
+async def test_an_applied_file_that_is_gone_is_refused_and_nothing_is_applied(pool: Pool) -> None:
+    await migrate(pool, "example", FILES)
+    with pytest.raises(ConfigurationError, match=r"0001_a\.sql was applied, and the file is gone; restore it"):
+        await migrate(pool, "example", [FILES[1], ("0003_c.sql", "INSERT INTO a VALUES (2)")])
+    assert await pool.fetchval("SELECT count(*) FROM a") == 1
+
+
+async def test_a_file_that_postgresql_refuses_is_named_and_leaves_nothing_behind(pool: Pool) -> None:
+    await pool.execute("CREATE SCHEMA example; CREATE TABLE example.a (number int)")
+    with pytest.raises(ConfigurationError, match=r'refuses the migration 0001_a\.sql: relation "a" already exists'):
+        await migrate(pool, "example", FILES)
+    assert await pool.fetchval("SELECT to_regclass('migration')") is None
+
+
+async def test_a_migration_may_take_longer_than_a_request(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentryml_common.postgres.pool, "STATEMENT_TIMEOUT_MILLISECONDS", 200)
+    monkeypatch.setattr(sentryml_common.postgres.pool, "COMMAND_TIMEOUT_SECONDS", 0.2)
+    slow = [("0001_slow.sql", "SELECT pg_sleep(0.5)")]
+    async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), "example", Health()) as hurried:
+        both = await asyncio.gather(migrate(hurried, "example", slow), migrate(hurried, "example", slow))
+        assert sorted(both) == [[], ["0001_slow.sql"]], "the second waits for the first"
+        with pytest.raises((TimeoutError, asyncpg.QueryCanceledError)):
+            await hurried.execute("SELECT pg_sleep(0.5)")
 
 
 async def test_a_transaction_is_whole_or_not_at_all_and_json_comes_back_as_it_went(pool: Pool) -> None:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -308,3 +309,22 @@ async def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:
     said = service.log.read_text()
     assert "SENTRYML_PUBLIC_URL" in said
     assert "SENTRYML_EVALUATION_KEEP_DAYS" in said
+
+
+async def test_tables_of_a_newer_version_are_refused_in_a_sentence(
+    kafka_bootstrap: str, database_url: str, tmp_path: Path
+) -> None:
+    """As after going back to an older version."""
+    key = make_key(database_url)
+    server = await asyncpg.connect(database_url)
+    await server.execute("INSERT INTO incidents.migration (name, checksum) VALUES ('9999_newer.sql', 'x')")
+    await server.close()
+    with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=database_url) as service:
+        assert await asyncio.to_thread(service.process.wait, 30) == 78
+    said = service.log.read_text()
+    assert "a newer version has applied 9999_newer.sql; install that version, or restore a backup" in said
+    assert "Traceback" not in said
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make_key(database_url)
+    assert "a newer version has applied 9999_newer.sql" in refused.value.stderr
+    assert "Traceback" not in refused.value.stderr

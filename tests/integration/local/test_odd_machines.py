@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sentryml_local.jars import ensure_jars
+from sentryml_local.jar_cache import ensure_jars
 from sentryml_local.kafka import cluster_id, prepare
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import LONGEST_SOCKET_PATH

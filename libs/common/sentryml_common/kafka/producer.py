@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    InvalidProducerIdMapping,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
 
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.logging import get_logger
+from sentryml_common.metrics import KAFKA_ANSWERED
 from sentryml_common.settings import KafkaSettings
 
+log = get_logger(__name__)
+
 REQUEST_TIMEOUT_SECONDS = 10
+ASK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +39,22 @@ class Record:
     partition: int | None = None
 
 
-class Publisher:
-    """Publishes records and waits for all acknowledgements."""
+OUT_OF_STEP = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerIdMapping, ProducerFenced)
+"""Client and broker number a producer's records differently, and will for ever: only a new producer helps. It comes to
+that when aiokafka drops records that it has numbered, as it does where a partition has no leader for ten seconds."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
+
+class Publisher:
+    """Publishes records and waits for all acknowledgements.
+
+    `start` makes and starts another producer, where one may become useless.
+    """
+
+    def __init__(
+        self, producer: AIOKafkaProducer, start: Callable[[], Awaitable[AIOKafkaProducer]] | None = None
+    ) -> None:
+        self._producer, self._start = producer, start
+        self._replacing: asyncio.Task[None] | None = None
 
     async def publish(self, records: Iterable[Record]) -> None:
         """Send `records` in their order and return when Kafka has acknowledged every one.
@@ -50,12 +72,39 @@ class Publisher:
             ]
             await asyncio.gather(*sent)
         except KafkaError as err:
+            if isinstance(err, OUT_OF_STEP) and self._start and (self._replacing is None or self._replacing.done()):
+                log.warning("producer_replaced", why=f"{type(err).__name__}: {err}")
+                self._replacing = asyncio.create_task(self._replace(self._start))
             raise Unavailable(f"Kafka did not take the records: {type(err).__name__}: {err}") from err
+
+    async def _replace(self, start: Callable[[], Awaitable[AIOKafkaProducer]]) -> None:
+        """First the end of the old producer, and of all it still sends: nothing of it may land after the new one's."""
+        await self._producer.stop()
+        self._producer = await start()
+
+    async def stop(self) -> None:
+        """Send what was given, and end."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.wait({self._replacing})
+        await self._producer.stop()
+
+    async def ask_now_and_then(self) -> None:
+        """Note when Kafka last answered, until cancelled."""
+        while True:
+            # A client that is stopped meanwhile, since its producer is replaced, never answers.
+            with suppress(TimeoutError):
+                if await asyncio.wait_for(self._producer.client.force_metadata_update(), ASK_SECONDS):
+                    KAFKA_ANSWERED.set_to_current_time()
+            await asyncio.sleep(ASK_SECONDS)
 
 
 @asynccontextmanager
 async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterator[Publisher]:
-    """An idempotent producer (acks=all), started when Kafka answers, flushed and stopped at the end."""
+    """An idempotent producer (acks=all), started when Kafka answers, flushed and stopped at the end.
+
+    While it is open, a metric says when Kafka last answered: Kafka exports none itself.
+    """
 
     def make() -> AIOKafkaProducer:
         return AIOKafkaProducer(
@@ -69,8 +118,13 @@ async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterat
             request_timeout_ms=REQUEST_TIMEOUT_SECONDS * 1000,
         )
 
-    producer = await start_client(make, settings, health)
+    async def start() -> AIOKafkaProducer:
+        return await start_client(make, settings, health)
+
+    publisher = Publisher(await start(), start)
+    asking = asyncio.create_task(publisher.ask_now_and_then())
     try:
-        yield Publisher(producer)
+        yield publisher
     finally:
-        await producer.stop()
+        asking.cancel()
+        await publisher.stop()
