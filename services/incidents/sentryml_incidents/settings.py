@@ -58,7 +58,8 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "other way is sentryml-admin create-admin.",
     )
     first_admin_password: SecretStr | None = Field(
-        None, description="Password of the first admin, of at least 12 characters. There is no default."
+        None,
+        description="Password of the first admin: at least 12 characters, and not easy to guess. There is no default.",
     )
 
     @property
