@@ -220,7 +220,7 @@ async def test_preview_of_a_recorded_transition_knows_who_heard_the_alarm(world:
     await preview(api, 404, transition_id=MISSING)
     others = api.key("othertest000", Scope.READ, models=("fraud-*",))
     await api.ask(
-        "POST", "/v1/routes:preview", 404, json={"transition_id": str(resolved().transition_id)}, headers=others
+        "POST", "/v1/routes:preview", 403, json={"transition_id": str(resolved().transition_id)}, headers=others
     )
 
 

@@ -42,10 +42,6 @@ class Asker:
         """Patterns of the models they may speak for; none means all."""
         return self.rights.models
 
-    def may_see(self, model_id: str) -> bool:
-        """Whether they may speak for a model. What is about others is for them as if it did not exist."""
-        return self.rights.allows_model(model_id)
-
     def check_model(self, model_id: str) -> None:
         """Refuse who may not speak for a model.
 

@@ -136,8 +136,9 @@ async def show(context: WithContext, asker: Reader, delivery_id: UUID) -> Delive
     """One delivery with its attempts."""
     async with context.transaction() as connection:
         rows = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
-    if not rows or not asker.may_see(rows[0]["model_id"]):
+    if not rows:
         raise unknown_delivery(delivery_id)
+    asker.check_model(rows[0]["model_id"])
     return DeliveryView.model_validate(dict(rows[0]))
 
 
