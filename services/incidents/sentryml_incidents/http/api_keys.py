@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
+from sentryml_common.contracts.message import UtcDatetime
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
@@ -76,7 +77,7 @@ class NewApiKey(BaseModel):
     models: Annotated[list[Pattern], AfterValidator(_once)] = Field(
         [], max_length=MODELS_MAX, description="Models it may speak for, as patterns like `fraud-*`; none means all."
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
+    expires_at: UtcDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
 
 
 class Rotation(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.evaluation import Evaluation, Level
-from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
+from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId, UtcDatetime
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
@@ -41,7 +40,7 @@ Search = Annotated[
 ]
 
 _MODEL_CURSOR = TypeAdapter(ModelId)
-_EVALUATION_CURSOR = TypeAdapter(tuple[datetime, UUID])
+_EVALUATION_CURSOR = TypeAdapter(tuple[UtcDatetime, UUID])
 
 
 @router.get("")

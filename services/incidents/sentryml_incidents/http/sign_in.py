@@ -20,7 +20,7 @@ from sentryml_incidents.http.credentials import (
     check_credentials,
     refused,
 )
-from sentryml_incidents.http.forms import check_origin
+from sentryml_incidents.http.forms import check_fields, check_origin
 from sentryml_incidents.http.rendering import PageRoute, go_to, render
 from sentryml_incidents.http.session import (
     HOME,
@@ -69,6 +69,7 @@ async def sign_in(
 ) -> Response:
     """Begin a session, and go where one wanted to."""
     check_origin(request, context.public_url)
+    await check_fields(request)
     page, email = safe_next(next), email.strip()
     guest = request.cookies.get(cookie_name(context.public_url, "sign-in"), "")
     if not (is_secret(guest) and is_token(token, form_token(guest))):
