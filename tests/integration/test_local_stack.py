@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -137,24 +136,6 @@ def test_a_second_up_leaves_everything_as_it_is(stack: Stack) -> None:
     Stack(stack.folder, Options(only=SERVERS), lines.append).up()
     assert pids(stack) == before
     assert lines[0] == "everything is running already"
-
-
-def test_nobody_else_can_read_what_is_in_the_folder(stack: Stack) -> None:
-    """As root, PostgreSQL's user passes the folders on the way to its own."""
-
-    def mode(path: Path) -> int:
-        return stat.S_IMODE(path.stat().st_mode)
-
-    def reachable(folder: Path) -> Iterator[Path]:
-        for path in folder.iterdir():
-            yield path
-            if path.is_dir() and mode(path) & stat.S_IXOTH:
-                yield from reachable(path)
-
-    assert mode(stack.folder) == (0o700 if os.geteuid() else 0o711)
-    assert [path for path in reachable(stack.folder) if mode(path) & 0o066 and path.name != "up.lock"] == []
-    assert mode(stack.folder / "stack.json") == 0o600
-    assert mode(stack.folder / "kafka") == mode(stack.folder / "logs") == 0o700
 
 
 def test_what_is_killed_is_restarted(stack: Stack) -> None:
