@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -217,6 +218,12 @@ def test_whatever_happens_each_key_is_handled_in_order_and_nothing_is_skipped(ba
         letters = world.letters()
         assert {(partition, offset) for _, partition, offset in letters} == world.bad, f"seed {seed}"
         assert set(letters.values()) <= {1}, f"seed {seed}: each process tells of a bad record once"
+
+
+def test_no_dead_letter_is_lost_however_often_kafka_refuses_them() -> None:
+    for seed in range(SCHEDULES):
+        world = play(World(seed, replace(FAULTS, publish=0.3)), life)
+        assert {(partition, offset) for _, partition, offset in world.letters()} == world.bad, f"seed {seed}"
 
 
 async def take_over_from(process: Process) -> MemoryConsumer:
