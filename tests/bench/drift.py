@@ -13,6 +13,8 @@ import time
 from tests.bench.drift_combiner import measure as measure_combiner
 from tests.bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
 from tests.bench.drift_long_tail import measure as measure_long_tail
+from tests.bench.drift_loop import measure as measure_loop
+from tests.bench.drift_new_panes import measure as measure_new_panes
 from tests.bench.drift_startup import measure as measure_startup
 from tests.bench.report import show
 
@@ -27,6 +29,8 @@ def main() -> None:
     try:
         show("Start-up", asyncio.run(measure_startup(say)))  # first: it tells its memory from that of the process
         show("Processor", measure_partials(say))
+        show("New panes", asyncio.run(measure_new_panes(say)))
+        show("Event loop", asyncio.run(measure_loop(say)))
         show("Evaluation", measure_evaluation(say))
         show("Rounds", measure_rounds(say))
         show("Combiner", asyncio.run(measure_combiner(say)))

@@ -6,6 +6,7 @@ Every setting that matters is stated, because Faust otherwise reads unprefixed e
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping
 
 import faust
@@ -122,6 +123,9 @@ async def _watch_life(app: faust.App, processor: Processor, started: asyncio.Tas
         if app.rebalancing:
             health.waiting("tables", JOINING)
         elif started.done() and await processor.caught_up():
+            if "tables" in health.waiting_for:
+                # What is held for good is not to be looked through for garbage, which takes 0.1 s with 10,000 models.
+                gc.freeze()
             health.ready("tables")
             health.ready("start")
         await asyncio.sleep(LIFE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import cast
 
@@ -10,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.kafka.producer import Record
+from sentryml_drift import pacing
 from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
@@ -116,3 +118,21 @@ async def test_where_nothing_was_due_for_long_nothing_is_left_out() -> None:
     scene.monitor = watched
     scene.now += EVERY
     assert await scene.left_out() == 0
+
+
+async def test_a_round_over_many_models_gives_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene()
+    scene.models.by_id |= {f"model-{number}": OwnedModel(0) for number in range(100)}
+    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
+    turns = 0
+
+    async def another() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(another())
+    await scene.left_out()
+    task.cancel()
+    assert turns > 100
