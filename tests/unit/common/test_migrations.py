@@ -92,8 +92,9 @@ RELEASED = {
 
 @pytest.mark.parametrize("package", RELEASED)
 def test_released_migrations_are_as_they_were_released(package: str) -> None:
-    """A new one is added to the list; one that is there stays."""
-    assert {name: checksum_of(sql)[:16] for name, sql in read_migrations(package)} == RELEASED[package]
+    """A release adds its new ones to the list; those that are there stay."""
+    installed = {name: checksum_of(sql)[:16] for name, sql in read_migrations(package)}
+    assert {name: installed.get(name) for name in RELEASED[package]} == RELEASED[package]
 
 
 @pytest.mark.parametrize(
