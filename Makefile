@@ -51,7 +51,7 @@ demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by i
 
 test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=2)
 	@$(RUN)python -m tests.support.chromium
-	@$(RUN)python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@SENTRYML_TEST_DURATIONS=test-durations.txt $(RUN)python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: install ## The tests that need no server
 	@$(RUN)python -m pytest tests/unit tests/contracts tests/test_repository.py
@@ -103,4 +103,4 @@ lock: ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .venv-rivals .uv .node .prometheus services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .uv .node .prometheus services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots test-durations.txt .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,15 +6,16 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import asyncpg
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
-from sentryml_local.stack import Options, Stack
-from tests.support.ports import free_port_base
+from tests.support.databases import a_database, make_template
+from tests.support.durations import summary
+from tests.support.scheduling import Scheduling
 from tests.support.servers import a_kafka, a_postgres
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
@@ -46,40 +47,47 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Everything, on panes of one second: shared by the tests, end to end and in a browser, that do not harm it."""
-    options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
-    with TemporaryDirectory(prefix="sentryml-e2e-") as folder:
-        whole = Stack(Path(folder), options)
-        try:
-            whole.up()
-            yield whole
-        finally:
-            whole.down()
+async def migrated(postgres_url: str) -> str:
+    """The name of a database in which every service has its tables, to be copied."""
+    return await make_template(postgres_url)
 
 
 @pytest.fixture
-async def database_url(postgres_url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """A fresh, empty database of the test's own."""
+def database_template() -> str | None:
+    """What a test's database is a copy of: of nothing, where a folder or a file does not say otherwise."""
+    return None
+
+
+@pytest.fixture
+async def database_url(
+    postgres_url: str, database_template: str | None, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """A database of the test's own: fresh and empty, or a fresh copy of `database_template`."""
     name = re.sub(r"\W+", "_", f"test_{request.node.name}".lower())[:50] + f"_{abs(hash(request.node.nodeid)) % 10**8}"
-    server = await asyncpg.connect(postgres_url)
-    try:
-        await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        await server.execute(f'CREATE DATABASE "{name}"')
-        yield postgres_url.rpartition("/")[0] + f"/{name}"
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await server.close()
+    async with a_database(postgres_url, name, database_template) as url:
+        yield url
 
 
 FIRST = ("e2e", "browser", "integration")
 """Folders of tests with real processes: they wait the most, so they begin first."""
-ON_THE_STACK = ("e2e", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file run on one worker, and all of the folders that share a stack on one."""
+    """Put first what begins first."""
     folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
     items.sort(key=lambda item: FIRST.index(folders[item]) if folders[item] in FIRST else len(FIRST))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stack" if folders[item] in ON_THE_STACK else str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """With `--dist loadfile`: what shares fixtures runs on one worker."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say where the time went, and keep more of that in the file SENTRYML_TEST_DURATIONS."""
+    if file := os.environ.get("SENTRYML_TEST_DURATIONS"):
+        found = chain.from_iterable(terminalreporter.stats.values())
+        kept, shown = summary(each for each in found if isinstance(each, pytest.TestReport))
+        Path(file).write_text(kept)
+        terminalreporter.write_line(f"{shown}\nMore in {file}.")

@@ -28,7 +28,7 @@ from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.domain.windows import windows_at
-from sentryml_drift.owned_models import OwnedModel, add_partial
+from sentryml_drift.owned_models import OwnedModel, add_partial, pane_of
 from tests.bench.report import Figure
 
 GRID = PaneGrid(60.0)
@@ -64,9 +64,9 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
     fine = [packed(rng, events_an_hour // 60) for _ in range(min(120, different_panes))]
     last_coarse, last_fine = GRID.pane_of(END, Resolution.COARSE), GRID.pane_of(END, Resolution.FINE)
     for number in range(HOURS + 1):
-        model.sums[Kind.COARSE, last_coarse - number] = coarse[number % len(coarse)]
+        model.sums[pane_of(Kind.COARSE, last_coarse - number)] = coarse[number % len(coarse)]
     for number in range(120):
-        model.sums[Kind.FINE, last_fine + 60 - number] = fine[number % len(fine)]
+        model.sums[pane_of(Kind.FINE, last_fine + 60 - number)] = fine[number % len(fine)]
     return model
 
 

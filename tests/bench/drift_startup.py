@@ -16,7 +16,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.evaluation import EVALUATIONS
 from sentryml_drift.domain.partials import Target, partition_of
-from sentryml_drift.owned_models import LoadedModels, OwnedModels, Pane
+from sentryml_drift.owned_models import LoadedModels, OwnedModels, Pane, kind_and_number
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.table import key_of, open_table
 from tests.bench.drift_evaluation import a_model
@@ -36,7 +36,7 @@ async def fill(kafka: OwnKafka, panes: dict[Pane, bytes], say: Callable[[str], N
         changelog = await Changelog.take_over(partition, kafka.settings, Health())
         changes: dict[bytes, bytes | None] = {}
         for model_id in _models_of(partition):
-            changes |= {key_of(Target(model_id, kind, pane)): value for (kind, pane), value in panes.items()}
+            changes |= {key_of(Target(model_id, *kind_and_number(pane))): value for pane, value in panes.items()}
             if len(changes) >= KEYS_AT_ONCE:
                 await changelog.append(changes)
                 written, changes = written + len(changes), {}

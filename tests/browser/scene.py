@@ -82,15 +82,6 @@ class Scene:
 
         return await eventually(found, what=f"an incident of {model_id} that is {state}")
 
-    async def delete_all_models(self) -> None:
-        """Leave no model; of the next event on it is as at first."""
-        while models := (await self._get("/v1/models"))["items"]:
-            for each in models:
-                path = f"/v1/models/{each['model_id']}"
-                refused = await self.api.delete(path)
-                if refused.status_code == 409:
-                    await self.api.delete(path, params={"confirmation": refused.json()["confirmation"]})
-
     async def set_models(self) -> None:
         """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, warming up."""
         now = system_clock()

@@ -69,6 +69,7 @@ async def test_somebody_signs_in_and_acknowledges_with_the_keyboard_alone(scene:
     number = await scene.incident("by-keyboard")
     async with visit(None) as tab:
         await tab.goto(f"/incidents/{number}")
+        await expect(tab.get_by_label("E-mail", exact=True)).to_be_focused()
         await tab.keyboard.type("rosa@example.org")
         await tab.keyboard.press("Tab")
         await tab.keyboard.type(PASSWORD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.servers import a_stack
 from tests.support.signing_in import sign_in
 
 
@@ -57,6 +58,13 @@ class User:
     async def messages_about(self, model_id: str) -> list[str]:
         answer = await self.slack.get("/control/messages")
         return [str(message["payload"]) for message in answer.json() if model_id in str(message)]
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[Stack]:
+    """Everything: shared by the tests of this folder that do not harm it, and stopped after the last of them."""
+    with a_stack() as running:
+        yield running
 
 
 @pytest.fixture

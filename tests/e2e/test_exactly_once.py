@@ -32,7 +32,7 @@ def drift_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     """Kafka, combiner and processor alone; emissions often, so that kills fall into them."""
     monkeypatch.setenv("SENTRYML_EMIT_SECONDS", "0.3")
     monkeypatch.setenv("SENTRYML_BATCH_SECONDS", "0.5")
-    monkeypatch.setenv("SENTRYML_SESSION_TIMEOUT_SECONDS", "6")
+    monkeypatch.setenv("SENTRYML_SESSION_TIMEOUT_SECONDS", "3")
     options = Options(
         port_base=free_port_base(),
         fine_pane_seconds=FINE_SECONDS,

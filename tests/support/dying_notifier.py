@@ -20,6 +20,7 @@ from sentryml_common.contracts.topics import DELIVERIES
 from sentryml_common.kafka.producer import Publisher
 from sentryml_notifier.app import main
 from sentryml_notifier.dispatcher import Dispatcher
+from tests.support.impatient_kafka import forget_the_dead_soon
 
 STEPS = ("noted", "claimed", "published")
 
@@ -52,5 +53,6 @@ def die_at(wanted: str, model_id: str) -> None:
 
 
 if __name__ == "__main__":
+    forget_the_dead_soon()
     die_at(sys.argv[1], sys.argv[2])
     main()

@@ -20,7 +20,7 @@ import random
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import (
@@ -38,6 +38,9 @@ from tests.support.memory_consumer import MemoryConsumer
 from tests.support.memory_group import Group
 
 PUBLISH_ERRORS = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, NotEnoughReplicasError)
+
+
+_Line: TypeAlias = deque[tuple[bytes | None, bytes | None, asyncio.Future[None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class MemoryLog:
         self._groups: dict[str, Group] = {}
         self._failing: defaultdict[str, deque[BaseException]] = defaultdict(deque)
         self._changed = asyncio.Event()
+        self._held: set[str] = set()
 
     # What a test does with it
 
@@ -112,15 +116,18 @@ class MemoryLog:
         timestamp: int = 1_795_392_000_000,
     ) -> int:
         """Write a record, `timestamp` in milliseconds; returns its offset."""
-        numbers = list(range(len(self._topics[topic])))
-        if partition is None:
-            partition = self.rng.choice(numbers) if key is None else DefaultPartitioner()(key, numbers, numbers)
+        partition = self.partition_for(topic, key) if partition is None else partition
         into = self._topics[topic][partition]
         sizes = [-1 if part is None else len(part) for part in (key, value)]
         into.records.append(ConsumerRecord(topic, partition, into.end, timestamp, 0, key, value, None, *sizes, ()))
         into.end += 1
         self.notify()
         return into.end - 1
+
+    def partition_for(self, topic: str, key: bytes | None) -> int:
+        """The partition of a key, as Kafka's own clients choose it; without a key, any."""
+        numbers = list(range(len(self._topics[topic])))
+        return self.rng.choice(numbers) if key is None else int(DefaultPartitioner()(key, numbers, numbers))
 
     def skip(self, topic: str, partition: int = 0, count: int = 1) -> None:
         """Use up offsets that no reader sees: a transaction's marker, what it took back, what compaction removed."""
@@ -140,6 +147,15 @@ class MemoryLog:
     def fail_next(self, call: str, error: BaseException) -> None:
         """The next call of this name ("commit", "getmany", "publish", "committed", …) raises `error`."""
         self._failing[call].append(error)
+
+    def hold(self, topic: str) -> None:
+        """The broker that leads a topic does not answer who writes, until `release`."""
+        self._held.add(topic)
+
+    def release(self, topic: str) -> None:
+        """It answers again."""
+        self._held.discard(topic)
+        self.notify()
 
     def group(self, name: str) -> Group:
         """A group, made when it is first asked for."""
@@ -166,6 +182,11 @@ class MemoryLog:
             group.rebalance()
         if self._failing[call]:
             raise self._failing[call].popleft()
+
+    async def leader_of(self, topic: str) -> None:
+        """Wait until the broker that leads a topic answers."""
+        while topic in self._held:
+            await self.change()
 
     def happens(self, chance: float) -> bool:
         """Whether chance wants it."""
@@ -197,41 +218,45 @@ class MemoryLog:
 
 
 class MemoryProducer:
-    """As an idempotent `AIOKafkaProducer`: records are written in the order they were given, a moment later."""
+    """As an idempotent `AIOKafkaProducer`: a moment later, each partition's records in the order they were given."""
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
-        self._line: deque[tuple[tuple[Any, ...], asyncio.Future[None]]] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        self._lines: defaultdict[TopicPartition, _Line] = defaultdict(deque)
+        self._writing: dict[TopicPartition, asyncio.Task[None]] = {}
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None = None, partition: int | None = None
     ) -> Awaitable[None]:
         """Queue a record; what is returned is done when it is acknowledged."""
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append(((topic, value, key, partition), acknowledged))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
+        tp = TopicPartition(topic, self._log.partition_for(topic, key) if partition is None else partition)
+        self._lines[tp].append((key, value, acknowledged))
+        if tp not in self._writing or self._writing[tp].done():
+            self._writing[tp] = asyncio.create_task(self._write(tp, self._lines[tp]))
         return acknowledged
 
     def kill(self) -> None:
         """The process dies: what was not written never is."""
-        self._line.clear()
+        for line in self._lines.values():
+            line.clear()
 
-    async def _write(self) -> None:
-        while self._line:
+    async def _write(self, tp: TopicPartition, line: _Line) -> None:
+        while line:
+            await self._log.leader_of(tp.topic)
             error = await self._error()
-            if not self._line:
-                return  # killed
-            record, acknowledged = self._line.popleft()
-            if error is None or self._log.happens(0.5):
-                self._log.append(*record)
-            if acknowledged.cancelled():
-                continue
-            if error is None:
-                acknowledged.set_result(None)
-            else:
-                acknowledged.set_exception(error)
+            # A refusal is of all that is queued: what came later does not get there before what came earlier.
+            size = len(line) if error is not None else self._log.rng.randint(1, max(1, len(line)))
+            taken = error is None or self._log.happens(0.5)
+            for key, value, acknowledged in [line.popleft() for _ in range(min(size, len(line)))]:
+                if taken:
+                    self._log.append(tp.topic, value, key, tp.partition)
+                if acknowledged.cancelled():
+                    continue
+                if error is None:
+                    acknowledged.set_result(None)
+                else:
+                    acknowledged.set_exception(error)
 
     async def _error(self) -> BaseException | None:
         error: BaseException | None = None

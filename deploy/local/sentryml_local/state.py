@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -57,6 +58,25 @@ def new_state(port_base: int, fine_pane_seconds: float) -> StackState:
     )
 
 
+MARKS = frozenset({"stack.json", "up.lock", "demo.lock"})
+"""Each shows that a folder is a stack's own."""
+
+
+def own_folder(folder: Path) -> None:
+    """Make a data folder that nobody else can read, and close one of an earlier build. A folder that holds something
+    else stays as it is: somebody has named it by mistake."""
+    folder.mkdir(parents=True, exist_ok=True)
+    inside = {path.name for path in folder.iterdir()}
+    if not inside or inside & MARKS:
+        private_folder(folder, holds_postgres=True)
+
+
+def private_folder(folder: Path, *, holds_postgres: bool = False) -> None:
+    """Make a folder that nobody else can read. As root, PostgreSQL runs as another user, who may pass through."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711 if holds_postgres and os.geteuid() == 0 else 0o700)
+
+
 def read_state(folder: Path) -> StackState | None:
     """The state of a folder, or None where there is none yet.
 
@@ -74,7 +94,7 @@ def read_state(folder: Path) -> StackState | None:
 
 def write_state(folder: Path, state: StackState) -> None:
     """Keep the state; readable by its owner alone."""
-    folder.mkdir(parents=True, exist_ok=True)
+    own_folder(folder)
     part = folder / "stack.json.part"
     part.touch(mode=0o600)
     part.write_text(json.dumps(asdict(state), indent=2))

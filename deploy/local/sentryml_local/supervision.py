@@ -26,6 +26,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from sentryml_local.errors import StackError
 from sentryml_local.programs import Program
+from sentryml_local.state import private_folder
 
 LONGEST_SOCKET_PATH = 90
 UNFIT = ("%", ",", '"', "'", "\\", "\n", " ;", " #")
@@ -73,7 +74,7 @@ class Supervisor:
         Raises:
             StackError: it does not come up.
         """
-        (self._folder / "logs").mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder / "logs")
         self._settings.touch(mode=0o600)
         self._settings.write_text(self._configuration(programs))
         self._socket.unlink(missing_ok=True)
@@ -89,7 +90,7 @@ class Supervisor:
         head = (
             f"[unix_http_server]\nfile={self._socket}\nchmod=0700\n\n"
             f"[supervisord]\npidfile={self._pid_file}\nlogfile={logs}/supervisord.log\nlogfile_maxbytes=1MB\n"
-            f"logfile_backups=1\nchildlogdir={logs}\nnocleanup=true\n{user}\n"
+            f"logfile_backups=1\nchildlogdir={logs}\nnocleanup=true\numask=077\n{user}\n"
             "[rpcinterface:supervisor]\n"
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
         )

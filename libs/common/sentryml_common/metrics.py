@@ -14,6 +14,7 @@ CONSUMER_LAG = Gauge(
 RETRIES_TOTAL = Counter(
     "sentryml_consumer_retries_total", "Batches tried again because a server was away, by topic.", ["topic"]
 )
+HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too long to arrive, by part.", ["part"])
 KAFKA_ANSWERED = Gauge(
     "sentryml_kafka_last_answer_timestamp_seconds", "When Kafka last answered this process, asked every 15 s."
 )

@@ -1,7 +1,9 @@
 """The outbox relay: rows that a transaction left for Kafka go there, in order per key, at least once.
 
 A row is claimed, published and marked in one transaction, so a crash in between publishes it again and never
-loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint.
+loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint. Each topic has a task of its own,
+for all outboxes that go there: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka
+does not take.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.outbox import Claim, Outbox
 from sentryml_common.postgres.pool import AWAY, Connection, Pool, transaction
+from sentryml_common.waiting import happened
 
 log = get_logger(__name__)
 
@@ -61,13 +64,15 @@ class Relay:
     ) -> None:
         self._pool, self._publisher, self._outboxes = pool, publisher, outboxes
         self._metrics, self._health, self._clock = metrics, health, clock
-        self._wake = asyncio.Event()
+        self._wakes = {box.topic: asyncio.Event() for box in outboxes.boxes}
+        self._waits: dict[str, str] = {}
 
     async def run(self) -> None:
         """Publish until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="relay-listen")
-            tasks.create_task(self._publish_for_ever(), name="relay-publish")
+            for topic in self._wakes:
+                tasks.create_task(self._publish_for_ever(topic), name=f"relay-publish-{topic}")
             tasks.create_task(self._measure_for_ever(), name="relay-measure")
 
     async def publish_all(self) -> int:
@@ -76,8 +81,11 @@ class Relay:
         Raises:
             Unavailable: PostgreSQL or Kafka is away; what was claimed is free again.
         """
+        return sum([await self._publish_all_to(topic) for topic in self._wakes])
+
+    async def _publish_all_to(self, topic: str) -> int:
         published = 0
-        for box in self._outboxes.boxes:
+        for box in [each for each in self._outboxes.boxes if each.topic == topic]:
             while found := await self._publish_some(box):
                 published += found
         return published
@@ -86,37 +94,47 @@ class Relay:
         async with transaction(self._pool) as connection:
             claims = await box.claim(connection, self._clock())
             if claims:
-                await self._publish([Record(box.topic, each.key.encode(), _value(each)) for each in claims])
+                await self._publish(box, [Record(box.topic, each.key.encode(), _value(each)) for each in claims])
         self._metrics.published.labels(topic=box.topic).inc(len(claims))
+        self._ready(box.topic)
         return len(claims)
 
-    async def _publish(self, records: list[Record]) -> None:
+    async def _publish(self, box: Outbox, records: list[Record]) -> None:
         """Publish; while Kafka is away this waits for it, and says so."""
-        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s"
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._health.waiting, "relay", told)
+        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s: {box.topic}"
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, told)
         try:
             await self._publisher.publish(records)
         finally:
             slow.cancel()
 
-    async def _publish_for_ever(self) -> None:
+    async def _publish_for_ever(self, topic: str) -> None:
         while True:
-            self._wake.clear()
+            self._wakes[topic].clear()
             try:
-                await self.publish_all()
+                if await self._publish_all_to(topic):
+                    self._wake_others(topic)
             except Unavailable as err:
-                log.warning("relay_waits", why=str(err))
-                self._health.waiting("relay", str(err))
-            else:
-                self._health.ready("relay")
-            await self._woken()
+                log.warning("relay_waits", topic=topic, why=str(err))
+                self._waiting(topic, str(err))
+            await happened(self._wakes[topic], POLL_SECONDS)
 
-    async def _woken(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+    def _wake_others(self, published: str) -> None:
+        """Rows of one outbox may wait for those of another to be published."""
+        for topic, wake in self._wakes.items():
+            if topic != published:
+                wake.set()
+
+    def _waiting(self, topic: str, why: str) -> None:
+        self._waits[topic] = why
+        self._health.waiting("relay", why)
+
+    def _ready(self, topic: str) -> None:
+        self._waits.pop(topic, None)
+        if self._waits:
+            self._health.waiting("relay", next(iter(self._waits.values())))
+        else:
+            self._health.ready("relay")
 
     async def _measure_for_ever(self) -> None:
         """Say what waits, above all while Kafka is away. While PostgreSQL is, nobody knows: the last figures stand."""
@@ -149,7 +167,8 @@ class Relay:
                     await connection.remove_listener(self._outboxes.channel, self._heard)
 
     def _heard(self, *_: object) -> None:
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
 
 def _value(claim: Claim) -> bytes | None:

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from pydantic_settings import BaseSettings
 
 from sentryml_common.errors import ConfigurationError
+from sentryml_common.http.connections import protocol_with_limits
 from sentryml_common.http.health import Health, health_routes
 from sentryml_common.http.problems import install_problems
 from sentryml_common.logging import configure_logging, get_logger
@@ -31,6 +32,8 @@ log = get_logger(__name__)
 
 EXIT_CONFIGURATION = 78
 EXIT_FAILED = 70
+CANCELLING_PART = 0.1
+"""The part of the time to stop in which cancelled requests may clean up behind them."""
 
 
 S = TypeVar("S", bound=BaseSettings)
@@ -98,17 +101,14 @@ async def _run(service: Service) -> int:
             why=f"{err}: set SENTRYML_HTTP_HOST and SENTRYML_HTTP_PORT",
         )
         return EXIT_CONFIGURATION
-    config = uvicorn.Config(
-        service.http, log_config=None, access_log=False, forwarded_allow_ips=settings.trusted_proxies
-    )
-    server = _Server(config)
+    server = _Server(_config(service))
     http = asyncio.create_task(server.serve([listener]), name="http")
     work = asyncio.create_task(_work(service), name="work")
     stopped = asyncio.create_task(stop.wait(), name="signal")
     await asyncio.wait({http, work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     code = _outcome(service, http, work)
     service.before_stop()
-    stopping = asyncio.create_task(_stop(server, http, work), name="stop")
+    stopping = asyncio.create_task(_stop(server, http, work, settings.shutdown_seconds), name="stop")
     await asyncio.wait({stopping}, timeout=settings.shutdown_seconds)
     if not stopping.done():
         log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds)
@@ -123,13 +123,34 @@ async def _run(service: Service) -> int:
     return code
 
 
+def _config(service: Service) -> uvicorn.Config:
+    settings = service.settings
+    return uvicorn.Config(
+        service.http,
+        http=protocol_with_limits(
+            headers_seconds=settings.http_headers_seconds, body_seconds=settings.http_body_seconds
+        ),
+        log_config=None,
+        access_log=False,
+        forwarded_allow_ips=settings.trusted_proxies,
+        # uvicorn says int, and takes any number. After it, requests that are still open are cancelled.
+        timeout_graceful_shutdown=settings.shutdown_seconds / 2,  # type: ignore[arg-type]
+    )
+
+
 def _listen(settings: ServiceSettings) -> socket.socket:
-    """The socket of the HTTP server.
+    """The socket of the HTTP server. `::` is all addresses, those of IPv4 too.
 
     Its connections send at once: they inherit the option, which asyncio sets only for sockets that say they are of TCP,
     and those of `create_server` do not. Without it every answer in two parts waits 40 ms for the client's delayed ACK.
     """
-    listener = socket.create_server((settings.http_host, settings.http_port), backlog=1024)
+    host, six = settings.http_host, ":" in settings.http_host
+    listener = socket.create_server(
+        (host, settings.http_port),
+        family=socket.AF_INET6 if six else socket.AF_INET,
+        dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        backlog=1024,
+    )
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -160,10 +181,17 @@ def _configuration_error(error: BaseException | None) -> ConfigurationError | No
     return error if isinstance(error, ConfigurationError) else None
 
 
-async def _stop(server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None]) -> BaseException | None:
-    """HTTP first, so that requests in flight still have all they need; then the work. Returns why that failed."""
+async def _stop(
+    server: uvicorn.Server, http: asyncio.Task[None], work: asyncio.Task[None], seconds: float
+) -> BaseException | None:
+    """HTTP first, so that requests in flight still have all they need; then the work. Returns why that failed.
+
+    Requests that do not end in half of the time are cancelled, so that the work has the rest to end in order.
+    """
     server.should_exit = True
     await asyncio.gather(http, return_exceptions=True)
+    if server.server_state.tasks:
+        await asyncio.wait(set(server.server_state.tasks), timeout=seconds * CANCELLING_PART)
     work.cancel()
     await asyncio.wait({work})
     return None if work.cancelled() else work.exception()

@@ -60,7 +60,18 @@ class ServiceSettings(LogSettings, KafkaSettings):
         description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, "
         "separated by commas.",
     )
-    shutdown_seconds: float = Field(20.0, gt=0, description="Longest time an orderly stop may take.")
+    http_headers_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description="Longest time in which the headers of a request have to arrive, else it is 408.",
+    )
+    http_body_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Longest time in which the body of a request has to arrive, else it is 408."
+    )
+    shutdown_seconds: float = Field(
+        20.0, gt=0, description="Longest time an orderly stop may take; open requests have half of it."
+    )
 
 
 class PostgresSettings(BaseSettings):

@@ -1,4 +1,5 @@
-"""Waiting for a server that is not there yet: patient, with one clear log line and a word on `/readyz`."""
+"""Waiting for a server that is not there yet, with one clear log line and a word on `/readyz`; or for an event, but not
+for ever."""
 
 from __future__ import annotations
 
@@ -38,3 +39,12 @@ async def wait_for(
                 log.info("server_answers", server=what, where=where)
             health.ready(what)
             return result
+
+
+async def happened(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event for some time at most; whether it is set. Clearing it is left to who waits."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

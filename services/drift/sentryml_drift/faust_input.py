@@ -24,6 +24,8 @@ BATCH_RECORDS = 1000
 GATHER_SECONDS = 0.05
 """What has arrived meanwhile is taken within this time; most of the gathering is done by pausing between batches."""
 
+MUCH_BYTES = 128 * 1024
+
 EXIT_UNEXPECTED = 70
 
 
@@ -65,9 +67,9 @@ class FaustInput:
     async def _consume(self, stream: Any, processor: Processor) -> None:
         loop = asyncio.get_running_loop()
         async for events in stream.noack_take(BATCH_RECORDS, within=GATHER_SECONDS):
-            begun, batches = loop.time(), list(by_bytes(map(_record, events)))
-            await _take_all(batches, processor)
-            if len(batches) == 1:  # where there was more, more is waiting
+            begun, records = loop.time(), list(map(_record, events))
+            await _take_all(by_bytes(records), processor)
+            if sum(len(each.value or b"") for each in records) < MUCH_BYTES:  # where much has come, more is waiting
                 await asyncio.sleep(begun + self._batch_seconds - loop.time())
 
     @property

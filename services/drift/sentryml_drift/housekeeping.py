@@ -14,7 +14,7 @@ from sentryml_common.logging import get_logger
 from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import Target
 from sentryml_drift.metrics import TABLE_VALUES
-from sentryml_drift.owned_models import OwnedModel, Pane
+from sentryml_drift.owned_models import OwnedModel, Pane, kind_and_number
 from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor import Processor
 from sentryml_drift.retention import Retention
@@ -103,4 +103,4 @@ class Housekeeping:
 
 
 def _deleting(model_id: str, panes: Iterable[Pane]) -> Iterator[tuple[Target, None]]:
-    return ((Target(model_id, kind, pane), None) for kind, pane in panes)
+    return ((Target(model_id, *kind_and_number(pane)), None) for pane in panes)

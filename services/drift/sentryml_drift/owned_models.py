@@ -19,12 +19,25 @@ from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
 from sentryml_drift.domain.windows import PaneRange
 
-Pane: TypeAlias = tuple[Kind, int]
-"""A pane of a model: its kind (fine or coarse) and number."""
+Pane: TypeAlias = int
+"""A pane of a model: its number and kind (fine, coarse, or facts) in one number. There are millions of panes, and pairs
+would take twice the memory, and the garbage collector's time."""
+
+_KINDS = tuple(Kind)
 
 
-MOST_UNPACKED = 50_000
-"""So many sums are kept unpacked: an open chunk brings each of them again within seconds."""
+def pane_of(kind: Kind, number: int) -> Pane:
+    """The pane with a number; 0 for facts."""
+    return number << 2 | kind
+
+
+def kind_and_number(pane: Pane) -> tuple[Kind, int]:
+    """What `pane_of` was given."""
+    return _KINDS[pane & 3], pane >> 2
+
+
+FACTS = pane_of(Kind.FACTS, 0)
+
 
 SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
 """Sealed values gather up to so many bytes. A model has hundreds of panes, but facts only once."""
@@ -65,7 +78,7 @@ class OwnedModel:
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""
-        packed = self.sums.get((Kind.FACTS, 0))
+        packed = self.sums.get(FACTS)
         return facts_of(unpack_sum(packed).values()) if packed is not None else ModelFacts()
 
     def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
@@ -74,13 +87,14 @@ class OwnedModel:
         for each in ranges:
             kind = KIND_OF[each.resolution]
             if each.end - each.first > len(self.sums):
-                numbers: Iterable[int] = sorted(n for k, n in self.sums if k is kind and each.first <= n < each.end)
+                begin, end = pane_of(kind, each.first), pane_of(kind, each.end)
+                panes: Iterable[Pane] = sorted(pane for pane in self.sums if pane & 3 == kind and begin <= pane < end)
             else:
-                numbers = range(each.first, each.end)
-            for number in numbers:
-                packed = self.sums.get((kind, number))
+                panes = range(pane_of(kind, each.first), pane_of(kind, each.end), 4)
+            for pane in panes:
+                packed = self.sums.get(pane)
                 if packed is not None:
-                    found[kind, number] = packed
+                    found[pane] = packed
         return found
 
     def events(self, pane: Pane) -> int:
@@ -98,7 +112,7 @@ class OwnedModel:
     def put(self, pane: Pane, packed: bytes) -> None:
         """Set the sum of a pane."""
         self.sums[pane] = packed
-        kind, number = pane
+        kind, number = kind_and_number(pane)
         if number < self._oldest.get(kind, sys.maxsize):
             self._oldest[kind] = number
         self._events.pop(pane, None)
@@ -138,13 +152,13 @@ class LoadedModels:
         model = self.by_id.get(target.model_id)
         if packed is None:
             if model is not None:
-                model.remove((target.kind, target.pane))
+                model.remove(pane_of(target.kind, target.pane))
                 if not model.sums:
                     del self.by_id[target.model_id]
             return
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(self.partition, recovered=True)
-        model.put((target.kind, target.pane), packed)
+        model.put(pane_of(target.kind, target.pane), packed)
 
     def clear(self) -> None:
         """Delete all."""
@@ -157,7 +171,6 @@ class OwnedModels:
     def __init__(self) -> None:
         self.by_id: dict[str, OwnedModel] = {}
         self.partitions: set[int] = set()
-        self._unpacked: dict[Target, tuple[bytes, ChunkedSum]] = {}
 
     def adopt(self, loaded: LoadedModels) -> None:
         """Take in a whole partition of the table."""
@@ -176,22 +189,15 @@ class OwnedModels:
     def get(self, target: Target) -> ChunkedSum | None:
         """The sum of a target, if there is one."""
         model = self.by_id.get(target.model_id)
-        packed = None if model is None else model.sums.get((target.kind, target.pane))
-        if packed is None:
-            return None
-        as_put, known = self._unpacked.get(target, (None, None))
-        return known if as_put is packed and known is not None else unpack_sum(packed)
+        packed = None if model is None else model.sums.get(pane_of(target.kind, target.pane))
+        return None if packed is None else unpack_sum(packed)
 
-    def put(self, partition: int, target: Target, packed: bytes, unpacked: ChunkedSum | None = None) -> None:
-        """Set the sum of a target; `unpacked` is what `get` need not unpack, if it is asked for soon."""
-        if unpacked is not None:
-            self._unpacked[target] = packed, unpacked
-            if len(self._unpacked) > MOST_UNPACKED:
-                del self._unpacked[next(iter(self._unpacked))]
+    def put(self, partition: int, target: Target, packed: bytes) -> None:
+        """Set the sum of a target."""
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
-        model.put((target.kind, target.pane), packed)
+        model.put(pane_of(target.kind, target.pane), packed)
 
     def forget(self, model_id: str) -> None:
         """Forget a model; who still holds it finds it empty."""
@@ -203,4 +209,4 @@ class OwnedModels:
         """Forget a target."""
         model = self.by_id.get(target.model_id)
         if model is not None:
-            model.remove((target.kind, target.pane))
+            model.remove(pane_of(target.kind, target.pane))

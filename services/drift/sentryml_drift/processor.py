@@ -189,7 +189,7 @@ class Processor:
         await draft.table.write(place, packed.items(), draft.letters)
         self._sought.pop(partition, None)
         for target, value in packed.items():
-            self.models.put(partition, target, value, draft.sums[target])
+            self.models.put(partition, target, value)
             await pace()
         for outcome, count in draft.outcomes.items():
             PARTIALS_APPLIED.labels(outcome=outcome).inc(count)

@@ -18,7 +18,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
 from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_drift.domain.windows import PaneRange
-from sentryml_drift.owned_models import OwnedModel, read_counts
+from sentryml_drift.owned_models import OwnedModel, kind_and_number, read_counts
 from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
@@ -129,7 +129,8 @@ class Reporter:
         """Events per pane, oldest first; panes without events are left out."""
         return tuple(
             PaneCount(
-                start=datetime.fromtimestamp(self._grid.start_of(pane[1], resolution), UTC), count=model.events(pane)
+                start=datetime.fromtimestamp(self._grid.start_of(kind_and_number(pane)[1], resolution), UTC),
+                count=model.events(pane),
             )
             for pane in model.panes([self._range(resolution, now)])
         )

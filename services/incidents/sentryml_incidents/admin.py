@@ -24,7 +24,7 @@ from sentryml_common.service import load_settings_or_exit
 from sentryml_incidents.admin_keys import add_key_commands
 from sentryml_incidents.domain.accounts import EMAIL_PATTERN
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.passwords import PasswordTooWeak, hash_password
+from sentryml_incidents.passwords import PasswordTooWeak, check_strength, hash_password
 from sentryml_incidents.refused import Refused
 from sentryml_incidents.settings import SCHEMA, AdminSettings
 from sentryml_incidents.store.users import EmailTaken, insert_user
@@ -91,10 +91,12 @@ def _wanted_admin(asked: argparse.Namespace) -> CreateAdmin:
     email = asked.email.strip()
     if not re.fullmatch(EMAIL_PATTERN, email):
         raise Refused(f"--email {email!r} is not an address like ana@example.org")
+    password = sys.stdin.readline().rstrip("\r\n")
     try:
-        return CreateAdmin(email, hash_password(sys.stdin.readline().rstrip("\r\n")))
+        check_strength(password, email)
     except PasswordTooWeak as err:
         raise Refused(str(err)) from err
+    return CreateAdmin(email, hash_password(password))
 
 
 async def _run(settings: AdminSettings, command: Command) -> str:

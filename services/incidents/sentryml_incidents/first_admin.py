@@ -10,7 +10,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.accounts import EMAIL_PATTERN
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.passwords import PasswordTooWeak, hash_in_thread
+from sentryml_incidents.passwords import PasswordTooWeak, check_strength, hash_in_thread
 from sentryml_incidents.settings import IncidentsSettings
 from sentryml_incidents.store.users import insert_user, lock_if_nobody_has_an_account
 
@@ -29,13 +29,13 @@ async def make_first_admin(pool: Pool, settings: IncidentsSettings, now: datetim
         return False
     if not email or not re.fullmatch(EMAIL_PATTERN, email):
         raise ConfigurationError("SENTRYML_FIRST_ADMIN_EMAIL: set it to an address like ana@example.org")
-    try:
-        password_hash = await hash_in_thread(password)
-    except PasswordTooWeak as err:
-        raise ConfigurationError(f"SENTRYML_FIRST_ADMIN_PASSWORD: {err}; set another one") from err
     async with transaction(pool) as connection:
         if not await lock_if_nobody_has_an_account(connection):
             return False
-        user_id = await insert_user(connection, email, Role.ADMIN, password_hash, now)
+        try:
+            check_strength(password, email)
+        except PasswordTooWeak as err:
+            raise ConfigurationError(f"SENTRYML_FIRST_ADMIN_PASSWORD: {err}; set another one") from err
+        user_id = await insert_user(connection, email, Role.ADMIN, await hash_in_thread(password), now)
     log.info("first_admin_made", user_id=str(user_id))
     return True

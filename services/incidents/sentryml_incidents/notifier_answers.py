@@ -112,9 +112,9 @@ class ChangeTold(Told):
 
 
 class FindingTold(Told):
-    """What an audit found."""
+    """What an audit found; of no channel if that is None."""
 
-    channel: str
+    channel: str | None
     words: str
 
 

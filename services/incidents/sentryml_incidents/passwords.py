@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from sentryml_incidents.domain.password_strength import weakness
+
 LENGTH_MIN, LENGTH_MAX = 12, 1000
 
 _hasher = PasswordHasher()
@@ -29,23 +31,21 @@ class Verdict:
     better_hash: str | None = None
 
 
-def check_strength(password: str) -> None:
-    """Refuse a new password that would not do.
+def check_strength(password: str, *about: str) -> None:
+    """Refuse a new password that would not do; `about` are its owner's address and name.
 
     Raises:
-        PasswordTooWeak: it is too short, or absurdly long.
+        PasswordTooWeak: it is too short, absurdly long, or too easy to guess.
     """
     if not LENGTH_MIN <= len(password) <= LENGTH_MAX:
         raise PasswordTooWeak(f"a password has {LENGTH_MIN} to {LENGTH_MAX} characters; this one has {len(password)}")
+    why = weakness(password, about)
+    if why is not None:
+        raise PasswordTooWeak(why)
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of a new password, salt and cost inside.
-
-    Raises:
-        PasswordTooWeak: it is too short, or absurdly long.
-    """
-    check_strength(password)
+    """The argon2id hash of a password that has passed `check_strength`, salt and cost inside."""
     return _hasher.hash(password)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+import re
+
+from pydantic import Field, SecretStr, field_validator
 
 from sentryml_common.settings import InternalSettings, LogSettings, PostgresSettings, ServiceSettings
 
@@ -10,6 +12,7 @@ SCHEMA = "incidents"
 """Where in PostgreSQL the tables are."""
 
 
+PUBLIC_URL = r"https?://[^\s/?#@\\]+(/[\w.~%:,;=+-]+)*"
 ADDRESS = r"https?://[^\s/,]+/?"
 
 
@@ -18,9 +21,8 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
 
     public_url: str = Field(
         "http://127.0.0.1:8080",
-        pattern=r"^https?://[^\s/]+(/\S*[^\s/])?$",
         description="Address under which people reach the pages of incidents, without a slash at the end; links in "
-        "alerts begin with it.",
+        "alerts begin with it. Behind a proxy that has put them under a path, with that path (docs/proxy.md).",
     )
     ingest_url: str | None = Field(
         None,
@@ -58,8 +60,19 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "other way is sentryml-admin create-admin.",
     )
     first_admin_password: SecretStr | None = Field(
-        None, description="Password of the first admin, of at least 12 characters. There is no default."
+        None,
+        description="Password of the first admin: at least 12 characters, and not easy to guess. There is no default.",
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, url: str) -> str:
+        if not re.fullmatch(PUBLIC_URL, url):
+            raise ValueError(
+                "should be the address in people's browsers, like https://drift.example.org or "
+                "https://example.org/sentryml: without a slash at the end, a query, a fragment or a user"
+            )
+        return url
 
     @property
     def processors(self) -> tuple[str, ...]:

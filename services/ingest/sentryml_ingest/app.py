@@ -8,8 +8,9 @@ from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
+from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import PredictionEvent
-from sentryml_common.contracts.topics import API_KEYS
+from sentryml_common.contracts.topics import API_KEYS, MONITORS
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.api_page import install_api_page
 from sentryml_common.http.health import Health
@@ -19,6 +20,7 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_ingest.domain.limits import KeyLimits
 from sentryml_ingest.http.events import Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -35,21 +37,32 @@ def create_app(gateway: Gateway) -> FastAPI:
     return app
 
 
+def limits_of(settings: IngestSettings) -> KeyLimits:
+    """The limits of API keys as they are set."""
+    return KeyLimits(
+        events_per_second=settings.key_events_per_second,
+        bytes_per_second=settings.key_bytes_per_second,
+        new_models_per_hour=settings.key_new_models_per_hour,
+    )
+
+
 def main() -> None:
     """Run ingest until a signal."""
     settings, health = load_settings_or_exit(IngestSettings), Health()
-    keys, usage = Follower(API_KEYS, ApiKey), KeyUsage("ingest")
+    keys, monitors, usage = Follower(API_KEYS, ApiKey), Follower(MONITORS, Monitor), KeyUsage("ingest")
     publisher = EventPublisher(settings.publish_seconds)
     gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, system_clock, usage)
-    gateway = Gateway(settings, gatekeeper, publisher, system_clock)
+    gateway = Gateway(settings, gatekeeper, monitors, limits_of(settings), publisher, system_clock)
 
     async def work() -> None:
         await ensure_topics(settings, health)
         async with open_publisher(settings, health) as kafka, asyncio.TaskGroup() as tasks:
             publisher.connect(kafka)
             tasks.create_task(keys.run(settings, health))
+            tasks.create_task(monitors.run(settings, health))
             tasks.create_task(usage.tell(publish_usage(kafka)))
             await keys.caught_up.wait()  # until then nobody is let in
+            await monitors.caught_up.wait()
             health.ready("start")
 
     run(Service("sentryml_ingest", settings, create_app(gateway), health, work))

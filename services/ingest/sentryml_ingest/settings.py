@@ -6,6 +6,9 @@ from pydantic import Field
 
 from sentryml_common.settings import ServiceSettings
 
+MOST_EVENTS = 5_000
+"""The most events that a record of ours holds: what reads them may count on it."""
+
 
 class IngestSettings(ServiceSettings):
     """What ingest needs beside the common settings."""
@@ -13,10 +16,38 @@ class IngestSettings(ServiceSettings):
     max_body_bytes: int = Field(
         500_000, ge=1_000, le=900_000, description="Largest body; it fits one Kafka record, so it is taken as a whole."
     )
-    max_events: int = Field(5_000, ge=1, le=100_000, description="Most events in one request.")
+    max_events: int = Field(
+        MOST_EVENTS, ge=1, le=MOST_EVENTS, description="Most events in one request, and so in one record that we write."
+    )
     future_limit_seconds: float = Field(
         300.0, ge=0, le=366 * 86_400, description="Events with a timestamp further ahead than this are refused."
     )
+    longest_window_seconds: float = Field(
+        35 * 86_400,
+        gt=0,
+        description="Events older than this are refused, like those that the windows of their model's monitor do not "
+        "reach; keep it the same for drift.",
+    )
     publish_seconds: float = Field(
         5.0, gt=0, le=60, description="Longest time Kafka may take to acknowledge before the answer is 503."
+    )
+    key_events_per_second: float = Field(
+        50_000,
+        ge=0,
+        le=1e9,
+        description="Events that one API key may send in a second, on average, to one process; ten seconds' worth may "
+        "come at once. 0: any number.",
+    )
+    key_bytes_per_second: float = Field(
+        10_000_000,
+        ge=0,
+        le=1e12,
+        description="Bytes of bodies that one API key may send in a second, on average, to one process; ten seconds' "
+        "worth may come at once. 0: any number.",
+    )
+    key_new_models_per_hour: float = Field(
+        5_000,
+        ge=0,
+        le=1e9,
+        description="Models without a monitor that one API key may bring in an hour to one process. 0: any number.",
     )

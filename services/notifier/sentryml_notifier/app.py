@@ -41,7 +41,7 @@ from sentryml_notifier.channels import apprise
 from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
 from sentryml_notifier.channels.outbound import make_client, make_tls
 from sentryml_notifier.channels.posting import CA_SETTING
-from sentryml_notifier.consumer import Inbox
+from sentryml_notifier.consumer import GROUP, Inbox
 from sentryml_notifier.dispatcher import Dispatcher, Pace
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
@@ -152,7 +152,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
         await ensure_topics(settings, health)
         inbox = Inbox(pool, parts.monitors.current, dispatcher.wake, system_clock)
         dead_letters = DeadLetters(NAME, publisher)
-        consumer = BatchConsumer(TRANSITIONS, Transition, NAME, inbox.take_in, dead_letters)
+        consumer = BatchConsumer(TRANSITIONS, Transition, GROUP, inbox.take_in, dead_letters)
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
             group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")

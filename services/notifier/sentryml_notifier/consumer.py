@@ -18,6 +18,8 @@ from sentryml_notifier.store.routes import list_routes
 
 log = get_logger(__name__)
 
+GROUP = "sentryml.notifier"
+
 
 class Inbox:
     """Takes transitions in. `monitors` is how each model is watched at the moment."""

@@ -7,7 +7,7 @@ and the next dispatcher sends again, marked as a repeat: at least once, and neve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
-from sentryml_common.waiting import wait_for
+from sentryml_common.waiting import happened, wait_for
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import (
     NOTHING_SENT,
@@ -31,6 +31,7 @@ from sentryml_notifier.domain.delivery import (
     decide,
 )
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.thread import Learned
 from sentryml_notifier.metrics import (
     DELIVERY_DUPLICATE_TOTAL,
     DELIVERY_LATENCY_SECONDS,
@@ -39,8 +40,8 @@ from sentryml_notifier.metrics import (
     expose_zero,
 )
 from sentryml_notifier.roster import OpenChannel, Roster
-from sentryml_notifier.store import channels, fallback, queue
-from sentryml_notifier.store.queue import Claim, NotBefore, Sending
+from sentryml_notifier.store import channels, conversations, fallback, queue
+from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Sending
 
 log = get_logger(__name__)
 
@@ -52,6 +53,11 @@ SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
+)
+TOO_LATE = SendResult(
+    Outcome.NOT_TAKEN,
+    "claimed_too_long_ago",
+    "Nothing was sent: the notifier stood still after it had taken this up, until it was too late to begin.",
 )
 
 T = TypeVar("T")
@@ -172,23 +178,27 @@ class Dispatcher:
             self._woken.clear()
 
     async def dispatch_one(self, channel: OpenChannel) -> bool:
-        """Claim, send and note one message; False if nothing was due.
+        """Claim, send and note one message, or clear the way to it; False if nothing was due.
 
         Raises:
             Unavailable: PostgreSQL is away, and nothing was sent.
         """
         claim = await self._claim(channel)
-        if claim is None:
-            return False
+        if claim is None or isinstance(claim, Cleared):
+            return claim is not None
         # A process that was frozen since it claimed must not send what another has taken over meanwhile.
         if self._clock() > claim.sending.lease_until - LONGEST_SEND:
             log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
+            await self._patiently(lambda: self._give_back(channel, claim))
             return True
         result = await self._send(channel, claim)
-        await self._note_patiently(channel, claim, result)
+        learned = result.learned
+        if learned is not None:
+            await self._patiently(lambda: self._keep(learned))
+        await self._patiently(lambda: self._note(channel, claim, result))
         return True
 
-    async def _claim(self, channel: OpenChannel) -> Claim | None:
+    async def _claim(self, channel: OpenChannel) -> Claim | Cleared | None:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
         async with transaction(self._pool) as connection:
@@ -205,7 +215,7 @@ class Dispatcher:
             # One incident that we cannot put into words must not keep all others from being told.
             log.exception("message_not_composed", send_id=str(claim.sending.send_id))
             return NOT_COMPOSED
-        result = await channel.channel.send(
+        result = await channel.send(
             Outgoing(
                 message,
                 claim.story,
@@ -213,6 +223,7 @@ class Dispatcher:
                 claim.delivery_ids,
                 possibly_sent=claim.effort.possibly_sent,
                 plain=claim.effort.plain,
+                conversation=claim.conversation,
             )
         )
         if claim.effort.possibly_sent and result.reason not in NOTHING_SENT:
@@ -289,11 +300,25 @@ class Dispatcher:
             lease_kept=ours,
         )
 
-    async def _note_patiently(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
-        """Note what became of a message that was sent, however long PostgreSQL is away."""
+    async def _keep(self, learned: Learned) -> None:
+        # Before the note and apart from it: who takes over after a crash in between looks for what was sent.
+        async with transaction(self._pool) as connection:
+            await conversations.save_learned(connection, learned, self._clock())
+
+    async def _give_back(self, channel: OpenChannel, claim: Claim) -> None:
+        """Let go of what nothing was sent of, as it was: who takes it up next need not call it a repeat."""
+        now = self._clock()
+        async with transaction(self._pool) as connection:
+            await channels.lock_channel(connection, channel.channel_id)
+            await queue.note_attempt(connection, claim, TOO_LATE, now)
+            await queue.set_next(connection, claim.sending.send_id, TryAgain(now, claim.effort), TOO_LATE.words, now)
+            await channels.park_if_broken(connection, channel.channel_id)
+
+    async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:
+        """Note what became of a claim, however long PostgreSQL is away."""
         while True:
             try:
-                return await self._note(channel, claim, result)
+                return await note()
             except Unavailable:
                 await self._wait_for_postgres()
 
@@ -305,15 +330,6 @@ class Dispatcher:
         # One worker waits and says so; the others wait for that one.
         async with self._waiting:
             await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
-
-
-async def happened(event: asyncio.Event, seconds: float) -> bool:
-    """Whether `event` is set within some time."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -44,15 +44,20 @@ class Keeper:
     new_id: Callable[[], UUID]
 
     async def run(self) -> None:
-        """Edit until cancelled: channels side by side, and of one in trouble one edit at a time."""
-        while True:
-            channels = [each for each in self.roster.opened.values() if isinstance(each.channel, SlackBot)]
-            await asyncio.gather(*(self._edit_all(channel) for channel in channels))
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        """Edit until cancelled: one edit at a time on each channel, and no channel waits for another."""
+        editing: dict[UUID, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                editing = {channel_id: task for channel_id, task in editing.items() if not task.done()}
+                for channel_id, channel in self.roster.opened.items():
+                    if isinstance(channel.channel, SlackBot) and channel_id not in editing:
+                        name = f"edit-{channel.name}"
+                        editing[channel_id] = group.create_task(self._edit_all(channel), name=name)
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _edit_all(self, channel: OpenChannel) -> None:
         try:
-            while await self.edit_one(channel):
+            while await self.edit_one(channel) and self.roster.opened.get(channel.channel_id) is channel:
                 pass
         except Unavailable:
             log.warning("edits_wait_for_postgres", channel=channel.name)
@@ -86,9 +91,10 @@ class Keeper:
                 await conversations.forget_conversation(connection, edit.conversation)
             else:
                 due_at, plain = self._next(edit, result, now)
-                await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
+                # The channel first, as whoever takes transitions in locks them.
                 if result.outcome in FOR_ALL and due_at is not None:
                     await conversations.pause_edits(connection, channel.channel_id, due_at)
+                await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
         CONVERSATION_EDIT_TOTAL.labels(
             channel=channel.name, outcome=result.outcome.value, reason=result.reason
         ).inc()  # fmt: skip

@@ -19,8 +19,9 @@ from pydantic import SecretStr, ValidationError
 
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import transaction
-from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Kind, Tools
+from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Kind, Outgoing, Tools
 from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.store import channels
 from sentryml_notifier.store.channels import StoredChannel
@@ -33,6 +34,13 @@ class NotOpened(Exception):
     """A channel cannot be opened; the message says why and what to do, and shows no secret."""
 
 
+FAILED = SendResult(
+    Outcome.UNCERTAIN,
+    "defect",
+    "SentryML failed while it was sending: a defect of SentryML, see its log. The message may have arrived.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenChannel:
     """A channel as it was configured when it was opened."""
@@ -43,6 +51,14 @@ class OpenChannel:
     fingerprint: str
     channel: Channel
     rate: Rate | None = None
+
+    async def send(self, outgoing: Outgoing) -> SendResult:
+        """Try once. A defect of a channel ends nothing but this attempt."""
+        try:
+            return await self.channel.send(outgoing)
+        except Exception:
+            log.exception("channel_failed", channel=self.name, send_id=str(outgoing.send_id))
+            return FAILED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from uuid import UUID
 
 import aiohttp
-import httpx
 import orjson
 
 from sentryml_common.logging import get_logger
+from sentryml_notifier.channels.outbound import read_url
 from sentryml_notifier.channels.slack_bot import SlackBot
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.metrics import SLACK_SOCKET
@@ -104,8 +104,8 @@ class SocketMode:
                                "the scope connections:write?")  # fmt: skip
         address = str(answer.get("url", ""))
         try:
-            url = httpx.URL(address)
-        except httpx.InvalidURL as err:
+            url = read_url(address)
+        except ValueError as err:
             raise NotConnected("Slack gives an address that is none") from err
         port = url.port or {"ws": 80, "wss": 443}.get(url.scheme, 0)
         if f"{url.host}:{port}" in self._allowed_hosts and url.scheme in ("ws", "wss"):

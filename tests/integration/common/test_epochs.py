@@ -101,3 +101,14 @@ async def test_an_epoch_of_before_ids_were_recorded_is_that_of_the_topic_as_it_i
 
 async def test_only_topics_that_exist_have_an_id(ids: TopicIds, topic: Topic) -> None:
     assert set(await ids.of(topic.name, "no-such-topic")) == {topic.name}
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b'{"v": 1}'])
+async def test_a_record_that_cannot_be_read_keeps_nobody_from_beginning(
+    settings: KafkaSettings, ids: TopicIds, topic: Topic, value: bytes | None
+) -> None:
+    first = await Life.begin(topic, ids, settings, Health())
+    async with open_publisher(settings, Health()) as publisher:
+        await publisher.publish([Record(TOPIC_EPOCHS.name, b"whoever", value)])
+    again = await Life.begin(topic, ids, settings, Health())
+    assert (first.epoch, again.epoch) == (1, 1)

@@ -9,16 +9,18 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TOPICS
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka import producer as producer_module
@@ -72,6 +74,20 @@ async def configured(kafka: OwnKafka) -> dict[str, dict[str, str]]:
     }
 
 
+async def configure(kafka: OwnKafka, topic: Topic, config: dict[str, str]) -> None:
+    """Give a topic another configuration, and wait until Kafka says so."""
+    admin = await admin_of(kafka)
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, config)])
+    finally:
+        await admin.close()
+
+    async def done() -> bool:
+        return (await configured(kafka))[topic.name].items() >= config.items()
+
+    await eventually(done, what=f"{topic.name} to be configured")
+
+
 async def test_check_names_what_is_missing_and_apply_makes_it_as_declared(kafka: OwnKafka) -> None:
     refused = command(kafka, "check")
     assert refused.returncode == 1
@@ -85,6 +101,47 @@ async def test_check_names_what_is_missing_and_apply_makes_it_as_declared(kafka:
     assert {topic.name: {key: found[topic.name][key] for key in topic.config} for topic in TOPICS} == {
         topic.name: topic.config for topic in TOPICS
     }
+
+
+async def test_a_topic_that_takes_its_producers_clocks_is_named_with_the_command_and_used_as_it_is(
+    kafka: OwnKafka,
+) -> None:
+    await ensure_topics(kafka.settings, Health())
+    await configure(kafka, PREDICTIONS, PREDICTIONS.config | {TIMESTAMP_TYPE: "CreateTime"})
+    health = Health()
+    await ensure_topics(kafka.settings, health)
+    said = health.all_details["topics"][PREDICTIONS.name]
+    assert "has message.timestamp.type=CreateTime, needs LogAppendTime" in said
+    assert (
+        f"kafka-configs.sh --bootstrap-server {kafka.settings.kafka_bootstrap} --alter --entity-type topics "
+        f"--entity-name {PREDICTIONS.name} --add-config message.timestamp.type=LogAppendTime" in said
+    )
+    assert "kafka" not in health.waiting_for, "it does not keep a service from starting"
+    checked = command(kafka, "check")
+    assert checked.returncode == 1
+    assert f"{PREDICTIONS.name}: {said}" in checked.stdout.splitlines()
+    await configure(kafka, PREDICTIONS, PREDICTIONS.config)
+    await ensure_topics(kafka.settings, health)
+    assert health.all_details == {}
+
+
+async def test_a_record_has_the_time_of_the_broker_whatever_its_producer_says(kafka: OwnKafka) -> None:
+    await ensure_topics(kafka.settings, Health())
+    three_hours_ago = int((system_clock() - timedelta(hours=3)).timestamp() * 1000)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.settings.kafka_bootstrap, compression_type="lz4")
+    await producer.start()
+    consumer = AIOKafkaConsumer(
+        PREDICTIONS.name, bootstrap_servers=kafka.settings.kafka_bootstrap, group_id=None, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        before = system_clock().timestamp()
+        await producer.send_and_wait(PREDICTIONS.name, b"{}", timestamp_ms=three_hours_ago)
+        record = await consumer.getone()
+    finally:
+        await consumer.stop()
+        await producer.stop()
+    assert record.timestamp / 1000 > before - 60
 
 
 async def test_check_and_apply_refuse_an_internal_topic_of_another_size(kafka: OwnKafka) -> None:

@@ -26,6 +26,7 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.panes import PaneGrid
+from tests.support import impatient_kafka
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
@@ -38,7 +39,7 @@ SETTINGS = {
     "batch_seconds": 0.2,
     "activity_seconds": 0.5,
     "settle_seconds": 0.5,
-    "session_timeout_seconds": 6,  # the least that Kafka takes
+    "session_timeout_seconds": impatient_kafka.SESSION_SECONDS,
 }
 
 
@@ -87,15 +88,17 @@ StartPart = Callable[..., Part]
 
 @pytest.fixture
 def start(kafka: OwnKafka, tmp_path: Path) -> Iterator[StartPart]:
-    """Start the combiner or the processor, with other settings by their names without the prefix."""
+    """Start the combiner or the processor, with other settings by their names without the prefix; `soon` makes its
+    consumers notice soon what changes in Kafka."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_part(part: str, **changes: object) -> Part:
+    def start_part(part: str, *, soon: bool = False, **changes: object) -> Part:
         port, log = free_port(), tmp_path / f"{part}-{len(started)}.log"
         settings = {**SETTINGS, "kafka_bootstrap": kafka.bootstrap, "http_port": port, **changes}
         environment = {f"SENTRYML_{name.upper()}": str(value) for name, value in settings.items()}
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "sentryml_drift", part]
+            through = [impatient_kafka.__file__] if soon else ["-m"]
+            command = [sys.executable, *through, "sentryml_drift", part]
             started.append(subprocess.Popen(command, env=os.environ | environment, cwd=tmp_path, stderr=output))
         return Part(started[-1], f"http://127.0.0.1:{port}", log)
 

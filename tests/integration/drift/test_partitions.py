@@ -86,7 +86,8 @@ async def test_events_of_new_partitions_are_counted_while_all_runs(
     kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, tmp_path: Path
 ) -> None:
     flow, activity = Flow(producer), Follower(ACTIVITY, Activity)
-    parts = [start("processor", state_dir=tmp_path / "state"), start("combiner"), start("combiner")]
+    combiners = [start("combiner", soon=True) for _ in range(2)]
+    parts = [start("processor", state_dir=tmp_path / "state"), *combiners]
     for part in parts:
         await part.until_ready()
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
+from secrets import token_bytes
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sentryml_common.contracts.api_key import Scope
@@ -23,18 +26,22 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
+from sentryml_incidents import passwords
 from sentryml_incidents.consumer import EvaluationConsumer
 from sentryml_incidents.domain.access import make_api_key
 from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.domain.sessions import SECRET_BYTES, make_secret, new_session
 from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
+from sentryml_incidents.http.context import Context, install_context
+from sentryml_incidents.http.session import cookie_name
 from sentryml_incidents.notifier import Notifier
 from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.monitors import register_model
+from sentryml_incidents.store.sessions import insert_session
 from sentryml_incidents.store.users import insert_user, rename_user
-from tests.support.signing_in import sign_in
+from tests.support.applications import a_copy
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 
 PUBLIC_URL = "http://sentryml.test"
@@ -53,6 +60,12 @@ class StillClock:
 @pytest.fixture
 def clock() -> StillClock:
     return StillClock()
+
+
+@pytest.fixture
+def database_template(migrated: str) -> str:
+    """Databases of these tests have their tables already."""
+    return migrated
 
 
 @pytest.fixture
@@ -99,14 +112,27 @@ async def register(pool: Pool, model_id: str, settings: MonitorSettings) -> None
         assert await register_model(connection, model_id, settings, first_seen=MONDAY, last_seen=MONDAY)
 
 
+@cache
+def _application() -> FastAPI:
+    app = create_app(Context(PUBLIC_URL))
+    install_problems(app)
+    return app
+
+
+def app_on(context: Context) -> FastAPI:
+    """The real application on a context."""
+    app = a_copy(_application())
+    install_context(app, context)
+    return app
+
+
 MakeClient = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
 @pytest.fixture
 async def client_with(pool: Pool, clock: StillClock) -> AsyncIterator[MakeClient]:
     """Makes HTTP clients of the real application, each with a key of its own."""
-    app = create_app(Context(PUBLIC_URL, clock, pool))
-    install_problems(app)
+    app = app_on(Context(PUBLIC_URL, clock, pool))
     clients: list[httpx.AsyncClient] = []
 
     async def make(
@@ -147,8 +173,7 @@ async def browser_with(pool: Pool, clock: StillClock, notifier: Notifier | None)
     clients: list[httpx.AsyncClient] = []
 
     def make(address: str = "198.51.100.7", public_url: str = PUBLIC_URL) -> httpx.AsyncClient:
-        app = create_app(Context(public_url, clock, pool, notifier=notifier))
-        install_problems(app)
+        app = app_on(Context(public_url, clock, pool, notifier=notifier))
         transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
         clients.append(httpx.AsyncClient(transport=transport, base_url=public_url))
         return clients[-1]
@@ -175,23 +200,37 @@ async def add_user(pool: Pool, name: str, role: Role, **changes: Any) -> UUID:
     return user_id
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes cost next to nothing in this process; services in processes of their own hash as they always do."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
 hash_of = cache(hash_password)
-"""Hashes are slow by design: tests share them."""
+"""Tests share hashes."""
 
 SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
 
 
+async def begin_session(pool: Pool, client: httpx.AsyncClient, user_id: UUID, now: datetime) -> None:
+    """Let somebody be signed in in a browser, as the form would have done."""
+    secret = make_secret(token_bytes(SECRET_BYTES))
+    session = new_session(secret, user_id, "198.51.100.7", client.headers["user-agent"], now)
+    async with transaction(pool) as connection:
+        await insert_session(connection, session)
+    client.cookies.set(cookie_name(str(client.base_url)), secret, domain=client.base_url.host)
+
+
 @pytest.fixture
-async def signed_in(pool: Pool, browser_with: MakeBrowser) -> SignedIn:
+async def signed_in(pool: Pool, browser_with: MakeBrowser, clock: StillClock) -> SignedIn:
     """Makes browsers in which somebody is signed in, who has an account from then on."""
-    known: set[str] = set()
+    known: dict[str, UUID] = {}
 
     async def make(name: str, role: Role = Role.VIEWER) -> httpx.AsyncClient:
         if name not in known:
-            await add_user(pool, name, role)
-            known.add(name)
+            known[name] = await add_user(pool, name, role)
         client = browser_with()
-        assert (await sign_in(client, f"{name}@example.org", PASSWORD)).status_code == 303
+        await begin_session(pool, client, known[name], clock.now)
         return client
 
     return make

@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import orjson
-import uvicorn
 from fastapi import FastAPI
 
+from tests.support.applications import served
 from tests.support.eventually import eventually
-from tests.support.ports import free_port
-
-
-class Server(uvicorn.Server):
-    """uvicorn that leaves signals to the tests."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 @asynccontextmanager
 async def serving(app: FastAPI, before_stop: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
     """The address of a server of `app`."""
-    port = free_port()
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
-    task = asyncio.create_task(server.serve())
-
-    async def started() -> bool:
-        return server.started
-
-    await eventually(started, what="the server to start")
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        before_stop()
-        server.should_exit = True
-        await task
+    async with served(app, lifespan=False, before_stop=before_stop) as authority:
+        yield f"http://{authority}"
 
 
 @dataclass

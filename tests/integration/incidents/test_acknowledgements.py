@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -128,6 +129,19 @@ async def test_nobody_else_may_ask(
     answer = await client.post(PATH, content=encode(asked), headers=headers)
     assert answer.status_code == 401
     assert answer.json()["type"].endswith("not-signed")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [({"team": "fraud"}, 200), ({"email": "a\0b"}, 422), ({"email": None}, 422), ({"sequence": 2**63}, 422)],
+)
+async def test_a_field_more_is_ignored_and_one_that_does_not_fit_is_refused(
+    client: httpx.AsyncClient, clock: StillClock, incident_id: UUID, changed: dict[str, Any], status: int
+) -> None:
+    asked = Acknowledge(email="ada@example.org", incident_id=incident_id, sequence=1, via="Slack")
+    body = json.dumps(json.loads(encode(asked)) | changed).encode()
+    headers = signed_headers(SECRET, "POST", PATH, body, clock.now.timestamp())
+    assert (await client.post(PATH, content=body, headers=headers)).status_code == status
 
 
 async def test_without_a_secret_there_is_no_such_address(api: httpx.AsyncClient) -> None:

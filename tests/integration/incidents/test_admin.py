@@ -28,6 +28,11 @@ def admin(postgres_url: str, *arguments: str, given: str = "") -> subprocess.Com
     )
 
 
+@pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
+
+
 async def fetch(database_url: str, query: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(database_url, server_settings={"search_path": "incidents"})
     try:

@@ -167,8 +167,29 @@ class TestRotating:
     ) -> None:
         admin = await client_with(Scope.ADMIN, models=("fraud-*",), name="restricted")
         all_models, own = await make(api), await make(api, models=["fraud-eu"])
-        await problem(await admin.post(f"/v1/api-keys/{all_models['key_id']}/rotate"), 403, "forbidden")
+        await problem(await admin.post(f"/v1/api-keys/{all_models['key_id']}/rotate"), 404, "unknown-api-key")
         assert (await admin.post(f"/v1/api-keys/{own['key_id']}/rotate")).status_code == 201
+
+
+class TestKeysForSomeModels:
+    """An admin key for some models manages the keys that can do no more than itself, and knows of no others."""
+
+    async def test_it_lists_and_revokes_only_keys_within_its_rights(
+        self, api: httpx.AsyncClient, client_with: MakeClient, pool: Pool
+    ) -> None:
+        admin = await client_with(Scope.ADMIN, models=("fraud-*",), name="restricted")
+        wider = [await make(api, models=models) for models in ([], ["*"], ["fraud-a", "churn"], ["f*"])]
+        own = await make(api, models=["fraud-eu-*"])
+        seen = (await admin.get("/v1/api-keys")).json()["items"]
+        assert sorted(each["name"] for each in seen) == ["ci", "restricted"]
+        for key in wider:
+            answer = await admin.delete(f"/v1/api-keys/{key['key_id']}")
+            told = await problem(answer, 404, "unknown-api-key")
+            unknown = (await admin.delete("/v1/api-keys/000000000000")).json()
+            assert told["detail"] == unknown["detail"].replace("000000000000", key["key_id"])
+        assert await pool.fetchval("SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL") == 0
+        assert (await admin.delete(f"/v1/api-keys/{own['key_id']}")).status_code == 204
+        assert (await api.delete(f"/v1/api-keys/{wider[0]['key_id']}")).status_code == 204
 
 
 class TestLastUse:

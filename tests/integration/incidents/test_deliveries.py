@@ -124,7 +124,7 @@ async def test_a_key_for_other_models_sees_none(
     await DeliveryConsumer(pool).take_all([a_delivery(incident_id=await incident_of(api, life))])
     other, mine = [await client_with(Scope.READ, name=each, models=(each,)) for each in ("fraud-*", "flights-*")]
     refused = await other.get("/v1/incidents/1/deliveries")
-    assert (refused.status_code, refused.json()["type"]) == (403, "urn:sentryml:problem:forbidden")
+    assert (refused.status_code, refused.json()["type"]) == (404, "urn:sentryml:problem:unknown-incident")
     assert len(await of(mine)) == 1
 
 

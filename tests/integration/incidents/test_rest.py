@@ -74,10 +74,10 @@ class TestAccess:
     async def test_a_key_for_some_models_sees_and_touches_no_others(self, client_with: MakeClient, life: Life) -> None:
         await life.sees("critical")
         other = await client_with(Scope.WRITE, models=("fraud-*",))
-        await problem(await other.get("/v1/incidents/1"), 403, "forbidden")
-        await problem(await other.get(f"/v1/models/{MODEL}/evaluations"), 403, "forbidden")
-        await problem(await other.post("/v1/incidents/1/acknowledge"), 403, "forbidden")
-        await problem(await other.put(f"/v1/models/{MODEL}/monitor", json={"warn": 0.11}), 403, "forbidden")
+        await problem(await other.get("/v1/incidents/1"), 404, "unknown-incident")
+        await problem(await other.get(f"/v1/models/{MODEL}/evaluations"), 404, "unknown-model")
+        await problem(await other.post("/v1/incidents/1/acknowledge"), 404, "unknown-incident")
+        await problem(await other.put(f"/v1/models/{MODEL}/monitor", json={"warn": 0.11}), 404, "unknown-model")
         assert (await other.get("/v1/incidents")).json()["items"] == []
         assert (await other.get("/v1/models")).json()["items"] == []
         mine = await client_with(Scope.READ, models=("flights-*",))

@@ -39,6 +39,7 @@ from tests.unit.incidents.builders import an_activity, an_evaluation, at
 
 NOWHERE = "127.0.0.1:1"
 PASSWORD = "correct horse battery"
+IMPATIENT = ("tests.support.impatient_kafka", "sentryml_incidents")
 
 
 class Service:
@@ -96,7 +97,7 @@ def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, *
             [
                 sys.executable,
                 "-m",
-                *(("tests.support.dying_incidents", *dies_at) if dies_at else ("sentryml_incidents",)),
+                *(("tests.support.dying_incidents", *dies_at) if dies_at else IMPATIENT),
             ],
             env=environment(http_port=str(port), **settings),
             stdout=output,
@@ -108,6 +109,11 @@ def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, *
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
 
 
 @pytest.fixture

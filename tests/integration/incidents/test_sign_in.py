@@ -10,8 +10,9 @@ import pytest
 from argon2 import PasswordHasher
 
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents import passwords
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.domain.throttle import account_hash, network_of
+from sentryml_incidents.domain.throttle import Attempt, account_hash, network_of
 from sentryml_incidents.store.sign_ins import take_attempt
 from sentryml_incidents.store.users import disable_user
 from sentryml_incidents.timer import Timer
@@ -173,27 +174,90 @@ async def guesses(pool: Pool, clock: StillClock, *made: tuple[str, str]) -> None
     """Attempts on accounts from addresses, as they are written down, without the time that hashing takes."""
     for email, address in made:
         async with transaction(pool) as connection:
-            assert not await take_attempt(connection, account_hash(email), network_of(address), clock.now)
+            attempt = Attempt(account_hash(email), network_of(address))
+            assert not await take_attempt(connection, attempt, clock.now)
 
 
-async def test_an_account_that_is_guessed_at_waits_longer_and_longer_from_anywhere(
+async def test_who_guesses_at_an_account_waits_longer_and_longer(
     browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
 ) -> None:
     await guesses(pool, clock, *((EMAIL, f"198.51.100.{number}") for number in range(4)))
     assert (await sign_in(browser_with("198.51.100.5"), EMAIL, "guess")).status_code == 403
     for wait, words in ((30, "30 s"), (60, "1 min"), (120, "2 min")):
-        answer = await sign_in(browser_with("203.0.113.9"), EMAIL, PASSWORD)
+        answer = await sign_in(browser_with("198.51.100.9"), EMAIL, PASSWORD)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, str(wait))
         assert f"Too many attempts. Try again in {words}." in text_of(answer)
         clock.now += timedelta(seconds=wait)
         if wait < 120:
-            assert (await sign_in(browser_with("203.0.113.9"), EMAIL, "guess")).status_code == 403
-    browser = browser_with("203.0.113.9")
+            assert (await sign_in(browser_with("198.51.100.9"), EMAIL, "guess")).status_code == 403
+    browser = browser_with("198.51.100.9")
     assert (await sign_in(browser, EMAIL, PASSWORD)).status_code == 303
     assert await pool.fetchval("SELECT count(*) FROM sign_in_attempt") == 0, "who is in has a clean slate"
 
 
-async def test_an_address_that_tries_many_accounts_waits_and_others_do_not(
+async def test_guesses_of_others_never_keep_the_owner_out(
+    browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
+) -> None:
+    known = browser_with("203.0.113.9")
+    assert (await sign_in(known, EMAIL, PASSWORD)).status_code == 303
+    await submit(known, "/account", "/sign-out")
+    everywhere = [(EMAIL, f"10.0.{number}.1") for number in range(95)]
+    await guesses(pool, clock, *everywhere, *((EMAIL, "203.0.113.66") for _ in range(5)))
+    for address, wait in (("203.0.113.66", "30"), ("192.0.2.1", "10"), ("10.0.0.1", "10")):
+        slowed = await sign_in(browser_with(address), EMAIL, PASSWORD)
+        assert (slowed.status_code, slowed.headers["retry-after"]) == (429, wait), address
+    for _ in range(2):
+        assert (await sign_in(known, EMAIL, PASSWORD)).status_code == 303, "also in the guesser's own network"
+        await submit(known, "/account", "/sign-out")
+    assert await pool.fetchval("SELECT count(*) FROM known_browser") == 1, "one browser, whose cookie is new each time"
+
+
+async def test_a_known_network_is_not_slowed_by_guesses_from_others(
+    browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
+) -> None:
+    assert (await sign_in(browser_with("203.0.113.9"), EMAIL, PASSWORD)).status_code == 303
+    await guesses(pool, clock, *((EMAIL, f"10.0.{number}.1") for number in range(100)))
+    assert (await sign_in(browser_with("192.0.2.1"), EMAIL, PASSWORD)).status_code == 429
+    assert (await sign_in(browser_with("203.0.113.10"), EMAIL, PASSWORD)).status_code == 303
+
+
+async def test_a_known_browser_has_a_budget_of_its_own_and_for_its_own_account_alone(
+    browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
+) -> None:
+    await add_user(pool, "ben", Role.VIEWER)
+    known = browser_with("203.0.113.9")
+    await sign_in(known, EMAIL, PASSWORD)
+    await submit(known, "/account", "/sign-out")
+    for _ in range(5):
+        assert (await sign_in(known, EMAIL, "guess")).status_code == 403
+    assert (await sign_in(known, EMAIL, PASSWORD)).status_code == 429
+    assert (await sign_in(browser_with("203.0.113.9"), EMAIL, PASSWORD)).status_code == 303, "it costs no other browser"
+    await guesses(pool, clock, *(("ben@example.org", "203.0.113.66") for _ in range(5)))
+    assert (await sign_in(known, "ben@example.org", PASSWORD)).status_code == 429, "a stranger to this account"
+
+
+async def test_a_browser_is_known_for_half_a_year_and_its_cookie_is_kept_nowhere(
+    browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
+) -> None:
+    browser = browser_with()
+    answer = await sign_in(browser, EMAIL, PASSWORD)
+    name = "sentryml-browser-80"
+    [cookie] = [each for each in answer.headers.get_list("set-cookie") if each.startswith(name)]
+    assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=15552000"} <= set(cookie.split("; "))
+    assert browser.cookies[name] not in str(await pool.fetch("SELECT * FROM known_browser"))
+    before = browser.cookies[name]
+    await submit(browser, "/account", "/sign-out")
+    await sign_in(browser, EMAIL, PASSWORD)
+    assert browser.cookies[name] != before
+    await submit(browser, "/account", "/sign-out")
+    clock.now += 180 * DAY
+    await guesses(pool, clock, *((EMAIL, "198.51.100.66") for _ in range(5)))
+    assert (await sign_in(browser, EMAIL, PASSWORD)).status_code == 429
+    await Timer(pool, 90, clock).tick()
+    assert await pool.fetchval("SELECT count(*) FROM known_browser") == 0
+
+
+async def test_a_network_that_tries_many_accounts_waits_and_others_do_not(
     browser_with: MakeBrowser, ana: None, clock: StillClock, pool: Pool
 ) -> None:
     guesser = browser_with("2001:db8::1")
@@ -248,8 +312,10 @@ async def test_an_initial_password_is_changed_first_and_runs_out(
 
 
 async def test_a_hash_of_another_cost_is_made_anew_at_the_sign_in(
-    anonymous: httpx.AsyncClient, pool: Pool, ana: None
+    anonymous: httpx.AsyncClient, pool: Pool, ana: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At the cost that services have."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher())
     cheap = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     await pool.execute("UPDATE app_user SET password_hash = $1", cheap)
     assert (await sign_in(anonymous, EMAIL, PASSWORD)).status_code == 303

@@ -63,6 +63,10 @@ async def test_changing_the_password_ends_all_other_sessions_and_renews_this_one
     assert (wrong.status_code, "The address or the password is wrong." in text_of(wrong)) == (403, True)
     short = await submit(here, "/account", "/account/password", current=PASSWORD, new="short")
     assert (short.status_code, "A password has 12 to 1000 characters" in text_of(short)) == (422, True)
+    for weak, says in (("password1234", "a common one"), ("aaaaaaaaaaaa", "different"), ("my-ana@example.org", "ana@")):
+        refused = await submit(here, "/account", "/account/password", current=PASSWORD, new=weak)
+        assert (refused.status_code, says in text_of(refused)) == (422, True), weak
+        assert "use several words" in text_of(refused)
     assert await is_in(elsewhere)
     assert (await submit(here, "/account", "/account/password", current=PASSWORD, new=NEW)).status_code == 200
     assert (await is_in(here), await is_in(elsewhere)) == (True, False)
@@ -184,6 +188,8 @@ async def test_the_first_admin_comes_from_the_environment_once(
     assert (await anonymous.get("/users")).status_code == 200
     other = IncidentsSettings(first_admin_email="eve@example.org", first_admin_password=SecretStr(PASSWORD))
     assert not await make_first_admin(pool, other, clock.now + timedelta(days=1))
+    weak = IncidentsSettings(first_admin_email="eve@example.org", first_admin_password=SecretStr("password1234"))
+    assert not await make_first_admin(pool, weak, clock.now), "there is an account: nothing is asked of the password"
     assert await pool.fetchval("SELECT count(*) FROM app_user") == 1
 
 
@@ -192,6 +198,7 @@ async def test_the_first_admin_comes_from_the_environment_once(
     [
         ("ada@example.org", "short", "SENTRYML_FIRST_ADMIN_PASSWORD: a password has 12 to 1000 characters"),
         ("ada@example.org", None, "SENTRYML_FIRST_ADMIN_PASSWORD: a password has 12 to 1000 characters"),
+        ("ada@example.org", "password1234", "SENTRYML_FIRST_ADMIN_PASSWORD: this password is a common one"),
         (None, PASSWORD, "SENTRYML_FIRST_ADMIN_EMAIL: set it to an address"),
         ("ada", PASSWORD, "SENTRYML_FIRST_ADMIN_EMAIL: set it to an address"),
     ],

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import itertools
-import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +12,6 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sentryml_common.clock import system_clock
@@ -42,6 +37,7 @@ from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from sentryml_notifier.vault import Vault
+from tests.support.applications import served
 from tests.support.eventually import eventually
 from tests.unit.notifier.stories import IDS, NIGHT, a_monitor
 
@@ -218,18 +214,8 @@ async def make_channel(
     return channel_id
 
 
-@asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Serve an application over real HTTP; yields host and port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]
-    task = asyncio.create_task(server.serve([listener]))
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
+serving = served
+"""Serve an application over real HTTP; yields host and port."""
 
 
 @pytest.fixture
@@ -237,6 +223,12 @@ async def slack() -> AsyncIterator[Slack]:
     store, api = Store(None), WebApi(Workspace(), system_clock)
     async with serving(make_http(store, TOKEN, system_clock, api)) as authority:
         yield Slack(store, authority, api)
+
+
+@pytest.fixture
+def database_template(migrated: str) -> str:
+    """Databases of these tests have their tables already."""
+    return migrated
 
 
 @pytest.fixture

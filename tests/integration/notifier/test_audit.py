@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
+from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.health import Health
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
@@ -212,3 +213,15 @@ async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
     api.context.keep_audit(await audit_once(world.pool, world.clock))
     (finding,) = (await api.ask("GET", "/v1/audit", 200))["findings"]
     assert (finding["fault"], finding["channel"]) == ("not_served", "slack")
+
+
+async def test_lost_alert_is_told_to_those_who_may_know_of_its_model(world: World, api: Api) -> None:
+    await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
+    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery")
+    api.context.keep_audit(await audit_once(world.pool, world.clock))
+    found = (await api.ask("GET", "/v1/audit", 200))["findings"]
+    assert [(each["fault"], each["channel"]) for each in found] == [("alert_lost", None)] * 2
+    some = api.key("sometest0000", Scope.READ, models=("fraud-*",))
+    (finding,) = (await api.ask("GET", "/v1/audit", 200, headers=some))["findings"]
+    assert finding["words"].startswith("fraud-card: incident #1")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from sentryml_common.errors import Unavailable
+from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, RateLimit
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
@@ -13,7 +16,10 @@ from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.thread import EditWanted
 from sentryml_notifier.domain.trial import trial_message, trial_story
+from sentryml_notifier.store import conversations
+from sentryml_notifier.store.conversations import find_conversation
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.talking import (
     CHANNEL,
@@ -278,10 +284,32 @@ async def test_a_test_message_begins_no_conversation_and_has_no_button(talk: Wor
     assert await talk.pool.fetchval("SELECT count(*) FROM conversation") == 0
 
 
+async def test_a_root_that_was_posted_while_postgres_was_away_is_known_once_it_is_back(
+    talk: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, refusals = conversations.save_learned, [Unavailable("PostgreSQL does not answer")]
+
+    async def away_once(*what: Any) -> None:
+        if refusals:
+            raise refusals.pop()
+        await save(*what)
+
+    monkeypatch.setattr(conversations, "save_learned", away_once)
+    await talk.take_in(opened_critical())
+    assert await talk.dispatch() == 1
+    assert not refusals
+    await talk.take_in(resolved())
+    assert await talk.dispatch() == 1
+    assert thread_of(talk) == ["🟢 Resolved · flights-delay"], "one root, no repeat"
+
+
 async def test_a_reminder_is_said_aloud_below_the_root(talk: World) -> None:
     await talk.take_in(opened_critical())
     assert await talk.dispatch() == 1
     story = Story([opened_critical()], [opened_critical()], reminder=Reminder(1, 3))
     ids = (talk.new_id(),)
-    await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids))
+    async with transaction(talk.pool) as connection:
+        known = await find_conversation(connection, talk.channel.channel_id, story.last.incident_id)
+    result = await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids, conversation=known))
+    assert result.learned == EditWanted(story.last.incident_id, 1)
     assert thread_of(talk) == ["📢 🔴 CRITICAL drift, still unseen · flights-delay"]

@@ -254,7 +254,7 @@ async def test_values_from_strangers_pass_through_unharmed(world: World) -> None
     await world.take_in(opened_critical(why=(score_why(bins=(a_category(nasty, 0.1, 0.6),)),)))
     await world.dispatch()
     (message,) = world.slack.store.messages
-    assert "score “ab&lt;!channel&gt;&amp;”: 10 % → 60 %" in str(message.payload)
+    assert "score “a[U+0000]b&lt;!channel&gt;[U+202E]&amp;”: 10 % → 60 %" in str(message.payload)
 
 
 async def test_late_alarm_says_what_people_did_meanwhile(world: World) -> None:

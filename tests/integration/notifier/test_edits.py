@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 
+from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.web_api import ApiScript
+from sentryml_local.slack_stand_in.workspace import Place
+from sentryml_notifier.roster import OpenChannel, SettingsChannel
+from sentryml_notifier.store.channels import register_channel
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.talking import (
     CHANNEL,
@@ -142,3 +148,61 @@ async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_a
     await talk.take_in(resolved(sequence=4))
     await talk.dispatch()
     assert [title(each) for each in talk.slack.workspace.replies(fresh)] == ["🟢 Resolved · flights-delay"]
+
+
+async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: World) -> None:
+    quiet = await open_second_bot(talk)
+    await talk.take_in(opened_warn())
+    for channel in (talk.channel, quiet):
+        assert await talk.dispatcher().dispatch_one(channel)
+    await always_due(talk, talk.channel)
+    roster = talk.roster(None, talk.given, SECOND)
+    await roster.read()
+    editing = asyncio.create_task(replace(talk.keeper(), roster=roster).run())
+
+    async def shows(words: str) -> bool:
+        (root,) = talk.slack.workspace.roots(QUIET_CHANNEL)
+        return words in title(root)
+
+    try:
+        await talk.take_in(acknowledged())
+        talk.clock.advance(TICK)
+        await eventually(lambda: shows("seen by Ada"), what="the first edit on the other channel")
+        await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
+        talk.clock.advance(TICK)
+        await eventually(lambda: shows("CRITICAL"), what="the next edit on the other channel")
+    finally:
+        editing.cancel()
+        await asyncio.gather(editing, return_exceptions=True)
+
+
+QUIET_CHANNEL = "C0QUIET"
+SECOND = SettingsChannel(
+    "quiet", "slack_bot", "SENTRYML_SECOND_BOT", "token", SecretStr("xoxb-stand-in"), {"channel": QUIET_CHANNEL}
+)
+
+
+async def open_second_bot(world: World) -> OpenChannel:
+    """A second channel of the same workspace, which is told the same."""
+    world.slack.workspace.channels[QUIET_CHANNEL] = Place("quiet")
+    async with transaction(world.pool) as connection:
+        channel_id = await register_channel(
+            connection, SECOND.name, SECOND.kind, SECOND.setting, SECOND.fingerprint, SECOND.settings
+        )
+    return (await world.roster(None, world.given, SECOND).read())[channel_id]
+
+
+async def always_due(world: World, channel: OpenChannel) -> None:
+    """Let edits of a channel stay due whatever is noted of them, as if its incidents changed all the time."""
+    await world.pool.execute("UPDATE conversation SET edit_due_at = $1", world.clock.now)
+    await world.pool.execute(
+        f"""
+        CREATE FUNCTION stay_due() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.edit_due_at := OLD.edit_due_at;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER stay_due BEFORE UPDATE ON conversation FOR EACH ROW
+          WHEN (OLD.channel_id = '{channel.channel_id}') EXECUTE FUNCTION stay_due();
+        """
+    )

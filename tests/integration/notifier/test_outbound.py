@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from sentryml_notifier.channels.outbound import AddressRefused, Guard, Resolve, make_client, make_tls
 from sentryml_notifier.channels.posting import ANSWER_BYTES_MAX, Answer, Poster
+from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from tests.integration.notifier.conftest import SEND_SECONDS, TestClock
 from tests.support.certificates import make_certificate
@@ -117,6 +122,40 @@ async def test_certificate_is_asked_for_the_name_though_the_connection_goes_to_a
 
 async def test_name_that_is_not_known_is_no_broken_channel() -> None:
     assert outcome(await post(f"https://{NAME}/x", resolve=Names([]))) == (Outcome.NOT_TAKEN, "name_unknown")
+
+
+async def for_ever(host: str, port: int) -> Sequence[str]:
+    """A resolver that never answers."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def test_name_that_is_not_resolved_in_time_leaves_nothing_open() -> None:
+    result = await post(f"https://{NAME}/x", resolve=for_ever, seconds=0.2)
+    assert outcome(result) == (Outcome.NOT_TAKEN, "no_connection"), "nothing was sent: what follows is no repeat"
+
+
+async def test_names_that_take_for_ever_keep_no_other_name_from_being_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known, released = socket.getaddrinfo, threading.Event()
+
+    def slow_or_known(host: Any, *args: Any, **how: Any) -> Any:
+        if str(host).startswith("slow"):
+            released.wait()
+        return known("127.0.0.1", *args, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow_or_known)
+    threads = threading.active_count()
+    slow = [asyncio.create_task(resolve_by_system(f"slow-{number % 20}.example", 443)) for number in range(100)]
+    try:
+        assert await asyncio.wait_for(resolve_by_system(NAME, 443), SEND_SECONDS) == ["127.0.0.1"]
+        assert threading.active_count() - threads <= 21, "one look-up for all who ask for the same name"
+        slow[0].cancel()
+        await asyncio.wait({slow[0]})
+    finally:
+        released.set()
+    assert [await each for each in slow[1:]] == [["127.0.0.1"]] * 99, "one who gave up ended it for nobody else"
 
 
 async def test_redirect_is_not_followed() -> None:

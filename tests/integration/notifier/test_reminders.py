@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.slack_stand_in.store import Script
@@ -173,6 +175,60 @@ async def test_reminder_on_a_broken_channel_is_parked_and_leaves_when_it_is_mend
     await api.ask("POST", f"/v1/channels/{world.channel.channel_id}:test", 200)
     assert await world.dispatch() == 2
     assert UNSEEN in world.slack.titles
+
+
+async def multiply_last_reminder(world: World, copies: int) -> None:
+    """As if as many other incidents of the same history had a reminder that waits, all older than what comes now."""
+    await world.pool.execute(
+        """
+        WITH copied AS (
+            SELECT number, gen_random_uuid() AS incident_id FROM generate_series(1, $1) AS number
+        ), steps AS (
+            INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
+                                    step_kind, to_state, happened_at, alert, taken_in_at)
+            SELECT gen_random_uuid(), c.incident_id, 1000 + number, model_id, sequence, message, monitor, step_kind,
+                   to_state, happened_at, alert, taken_in_at
+              FROM transition, copied AS c
+            RETURNING *
+        )
+        INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, reminder,
+                              urgency, due_at, created_at)
+        SELECT gen_random_uuid(), s.transition_id, d.route_id, d.channel_id, s.incident_id, d.sequence, d.kind,
+               d.reminder, d.urgency, d.due_at, d.created_at - interval '1 s'
+          FROM delivery AS d JOIN steps AS s USING (sequence)
+         WHERE d.reminder > 0
+        """,
+        copies,
+    )
+
+
+async def test_news_behind_however_many_obsolete_reminders_leaves(world: World, api: Api) -> None:
+    await alarmed(world, api)
+    world.slack.play(Script(status=503))
+    assert await later(world) == 1
+    await world.take_in(acknowledged())
+    await multiply_last_reminder(world, 1_100)
+    world.clock.advance(AFTER)
+    await world.take_in(resolved(sequence=3, from_=SEEN_WARN))
+    await world.dispatch()
+    assert world.slack.titles == [WARNING, "🟢 Resolved · flights-delay"]
+    rows = await world.pool.fetch("SELECT parked_because, count(*) FROM delivery WHERE reminder > 0 GROUP BY 1")
+    assert {row["parked_because"]: row["count"] for row in rows} == {"not_needed": 1_100, None: 1}
+
+
+async def test_reminders_that_wait_keep_no_other_alarm_from_its_own(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sentryml_notifier.store.reminders.ALARMS_AT_A_TIME", 1)
+    await alarmed(world, api)
+    world.clock.advance(AFTER)
+    assert await remind(world.pool, world.clock) == 1, "it waits: nothing is dispatched"
+    await world.take_in(opened_warn(incident=43, model_id="other"))
+    dispatcher = world.dispatcher()
+    world.slack.play(Script(), Script(status=503, times=20))
+    assert await dispatcher.dispatch_one(world.channel)
+    assert await later(world) == 1
+    assert await world.pool.fetchval("SELECT count(*) FROM delivery WHERE reminder > 0") == 2
 
 
 async def test_the_service_reminds_by_itself(

@@ -219,9 +219,34 @@ async def test_preview_of_a_recorded_transition_knows_who_heard_the_alarm(world:
     }
     await preview(api, 404, transition_id=MISSING)
     others = api.key("othertest000", Scope.READ, models=("fraud-*",))
-    await api.ask(
-        "POST", "/v1/routes:preview", 403, json={"transition_id": str(resolved().transition_id)}, headers=others
+    problem = await api.ask(
+        "POST", "/v1/routes:preview", 404, json={"transition_id": str(resolved().transition_id)}, headers=others
     )
+    assert problem["type"] == "urn:sentryml:problem:unknown-transition"
+
+
+async def test_key_for_some_models_learns_of_no_other_model_from_routes(world: World, api: Api) -> None:
+    channel = world.channel.channel_id
+    made = [
+        await api.make_route(name, channel, model_patterns=patterns)
+        for name, patterns in (("both", ["fraud-*", "churn"]), ("other", ["churn", "credit-?"]), ("card", ["*-card"]))
+    ]
+    await api.ask("PUT", f"/v1/routes/{made[0]['route_id']}", 200, json={
+        "name": "both", "channel_id": str(channel), "model_patterns": ["fraud-*", "credit-1"],
+    })  # fmt: skip
+    some = api.key("sometest0000", Scope.READ, models=("fraud-*",))
+    seen = {
+        each["name"]: each["model_patterns"]
+        for each in (await api.ask("GET", "/v1/routes", 200, headers=some))["items"]
+    }
+    assert seen == {"both": ["fraud-*"], "card": ["*-card"], "slack": []}
+    one = await api.ask("GET", f"/v1/routes/{made[0]['route_id']}", 200, headers=some)
+    assert one["model_patterns"] == ["fraud-*"]
+    await api.ask("GET", f"/v1/routes/{made[1]['route_id']}", 404, headers=some)
+    previewed = await api.ask("POST", "/v1/routes:preview", 200, json={"model_id": "fraud-card"}, headers=some)
+    assert {each["name"] for each in previewed["routes"]} == {"both", "card", "slack"}
+    changes = await api.ask("GET", "/v1/changes", 200, headers=some)
+    assert not {"churn", "credit"} & set(str(changes).replace("-", " ").replace(",", " ").split())
 
 
 async def test_preview_without_routes_says_so(world: World, api: Api) -> None:

@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
@@ -31,6 +32,7 @@ from tests.support.proxy import Proxy
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
+IMPATIENT = ("tests.support.impatient_kafka", "sentryml_notifier")
 KEY, OTHER_KEY = form_key("notifiertest", "A" * 43), form_key("notifierelse", "A" * 43)
 
 
@@ -72,7 +74,7 @@ def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings
     environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
     environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as output:
-        module = ("tests.support.dying_notifier", *dies_at) if dies_at else ("sentryml_notifier",)
+        module = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
         process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stderr=output)
     try:
         yield Notifier(process, port, log)
@@ -91,6 +93,11 @@ def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dic
 
 
 @pytest.fixture
+def database_template() -> None:
+    """An empty database: the service makes its tables."""
+
+
+@pytest.fixture
 async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     await ensure_topics(KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health())
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
@@ -101,6 +108,16 @@ async def producer(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
 
 async def publish(producer: AIOKafkaProducer, transition: Transition) -> None:
     await producer.send_and_wait(TRANSITIONS.name, encode(transition), transition.model_id.encode())
+
+
+async def groups_of(kafka: str) -> set[str]:
+    """The consumer groups that there are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        return {group for group, _ in await admin.list_consumer_groups()}
+    finally:
+        await admin.close()
 
 
 async def titles_of(slack: Slack, model_id: str, count: int) -> list[str]:
@@ -137,6 +154,7 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
         await producer.send_and_wait(TRANSITIONS.name, b'{"v":1}', b"service-1")
         await publish(producer, opened_critical(incident=101, model_id="service-1"))
         assert await titles_of(slack, "service-1", 1) == ["🔴 CRITICAL drift · service-1"]
+        assert "sentryml.notifier" in await groups_of(kafka_bootstrap), "its name begins as those of all services do"
 
         async def delivered() -> object:
             answer = await service.get("/v1/deliveries?state=delivered", KEY)

@@ -14,7 +14,7 @@ from sentryml_notifier.dispatcher import LONGEST_SEND, to_the_end
 from sentryml_notifier.domain.delivery import Delivered, Effort, Outcome, SendResult
 from sentryml_notifier.roster import OpenChannel
 from sentryml_notifier.store import queue
-from sentryml_notifier.store.queue import Claim, Sending
+from sentryml_notifier.store.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn, resolved
 
@@ -69,23 +69,63 @@ async def test_noting_again_after_a_commit_whose_answer_was_lost_adds_nothing(wo
     assert [row["state"] for row in await world.deliveries()] == ["delivered"]
 
 
-async def test_sender_that_was_frozen_with_its_claim_does_not_send(world: World) -> None:
+async def freeze_after_claim(world: World, seconds: float) -> None:
+    """One dispatch by a process that stands still between its claim and what it does with it."""
+    dispatcher = world.dispatcher()
+    claimed = dispatcher._claim
+
+    async def frozen_after_claim(channel: OpenChannel) -> Claim | Cleared | None:
+        claim = await claimed(channel)
+        world.clock.advance(seconds)
+        return claim
+
+    dispatcher._claim = frozen_after_claim  # type: ignore[method-assign]
+    assert await dispatcher.dispatch_one(world.channel)
+
+
+TOO_LONG = (LEASE - LONGEST_SEND).total_seconds() + 1
+
+
+async def test_sender_that_was_frozen_with_its_claim_does_not_send_and_gives_it_back(world: World) -> None:
     """Its lease is nearly over: another may take over while the message is still on its way."""
+    await world.take_in(opened_critical())
+    await freeze_after_claim(world, TOO_LONG)
+    assert world.slack.store.requests == []
+    assert await world.dispatch() == 1, "nobody has to wait for the end of the lease"
+    assert world.slack.titles == ["🔴 CRITICAL drift · flights-delay"], "nothing was sent before: no repeat"
+    attempts = [(row["outcome"], row["reason"]) for row in await world.attempts()]
+    assert attempts == [("not_taken", "claimed_too_long_ago"), ("delivered", "ok")]
+    (delivery,) = await world.deliveries()
+    assert (delivery["attempts"], delivery["failures"], delivery["possibly_sent"]) == (2, 0, False)
+    assert (await world.channel_row())["failures"] == 0, "the channel has nothing to do with it"
+
+
+async def test_claim_that_is_given_back_after_an_uncertain_attempt_stays_a_repeat(world: World) -> None:
+    world.slack.play(Script(ending=Ending.RESET, accept=True))
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    world.clock.advance(1)
+    await freeze_after_claim(world, TOO_LONG)
+    assert await world.dispatch() == 1
+    assert [title.endswith("(repeat)") for title in world.slack.titles] == [False, True]
+
+
+async def test_claim_that_another_has_taken_over_is_not_given_back(world: World) -> None:
     await world.take_in(opened_critical())
     dispatcher = world.dispatcher()
     claimed = dispatcher._claim
 
-    async def frozen_after_claim(channel: OpenChannel) -> Claim | None:
+    async def overtaken(channel: OpenChannel) -> Claim | Cleared | None:
         claim = await claimed(channel)
-        world.clock.advance((LEASE - LONGEST_SEND).total_seconds() + 1)
+        world.clock.advance(LEASE.total_seconds())
+        await claim_and_vanish(world)
         return claim
 
-    dispatcher._claim = frozen_after_claim  # type: ignore[method-assign]
+    dispatcher._claim = overtaken  # type: ignore[method-assign]
     await dispatcher.dispatch_one(world.channel)
-    assert world.slack.store.requests == []
-    world.clock.advance(LEASE.total_seconds())
-    await world.dispatch()
-    assert len(world.slack.titles) == 1
+    (delivery,) = await world.deliveries()
+    assert (delivery["state"], delivery["possibly_sent"]) == ("sending", True)
+    assert [row["outcome"] for row in await world.attempts()] == ["interrupted", "not_taken"]
 
 
 async def test_step_behind_a_vanished_sender_waits_for_its_lease(world: World) -> None:

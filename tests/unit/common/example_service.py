@@ -7,9 +7,9 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
@@ -35,6 +35,27 @@ async def slow() -> dict[str, bool]:
     log.info("slow_request_began")
     await released.wait()
     return {"resource_open": "resource" in opened}
+
+
+@app.get("/stubborn")
+async def stubborn() -> None:
+    """Answers never, and is not to be cancelled."""
+    log.info("stubborn_request_began")
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+@app.post("/length")
+async def length(request: Request) -> int:
+    """How long the body is."""
+    return len(await request.body())
+
+
+@app.get("/client")
+async def client(request: Request) -> str:
+    """Where the request comes from."""
+    return request.client.host if request.client else ""
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -57,6 +58,30 @@ def assert_agree(body: bytes) -> None:
         assert fast == slow
 
 
+@st.composite
+def written_events(draw: st.DrawFn) -> tuple[str, set[str]]:
+    """An event within the contract, written in any order with any blanks, and which of its fields it has twice."""
+    event = draw(GOOD_EVENTS)
+    twice = draw(st.sets(st.sampled_from(sorted(event)), max_size=2))
+    blank, ascii_only = draw(st.sampled_from(["", " ", "\n\t"])), draw(st.booleans())
+    fields = draw(st.permutations([*event, *twice]))
+    pairs = [f'"{name}"{blank}:{blank}{json.dumps(event[name], ensure_ascii=ascii_only)}' for name in fields]
+    return "{" + f"{blank},{blank}".join(pairs) + "}", twice
+
+
+@given(st.lists(written_events(), min_size=1, max_size=4), st.booleans())
+def test_fields_given_twice_are_found_and_no_others(written: list[tuple[str, set[str]]], alone: bool) -> None:
+    written = written[:1] if alone else written
+    body = written[0][0] if alone else f"[{','.join(text for text, _ in written)}]"
+    expected = [(index, name) for index, (_, twice) in enumerate(written) for name in sorted(twice)]
+    for read in (read_rows, parse_events):
+        found = outcome(read, body.encode())
+        if expected:
+            assert [(error.index, error.field) for error in found] == expected
+        else:
+            assert len(found) == len(written)
+
+
 @given(BODIES)
 def test_both_readings_agree_on_any_body(body: bytes) -> None:
     assert_agree(body)
@@ -91,7 +116,10 @@ def test_both_readings_agree_where_libraries_differ(fields: dict[str, Any]) -> N
         b'{"model_id":"m","prediction":1e999}',
         b'{"model_id":"m","prediction":123456789012345678901234567890}', b'{"model_id":"m","prediction":NaN}',
         b'{"model_id":"m","prediction":1,"prediction":2}', b'{"model_id":"m","prediction":"\\ud800"}',
-        b'{"model_id":"m","prediction":1}{}',
+        b'{"model_id":"m","prediction":1}{}', b'\xef\xbb\xbf[{"model_id":"m","prediction":1}]', b"\xef\xbb\xbf",
+        b' {"model_id":"m","prediction":1,"score":1,"score":1}', b'[{"model_id":"m","prediction":1,"score":NaN}]',
+        b'{"model_id":"m","prediction":1,"\\u0073core":null,"event_id":"\\"\\\\"}',
+        b'{"model_id":"m","prediction":1,"score":null,"timestamp":null,"event_id":null}',
     ],
     ids=repr,
 )  # fmt: skip

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import TopicAuthorizationFailedError
+from structlog.testing import capture_logs
 
-from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS
+from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
+from sentryml_common.settings import KafkaSettings
+from tests.support.eventually import eventually
+from tests.support.memory_log import Chances, MemoryLog
+from tests.support.virtual_time import run_in_virtual_time
 
 MADE_AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def epoch(number: int) -> TopicEpoch:
     return TopicEpoch(topic="t", epoch=number, made_at=MADE_AT)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Dozens of schedules log a lot."""
+    with capture_logs():
+        yield
 
 
 class Following:
@@ -26,13 +43,13 @@ class Following:
         self.changed: list[str] = []
         self.follower = Follower(TOPIC_EPOCHS, TopicEpoch, on_change=self.changed.append)
 
-    def take(self, key: bytes | None, value: bytes | None, timestamp: int = 1_795_392_000_500) -> None:
+    def take(self, key: bytes | None, value: bytes | None, at: float = 1_795_392_000.5) -> None:
         self.follower._apply(
             ConsumerRecord(
                 topic=TOPIC_EPOCHS.name,
                 partition=0,
                 offset=0,
-                timestamp=timestamp,
+                timestamp=int(at * 1000),
                 timestamp_type=0,
                 key=key,
                 value=value,
@@ -87,20 +104,93 @@ def test_a_key_that_is_no_text_does_not_stop_the_following(following: Following)
     assert following.follower.current["t"] == epoch(2)
 
 
-DAY = 86_400_000
-
-
 def test_it_says_when_the_newest_message_of_a_key_was_published(following: Following) -> None:
-    following.take(b"t", encode(epoch(1)), timestamp=1000)
-    following.take(b"t", encode(epoch(2)), timestamp=2500)
-    following.take(b"u", encode(epoch(2)), timestamp=3000)
-    following.take(b"u", None, timestamp=4000)
+    following.take(b"t", encode(epoch(1)), at=1.0)
+    following.take(b"t", encode(epoch(2)), at=2.5)
+    following.take(b"u", encode(epoch(2)), at=3.0)
+    following.take(b"u", None, at=4.0)
     assert following.follower.published == {"t": 2.5}
 
 
-def test_deletions_are_remembered_for_some_days(following: Following) -> None:
-    for number in range(100):
-        following.take(b"key-%d" % number, None, timestamp=number * DAY // 4)
-    assert list(following.follower.deleted) == [f"key-{number}" for number in range(91, 100)]
-    following.take(b"key-91", None, timestamp=100 * DAY // 4)
-    assert list(following.follower.deleted) == [*(f"key-{number}" for number in range(92, 100)), "key-91"]
+def test_deletions_of_long_ago_are_forgotten(following: Following) -> None:
+    day = 86_400.0
+    for number in range(1000):
+        following.take(b"model-%d" % number, None, number * day)
+    following.take(b"model-970", None, 1000 * day)
+    assert following.follower.deleted["model-970"] == 1000 * day
+    assert len(following.follower.deleted) == 40
+    assert min(following.follower.deleted.values()) == 960 * day
+
+
+async def life(log: MemoryLog, health: Health) -> Follower[TopicEpoch]:
+    """Follow a topic that is written, deleted from and compacted all the time, by a Kafka that fails now and then."""
+    topic, rng = replace(TOPIC_EPOCHS, partitions=3), log.rng
+    log.create(topic.name, topic.partitions)
+    follower = Follower(topic, TopicEpoch, make=lambda _: log.consumer(auto_offset_reset="earliest"))
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            key = f"key-{rng.randrange(10)}"
+            value = None if rng.random() < 0.3 else encode(epoch(rng.randint(1, 1000)))
+            log.append(topic.name, rng.choice((value, value, value, b"{")), key.encode())
+            log.skip(topic.name, rng.randrange(topic.partitions), rng.choice((0, 0, 2)))
+
+    write(rng.randint(0, 100))
+    task = asyncio.create_task(follower.run(KafkaSettings(), health))
+    await follower.caught_up.wait()
+    for _ in range(20):
+        assert follower.current == latest(log), "it is complete, and then stays so"
+        write(rng.randint(0, 5))
+        await asyncio.sleep(5)
+    log.chances = Chances()
+    await asyncio.sleep(5)
+    task.cancel()
+    await asyncio.wait([task])
+    return follower
+
+
+def latest(log: MemoryLog) -> dict[str, TopicEpoch]:
+    """What the topic holds, by key."""
+    found: dict[str, TopicEpoch] = {}
+    for record in log.records(TOPIC_EPOCHS.name):
+        key = (record.key or b"").decode()
+        if record.value is None:
+            found.pop(key, None)
+        elif record.value != b"{":
+            found[key] = decode(TopicEpoch, record.value)
+    return found
+
+
+def test_whatever_kafka_does_it_holds_what_the_topic_holds() -> None:
+    for seed in range(40):
+        log, health = MemoryLog(seed, Chances(getmany=0.1, short_read=0.3)), Health()
+        health.ready("start")
+        follower = run_in_virtual_time(life(log, health))
+        assert follower.current == latest(log), f"seed {seed}"
+        assert health.waiting_for == {}, f"seed {seed}"
+
+
+def test_while_kafka_refuses_readyz_says_so_and_what_is_known_serves() -> None:
+    async def story() -> None:
+        log, health = MemoryLog(), Health()
+        log.create(TOPIC_EPOCHS.name)
+        log.append(TOPIC_EPOCHS.name, encode(epoch(1)), b"t")
+        follower = Follower(TOPIC_EPOCHS, TopicEpoch, make=lambda _: log.consumer(auto_offset_reset="earliest"))
+        task = asyncio.create_task(follower.run(KafkaSettings(), health))
+        await follower.caught_up.wait()
+        log.fail_next("getmany", TopicAuthorizationFailedError(TOPIC_EPOCHS.name))
+
+        async def says_so() -> bool:
+            return "TopicAuthorizationFailedError" in health.waiting_for.get(TOPIC_EPOCHS.name, "")
+
+        await eventually(says_so, what="/readyz to say so", within=30)
+        assert follower.current == {"t": epoch(1)}
+
+        async def is_ready() -> bool:
+            return TOPIC_EPOCHS.name not in health.waiting_for
+
+        await eventually(is_ready, what="/readyz to say that all is well", within=30)
+        task.cancel()
+        await asyncio.wait([task])
+
+    run_in_virtual_time(story())

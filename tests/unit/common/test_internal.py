@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -125,6 +126,40 @@ async def test_whatever_was_changed_on_the_way_is_refused(
 async def test_a_request_signed_for_nobody_cannot_be_given_to_somebody(client: httpx.AsyncClient) -> None:
     sent = headers() | {ACTOR: headers(actor=ANA)[ACTOR]}
     assert "not right" in await refusal(await client.post(TARGET, content=BODY, headers=sent))
+
+
+def signed_for(whom: str) -> dict[str, str]:
+    """Headers of a request that is well signed, whatever it says of the person."""
+    time = str(int(NOW.timestamp()))
+    signed = "\n".join(("v1", time, "POST", TARGET, whom, "")).encode() + BODY
+    signature = hmac.digest(SECRET.get_secret_value().encode(), signed, "sha256").hex()
+    return {TIME: time, ACTOR: whom, SIGNATURE: f"v1={signature}"}
+
+
+async def test_a_field_that_a_newer_service_sends_is_ignored(client: httpx.AsyncClient) -> None:
+    whom = '{"id": "0197", "name": "Ana", "role": "admin", "team": "fraud"}'
+    answer = await client.post(TARGET, content=BODY, headers=signed_for(whom))
+    assert (answer.status_code, answer.json()["name"]) == (200, "Ana")
+
+
+@pytest.mark.parametrize(
+    ("whom", "field"),
+    [
+        ("{", ACTOR),
+        ("[]", ACTOR),
+        ("null", ACTOR),
+        ("[" * 5000, ACTOR),
+        ('{"id": "0197", "name": "Ana"}', f"{ACTOR}.role"),
+        ('{"id": 197, "name": "Ana", "role": "admin"}', f"{ACTOR}.id"),
+        ('{"id": "0197", "name": null, "role": "admin"}', f"{ACTOR}.name"),
+        ('{"id": "0197", "name": ["Ana"], "role": "admin"}', f"{ACTOR}.name"),
+        ('{"id": "0197", "name": "\\ud800", "role": "admin"}', ACTOR),
+    ],
+)
+async def test_a_signed_person_that_is_none_is_refused(client: httpx.AsyncClient, whom: str, field: str) -> None:
+    answer = await client.post(TARGET, content=BODY, headers=signed_for(whom))
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:sentryml:problem:invalid-request")
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 async def test_a_long_body_is_not_read_to_its_end(client: httpx.AsyncClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import (
+    LONGEST_NAME,
+    MOST_ERRORS,
     InvalidEvents,
     PredictionEvent,
+    TooManyEvents,
     parse_events,
+    read_rows,
 )
 from sentryml_common.errors import UndecodableMessage
 
@@ -119,13 +124,90 @@ def test_an_unknown_field_is_refused_by_name_whatever_it_holds(name: str, value:
     assert "SentryML takes no feature values" in error.reason
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400])
+def test_the_name_of_an_unknown_field_is_for_the_sender_and_not_for_the_log() -> None:
+    refused = refusal([LEAST, {**LEAST, "jane@example.com": 0.7, "score": "high"}])
+    assert [error.for_sender().partition(": ")[0] for error in refused.errors] == [
+        "event 1, jane@example.com",
+        "event 1, score",
+    ]
+    assert str(refused) == (
+        "event 1: unknown field: SentryML takes no feature values, labels or payloads; remove it; "
+        "event 1, score: must be a finite number or null"
+    )
+    chain = [refused, refused.__cause__, refused.__context__]
+    assert not any("jane" in str(error) or "jane" in repr(error) for error in chain)
+
+
+def test_a_very_long_name_of_a_field_is_shortened() -> None:
+    [error] = refusal({**LEAST, "n" * 10_000: 1}).errors
+    assert error.field == "n" * (LONGEST_NAME - 1) + "…"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("field", ["prediction", "score", "timestamp"])
-def test_numbers_that_are_not_finite_are_refused(field: str, number: str) -> None:
+def test_numbers_beyond_the_largest_are_refused(field: str, number: str) -> None:
     known = orjson.dumps(LEAST | {field: 0}).decode()
     body = known.replace(f'"{field}":0', f'"{field}":{number}')
     assert number in body
     with pytest.raises(UndecodableMessage, match="not_json"):
+        parse_events(body.encode())
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_have_is_refused_by_event_and_field_with_what_to_send(number: str) -> None:
+    good = '{"model_id":"m","prediction":1}'
+    body = (
+        f'[{good},{{"model_id":"m","prediction":1,"score":{number}}},{good},{{"model_id":"m","prediction":{number}}}]'
+    )
+    assert [error.model_dump() for error in refusal(body.encode()).errors] == [
+        {"index": 1, "field": "score", "reason": f"{number} is not JSON: send null"},
+        {
+            "index": 3,
+            "field": "prediction",
+            "reason": f"{number} is not JSON: leave the event out, since a prediction cannot be null",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'[{"model_id":"m","score":NaN}', b"[" * 100_000 + b"NaN", b'{"score":NaN,"n":' + b"1" * 5_000 + b"}", b'"NaN'],
+)
+def test_what_is_no_json_even_with_nan_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(UndecodableMessage, match="not_json"):
+        parse_events(body)
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    body = orjson.dumps([LEAST, LEAST])
+    assert parse_events(b"\xef\xbb\xbf" + body) == parse_events(body)
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ('{"model_id":"m","prediction":1,"score":1,"score":2}', "score"),
+        ('{"model_id":"m","prediction":1,"score":1,"score":1}', "score"),
+        ('{"model_id":"m","prediction":1,"score":null,"score":1}', "score"),
+        ('{"model_id":"m","prediction":1,"event_id":"\\"","event_id":""}', "event_id"),
+        ('{"model_id":"m","prediction":1,"sc\\u006fre":1,"score":1}', "score"),
+        ('{"model_id":"a","model_id":"m","prediction":1}', "model_id"),
+        ('{"model_id":"m","prediction":[{}],"prediction":1}', "prediction"),
+    ],
+)
+def test_a_field_that_is_given_twice_is_refused_by_event_and_name(event: str, field: str) -> None:
+    good = '{"model_id":"m","prediction":"\\"score\\":1,","event_id":"\\u0022"}'
+    for index, body in enumerate((f" {event}", f"\n[{good},{event},{good}]")):
+        assert [error.model_dump() for error in refusal(body.encode()).errors] == [
+            {"index": index, "field": field, "reason": "is given more than once: send it once"}
+        ]
+
+
+@pytest.mark.parametrize("depth", range(600, 1000, 25))
+def test_a_field_given_twice_with_a_deep_value_is_refused(depth: int) -> None:
+    """Where exactly the depth ends differs between parsers."""
+    body = '{"model_id":"m","prediction":' + "[" * depth + "]" * depth + ',"prediction":1}'
+    with pytest.raises((InvalidEvents, UndecodableMessage)):
         parse_events(body.encode())
 
 
@@ -215,7 +297,41 @@ def test_every_bad_event_of_a_batch_is_named_once_per_field() -> None:
         (2, "score"),
         (4, "prediction"),
     ]
-    assert str(errors).startswith("event 1, (event): must be a JSON object; event 2, age: unknown field")
+    assert str(errors).startswith("event 1, (event): must be a JSON object; event 2: unknown field")
+
+
+@pytest.mark.parametrize("bad", ["{}", "7", '{"age":1}', '{"model_id":"m","prediction":1,"score":1,"score":2}', "NaN"])
+def test_explaining_stops_after_a_hundred_errors_and_takes_memory_in_proportion_to_the_body(bad: str) -> None:
+    body = f"[{','.join([bad] * (400_000 // len(bad)))}]".encode()
+    tracemalloc.start()
+    try:
+        errors = refusal(body).errors
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(errors) == MOST_ERRORS
+    assert errors[-1].index < MOST_ERRORS
+    assert peak < 100 * len(body)
+
+
+def test_one_event_has_a_hundred_errors_at_most() -> None:
+    errors = refusal({f"feature_{number}": number for number in range(50_000)}).errors
+    assert len(errors) == MOST_ERRORS
+
+
+@pytest.mark.parametrize("read", [read_rows, parse_events])
+@pytest.mark.parametrize("event", ['{"model_id":"m","prediction":1}', "{}", "7", "NaN", '{"score":1,"score":2}'])
+def test_a_body_with_too_many_events_is_refused_by_their_number_before_any_is_explained(read: Any, event: str) -> None:
+    body = f"[{','.join([event] * 8)}]".encode()
+    with pytest.raises(TooManyEvents) as refused:
+        read(body, most_events=7)
+    assert refused.value.count == 8
+    assert refused.value.detail == "a request may hold 7 events, this one has 8"
+
+
+def test_as_many_events_as_the_limit_are_read() -> None:
+    body = orjson.dumps([LEAST] * 7)
+    assert len(parse_events(body, most_events=7)) == len(read_rows(body, most_events=7)) == 7
 
 
 @pytest.mark.parametrize("body", [b"7", b'"text"', b"null", b"true"])

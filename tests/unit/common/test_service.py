@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start the example service with a behaviour."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(behaviour: str, *, port: int | None = None, shutdown_seconds: float = LONG_SECONDS) -> Running:
+    def begin(
+        behaviour: str, *, port: int | None = None, shutdown_seconds: float = LONG_SECONDS, host: str = "127.0.0.1"
+    ) -> Running:
         port = port or free_port()
         log_file = tmp_path / f"{behaviour}.log"
         settings = {
+            "SENTRYML_HTTP_HOST": host,
             "SENTRYML_HTTP_PORT": str(port),
             "SENTRYML_SHUTDOWN_SECONDS": str(shutdown_seconds),
             "SENTRYML_POSTGRES_URL": "postgresql://me:hunter2@db/x",
@@ -205,16 +208,47 @@ def test_a_stop_that_hangs_is_given_up_after_its_deadline(start: Start) -> None:
     assert late["seconds"] == 1.0
 
 
-def test_a_request_that_never_ends_is_given_up_after_the_deadline(start: Start) -> None:
-    service = start("works", shutdown_seconds=1.0)
+def test_a_request_that_never_ends_is_cancelled_and_the_work_ends_in_order(start: Start) -> None:
+    service = start("works", shutdown_seconds=4.0)
     service.until_ready()
     with ThreadPoolExecutor() as pool:
         request = pool.submit(service.get, "/slow")
         eventually_sync(lambda: service.events("slow_request_began"), what="the request to be in flight")
         service.terminate()
-        assert service.exit_code() == 70
+        assert service.exit_code() == 0
+        answer = request.result()
+    assert answer is None or answer.status_code == 500
+    assert [line["what"] for line in service.events("closed")] == ["resource", "pool"]
+    assert not service.events("stop_took_too_long")
+
+
+def test_a_request_that_ignores_its_cancellation_does_not_keep_the_work_from_ending(start: Start) -> None:
+    service = start("works", shutdown_seconds=4.0)
+    service.until_ready()
+    with ThreadPoolExecutor() as pool:
+        request = pool.submit(service.get, "/stubborn")
+        eventually_sync(lambda: service.events("stubborn_request_began"), what="the request to be in flight")
+        service.terminate()
+        assert service.exit_code() == 0
         assert request.result() is None
-    assert service.events("stop_took_too_long")
+    assert len(service.events("closed")) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "reached_at"),
+    [("::", ["127.0.0.1", "::1"]), ("::1", ["::1"]), ("0.0.0.0", ["127.0.0.1"]), ("localhost", ["127.0.0.1"])],
+)
+def test_a_service_listens_at_any_address_and_knows_its_clients_by_theirs(
+    start: Start, host: str, reached_at: list[str]
+) -> None:
+    service = start("works", host=host)
+    port = service.url.rpartition(":")[2]
+    for address in reached_at:
+        shown = f"[{address}]" if ":" in address else address
+        client = replace(service, url=f"http://{shown}:{port}")
+        assert client.first_answer("/client").json() == address
+    service.terminate()
+    assert service.exit_code() == 0
 
 
 def test_a_thread_left_over_does_not_keep_a_stopped_service_alive(start: Start) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sentryml_common import waiting
 from sentryml_common.http.health import Health
-from sentryml_common.waiting import wait_for
+from sentryml_common.waiting import happened, wait_for
 
 
 class Server:
@@ -67,3 +69,14 @@ async def test_an_error_that_waiting_does_not_help_is_raised_at_once() -> None:
     with pytest.raises(PermissionError, match="wrong password"):
         await wait_for("kafka", "k:9092", server.attempt, health, (ConnectionError,))
     assert len(server.said) == 2
+
+
+async def test_event_is_waited_for_and_left_as_it_is() -> None:
+    event = asyncio.Event()
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await happened(event, 60)
+    assert event.is_set()
+
+
+async def test_event_that_does_not_come_is_not_waited_for_longer() -> None:
+    assert not await happened(asyncio.Event(), 0.01)

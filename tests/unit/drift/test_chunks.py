@@ -40,7 +40,7 @@ from sentryml_drift.domain.partials import (
 )
 from sentryml_drift.domain.payloads import add_up, facts_of
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.owned_models import SEALED_BYTES, OwnedModels, add_partial
+from sentryml_drift.owned_models import SEALED_BYTES, OwnedModels, add_partial, kind_and_number, pane_of
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
@@ -274,11 +274,17 @@ def test_sealed_values_gather_and_are_added_up_before_they_are_many() -> None:
     assert 20 < most < 150
 
 
-def test_a_sum_that_was_just_put_is_got_without_unpacking_it_and_never_an_older_one() -> None:
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("number", [0, 7, -7, 2**62, -(2**63)])
+def test_a_pane_is_its_kind_and_number(kind: Kind, number: int) -> None:
+    assert kind_and_number(pane_of(kind, number)) == (kind, number)
+
+
+def test_a_sum_that_was_put_is_got_and_never_an_older_one() -> None:
     models, target = OwnedModels(), Target("model", Kind.FACTS, 0)
     first, second = (NOTHING.apply(Label(0, 1, 5, 10, False), late(count)) for count in (1, 2))
-    models.put(0, target, first.pack(), first)
-    assert models.get(target) is first
+    models.put(0, target, first.pack())
+    assert models.get(target) == first
     models.put(0, target, second.pack())
     assert models.get(target) == second
     models.drop(0)

@@ -14,9 +14,8 @@ from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.panes import PaneGrid
-from sentryml_drift.domain.partials import Kind
 from sentryml_drift.evaluator import Evaluator
-from sentryml_drift.owned_models import OwnedModel, OwnedModels
+from sentryml_drift.owned_models import FACTS, OwnedModel, OwnedModels
 from sentryml_drift.processor import Processor
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.store import MemoryStore
@@ -35,7 +34,7 @@ class Scene:
         self.models, self.published = OwnedModels(), 0
         self.model = self.models.by_id["model"] = OwnedModel(0, recovered=recovered)
         facts = ModelFacts(first_seen, START)
-        self.model.put((Kind.FACTS, 0), ChunkedSum((facts.pack(),)).pack())
+        self.model.put(FACTS, ChunkedSum((facts.pack(),)).pack())
         self.monitor = Monitor(model_id="model", version=1, every_seconds=EVERY)
         self.in_force_since = START - 24 * HOUR
         self.now = START + HOUR

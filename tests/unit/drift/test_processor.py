@@ -25,7 +25,7 @@ from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, partition_of
 from sentryml_drift.housekeeping import Housekeeping
-from sentryml_drift.owned_models import read_counts
+from sentryml_drift.owned_models import kind_and_number, read_counts
 from sentryml_drift.processor import Processor
 from sentryml_drift.retention import Retention
 from sentryml_drift.table import PLACE, Place, key_of
@@ -175,6 +175,23 @@ async def test_a_record_that_cannot_be_read_is_set_aside_whole(bad: bytes | None
     assert (found.topic, found.partition, found.offset) == (HISTOGRAMS.name, 0, 1)
 
 
+async def test_a_revocation_waits_for_the_batch_in_flight() -> None:
+    """The next owner need not read it again, and shuts nobody out who is still writing."""
+    worker, gate = Worker(), asyncio.Event()
+    await worker.begin()
+    slow = await worker.kafka.open_table(0, pausing_at(gate, after=2))
+    worker.processor.partitions.tables[0] = slow
+    taking = asyncio.create_task(worker.take(one(0)))
+    await turns(20)
+    revoking = asyncio.create_task(worker.stream.revoke(worker.processor))
+    await turns(20)
+    assert not revoking.done()
+    gate.set()
+    await revoking
+    assert (worker.place(), worker.counted()) == (1, 1)
+    await taking
+
+
 async def test_a_revocation_does_not_wait_for_a_recovery() -> None:
     worker, gate = Worker(), asyncio.Event()
     await a_table(worker.kafka, partition=0, values=50)
@@ -269,7 +286,7 @@ async def test_panes_that_no_window_reaches_are_purged_and_others_stay() -> None
     await a_table(worker.kafka, partition=0, values=300)
     await worker.begin()
     sums = worker.processor.models.by_id[MODEL].sums
-    kept = {pane for pane in sums if not worker.retention.expired(Target(MODEL, *pane))}
+    kept = {pane for pane in sums if not worker.retention.expired(Target(MODEL, *kind_and_number(pane)))}
     assert 0 < len(kept) < 300
     assert await worker.housekeeping.purge() == 300 - len(kept)
     assert set(sums) == kept

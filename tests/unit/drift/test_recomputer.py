@@ -19,7 +19,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.owned_models import FACTS, OwnedModel, pane_of
 from sentryml_drift.processor import Processor
 from sentryml_drift.recomputer import Recomputer
 from sentryml_drift.retention import Retention
@@ -40,12 +40,12 @@ def a_model(days: int = 30) -> OwnedModel:
     """A model with events in each hour of the last nine days, and more before that are not kept."""
     rng, model = np.random.default_rng(1), OwnedModel(0)
     facts = ModelFacts((NOW - days * DAY).timestamp(), NOW.timestamp())
-    model.put((Kind.FACTS, 0), ChunkedSum((facts.pack(),)).pack())
+    model.put(FACTS, ChunkedSum((facts.pack(),)).pack())
     newest = GRID.pane_of(NOW.timestamp(), Resolution.COARSE)
     for hour in range(9 * 24):
         scores = rng.beta(2, 5, 100).tolist()
         counts = PaneCounts.of(["late" if score > 0.3 else "on time" for score in scores], scores)
-        model.put((Kind.COARSE, newest - hour), ChunkedSum((counts.pack(),)).pack())
+        model.put(pane_of(Kind.COARSE, newest - hour), ChunkedSum((counts.pack(),)).pack())
     return model
 
 

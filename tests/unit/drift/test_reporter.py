@@ -18,7 +18,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.owned_models import OwnedModel
+from sentryml_drift.owned_models import FACTS, OwnedModel, pane_of
 from sentryml_drift.processor import Processor
 from sentryml_drift.reporter import Reporter
 from sentryml_drift.settings import DriftSettings
@@ -36,14 +36,14 @@ def reported(model: OwnedModel) -> Activity | None:
 
 def a_model(facts: ModelFacts) -> OwnedModel:
     model = OwnedModel(0)
-    model.put((Kind.FACTS, 0), ChunkedSum((facts.pack(),)).pack())
+    model.put(FACTS, ChunkedSum((facts.pack(),)).pack())
     return model
 
 
 def pane(model: OwnedModel, resolution: Resolution, age: int, scores: list[float]) -> None:
     kind = Kind.FINE if resolution is Resolution.FINE else Kind.COARSE
     number = GRID.pane_of(NOW.timestamp(), resolution) - age
-    model.put((kind, number), ChunkedSum((PaneCounts.of(["late"] * len(scores), list(scores)).pack(),)).pack())
+    model.put(pane_of(kind, number), ChunkedSum((PaneCounts.of(["late"] * len(scores), list(scores)).pack(),)).pack())
 
 
 @pytest.mark.parametrize("facts", [ModelFacts(late=3), ModelFacts(future=500)])

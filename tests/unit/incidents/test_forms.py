@@ -74,7 +74,8 @@ def test_anything_else_leads_home(elsewhere: str) -> None:
     [
         ("https://drift.example.org", "__Host-sentryml-session"),
         ("http://127.0.0.1:8701", "sentryml-session-8701"),
-        ("http://drift.example.org/sentryml", "sentryml-session-80"),
+        ("http://drift.example.org/sentryml", "sentryml-session-80-sentryml"),
+        ("https://example.org/ml/drift.eu", "__Host-sentryml-session-ml-drift-eu"),
     ],
 )
 def test_a_cookie_is_bound_to_the_host_where_that_is_possible(public_url: str, name: str) -> None:

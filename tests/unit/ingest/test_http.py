@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
 import pytest
-from fastapi import FastAPI
-from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.api_key import Scope
+from sentryml_common.contracts.prediction import MOST_ERRORS
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.problems import MEDIA_TYPE, install_problems
-from sentryml_ingest.app import create_app
-from sentryml_ingest.http.events import ERRORS_SHOWN, Gateway
+from sentryml_common.http.problems import MEDIA_TYPE
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
-from tests.unit.common.keys import KEY, KEY_ID, NOW, api_key, clock, gatekeeper_of
-from tests.unit.ingest.builders import RecordingPublisher, event
+from tests.unit.common.keys import KEY, KEY_ID, NOW
+from tests.unit.ingest.builders import Ingest, RecordingPublisher, app_with, client_of, counted, event
 
 MAX_EVENTS = 200
 MAX_BODY_BYTES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Ingest:
-    """The application with a client whose key may write, and what was published."""
-
-    client: httpx.AsyncClient
-    publisher: RecordingPublisher
-
-    async def send(self, body: Any, **headers: str) -> httpx.Response:
-        content = body if isinstance(body, bytes) else orjson.dumps(body)
-        known = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
-        return await self.client.post("/v1/events", content=content, headers={**known, **headers})
-
-    async def refused(self, body: Any, status: int, kind: str, **headers: str) -> dict[str, Any]:
-        """The problem that answers `body`; nothing was published."""
-        answer = await self.send(body, **headers)
-        assert answer.status_code == status, answer.text
-        assert answer.headers["content-type"] == MEDIA_TYPE
-        problem: dict[str, Any] = answer.json()
-        assert problem["type"] == f"urn:sentryml:problem:{kind}"
-        assert problem["status"] == status
-        assert self.publisher.records == []
-        return problem
-
-
-def app_with(publisher: EventPublisher, settings: IngestSettings, **key: Any) -> FastAPI:
-    app = create_app(Gateway(settings, gatekeeper_of(api_key(**key)), publisher, clock))
-    install_problems(app)
-    return app
-
-
-def client_of(app: FastAPI) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://ingest")
 
 
 @pytest.fixture
@@ -67,10 +28,6 @@ async def ingest() -> AsyncIterator[Ingest]:
     settings = IngestSettings(max_events=MAX_EVENTS, max_body_bytes=MAX_BODY_BYTES)
     async with client_of(app_with(publisher, settings, models=["flights-*"])) as client:
         yield Ingest(client, publisher)
-
-
-def counted(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 async def test_one_event_is_taken(ingest: Ingest) -> None:
@@ -150,15 +107,55 @@ async def test_bad_events_are_422_by_index_field_and_reason(ingest: Ingest) -> N
         (3, "score"),
     ]
     assert "SentryML takes no feature values" in problem["errors"][0]["reason"]
-    assert problem["errors_total"] == 3
+    assert problem["more_errors"] is False
     assert problem["detail"].startswith("3 errors, nothing was taken: event 1, age: unknown field")
 
 
-async def test_at_most_a_hundred_errors_are_shown_with_their_total(ingest: Ingest) -> None:
+async def test_at_most_a_hundred_errors_are_shown_and_that_there_may_be_more_is_said(ingest: Ingest) -> None:
     problem = await ingest.refused([{"model_id": "flights-delay"}] * 150, 422, "invalid-events")
-    assert [error["index"] for error in problem["errors"]] == list(range(ERRORS_SHOWN))
-    assert problem["errors_total"] == 150
-    assert problem["detail"].startswith("150 errors")
+    assert [error["index"] for error in problem["errors"]] == list(range(MOST_ERRORS))
+    assert problem["more_errors"] is True
+    assert problem["detail"].startswith("100 errors or more")
+
+
+async def test_bad_events_over_the_limit_are_counted_and_not_explained(ingest: Ingest) -> None:
+    problem = await ingest.refused([{}] * (MAX_EVENTS + 1), 413, "too-many-events")
+    assert problem["detail"] == "a request may hold 200 events, this one has 201"
+    assert "errors" not in problem
+
+
+async def test_the_name_of_an_unknown_field_is_said_to_its_sender(ingest: Ingest) -> None:
+    problem = await ingest.refused([event(), event(**{"jane@example.com": 0.7})], 422, "invalid-events")
+    assert problem["errors"][0]["field"] == "jane@example.com"
+    assert "event 1, jane@example.com: unknown field" in problem["detail"]
+
+
+async def test_nan_is_422_by_the_index_of_its_event_with_what_to_send(ingest: Ingest) -> None:
+    body = orjson.dumps([event(), event(score=0.5)]).replace(b"0.5", b"NaN")
+    problem = await ingest.refused(body, 422, "invalid-events")
+    assert problem["errors"] == [{"index": 1, "field": "score", "reason": "NaN is not JSON: send null"}]
+
+
+async def test_a_field_that_is_given_twice_is_422(ingest: Ingest) -> None:
+    body = orjson.dumps(event(score=1)).replace(b'"score":1', b'"score":1,"score":2')
+    problem = await ingest.refused(body, 422, "invalid-events")
+    assert problem["errors"] == [{"index": 0, "field": "score", "reason": "is given more than once: send it once"}]
+
+
+async def test_a_byte_order_mark_is_skipped(ingest: Ingest) -> None:
+    assert (await ingest.send(b"\xef\xbb\xbf" + orjson.dumps([event()]))).json() == {"accepted": 1}
+
+
+@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {}], ids=["said in a header", "not said"])
+async def test_a_compressed_body_is_415_by_its_encoding(ingest: Ingest, headers: dict[str, str]) -> None:
+    body = gzip.compress(orjson.dumps(event()))
+    problem = await ingest.refused(body, 415, "unsupported-content-encoding", **headers)
+    assert problem["detail"] == "send the body as it is, without a Content-Encoding: gzip is not supported"
+    assert (await ingest.send(body, **headers)).headers["accept-encoding"] == "identity"
+
+
+async def test_an_encoding_that_changes_nothing_is_taken(ingest: Ingest) -> None:
+    assert (await ingest.send(event(), **{"content-encoding": "identity"})).status_code == 202
 
 
 async def test_events_of_the_future_are_422(ingest: Ingest) -> None:
@@ -225,18 +222,18 @@ async def test_a_defect_is_500_and_counted_as_that(ingest: Ingest) -> None:
 async def test_a_request_that_would_outgrow_a_record_is_413() -> None:
     """Small events grow by their time of receipt: far more than the body may hold."""
     publisher = RecordingPublisher()
-    settings = IngestSettings(max_body_bytes=900_000, max_events=100_000)
+    settings = IngestSettings(max_body_bytes=900_000)
     async with client_of(app_with(publisher, settings)) as client:
         ingest = Ingest(client, publisher)
-        problem = await ingest.refused([{"model_id": "m", "prediction": 1}] * 25_000, 413, "record-too-large")
+        problem = await ingest.refused([event(event_id="e" * 64, prediction="p" * 64)] * 4_600, 413, "record-too-large")
         assert "send fewer events at a time" in problem["detail"]
-        assert (await ingest.send([{"model_id": "m", "prediction": 1}] * 10_000)).json() == {"accepted": 10_000}
+        assert (await ingest.send([event()] * 5_000)).json() == {"accepted": 5_000}
 
 
 async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:
     schema = (await ingest.client.get("/openapi.json")).json()
     route = schema["paths"]["/v1/events"]["post"]
-    assert set(route["responses"]) == {"202", "401", "403", "413", "415", "422", "503"}
+    assert set(route["responses"]) == {"202", "401", "403", "408", "413", "415", "422", "429", "503"}
     assert all(answer["description"] for answer in route["responses"].values())
     problems = {status: answer for status, answer in route["responses"].items() if status != "202"}
     assert all(MEDIA_TYPE in answer["content"] for answer in problems.values())

@@ -8,9 +8,9 @@ import pytest
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.settings import load_settings
-from sentryml_ingest.domain.admission import admit
+from sentryml_ingest.domain.admission import TimeLimits, admit
 from sentryml_ingest.settings import IngestSettings
-from tests.unit.ingest.builders import parsed
+from tests.unit.ingest.builders import read
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,11 @@ from tests.unit.ingest.builders import parsed
         ("FUTURE_LIMIT_SECONDS", "-1"),
         ("MAX_BODY_BYTES", "1000000"),
         ("MAX_EVENTS", "0"),
+        ("MAX_EVENTS", "5001"),
+        ("LONGEST_WINDOW_SECONDS", "0"),
         ("PUBLISH_SECONDS", "0"),
+        ("KEY_EVENTS_PER_SECOND", "-1"),
+        ("KEY_NEW_MODELS_PER_HOUR", "inf"),
     ],
 )
 def test_values_that_could_not_work_are_refused_at_the_start(
@@ -34,6 +38,6 @@ def test_values_that_could_not_work_are_refused_at_the_start(
 
 def test_the_largest_future_limit_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTRYML_FUTURE_LIMIT_SECONDS", str(366 * 86_400))
-    limit = load_settings(IngestSettings).future_limit_seconds
-    ahead = parsed(timestamp=datetime(2027, 11, 23, tzinfo=UTC))
-    assert admit([ahead], now=datetime(2026, 11, 23, tzinfo=UTC), future_limit_seconds=limit) == [ahead]
+    limits = TimeLimits(load_settings(IngestSettings).future_limit_seconds, 1.0, lambda _: 1.0)
+    ahead = read(timestamp=datetime(2027, 11, 23, tzinfo=UTC))
+    assert admit([ahead], now=datetime(2026, 11, 23, tzinfo=UTC), limits=limits) == [ahead]

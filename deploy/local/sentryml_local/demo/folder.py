@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sentryml_local import state
 from sentryml_local.errors import StackError
 from sentryml_local.stack import Stack
 
@@ -25,7 +26,7 @@ def own_folder(folder: Path) -> Iterator[None]:
     Raises:
         StackError: another demo runs in it, or it holds something that is not the demo's.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    state.own_folder(folder)
     lock = folder / LOCK
     if not lock.exists() and any(folder.iterdir()):
         raise StackError(f"{folder} holds something else than a demo: name an empty folder with --data")

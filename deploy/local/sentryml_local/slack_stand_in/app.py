@@ -110,7 +110,7 @@ def _response(answer: Answer) -> Response:
 
 def make_http(store: Store, token: str, clock: Clock, web_api: WebApi | None = None) -> FastAPI:
     """The HTTP application on a store and a workspace."""
-    app = FastAPI(title="Stand-in for Slack", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Stand-in for Slack", docs_url=None, redoc_url=None, redirect_slashes=False)
     webhook = Webhook(store, token, clock)
     web_api = web_api or WebApi(Workspace(), clock)
     add_web_api(app, web_api)

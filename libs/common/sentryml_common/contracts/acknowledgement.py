@@ -15,7 +15,7 @@ PATH = "/v1/internal/acknowledgements"
 class Acknowledge(Message):
     """The person with the account of `email` marks an incident as seen, as it was at `sequence`; `via` is where."""
 
-    email: Annotated[str, StringConstraints(min_length=3, max_length=320)]
+    email: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{3,320}$")]
     incident_id: UUID
     sequence: Annotated[int, Field(ge=1, lt=2**31)]
     via: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z ]{0,30}$")]

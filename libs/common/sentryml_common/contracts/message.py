@@ -11,14 +11,19 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Strin
 from sentryml_common.errors import UndecodableMessage
 
 
-def _to_utc(value: datetime) -> datetime:
+def to_utc(value: datetime) -> datetime:
+    """An aware time in UTC.
+
+    Raises:
+        ValueError: the years there are end at 1 and 9999, and it lies beyond in UTC.
+    """
     try:
         return value.astimezone(UTC)
     except OverflowError as err:
         raise ValueError("lies outside the years 1 to 9999 in UTC") from err
 
 
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(to_utc)]
 """A time with an offset, kept as UTC; serialised as RFC 3339 with `Z`."""
 
 MODEL_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"

@@ -33,6 +33,11 @@ COMPACTED = {
 }
 
 
+TIMESTAMP_TYPE = "message.timestamp.type"
+BROKER_TIME = {TIMESTAMP_TYPE: "LogAppendTime"}
+"""Records get the time of the broker: what counts as late or future depends on no producer's clock."""
+
+
 def kept_for(days: int) -> dict[str, str]:
     """The configuration of a topic whose records are deleted after some days."""
     return {"cleanup.policy": "delete", "retention.ms": str(days * DAY * 1000)}
@@ -56,7 +61,7 @@ class Topic:
 
 PREDICTIONS = Topic(
     "sentryml.predictions.v1", "prediction events: one object or an array per record", "any or none", 4,
-    ("ingest", "your own producers"), ("drift combiner",), None, kept_for(7), grows=True,
+    ("ingest", "your own producers"), ("drift combiner",), None, kept_for(7) | BROKER_TIME, grows=True,
 )  # fmt: skip
 HISTOGRAMS = Topic(
     "sentryml.histograms.v1", "packed partial histograms, internal to drift", "crc32(model_id) % partitions",
@@ -64,7 +69,7 @@ HISTOGRAMS = Topic(
 )  # fmt: skip
 MONITORS = Topic(
     "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
-    ("incidents",), ("drift processor", "notifier"), Monitor, COMPACTED,
+    ("incidents",), ("drift processor", "ingest", "notifier"), Monitor, COMPACTED,
 )  # fmt: skip
 EVALUATIONS = Topic(
     "sentryml.evaluations.v1", "one look at a model: PSI, bins, level", "model_id", 4,

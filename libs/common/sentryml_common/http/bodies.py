@@ -1,14 +1,22 @@
-"""Bodies of requests that have to be small: read no further than they may be long."""
+"""Bodies of requests: small ones are read no further than they may be long, and JSON has to mean one thing."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 
 from sentryml_common.http.problems import Problem
+from sentryml_common.text import cut
+
+LONGEST_NAME = 64
 
 
-async def read_body(request: Request, most_bytes: int, what: str) -> bytes:
-    """The whole body as it came; `what` names it where it is too long.
+async def read_body(request: Request, most_bytes: int, what: str, advice: str = "") -> bytes:
+    """The whole body as it came; `what` names it where it is too long, `advice` says what to do then.
 
     Raises:
         Problem: 413 it is longer than `most_bytes`; 400 the connection ended first.
@@ -18,7 +26,70 @@ async def read_body(request: Request, most_bytes: int, what: str) -> bytes:
         async for part in request.stream():
             body += part
             if len(body) > most_bytes:
-                raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes")
+                raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
     except ClientDisconnect as err:
         raise Problem(400, "cut-short", "the connection ended before the body did") from err
     return bytes(body)
+
+
+async def unambiguous_json(request: Request) -> None:
+    """A FastAPI dependency: refuses a JSON body that says two things, or holds text that nobody can keep.
+
+    Of two fields with the same name one would be taken silently; half of a surrogate pair is no character. What is not
+    JSON at all is left to the framework, which refuses it.
+
+    Raises:
+        Problem: 422, naming the field.
+    """
+    route = request.scope.get("route")
+    if isinstance(route, APIRoute) and route.body_field is not None:
+        check_json(await request.body())
+
+
+def check_json(body: bytes) -> None:
+    """The same for a body that has been read.
+
+    Raises:
+        Problem: 422, naming the field.
+    """
+    twice: list[str] = []
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.extend(name for name in found if names.count(name) > 1)
+        return found
+
+    try:
+        data = json.loads(body, object_pairs_hook=as_object)
+    except (ValueError, RecursionError):
+        return
+    if twice:
+        raise _refused(f"body.{_shown(twice[0])}", "is given twice: send it once")
+    for place, text in _texts(data):
+        if not text.isprintable() and any("\ud800" <= each <= "\udfff" for each in text):
+            raise _refused(place, "holds half of a surrogate pair, which is no character: send whole ones")
+
+
+def _texts(data: object) -> Iterator[tuple[str, str]]:
+    """Every text in it, names of fields too, with its place."""
+    left = [("body", data)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, str):
+            yield place, value
+        elif isinstance(value, list):
+            left.extend((f"{place}.{number}", each) for number, each in enumerate(value))
+        elif isinstance(value, dict):
+            for name, each in value.items():
+                yield place, name
+                left.append((f"{place}.{_shown(name)}", each))
+
+
+def _shown(name: str) -> str:
+    return cut(name, LONGEST_NAME)
+
+
+def _refused(field: str, reason: str) -> Problem:
+    return Problem(422, "invalid-request", f"{field}: {reason}", errors=[{"field": field, "reason": reason}])

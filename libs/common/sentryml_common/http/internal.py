@@ -15,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from fastapi import Request
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 
 from sentryml_common.clock import Clock
@@ -38,6 +38,10 @@ class ActingPerson:
     id: str
     name: str
     role: str
+
+
+_PERSON = TypeAdapter(ActingPerson)
+"""Reads one; fields that a newer service sends are ignored, as in every contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class InternalAccess:
         """Check a request.
 
         Raises:
-            Problem: 401 nobody has signed it, or not with our secret, not now, or not this; 413 its body is too long.
+            Problem: 401 nobody has signed it, or not with our secret, not now, or not this; 413 its body is too long;
+                422 it names no person where it should.
         """
         headers = request.headers
         self._check_time(headers)
@@ -77,7 +82,7 @@ class InternalAccess:
         expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
         if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):
             raise _refused("the signature is not right: give all services the same SENTRYML_INTERNAL_SECRET")
-        return Signed(body, ActingPerson(**json.loads(whom)) if whom else None)
+        return Signed(body, _person_of(whom) if whom else None)
 
     def _check_time(self, headers: Headers) -> None:
         time = headers.get(TIME, "")
@@ -92,6 +97,16 @@ def _signature(secret: SecretStr, time: str, method: str, target: str, actor: st
     """No part but the body, which is last, can hold a line break: so no part can be taken for another."""
     signed = "\n".join((VERSION, time, method, target, actor, "")).encode() + body
     return f"{VERSION}={hmac.digest(secret.get_secret_value().encode(), signed, 'sha256').hex()}"
+
+
+def _person_of(whom: str) -> ActingPerson:
+    try:
+        return _PERSON.validate_json(whom)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join((ACTOR, *map(str, first["loc"])))
+        reason = f"{field}: {first['msg']}: give all services the same version of SentryML"
+        raise Problem(422, "invalid-request", reason, errors=[{"field": field, "reason": first["msg"]}]) from err
 
 
 def _target_of(request: Request) -> str:

@@ -4,12 +4,14 @@ twice while rows arrive. It is opaque to clients."""
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 import orjson
 from fastapi import Query
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from sentryml_common.contracts.message import to_utc
 from sentryml_common.http.problems import Problem
 
 T = TypeVar("T")
@@ -42,6 +44,26 @@ def from_cursor(cursor: str | None, form: TypeAdapter[T]) -> T | None:
     if cursor is None:
         return None
     try:
-        return form.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        position = form.validate_json(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        _check_storable(position)
     except (ValueError, ValidationError) as err:
         raise Problem(422, "invalid-cursor", "cursor is not a next_cursor of this list: leave it out") from err
+    return position
+
+
+def _check_storable(position: object) -> None:
+    """See that PostgreSQL can compare a position, whatever it is made of, with what it holds.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    match position:
+        case tuple() | list():
+            for part in position:
+                _check_storable(part)
+        case int() if not -(2**63) <= position < 2**63:
+            raise ValueError("no integer of 64 bits")
+        case str() if "\0" in position:
+            raise ValueError("holds the character U+0000")
+        case datetime():
+            to_utc(position)

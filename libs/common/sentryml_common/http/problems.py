@@ -16,6 +16,7 @@ from starlette.routing import Match
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import Unavailable
+from sentryml_common.http.answers import install_answers
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:sentryml:problem:"
@@ -97,7 +98,8 @@ def unavailable(detail: str) -> Problem:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Turn every error of `app` into a problem."""
+    """Turn every error of `app` into a problem, and give all its answers what they have in common."""
+    install_answers(app)
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, err: Problem) -> Response:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import BeforeValidator
+
+from sentryml_common.contracts.message import UtcDatetime
 
 
 def _no_number(given: object) -> object:
@@ -14,5 +16,5 @@ def _no_number(given: object) -> object:
     return given
 
 
-WithOffset = Annotated[AwareDatetime, BeforeValidator(_no_number)]
-"""A time as RFC 3339 with an offset, and nothing else."""
+WithOffset = Annotated[UtcDatetime, BeforeValidator(_no_number)]
+"""A time as RFC 3339 with an offset, and nothing else; kept as UTC, in which it must lie in the years 1 to 9999."""

@@ -8,10 +8,10 @@ the process; what was not committed is read again by the next one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Set
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Set
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
 
 from sentryml_common.contracts.message import Message, decode
@@ -19,9 +19,10 @@ from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.dead_letter import DeadLetters, SetAside
+from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.logging import get_logger
-from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG, RETRIES_TOTAL
+from sentryml_common.metrics import CONSUMED_TOTAL, RETRIES_TOTAL
 from sentryml_common.settings import KafkaSettings
 
 log = get_logger(__name__)
@@ -31,6 +32,7 @@ POLL_MILLISECONDS = 500
 RETRY_PAUSE_SECONDS = 1.0
 
 M = TypeVar("M", bound=Message)
+Batches: TypeAlias = dict[TopicPartition, list[Any]]
 
 
 class Consumer(Protocol):
@@ -38,11 +40,11 @@ class Consumer(Protocol):
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
-    def subscribe(self, topics: list[str]) -> None: ...
+    def subscribe(self, topics: list[str], *, listener: ConsumerRebalanceListener) -> None: ...
     def assignment(self) -> Set[TopicPartition]: ...
     def highwater(self, partition: TopicPartition) -> int | None: ...
     def seek(self, partition: TopicPartition, offset: int) -> None: ...
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Batches: ...
     async def commit(self, offsets: dict[TopicPartition, int]) -> None: ...
 
 
@@ -82,25 +84,42 @@ class BatchConsumer(Generic[M]):
     ) -> None:
         self._topic, self._contract, self._group = topic, contract, group
         self._handle, self._dead_letters, self._make = handle, dead_letters, make
+        self._set_aside, self._lag = SetAside(), LagSeries(topic.name)
+        self._rebalances = _Rebalances(self._lag)
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
-        """Consume until cancelled."""
+        """Consume until cancelled. A consumer that fails is replaced: what went wrong is on `/readyz` meanwhile."""
 
         def make() -> Consumer:
             consumer = self._make(settings, self._group)
-            consumer.subscribe([self._topic.name])
+            consumer.subscribe([self._topic.name], listener=self._rebalances)
             return consumer
 
-        consumer = await start_client(make, settings, health)
-        try:
-            while True:
-                batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS)
-                if batches:
-                    await self._process(consumer, batches)
-        finally:
-            await consumer.stop()
+        while True:
+            consumer = await start_client(make, settings, health)
+            try:
+                await self._consume(consumer, health)
+            finally:
+                self._lag.clear()
+                await consumer.stop()
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
-    async def _process(self, consumer: Consumer, batches: dict[TopicPartition, list[Any]]) -> None:
+    async def _consume(self, consumer: Consumer, health: Health) -> None:
+        """Consume until reading fails."""
+        while True:
+            try:
+                batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=BATCH_RECORDS)
+            except KafkaError as err:
+                why = f"reading {self._topic.name} failed: {type(err).__name__}: {err}"
+                log.warning("consumer_replaced", topic=self._topic.name, why=why)
+                health.waiting(self._topic.name, why)
+                return
+            health.ready(self._topic.name)
+            if batches:
+                await self._process(consumer, batches)
+
+    async def _process(self, consumer: Consumer, batches: Batches) -> None:
+        rebalances = self._rebalances.count
         try:
             messages = [message for records in batches.values() for message in await self._decode(records)]
             if messages:
@@ -108,12 +127,10 @@ class BatchConsumer(Generic[M]):
         except Unavailable as err:
             RETRIES_TOTAL.labels(topic=self._topic.name).inc()
             log.warning("batch_tried_again", topic=self._topic.name, why=str(err))
-            _show_lag(consumer, {tp: records[0].offset for tp, records in batches.items()})
-            await self._go_back(consumer, batches)
+            self._go_back(consumer, {tp: records[0].offset for tp, records in batches.items()}, rebalances)
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
             return
-        done = {tp: records[-1].offset + 1 for tp, records in batches.items()}
-        await self._commit(consumer, done)
-        _show_lag(consumer, done)
+        await self._commit(consumer, {tp: records[-1].offset + 1 for tp, records in batches.items()}, rebalances)
         for tp, records in batches.items():
             CONSUMED_TOTAL.labels(topic=tp.topic).inc(len(records))
 
@@ -125,27 +142,52 @@ class BatchConsumer(Generic[M]):
             try:
                 messages.append(decode(self._contract, record.value))
             except UndecodableMessage as err:
-                await self._dead_letters.set_aside(record, err)
+                if not self._set_aside.has(record):
+                    await self._dead_letters.set_aside(record, err)
+                    self._set_aside.add(record)
         return messages
 
-    async def _go_back(self, consumer: Consumer, batches: dict[TopicPartition, list[Any]]) -> None:
-        for tp, records in batches.items():
-            if tp in consumer.assignment():
-                consumer.seek(tp, records[0].offset)
-        await asyncio.sleep(RETRY_PAUSE_SECONDS)
+    def _go_back(self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int) -> None:
+        for tp, offset in self._owned(consumer, offsets, rebalances).items():
+            consumer.seek(tp, offset)
+            self._lag.show(tp.partition, offset, consumer.highwater(tp))
 
-    async def _commit(self, consumer: Consumer, offsets: dict[TopicPartition, int]) -> None:
+    async def _commit(self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int) -> None:
         """Commit; a commit that a rebalance or a broker refuses means only that the batch is read again."""
-        owned = {tp: offset for tp, offset in offsets.items() if tp in consumer.assignment()}
+        owned = self._owned(consumer, offsets, rebalances)
+        if not owned:
+            log.info("commit_superseded", topic=self._topic.name, why="the partitions went to another consumer")
+            return
         try:
             await consumer.commit(owned)
         except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError) as err:
             log.info("commit_superseded", topic=self._topic.name, why=type(err).__name__)
         except KafkaError as err:
             log.warning("commit_failed", topic=self._topic.name, why=f"{type(err).__name__}: {err}")
+        else:
+            self._set_aside.committed(self._owned(consumer, owned, rebalances))
+        for tp, offset in self._owned(consumer, owned, rebalances).items():
+            self._lag.show(tp.partition, offset, consumer.highwater(tp))
+
+    def _owned(
+        self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int
+    ) -> dict[TopicPartition, int]:
+        """Those of `offsets` that may still be committed or sought: none after a rebalance. Another may have had a
+        partition meanwhile, even one that is here again, and where to go on is known from what was committed."""
+        assigned = consumer.assignment() if rebalances == self._rebalances.count else ()
+        return {tp: offset for tp, offset in offsets.items() if tp in assigned}
 
 
-def _show_lag(consumer: Consumer, done: dict[TopicPartition, int]) -> None:
-    """What is behind each partition's next offset, as far as Kafka has told."""
-    for tp, offset in done.items():
-        CONSUMER_LAG.labels(topic=tp.topic, partition=tp.partition).set(max(0, (consumer.highwater(tp) or 0) - offset))
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Counts rebalances, and removes the series of what is lost."""
+
+    def __init__(self, lag: LagSeries) -> None:
+        self.count = 0
+        self._lag = lag
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._lag.clear()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.count += 1
+        self._lag.clear()

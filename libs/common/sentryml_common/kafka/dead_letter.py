@@ -1,8 +1,12 @@
-"""Setting a bad record aside: its coordinates and the reason go to `deadletters.v1`, never its payload."""
+"""Setting a bad record aside: its coordinates and the reason go to `deadletters.v1`, never its payload, nor the names
+of its fields."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from aiokafka import TopicPartition
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.api_key import without_keys
@@ -27,28 +31,66 @@ class DeadLetters:
 
     def letter(self, record: Any, error: UndecodableMessage) -> Record:
         """The dead letter of a consumed `record` (aiokafka's ConsumerRecord), counted and logged."""
-        # A key that a producer took for the name of a field must not be kept here.
-        detail = without_keys(error.detail)[:LONGEST_DETAIL]
-        DEAD_LETTERS_TOTAL.labels(topic=record.topic, reason=error.reason).inc()
-        log.warning(
-            "record_set_aside",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=error.reason,
-            detail=detail,
-        )
-        letter = DeadLetter(
+        letter = self._letter(record, error)
+        _count(letter)
+        return _record(letter)
+
+    async def set_aside(self, record: Any, error: UndecodableMessage) -> None:
+        """Publish the dead letter of one record, and count and log it when it is acknowledged.
+
+        Raises:
+            Unavailable: Kafka did not take it.
+        """
+        letter = self._letter(record, error)
+        await self._publisher.publish([_record(letter)])
+        _count(letter)
+
+    def _letter(self, record: Any, error: UndecodableMessage) -> DeadLetter:
+        return DeadLetter(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             service=self._service,
             reason=error.reason,
-            detail=detail,
+            # A key that a producer took for the name of a field must not be kept here.
+            detail=without_keys(error.detail)[:LONGEST_DETAIL],
             at=self._clock(),
         )
-        return Record(DEAD_LETTERS.name, record.topic.encode(), encode(letter))
 
-    async def set_aside(self, record: Any, error: UndecodableMessage) -> None:
-        """Publish the dead letter of one record and wait for its acknowledgement."""
-        await self._publisher.publish([self.letter(record, error)])
+
+class SetAside:
+    """Which bad records a process has set aside without their offsets being committed yet: it reads them again after a
+    failure or a rebalance, and does not set them aside a second time. One offset a partition: they come in order."""
+
+    def __init__(self) -> None:
+        self._last: dict[TopicPartition, int] = {}
+
+    def has(self, record: Any) -> bool:
+        """Whether this record has been set aside."""
+        return bool(record.offset <= self._last.get(TopicPartition(record.topic, record.partition), -1))
+
+    def add(self, record: Any) -> None:
+        """It has been."""
+        self._last[TopicPartition(record.topic, record.partition)] = record.offset
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """What lies before these offsets is not read again, unless its topic is deleted and created again."""
+        for tp, offset in offsets.items():
+            if self._last.get(tp, offset) < offset:
+                del self._last[tp]
+
+
+def _record(letter: DeadLetter) -> Record:
+    return Record(DEAD_LETTERS.name, letter.topic.encode(), encode(letter))
+
+
+def _count(letter: DeadLetter) -> None:
+    DEAD_LETTERS_TOTAL.labels(topic=letter.topic, reason=letter.reason).inc()
+    log.warning(
+        "record_set_aside",
+        topic=letter.topic,
+        partition=letter.partition,
+        offset=letter.offset,
+        reason=letter.reason,
+        detail=letter.detail,
+    )

@@ -17,7 +17,7 @@ from sentryml_common.clock import system_clock
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
-from sentryml_common.errors import SentryMLError, Unavailable
+from sentryml_common.errors import SentryMLError, Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Record, open_publisher
@@ -99,7 +99,7 @@ def _next_epoch(known: TopicEpoch | None) -> int:
 
 
 async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, TopicEpoch]:
-    """What was written down last of each topic."""
+    """What was written down last of each topic; a record that breaks the contract, or is empty, changes nothing."""
 
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
@@ -115,6 +115,10 @@ async def _read_to_end(consumer: AIOKafkaConsumer) -> dict[str, TopicEpoch]:
     end = (await consumer.end_offsets([partition]))[partition]
     while await consumer.position(partition) < end:
         for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
-            epoch = decode(TopicEpoch, record.value)
-            epochs[epoch.topic] = epoch
+            try:
+                epoch = decode(TopicEpoch, record.value)
+            except UndecodableMessage as err:
+                log.error("record_ignored", topic=record.topic, offset=record.offset, reason=err.reason)
+            else:
+                epochs[epoch.topic] = epoch
     return epochs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -20,10 +20,35 @@ from sentryml_common.settings import KafkaSettings
 log = get_logger(__name__)
 
 POLL_MILLISECONDS = 200
-DELETIONS_KEPT_SECONDS = 2 * 86_400.0
-"""Kafka itself forgets a deletion after a day, by default."""
+RETRY_PAUSE_SECONDS = 1.0
+DELETIONS_KEPT_SECONDS = 40 * 86_400
+"""Longer than anything is kept that a deleted key could still have."""
 
 M = TypeVar("M", bound=Message)
+
+
+class Consumer(Protocol):
+    """What a follower calls of `AIOKafkaConsumer`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]: ...
+
+
+MakeConsumer = Callable[[KafkaSettings], Consumer]
+"""Makes a consumer without a group, which is not started yet."""
+
+
+def make_consumer(settings: KafkaSettings) -> Consumer:
+    """A consumer of the real Kafka."""
+    consumer: Consumer = AIOKafkaConsumer(
+        **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    return consumer
 
 
 class Follower(Generic[M]):
@@ -31,47 +56,65 @@ class Follower(Generic[M]):
 
     `current` is complete once `caught_up` is set, and then stays so within a fraction of a second. A message
     that breaks its contract leaves the key as it was, with a log line. `published` says when each was published, and
-    `deleted` when a key was last deleted (epoch seconds), for about as long as the topic knows.
+    `deleted` when a key was last deleted (epoch seconds), as far as the topic still knows; in 40 days of deletions the
+    oldest are forgotten.
     """
 
-    def __init__(self, topic: Topic, contract: type[M], on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        contract: type[M],
+        on_change: Callable[[str], None] | None = None,
+        make: MakeConsumer = make_consumer,
+    ) -> None:
         self._topic, self._contract = topic, contract
-        self._on_change = on_change
+        self._on_change, self._make = on_change, make
         self.current: dict[str, M] = {}
         self.published: dict[str, float] = {}
         self.deleted: dict[str, float] = {}
         self.caught_up = asyncio.Event()
+        self._failing = False
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
         """Follow until cancelled."""
         health.waiting(self._topic.name, f"reading {self._topic.name} from its start")
 
-        def make() -> AIOKafkaConsumer:
-            return AIOKafkaConsumer(
-                **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-            )
-
-        consumer = await start_client(make, settings, health)
+        consumer = await start_client(lambda: self._make(settings), settings, health)
         try:
             await self._follow(consumer, settings, health)
         finally:
             await consumer.stop()
 
-    async def _follow(self, consumer: AIOKafkaConsumer, settings: KafkaSettings, health: Health) -> None:
+    async def _follow(self, consumer: Consumer, settings: KafkaSettings, health: Health) -> None:
         partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await ask(lambda: consumer.end_offsets(partitions), settings, health)
         while True:
-            for records in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
-                for record in records:
-                    self._apply(record)
+            await self._read_some(consumer, health)
             if not self.caught_up.is_set() and await self._reached(consumer, ends):
                 self.caught_up.set()
-                health.ready(self._topic.name)
                 log.info("topic_read", topic=self._topic.name, keys=len(self.current))
+            if self.caught_up.is_set() and not self._failing:
+                health.ready(self._topic.name)
 
-    async def _reached(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    async def _read_some(self, consumer: Consumer, health: Health) -> None:
+        """Apply what comes next. What Kafka refuses is asked for again: what is known until then still serves."""
+        try:
+            batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
+        except KafkaError as err:
+            why = f"reading {self._topic.name} failed: {type(err).__name__}: {err}"
+            log.warning("reading_tried_again", topic=self._topic.name, why=why)
+            health.waiting(self._topic.name, why)
+            self._failing = True
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
+            return
+        self._failing = False
+        for records in batches.values():
+            for record in records:
+                self._apply(record)
+
+    async def _reached(self, consumer: Consumer, ends: dict[TopicPartition, int]) -> bool:
         try:
             return all([await consumer.position(tp) >= end for tp, end in ends.items()])
         except KafkaError:
@@ -96,7 +139,8 @@ class Follower(Generic[M]):
             self._on_change(key)
 
     def _note_deletion(self, key: str, at: float) -> None:
+        """Note one, and forget those that are very old by now: the first ones, since they come in order."""
         self.deleted.pop(key, None)
         self.deleted[key] = at
-        while self.deleted[oldest := next(iter(self.deleted))] < at - DELETIONS_KEPT_SECONDS:
+        while (oldest := next(iter(self.deleted))) != key and self.deleted[oldest] < at - DELETIONS_KEPT_SECONDS:
             del self.deleted[oldest]

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from sentryml_common.contracts.topics import TOPICS, Topic
+from sentryml_common.contracts.topics import TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
@@ -29,7 +30,8 @@ KNOWN_WITHIN_SECONDS, KNOWN_PAUSE_SECONDS = 15.0, 0.1
 
 
 async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterable[Topic] = TOPICS) -> None:
-    """Make sure that `topics` exist as declared; make the missing ones where the settings allow it.
+    """Make sure that `topics` exist as declared; make the missing ones where the settings allow it. One that takes
+    timestamps from another clock than declared is named in the log and on `/readyz`, and used as it is.
 
     Raises:
         ConfigurationError: a topic is missing and may not be made, or an internal one has another number of
@@ -44,6 +46,10 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
     if problems:
         lines = "; ".join(f"{name}: {what}" for name, what in problems.items())
         raise ConfigurationError(f"topics are not as declared ({lines}). {_advice(problems)}")
+    clocks = await find_other_clocks(settings, health, wanted)
+    health.details("topics", clocks)
+    for name, what in clocks.items():
+        log.warning("topic_not_as_declared", topic=name, why=what)
 
 
 def _advice(problems: dict[str, str]) -> str:
@@ -93,6 +99,47 @@ def _difference(topic: Topic, partitions: int | None) -> str | None:
     return f"has {partitions} partitions, needs {topic.partitions}"
 
 
+async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Iterable[Topic]) -> dict[str, str]:
+    """Topics whose records get their timestamps from another clock than declared, by name, with what to do about it.
+
+    Where Kafka does not let us see its configuration, nothing is found.
+    """
+    wanted = {topic.name: topic.config[TIMESTAMP_TYPE] for topic in topics if TIMESTAMP_TYPE in topic.config}
+
+    async def describe(admin: AIOKafkaAdminClient) -> dict[str, str]:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, {TIMESTAMP_TYPE: None}) for name in wanted]
+        answers = await admin.describe_configs(asked)
+        return {
+            resource[3]: entry[1]
+            for answer in answers
+            for resource in answer.resources
+            for entry in resource[4]
+            if entry[0] == TIMESTAMP_TYPE
+        }
+
+    if not wanted:
+        return {}
+    try:
+        present = await _with_admin(describe, settings, health)
+    except ConfigurationError as err:
+        log.info("topic_configuration_not_seen", why=str(err))
+        return {}
+    return {
+        name: _other_clock(settings, name, present[name], clock)
+        for name, clock in wanted.items()
+        if name in present and present[name] != clock
+    }
+
+
+def _other_clock(settings: KafkaSettings, name: str, present: str, wanted: str) -> str:
+    return (
+        f"has {TIMESTAMP_TYPE}={present}, needs {wanted}: until then the clock of a producer that writes to it decides "
+        f"which of its events are late or in the future. Run `kafka-configs.sh --bootstrap-server "
+        f"{settings.kafka_bootstrap} --alter --entity-type topics --entity-name {name} "
+        f"--add-config {TIMESTAMP_TYPE}={wanted}`; it is looked at again when a service starts"
+    )
+
+
 async def _make(settings: KafkaSettings, health: Health, topics: list[Topic]) -> None:
     async def make(admin: AIOKafkaAdminClient) -> None:
         for topic in topics:
@@ -126,6 +173,7 @@ async def _command(action: str) -> int:
     if action == "apply":
         await ensure_topics(settings.model_copy(update={"topics_create": True}), health)
     differences = await find_differences(settings, health, TOPICS)
+    differences = await find_other_clocks(settings, health, TOPICS) | differences
     lines = [f"{topic.name}: {differences.get(topic.name, 'as declared')}" for topic in TOPICS]
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if differences else 0

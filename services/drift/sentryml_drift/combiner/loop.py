@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Set
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -29,9 +29,10 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
-from sentryml_common.metrics import CONSUMED_TOTAL, CONSUMER_LAG
+from sentryml_common.metrics import CONSUMED_TOTAL
 from sentryml_drift.combiner.emission import Emitter
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.combiner.progress import Progress
@@ -69,6 +70,42 @@ Committed = Callable[[], Awaitable[dict[TopicPartition, OffsetAndMetadata]]]
 """Asks for what the group has committed."""
 
 
+class Consumer(Protocol):
+    """What the combiner calls of `AIOKafkaConsumer`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def subscribe(self, topics: list[str], *, listener: ConsumerRebalanceListener) -> None: ...
+    def assignment(self) -> Set[TopicPartition]: ...
+    def highwater(self, partition: TopicPartition) -> int | None: ...
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
+    async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None: ...
+
+
+MakeConsumer = Callable[[DriftSettings, str], Consumer]
+"""Makes a consumer of a group, which is not started yet."""
+
+
+def make_consumer(settings: DriftSettings, group: str) -> Consumer:
+    """A consumer of the real Kafka."""
+    consumer: Consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=int(settings.session_timeout_seconds * 1000),
+        heartbeat_interval_ms=int(settings.session_timeout_seconds * 1000 / 5),
+        max_partition_fetch_bytes=BYTES_PER_POLL,
+        metadata_max_age_ms=int(METADATA_SECONDS * 1000),  # new partitions are found within this time
+    )
+    return consumer
+
+
 def group_of(epoch: int) -> str:
     """The consumer group that keeps the places in one incarnation of the topic; those of another mean nothing."""
     return f"{GROUP}.epoch-{epoch}"
@@ -99,9 +136,11 @@ class Combiner:
         publisher: Publisher,
         dead_letters: DeadLetters,
         committed: Committed,
+        make: MakeConsumer = make_consumer,
     ) -> None:
         self._settings, self._rules, self._life = settings, rules, life
-        self._publisher, self._dead_letters, self._committed = publisher, dead_letters, committed
+        self._publisher, self._dead_letters = publisher, dead_letters
+        self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
         self._emitter, self._pace = Emitter(publisher), Pacer()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
@@ -113,22 +152,13 @@ class Combiner:
         self._generation += 1
         self._partitions.clear()
         self._commits.clear()
+        self._lag.clear()
 
     async def run(self, health: Health) -> None:
         """Combine until cancelled."""
 
-        def make() -> AIOKafkaConsumer:
-            consumer = AIOKafkaConsumer(
-                **client_options(self._settings),
-                group_id=group_of(self._rules.epoch),
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                session_timeout_ms=int(self._settings.session_timeout_seconds * 1000),
-                heartbeat_interval_ms=int(self._settings.session_timeout_seconds * 1000 / 5),
-                max_partition_fetch_bytes=4 * 1024 * 1024,
-                metadata_max_age_ms=int(METADATA_SECONDS * 1000),  # new partitions are found within this time
-            )
+        def make() -> Consumer:
+            consumer = self._make(self._settings, group_of(self._rules.epoch))
             consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
             return consumer
 
@@ -142,7 +172,7 @@ class Combiner:
         finally:
             await consumer.stop()
 
-    async def combine(self, consumer: AIOKafkaConsumer, progress: Progress) -> None:
+    async def combine(self, consumer: Consumer, progress: Progress) -> None:
         """Read and emit until cancelled."""
         loop = asyncio.get_running_loop()
         emitted_at, next_emission = loop.time(), loop.time() + self._settings.emit_interval
@@ -162,7 +192,7 @@ class Combiner:
                 self._forget()  # never on in the middle of a chunk: what was emitted of it is not known
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
-    async def _open_assigned(self, consumer: AIOKafkaConsumer) -> None:
+    async def _open_assigned(self, consumer: Consumer) -> None:
         """Begin to read partitions that are new, or were forgotten, where the group's commit says."""
         unopened = consumer.assignment() - self._partitions.keys()
         if not unopened:
@@ -179,7 +209,7 @@ class Combiner:
             raise Unavailable(f"Kafka does not say where to begin: {type(err).__name__}: {err}") from err
 
     def _open(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
+        self, consumer: Consumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
     ) -> None:
         places = Places.all_from(first) if commit is None else Places.committed(commit.offset, commit.metadata)
         if places.offset < first:
@@ -187,7 +217,7 @@ class Combiner:
         consumer.seek(partition, max(places.offset, first))
         self._partitions[partition] = OpenPartition(partition.partition, places, self._rules)
 
-    async def _read(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
+    async def _read(self, consumer: Consumer, seconds: float) -> None:
         """Read what there is, or wait for it for this long at most; add it to the open chunks."""
         most = min(MOST_RECORDS_PER_POLL, max(1, int(BYTES_PER_POLL / self._record_bytes)))
         generation = self._generation
@@ -254,7 +284,7 @@ class Combiner:
         await self._life.check()
         await self._emitter.emit_complete(list(self._partitions.values()))
 
-    async def _emit_all(self, consumer: AIOKafkaConsumer, seconds: float, progress: Progress) -> None:
+    async def _emit_all(self, consumer: Consumer, seconds: float, progress: Progress) -> None:
         """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
         generation, partitions = self._generation, dict(self._partitions)
         await self._life.check()
@@ -266,15 +296,13 @@ class Combiner:
         places = {partition: opened.places() for partition, opened in partitions.items()}
         await self._commit(consumer, {tp: each for tp, each in places.items() if self._commits.get(tp) != each})
 
-    async def _skip_to_positions(
-        self, consumer: AIOKafkaConsumer, partitions: dict[TopicPartition, OpenPartition]
-    ) -> None:
+    async def _skip_to_positions(self, consumer: Consumer, partitions: dict[TopicPartition, OpenPartition]) -> None:
         """Note that offsets without records have been passed (transaction markers, aborted transactions)."""
         for partition, opened in partitions.items():
             if partition in consumer.assignment():
                 opened.read_through(await consumer.position(partition) - 1)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, places: dict[TopicPartition, Places]) -> None:
+    async def _commit(self, consumer: Consumer, places: dict[TopicPartition, Places]) -> None:
         try:
             if places:
                 await consumer.commit(
@@ -288,9 +316,7 @@ class Combiner:
             self._commits |= places
             LAST_COMMIT.set_to_current_time()
 
-    def _report(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: list[Any]) -> None:
+    def _report(self, consumer: Consumer, partition: TopicPartition, records: list[Any]) -> None:
         CONSUMED_TOTAL.labels(topic=partition.topic).inc(len(records))
-        end = consumer.highwater(partition)
-        if end is not None and records:
-            lag = max(0, end - records[-1].offset - 1)
-            CONSUMER_LAG.labels(topic=partition.topic, partition=partition.partition).set(lag)
+        if partition in consumer.assignment():
+            self._lag.show(partition.partition, records[-1].offset + 1, consumer.highwater(partition))

@@ -6,11 +6,11 @@ Reading alone is no sign: a worker that is thrown out of its group again and aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sentryml_common.clock import Clock, system_clock
@@ -18,6 +18,13 @@ from sentryml_common.http.health import Health
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
 SAID_AFTER_SECONDS = 20.0
+
+
+class Ends(Protocol):
+    """What is asked of the consumer."""
+
+    def assignment(self) -> Set[TopicPartition]: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
 
 
 class Progress:
@@ -33,7 +40,7 @@ class Progress:
         self._emitted.update(offsets)
         self._since = None
 
-    async def watch(self, consumer: AIOKafkaConsumer) -> NoReturn:
+    async def watch(self, consumer: Ends) -> NoReturn:
         """Compare every few seconds, until cancelled.
 
         Raises:

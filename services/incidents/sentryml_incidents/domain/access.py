@@ -98,6 +98,15 @@ def check_power(maker: ApiKey, scopes: Iterable[Scope], models: tuple[str, ...])
         raise TooPowerful(f"the API key that asks may not speak for all of {', '.join(wider)}: narrow these models")
 
 
+def is_within(key: ApiKey, other: ApiKey) -> bool:
+    """Whether a key can surely do no more than another."""
+    try:
+        check_power(other, key.scopes, key.models)
+    except TooPowerful:
+        return False
+    return True
+
+
 def covers(wide: str, narrow: str) -> bool:
     """Whether every model id that matches the pattern `narrow` surely matches `wide`. When in doubt it is False."""
     if wide == narrow:

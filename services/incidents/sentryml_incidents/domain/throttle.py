@@ -1,7 +1,9 @@
-"""How long who keeps failing to sign in has to wait: by account, and by the address it comes from.
+"""How long somebody who keeps failing to sign in has to wait.
 
-An account forgives a few typos, then doubles the wait with every failure. An address forgives more, since an office
-may share one. The longest wait is short enough that nobody can shut others out for long.
+What others do must not keep the owner of an account out. So attempts are counted for each account and network
+together, and a browser in which the owner has signed in before (it has a cookie that says so) is counted alone. What
+is counted over all networks slows down guessing from many of them; it is short, and spares browsers and networks that
+are known.
 """
 
 from __future__ import annotations
@@ -23,9 +25,19 @@ class Limit:
     longest: timedelta = timedelta(minutes=15)
 
 
-BY_ACCOUNT: Final = Limit(free=5, memory=timedelta(days=1))
-BY_ADDRESS: Final = Limit(free=30, memory=timedelta(hours=1))
-KEPT_FOR: Final = max(BY_ACCOUNT.memory, BY_ADDRESS.memory)
+BY_BROWSER: Final = Limit(free=5, memory=timedelta(days=1))
+"""One known browser on its account."""
+BY_ACCOUNT_AND_NETWORK: Final = Limit(free=5, memory=timedelta(days=1))
+BY_NETWORK: Final = Limit(free=30, memory=timedelta(hours=1))
+"""One network on all accounts; it forgives more, since an office may share one."""
+BY_ACCOUNT: Final = Limit(
+    free=100, memory=timedelta(days=1), shortest=timedelta(seconds=10), longest=timedelta(minutes=1)
+)
+"""One account, from all networks in which its owner has not signed in yet."""
+LIMITS: Final = (BY_BROWSER, BY_ACCOUNT_AND_NETWORK, BY_NETWORK, BY_ACCOUNT)
+ATTEMPTS_KEPT_FOR: Final = max(limit.memory for limit in LIMITS)
+KNOWN_FOR: Final = timedelta(days=180)
+"""How long a browser is known after its last sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,15 @@ class Attempts:
 
     count: int
     last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tries: on which account, from which network, in which browser (None if it has no cookie of ours)."""
+
+    account_hash: str
+    network: str
+    browser_hash: str | None = None
 
 
 def wait_of(limit: Limit, attempts: Attempts, now: datetime) -> timedelta:
@@ -51,13 +72,13 @@ def account_hash(email: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 the /64 that a customer gets."""
+    """What counts as one network: of IPv4 the /24, of IPv6 the /64 that a customer gets."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
     if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((int(parsed) >> 64 << 64, 64)))
-    return str(parsed)
+        if parsed.ipv4_mapped is None:
+            return str(ip_network((int(parsed) >> 64 << 64, 64)))
+        parsed = parsed.ipv4_mapped
+    return str(ip_network((int(parsed) >> 8 << 8, 24)))

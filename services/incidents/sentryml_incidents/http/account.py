@@ -64,7 +64,7 @@ async def change_own_password(
 async def _change_password(request: Request, context: Context, visitor: Visitor, current: str, new: str) -> str:
     if new == current:
         raise PasswordTooWeak("the new password is the old one: choose another")
-    check_strength(new)
+    check_strength(new, visitor.user.email, visitor.user.name)
     verified = await check_credentials(request, context, visitor.user.email, current)
     user_id, password_hash = visitor.user.user_id, await hash_in_thread(new)
     async with context.transaction() as connection:

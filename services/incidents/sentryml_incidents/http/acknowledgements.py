@@ -12,6 +12,7 @@ from sentryml_common.contracts.acknowledgement import PATH, Acknowledge, Acknowl
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.errors import UndecodableMessage
+from sentryml_common.http.bodies import check_json
 from sentryml_common.http.etags import etag
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
@@ -39,6 +40,7 @@ def acknowledgement_routes(access: InternalAccess) -> APIRouter:
     @router.post(PATH)
     async def acknowledge(request: Request, context: WithContext) -> Response:
         signed = await access(request)
+        check_json(signed.body)
         try:
             asked = decode(Acknowledge, signed.body)
         except UndecodableMessage as err:

@@ -56,7 +56,7 @@ async def act(
     """Do what is asked, in a transaction of its own; return the incident as it stands afterwards.
 
     Raises:
-        Problem: 404 or 403, there is none that may be seen; 412 it has moved on since `if_match`; 409 its state
+        Problem: 404, there is none that may be seen; 412 it has moved on since `if_match`; 409 its state
             does not allow it, or its model was deleted.
         Unavailable: PostgreSQL is away.
     """
@@ -80,14 +80,12 @@ async def known_incident(connection: Connection, may_see: MaySee, reference: str
     """An incident that exists and may be seen, by its id or its number.
 
     Raises:
-        Problem: 404 or 403.
+        Problem: 404, in the same words whether there is none or it may not be seen.
     """
     parsed = read_reference(reference)
     incident = await find_incident(connection, parsed) if parsed is not None else None
-    if incident is None:
+    if incident is None or not may_see(incident.model_id):
         raise Problem(404, "unknown-incident", f"there is no incident {reference}")
-    if not may_see(incident.model_id):
-        raise Problem(403, "forbidden", f"the key may not speak for the model {incident.model_id}")
     return incident
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import SecretStr
 
+from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
 from sentryml_incidents.http import (
@@ -37,7 +38,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
-        app.include_router(part.router, responses=KEYED)
+        app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
         app.include_router(acknowledgement_routes(InternalAccess(internal_secret, context.clock)))
     install_openapi(app, MonitorChange=wanted.change_schema())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Path, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
+from sentryml_common.contracts.message import UtcDatetime
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
@@ -28,6 +29,7 @@ from sentryml_incidents.domain.access import (
     StoredKey,
     TooPowerful,
     check_power,
+    is_within,
     make_api_key,
     rotate_api_key,
 )
@@ -35,6 +37,7 @@ from sentryml_incidents.http.auth import Admin
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.views import ApiKeyView, NewApiKeyView, api_key_view
 from sentryml_incidents.store.api_keys import (
+    find_api_key,
     insert_api_key,
     list_api_keys,
     lock_api_key,
@@ -54,7 +57,7 @@ KeyId = Annotated[str, Path(pattern=KEY_ID_PATTERN, description="The public part
 
 ACCESS = ((401, "No API key, or no valid one."), (403, "The key lacks the scope `admin`."))
 AWAY = (503, "PostgreSQL does not answer; `Retry-After` says when to try again.")
-UNKNOWN = (404, "There is no such key.")
+UNKNOWN = (404, "There is no such key, or it can do more than the one that asks: for other models.")
 MORE_POWER = (403, "The key lacks the scope `admin`, or the new one could do more than it: other scopes, other models.")
 
 
@@ -74,7 +77,7 @@ class NewApiKey(BaseModel):
     models: Annotated[list[Pattern], AfterValidator(_once)] = Field(
         [], max_length=MODELS_MAX, description="Models it may speak for, as patterns like `fraud-*`; none means all."
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
+    expires_at: UtcDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
 
 
 class Rotation(BaseModel):
@@ -102,18 +105,17 @@ async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: 
 
 @router.get("", responses=problem_answers(*ACCESS, AWAY))
 async def list_all(context: WithContext, key: Admin) -> Page[ApiKeyView]:
-    """All keys, newest first, the revoked ones too."""
+    """All keys, newest first, the revoked ones too; to a key for some models, those that can do no more than itself."""
     async with context.transaction() as connection:
         found = await list_api_keys(connection)
-    return Page(items=[api_key_view(stored, context.now()) for stored in found], next_cursor=None)
+    items = [api_key_view(stored, context.now()) for stored in found if is_within(stored.key, key)]
+    return Page(items=items, next_cursor=None)
 
 
 @router.post(
     "/{key_id}/rotate",
     status_code=201,
-    responses=problem_answers(
-        ACCESS[0], MORE_POWER, UNKNOWN, (409, "It is revoked, expired or rotated already."), AWAY
-    ),
+    responses=problem_answers(*ACCESS, UNKNOWN, (409, "It is revoked, expired or rotated already."), AWAY),
 )
 async def rotate(
     context: WithContext, key: Admin, key_id: KeyId, response: Response, body: Rotation | None = None
@@ -121,16 +123,23 @@ async def rotate(
     """Replace a key by one with the same name, scopes, models and lifetime, shown here and nowhere else. The old one
     stays valid for a while, and then ends by itself."""
     overlap = timedelta(seconds=(body or Rotation()).overlap_seconds)
-    replaced = await replace(
-        context, key_id, overlap, actor_of(key), lambda old: _check_power(key, old.key.scopes, old.key.models)
-    )
+    replaced = await replace(context, key_id, overlap, actor_of(key), lambda old: is_within(old, key))
     return _shown_once(replaced, context.now(), response)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problem_answers(*ACCESS, UNKNOWN, AWAY))
 async def revoke(context: WithContext, key: Admin, key_id: KeyId) -> None:
     """Revoke a key, for good; everywhere in less than a second."""
-    await end(context, key_id)
+    await end(context, key_id, lambda revoked: is_within(revoked, key))
+
+
+MayManage: TypeAlias = Callable[[ApiKey], bool]
+"""Whether somebody may see and end a key."""
+
+
+def any_key(_: ApiKey) -> bool:
+    """Admins among people manage all keys."""
+    return True
 
 
 async def make(context: Context, wanted: NewApiKey, maker: Actor) -> tuple[StoredKey, str]:
@@ -150,19 +159,18 @@ async def make(context: Context, wanted: NewApiKey, maker: Actor) -> tuple[Store
 
 
 async def replace(
-    context: Context, key_id: str, overlap: timedelta, maker: Actor, check: Callable[[StoredKey], None]
+    context: Context, key_id: str, overlap: timedelta, maker: Actor, may_manage: MayManage
 ) -> tuple[StoredKey, str]:
-    """Rotate a key that `check` has nothing against; return the new one with its text, which is kept nowhere.
+    """Rotate a key; return the new one with its text, which is kept nowhere.
 
     Raises:
-        Problem: 404 there is no such key; 409 it is over, or rotated already; and what `check` raises.
+        Problem: 404 there is no such key that may be managed; 409 it is over, or rotated already.
     """
     now = context.now()
     async with context.transaction() as connection:
         old = await lock_api_key(connection, key_id)
-        if old is None:
+        if old is None or not may_manage(old.key):
             raise _unknown(key_id)
-        check(old)
         try:
             text, made, ends_at = rotate_api_key(old, now, overlap, secrets.token_bytes(RANDOM_BYTES))
         except NotRotatable as err:
@@ -172,16 +180,17 @@ async def replace(
     return StoredKey(made, now, maker, rotated_from=key_id), text
 
 
-async def end(context: Context, key_id: str) -> None:
+async def end(context: Context, key_id: str, may_manage: MayManage) -> None:
     """Revoke a key.
 
     Raises:
-        Problem: 404, there is no such key.
+        Problem: 404, there is no such key that may be managed.
     """
     async with context.transaction() as connection:
-        found = await revoke_api_key(connection, key_id, context.now())
-    if not found:
-        raise _unknown(key_id)
+        key = await find_api_key(connection, key_id)
+        if key is None or not may_manage(key):
+            raise _unknown(key_id)
+        await revoke_api_key(connection, key_id, context.now())
 
 
 def _check_power(maker: ApiKey, scopes: tuple[Scope, ...], models: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from sentryml_incidents.store.api_keys import find_api_key
 
 KEYED = problem_answers(
     (401, "No API key, or no valid one."),
-    (403, "The key lacks the scope that this needs, or may not speak for this model."),
+    (403, "The key lacks the scope that this needs."),
     (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
 )
 """`responses` of every route that asks for a key."""

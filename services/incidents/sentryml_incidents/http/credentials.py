@@ -13,9 +13,10 @@ from fastapi import Request
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection
 from sentryml_common.text import duration
-from sentryml_incidents.domain.sessions import SECRET_BYTES, make_secret, new_session
-from sentryml_incidents.domain.throttle import account_hash, network_of
+from sentryml_incidents.domain.sessions import SECRET_BYTES, hash_secret, is_secret, make_secret, new_session
+from sentryml_incidents.domain.throttle import Attempt, account_hash, network_of
 from sentryml_incidents.http.context import Context
+from sentryml_incidents.http.session import cookie_name
 from sentryml_incidents.metrics import REFUSED, SIGN_INS_TOTAL, THROTTLED
 from sentryml_incidents.passwords import verify_in_thread
 from sentryml_incidents.store.sessions import insert_session
@@ -52,7 +53,7 @@ async def check_credentials(request: Request, context: Context, email: str, pass
     """
     now = context.now()
     async with context.transaction() as connection:
-        wait = await take_attempt(connection, account_hash(email), network_of(address_of(request)), now)
+        wait = await take_attempt(connection, attempt_of(request, context, email), now)
         found = None if wait else await find_credentials(connection, email)
     if wait:
         SIGN_INS_TOTAL.labels(outcome=THROTTLED).inc()
@@ -69,6 +70,13 @@ async def check_credentials(request: Request, context: Context, email: str, pass
     if user.initial_password_until is not None and now >= user.initial_password_until:
         raise refused(request, "This initial password has run out. An admin can make another.")
     return Verified(user, password_hash, verdict.better_hash)
+
+
+def attempt_of(request: Request, context: Context, email: str) -> Attempt:
+    """Who tries to sign in to the account of an address."""
+    cookie = request.cookies.get(cookie_name(context.public_url, "browser"), "")
+    browser_hash = hash_secret(cookie) if is_secret(cookie) else None
+    return Attempt(account_hash(email), network_of(address_of(request)), browser_hash)
 
 
 def refused(request: Request, text: str) -> CredentialsRefused:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from sentryml_common.contracts.transition import Actor
-from sentryml_common.http.access import actor_of, check_model
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection
@@ -18,7 +18,7 @@ from sentryml_incidents.domain.lifecycle import ModelDeleted, decide
 from sentryml_incidents.domain.snapshot import Snapshot
 from sentryml_incidents.http.auth import Admin
 from sentryml_incidents.http.context import Context, WithContext
-from sentryml_incidents.http.models import PathModelId, unknown_model
+from sentryml_incidents.http.models import PathModelId, check_model, unknown_model
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.deletions import Belongings, count_belongings, delete_model, find_confirmation_key
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,12 +11,16 @@ from fastapi import Request
 
 from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
+from sentryml_common.text import cut
 from sentryml_incidents.domain.sessions import is_token
 
 log = get_logger(__name__)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 TOKEN_FIELD: Final = "token"
+MANY: Final = frozenset({"kinds", "picked", "scopes", "shown", "signals"})
+"""Fields that may come several times: boxes of which any number is ticked."""
+LONGEST_NAME: Final = 64
 
 
 def sent_from_here(sec_fetch_site: str | None, origin: str | None, public_url: str) -> bool:
@@ -60,6 +65,7 @@ async def check_form(request: Request, public_url: str, token: str) -> None:
         Problem: 403.
     """
     check_origin(request, public_url)
+    await check_fields(request)
     given = (await request.form()).get(TOKEN_FIELD)
     if not isinstance(given, str) or not is_token(given, token):
         log.warning("form_refused", why="token", path=request.url.path)
@@ -67,6 +73,18 @@ async def check_form(request: Request, public_url: str, token: str) -> None:
             403, "foreign-form", "This form is of another session than yours: go back, load the page again, and send "
             "it once more.",
         )  # fmt: skip
+
+
+async def check_fields(request: Request) -> None:
+    """Refuse a form that says two things: of two fields with one name, one would be taken silently.
+
+    Raises:
+        Problem: 422, naming the field.
+    """
+    times = Counter(name for name, _ in (await request.form()).multi_items())
+    twice = next((name for name, count in times.items() if count > 1 and name not in MANY), None)
+    if twice is not None:
+        raise Problem(422, "invalid-request", f"{cut(twice, LONGEST_NAME)}: is given twice: send it once.")
 
 
 def check_origin(request: Request, public_url: str) -> None:

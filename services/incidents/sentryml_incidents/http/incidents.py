@@ -25,7 +25,7 @@ from sentryml_incidents.store.timeline import list_evidence, list_transitions
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
-UNKNOWN = problem_answers((404, "There is no such incident."))
+UNKNOWN = problem_answers((404, "There is no such incident, or the key may not speak for its model."))
 
 Reference = Annotated[str, Path(description="The incident's id or its number.", max_length=36, examples=["1"])]
 States = Annotated[list[State] | None, Query(alias="state", description="Only these states; may be repeated.")]

@@ -15,7 +15,7 @@ from sentryml_common.contracts.api_key import Scope, without_keys
 from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
 from sentryml_incidents.domain.access import MODELS_MAX, NAME_LENGTH_MAX, OVERLAP_DEFAULT, StoredKey
-from sentryml_incidents.http.api_keys import KeyId, NewApiKey, end, make, replace
+from sentryml_incidents.http.api_keys import KeyId, NewApiKey, any_key, end, make, replace
 from sentryml_incidents.http.context import Context, WithContext
 from sentryml_incidents.http.rendering import PageRoute, go_to, render
 from sentryml_incidents.http.session import Administrator, Visitor
@@ -70,7 +70,7 @@ async def make_one(
 async def rotate(request: Request, context: WithContext, visitor: Administrator, key_id: KeyId) -> Response:
     """Replace a key; the old one stays valid for a day."""
     try:
-        stored, text = await replace(context, key_id, OVERLAP_DEFAULT, visitor.actor, lambda old: None)
+        stored, text = await replace(context, key_id, OVERLAP_DEFAULT, visitor.actor, any_key)
     except Problem as err:
         return await _list(request, context, err.status, f"{err.detail[:1].upper()}{err.detail[1:]}.")
     return _show_once(request, context, visitor, stored, text, "api_key_rotated")
@@ -79,7 +79,7 @@ async def rotate(request: Request, context: WithContext, visitor: Administrator,
 @router.post("/{key_id}/revoke")
 async def revoke(request: Request, context: WithContext, visitor: Administrator, key_id: KeyId) -> Response:
     """Revoke a key, for good; everywhere in less than a second."""
-    await end(context, key_id)
+    await end(context, key_id, any_key)
     _report("api_key_revoked", key_id, visitor)
     return go_to(request, KEYS)
 

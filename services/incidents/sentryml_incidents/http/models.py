@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,9 +9,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import TypeAdapter
 
 from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.evaluation import Evaluation, Level
-from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId
-from sentryml_common.http.access import check_model
+from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId, UtcDatetime
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
@@ -25,7 +24,7 @@ from sentryml_incidents.store.monitors import find_activity, find_monitor
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-UNKNOWN = problem_answers((404, "No model with this id has been seen."))
+UNKNOWN = problem_answers((404, "No model with this id has been seen, or the key may not speak for it."))
 
 PathModelId = Annotated[
     str,
@@ -41,7 +40,7 @@ Search = Annotated[
 ]
 
 _MODEL_CURSOR = TypeAdapter(ModelId)
-_EVALUATION_CURSOR = TypeAdapter(tuple[datetime, UUID])
+_EVALUATION_CURSOR = TypeAdapter(tuple[UtcDatetime, UUID])
 
 
 @router.get("")
@@ -117,6 +116,17 @@ async def known_model(connection: Connection, model_id: str) -> ModelSummary:
     if model is None:
         raise unknown_model(model_id)
     return model
+
+
+def check_model(key: ApiKey, model_id: str) -> None:
+    """Refuse a key that may not speak for a model, in the words for one that does not exist: which others there are is
+    not told.
+
+    Raises:
+        Problem: 404.
+    """
+    if not key.allows_model(model_id):
+        raise unknown_model(model_id)
 
 
 def unknown_model(model_id: str) -> Problem:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor
-from sentryml_common.http.access import actor_of, check_model
+from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
@@ -19,7 +19,7 @@ from sentryml_incidents.domain.lifecycle import MonitorChanged, decide
 from sentryml_incidents.domain.monitor_changes import changes, in_words, kept_since
 from sentryml_incidents.http.auth import Reader, Writer
 from sentryml_incidents.http.context import Context, WithContext
-from sentryml_incidents.http.models import UNKNOWN, PathModelId, known_model, unknown_model
+from sentryml_incidents.http.models import UNKNOWN, PathModelId, check_model, known_model, unknown_model
 from sentryml_incidents.http.wanted import Wanted, merge
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.monitors import (

@@ -11,13 +11,12 @@ from fastapi import APIRouter
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
-from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.domain.preview import Replay
 from sentryml_incidents.domain.regrading import Regrading
 from sentryml_incidents.http.auth import Reader
 from sentryml_incidents.http.context import Context, WithContext
-from sentryml_incidents.http.models import UNKNOWN, PathModelId, unknown_model
+from sentryml_incidents.http.models import UNKNOWN, PathModelId, check_model, unknown_model
 from sentryml_incidents.http.preview_view import PreviewView, preview_view
 from sentryml_incidents.http.wanted import Wanted, merge
 from sentryml_incidents.processors import NotRecomputed

@@ -1,6 +1,7 @@
 """Pages out of templates, and what becomes of errors on the way: a person gets a page, whatever happens.
 
-Everything in a page is escaped by the templates: names of models and categories come from strangers.
+Everything in a page is escaped by the templates: names of models and categories come from strangers. What cannot be
+seen in them, or turns the reading direction around, is written out.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.api_page import TEMPLATES
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
-from sentryml_common.text import duration
+from sentryml_common.text import duration, visible
 from sentryml_incidents.domain.figures import rate, share
 from sentryml_incidents.domain.why import in_one_line
 from sentryml_incidents.domain.words import ago, between, clock, moment, stamp
@@ -52,10 +54,19 @@ TITLES = {
     429: "Too many attempts",
 }
 
+
+def _visible(value: object) -> object:
+    """What templates put out, with invisible characters written out, wherever it comes from."""
+    if isinstance(value, Markup):
+        return Markup(visible(value))
+    return visible(value) if isinstance(value, str) else value
+
+
 _templates = Environment(
     loader=ChoiceLoader([PackageLoader("sentryml_incidents"), TEMPLATES]),
     autoescape=select_autoescape(),
     undefined=StrictUndefined,
+    finalize=_visible,
     trim_blocks=True,
     lstrip_blocks=True,
 )

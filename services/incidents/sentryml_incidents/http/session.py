@@ -154,9 +154,11 @@ def safe_next(wanted: str) -> str:
 
 def cookie_name(public_url: str, what: str = "session") -> str:
     """The name of a cookie. `__Host-` makes browsers refuse it from anywhere else, but needs https; on http it has the
-    port in it, since cookies do not tell the ports of one machine apart."""
+    port in it, since cookies do not tell the ports of one machine apart. The path under which a proxy has put us is in
+    it, too: the cookie's own path is `/`, which `__Host-` demands."""
     url = urlsplit(public_url)
-    return f"__Host-sentryml-{what}" if url.scheme == "https" else f"sentryml-{what}-{url.port or 80}"
+    path = "".join(f"-{part}" for part in re.findall(r"[A-Za-z0-9]+", url.path))
+    return f"__Host-sentryml-{what}{path}" if url.scheme == "https" else f"sentryml-{what}-{url.port or 80}{path}"
 
 
 def set_session_cookie(response: Response, public_url: str, secret: str) -> None:

@@ -10,10 +10,17 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from sentryml_common.logging import get_logger
 from sentryml_incidents.domain.accounts import EMAIL_LENGTH_MAX
 from sentryml_incidents.domain.sessions import SECRET_BYTES, form_token, hash_secret, is_secret, is_token, make_secret
-from sentryml_incidents.domain.throttle import account_hash
+from sentryml_incidents.domain.throttle import KNOWN_FOR
 from sentryml_incidents.http.context import Context, WithContext, context_of
-from sentryml_incidents.http.credentials import CredentialsRefused, Verified, begin_session, check_credentials, refused
-from sentryml_incidents.http.forms import check_origin
+from sentryml_incidents.http.credentials import (
+    CredentialsRefused,
+    Verified,
+    attempt_of,
+    begin_session,
+    check_credentials,
+    refused,
+)
+from sentryml_incidents.http.forms import check_fields, check_origin
 from sentryml_incidents.http.rendering import PageRoute, go_to, render
 from sentryml_incidents.http.session import (
     HOME,
@@ -30,7 +37,7 @@ from sentryml_incidents.http.session import (
 from sentryml_incidents.metrics import SIGN_INS_TOTAL, SIGNED_IN
 from sentryml_incidents.passwords import LENGTH_MAX
 from sentryml_incidents.store.sessions import end_session
-from sentryml_incidents.store.sign_ins import forget_attempts
+from sentryml_incidents.store.sign_ins import remember_browser
 from sentryml_incidents.store.users import record_sign_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -62,36 +69,41 @@ async def sign_in(
 ) -> Response:
     """Begin a session, and go where one wanted to."""
     check_origin(request, context.public_url)
+    await check_fields(request)
     page, email = safe_next(next), email.strip()
     guest = request.cookies.get(cookie_name(context.public_url, "sign-in"), "")
     if not (is_secret(guest) and is_token(token, form_token(guest))):
         text = "This form was too old, or the browser keeps no cookies from here. Send it once more."
         return _form(request, page, email, text, 403)
     try:
-        secret = await _begin(request, context, await check_credentials(request, context, email, password))
+        secret, browser = await _begin(request, context, await check_credentials(request, context, email, password))
     except CredentialsRefused as err:
         answer = _form(request, page, email, str(err), err.status)
         answer.headers.update(err.headers)
         return answer
     way = go_to(request, page)
     set_session_cookie(way, context.public_url, secret)
+    set_cookie(way, context.public_url, "browser", browser, max_age=int(KNOWN_FOR.total_seconds()))
     return way
 
 
-async def _begin(request: Request, context: Context, verified: Verified) -> str:
-    """A new session, in place of the one that this browser may still have."""
+async def _begin(request: Request, context: Context, verified: Verified) -> tuple[str, str]:
+    """(secret of a new session, in place of the one that this browser may still have; secret by which the browser is
+    known from now on)"""
     user, former = verified.user, request.cookies.get(cookie_name(context.public_url), "")
+    browser = make_secret(secrets.token_bytes(SECRET_BYTES))
     async with context.transaction() as connection:
         now = context.now()
         if not await record_sign_in(connection, user.user_id, verified.verified_hash, verified.better_hash, now):
             raise refused(request, "The password was changed at this moment. Try again.")
-        await forget_attempts(connection, account_hash(user.email))
+        attempt = attempt_of(request, context, user.email)
+        await remember_browser(connection, attempt, hash_secret(browser), now)
         if is_secret(former):
             await end_session(connection, hash_secret(former))
         secret = await begin_session(connection, request, context, user.user_id)
     SIGN_INS_TOTAL.labels(outcome=SIGNED_IN).inc()
     log.info("signed_in", user_id=str(user.user_id))
-    return secret
+    return secret, browser
 
 
 @router.post("/sign-out")

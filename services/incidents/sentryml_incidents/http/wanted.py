@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Set
 from typing import Annotated, Any
 
-import orjson
 from fastapi import Body
 from pydantic import ValidationError, WithJsonSchema
 
@@ -67,7 +67,7 @@ def _settings_in(snapshot: Snapshot, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(values: dict[str, Any]) -> MonitorValues:
-    return MonitorValues.model_validate_json(orjson.dumps(values), strict=True)
+    return MonitorValues.model_validate_json(json.dumps(values), strict=True)
 
 
 def _contradicting(values: MonitorValues, changed: Set[str], without: Set[str] = frozenset()) -> list[dict[str, str]]:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 from sentryml_common.clock import Clock
-from sentryml_common.contracts.prediction import InvalidEvents, PredictionEvent, parse_events
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.prediction import MOST_ERRORS, EventRow, InvalidEvents, TooManyEvents, read_rows
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.access import Gatekeeper
-from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_ingest.domain.admission import admit, encode_events, models_of
+from sentryml_common.http.bodies import read_body
+from sentryml_common.http.problems import Problem, problem_answers, unavailable
+from sentryml_common.kafka.follower import Follower
+from sentryml_ingest.domain.admission import TimeLimits, admit, encode_events, models_of
+from sentryml_ingest.domain.limits import KeyLimits, Limit, LimitReached
 from sentryml_ingest.http.auth import check_models
-from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS
+from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS, REQUESTS_LIMITED
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 
-ERRORS_SHOWN = 100
+DEFAULT_REACH_SECONDS = MonitorSettings().reach_seconds
 RECORD_BYTES_MAX = 1_000_000
 """What one Kafka record may hold, just below the brokers' default: above it, Kafka would never take it."""
+
+GZIP = b"\x1f\x8b"
+"""How a compressed body begins, whatever its headers say."""
+
+WORDS = {
+    Limit.EVENTS: "this API key has sent as many events as it may at a time",
+    Limit.BYTES: "this API key has sent as many bytes as it may at a time",
+    Limit.NEW_MODELS: "this API key has sent as many new models as it may in an hour",
+}
 
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
 
@@ -36,9 +50,15 @@ class Accepted(BaseModel):
 RESPONSES = problem_answers(
     (401, "No API key, or no valid one."),
     (403, "The key may not write events, or not of these models."),
+    (408, "The body did not arrive in time; the connection is closed."),
     (413, "The body or the number of events is over the limit."),
-    (415, "The body is not JSON by its content type."),
-    (422, "Events break the contract; `errors` names each by index, field and reason (the first 100)."),
+    (415, "The body is not JSON by its content type, or it is compressed."),
+    (429, "The API key has sent as much as it may; `Retry-After` says when to try again. Nothing was taken."),
+    (
+        422,
+        "Events break the contract, or are too old or too new to be counted; `errors` names each by index, field and "
+        "reason (the first 100).",
+    ),
     (503, "Kafka does not take the events now; `Retry-After` says when to try again. Nothing was half taken."),
 )
 
@@ -49,6 +69,8 @@ class Gateway:
 
     settings: IngestSettings
     gatekeeper: Gatekeeper
+    monitors: Follower[Monitor]
+    limits: KeyLimits
     publisher: EventPublisher
     clock: Clock
 
@@ -60,49 +82,100 @@ class Gateway:
             Unavailable: Kafka does not take it.
         """
         key = self.gatekeeper.admit(request.headers.get("authorization"))
-        events = self._read(await self._body(request))
-        check_models(key, models_of(events))
-        record = encode_events(events)
+        if not self.monitors.caught_up.is_set():
+            raise unavailable("the monitors are still being read from Kafka: try again in a few seconds")
+        body = await self._body(request)
+        with _limited():
+            self.limits.take_bytes(key.key_id, len(body), self.clock().timestamp())
+        rows = self._read(body)
+        models = models_of(rows)
+        check_models(key, models)
+        without_monitor = [model_id for model_id in models if model_id not in self.monitors.current]
+        with _limited():
+            self.limits.take_events(key.key_id, len(rows), without_monitor, self.clock().timestamp())
+        record = encode_events(rows)
         if len(record) > RECORD_BYTES_MAX:
             detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
             raise Problem(413, "record-too-large", detail)
         await self.publisher.publish(record)
-        EVENTS_ACCEPTED.inc(len(events))
-        return len(events)
+        EVENTS_ACCEPTED.inc(len(rows))
+        return len(rows)
 
     async def _body(self, request: Request) -> bytes:
-        content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if content_type != "application/json":
-            raise Problem(415, "not-json", f"send application/json, not {content_type}")
-        body, limit = bytearray(), self.settings.max_body_bytes
-        try:
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
-                    detail = f"a body may hold {limit:,} bytes: send fewer events at a time"
-                    raise Problem(413, "body-too-large", detail)
-        except ClientDisconnect as err:
-            # Nobody hears this answer; it keeps a sender's hanging up apart from a defect of ours.
-            raise Problem(400, "cut-short", "the connection ended before the body did") from err
-        return bytes(body)
+        _check_content(request)
+        body = await read_body(request, self.settings.max_body_bytes, "a body", ": send fewer events at a time")
+        if body.startswith(GZIP):
+            raise _encoded("gzip")
+        return body
 
-    def _read(self, body: bytes) -> list[PredictionEvent]:
+    def _read(self, body: bytes) -> Sequence[EventRow]:
         try:
-            events = parse_events(body)
-            if len(events) > self.settings.max_events:
-                limit = self.settings.max_events
-                raise Problem(
-                    413, "too-many-events", f"a request may hold {limit:,} events, this one has {len(events):,}"
-                )
-            return admit(events, now=self.clock(), future_limit_seconds=self.settings.future_limit_seconds)
+            rows = read_rows(body, most_events=self.settings.max_events)
+            return admit(rows, now=self.clock(), limits=self._time_limits())
+        except TooManyEvents as err:
+            EVENTS_REFUSED.labels(reason=err.reason).inc(err.count)
+            raise Problem(413, "too-many-events", err.detail) from None
         except UndecodableMessage as err:
             EVENTS_REFUSED.labels(reason=err.reason).inc()
-            raise Problem(422, err.reason.replace("_", "-"), err.detail, errors=[]) from err
+            raise Problem(422, err.reason.replace("_", "-"), err.detail, errors=[]) from None
         except InvalidEvents as err:
             EVENTS_REFUSED.labels(reason="invalid_events").inc(len({bad.index for bad in err.errors}))
-            shown = [bad.model_dump() for bad in err.errors[:ERRORS_SHOWN]]
-            detail = f"{len(err.errors)} errors, nothing was taken: {err}"
-            raise Problem(422, "invalid-events", detail, errors=shown, errors_total=len(err.errors)) from err
+            raise _invalid(err) from None
+
+    def _time_limits(self) -> TimeLimits:
+        """What counts on arrival in Kafka, which may take as long as publishing may."""
+        longest = max(0.0, self.settings.longest_window_seconds - self.settings.publish_seconds)
+        return TimeLimits(self.settings.future_limit_seconds, longest, self._reach_of)
+
+    def _reach_of(self, model_id: str) -> float:
+        monitor = self.monitors.current.get(model_id)
+        return DEFAULT_REACH_SECONDS if monitor is None else monitor.reach_seconds
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Answer with a problem where a limit of the key is reached.
+
+    Raises:
+        Problem: 429, with the limit and when to try again.
+    """
+    try:
+        yield
+    except LimitReached as err:
+        REQUESTS_LIMITED.labels(limit=err.limit.value).inc()
+        detail = (
+            f"{WORDS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was taken, send it again in {err.seconds} s"
+        )
+        headers = {"Retry-After": str(err.seconds)}
+        raise Problem(429, "key-limit", detail, headers=headers, limit=err.limit.value) from None
+
+
+def _check_content(request: Request) -> None:
+    """Refuse what is not plain JSON by its headers.
+
+    Raises:
+        Problem: 415, naming what was sent and what is taken.
+    """
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise Problem(415, "not-json", f"send application/json, not {content_type}")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise _encoded(encoding)
+
+
+def _encoded(encoding: str) -> Problem:
+    detail = f"send the body as it is, without a Content-Encoding: {encoding} is not supported"
+    return Problem(415, "unsupported-content-encoding", detail, headers={"Accept-Encoding": "identity"})
+
+
+def _invalid(err: InvalidEvents) -> Problem:
+    """What is wrong with events, with the names of fields: this answer goes to their sender alone."""
+    more = len(err.errors) >= MOST_ERRORS
+    number = f"{len(err.errors)} errors{' or more' if more else ''}"
+    first = "; ".join(bad.for_sender() for bad in err.errors[:3])
+    shown = [bad.model_dump() for bad in err.errors]
+    return Problem(422, "invalid-events", f"{number}, nothing was taken: {first}", errors=shown, more_errors=more)
 
 
 def event_routes(gateway: Gateway) -> APIRouter:

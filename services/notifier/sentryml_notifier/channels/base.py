@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
-from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls, resolve_by_system
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls
+from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.thread import Conversation
 
 SLACK_API = "https://slack.com/api/"
 
@@ -61,7 +63,8 @@ class Outgoing:
     `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can tell a repeat: the last is the
     delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may have arrived,
     `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened: it only shows
-    that messages arrive, and its story is made up.
+    that messages arrive, and its story is made up. `conversation` is where the incident is told already, for channels
+    that hold conversations.
     """
 
     message: Message
@@ -71,6 +74,7 @@ class Outgoing:
     possibly_sent: bool = False
     plain: bool = False
     test: bool = False
+    conversation: Conversation | None = None
 
 
 class Channel(Protocol):

@@ -15,7 +15,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from sentryml_common.text import INVISIBLE, cut
+from sentryml_common.text import cut, visible
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.plain_text import as_text, line_text
 from sentryml_notifier.domain.message import Fact, Message, Tone
@@ -133,5 +133,5 @@ def _link(message: Message) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without characters that are none, or that turn the reading direction."""
-    return INVISIBLE.sub("", text)
+    """Nothing in it is hidden, or turns the reading direction."""
+    return visible(text)

@@ -16,9 +16,12 @@ from pathlib import Path
 
 import httpx
 
+from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.addresses import authority_of, is_public, to_allow, why_not
 
-TOTAL_SECONDS, CONNECT_SECONDS = 10.0, 5.0
+TOTAL_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+"""For looking up the name and connecting to its addresses, together."""
 HTTPS_PORT = 443
 DEFAULT_PORTS = {"http": 80, "https": HTTPS_PORT}
 
@@ -32,12 +35,6 @@ class AddressRefused(httpx.ConnectError):
 
 class NameUnknown(httpx.ConnectError):
     """The name leads to no address; nothing was sent."""
-
-
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """Ask the machine's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +98,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         words = self._guard.why_not_url(request.url)
         if words is not None:
             raise AddressRefused(f"the address {words}")
+        ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
         addresses = await self._guard.addresses(host_of(request.url), port_of(request.url))
-        for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
             try:
-                return await self._send(request, address, CONNECT_SECONDS / len(addresses))
+                return await self._send(request, address, _share(ends, left))
             except (httpx.ConnectError, httpx.ConnectTimeout):
-                if not left:
+                if left == 1:
                     raise
         raise AssertionError("there is at least one address")
 
@@ -137,13 +135,14 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
         AddressRefused: we do not connect there.
         httpx.ConnectError, httpx.ConnectTimeout: nobody answers there.
     """
+    ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
     addresses = await guard.addresses(host, port)
-    for address in addresses:
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS / len(addresses)):
+            async with asyncio.timeout(_share(ends, left)):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except OSError:  # TimeoutError is one
             sock.close()
@@ -153,6 +152,25 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
         else:
             return sock
     raise httpx.ConnectError("none of the addresses takes a connection")
+
+
+def _share(ends: float, left: int) -> float:
+    """The seconds for the next of so many addresses that are left; `ends` is on the clock of the loop."""
+    return max(0.0, ends - asyncio.get_running_loop().time()) / left
+
+
+def read_url(address: str) -> httpx.URL:
+    """An address as a URL; whether it may be sent to is another question.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        url = httpx.URL(address)
+        url.host  # noqa: B018 - decodes an international name: only here a wrong one shows
+    except (httpx.InvalidURL, UnicodeError) as err:
+        raise ValueError("not a URL") from err
+    return url
 
 
 def host_of(url: httpx.URL) -> str:

@@ -31,6 +31,17 @@ class Answer:
     retry_after_seconds: float | None
 
 
+@dataclass(slots=True)
+class _Progress:
+    """Whether anything of a request has been sent: before that, nothing can have arrived."""
+
+    begun: bool = False
+
+    async def follow(self, event: str, _: object) -> None:
+        """Called by httpcore with each of its events."""
+        self.begun = self.begun or event.endswith(".send_request_headers.started")
+
+
 @dataclass(frozen=True, slots=True)
 class Poster:
     """Posts to one party, called `who` in words for people."""
@@ -41,22 +52,26 @@ class Poster:
     total_seconds: float = TOTAL_SECONDS
 
     async def post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer | SendResult:
-        """The answer, or what it means that there is none. Takes `total_seconds` at most."""
+        """The answer, or what it means that there is none. Takes `total_seconds` at most, the name's look-up too."""
+        progress = _Progress()
         try:
             async with asyncio.timeout(self.total_seconds):
-                return await self._post(address, body, headers)
+                return await self._post(address, body, headers, progress)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as err:
             return not_connected(err, self.who)
-        except (TimeoutError, httpx.TimeoutException):
+        except (TimeoutError, httpx.TimeoutException) as err:
+            if not progress.begun:
+                return not_connected(err, self.who)
             words = f"{self.who} did not answer within {self.total_seconds:g} s; the message may have arrived."
             return SendResult(Outcome.UNCERTAIN, "timeout", words)
         except httpx.TransportError:
             words = f"The connection to {self.who} broke before the answer was complete; the message may have arrived."
             return SendResult(Outcome.UNCERTAIN, "connection_lost", words)
 
-    async def _post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str], progress: _Progress) -> Answer:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
-        async with self.client.stream("POST", address, content=body, headers=headers) as response:
+        followed = {"trace": progress.follow}
+        async with self.client.stream("POST", address, content=body, headers=headers, extensions=followed) as response:
             answer = bytearray()
             async for part in response.aiter_raw():
                 answer += part

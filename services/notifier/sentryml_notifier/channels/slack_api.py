@@ -16,6 +16,7 @@ import orjson
 from pydantic import SecretStr
 
 from sentryml_notifier.channels.base import ChannelMisconfigured
+from sentryml_notifier.channels.outbound import read_url
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
@@ -177,8 +178,8 @@ def check_base(address: str, allowed_hosts: frozenset[str]) -> str:
     """
     base = address if address.endswith("/") else f"{address}/"
     try:
-        url = httpx.URL(base)
-    except httpx.InvalidURL:
+        url = read_url(base)
+    except ValueError:
         raise ChannelMisconfigured(f"{API_SETTING} is not a URL") from None
     authority = f"{url.host}:{url.port or {'http': 80, 'https': 443}.get(url.scheme, 0)}"
     ours = url.scheme == "https" and authority in {f"{host}:443" for host in API_HOSTS}

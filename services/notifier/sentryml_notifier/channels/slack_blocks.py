@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sentryml_common.text import cut
+from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
 from sentryml_notifier.domain.press import ACKNOWLEDGE, button_value
 
@@ -80,8 +80,8 @@ def plain_payload(message: Message) -> dict[str, Any]:
 
 
 def escape(text: str) -> str:
-    """The text with Slack's three special characters as entities."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """The text with Slack's three special characters as entities, and nothing hidden in it."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def units(text: str) -> int:

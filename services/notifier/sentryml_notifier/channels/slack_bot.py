@@ -8,8 +8,8 @@ arrived, Slack is asked for it before anything is sent again.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -17,37 +17,28 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr, field_validator
 
-from sentryml_common.errors import Unavailable
-from sentryml_common.postgres.pool import transaction
 from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Paced, Tools
 from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_api import ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload, with_button
-from sentryml_notifier.domain.conversation import EDIT_AFTER, as_reply, how_it_stands, is_said_aloud, is_unseen
-from sentryml_notifier.domain.delivery import FOUND, NO_LEDGER, NOT_LOOKED, Outcome, SendResult
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
+from sentryml_notifier.domain.delivery import FOUND, NOT_LOOKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.store.conversations import (
-    Conversation,
-    find_conversation,
-    forget_conversation,
-    save_conversation,
-    want_edits,
-)
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"
 LOOK_BACK = timedelta(minutes=10)
 """Slack's clock and ours may differ by so much."""
 PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
 
+# What a header can carry: a token travels in one.
+BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
+
 DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
 FOUND_IT = SendResult(
     Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
-)
-LEDGER_AWAY = SendResult(Outcome.NOT_TAKEN, NO_LEDGER, "PostgreSQL was away; nothing was sent to Slack.")
-POSTED_NOT_KEPT = SendResult(
-    Outcome.UNCERTAIN, "not_kept", "Slack took it while PostgreSQL was away; it is looked for before it is sent again."
 )
 COULD_NOT_LOOK = SendResult(
     Outcome.NOT_TAKEN, NOT_LOOKED, "Slack did not say whether an earlier attempt has arrived; it is asked again."
@@ -72,15 +63,15 @@ class BotSecret(Config):
     @field_validator("token")
     @classmethod
     def _is_a_bots(cls, token: SecretStr) -> SecretStr:
-        if not token.get_secret_value().startswith("xoxb-"):
-            raise ValueError("a bot token begins with xoxb-")
+        if not BOT_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("a bot token begins with xoxb-, and holds no spaces and no letters but a to z")
         return token
 
     @field_validator("app_token")
     @classmethod
     def _is_an_apps(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and not token.get_secret_value().startswith("xapp-"):
-            raise ValueError("an app-level token begins with xapp-")
+        if token is not None and not APP_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("an app-level token begins with xapp-, and holds no spaces and no letters but a to z")
         return token
 
 
@@ -96,10 +87,7 @@ class SlackBot:
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Look for an earlier attempt, if there may be one; else post, as the root or in its thread."""
-        try:
-            return await _Attempt(self, outgoing).make()
-        except Unavailable:
-            return LEDGER_AWAY
+        return await _Attempt(self, outgoing).make()
 
     async def show(self, conversation: Conversation, story: Story, *, plain: bool) -> SendResult:
         """Edit a root message, so that it shows how the incident stands. Doing it twice does no harm."""
@@ -152,13 +140,27 @@ class _Attempt:
     async def make(self) -> SendResult:
         if self._outgoing.test:
             return await self._say()
-        conversation = await self._conversation()
-        if self._outgoing.possibly_sent:
-            found = await self._look(conversation)
-            if isinstance(found, SendResult):
-                return found
-            conversation = found
-        return await (self._reply(conversation) if conversation else self._begin())
+        conversation = self._conversation()
+        if not self._outgoing.possibly_sent:
+            return await (self._reply(conversation) if conversation else self._begin())
+        return await self._look_and_send(conversation)
+
+    async def _look_and_send(self, conversation: Conversation | None) -> SendResult:
+        """DELIVERED if an earlier attempt has arrived; else send it again, if Slack said whether it has."""
+        looked = await self._find(conversation)
+        if looked is THREAD_LOST:
+            conversation, looked = None, await self._find(None)
+        if isinstance(looked, SendResult):
+            return looked
+        learned: Learned | None = None
+        if conversation is None and looked.root_ts:
+            # The root is there, though we never learned of it. An edit will bring it to where things are.
+            learned = self._root(looked.root_ts, 0)
+            conversation = learned.root
+        if {str(each) for each in self._outgoing.delivery_ids} <= looked.told:
+            return replace(FOUND_IT, learned=learned)
+        result = await (self._reply(conversation) if conversation else self._begin())
+        return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
 
     async def _say(self) -> SendResult:
         """Post a test: a message of no incident, with no button and no conversation."""
@@ -167,10 +169,9 @@ class _Attempt:
         answer = await self._call("chat.postMessage", **self._addressed(payload))
         return answer if isinstance(answer, SendResult) else DELIVERED
 
-    async def _conversation(self) -> Conversation | None:
+    def _conversation(self) -> Conversation | None:
         """The one there is; not one in a channel that is no longer ours."""
-        async with transaction(self._bot.tools.pool) as connection:
-            known = await find_conversation(connection, self._bot.identity.channel_id, self._incident_id)
+        known = self._outgoing.conversation
         return known if known is not None and known.slack_channel == self._bot.settings.channel else None
 
     async def _begin(self) -> SendResult:
@@ -182,7 +183,7 @@ class _Attempt:
         answer = await self._call("chat.postMessage", **self._addressed(payload))
         if isinstance(answer, SendResult):
             return answer
-        return await self._keep_root(str(answer.get("ts", "")), story.history[-1].sequence)
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), story.history[-1].sequence))
 
     async def _reply(self, conversation: Conversation) -> SendResult:
         outgoing = self._outgoing
@@ -196,34 +197,19 @@ class _Attempt:
             **self._addressed(payload),
         )
         if isinstance(answer, SendResult):
-            if answer.reason not in ROOT_LOST:
-                return answer
-            async with transaction(self._bot.tools.pool) as connection:
-                await forget_conversation(connection, conversation)
-            return await self._begin()
+            return await self._begin() if answer.reason in ROOT_LOST else answer
         posted = answer.get("message")
         if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
-            await self._want_edit()
-            return DELIVERED
+            # It is wanted already, unless the change came while the root was posted.
+            return replace(DELIVERED, learned=EditWanted(self._incident_id, outgoing.story.history[-1].sequence))
         # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
-        return await self._keep_root(str(answer.get("ts", "")), 0)
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
 
-    async def _want_edit(self) -> None:
-        """The root is to show what was told. It is wanted already, unless the change came while the root was posted."""
-        last, tools = self._outgoing.story.history[-1], self._bot.tools
-        with suppress(Unavailable):
-            async with transaction(tools.pool) as connection:
-                await want_edits(connection, last.incident_id, last.sequence, tools.clock() + EDIT_AFTER)
-
-    async def _keep_root(self, ts: str, shown_sequence: int) -> SendResult:
+    def _root(self, ts: str, shown_sequence: int) -> RootPosted:
         bot = self._bot
-        root = Conversation(bot.identity.channel_id, self._incident_id, bot.settings.channel, ts)
-        try:
-            async with transaction(bot.tools.pool) as connection:
-                await save_conversation(connection, root, shown_sequence, bot.tools.clock())
-        except Unavailable:
-            return POSTED_NOT_KEPT
-        return DELIVERED
+        return RootPosted(
+            Conversation(bot.identity.channel_id, self._incident_id, bot.settings.channel, ts), shown_sequence
+        )
 
     def _addressed(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         addressed = {**payload, "channel": self._bot.settings.channel, "unfurl_links": False, "unfurl_media": False}
@@ -231,22 +217,6 @@ class _Attempt:
         if not self._outgoing.plain:
             addressed["metadata"] = metadata_of(self._incident_id, self._outgoing.delivery_ids)
         return addressed
-
-    async def _look(self, conversation: Conversation | None) -> SendResult | Conversation | None:
-        """DELIVERED if an earlier attempt has arrived; else where to send, or that nothing can be said yet."""
-        looked = await self._find(conversation)
-        if looked is THREAD_LOST:
-            conversation, looked = None, await self._find(None)
-        if isinstance(looked, SendResult):
-            return looked
-        if conversation is None and looked.root_ts:
-            # The root is there, though we never learned of it. An edit will bring it to where things are.
-            kept = await self._keep_root(looked.root_ts, 0)
-            if kept is not DELIVERED:
-                return LEDGER_AWAY
-            conversation = await self._conversation()
-        wanted = {str(each) for each in self._outgoing.delivery_ids}
-        return FOUND_IT if wanted <= looked.told else conversation
 
     async def _find(self, conversation: Conversation | None) -> _Looked | SendResult:
         """What of this incident is told in a thread, or in the channel. Nothing, if we are not allowed to look: then

@@ -22,7 +22,7 @@ from sentryml_notifier.channels.base import (
     Paced,
     Tools,
 )
-from sentryml_notifier.channels.outbound import Guard, host_of, port_of
+from sentryml_notifier.channels.outbound import Guard, host_of, port_of, read_url
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.addresses import authority_of, to_allow
@@ -152,8 +152,8 @@ def check_address(address: str, guard: Guard, what: str) -> httpx.URL:
         ChannelMisconfigured: it does not; the message does not show the address.
     """
     try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
+        url = read_url(address)
+    except ValueError:
         raise ChannelMisconfigured(f"{what} is not a URL") from None
     words = guard.why_not_url(url)
     authority = authority_of(host_of(url), port_of(url))

@@ -26,7 +26,7 @@ from sentryml_notifier.channels.base import (
     Outgoing,
     Tools,
 )
-from sentryml_notifier.channels.outbound import Guard
+from sentryml_notifier.channels.outbound import Guard, read_url
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.webhook_body import body_of
 from sentryml_notifier.domain.delivery import Outcome, SendResult
@@ -100,8 +100,8 @@ def check_address(address: str, guard: Guard) -> httpx.URL:
         ChannelMisconfigured: it may not be sent to; the message does not show it.
     """
     try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
+        url = read_url(address)
+    except ValueError:
         raise ChannelMisconfigured("the address is not a URL") from None
     words = guard.why_not_url(url)
     if words is not None:

@@ -19,14 +19,15 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.thread import Learned
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_STUCK_AFTER = timedelta(minutes=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
-FOUND, NOT_LOOKED, NO_LEDGER = "found", "not_looked", "no_ledger"
-NOTHING_SENT = frozenset({FOUND, NOT_LOOKED, NO_LEDGER})
+FOUND, NOT_LOOKED = "found", "not_looked"
+NOTHING_SENT = frozenset({FOUND, NOT_LOOKED})
 """Reasons of attempts that ended before anything was sent: it had arrived before, or one could not find out."""
 
 
@@ -69,7 +70,8 @@ class Outcome(StrEnum):
 class SendResult:
     """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people.
 
-    `for_good`: whoever refuses the channel wants to be asked no more, until somebody enters something else.
+    `for_good`: whoever refuses the channel wants to be asked no more, until somebody enters something else. `learned`
+    is to be kept for the next attempt, whatever the outcome.
     """
 
     outcome: Outcome
@@ -78,6 +80,7 @@ class SendResult:
     http_status: int | None = None
     retry_after_seconds: float | None = None
     for_good: bool = False
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ alarm hears its end, and one that did not hears no lone "resolved".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -23,6 +24,9 @@ BEGINNINGS = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
 
 ENDINGS = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
 """What calls off an alarm."""
+
+
+WILDCARD = re.compile(r"[*?\[]")
 
 
 class Urgency(IntEnum):
@@ -51,6 +55,10 @@ class Route:
     def is_for(self, model_id: str) -> bool:
         """Whether it is for a model."""
         return not self.model_patterns or any(fnmatchcase(model_id, each) for each in self.model_patterns)
+
+    def may_concern(self, models: Sequence[str]) -> bool:
+        """Whether it may be for a model that one of these patterns matches; no pattern means every model."""
+        return not self.model_patterns or any(may_meet(each, models) for each in self.model_patterns)
 
     def wants(self, step: Step) -> bool:
         """Whether it is for such steps; the end of an alarm always is."""
@@ -202,3 +210,18 @@ def urgency_of(transition: Transition) -> Urgency:
     if transition.kind not in ALARMS:
         return Urgency.NEWS
     return Urgency.CRITICAL_ALARM if transition.to.severity is Severity.CRITICAL else Urgency.ALARM
+
+
+def may_meet(pattern: str, others: Sequence[str]) -> bool:
+    """Whether a pattern may match a model that one of the others matches too, none of which means every model.
+
+    Where both hold wildcards only what stands before these is compared: there may be no such model all the same.
+    """
+    return not others or any(_may_both_match(pattern, other) for other in others)
+
+
+def _may_both_match(one: str, other: str) -> bool:
+    one_begins, other_begins = WILDCARD.split(one, 1)[0], WILDCARD.split(other, 1)[0]
+    if one_begins == one or other_begins == other:
+        return fnmatchcase(one, other) or fnmatchcase(other, one)
+    return one_begins.startswith(other_begins) or other_begins.startswith(one_begins)

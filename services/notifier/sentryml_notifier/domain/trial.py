@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor, Severity, Standing, State, Transition, TransitionKind
-from sentryml_common.text import cut
+from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.headline import LONGEST_NAME
 from sentryml_notifier.domain.message import Fact, Message, Tone
@@ -26,7 +26,7 @@ NEXT = {
 
 def trial_message(channel: str, actor: Actor, now: datetime) -> Message:
     """A message that nobody takes for an alert."""
-    by = cut(actor.name, LONGEST_NAME)
+    by, channel = cut(actor.name, LONGEST_NAME), visible(channel)
     return Message(
         tone=Tone.NEUTRAL,
         title="Test message · no alert",

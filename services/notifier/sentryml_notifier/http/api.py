@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from sentryml_common.http.api_page import install_api_page
+from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.openapi import install_openapi
 from sentryml_notifier.http import (
     audits,
@@ -34,7 +35,7 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes, audits):
-        app.include_router(part.router, responses=KEYED)
+        app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     install_openapi(app, **channel_config.schemas())
     install_api_page(app)
     return app

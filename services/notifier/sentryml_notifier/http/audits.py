@@ -21,7 +21,7 @@ class FindingView(BaseModel):
     """Something that must not be."""
 
     fault: Fault
-    channel: str
+    channel: str | None = Field(description="Null where it is about no channel.")
     words: str = Field(description="What is wrong, and where to look.")
 
 
@@ -38,10 +38,15 @@ class AuditView(BaseModel):
 
 
 @router.get("")
-async def show(context: WithContext, _: Reader) -> AuditView:
-    """What the last audit found. An old `at` says that the auditor itself is in trouble."""
+async def show(context: WithContext, asker: Reader) -> AuditView:
+    """What the last audit found. An old `at` says that the auditor itself is in trouble. A key for some models is told
+    nothing about others."""
     audit = context.audit
     if audit is None:
         raise Unavailable("the ledger has not been looked at since the start")
-    findings = [FindingView(fault=each.fault, channel=each.channel, words=each.words) for each in audit.findings]
+    findings = [
+        FindingView(fault=each.fault, channel=each.channel, words=each.words)
+        for each in audit.findings
+        if each.model_id is None or asker.may_see(each.model_id)
+    ]
     return AuditView(at=audit.at, findings=findings, alerts_untold=audit.untold)

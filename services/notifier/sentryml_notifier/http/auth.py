@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import Actor, ActorType
-from sentryml_common.http.access import InOpenApi, actor_of, check_model, check_scope
+from sentryml_common.http.access import InOpenApi, actor_of, check_scope
 from sentryml_common.http.internal import CHALLENGE, SIGNATURE, ActingPerson, InternalAccess
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.http.context import Context, WithContext
@@ -42,13 +42,9 @@ class Asker:
         """Patterns of the models they may speak for; none means all."""
         return self.rights.models
 
-    def check_model(self, model_id: str) -> None:
-        """Refuse who may not speak for a model.
-
-        Raises:
-            Problem: 403.
-        """
-        check_model(self.rights, model_id)
+    def may_see(self, model_id: str) -> bool:
+        """Whether they may know of a model. What is about another is answered as if it were not there."""
+        return self.rights.allows_model(model_id)
 
 
 async def _read(context: WithContext, request: Request, _: InOpenApi) -> Asker:

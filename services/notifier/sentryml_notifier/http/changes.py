@@ -18,6 +18,9 @@ from sentryml_notifier.store.changes import list_changes
 
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 
+_KEPT_BACK = {"words": "what changed is shown to keys for all models"}
+"""The words of a changed route may name models."""
+
 _CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
 
 
@@ -48,8 +51,11 @@ class ChangeView(BaseModel):
 
 @router.get("")
 async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
-    """The changes, newest first. A key for some models is not told who asked to try deliveries of others again."""
+    """The changes, newest first. A key for some models is not told who asked to try deliveries of others again, nor for
+    which models a route was made."""
     async with context.transaction() as connection:
         rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit, key.models)
     items = [ChangeView.model_validate(dict(row)) for row in rows]
+    if key.models:
+        items = [each.model_copy(update=_KEPT_BACK) if each.action is Action.ROUTE_CHANGED else each for each in items]
     return Page(items=items, next_cursor=to_cursor(items[-1].change_id) if len(items) == limit else None)

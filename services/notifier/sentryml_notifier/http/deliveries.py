@@ -7,9 +7,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from sentryml_common.contracts.message import MODEL_ID_PATTERN
+from sentryml_common.contracts.message import MODEL_ID_PATTERN, UtcDatetime
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
@@ -31,7 +31,7 @@ ChannelQuery = Annotated[
 Stuck = Annotated[bool, Query(description="Only what is stuck: parked, though not for good.")]
 Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
-_CURSOR = TypeAdapter(tuple[AwareDatetime, int, UUID])
+_CURSOR = TypeAdapter(tuple[UtcDatetime, Annotated[int, Field(ge=1, lt=2**31)], UUID])
 
 
 class Attempt(BaseModel):
@@ -136,9 +136,8 @@ async def show(context: WithContext, asker: Reader, delivery_id: UUID) -> Delive
     """One delivery with its attempts."""
     async with context.transaction() as connection:
         rows = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
-    if not rows:
+    if not rows or not asker.may_see(rows[0]["model_id"]):
         raise unknown_delivery(delivery_id)
-    asker.check_model(rows[0]["model_id"])
     return DeliveryView.model_validate(dict(rows[0]))
 
 

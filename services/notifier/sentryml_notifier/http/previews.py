@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
 from sentryml_notifier.http.auth import Reader
@@ -99,19 +100,19 @@ Asked = Annotated[Recorded | Described, Body(description="A transition by its id
 async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewView:
     """Where a transition would go by the routes as they are now, with the reason for each. Nothing is sent."""
     async with context.transaction() as connection:
-        stored = await list_stored_routes(connection)
+        stored = [each for each in await list_stored_routes(connection) if each.route.may_concern(asker.models)]
         broken = await broken_channels(connection)
         routes = [each.route for each in stored]
         if isinstance(asked, Recorded):
             transition = await find_transition(connection, asked.transition_id)
-            if transition is None:
+            if transition is None or not asker.may_see(transition.model_id):
                 raise Problem(404, "unknown-transition", f"the ledger holds no transition {asked.transition_id}")
             step, heard, assumed = step_of(transition), await read_heard(connection, transition), None
         else:
+            check_model(asker.rights, asked.model_id)
             step = _step(asked)
             heard = as_if_heard(step, routes)
             assumed = None if heard is None else ASSUMED
-    asker.check_model(step.model_id)
     return _view(stored, verdicts(step, routes, heard), broken, assumed)
 
 

@@ -33,9 +33,8 @@ async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> Deliv
     now = context.clock()
     async with context.transaction() as connection:
         row = await lock_delivery(connection, delivery_id)
-        if row is None:
+        if row is None or not asker.may_see(row["model_id"]):
             raise unknown_delivery(delivery_id)
-        asker.check_model(row["model_id"])
         _check(row)
         if row["channel_state"] == "broken":
             await _check_channel(connection, context, row["channel_id"])

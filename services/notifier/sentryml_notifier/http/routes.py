@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Self
@@ -18,7 +19,7 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.domain.routing import ALARMS, Route
+from sentryml_notifier.domain.routing import ALARMS, Route, may_meet
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
@@ -133,15 +134,15 @@ class RouteView(RouteSpec):
     created_at: datetime
 
     @classmethod
-    def of(cls, stored: StoredRoute) -> Self:
-        """The view of a stored one."""
+    def of(cls, stored: StoredRoute, models: Sequence[str] = ()) -> Self:
+        """The view of a stored one; of its patterns only those that may meet `models`."""
         route = stored.route
         return cls(
             route_id=route.route_id,
             name=stored.name,
             channel_id=route.channel_id,
             channel=stored.channel,
-            model_patterns=list(route.model_patterns),
+            model_patterns=[each for each in route.model_patterns if may_meet(each, models)],
             least_severity=route.least_severity,
             kinds=sorted(route.kinds),
             enabled=route.enabled,
@@ -153,11 +154,13 @@ class RouteView(RouteSpec):
 
 
 @router.get("")
-async def list_all(context: WithContext, _: Reader) -> Page[RouteView]:
-    """All routes, in the order in which they are asked: a channel hears of a transition by the first that takes it."""
+async def list_all(context: WithContext, asker: Reader) -> Page[RouteView]:
+    """All routes, in the order in which they are asked: a channel hears of a transition by the first that takes it. A
+    key for some models sees those that may take what is about its models."""
     async with context.transaction() as connection:
         found = await list_stored_routes(connection)
-    return Page(items=[RouteView.of(each) for each in found], next_cursor=None)
+    views = [RouteView.of(each, asker.models) for each in found if each.route.may_concern(asker.models)]
+    return Page(items=views, next_cursor=None)
 
 
 @router.post("", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN, MADE_SO)})
@@ -173,18 +176,18 @@ async def create(context: WithContext, asker: Admin, wanted: RouteSpec, response
 
 @router.get("/{route_id:uuid}", responses={**CACHED, **UNKNOWN}, response_model=RouteView)
 async def show(
-    context: WithContext, _: Reader, route_id: UUID, response: Response, if_none_match: IfNoneMatch = None
+    context: WithContext, asker: Reader, route_id: UUID, response: Response, if_none_match: IfNoneMatch = None
 ) -> RouteView | Response:
     """One route. Its `ETag` changes with every change."""
     async with context.transaction() as connection:
         found = await list_stored_routes(connection, route_id)
-    if not found:
+    if not found or not found[0].route.may_concern(asker.models):
         raise _unknown(route_id)
     current = etag(found[0].version)
     if (unchanged := not_modified(if_none_match, current)) is not None:
         return unchanged
     response.headers["ETag"] = current
-    return RouteView.of(found[0])
+    return RouteView.of(found[0], asker.models)
 
 
 @router.put("/{route_id:uuid}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})

@@ -81,7 +81,7 @@ async def _send(context: Context, asker: Asker, stored: StoredChannel) -> SendRe
         raise Problem(409, "channel-not-open", str(err)) from err
     now, actor, trial_id = context.clock(), asker.actor, context.new_id()
     message, story = trial_message(stored.name, actor, now), trial_story(trial_id, actor, now)
-    return await opened.channel.send(Outgoing(message, story, trial_id, (trial_id,), test=True))
+    return await opened.send(Outgoing(message, story, trial_id, (trial_id,), test=True))
 
 
 async def _note(context: Context, asker: Asker, tested: StoredChannel, result: SendResult) -> None:

@@ -40,11 +40,12 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault in words that say where to look; of one channel, or of none."""
+    """One fault in words that say where to look; of one channel, or of none; the words may name one model."""
 
     fault: Fault
     channel: str | None
     words: str
+    model_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
     words = (
         "{model_id}: incident #{incident_number} has {step_kind}, and nothing was made of that: tell people yourself"
     )
-    return [Finding(Fault.ALERT_LOST, None, words.format(**row)) for row in rows]
+    return [Finding(Fault.ALERT_LOST, None, words.format(**row), row["model_id"]) for row in rows]
 
 
 async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]:
@@ -115,7 +116,7 @@ async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]
         "{model_id}: what comes before step {sequence} of incident #{incident_number} never came, and may have been an "
         "alert: sentryml.deadletters.v1 says whether it could not be used"
     )
-    return [Finding(Fault.STEP_MISSING, None, words.format(**row)) for row in rows]
+    return [Finding(Fault.STEP_MISSING, None, words.format(**row), row["model_id"]) for row in rows]
 
 
 async def _not_served(connection: Connection, now: datetime) -> list[Finding]:

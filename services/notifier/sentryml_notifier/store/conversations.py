@@ -15,17 +15,9 @@ import asyncpg
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.story import Story
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """The root message of an incident on a channel: Slack's id of its channel, and `ts`, which names it there."""
-
-    channel_id: UUID
-    incident_id: UUID
-    slack_channel: str
-    root_ts: str
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +41,15 @@ async def find_conversation(connection: Connection, channel_id: UUID, incident_i
         channel_id, incident_id,
     )  # fmt: skip
     return Conversation(**dict(row.items())) if row else None
+
+
+async def save_learned(connection: Connection, learned: Learned, now: datetime) -> None:
+    """Keep what an attempt to send has learned."""
+    match learned:
+        case RootPosted(root=root, shown_sequence=shown):
+            await save_conversation(connection, root, shown, now)
+        case EditWanted(incident_id=incident_id, sequence=sequence):
+            await want_edits(connection, incident_id, sequence, now + EDIT_AFTER)
 
 
 async def save_conversation(

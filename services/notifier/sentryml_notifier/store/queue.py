@@ -33,7 +33,12 @@ from sentryml_notifier.domain.delivery import (
 from sentryml_notifier.domain.message import STRAIGHT, Detour
 from sentryml_notifier.domain.pacing import Rate
 from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.thread import Conversation
+from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_detour
+
+ENDED_AT_ONCE = 100
+"""Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""
 
 NOT_NEEDED_WORDS = "Not sent: what it reminded of has been seen, or is over."
 INTERRUPTED = SendResult(
@@ -58,6 +63,11 @@ class NotBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """Obsolete reminders were ended, and more may follow: commit, and claim again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Deliveries of one incident, to be told in one message by the holder of the lease."""
 
@@ -68,14 +78,16 @@ class Claim:
     last_words: str | None
     happened_at: datetime
     detour: Detour = STRAIGHT
+    conversation: Conversation | None = None
 
 
 async def claim_due(
     connection: Connection, sending: Sending, fingerprint: str, now: datetime, rate: Rate | None = None
-) -> Claim | NotBefore | None:
+) -> Claim | NotBefore | Cleared | None:
     """Take the most urgent due deliveries of one incident on a channel, and a token of its bucket.
 
-    Returns None if nothing is due, or when the channel may send again if it may not now.
+    Returns None if nothing is due, or when the channel may send again if it may not now. Reminders that come first and
+    are obsolete are ended on the way, ENDED_AT_ONCE at most.
     """
     channel = await _lock_channel(connection, sending.channel_id, fingerprint)
     if channel is None:
@@ -84,10 +96,37 @@ async def claim_due(
     free_at = max(free_at, channel["paused_until"] or now)
     if free_at > now:
         return NotBefore(free_at)
-    incident_id = await most_urgent_incident(connection, sending.channel_id, now)
+    for _ in range(ENDED_AT_ONCE):
+        due = await _most_urgent(connection, sending.channel_id, now)
+        if due is None:
+            return None
+        if not due.is_obsolete:
+            claim = await _claim(connection, sending, due, now)
+            if rate is not None:
+                await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
+            return claim
+        await _end_reminders(connection, due.rows)
+    return Cleared()
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Locked deliveries of one incident that the next message tells, and its story."""
+
+    rows: Sequence[asyncpg.Record]
+    story: Story
+
+    @property
+    def is_obsolete(self) -> bool:
+        """Whether it is a reminder of what has been seen meanwhile, or is over."""
+        return self.story.reminder is not None and self.story.newest.to.state is not State.OPEN
+
+
+async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) -> _Due | None:
+    incident_id = await most_urgent_incident(connection, channel_id, now)
     if incident_id is None:
         return None
-    rows = await _lock_queue(connection, sending.channel_id, incident_id)
+    rows = await _lock_queue(connection, channel_id, incident_id)
     queue = [
         Waiting(
             row["delivery_id"],
@@ -103,18 +142,18 @@ async def claim_due(
     # A sender given up for lost may have noted its success just before the rows were locked.
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
-    story = await _story(connection, incident_id, taken)
-    if story.reminder is not None and story.newest.to.state is not State.OPEN:
-        await _end_reminders(connection, taken)
-        return await claim_due(connection, sending, fingerprint, now, rate)
+    return _Due(taken, await _story(connection, incident_id, taken))
+
+
+async def _claim(connection: Connection, sending: Sending, due: _Due, now: datetime) -> Claim:
+    taken, story = due.rows, due.story
     effort = await _take(connection, sending, taken, now)
-    if rate is not None:
-        await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
     delivery_ids = tuple(row["delivery_id"] for row in taken)
     was_stuck = any(row["was_stuck"] for row in taken)
     detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
     happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
-    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour)
+    conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
+    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour, conversation)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:

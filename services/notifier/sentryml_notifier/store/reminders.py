@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+import asyncpg
+
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.reminding import Told
@@ -43,14 +45,15 @@ async def end_reminding(connection: Connection) -> None:
 
 
 async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
-    """Delivered alarms of routes that remind, the one told longest ago first, as far as their time has come."""
+    """Delivered alarms of routes that remind, the one told longest ago first, as far as their time has come.
+
+    Only those that a reminder can be due for: others would take the places of those that it is due for.
+    """
     rows = await connection.fetch(
         """
         SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
                greatest(d.delivered_at, sent.last_at) AS told_at, sent.made, sent.waiting, last.to_state AS state,
-               (SELECT max(t.happened_at) FROM transition AS t
-                 WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'unacknowledged'
-               ) AS unseen_at
+               unseen.at AS unseen_at
           FROM delivery AS d
           JOIN route AS r USING (route_id)
           JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
@@ -65,31 +68,33 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
              WHERE t.incident_id = d.incident_id
              ORDER BY t.sequence DESC
              LIMIT 1) AS last
+         CROSS JOIN LATERAL (
+            SELECT max(t.happened_at) AS at FROM transition AS t
+             WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'unacknowledged'
+            ) AS unseen
          WHERE d.reminding AND d.state = 'delivered' AND r.enabled AND r.deleted_at IS NULL
-           AND greatest(d.delivered_at, sent.last_at) <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
-           AND sent.made < r.remind_times AND last.to_state = 'open'
+           AND greatest(d.delivered_at, sent.last_at, unseen.at)
+               <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
+           AND sent.made < r.remind_times AND NOT sent.waiting AND last.to_state = 'open'
          ORDER BY told_at
          LIMIT $2
         """,
         now, ALARMS_AT_A_TIME,
     )  # fmt: skip
-    return [
-        Alarm(
-            row["transition_id"],
-            row["route_id"],
-            row["delivery_id"],
-            Told(
-                row["told_at"],
-                State(row["state"]),
-                row["made"],
-                row["waiting"],
-                timedelta(seconds=row["remind_after_seconds"]),
-                row["remind_times"],
-                row["unseen_at"],
-            ),
-        )
-        for row in rows
-    ]
+    return [_alarm_of(row) for row in rows]
+
+
+def _alarm_of(row: asyncpg.Record) -> Alarm:
+    told = Told(
+        row["told_at"],
+        State(row["state"]),
+        row["made"],
+        row["waiting"],
+        timedelta(seconds=row["remind_after_seconds"]),
+        row["remind_times"],
+        row["unseen_at"],
+    )
+    return Alarm(row["transition_id"], row["route_id"], row["delivery_id"], told)
 
 
 async def insert_reminder(connection: Connection, alarm: Alarm, number: int, now: datetime) -> bool:

@@ -1,0 +1,35 @@
+"""Where an incident's root message is in Slack, and what an attempt to send has learned about that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The root message of an incident on a channel: Slack's id of its channel, and `ts`, which names it there."""
+
+    channel_id: UUID
+    incident_id: UUID
+    slack_channel: str
+    root_ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootPosted:
+    """There is a root message, in place of any before it; it shows the incident up to `shown_sequence`."""
+
+    root: Conversation
+    shown_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class EditWanted:
+    """A reply has told a step: the root is to show it too."""
+
+    incident_id: UUID
+    sequence: int
+
+
+Learned = RootPosted | EditWanted

@@ -1,0 +1,75 @@
+"""Nothing that is sent stops the stream: whatever a combiner is sent, it stays in its group and counts new events."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_drift.domain.partials import Kind, unpack_record
+from tests.integration.drift.conftest import StartPart, event, produce, read_all
+from tests.support.eventually import eventually
+from tests.support.own_kafka import OwnKafka
+
+EMPTY_OBJECTS = b"[" + b"{}," * 333_000 + b"{}]"
+DAY = 86_400
+
+
+def backfill(models: int, events: int) -> list[bytes]:
+    """Records of 5,000 events each of so many models, spread evenly over 34 days."""
+    rng, now = random.Random(5), time.time()
+    return [
+        orjson.dumps(
+            [
+                {
+                    "model_id": f"backfilled-{rng.randrange(models)}",
+                    "prediction": 1,
+                    "timestamp": int(now - rng.random() * 34 * DAY),
+                }
+                for _ in range(5_000)
+            ]
+        )
+        for _ in range(events // 5_000)
+    ]
+
+
+async def sent_models(kafka: OwnKafka) -> list[str]:
+    """The model of each partial of a coarse pane, in the order in which Kafka got them."""
+    records = await read_all(kafka, HISTOGRAMS.name, HISTOGRAMS.partitions)
+    partials = (partial for record in sorted(records, key=_when) for partial in unpack_record(record.value))
+    return [partial.target.model_id for partial in partials if partial.target.kind is Kind.COARSE]
+
+
+def _when(record: object) -> int:
+    return int(record.timestamp)  # type: ignore[attr-defined]
+
+
+async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, compression_type="gzip", max_request_size=1_100_000
+    ) as compressing:
+        await produce(compressing, 0, *[EMPTY_OBJECTS] * 7)
+    combiner = start("combiner", session_timeout_seconds=6)
+    await combiner.until_ready()
+    await produce(producer, 0, *backfill(models=2_000, events=150_000))
+    await produce(producer, 0, orjson.dumps(event(model_id, 1)))
+
+    async def canary_is_counted() -> list[str]:
+        models = await sent_models(kafka)
+        return models if model_id in models else []
+
+    before = await eventually(canary_is_counted, what="the new event to be counted")
+
+    async def all_is_counted() -> bool:
+        return len(await sent_models(kafka)) > 140_000
+
+    assert len(before) < 100_000, "a new event is counted before the backfill is through"
+    await eventually(all_is_counted, what="the backfill to be counted")
+    log = combiner.log.read_text()
+    assert log.count("partitions_assigned") == 1, "it was never thrown out of its group"
+    assert log.count("record_set_aside") == 7

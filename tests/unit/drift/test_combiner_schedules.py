@@ -1,0 +1,193 @@
+"""Every event is counted once, whatever happens to the combiners: schedules of rebalances, deaths, refusals by seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.epochs import Life
+from sentryml_drift import pacing
+from sentryml_drift.combiner import emission
+from sentryml_drift.combiner.loop import Combiner, group_of
+from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
+from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
+from sentryml_drift.domain.panes import PaneGrid
+from sentryml_drift.domain.partials import Kind, Target, unpack_record
+from sentryml_drift.domain.payloads import counts_of, facts_of
+from sentryml_drift.domain.rows import PaneRules
+from sentryml_drift.settings import DriftSettings
+from tests.support.memory_consumer import MemoryConsumer
+from tests.support.memory_log import Chances, MemoryLog
+from tests.support.virtual_time import run_in_virtual_time
+
+RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
+SETTINGS = DriftSettings(kafka_bootstrap="nowhere:1", emit_seconds=1.0)
+NOON = 1_795_521_600
+EVENTFUL_SECONDS, ENOUGH_SECONDS = 60.0, 600.0
+PARTITIONS = 2
+LENGTHS = [0, 0, 0, 600, 9_000, 140_000]
+"""Bytes of blanks in a record, so that all size classes occur."""
+
+Counts = Counter[tuple[str, int]]
+
+
+class Worker:
+    """One combiner on the log in memory."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log, self.consumers = log, list[MemoryConsumer]()
+        life = cast(Life, SimpleNamespace(check=self._check))
+        letters = DeadLetters("drift-combiner", log.publisher())
+        self.combiner = Combiner(SETTINGS, RULES, life, log.publisher(), letters, self._committed, self._make)
+        self.running = asyncio.create_task(self.combiner.run(Health()))
+
+    async def _check(self) -> None:
+        await self._log.at("life")
+
+    async def _committed(self) -> dict[Any, Any]:
+        await self._log.at("committed")
+        return dict(self._log.group(group_of(1)).committed)
+
+    def _make(self, _: DriftSettings, group: str) -> Any:
+        self.consumers.append(self._log.consumer(group_id=group, auto_offset_reset="earliest"))
+        return self.consumers[-1]
+
+    def kill(self) -> None:
+        """The process dies: nobody is told."""
+        self.running.cancel()
+        for consumer in self.consumers:
+            consumer.kill()
+
+
+class Schedule:
+    """What is sent, and what happens to the combiners meanwhile, all by one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.log = MemoryLog(seed, Chances(rebalance=0.005, commit=0.1, publish=0.02, getmany=0.0, short_read=0.2))
+        for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+            self.log.create(topic.name, PARTITIONS if topic is PREDICTIONS else topic.partitions)
+        for partition in range(PARTITIONS):  # so that the records lie over the borders of all kinds of chunks
+            self.log.skip(PREDICTIONS.name, partition, SIZE_CLASSES[0].offsets - self.rng.randint(1, 150))
+            self.log.delete_before(self.log.partitions_of([PREDICTIONS.name])[partition], self._end(partition))
+        self.workers: list[Worker] = []
+        self.sent: Counts = Counter()
+        self.bad = 0
+
+    def _end(self, partition: int) -> int:
+        return self.log.partition(self.log.partitions_of([PREDICTIONS.name])[partition]).end
+
+    async def run(self) -> None:
+        """Let things happen for a while; then leave the combiners alone until all is counted."""
+        loop = asyncio.get_running_loop()
+        self.workers.append(Worker(self.log))
+        while loop.time() < EVENTFUL_SECONDS:
+            for _ in range(self.rng.randint(0, 12)):
+                self._send()
+            await asyncio.sleep(self.rng.random() * 3)
+            self._happen()
+        self.log.chances = Chances()
+        while self.counted() != self.sent:
+            await asyncio.sleep(1)
+            self._keep_one_alive()
+            assert loop.time() < ENOUGH_SECONDS, f"missing: {self.sent - self.counted()}"
+        await asyncio.sleep(30)  # long enough for somebody who was late to say something wrong
+        for worker in self.workers:
+            worker.kill()
+        await asyncio.sleep(0)
+
+    def _happen(self) -> None:
+        what, worker = (
+            self.rng.choice(["start", "kill", "expel", "rebalance", "hole", "nothing"]),
+            self.rng.choice(self.workers),
+        )
+        if what == "start" and len(self.workers) < 3:
+            self.workers.append(Worker(self.log))
+        elif what == "kill":
+            worker.kill()
+            self.workers.remove(worker)
+        elif what == "expel" and worker.consumers and not worker.consumers[0]._reassigning:
+            worker.consumers[0].expel()
+        elif what == "rebalance":
+            self.log.group(group_of(1)).rebalance()
+        elif what == "hole":
+            self.log.skip(PREDICTIONS.name, self.rng.randrange(PARTITIONS), self.rng.choice([1, 3, 70]))
+        self._keep_one_alive()
+
+    def _keep_one_alive(self) -> None:
+        for worker in [each for each in self.workers if each.running.done()]:
+            worker.running.result()  # nothing that Kafka does ends a combiner
+        if not self.workers:
+            self.workers.append(Worker(self.log))
+
+    def _send(self) -> None:
+        rng, at = self.rng, NOON + int(asyncio.get_running_loop().time())
+        if rng.random() < 0.05:
+            self.bad += 1
+            bad = [b"{", None, b"[{}]", b"[" + bytes(MOST_RECORD_BYTES) + b"]"]
+            self.log.append(PREDICTIONS.name, rng.choice(bad), partition=rng.randrange(PARTITIONS), timestamp=at * 1000)
+            return
+        events = [
+            {"model_id": rng.choice("abc"), "prediction": 1.0, "timestamp": at - rng.choice([0, 7_190, 7_200, 90_000])}
+            for _ in range(rng.randint(1, 4))
+        ]
+        value = orjson.dumps(events) + b" " * rng.choice(LENGTHS)
+        self.log.append(PREDICTIONS.name, value, partition=rng.randrange(PARTITIONS), timestamp=at * 1000)
+        self.sent.update((event["model_id"], event["timestamp"] // 3600) for event in events)
+
+    def sums(self) -> dict[Target, ChunkedSum]:
+        """What the processor makes of what was emitted."""
+        sums: dict[Target, ChunkedSum] = {}
+        for record in self.log.records(HISTOGRAMS.name):
+            for partial in unpack_record(record.value):
+                sums[partial.target] = sums.get(partial.target, NOTHING).apply(partial.label, partial.payload)
+        return sums
+
+    def counted(self) -> Counts:
+        return Counter(
+            {
+                (target.model_id, target.pane): counts_of(known.values()).total
+                for target, known in self.sums().items()
+                if target.kind is Kind.COARSE
+            }
+        )
+
+
+@pytest.fixture(autouse=True)
+def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let others in wherever work may give way to them, and let backfilled panes wait for long."""
+    monkeypatch.setattr(emission, "BACKFILLED_PER_SECOND", 1)
+    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(pacing.Pacer.__init__, "__defaults__", (0.0,))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_every_event_is_counted_once_and_every_bad_record_is_set_aside(block: int) -> None:
+    for seed in range(10 * block, 10 * block + 10):
+        schedule = Schedule(seed)
+        try:
+            run_in_virtual_time(schedule.run())
+            assert schedule.counted() == schedule.sent
+            seen = {
+                target.model_id: facts_of(known.values())
+                for target, known in schedule.sums().items()
+                if target.kind is Kind.FACTS
+            }
+            assert all(facts.late == facts.future == 0 for facts in seen.values())
+            letters = {
+                (letter["partition"], letter["offset"])
+                for letter in map(orjson.loads, (r.value for r in schedule.log.records(DEAD_LETTERS.name)))
+            }
+            assert len(letters) == schedule.bad
+        except BaseException as err:
+            err.add_note(f"seed {seed}")
+            raise
