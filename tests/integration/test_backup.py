@@ -57,6 +57,12 @@ class Site:
     async def knows(self, model_id: str) -> bool:
         return (await self.ask("GET", f"/v1/models/{model_id}")).status_code == 200
 
+    async def evaluations(self, model_id: str) -> set[str]:
+        """The ids of its evaluations."""
+        answer = await self.ask("GET", f"/v1/models/{model_id}/evaluations", params={"limit": 200})
+        assert answer.status_code == 200, answer.text
+        return {each["evaluation_id"] for each in answer.json()["items"]}
+
     async def make_key(self) -> tuple[str, str]:
         """(id, key) of a new key that may send events."""
         answer = await self.ask("POST", "/v1/api-keys", json={"name": "a sender", "scopes": ["events:write"]})
@@ -123,12 +129,20 @@ async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) 
 
     backed_up_version, backed_up_at = await first_monitor(), time.time()
     site.run("pg_dump", "--format", "custom", "--file", str(dump))
+    evaluated = await site.evaluations("before")
 
     # Since the backup: a model appears, a monitor is changed, a key is revoked and one is made.
     assert await site.send("after", events_key) == 202
     await eventually(lambda: site.knows("after"), what="the new model to be registered")
-    changed = await site.ask("PUT", "/v1/models/before/monitor", json={"warn": 0.15})
+    often = {"baseline_seconds": 60, "current_seconds": 10, "every_seconds": 10}
+    changed = await site.ask("PUT", "/v1/models/before/monitor", json=often)
     assert changed.status_code == 200, changed.text
+
+    async def evaluated_since() -> set[str]:
+        return await site.evaluations("before") - evaluated
+
+    await eventually(evaluated_since, what="an evaluation under the changed monitor")
+    lost = await evaluated_since()
     assert (await site.ask("DELETE", f"/v1/api-keys/{revoked_id}")).status_code in (200, 204)
     await becomes(401, site, revoked)
     made_id, made = await site.make_key()
@@ -145,6 +159,7 @@ async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) 
     await asyncio.to_thread(stack.up)
     assert await site.knows("before")
     assert not await site.knows("after"), "a model comes back when it is next active"
+    assert not lost & await site.evaluations("before")
     assert await newer_in_kafka(), "the processor goes on with the newer monitor"
     assert await first_monitor() == backed_up_version
 
@@ -156,6 +171,11 @@ async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) 
         await site.rewind(topic, f"sentryml.incidents.{group}", backed_up_at)
     await asyncio.to_thread(stack.up)
     await eventually(lambda: site.knows("after"), what="the model that appeared since the backup to come back")
+
+    async def evaluations_are_back() -> bool:
+        return lost <= await site.evaluations("before")
+
+    await eventually(evaluations_are_back, what=f"the evaluations {lost} to come back")
 
     async def as_backed_up() -> bool:
         return await site.newest_monitor("before") == backed_up_version
