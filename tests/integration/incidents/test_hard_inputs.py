@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from sentryml_common.http.paging import to_cursor
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.http import live, model_page, overview
 from sentryml_incidents.http.api import create_app
 from sentryml_incidents.http.context import Context
 from sentryml_incidents.stream import Stream
 from tests.integration.incidents.conftest import PASSWORD, PUBLIC_URL, SignedIn, StillClock
+from tests.integration.incidents.test_forms import PARTS
 from tests.integration.incidents.test_openapi import lived
 from tests.integration.incidents.test_rest import problem
-from tests.support.hard_inputs import doubled_fields, hard_requests
+from tests.support.hard_inputs import INTEGERS, TEXTS, TIMES, doubled_fields, hard_requests
 from tests.support.signing_in import SAME_ORIGIN, token_of
 from tests.unit.incidents.builders import MODEL, MONDAY
 
+PAGES = (*PARTS, overview, model_page, live)
 NOBODY = "00000000-0000-0000-0000-000000000007"
 KEY = "000000000000"
 IDS = {"model_id": MODEL, "reference": "2", "key_id": KEY}
@@ -154,3 +159,36 @@ async def test_hard_values_in_forms_are_answered_in_words(
             headers = {**SAME_ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
             answer = await ada.post(path, content=data, headers=headers)
             assert answer.status_code < 500, (path, field)
+
+
+async def test_hard_values_in_addresses_of_pages_are_answered_in_words(
+    signed_in: SignedIn, client: httpx.AsyncClient
+) -> None:
+    ada = await signed_in("ada", Role.ADMIN)
+    texts = [
+        text for text in (*TEXTS, *TIMES, *map(str, INTEGERS)) if not "\ud800" <= max(text, default="") <= "\udfff"
+    ]  # an address cannot carry the others
+    texts += ["0001-01-01", "9999-12-31"]
+    asked = 0
+    for part in PAGES:
+        for route in part.router.routes:
+            if not isinstance(route, APIRoute) or "GET" not in route.methods:
+                continue
+            path = re.sub(r"\{(\w+)\}", lambda found: IDS.get(found[1], NOBODY), route.path)
+            for name in [each.alias for each in route.dependant.query_params]:
+                for text in texts:
+                    answer = await ada.get(path, params={name: text})
+                    assert answer.status_code < 500 or "/alerts" in path, (path, name, text)
+                    asked += 1
+    assert asked > 100
+
+
+@pytest.mark.parametrize("path", ["/incidents/{}", "/models/{}", "/models/{}/monitor", "/users/{}", "/static/{}"])
+async def test_hard_values_in_paths_of_pages_are_answered_in_words(
+    signed_in: SignedIn, client: httpx.AsyncClient, path: str
+) -> None:
+    ada = await signed_in("ada", Role.ADMIN)
+    texts = "%00 a%00b %ED%A0%80 %FF %E2%80%AE 9223372036854775808 -1 %2e%2e a%2Fb 1%0A"
+    for text in texts.split():
+        answer = await ada.get(path.format(text))
+        assert answer.status_code < 500, text

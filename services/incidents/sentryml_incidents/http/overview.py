@@ -25,7 +25,7 @@ ROWS, ATTENTION_ROWS = 30, 20
 SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
 
 After = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN)]
-Search = Annotated[str, Query(max_length=128)]
+Search = Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")]
 
 
 @dataclass(frozen=True, slots=True)
