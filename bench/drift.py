@@ -10,11 +10,11 @@ import signal
 import sys
 import time
 
-from tests.bench.drift_combiner import measure as measure_combiner
-from tests.bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
-from tests.bench.drift_long_tail import measure as measure_long_tail
-from tests.bench.drift_startup import measure as measure_startup
-from tests.bench.report import show
+from bench.drift_combiner import measure as measure_combiner
+from bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
+from bench.drift_long_tail import measure as measure_long_tail
+from bench.drift_startup import measure as measure_startup
+from bench.report import show
 
 
 def say(line: str) -> None:
