@@ -70,23 +70,23 @@ test-alerts: install ## Do alerts fire when something is down? Every rule, then 
 	@tools=$$(deploy/install-prometheus) && $(RUN)python -m tests.chaos.alerts --tools "$$tools"
 
 # What benchmarks run beside us; nothing else needs it.
-.venv-rivals/installed: tests/bench/rivals/requirements.lock
+.venv-rivals/installed: bench/rivals/requirements.lock
 	@echo "Installing the rivals into .venv-rivals"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-rivals
 	@$(UV) pip install --quiet --python .venv-rivals/bin/python --require-hashes -r $<
 	@touch $@
 
 bench-drift: install .venv-rivals/installed ## What drift costs, beside rivals run in the same minute
-	@$(RUN)python -m tests.bench.drift
+	@$(RUN)python -m bench.drift
 
 bench-incidents: install ## What incidents cost, beside rivals run in the same minute
-	@$(RUN)python -m tests.bench.incidents
+	@$(RUN)python -m bench.incidents
 
 bench-ui: install ## What pages cost with 10,000 drifting models, beside the API's answers
-	@$(RUN)python -m tests.bench.ui
+	@$(RUN)python -m bench.ui
 
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
-	@$(RUN)python -m tests.bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
+	@$(RUN)python -m bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
 
 check: install ## Format, lint, types, imports, house rules, generated files
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }

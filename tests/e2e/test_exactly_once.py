@@ -21,6 +21,7 @@ from sentryml_local.stack import Options, Stack
 from tests.support.counting import Changelog, Producer
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
+from tests.support.servers import end
 from tests.support.traffic import keep_producing
 
 FINE_SECONDS = 60.0
@@ -44,7 +45,7 @@ def drift_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
         stack.up()
         yield stack
     finally:
-        stack.down()
+        end(stack)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from sentryml_local.stack import Options, Stack
+from sentryml_local.supervision import ended
 from tests.support.ports import free_port_base
 
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 2 << 30
@@ -107,13 +108,5 @@ def end(stack: Stack) -> None:
         with suppress(psutil.NoSuchProcess):
             # A killed PostgreSQL would leave its shared memory behind.
             program.send_signal(signal.SIGQUIT if program.name() == "postgres" else signal.SIGKILL)
-    while not all(map(_ended, [supervisor, *family])):
+    while not all(map(ended, [supervisor, *family])):
         _PAUSE.wait(0.01)
-
-
-def _ended(process: psutil.Process) -> bool:
-    """Whether it does nothing any more; when its new parent takes note of that is not ours to wait for."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

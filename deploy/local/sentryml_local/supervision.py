@@ -31,7 +31,7 @@ from sentryml_local.state import private_folder
 LONGEST_SOCKET_PATH = 90
 UNFIT = ("%", ",", '"', "'", "\\", "\n", " ;", " #")
 """What a data folder's path cannot hold: supervisor's settings or Kafka's have no way to write it."""
-START_SECONDS, STOP_SECONDS = 15.0, 60.0
+START_SECONDS, STOP_SECONDS, KILLED_SECONDS = 15.0, 60.0, 5.0
 MARK = "SENTRYML_STACK"
 _PAUSE = threading.Event()
 AWAY = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
@@ -206,10 +206,22 @@ def _ask_to_end(processes: Iterable[psutil.Process]) -> None:
 
 
 def _end(processes: Iterable[psutil.Process], seconds: float) -> None:
-    """Wait until they have gone; those that will not go are killed."""
-    for process in psutil.wait_procs(list(processes), timeout=seconds)[1]:
+    """Wait until they have ended; those that will not end are killed."""
+    left = list(processes)
+    if _eventually(lambda: all(map(ended, left)), seconds):
+        return
+    for process in left:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(processes, timeout=5)
+    _eventually(lambda: all(map(ended, left)), KILLED_SECONDS)
+
+
+def ended(process: psutil.Process) -> bool:
+    """Whether it does nothing any more. Its new parent, in a container perhaps one that looks every two seconds, may
+    not have taken note of that yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -29,6 +29,7 @@ from sentryml_local.stack import Options, Stack
 from tests.integration.incidents.test_service import Service, make_key, running, sequences_in_kafka
 from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port_base
+from tests.support.servers import end
 from tests.unit.incidents.builders import an_evaluation, at
 
 LASTS_SECONDS = float(os.environ.get("SENTRYML_TEST_OUTAGE_SECONDS", "0"))
@@ -67,7 +68,7 @@ def own_servers() -> Iterator[Servers]:
             stack.up()
             yield Servers(stack)
         finally:
-            stack.down()
+            end(stack)
 
 
 class Load:

@@ -22,6 +22,7 @@ from sentryml_local.stack import Options, Stack
 from tests.integration.ingest.conftest import Ingest, StartIngest, make_key, records_of
 from tests.support.eventually import eventually
 from tests.support.ports import free_port, free_port_base
+from tests.support.servers import end
 
 PUBLISH_SECONDS = 1.0
 BATCH = 20
@@ -35,7 +36,7 @@ def own_kafka_on(port_base: int) -> Iterator[Stack]:
             stack.up()
             yield stack
         finally:
-            stack.down()
+            end(stack)
 
 
 @pytest.fixture(scope="module")

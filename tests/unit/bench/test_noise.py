@@ -9,6 +9,22 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
+from bench.noise import work
+from bench.noise_evaluation import Figures, evaluate_many
+from bench.noise_incidents import Rule, Step, Watch
+from bench.noise_report import Row, delay, rate, show_tallies
+from bench.noise_simulation import (
+    GRID,
+    LOOK_DAYS,
+    ORIGIN,
+    Case,
+    Tally,
+    rounds,
+    simulate,
+    slot_at,
+    warm_up_slots,
+)
+from bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
@@ -21,22 +37,6 @@ from sentryml_drift.domain.psi import divergence
 from sentryml_drift.domain.windows import WindowPlan, windows_at
 from sentryml_incidents.domain.lifecycle import Evaluated, decide
 from sentryml_incidents.domain.snapshot import Snapshot
-from tests.bench.noise import work
-from tests.bench.noise_evaluation import Figures, evaluate_many
-from tests.bench.noise_incidents import Rule, Step, Watch
-from tests.bench.noise_report import Row, delay, rate, show_tallies
-from tests.bench.noise_simulation import (
-    GRID,
-    LOOK_DAYS,
-    ORIGIN,
-    Case,
-    Tally,
-    rounds,
-    simulate,
-    slot_at,
-    warm_up_slots,
-)
-from tests.bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
 
 SCORE_OF_CELL = (np.arange(SCORE_CELLS) + 0.5) / SCORE_CELLS
 NAMES = "abcde"

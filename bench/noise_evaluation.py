@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.noise_traffic import CATEGORIES, SCORES, Counts
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_drift.domain.chi_square import inverse_survival
 from sentryml_drift.domain.noise import LEAST_RATIO, alpha_for
-from tests.bench.noise_traffic import CATEGORIES, SCORES, Counts
 
 Floats = NDArray[np.float64]
 Side = Literal["left", "right"]

@@ -10,6 +10,8 @@ from uuid import uuid5
 
 import psutil
 
+from bench.drift_evaluation import a_model
+from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
@@ -19,8 +21,6 @@ from sentryml_drift.domain.partials import Target, partition_of
 from sentryml_drift.owned_models import LoadedModels, OwnedModels, Pane, kind_and_number
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.table import key_of, open_table
-from tests.bench.drift_evaluation import a_model
-from tests.bench.report import Figure
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS, EVENTS_AN_HOUR = 10_000, 60

@@ -21,6 +21,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.evaluation import WindowCounts, evaluate
@@ -29,7 +30,6 @@ from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.domain.windows import windows_at
 from sentryml_drift.owned_models import OwnedModel, add_partial, pane_of
-from tests.bench.report import Figure
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0
@@ -37,7 +37,7 @@ HOURS = 8 * 24
 MONITOR = Monitor(model_id="model", version=1)
 STEPS = 12
 REPEATED = 5
-RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
+RIVALS = Path(__file__).parents[1] / ".venv-rivals" / "bin" / "python"
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:

@@ -12,8 +12,8 @@ import httpx
 import numpy as np
 import orjson
 
-from tests.bench.incidents_service import Incidents
-from tests.bench.report import Figure
+from bench.incidents_service import Incidents
+from bench.report import Figure
 from tests.support.eventually import eventually
 
 CLIENTS, STEPS = 200, 100

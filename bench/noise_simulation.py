@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.noise_evaluation import Figures, evaluate_many
+from bench.noise_incidents import Rule, Watch
+from bench.noise_traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.windows import WindowCover, windows_at
-from tests.bench.noise_evaluation import Figures, evaluate_many
-from tests.bench.noise_incidents import Rule, Watch
-from tests.bench.noise_traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
 
 ORIGIN = datetime(2026, 11, 2, tzinfo=UTC)
 GRID = PaneGrid(60.0)

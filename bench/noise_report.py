@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.noise_incidents import Rule
+from bench.noise_simulation import LOOK_DAYS, Tally
+from bench.report import say_table
 from sentryml_common.contracts.monitor import DAY, HOUR
 from sentryml_drift.domain.chi_square import inverse_survival
-from tests.bench.noise_incidents import Rule
-from tests.bench.noise_simulation import LOOK_DAYS, Tally
-from tests.bench.report import say_table
 
 
 @dataclass(frozen=True, slots=True, order=True)

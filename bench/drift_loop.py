@@ -1,6 +1,6 @@
 """How long the processor holds up its event loop at most, step by step, with very many models.
 
-    python -m tests.bench.drift_loop
+    python -m bench.drift_loop
 
 The table's changelog is in memory, so that only the processor's own work counts. While the loop is held, no request is
 answered and no partition can be given up.
@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
+from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -27,7 +28,6 @@ from sentryml_drift.housekeeping import Housekeeping
 from sentryml_drift.processor import Processor
 from sentryml_drift.retention import Retention
 from sentryml_drift.table import key_of
-from tests.bench.report import Figure
 from tests.support.memory_table import MemoryChangelogs
 from tests.support.scripted_input import ScriptedInput
 

@@ -18,10 +18,10 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from tests.bench.report import Figure
 from tests.chaos.workers import Worker, workers_of
 from tests.support.own_kafka import OwnKafka, own_kafka
 

@@ -27,6 +27,7 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from bench.report import Figure
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
@@ -41,7 +42,6 @@ from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
-from tests.bench.report import Figure
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS = 50
@@ -155,7 +155,7 @@ _READERS: dict[str, Callable[[str, int], Awaitable[None]]] = {"floor": floor, "o
 
 def read_as(reader: str, bootstrap: str, total: int) -> float:
     """CPU seconds that a reader takes, in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.drift_combiner", reader, bootstrap, str(total)]
+    command = [sys.executable, "-m", "bench.drift_combiner", reader, bootstrap, str(total)]
     with TemporaryDirectory() as folder:
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path.cwd(), timeout=300,
                               env=os.environ | {"F_DATADIR": folder})  # fmt: skip

@@ -1,6 +1,6 @@
 """How fast the processor takes in partials of panes that it does not know yet, as a backfill brings them.
 
-    python -m tests.bench.drift_new_panes
+    python -m bench.drift_new_panes
 
 The real processor, with its local copy, reads records that wait in Kafka: one event of each pane.
 """
@@ -22,13 +22,13 @@ import httpx
 import psutil
 from aiokafka import AIOKafkaProducer
 
+from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
-from tests.bench.report import Figure
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
 

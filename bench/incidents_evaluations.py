@@ -15,6 +15,8 @@ import orjson
 import psutil
 from aiokafka import AIOKafkaProducer
 
+from bench.incidents_service import Incidents
+from bench.report import Figure
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.message import encode
@@ -23,8 +25,6 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.domain.evaluation import evaluation_id
-from tests.bench.incidents_service import Incidents
-from tests.bench.report import Figure
 
 MODELS, ROUNDS = 10_000, 4
 DRIFTING = 0.01

@@ -17,11 +17,11 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from bench.noise_report import Row, Tallies, show_tallies
+from bench.noise_simulation import Case, Tally, simulate
+from bench.noise_traffic import Traffic
+from bench.report import say_line
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
-from tests.bench.noise_report import Row, Tallies, show_tallies
-from tests.bench.noise_simulation import Case, Tally, simulate
-from tests.bench.noise_traffic import Traffic
-from tests.bench.report import say_line
 
 DEFAULT_SEED = 20261102
 EVENTS_PER_HOUR = {DAY: (5, 10, 30, 120, 300, 1000, 3000), HOUR: (30, 60, 120, 300, 1000, 3000)}

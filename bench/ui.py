@@ -18,6 +18,9 @@ import httpx
 import numpy as np
 from pydantic import SecretStr
 
+from bench.incidents_evaluations import MODELS, an_evaluation
+from bench.incidents_service import Incidents, incidents_service
+from bench.report import say_table
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.http.health import Health
@@ -31,9 +34,6 @@ from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.evaluations import make_week, save_evaluations
 from sentryml_incidents.store.users import insert_user
-from tests.bench.incidents_evaluations import MODELS, an_evaluation
-from tests.bench.incidents_service import Incidents, incidents_service
-from tests.bench.report import say_table
 from tests.support.eventually import eventually
 from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
 

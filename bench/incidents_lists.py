@@ -11,6 +11,9 @@ import httpx
 import numpy as np
 from pydantic import SecretStr
 
+from bench.incidents_evaluations import MODELS, an_evaluation
+from bench.incidents_service import Incidents
+from bench.report import Figure
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.http.health import Health
@@ -18,9 +21,6 @@ from sentryml_common.postgres.pool import open_pool
 from sentryml_common.settings import PostgresSettings
 from sentryml_incidents.consumer import EvaluationConsumer
 from sentryml_incidents.settings import SCHEMA
-from tests.bench.incidents_evaluations import MODELS, an_evaluation
-from tests.bench.incidents_service import Incidents
-from tests.bench.report import Figure
 from tests.support.eventually import eventually
 
 BATCH, ASKED = 500, 200
