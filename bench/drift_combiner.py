@@ -39,9 +39,9 @@ from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
-from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.panes import PaneGrid
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS = 50

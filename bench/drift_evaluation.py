@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
-from sentryml_drift.domain.evaluation import WindowCounts, evaluate
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
-from sentryml_drift.domain.windows import windows_at
-from sentryml_drift.owned_models import OwnedModel, add_partial, pane_of
+from sentryml_drift.processor.models import OwnedModel, add_partial, pane_of
+from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.windows import windows_at
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0

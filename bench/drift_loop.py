@@ -21,13 +21,13 @@ from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_drift.domain.partials import RECORD_BYTES_MAX, Kind, Label, Partial, Target, pack, partition_of
-from sentryml_drift.housekeeping import Housekeeping
-from sentryml_drift.processor import Processor
-from sentryml_drift.retention import Retention
-from sentryml_drift.table import key_of
+from sentryml_drift.processor.housekeeping import Housekeeping
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.retention import Retention
+from sentryml_drift.state.table import key_of
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from tests.support.memory_table import MemoryChangelogs
 from tests.support.scripted_input import ScriptedInput
 

@@ -15,12 +15,12 @@ from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_drift.changelog import Changelog
-from sentryml_drift.domain.evaluation import EVALUATIONS
 from sentryml_drift.domain.partials import Target, partition_of
-from sentryml_drift.owned_models import LoadedModels, OwnedModels, Pane, kind_and_number
+from sentryml_drift.processor.models import LoadedModels, OwnedModels, Pane, kind_and_number
 from sentryml_drift.settings import DriftSettings
-from sentryml_drift.table import key_of, open_table
+from sentryml_drift.state.partition_writer import Changelog
+from sentryml_drift.state.table import key_of, open_table
+from sentryml_statistics.evaluation import EVALUATIONS
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS, EVENTS_AN_HOUR = 10_000, 60

@@ -19,7 +19,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.http.health import Health
 from sentryml_common.postgres.pool import open_pool
 from sentryml_common.settings import PostgresSettings
-from sentryml_incidents.consumer import EvaluationConsumer
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.settings import SCHEMA
 from tests.support.eventually import eventually
 

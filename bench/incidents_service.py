@@ -77,7 +77,7 @@ class Incidents:
 
     def make_key(self) -> str:
         """A key that may do everything."""
-        command = [sys.executable, "-m", "sentryml_incidents.admin", "create-api-key", "--name", "bench", "--scope", "admin"]  # fmt: skip # noqa: E501
+        command = [sys.executable, "-m", "sentryml_incidents.cli.admin", "create-api-key", "--name", "bench", "--scope", "admin"]  # fmt: skip # noqa: E501
         environment = os.environ | {"SENTRYML_POSTGRES_URL": self.postgres}
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 

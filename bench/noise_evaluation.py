@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from bench.noise_traffic import CATEGORIES, SCORES, Counts
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_drift.domain.chi_square import inverse_survival
-from sentryml_drift.domain.noise import LEAST_RATIO, alpha_for
+from sentryml_statistics.chi_square import inverse_survival
+from sentryml_statistics.noise import LEAST_RATIO, alpha_for
 
 Floats = NDArray[np.float64]
 Side = Literal["left", "right"]

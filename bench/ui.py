@@ -28,12 +28,12 @@ from sentryml_common.logging import configure_logging
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import LogSettings, PostgresSettings
-from sentryml_incidents.consumer import EvaluationConsumer
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
-from sentryml_incidents.store.evaluations import make_week, save_evaluations
-from sentryml_incidents.store.users import insert_user
+from sentryml_incidents.store.evaluations.evaluations import make_week, save_evaluations
+from sentryml_incidents.store.people.users import insert_user
 from tests.support.eventually import eventually
 from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
 

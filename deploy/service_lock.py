@@ -20,6 +20,19 @@ OURS = "sentryml-"
 HASH = re.compile(r"\s*\\\n\s+--hash=\S+")
 
 
+def with_libraries(projects: Iterable[Path], libraries: Path) -> list[Path]:
+    """The projects, and those of our libraries that they need, directly or not."""
+    found: list[Path] = []
+    waiting = list(projects)
+    while waiting:
+        folder = waiting.pop()
+        if folder not in found:
+            found.append(folder)
+            needed = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
+            waiting += [libraries / each.removeprefix(OURS) for each in needed if each.startswith(OURS)]
+    return found
+
+
 def direct_requirements(projects: Iterable[Path], extras: Sequence[str] = ()) -> list[str]:
     """What the projects ask for, other than each other; and for their `extras`, where they have them."""
     found = []
@@ -66,6 +79,6 @@ def select(packages: set[str], lock: str) -> str:
 
 if __name__ == "__main__":
     lock_text = Path(sys.argv[1]).read_text()
-    projects = [Path(argument) for argument in sys.argv[2:]]
+    projects = with_libraries(map(Path, sys.argv[2:]), Path("libs"))
     wanted = direct_requirements(projects, os.environ.get("EXTRAS", "").split())
     sys.stdout.write(select(resolve(wanted, lock_text), lock_text))

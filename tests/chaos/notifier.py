@@ -36,7 +36,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_local.slack_stand_in.store import RateLimit
-from sentryml_notifier.roster import SettingsChannel
+from sentryml_notifier.channel_registry import SettingsChannel
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.chaos.notifier_check import Entry, Facts, latencies, table, violations

@@ -28,7 +28,7 @@ from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_notifier import app, consumer
 from sentryml_notifier.channels.base import Tools
 from sentryml_notifier.consumer import Inbox
-from sentryml_notifier.dispatcher import Dispatcher
+from sentryml_notifier.delivery.dispatcher import Dispatcher
 from sentryml_notifier.store import queue
 from tests.support.impatient_kafka import forget_the_dead_soon
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from sentryml_drift.domain.panes import PaneGrid
 from sentryml_local.stack import Options, Stack
+from sentryml_statistics.panes import PaneGrid
 from tests.support.counting import Changelog, Producer
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_drift.domain.chunked_sum import unpack_sum
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.payloads import counts_of
-from sentryml_drift.table import PLACE, Place, target_of
+from sentryml_drift.state.table import PLACE, Place, target_of
+from sentryml_statistics.panes import PaneGrid, Resolution
 
 HISTOGRAMS_EPOCH = 1
 

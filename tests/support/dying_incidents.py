@@ -25,8 +25,8 @@ from sentryml_common.contracts.topics import EVALUATIONS, TRANSITIONS
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.producer import Publisher
 from sentryml_common.relay import Relay
-from sentryml_incidents import consumer
 from sentryml_incidents.app import main
+from sentryml_incidents.consumers import evaluations as consumer
 from tests.support.impatient_kafka import forget_the_dead_soon
 
 STEPS = ("decided", "written", "stored", "consumed", "claimed", "published", "marked")

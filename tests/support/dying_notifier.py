@@ -19,7 +19,7 @@ from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DELIVERIES
 from sentryml_common.kafka.producer import Publisher
 from sentryml_notifier.app import main
-from sentryml_notifier.dispatcher import Dispatcher
+from sentryml_notifier.delivery.dispatcher import Dispatcher
 from tests.support.impatient_kafka import forget_the_dead_soon
 
 STEPS = ("noted", "claimed", "published")

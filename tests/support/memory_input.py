@@ -21,11 +21,11 @@ from aiokafka.structs import OffsetAndMetadata
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_drift.changelog import FencedOff
-from sentryml_drift.input_stream import InputRecord
-from sentryml_drift.processor import Processor
-from sentryml_drift.retention import Retention
-from sentryml_drift.table import Table
+from sentryml_drift.processor.input_stream import InputRecord
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.retention import Retention
+from sentryml_drift.state.partition_writer import FencedOff
+from sentryml_drift.state.table import Table
 from tests.support.memory_consumer import MemoryConsumer
 from tests.support.memory_log import MemoryLog
 from tests.support.memory_table import MemoryChangelogs

@@ -1,7 +1,7 @@
 """The changelogs of the processor's table in memory: only the last worker that took a partition over can write to it.
 
 changelogs = MemoryChangelogs()
-table = await changelogs.open_table(partition)          # as `open_table` of sentryml_drift.table, without a folder
+table = await changelogs.open_table(partition)          # as `open_table` of the real one, without a folder
 changelogs.values(partition)                            # the newest value of each key, as a restart finds it
 """
 
@@ -14,9 +14,9 @@ from typing import cast
 
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record
-from sentryml_drift.changelog import Changelog, FencedOff
-from sentryml_drift.store import Changes, MemoryStore
-from sentryml_drift.table import Table
+from sentryml_drift.state.local_copy import Changes, MemoryStore
+from sentryml_drift.state.partition_writer import Changelog, FencedOff
+from sentryml_drift.state.table import Table
 
 READ_AT_ONCE = 100
 

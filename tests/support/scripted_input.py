@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_drift.input_stream import InputRecord
-from sentryml_drift.processor import Processor
+from sentryml_drift.processor.input_stream import InputRecord
+from sentryml_drift.processor.loop import Processor
 
 
 class ScriptedInput:

@@ -12,7 +12,7 @@ import sys
 
 from sentryml_common.http.health import Health
 from sentryml_common.settings import KafkaSettings
-from sentryml_drift.changelog import Changelog, FencedOff
+from sentryml_drift.state.partition_writer import Changelog, FencedOff
 from tests.support.slow_commits import dwell_in_transactions
 
 KEYS = [f"key-{number}".encode() for number in range(50)]

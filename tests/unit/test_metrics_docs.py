@@ -16,7 +16,7 @@ import sentryml_drift.metrics
 import sentryml_incidents.metrics
 import sentryml_ingest.metrics
 import sentryml_notifier.metrics
-from sentryml_notifier.channels.slack_api import EDIT_LOST
+from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.store.audit import Fault
 

@@ -36,7 +36,7 @@ def with_credentials(state: StackState, settings: Mapping[str, str]) -> StackSta
 def _admin(password: str, settings: Mapping[str, str], arguments: Sequence[str]) -> str:
     """What one command of sentryml-admin prints."""
     result = subprocess.run(
-        [sys.executable, "-m", "sentryml_incidents.admin", *arguments],
+        [sys.executable, "-m", "sentryml_incidents.cli.admin", *arguments],
         input=password,
         env={**os.environ, **settings},
         capture_output=True,

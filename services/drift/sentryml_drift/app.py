@@ -23,21 +23,21 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
-from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.evaluator import Evaluator
-from sentryml_drift.faust_app import make_app, run_app
-from sentryml_drift.faust_input import FaustInput
-from sentryml_drift.housekeeping import Housekeeping
+from sentryml_drift.evaluation.evaluator import Evaluator
+from sentryml_drift.evaluation.recomputer import Recomputer
+from sentryml_drift.evaluation.reporter import Reporter
 from sentryml_drift.http.recomputing import Recomputing, recomputing_routes
 from sentryml_drift.metrics import OF_COMBINER, OF_PROCESSOR, leave_out
-from sentryml_drift.processor import Processor
-from sentryml_drift.recomputer import Recomputer
-from sentryml_drift.reporter import Reporter
-from sentryml_drift.retention import Retention
+from sentryml_drift.processor.faust_app import make_app, run_app
+from sentryml_drift.processor.faust_input import FaustInput
+from sentryml_drift.processor.housekeeping import Housekeeping
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
-from sentryml_drift.store import sole_user_of
-from sentryml_drift.table import open_table
+from sentryml_drift.state.local_copy import sole_user_of
+from sentryml_drift.state.table import open_table
+from sentryml_statistics.panes import PaneGrid
 
 
 def run_combiner() -> None:
@@ -114,4 +114,4 @@ def run_processor() -> None:
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 
-    run(Service("sentryml_drift.processor", settings, http, health, work))
+    run(Service("sentryml_drift.processor.loop", settings, http, health, work))

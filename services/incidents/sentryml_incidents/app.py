@@ -16,18 +16,18 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import EXIT_CONFIGURATION, Service, load_settings_or_exit, run
-from sentryml_incidents import notifier
-from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
-from sentryml_incidents.deliveries import DeliveryConsumer
-from sentryml_incidents.first_admin import make_first_admin
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.key_usage import KeyUsageConsumer
-from sentryml_incidents.processors import Processors, make_client
-from sentryml_incidents.relay import METRICS, outboxes
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.cli.first_admin import make_first_admin
+from sentryml_incidents.clients import notifier
+from sentryml_incidents.clients.drift import Processors, make_client
+from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.outboxes import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
-from sentryml_incidents.stream import Stream
+from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.timer import Timer
+from sentryml_incidents.usecases.context import Context
 
 
 def main() -> None:

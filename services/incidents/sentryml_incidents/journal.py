@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.logging import get_logger
-from sentryml_incidents.domain.decision import Decision
 from sentryml_incidents.metrics import ACK_SECONDS, INCIDENT_TRANSITIONS_TOTAL, TRANSITIONS_TOTAL
+from sentryml_lifecycle.decision import Decision
 
 log = get_logger(__name__)
 

@@ -6,8 +6,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from sentryml_common.contracts.evaluation import InsufficientReason
 from sentryml_common.contracts.transition import Severity, TransitionKind
-from sentryml_incidents.domain.decision import Outcome
-from sentryml_incidents.domain.snapshot import LIVE
+from sentryml_lifecycle.decision import Outcome
+from sentryml_lifecycle.snapshot import LIVE
 
 EVALUATIONS_TOTAL = Counter(
     "sentryml_incidents_evaluations_total", "Evaluations taken in, by what became of them.", ["outcome"]

@@ -12,17 +12,17 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.domain.decision import Outcome
-from sentryml_incidents.domain.lifecycle import Ticked, decide
-from sentryml_incidents.domain.snapshot import LIVE
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import FLAPPING, LIVE_INCIDENTS, MONITORS_BLIND
 from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
-from sentryml_incidents.store.evaluations import drop_old_weeks
+from sentryml_incidents.store.evaluations.evaluations import drop_old_weeks
 from sentryml_incidents.store.incidents import count_blind, count_flapping, count_live, models_to_close
-from sentryml_incidents.store.sessions import delete_old_sessions
-from sentryml_incidents.store.sign_ins import delete_old_attempts
+from sentryml_incidents.store.people.sessions import delete_old_sessions
+from sentryml_incidents.store.people.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+from sentryml_lifecycle.decision import Outcome
+from sentryml_lifecycle.lifecycle import Ticked, decide
+from sentryml_lifecycle.snapshot import LIVE
 
 log = get_logger(__name__)
 

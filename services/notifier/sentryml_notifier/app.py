@@ -36,27 +36,27 @@ from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier import incidents
-from sentryml_notifier.auditor import audit
-from sentryml_notifier.channels import apprise
+from sentryml_notifier.channel_registry import Roster, renew_secrets
+from sentryml_notifier.channels.apprise import sender
 from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
 from sentryml_notifier.channels.outbound import make_client, make_tls
 from sentryml_notifier.channels.posting import CA_SETTING
 from sentryml_notifier.consumer import GROUP, Inbox
-from sentryml_notifier.dispatcher import Dispatcher, Pace
+from sentryml_notifier.delivery.auditor import audit
+from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
+from sentryml_notifier.delivery.reminders import keep_reminding
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
 from sentryml_notifier.http.slack_actions import Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
-from sentryml_notifier.keeper import Keeper
 from sentryml_notifier.metrics import DEAD_LETTERS as DEAD_LETTERS_DEPTH
-from sentryml_notifier.presses import Presses
 from sentryml_notifier.relay import METRICS, outboxes
-from sentryml_notifier.reminders import keep_reminding
-from sentryml_notifier.roster import Roster, renew_secrets
+from sentryml_notifier.secrets import Vault
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.settings_channels import RESERVED_NAMES, enter_settings_channels
-from sentryml_notifier.socket_mode import SocketMode
-from sentryml_notifier.vault import Vault
+from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.socket_mode import SocketMode
+from sentryml_notifier.slack.thread_updater import Keeper
 
 log = get_logger(__name__)
 
@@ -181,6 +181,6 @@ def read_tls(settings: NotifierSettings) -> ssl.SSLContext:
 async def load_apprise() -> None:
     """Load what takes seconds before anything depends on how long it takes."""
     try:
-        await asyncio.to_thread(apprise.load)
+        await asyncio.to_thread(sender.load)
     except ChannelMisconfigured as err:
         log.warning("apprise_not_available", why=str(err))

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.channel_registry import SettingsChannel
 from sentryml_notifier.channels.base import Tools
-from sentryml_notifier.roster import SettingsChannel
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.store.channels import break_channel, list_stored_channels, register_channel, release_waiting
 

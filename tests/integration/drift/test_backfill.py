@@ -25,8 +25,8 @@ from sentryml_common.contracts.monitor import DAY, Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
-from sentryml_drift.domain.panes import Resolution
-from sentryml_drift.reporter import COARSE_PANES_SHOWN
+from sentryml_drift.evaluation.reporter import COARSE_PANES_SHOWN
+from sentryml_statistics.panes import Resolution
 from tests.integration.drift.conftest import GRID, StartPart, produce
 from tests.integration.drift.test_processor import within
 from tests.support.eventually import eventually

@@ -22,10 +22,10 @@ from sentryml_drift.combiner.loop import group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, size_class_of, source_of
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
-from sentryml_drift.domain.panes import Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
+from sentryml_statistics.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.panes import Resolution
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, read_all, single_records
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka

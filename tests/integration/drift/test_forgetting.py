@@ -14,7 +14,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, TABLE_CHANGELOG, Topic
-from sentryml_drift.table import PLACE, target_of
+from sentryml_drift.state.table import PLACE, target_of
 from tests.integration.drift.conftest import StartPart, event, produce, read_all
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka

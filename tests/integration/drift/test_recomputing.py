@@ -24,11 +24,11 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.recomputation import PATH, Ended, Recompute, Recomputed
 from sentryml_common.contracts.topics import EVALUATIONS, HISTOGRAMS, MONITORS
 from sentryml_common.http.internal import signed_headers
-from sentryml_drift.domain.evaluation import WindowCounts, evaluate
-from sentryml_drift.domain.pane_counts import PaneCounts
 from sentryml_drift.domain.partials import partition_of
-from sentryml_drift.domain.windows import WindowCover, WindowPlan
-from sentryml_incidents.processors import NO_OWNER, NotRecomputed, Processors, make_client
+from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors, make_client
+from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.windows import WindowCover, WindowPlan
 from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
 from tests.integration.drift.test_processor import activity_of
 from tests.integration.drift.test_reassignment import assignments, until_shared

@@ -11,9 +11,9 @@ import pytest
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_CONFIGURATION
-from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.partials import Kind, Target
-from sentryml_drift.table import key_of
+from sentryml_drift.state.partition_writer import Changelog
+from sentryml_drift.state.table import key_of
 from tests.integration.drift.conftest import Part, StartPart
 from tests.support.own_kafka import OwnKafka, own_kafka
 

@@ -19,7 +19,7 @@ from sentryml_common.contracts.topics import TABLE_CHANGELOG
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
-from sentryml_drift.changelog import Changelog
+from sentryml_drift.state.partition_writer import Changelog
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.table_writer import DWELL_SECONDS, EXIT_FENCED, KEYS
 

@@ -27,20 +27,20 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_incidents import passwords
-from sentryml_incidents.consumer import EvaluationConsumer
-from sentryml_incidents.domain.access import make_api_key
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.clients.notifier import Notifier
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
+from sentryml_incidents.domain.api_keys import make_api_key
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.domain.sessions import SECRET_BYTES, make_secret, new_session
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context, install_context
-from sentryml_incidents.http.session import cookie_name
-from sentryml_incidents.notifier import Notifier
 from sentryml_incidents.passwords import hash_password
 from sentryml_incidents.settings import SCHEMA
-from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.monitors import register_model
-from sentryml_incidents.store.sessions import insert_session
-from sentryml_incidents.store.users import insert_user, rename_user
+from sentryml_incidents.store.people.api_keys import insert_api_key
+from sentryml_incidents.store.people.sessions import insert_session
+from sentryml_incidents.store.people.users import insert_user, rename_user
+from sentryml_incidents.usecases.context import Context, install_context
+from sentryml_incidents.web.people.session import cookie_name
 from tests.support.applications import a_copy
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 

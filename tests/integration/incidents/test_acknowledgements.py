@@ -16,10 +16,10 @@ from sentryml_common.contracts.message import encode
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.store.users import disable_user
+from sentryml_incidents.store.people.users import disable_user
+from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user
 from tests.unit.incidents.builders import MONDAY
 

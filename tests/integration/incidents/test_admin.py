@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 
 def admin(postgres_url: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sentryml_incidents.admin", *arguments],
+        [sys.executable, "-m", "sentryml_incidents.cli.admin", *arguments],
         env=os.environ | {"SENTRYML_POSTGRES_URL": postgres_url},
         input=given,
         check=False,

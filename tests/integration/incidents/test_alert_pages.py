@@ -18,9 +18,9 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import open_pool
 from sentryml_common.settings import PostgresSettings
+from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.notifier import Notifier
+from sentryml_incidents.usecases.context import Context
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.http.api import create_app

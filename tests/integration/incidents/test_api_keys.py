@@ -13,10 +13,10 @@ from sentryml_common.contracts.api_key import Scope, form_key, key_id_of
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.key_usage import KeyUsageConsumer
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.store.outbox import claim_api_keys
+from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
 from tests.integration.incidents.test_rest import problem
 from tests.support.eventually import eventually

@@ -8,7 +8,7 @@ from typing import Any
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.consumer import EvaluationConsumer
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from tests.integration.incidents.conftest import register
 from tests.unit.incidents.builders import an_evaluation, at, quick
 

@@ -16,13 +16,13 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.transition import SYSTEM, Transition
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.outbox import claim_transitions
-from sentryml_incidents.stream import Stream
+from sentryml_incidents.store.people.api_keys import insert_api_key
+from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
 from tests.integration.incidents.following import serving
 from tests.support.nginx import nginx

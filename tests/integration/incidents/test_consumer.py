@@ -9,15 +9,15 @@ import pytest
 
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
-from sentryml_incidents.domain.decision import Outcome
-from sentryml_incidents.domain.snapshot import EvidenceRole
-from sentryml_incidents.store.evaluations import list_evaluations
+from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.store.evaluations.evaluations import list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import find_activity, find_monitor
 from sentryml_incidents.store.snapshots import lock_snapshot
 from sentryml_incidents.store.timeline import list_evidence, list_transitions
+from sentryml_lifecycle.decision import Outcome
+from sentryml_lifecycle.snapshot import EvidenceRole
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, register
 from tests.unit.incidents.builders import MODEL, a_categorical_bin, an_activity, an_evaluation, at, quick
 

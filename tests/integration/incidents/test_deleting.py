@@ -17,10 +17,10 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.consumer import ActivityConsumer, EvaluationConsumer
-from sentryml_incidents.domain.decision import Outcome
-from sentryml_incidents.relay import outboxes
+from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.outboxes import outboxes
 from sentryml_incidents.timer import Timer
+from sentryml_lifecycle.decision import Outcome
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock
 from tests.integration.incidents.test_relay import Log, relay
 from tests.integration.incidents.test_rest import problem

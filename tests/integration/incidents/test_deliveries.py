@@ -24,7 +24,7 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.pool import Pool
 from sentryml_common.settings import KafkaSettings
-from sentryml_incidents.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from tests.integration.incidents.conftest import Life, MakeClient
 from tests.integration.incidents.test_stream import Replica, follower, replica
 from tests.support.eventually import eventually

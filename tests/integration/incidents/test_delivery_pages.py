@@ -10,7 +10,7 @@ import httpx
 
 from sentryml_common.contracts.delivery import Attempt
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from tests.integration.incidents.conftest import Life, StillClock, register
 from tests.integration.incidents.test_pages import numbers_of, text_of
 from tests.unit.incidents.builders import IDS, MODEL, a_delivery, at, quick

@@ -13,22 +13,18 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import (
-    account,
-    alert_channels,
-    alert_deliveries,
-    alert_routes,
-    alerts,
-    delete_page,
-    incident_list,
-    keys,
-    monitor_page,
-    monitor_switch,
-    pages,
-    sign_in,
-    users,
-)
-from sentryml_incidents.store.api_keys import insert_api_key
+from sentryml_incidents.store.people.api_keys import insert_api_key
+from sentryml_incidents.web import pages
+from sentryml_incidents.web.alerts import channels as alert_channels
+from sentryml_incidents.web.alerts import deliveries as alert_deliveries
+from sentryml_incidents.web.alerts import overview as alerts
+from sentryml_incidents.web.alerts import routes as alert_routes
+from sentryml_incidents.web.incidents import list as incident_list
+from sentryml_incidents.web.models import delete as delete_page
+from sentryml_incidents.web.models import monitor as monitor_page
+from sentryml_incidents.web.models import monitor_switch
+from sentryml_incidents.web.people import account, sign_in, users
+from sentryml_incidents.web.people import api_keys as keys
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, token_of

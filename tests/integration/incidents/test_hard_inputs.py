@@ -13,11 +13,13 @@ from fastapi.routing import APIRoute
 from sentryml_common.http.paging import to_cursor
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import live, model_page, overview
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.stream import Stream
+from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.web import live
+from sentryml_incidents.web.models import detail as model_page
+from sentryml_incidents.web.models import overview
 from tests.integration.incidents.conftest import PASSWORD, PUBLIC_URL, SignedIn, StillClock
 from tests.integration.incidents.test_forms import PARTS
 from tests.integration.incidents.test_openapi import lived

@@ -25,18 +25,18 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings
-from sentryml_incidents.consumer import EvaluationConsumer
-from sentryml_incidents.domain.access import RANDOM_BYTES, make_api_key
-from sentryml_incidents.domain.people import Action
-from sentryml_incidents.domain.snapshot import Incident
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
+from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.settings import SCHEMA
-from sentryml_incidents.store.api_keys import insert_api_key
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
+from sentryml_incidents.store.people.api_keys import insert_api_key
 from sentryml_incidents.store.snapshots import lock_snapshot
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 from sentryml_incidents.timer import Timer
+from sentryml_incidents.usecases.context import Context
+from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.snapshot import Incident
 from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, register
 from tests.unit.incidents.builders import quick
 from tests.unit.incidents.machine import IncidentMachine, Sight

@@ -14,13 +14,13 @@ import pytest
 
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents import live as hub
-from sentryml_incidents.consumer import ActivityConsumer
-from sentryml_incidents.deliveries import DeliveryConsumer
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.http.session import BY_ITSELF, cookie_name
-from sentryml_incidents.stream import Stream
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
+from sentryml_incidents.streaming import pages as hub
+from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.web.people.session import BY_ITSELF, cookie_name
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
 from tests.integration.incidents.following import serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery

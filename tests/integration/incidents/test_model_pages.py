@@ -10,7 +10,7 @@ import pytest
 
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.consumer import ActivityConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from sentryml_incidents.store.monitors import register_model
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sentryml_incidents.domain.monitor_form import SETTINGS
 from sentryml_incidents.domain.roles import Role
+from sentryml_incidents.web.view.monitor_form import SETTINGS
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, submit, token_of

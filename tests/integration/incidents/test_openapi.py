@@ -8,8 +8,8 @@ from uuid import UUID
 import httpx
 
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.consumer import ActivityConsumer
-from sentryml_incidents.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from tests.integration.incidents.conftest import Life, StillClock, register
 from tests.integration.incidents.following import serving
 from tests.integration.incidents.test_stream import an_app

@@ -21,12 +21,12 @@ from sentryml_common.contracts.topics import MONITORS
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.consumer import EvaluationConsumer
-from sentryml_incidents.domain.access import make_api_key
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
-from sentryml_incidents.processors import NO_ADDRESS, NO_SECRET, Processors, make_client
-from sentryml_incidents.store.api_keys import insert_api_key
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.clients.drift import NO_ADDRESS, NO_SECRET, Processors, make_client
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
+from sentryml_incidents.domain.api_keys import make_api_key
+from sentryml_incidents.store.people.api_keys import insert_api_key
+from sentryml_incidents.usecases.context import Context
 from tests.integration.drift.conftest import StartPart, kafka, producer, start
 from tests.integration.drift.test_recomputing import (
     FINE_SECONDS,

@@ -6,7 +6,9 @@ import httpx
 from fastapi.routing import APIRoute
 
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http import api_page, assets, model_page, overview
+from sentryml_incidents.web import api_page, assets
+from sentryml_incidents.web.models import detail as model_page
+from sentryml_incidents.web.models import overview
 from tests.integration.incidents.conftest import Life, SignedIn
 from tests.integration.incidents.test_forms import PARTS as FORMS
 

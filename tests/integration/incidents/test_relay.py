@@ -26,9 +26,9 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_common.relay import Relay
 from sentryml_common.settings import KafkaSettings
-from sentryml_incidents.domain.access import make_api_key
-from sentryml_incidents.relay import METRICS, outboxes
-from sentryml_incidents.store.api_keys import insert_api_key, revoke_api_key
+from sentryml_incidents.domain.api_keys import make_api_key
+from sentryml_incidents.outboxes import METRICS, outboxes
+from sentryml_incidents.store.people.api_keys import insert_api_key, revoke_api_key
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, register
 from tests.support.eventually import eventually
 from tests.unit.incidents.builders import IDS, MODEL, MONDAY, quick

@@ -12,7 +12,7 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.consumer import ActivityConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
 from tests.unit.incidents.builders import MODEL, MONDAY, an_activity, at, quick
 

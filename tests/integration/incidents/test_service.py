@@ -81,7 +81,16 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def make_key(postgres_url: str) -> str:
-    command = [sys.executable, "-m", "sentryml_incidents.admin", "create-api-key", "--name", "test", "--scope", "admin"]
+    command = [
+        sys.executable,
+        "-m",
+        "sentryml_incidents.cli.admin",
+        "create-api-key",
+        "--name",
+        "test",
+        "--scope",
+        "admin",
+    ]
     made = subprocess.run(
         command, env=environment(postgres_url=postgres_url), check=True, capture_output=True, text=True
     )

@@ -13,8 +13,8 @@ from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents import passwords
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.domain.throttle import Attempt, account_hash, network_of
-from sentryml_incidents.store.sign_ins import take_attempt
-from sentryml_incidents.store.users import disable_user
+from sentryml_incidents.store.people.sign_ins import take_attempt
+from sentryml_incidents.store.people.users import disable_user
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import (
     PASSWORD,

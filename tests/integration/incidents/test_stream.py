@@ -17,13 +17,13 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Connection, Pool
-from sentryml_incidents import stream as hub
-from sentryml_incidents.domain.lifecycle import Evaluated, decide
-from sentryml_incidents.http import stream as route
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
+from sentryml_incidents.api import stream as route
+from sentryml_incidents.asgi import create_app
 from sentryml_incidents.store.snapshots import Change, lock_snapshot, save_changes
-from sentryml_incidents.stream import Stream
+from sentryml_incidents.streaming import transitions as hub
+from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.usecases.context import Context
+from sentryml_lifecycle.lifecycle import Evaluated, decide
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
 from tests.integration.incidents.following import Follower, serving
 from tests.support.eventually import eventually

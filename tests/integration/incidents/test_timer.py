@@ -9,7 +9,7 @@ import pytest
 
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.store.evaluations import find_latest_evaluation, list_evaluations
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, StillClock

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.cli.first_admin import make_first_admin
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.domain.sessions import hash_secret
-from sentryml_incidents.first_admin import make_first_admin
 from sentryml_incidents.settings import IncidentsSettings
 from tests.integration.incidents.conftest import PASSWORD, MakeBrowser, SignedIn, StillClock, add_user
 from tests.integration.incidents.test_pages import text_of

@@ -12,10 +12,10 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import CategoryBin, Signal
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_common.text import INVISIBLE
-from sentryml_incidents.consumer import ActivityConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http.rendering import _visible
-from sentryml_incidents.store.users import rename_user
+from sentryml_incidents.store.people.users import rename_user
+from sentryml_incidents.web.rendering import _visible
 from tests.integration.incidents.conftest import Life, MakeClient, SignedIn, add_user
 from tests.support.signing_in import submit
 from tests.unit.incidents.builders import MODEL, MONDAY, an_activity, at, quick

@@ -19,8 +19,8 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
+from sentryml_notifier.secrets import Vault
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
-from sentryml_notifier.vault import Vault
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import IDS
 

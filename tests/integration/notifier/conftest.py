@@ -26,17 +26,17 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
 from sentryml_local.slack_stand_in.web_api import WebApi
 from sentryml_local.slack_stand_in.workspace import Workspace
+from sentryml_notifier.channel_registry import OpenChannel, Roster, SettingsChannel
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
-from sentryml_notifier.dispatcher import Dispatcher, Pace
+from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
 from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.keeper import Keeper
-from sentryml_notifier.roster import OpenChannel, Roster, SettingsChannel
+from sentryml_notifier.secrets import Vault
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
+from sentryml_notifier.slack.thread_updater import Keeper
 from sentryml_notifier.store.channels import register_channel, release_waiting
-from sentryml_notifier.vault import Vault
 from tests.support.applications import served
 from tests.support.eventually import eventually
 from tests.unit.notifier.stories import IDS, NIGHT, a_monitor

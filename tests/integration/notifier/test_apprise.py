@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from sentryml_notifier.channels.apprise import LOCAL, NOT_OURS, THREADS_MAX
+from sentryml_notifier.channels.apprise.sender import LOCAL, NOT_OURS, THREADS_MAX
 from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Outgoing, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.delivery import Outcome, SendResult

@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.health import Health
 from sentryml_local.slack_stand_in.store import Script
-from sentryml_notifier.auditor import measure
-from sentryml_notifier.vault import Vault
+from sentryml_notifier.delivery.auditor import measure
+from sentryml_notifier.secrets import Vault
 from tests.integration.notifier.asking import KEY_OF_VAULT, Api, api
 from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually

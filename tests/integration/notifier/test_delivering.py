@@ -240,7 +240,7 @@ async def test_incident_that_cannot_be_put_into_words_holds_up_no_other(
             raise ZeroDivisionError
         return compose(story)
 
-    monkeypatch.setattr("sentryml_notifier.dispatcher.compose", fails_for_one)
+    monkeypatch.setattr("sentryml_notifier.delivery.dispatcher.compose", fails_for_one)
     await world.take_in(opened_critical(incident=1, model_id="unspeakable"), opened_critical(incident=2))
     await world.dispatch()
     states = {row["model_id"]: (row["state"], row["parked_because"]) for row in await world.pool.fetch(

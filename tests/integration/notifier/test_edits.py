@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
-from sentryml_notifier.roster import OpenChannel, SettingsChannel
+from sentryml_notifier.channel_registry import OpenChannel, SettingsChannel
 from sentryml_notifier.store.channels import register_channel
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.talking import (

@@ -12,14 +12,14 @@ from uuid import UUID, uuid5
 import pytest
 
 from sentryml_common.contracts.transition import Transition
+from sentryml_notifier.channel_registry import Roster
 from sentryml_notifier.channels.base import Channel, Identity, Outgoing
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_tls
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.roster import Roster
-from sentryml_notifier.vault import Vault
+from sentryml_notifier.secrets import Vault
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.certificates import make_certificate
 from tests.support.smtp_server import MailServer, mail_server

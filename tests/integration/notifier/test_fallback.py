@@ -6,9 +6,9 @@ import pytest
 
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.channel_registry import OpenChannel
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.roster import OpenChannel
 from sentryml_notifier.store.fallback import set_fallback
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sentryml_common.http.problems import install_problems
-from sentryml_notifier.auditor import audit_once
+from sentryml_notifier.delivery.auditor import audit_once
 from sentryml_notifier.http.api import create_app
 from tests.integration.incidents.following import serving
 from tests.integration.notifier.asking import Api, api

@@ -19,12 +19,12 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings
+from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.http.api import create_app
-from sentryml_incidents.http.context import Context
 from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.outbox import claim_transitions
-from sentryml_incidents.store.users import disable_user
+from sentryml_incidents.store.people.users import disable_user
+from sentryml_incidents.usecases.context import Context
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.pressing import NoButton, press_payload, signed
 from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
@@ -34,8 +34,8 @@ from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.press import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
-from sentryml_notifier.presses import Presses
-from sentryml_notifier.socket_mode import SocketMode
+from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.socket_mode import SocketMode
 from tests.integration.incidents.conftest import Life, add_user, register
 from tests.integration.notifier.conftest import World, serving
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ import pytest
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.slack_stand_in.store import Script
-from sentryml_notifier.reminders import remind
+from sentryml_notifier.delivery.reminders import remind
 from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import Slack, World
 from tests.integration.notifier.test_service import notifier, settings_of, titles_of

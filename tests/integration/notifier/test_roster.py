@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from sentryml_common.postgres.pool import transaction
-from sentryml_notifier.roster import Roster, SettingsChannel, renew_secrets
+from sentryml_notifier.channel_registry import Roster, SettingsChannel, renew_secrets
+from sentryml_notifier.secrets import Vault
 from sentryml_notifier.settings_channels import SLACK_SETTING
-from sentryml_notifier.vault import Vault
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.eventually import eventually
 from tests.support.http_server import answer, http_server

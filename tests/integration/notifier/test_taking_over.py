@@ -10,9 +10,9 @@ import pytest
 
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
-from sentryml_notifier.dispatcher import LONGEST_SEND, to_the_end
+from sentryml_notifier.channel_registry import OpenChannel
+from sentryml_notifier.delivery.dispatcher import LONGEST_SEND, to_the_end
 from sentryml_notifier.domain.delivery import Delivered, Effort, Outcome, SendResult
-from sentryml_notifier.roster import OpenChannel
 from sentryml_notifier.store import queue
 from sentryml_notifier.store.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World

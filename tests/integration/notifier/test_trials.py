@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_local.slack_stand_in.store import Script
-from sentryml_notifier.vault import Vault
+from sentryml_notifier.secrets import Vault
 from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn

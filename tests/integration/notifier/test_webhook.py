@@ -13,14 +13,14 @@ import orjson
 import pytest
 
 from sentryml_common.contracts.transition import Transition
+from sentryml_notifier.channel_registry import Roster
 from sentryml_notifier.channels.base import Channel, Identity, Outgoing
 from sentryml_notifier.channels.kinds import KINDS
+from sentryml_notifier.delivery.reminders import remind
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.reminders import remind
-from sentryml_notifier.roster import Roster
-from sentryml_notifier.vault import Vault
+from sentryml_notifier.secrets import Vault
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.http_server import Answer, HttpServer, Received, answer, flood, hang, http_server, reset
 from tests.unit.notifier.stories import IDS, a_monitor, opened_critical, resolved

@@ -28,15 +28,15 @@ from bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS,
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_drift.domain.binning import bin_counts
-from sentryml_drift.domain.evaluation import WindowCounts, evaluate, evaluation_id
-from sentryml_drift.domain.histogram import Histogram
-from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
-from sentryml_drift.domain.panes import FINE_PER_COARSE, Resolution
-from sentryml_drift.domain.psi import divergence
-from sentryml_drift.domain.windows import WindowPlan, windows_at
-from sentryml_incidents.domain.lifecycle import Evaluated, decide
-from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_lifecycle.lifecycle import Evaluated, decide
+from sentryml_lifecycle.snapshot import Snapshot
+from sentryml_statistics.bins import bin_counts
+from sentryml_statistics.evaluation import WindowCounts, evaluate, evaluation_id
+from sentryml_statistics.histogram import Histogram
+from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_statistics.panes import FINE_PER_COARSE, Resolution
+from sentryml_statistics.psi import divergence
+from sentryml_statistics.windows import WindowPlan, windows_at
 
 SCORE_OF_CELL = (np.arange(SCORE_CELLS) + 0.5) / SCORE_CELLS
 NAMES = "abcde"

@@ -17,13 +17,13 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
-from sentryml_drift.domain.evaluation import WindowCounts, evaluate
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts, merge_panes
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.domain.windows import WindowPlan, windows_at
+from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.windows import WindowPlan, windows_at
 
 HOUR, DAY = 3600.0, 86_400.0
 GRID = PaneGrid(60)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_drift.domain.codec import pack_histogram, unpack_histogram
-from sentryml_drift.domain.histogram import EMPTY, Histogram
-from sentryml_drift.domain.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_statistics.codec import pack_histogram, unpack_histogram
+from sentryml_statistics.histogram import EMPTY, Histogram
+from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 
 RANDOM = np.random.default_rng(11)
 HISTOGRAMS = {

@@ -20,11 +20,11 @@ from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
-from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.partials import Kind, Target, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.panes import PaneGrid
 from tests.support.memory_consumer import MemoryConsumer
 from tests.support.memory_log import Chances, MemoryLog
 from tests.support.virtual_time import run_in_virtual_time

@@ -12,16 +12,16 @@ from prometheus_client import REGISTRY
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.kafka.producer import Record
 from sentryml_drift import pacing
-from sentryml_drift.changelog import Changelog
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.panes import PaneGrid
-from sentryml_drift.evaluator import Evaluator
-from sentryml_drift.owned_models import FACTS, OwnedModel, OwnedModels
-from sentryml_drift.processor import Processor
+from sentryml_drift.evaluation.evaluator import Evaluator
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import FACTS, OwnedModel, OwnedModels
 from sentryml_drift.settings import DriftSettings
-from sentryml_drift.store import MemoryStore
-from sentryml_drift.table import Place, Table
+from sentryml_drift.state.local_copy import MemoryStore
+from sentryml_drift.state.partition_writer import Changelog
+from sentryml_drift.state.table import Place, Table
+from sentryml_statistics.panes import PaneGrid
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0

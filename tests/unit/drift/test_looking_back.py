@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_drift.domain.looking_back import LEAST_PART, Look, Reach, look_back
-from sentryml_drift.domain.panes import PaneGrid, Resolution
-from sentryml_drift.domain.windows import windows_at
+from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.past_windows import LEAST_PART, Look, Reach, look_back
+from sentryml_statistics.windows import windows_at
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
 
 WEEK = MonitorSettings()

@@ -8,8 +8,8 @@ from scipy.stats import chi2
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_drift.domain.noise import alpha_for, chance_of, chances_per_window
-from sentryml_drift.domain.psi import Divergence, divergence
+from sentryml_statistics.noise import alpha_for, chance_of, chances_per_window
+from sentryml_statistics.psi import Divergence, divergence
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 

@@ -13,12 +13,12 @@ from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, SizeClass
-from sentryml_drift.domain.panes import PaneGrid
 from sentryml_drift.domain.partials import Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, counts_of
 from sentryml_drift.domain.places import Places
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.owned_models import add_partial
+from sentryml_drift.processor.models import add_partial
+from sentryml_statistics.panes import PaneGrid
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = 1_795_521_600.0

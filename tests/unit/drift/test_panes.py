@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_drift.domain.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge
+from sentryml_statistics.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge
 
 MINUTES = PaneGrid(60)
 FINE, COARSE = Resolution.FINE, Resolution.COARSE

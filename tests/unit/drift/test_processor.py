@@ -18,17 +18,17 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher
 from sentryml_drift import pacing
-from sentryml_drift.changelog import FencedOff
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, partition_of
-from sentryml_drift.housekeeping import Housekeeping
-from sentryml_drift.owned_models import kind_and_number, read_counts
-from sentryml_drift.processor import Processor
-from sentryml_drift.retention import Retention
-from sentryml_drift.table import PLACE, Place, key_of
+from sentryml_drift.processor.housekeeping import Housekeeping
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import kind_and_number, read_counts
+from sentryml_drift.processor.retention import Retention
+from sentryml_drift.state.partition_writer import FencedOff
+from sentryml_drift.state.table import PLACE, Place, key_of
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid, Resolution
 from tests.support.memory_table import MemoryChangelogs
 from tests.support.scripted_input import ScriptedInput
 

@@ -11,12 +11,12 @@ import pytest
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_drift import pacing
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
-from sentryml_drift.owned_models import read_counts
-from sentryml_drift.retention import Retention
-from sentryml_drift.table import PLACE, Place, target_of
+from sentryml_drift.processor.models import read_counts
+from sentryml_drift.processor.retention import Retention
+from sentryml_drift.state.table import PLACE, Place, target_of
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid, Resolution
 from tests.support.memory_input import Worker
 from tests.support.memory_log import Chances, MemoryLog
 from tests.support.memory_table import MemoryChangelogs

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from sentryml_drift.domain.binning import bin_counts
-from sentryml_drift.domain.histogram import Histogram
-from sentryml_drift.domain.psi import divergence
+from sentryml_statistics.bins import bin_counts
+from sentryml_statistics.histogram import Histogram
+from sentryml_statistics.psi import divergence
 from tests.support.exact_psi import Numbers, psi_of_deciles, psi_of_numbers
 
 BINS = 10

@@ -13,17 +13,17 @@ import pytest
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.errors import Unavailable
-from sentryml_drift import recomputer
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.owned_models import FACTS, OwnedModel, pane_of
-from sentryml_drift.processor import Processor
-from sentryml_drift.recomputer import Recomputer
-from sentryml_drift.retention import Retention
+from sentryml_drift.evaluation import recomputer
+from sentryml_drift.evaluation.recomputer import Recomputer
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import FACTS, OwnedModel, pane_of
+from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid, Resolution
 
 GRID = PaneGrid(60.0)
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -15,13 +15,13 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.pane_counts import PaneCounts
-from sentryml_drift.domain.panes import PaneGrid, Resolution
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.owned_models import FACTS, OwnedModel, pane_of
-from sentryml_drift.processor import Processor
-from sentryml_drift.reporter import Reporter
+from sentryml_drift.evaluation.reporter import Reporter
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import FACTS, OwnedModel, pane_of
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid, Resolution
 from tests.support.eventually import eventually
 
 GRID = PaneGrid(60.0)

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_drift.store import DamagedCopy, RocksDBStore
+from sentryml_drift.state.local_copy import DamagedCopy, RocksDBStore
 
 CHANGELOG, ANOTHER = UUID(int=1), UUID(int=2)
 VALUES = {b"%06d" % number: bytes([number % 251]) * 100 for number in range(5000)}

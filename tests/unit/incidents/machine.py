@@ -21,8 +21,8 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
 from sentryml_common.contracts.transition import Transition as PublishedTransition
-from sentryml_incidents.domain.people import ALLOWED, Action
-from sentryml_incidents.domain.snapshot import LIVE, Incident, Snapshot, Transition
+from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
 from tests.unit.incidents.builders import an_evaluation, at, quick
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.api_key import ApiKey, Scope, key_id_of
 from sentryml_common.contracts.transition import SYSTEM
-from sentryml_incidents.domain.access import (
+from sentryml_incidents.domain.api_keys import (
     RANDOM_BYTES,
     NotRotatable,
     StoredKey,

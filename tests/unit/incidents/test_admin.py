@@ -7,7 +7,7 @@ import io
 import pytest
 
 from sentryml_common.contracts.api_key import form_key
-from sentryml_incidents.admin import main
+from sentryml_incidents.cli.admin import main
 
 KEY = form_key("k7m2p9q4r1s8", "s" * 43)
 PASSWORD = "correct horse battery"

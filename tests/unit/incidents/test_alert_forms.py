@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_incidents.domain.alerts import ACTIONS, refusal
-from sentryml_incidents.domain.channel_forms import (
+from sentryml_incidents.web.view.alerts import ACTIONS, refusal
+from sentryml_incidents.web.view.channel_forms import (
     KINDS,
     KindForm,
     config_of,
@@ -19,7 +19,7 @@ from sentryml_incidents.domain.channel_forms import (
     shown_settings,
     typed_again,
 )
-from sentryml_incidents.domain.route_form import CHOICE, RouteForm, minutes
+from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
 from sentryml_notifier.channels import kinds
 from sentryml_notifier.domain.change import Action
 

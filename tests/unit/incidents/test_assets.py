@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_incidents.http.assets import FOLDER, FROM_NPM, OURS, asset, read_assets
+from sentryml_incidents.web.assets import FOLDER, FROM_NPM, OURS, asset, read_assets
 
 WITHOUT_ONE = """
-import sentryml_incidents.http.assets as assets
+import sentryml_incidents.web.assets as assets
 assets.FROM_NPM += ("gone.min.js",)
 from sentryml_incidents.app import main
 main()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.transition import State
-from sentryml_incidents.domain.bulk_words import MEANWHILE, Result, not_allowed, tell
-from sentryml_incidents.domain.people import ALLOWED, Action
+from sentryml_incidents.web.view.bulk_summary import MEANWHILE, Result, not_allowed, tell
+from sentryml_lifecycle.people import ALLOWED, Action
 
 LATE = MEANWHILE[State.RESOLVED]
 

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Level, Signal, Window
-from sentryml_incidents.domain.charts import (
+from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_incidents.web.view.charts import (
     MOST_TIME_TICKS,
-    Look,
-    Span,
     Sparkline,
     histogram_chart,
     psi_chart,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sentryml_common.contracts.transition import Severity
-from sentryml_incidents.domain.charts import Span
-from sentryml_incidents.domain.episodes import NARROWEST, Episode, episodes_chart
+from sentryml_incidents.domain.psi_series import Span
+from sentryml_incidents.web.view.episodes import NARROWEST, Episode, episodes_chart
 from tests.unit.incidents.builders import MONDAY, at
 
 HOUR = Span(MONDAY, at(60), timedelta(0))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sentryml_incidents.http.forms import is_unencrypted, origin_of, sent_from_here
-from sentryml_incidents.http.session import HOME, cookie_name, safe_next
+from sentryml_incidents.web.forms import is_unencrypted, origin_of, sent_from_here
+from sentryml_incidents.web.people.session import HOME, cookie_name, safe_next
 
 OURS = "https://drift.example.org/sentryml"
 

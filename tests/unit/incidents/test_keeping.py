@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_incidents.domain.keeping import keeps_bins
-from sentryml_incidents.domain.lifecycle import Evaluated, decide
-from sentryml_incidents.domain.snapshot import Snapshot
+from sentryml_incidents.domain.bin_retention import keeps_bins
+from sentryml_lifecycle.lifecycle import Evaluated, decide
+from sentryml_lifecycle.snapshot import Snapshot
 from tests.unit.incidents.builders import MODEL, an_evaluation, at, quick
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sentryml_common.contracts.evaluation import Level, Signal
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_incidents.domain.levels import Grade, grade_of, psi_of
+from sentryml_lifecycle.grades import Grade, grade_of, psi_of
 from tests.unit.incidents.builders import a_signal, an_evaluation
 
 

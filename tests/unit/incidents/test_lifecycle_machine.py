@@ -12,11 +12,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
-from sentryml_incidents.domain.decision import Decision, Outcome
-from sentryml_incidents.domain.lifecycle import Asked, Evaluated, MonitorChanged, Ticked, decide
-from sentryml_incidents.domain.monitor_changes import changes as changed
-from sentryml_incidents.domain.people import Action
-from sentryml_incidents.domain.snapshot import Incident, Snapshot, Transition
+from sentryml_lifecycle.decision import Decision, Outcome
+from sentryml_lifecycle.lifecycle import Asked, Evaluated, MonitorChanged, Ticked, decide
+from sentryml_lifecycle.monitor_changes import changes as changed
+from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
 from tests.unit.incidents.builders import ANA, BEN, MODEL
 from tests.unit.incidents.machine import IncidentMachine, Sight
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sentryml_incidents import live as module
-from sentryml_incidents.live import Live, Shown, Subject, Watcher
+from sentryml_incidents.streaming import pages as module
+from sentryml_incidents.streaming.pages import Live, Shown, Subject, Watcher
 
 OVERVIEW, FLIGHTS = Subject(Shown.OVERVIEW), Subject(Shown.MODEL, "flights")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sentryml_incidents.domain.moments import CALLED, WHEN, Moment, choices
-from sentryml_incidents.domain.snapshot import EvidenceRole
+from sentryml_incidents.domain.evidence_choices import CALLED, WHEN, Moment, choices
+from sentryml_lifecycle.snapshot import EvidenceRole
 from tests.unit.incidents.builders import at
 
 FIRST, SECOND, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)

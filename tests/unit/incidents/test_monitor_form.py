@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings, MonitorValues
-from sentryml_incidents.domain.monitor_form import (
-    SETTINGS,
-    changes_in_words,
-    read,
-    reason_in_words,
-    rebase,
-    write,
-)
 from sentryml_incidents.domain.monitor_rules import all_contradictions
-from sentryml_incidents.domain.typed import (
+from sentryml_incidents.web.view.form_parsing import (
     NotRead,
     read_count,
     read_number,
@@ -25,6 +17,14 @@ from sentryml_incidents.domain.typed import (
     write_number,
     write_share,
     write_span,
+)
+from sentryml_incidents.web.view.monitor_form import (
+    SETTINGS,
+    changes_in_words,
+    read,
+    reason_in_words,
+    rebase,
+    write,
 )
 
 DEFAULTS = MonitorSettings()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings, MonitorValues
-from sentryml_incidents.domain.monitor_changes import kept_since
 from sentryml_incidents.domain.monitor_rules import all_contradictions
+from sentryml_lifecycle.monitor_changes import kept_since
 from tests.unit.incidents.builders import MODEL, MONDAY, at
 
 

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from sentryml_common.http.internal import ACTOR, ActingPerson
 from sentryml_common.http.problems import Problem
-from sentryml_incidents import notifier
-from sentryml_incidents.http.alert_deliveries import delivery_lines
-from sentryml_incidents.notifier import Notifier, NotifierAway
-from sentryml_incidents.notifier_answers import DeliveryTold, RouteTold, ToldPage, read_answer
+from sentryml_incidents.clients import notifier
+from sentryml_incidents.clients.notifier import Notifier, NotifierAway
+from sentryml_incidents.clients.notifier_answers import DeliveryTold, RouteTold, ToldPage, read_answer
+from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_notifier.http import deliveries
 
 SECRET = SecretStr("s" * 32)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.transition import Actor, ActorType
-from sentryml_incidents.domain.decision import Outcome
-from sentryml_incidents.domain.offers import Offer, offers
-from sentryml_incidents.domain.people import Action
+from sentryml_incidents.web.view.available_actions import Offer, offers
+from sentryml_lifecycle.decision import Outcome
+from sentryml_lifecycle.people import Action
 from tests.unit.incidents.builders import ANA, Story
 
 BEN = Actor(type=ActorType.USER, id="2", name="ben")

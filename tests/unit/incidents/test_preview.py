@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Signal
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.recomputation import RecomputedEvaluation
-from sentryml_incidents.domain.levels import grade_of
-from sentryml_incidents.domain.preview import Replay
-from sentryml_incidents.domain.regrading import Basis, Regrading
+from sentryml_lifecycle.grades import grade_of
+from sentryml_lifecycle.preview import Replay
+from sentryml_lifecycle.regrading import Basis, Regrading
 from tests.unit.incidents.builders import MODEL, Story, a_signal, an_evaluation, at, quick
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")

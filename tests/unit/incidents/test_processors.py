@@ -17,7 +17,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.recomputation import Ended, Recomputed
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.settings import load_settings
-from sentryml_incidents.processors import NO_OWNER, NotRecomputed, Processors
+from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors
 from sentryml_incidents.settings import IncidentsSettings
 
 MONITOR = Monitor(model_id="model", version=1)

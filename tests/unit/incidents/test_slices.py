@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Level, Signal
-from sentryml_incidents.domain.charts import Look, Span
-from sentryml_incidents.domain.slices import MOST_SLICES, slices, worst_of
+from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_incidents.web.view.chart_click_areas import MOST_SLICES, slices, worst_of
 from tests.unit.incidents.builders import MONDAY, at
 
 DAY = Span(MONDAY, MONDAY + timedelta(days=1), timedelta(minutes=5))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sentryml_incidents.http.preview_view import PREVIEW_EXAMPLE, PreviewView
-from sentryml_incidents.http.views import INCIDENT_EXAMPLE, MODEL_EXAMPLE, IncidentView, ModelView
+from sentryml_incidents.api.preview_view import PREVIEW_EXAMPLE, PreviewView
+from sentryml_incidents.api.views import INCIDENT_EXAMPLE, MODEL_EXAMPLE, IncidentView, ModelView
 
 
 def test_examples_are_whole_answers() -> None:

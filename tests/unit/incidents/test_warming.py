@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_incidents.domain.warming import warming
+from sentryml_incidents.web.view.warm_up import warming
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at
 
 HOUR = timedelta(hours=1)

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
-from sentryml_incidents.domain.people import Action
-from sentryml_incidents.domain.snapshot import Cause
-from sentryml_incidents.domain.words import CAUSES, STEPS, ago, duration, headline, moment, what_next
+from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.snapshot import Cause
+from sentryml_lifecycle.wording import CAUSES, STEPS, ago, duration, headline, moment, what_next
 from tests.unit.incidents.builders import MONDAY, Story, at, quick
 
 

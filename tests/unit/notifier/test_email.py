@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from sentryml_common.text import cut
 from sentryml_notifier.channels.base import ChannelMisconfigured, Identity, Outgoing, Tools
-from sentryml_notifier.channels.email import EmailSecret, EmailSettings, open_email
-from sentryml_notifier.channels.email_form import SUBJECT_LENGTH, email_of
+from sentryml_notifier.channels.email.form import SUBJECT_LENGTH, email_of
+from sentryml_notifier.channels.email.sender import EmailSecret, EmailSettings, open_email
 from sentryml_notifier.domain.message import Fact, compose
 from tests.unit.notifier.stories import NIGHT
 from tests.unit.notifier.test_messages import STORIES

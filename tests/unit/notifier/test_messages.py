@@ -15,7 +15,7 @@ import pytest
 from sentryml_common.contracts.transition import Severity, Standing, State, Transition, TransitionKind
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
-from sentryml_notifier.channels.slack_blocks import plain_payload, rich_payload
+from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.message import Detour, Message, compose, with_delivery_notes
 from sentryml_notifier.domain.story import Reminder, Story
 from sentryml_notifier.domain.trial import trial_message

@@ -10,7 +10,7 @@ from sentryml_common.errors import ConfigurationError
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.outbound import Guard
 from sentryml_notifier.channels.posting import Answer, seconds_of
-from sentryml_notifier.channels.slack_webhook import check_address, judge
+from sentryml_notifier.channels.slack_webhook.sender import check_address, judge
 from sentryml_notifier.domain.delivery import Outcome
 from tests.unit.notifier.stories import NIGHT
 

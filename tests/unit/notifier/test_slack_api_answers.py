@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from sentryml_common.errors import ConfigurationError
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.posting import Answer
-from sentryml_notifier.channels.slack_api import CHANNEL_REFUSALS, MESSAGE_REFUSALS, check_base, judge
-from sentryml_notifier.channels.slack_bot import KIND
+from sentryml_notifier.channels.slack_bot.api import CHANNEL_REFUSALS, MESSAGE_REFUSALS, check_base, judge
+from sentryml_notifier.channels.slack_bot.sender import KIND
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
 MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").mend

@@ -21,8 +21,8 @@ from sentryml_common.contracts.transition import (
 )
 from sentryml_common.text import visible
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
-from sentryml_notifier.channels.slack_blocks import escape, notice_payload, plain_payload, rich_payload, units
-from sentryml_notifier.channels.slack_bot import root_payload
+from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, plain_payload, rich_payload, units
+from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story

@@ -9,8 +9,8 @@ import pytest
 
 from sentryml_common.contracts.transition import Severity, Standing, State, TransitionKind
 from sentryml_local.slack_stand_in.page import as_text
-from sentryml_notifier.channels.slack_blocks import rich_payload
-from sentryml_notifier.channels.slack_bot import root_payload
+from sentryml_notifier.channels.slack_bot.blocks import rich_payload
+from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.story import Story

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_notifier.vault import Sealed, Vault
+from sentryml_notifier.secrets import Sealed, Vault
 
 OLD, NEW = "o" * 32, "n" * 40
 SECRET = {"url": "https://hooks.slack.com/services/T0/B0/verysecret"}

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.text import INVISIBLE
 from sentryml_notifier.channels.base import Outgoing
-from sentryml_notifier.channels.email_form import email_of
+from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.plain_text import as_text
-from sentryml_notifier.channels.slack_blocks import notice_payload, plain_payload, rich_payload
-from sentryml_notifier.channels.webhook_body import body_of
+from sentryml_notifier.channels.slack_bot.blocks import notice_payload, plain_payload, rich_payload
+from sentryml_notifier.channels.webhook.body import body_of
 from sentryml_notifier.domain.message import Message, compose
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.trial import trial_message

@@ -12,7 +12,7 @@ from sentryml_common.contracts.recomputation import PATH, Recompute
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
-from sentryml_drift.recomputer import NotOwned, Recomputer
+from sentryml_drift.evaluation.recomputer import NotOwned, Recomputer
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_incidents.domain.snapshot import LIVE
+from sentryml_lifecycle.snapshot import LIVE
 
 WILDCARDS = "*?["
 

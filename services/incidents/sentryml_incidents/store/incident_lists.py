@@ -14,8 +14,8 @@ from sentryml_common.contracts.transition import SignalWhy
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.listing import Listing, Order
-from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
+from sentryml_lifecycle.snapshot import Incident
 
 MOST_COUNTED: Final = 10_000
 """Beyond it a count is only said to be more: counting takes as long as there are rows."""

@@ -9,7 +9,7 @@ import asyncpg
 
 from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.snapshot import Cause, Incident
+from sentryml_lifecycle.snapshot import Cause, Incident
 
 INCIDENT_COLUMNS: Final = """
     incident.incident_id, incident.incident_number, incident.model_id, incident.state, incident.severity,

@@ -9,8 +9,8 @@ from uuid import UUID
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.snapshot import Incident
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
+from sentryml_lifecycle.snapshot import Incident
 
 
 @dataclass(frozen=True, slots=True)

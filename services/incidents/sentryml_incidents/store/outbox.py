@@ -11,8 +11,8 @@ from datetime import datetime
 
 from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.store.api_keys import API_KEY_COLUMNS, api_key_of
 from sentryml_incidents.store.monitors import monitor_of
+from sentryml_incidents.store.people.api_keys import API_KEY_COLUMNS, api_key_of
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 
 CLAIM_ROWS = 100

@@ -14,12 +14,12 @@ import asyncpg
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.decision import Decision
-from sentryml_incidents.domain.levels import Grade
-from sentryml_incidents.domain.snapshot import Counts, EvidenceRole, Incident, Snapshot
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
 from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
+from sentryml_lifecycle.decision import Decision
+from sentryml_lifecycle.grades import Grade
+from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, Snapshot
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:

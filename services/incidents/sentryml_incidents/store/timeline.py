@@ -12,9 +12,9 @@ import asyncpg
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Actor, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.moments import Moment
-from sentryml_incidents.domain.snapshot import EvidenceRole
-from sentryml_incidents.domain.snapshot import Transition as Step
+from sentryml_incidents.domain.evidence_choices import Moment
+from sentryml_lifecycle.snapshot import EvidenceRole
+from sentryml_lifecycle.snapshot import Transition as Step
 
 TRANSITION_COLUMNS: Final = """
     transition.transition_id, transition.incident_id, incident.incident_number, transition.model_id,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sentryml_notifier.channels import apprise, email, slack_bot, slack_webhook, webhook
+from sentryml_notifier.channels.apprise.sender import KIND as APPRISE
 from sentryml_notifier.channels.base import Kind
+from sentryml_notifier.channels.email.sender import KIND as EMAIL
+from sentryml_notifier.channels.slack_bot.sender import KIND as SLACK_BOT
+from sentryml_notifier.channels.slack_webhook.sender import KIND as SLACK_WEBHOOK
+from sentryml_notifier.channels.webhook.sender import KIND as WEBHOOK
 
-KINDS: Mapping[str, Kind[Any, Any]] = {
-    kind.name: kind for kind in (slack_webhook.KIND, slack_bot.KIND, webhook.KIND, email.KIND, apprise.KIND)
-}
+KINDS: Mapping[str, Kind[Any, Any]] = {kind.name: kind for kind in (SLACK_WEBHOOK, SLACK_BOT, WEBHOOK, EMAIL, APPRISE)}

@@ -14,10 +14,10 @@ from fastapi import Body
 from pydantic import BaseModel, TypeAdapter, ValidationError, WithJsonSchema
 
 from sentryml_common.http.problems import Problem
+from sentryml_notifier.channel_registry import Roster
 from sentryml_notifier.channels.base import ChannelMisconfigured, Identity, Kind
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.http.routes import Name
-from sentryml_notifier.roster import Roster
 
 EXAMPLE = {
     "name": "ops",

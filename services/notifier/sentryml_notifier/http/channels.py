@@ -21,6 +21,7 @@ from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.channel_config import Changed, Config, Wanted, check_opens, read_change, read_new
 from sentryml_notifier.http.context import Context, WithContext
+from sentryml_notifier.secrets import Sealed
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import (
     count_waiting,
@@ -32,7 +33,6 @@ from sentryml_notifier.store.channel_changes import (
 )
 from sentryml_notifier.store.channels import StoredChannel, release_waiting
 from sentryml_notifier.store.ledger import list_channels
-from sentryml_notifier.vault import Sealed
 
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 

@@ -18,9 +18,9 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.postgres.pool import Connection, Pool, transaction
-from sentryml_notifier.roster import Roster
+from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.secrets import Vault
 from sentryml_notifier.store.audit import Audit
-from sentryml_notifier.vault import Vault
 
 
 @dataclass(slots=True)

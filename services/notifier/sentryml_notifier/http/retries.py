@@ -9,12 +9,12 @@ from fastapi import APIRouter
 
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
 from sentryml_notifier.http.auth import Writer
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
-from sentryml_notifier.roster import NotOpened
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import mend_channel
 from sentryml_notifier.store.channels import list_stored_channels, release_waiting

@@ -18,9 +18,9 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem
-from sentryml_notifier.channels.slack_bot import SlackBot
-from sentryml_notifier.presses import Presses
-from sentryml_notifier.roster import Roster
+from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.channels.slack_bot.sender import SlackBot
+from sentryml_notifier.slack.interactions import Presses
 
 PATH = "/v1/slack/interactions"
 MOST_BODY_BYTES = 256 * 1024

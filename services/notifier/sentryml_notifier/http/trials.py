@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.domain.delivery import Outcome, SendResult
@@ -18,7 +19,6 @@ from sentryml_notifier.domain.trial import NEXT, trial_message, trial_story, wha
 from sentryml_notifier.http.auth import Asker, Tester
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
-from sentryml_notifier.roster import NotOpened
 from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import lock_stored_channel, mend_channel
 from sentryml_notifier.store.channels import StoredChannel, list_stored_channels, release_waiting

@@ -1,0 +1,106 @@
+"""Why: the bins that carry most of a PSI, where the signal has gone, and both in words.
+
+One place for API, pages and messages: the words travel with every transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from sentryml_common.contracts.evaluation import Bin, Evaluation, NewBin, NullBin, RangeBin, Signal
+from sentryml_common.contracts.transition import SignalWhy
+from sentryml_lifecycle.grades import DRIFTING
+from sentryml_lifecycle.number_format import MANY, bin_name, psi_line, share_change
+
+TOP_BINS = 3
+NOTEWORTHY = 0.01
+"""How much more of all events nulls or unseen values make up before they are named, whatever else has moved."""
+
+MOVED, SPREAD = 0.05, 0.02
+
+
+def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
+    """The signals that drift, worst first; if none does, all that had enough data."""
+    drifting = [found for found in evaluation.signals if found.level in DRIFTING]
+    chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
+    return tuple(
+        explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+        for found in sorted(chosen, key=lambda found: -(found.psi or 0.0))
+    )
+
+
+def explain(
+    signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None, bins: Sequence[Bin]
+) -> SignalWhy:
+    """One signal's figures, and what they say."""
+    top = carrying(bins)
+    named = [*top, *(each for each in bins if _noteworthy(each) and each not in top)]
+    return SignalWhy(
+        signal=signal,
+        psi=psi,
+        warn_at=warn_at,
+        critical_at=critical_at,
+        top_bins=tuple(top),
+        how_serious=psi_line(signal, psi, warn_at, critical_at),
+        shift=shift_of(signal, bins),
+        moves=tuple(f"{bin_name(signal, each)}: {share_change(each)}" for each in named),
+    )
+
+
+def carrying(bins: Sequence[Bin]) -> list[Bin]:
+    """The bins that carry most of the PSI, the heaviest first."""
+    return sorted(bins, key=lambda part: -part.contribution)[:TOP_BINS]
+
+
+def in_words(why: Sequence[SignalWhy]) -> tuple[str, ...]:
+    """One sentence per signal: how bad, where it has gone, what moved from which share to which."""
+    return tuple(f"{_capital('; '.join(each for each in _parts(part) if each))}." for part in why)
+
+
+def in_one_line(why: Sequence[SignalWhy]) -> str:
+    """The worst signal alone: where it has gone, and the heaviest move; empty where nothing can be said."""
+    if not why:
+        return ""
+    worst = why[0]
+    return _capital("; ".join(each for each in (worst.shift or worst.how_serious, *worst.moves[:1]) if each))
+
+
+def _parts(part: SignalWhy) -> tuple[str | None, ...]:
+    return (part.how_serious, part.shift, *part.moves)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _noteworthy(part: Bin) -> bool:
+    return isinstance(part, NullBin | NewBin) and part.current_share - part.baseline_share >= NOTEWORTHY
+
+
+def shift_of(signal: Signal, bins: Sequence[Bin]) -> str | None:
+    """Where numbers have gone: up, down, apart or together; None where nothing can be said.
+
+    Up and down by Cliff's delta: how much likelier a number of now is above one of the baseline than below it.
+    """
+    ranges = sorted(
+        (each for each in bins if isinstance(each, RangeBin)),
+        key=lambda part: float("-inf") if part.lower is None else part.lower,
+    )
+    before, now = _normalised([part.baseline_share for part in ranges]), _normalised([p.current_share for p in ranges])
+    if len(ranges) < 2 or not before or not now:
+        return None
+    # How much of the baseline lies below the middle of each bin.
+    ranks = [above - share / 2 for above, share in zip(accumulate(before), before, strict=True)]
+    moved = 2 * sum(share * rank for share, rank in zip(now, ranks, strict=True)) - 1
+    if abs(moved) >= MOVED:
+        return f"{MANY[signal]} {'higher' if moved > 0 else 'lower'} than in the baseline"
+    spread = sum((q - p) * abs(rank - 0.5) for p, q, rank in zip(before, now, ranks, strict=True))
+    if abs(spread) >= SPREAD:
+        return f"{MANY[signal]} {'further apart' if spread > 0 else 'closer together'} than in the baseline"
+    return None
+
+
+def _normalised(shares: list[float]) -> list[float]:
+    total = sum(shares)
+    return [share / total for share in shares] if total > 0 else []

@@ -1,0 +1,152 @@
+"""What a monitor would have done over the evaluations that are kept: a replay through the real state machine.
+
+Only data and time move the replay. What people did (acknowledge, close) is not in it, and it begins with nothing live.
+
+Evaluations come from two sources. Stored ones are graded anew. From some time on there may be those that were
+recomputed from panes: these are taken instead, each unless the stored one of its time says exactly what the monitor
+would have found.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.recomputation import RecomputedEvaluation
+from sentryml_common.contracts.transition import Severity, State
+from sentryml_lifecycle.lifecycle import Evaluated, Ticked, decide
+from sentryml_lifecycle.regrading import Basis, Regrading
+from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
+
+FIRST = 1
+"""Evaluations of any version decide, as if there had only been this monitor."""
+
+SAME_TIME = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WouldBe:
+    """An incident that a monitor would have opened. `severity` is the highest it reached."""
+
+    opened_at: datetime
+    severity: Severity
+    state: State
+    peak_psi: float
+    peak_at: datetime
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    reopened: int
+    alerts: int
+
+
+class Replay:
+    """One monitor over a history, evaluation by evaluation, oldest first; `recomputed` are those from panes."""
+
+    def __init__(
+        self, model_id: str, settings: MonitorSettings, recomputed: Iterable[RecomputedEvaluation] = ()
+    ) -> None:
+        self._recomputed = deque(recomputed if settings.enabled else ())
+        self.recomputed_from = self._recomputed[0].evaluation.evaluated_at if self._recomputed else None
+        self._settings = settings
+        self._regradings: dict[int, Regrading] = {}
+        self._snapshot = Snapshot(model_id=model_id, monitor_version=FIRST, settings=settings)
+        self._incidents: dict[UUID, WouldBe] = {}
+        self._last_used: datetime | None = None
+        self.alerts = 0
+        self.used: Counter[Basis] = Counter()
+        self.recomputed: Counter[Basis] = Counter()
+        self.approximate: set[str] = set()
+
+    @property
+    def incidents(self) -> tuple[WouldBe, ...]:
+        """What would have been opened, oldest first."""
+        return tuple(self._incidents.values())
+
+    def take(self, evaluations: Iterable[Evaluation], versions: Mapping[int, MonitorSettings]) -> None:
+        """Go on with stored ones; `versions` are the settings that these were made under."""
+        if not self._settings.enabled:
+            return
+        for evaluation in evaluations:
+            regrading = self._regrading(evaluation.monitor_version, versions)
+            if self.recomputed_from is not None and evaluation.evaluated_at >= self.recomputed_from:
+                self._take_recomputed(evaluation, regrading)
+            elif self._is_due(evaluation.evaluated_at, regrading):
+                self.approximate.update(regrading.differs)
+                self._take(*regrading.of(evaluation))
+
+    def finish(self) -> None:
+        """Go on with what was recomputed and is younger than everything stored."""
+        while self._recomputed:
+            self._take_next()
+
+    def _regrading(self, version: int, versions: Mapping[int, MonitorSettings]) -> Regrading:
+        """From the settings of a version to ours."""
+        known = self._regradings.get(version)
+        if known is None:
+            known = self._regradings[version] = Regrading(versions.get(version, self._settings), self._settings)
+        return known
+
+    def _is_due(self, at: datetime, regrading: Regrading) -> bool:
+        """Evaluations that were made more often than asked for are thinned out."""
+        if self._last_used is None or not regrading.thins_out:
+            return True
+        return at - self._last_used >= timedelta(seconds=self._settings.every_seconds) - SAME_TIME
+
+    def _take_recomputed(self, stored: Evaluation, regrading: Regrading) -> None:
+        """Go on with what was recomputed, up to the time of a stored one."""
+        at = stored.evaluated_at
+        while self._recomputed and self._recomputed[0].evaluation.evaluated_at < at:
+            self._take_next()
+        if self._recomputed and self._recomputed[0].evaluation.evaluated_at == at:
+            graded, basis = regrading.of(stored)
+            if basis is Basis.EXACT:
+                self._recomputed.popleft()
+                self._take(graded, basis)
+
+    def _take_next(self) -> None:
+        found = self._recomputed.popleft()
+        basis = Basis.EXACT if found.exact else Basis.APPROXIMATE
+        self.recomputed[basis] += 1
+        self._take(found.evaluation, basis)
+
+    def _take(self, evaluation: Evaluation, basis: Basis) -> None:
+        self._last_used = evaluation.evaluated_at
+        self.used[basis] += 1
+        self._step(Ticked(), evaluation.evaluated_at)
+        self._step(Evaluated(evaluation), evaluation.evaluated_at)
+
+    def _step(self, event: Evaluated | Ticked, now: datetime) -> None:
+        before, decision = self._snapshot.incident, decide(self._snapshot, event, now)
+        self._snapshot = decision.snapshot
+        for step in decision.transitions:
+            self._note(step)
+        for incident in (decision.followed, decision.snapshot.incident):
+            if incident is not None and incident is not before:
+                self._incidents[incident.incident_id] = _as_it_stands(self._incidents, incident)
+
+    def _note(self, step: Transition) -> None:
+        self.alerts += step.alert
+        known = self._incidents.get(step.incident_id)
+        if known is not None:
+            self._incidents[step.incident_id] = replace(known, alerts=known.alerts + step.alert)
+
+
+def _as_it_stands(known: Mapping[UUID, WouldBe], incident: Incident) -> WouldBe:
+    before = known.get(incident.incident_id)
+    worst = before.severity if before and before.severity is Severity.CRITICAL else incident.severity
+    return WouldBe(
+        opened_at=incident.opened_at,
+        severity=worst,
+        state=incident.state,
+        peak_psi=incident.peak_psi,
+        peak_at=incident.peak_at,
+        resolved_at=incident.resolved_at,
+        closed_at=incident.closed_at,
+        reopened=incident.reopened,
+        alerts=before.alerts if before else 1,
+    )

@@ -1,0 +1,190 @@
+"""What the state machine knows of one model between two events, and what it writes down when it moves.
+
+The whole of it is stored with every step, in the same transaction: a process that takes over goes on exactly
+where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.transition import Actor, Severity, SignalWhy, Standing, State, TransitionKind
+from sentryml_lifecycle.grades import Grade
+
+IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
+LIVE = (State.OPEN, State.ACKNOWLEDGED)
+LAST_VERSION = 2**31 - 1
+
+
+class Cause(StrEnum):
+    """Why a step was taken: a closed set, for logs, metrics, messages and tests alike."""
+
+    PSI_ABOVE_WARN = "psi_above_warn"
+    PSI_ABOVE_CRITICAL = "psi_above_critical"
+    PSI_BELOW_CRITICAL = "psi_below_critical"
+    DATA_RETURNED_TO_NORMAL = "data_returned_to_normal"
+    WORSE_THAN_WHEN_CLOSED = "worse_than_when_closed"
+    STILL_DRIFTING_AFTER_LATCH = "still_drifting_after_latch"
+    FOLLOWED_BY_NEW_INCIDENT = "followed_by_new_incident"
+    RESOLVED_LONG_AGO = "resolved_long_ago"
+    WARMING_UP = "warming_up"
+    TOO_FEW_SAMPLES = "too_few_samples"
+    NO_DATA = "no_data"
+    DATA_ARE_BACK = "data_are_back"
+    MONITOR_DISABLED = "monitor_disabled"
+    MODEL_DELETED = "model_deleted"
+    THRESHOLDS_CHANGED = "thresholds_changed"
+    BASELINE_CHANGED = "baseline_changed"
+    TIMES_CHANGED = "times_changed"
+    ASKED = "asked"
+    ALSO_SEEN = "also_seen"
+    REVIEWED = "reviewed"
+
+
+class EvidenceRole(StrEnum):
+    """Which moment of an incident an evaluation is kept for, with all its bins and for ever."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    DEESCALATED = "deescalated"
+    REOPENED = "reopened"
+    PEAK = "peak"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Evaluations in a row: at warn or worse, at critical, below critical, clean; and for how long clean.
+
+    Time between two clean evaluations counts as clean only if both could see.
+    """
+
+    warn: int = 0
+    critical: int = 0
+    below_critical: int = 0
+    ok: int = 0
+    ok_seconds: float = 0.0
+
+    def counting(self, grade: Grade, seconds: float) -> Counts:
+        """The counts after one more evaluation, `seconds` after the one before it."""
+        below = self.below_critical + 1
+        if grade is Grade.CRITICAL:
+            return Counts(warn=self.warn + 1, critical=self.critical + 1)
+        if grade is Grade.WARN:
+            return Counts(warn=self.warn + 1, below_critical=below)
+        if grade is Grade.HOLD:
+            return Counts(below_critical=below)
+        if grade is Grade.OK:
+            clean = self.ok_seconds + seconds if self.ok else 0.0
+            return Counts(below_critical=below, ok=self.ok + 1, ok_seconds=clean)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident as it stands.
+
+    `sequence` is that of its newest transition. `acknowledged_by` has seen it as it stands: whatever changes
+    what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
+    last drift from now. `worst_severity` is the highest it has ever had. `incident_number` is given by the database,
+    hence None until the first write, and so is `model_deleted_at`: of what is deleted with its model nothing changes
+    any more.
+    """
+
+    incident_id: UUID
+    model_id: str
+    state: State
+    severity: Severity
+    opened_at: datetime
+    psi: float
+    peak_psi: float
+    peak_at: datetime
+    sequence: int = 0
+    last_kind: TransitionKind = TransitionKind.OPENED
+    acknowledged_by: tuple[Actor, ...] = ()
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    reopened: int = 0
+    previous_incident_id: UUID | None = None
+    monitor_change: Cause | None = None
+    latched_until: datetime | None = None
+    worst_severity: Severity = Severity.WARN
+    incident_number: int | None = None
+    model_deleted_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is open or acknowledged."""
+        return self.state in LIVE
+
+    @property
+    def shown_severity(self) -> Severity:
+        """What a badge says: while it is live how bad it is now, afterwards how bad it was at its worst."""
+        return self.severity if self.live else self.worst_severity
+
+    @property
+    def standing(self) -> Standing:
+        """State and severity."""
+        return Standing(state=self.state, severity=self.severity)
+
+    def latched(self, now: datetime) -> bool:
+        """Whether it was closed while drifting and still keeps its model quiet."""
+        return self.latched_until is not None and now < self.latched_until
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where one model's state machine stands. `incident` is the model's newest one, whatever its state, or
+    the one that a person asks about. `last_grade` is of the last evaluation that could see. `first_version` is the
+    version of the monitor with which the model was registered: evaluations under earlier ones are of a deleted model
+    of the same id."""
+
+    model_id: str
+    monitor_version: int
+    settings: MonitorSettings
+    incident: Incident | None = None
+    counts: Counts = field(default_factory=Counts)
+    last_evaluation_id: UUID | None = None
+    last_evaluated_at: datetime | None = None
+    last_grade: Grade | None = None
+    blind_since: datetime | None = None
+    first_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step, as it is written down; the published form adds the incident's number and address."""
+
+    transition_id: UUID
+    incident_id: UUID
+    model_id: str
+    sequence: int
+    kind: TransitionKind
+    at: datetime
+    from_: Standing | None
+    to: Standing
+    actor: Actor
+    cause: Cause
+    alert: bool
+    note: str | None = None
+    evaluation_id: UUID | None = None
+    why: tuple[SignalWhy, ...] = ()
+
+
+def incident_id_of(model_id: str, evaluation_id: UUID) -> UUID:
+    """The id of the incident that an evaluation opens: the same on every replay."""
+    return uuid5(IDS, f"incident/{model_id}/{evaluation_id}")
+
+
+def transition_id_of(incident_id: UUID, sequence: int) -> UUID:
+    """The id of an incident's step."""
+    return uuid5(IDS, f"transition/{incident_id}/{sequence}")
+
+
+def deleted_model(model_id: str, settings: MonitorSettings) -> Snapshot:
+    """A model that does not exist any more: no evaluation decides anything about it."""
+    return Snapshot(model_id=model_id, monitor_version=LAST_VERSION, settings=settings, first_version=LAST_VERSION)

@@ -1,0 +1,56 @@
+"""Looking back: how an evaluation would have been made at a past time, from the panes that are still there.
+
+Two things are lost with time: coarse panes that no window of the monitor in force can reach, and fine panes. So of the
+windows as they were then
+
+    then      ╠══════╬══════╬══════╬══════╣···┤
+    now       ╠══════╬══════╬══════╬══════╣             the ragged end has lost its fine panes: nearly the same
+    now              ╠══════╬══════╬══════╣             an old pane is gone: not the same at all
+
+A look back is exact where both windows are covered as they were. Where a window has lost no more than a tenth of its
+length at the ends, it is approximate; else there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.windows import WindowPlan, windows_at
+
+LEAST_PART = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to add up for an evaluation at a past time."""
+
+    baseline: WindowPlan
+    current: WindowPlan
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far panes reach back at `now`: coarse ones since `kept_from`, for a model first seen at `first_seen`. All in
+    epoch seconds."""
+
+    now: float
+    kept_from: float
+    first_seen: float
+
+
+def look_back(grid: PaneGrid, monitor: MonitorSettings, at: float, made_at: float, reach: Reach) -> Look | None:
+    """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back."""
+    if max(at - monitor.reach_seconds, reach.first_seen) < reach.kept_from:
+        return None
+    then = windows_at(grid, monitor, at, reach.first_seen, made_at)
+    now = windows_at(grid, monitor, at, reach.first_seen, max(made_at, reach.now))
+    if any(_length(left) < LEAST_PART * _length(was) for was, left in zip(then, now, strict=True)):
+        return None
+    return Look(*now, exact=then == now)
+
+
+def _length(plan: WindowPlan) -> float:
+    return plan.cover.end - plan.cover.start

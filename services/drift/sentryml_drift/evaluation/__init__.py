@@ -1,0 +1,1 @@
+"""What is made of the counts: evaluations on a schedule, activity, and previews."""

@@ -1,0 +1,121 @@
+"""Evaluates the models this worker owns, each on its own grid of times, and publishes what it finds.
+
+An evaluation waits until the events of its last pane have had time to arrive (`settle`), and until the worker
+has caught up with its input: a backlog must not look like a lack of events. The evaluations of a round are
+published as one with the time until which the partition's models have now been evaluated. So whoever owns it next knows
+what was done: after a pause it evaluates the newest due time, not every missed one, and says how many were left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
+from sentryml_common.kafka.producer import Record
+from sentryml_common.logging import get_logger
+from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
+from sentryml_drift.pacing import Pacer
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import OwnedModel
+from sentryml_drift.settings import DriftSettings
+from sentryml_drift.state.table import Table
+from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.schedule import due_at, instants_between
+from sentryml_statistics.windows import windows_at
+
+log = get_logger(__name__)
+
+LONGEST_TICK_SECONDS = 1.0
+
+
+class Evaluator:
+    """Evaluates each enabled model when it is due."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        monitor_of: Callable[[str], Monitor | None],
+        in_force_since: Callable[[str], float | None],
+        grid: PaneGrid,
+        settings: DriftSettings,
+        clock: Clock = system_clock,
+    ) -> None:
+        """`in_force_since` says when a model's monitor was made or changed (epoch seconds)."""
+        self._processor, self._monitor_of, self._grid = processor, monitor_of, grid
+        self._in_force_since = in_force_since
+        self._settings, self._clock = settings, clock
+
+    async def run(self) -> None:
+        """Evaluate until cancelled."""
+        tick = min(LONGEST_TICK_SECONDS, self._settings.fine_pane_seconds / 4)
+        while True:
+            await asyncio.sleep(tick)
+            if not await self._processor.caught_up():
+                continue
+            for partition, table in list(self._processor.partitions.tables.items()):
+                await self._round(partition, table)
+
+    async def _round(self, partition: int, table: Table) -> None:
+        """Evaluate those models of a partition that have become due since the last round."""
+        until, since = self._clock().timestamp() - self._settings.settle, table.place.evaluated_until
+        records: list[Record] = []
+        left_out, oldest, pace = 0, until, Pacer()
+        for model_id, model in self._processor.models.of_partition(partition):
+            await pace()
+            monitor = self._monitor_of(model_id)
+            if monitor is None or not monitor.enabled:
+                continue
+            due = due_at(self._grid, model_id, monitor.every_seconds, until)
+            last = None if since is None else due_at(self._grid, model_id, monitor.every_seconds, since)
+            if last is not None and due <= last:
+                continue
+            evaluation = self._evaluate(model_id, model, monitor, due)
+            if evaluation is not None:
+                records.append(Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation)))
+                oldest = min(oldest, due)
+                left_out += self._left_out(model_id, model, monitor, table, due)
+        if records:
+            await self._processor.publish(partition, records, until)
+            EVALUATION_DELAY.set(until - oldest)
+        table.examined_until = until
+        if left_out:
+            EVALUATIONS_LEFT_OUT.inc(left_out)
+            log.warning("evaluations_left_out", partition=partition, count=left_out, since=since, until=until)
+
+    def _left_out(self, model_id: str, model: OwnedModel, monitor: Monitor, table: Table, due: float) -> int:
+        """How many evaluations of a model before that at `due` were due and have not been made. None was while it had
+        another monitor, none before its first event; and of a model that is not from the table, none before this worker
+        had it."""
+        examined = table.examined_until
+        since = table.place.evaluated_until if examined is None and model.recovered else examined
+        if since is None:
+            return 0
+        last = due_at(self._grid, model_id, monitor.every_seconds, since)
+        after = max(last, self._in_force_since(model_id) or 0.0, model.facts().first_seen or due)
+        return instants_between(monitor.every_seconds, after, due)
+
+    def _evaluate(self, model_id: str, model: OwnedModel, monitor: Monitor, due: float) -> Evaluation | None:
+        """A model's evaluation at `due`; None before its first event, when there is nothing to be said of it."""
+        first_seen = model.facts().first_seen
+        if first_seen is None or due <= first_seen:
+            return None
+        with EVALUATION_SECONDS.time():
+            kept_since = None if monitor.kept_since is None else monitor.kept_since.timestamp()
+            now = self._clock().timestamp()
+            baseline, current = windows_at(self._grid, monitor, due, first_seen, now, kept_since)
+            evaluation = evaluate(
+                model_id,
+                monitor,
+                datetime.fromtimestamp(due, UTC),
+                WindowCounts(baseline, model.baseline.of(model.panes(baseline.cover.ranges))),
+                WindowCounts(current, model.current.of(model.panes(current.cover.ranges))),
+            )
+        EVALUATIONS.labels(level=evaluation.level.value).inc()
+        return evaluation

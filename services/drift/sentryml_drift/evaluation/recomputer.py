@@ -1,0 +1,162 @@
+"""Evaluates an owned model at past times by other settings, for those who want to know what these would have done.
+
+It goes back from the newest time on the settings' own grid for as long as panes reach. It shares the loop with counting
+and evaluating, so it works in short slices and rests as long after each, does one request at a time, and ends when it
+has worked for long enough: what it has found until then is the answer. Within a slice no pane changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import islice
+
+from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.recomputation import Ended, Recompute, RecomputedEvaluation
+from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_common.errors import SentryMLError, Unavailable
+from sentryml_drift.domain.kept_sum import KeptSum
+from sentryml_drift.domain.partials import partition_of
+from sentryml_drift.metrics import RECOMPUTED
+from sentryml_drift.processor.loop import Processor
+from sentryml_drift.processor.models import OwnedModel, Pane, read_counts
+from sentryml_drift.processor.retention import Retention
+from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.past_windows import Look, Reach, look_back
+from sentryml_statistics.schedule import delay_of, instants_back
+
+SLICE_SECONDS = 0.01
+MOST_WORK_SECONDS = 5.0
+MOST_WAIT_SECONDS = 3.0
+
+Take = Callable[[RecomputedEvaluation], None]
+
+
+class NotOwned(SentryMLError):
+    """The model belongs to another worker."""
+
+
+class Recomputer:
+    """Looks back on the models of this worker."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        retention: Retention,
+        grid: PaneGrid,
+        settings: DriftSettings,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._processor, self._retention, self._grid = processor, retention, grid
+        self._settle, self._clock = settings.settle, clock
+        self._turn = asyncio.Lock()
+
+    async def recompute(self, asked: Recompute, take: Take) -> Ended:
+        """Give `take` the evaluations, newest first; return why there are no more.
+
+        Raises:
+            NotOwned: another worker has to be asked.
+            Unavailable: not now, since this worker is still catching up, busy, or losing the model.
+        """
+        model_id = asked.monitor.model_id
+        if not self._processor.holds_all() or not await self._processor.caught_up():
+            raise Unavailable("this worker has not caught up with its input yet: try again in a few seconds")
+        if not self._processor.owns(partition_of(model_id, HISTOGRAMS.partitions)):
+            raise NotOwned(f"another worker has the panes of {model_id}")
+        model = self._processor.models.by_id.get(model_id)
+        if model is None:
+            return Ended.FIRST_SEEN
+        return await self.look_back(model, asked, take, lambda: self._processor.models.by_id.get(model_id) is model)
+
+    async def look_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
+        """The same for a model that is `still_ours`; the others that ask wait for their turn."""
+        async with self._in_turn():
+            return await self._go_back(model, asked, take, still_ours)
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(MOST_WAIT_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as err:
+            raise Unavailable("this worker is looking back for others: try again in a few seconds") from err
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _go_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
+        monitor, since = asked.monitor, asked.since.timestamp()
+        looks, pace = _Looks(self._grid, monitor, model), _Pace()
+        newest = self._clock().timestamp() - self._settle
+        times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, newest)
+        for at in islice(times, asked.most):
+            if at < since:
+                return Ended.SINCE
+            if not await pace.goes_on():
+                return Ended.TIME
+            if not still_ours():
+                raise Unavailable("the model has just gone to another worker: try again in a few seconds")
+            first_seen = model.facts().first_seen
+            if first_seen is None or at <= first_seen:
+                return Ended.FIRST_SEEN
+            reach = Reach(self._clock().timestamp(), self._retention.kept_from(monitor.model_id), first_seen)
+            found = looks.at(at, at + self._settle, reach)
+            if found is None:
+                return Ended.PANES
+            take(found)
+            RECOMPUTED.inc()
+        return Ended.COUNT
+
+
+class _Pace:
+    """Work in slices, with a rest as long after each, until there has been enough of it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._worked, self._begun = 0.0, self._loop.time()
+
+    async def goes_on(self) -> bool:
+        """Rest if it is time to; whether to go on then."""
+        spent = self._loop.time() - self._begun
+        if spent >= SLICE_SECONDS:
+            self._worked += spent
+            await asyncio.sleep(spent)
+            self._begun = self._loop.time()
+        return self._worked < MOST_WORK_SECONDS
+
+
+class _Looks:
+    """Looks at one model, one after another; sums are kept from one to the next, apart from those of the evaluator."""
+
+    def __init__(self, grid: PaneGrid, monitor: Monitor, model: OwnedModel) -> None:
+        self._grid, self._monitor, self._model = grid, monitor, model
+        self._delay = delay_of(grid, monitor.model_id, monitor.every_seconds)
+        self._baseline: KeptSum[Pane] = KeptSum(read_counts)
+        self._current: KeptSum[Pane] = KeptSum(read_counts)
+
+    def at(self, at: float, settled_at: float, reach: Reach) -> RecomputedEvaluation | None:
+        """The evaluation at a time; None where panes do not reach back."""
+        look = look_back(self._grid, self._monitor, at, settled_at + self._delay, reach)
+        if look is None:
+            return None
+        evaluation = self._made(at, look)
+        thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
+        return RecomputedEvaluation(exact=look.exact, evaluation=evaluation.model_copy(update={"signals": thin}))
+
+    def _made(self, at: float, look: Look) -> Evaluation:
+        baseline = self._baseline.of(self._model.panes(look.baseline.cover.ranges))
+        current = self._current.of(self._model.panes(look.current.cover.ranges))
+        return evaluate(
+            self._monitor.model_id,
+            self._monitor,
+            datetime.fromtimestamp(at, UTC),
+            WindowCounts(look.baseline, baseline),
+            WindowCounts(look.current, current),
+        )

@@ -1,0 +1,212 @@
+"""The models this worker owns: the table as the evaluator and the reporter read it.
+
+It holds the values as the table does, packed, and follows it batch by batch once these are durable.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
+from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.kept_sum import KeptSum
+from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
+from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
+from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import Resolution
+from sentryml_statistics.windows import PaneRange
+
+Pane: TypeAlias = int
+"""A pane of a model: its number and kind (fine, coarse, or facts) in one number. There are millions of panes, and pairs
+would take twice the memory, and the garbage collector's time."""
+
+_KINDS = tuple(Kind)
+
+
+def pane_of(kind: Kind, number: int) -> Pane:
+    """The pane with a number; 0 for facts."""
+    return number << 2 | kind
+
+
+def kind_and_number(pane: Pane) -> tuple[Kind, int]:
+    """What `pane_of` was given."""
+    return _KINDS[pane & 3], pane >> 2
+
+
+FACTS = pane_of(Kind.FACTS, 0)
+
+
+SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
+"""Sealed values gather up to so many bytes. A model has hundreds of panes, but facts only once."""
+
+
+def add_partial(known: ChunkedSum, partial: Partial) -> ChunkedSum:
+    """A sum with one partial taken in; the same sum where the partial is already in.
+
+    Raises:
+        UndecodableMessage: the partial's payload cannot be read.
+    """
+    check_payload(partial.target.kind, partial.payload)
+    kind = partial.target.kind
+    return known.apply(partial.label, partial.payload).compact(SEALED_BYTES[kind], lambda sealed: add_up(kind, sealed))
+
+
+def read_counts(packed: bytes) -> PaneCounts:
+    """The counts of a pane as the table holds it."""
+    return counts_of(unpack_sum(packed).values())
+
+
+@dataclass(slots=True)
+class OwnedModel:
+    """One model: its partition, its packed sums by pane, and the sums that are kept for the next look at it."""
+
+    partition: int
+    sums: dict[Pane, bytes] = field(default_factory=dict)
+    recovered: bool = False
+    """Whether it was in the table when this worker took it over."""
+    changed: bool = True
+    reported_at: float = 0.0
+    baseline: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    current: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    _events: dict[Pane, int] = field(default_factory=dict)
+    _oldest: dict[Kind, int] = field(default_factory=dict)
+    """By kind, a number that no pane lies before: so what is to be purged is found without a look at the rest."""
+
+    def facts(self) -> ModelFacts:
+        """What is known of the model beside its counts."""
+        packed = self.sums.get(FACTS)
+        return facts_of(unpack_sum(packed).values()) if packed is not None else ModelFacts()
+
+    def panes(self, ranges: Iterable[PaneRange]) -> dict[Pane, bytes]:
+        """The panes in the ranges that hold events, packed, in the order of time within each range."""
+        found: dict[Pane, bytes] = {}
+        for each in ranges:
+            kind = KIND_OF[each.resolution]
+            if each.end - each.first > len(self.sums):
+                begin, end = pane_of(kind, each.first), pane_of(kind, each.end)
+                panes: Iterable[Pane] = sorted(pane for pane in self.sums if pane & 3 == kind and begin <= pane < end)
+            else:
+                panes = range(pane_of(kind, each.first), pane_of(kind, each.end), 4)
+            for pane in panes:
+                packed = self.sums.get(pane)
+                if packed is not None:
+                    found[pane] = packed
+        return found
+
+    def events(self, pane: Pane) -> int:
+        """How many events a pane holds."""
+        known = self._events.get(pane)
+        if known is None:
+            known = self._events[pane] = read_counts(self.sums[pane]).total
+        return known
+
+    def seen_after(self, time: float) -> bool:
+        """Whether an event of later than `time` has been counted."""
+        last_seen = self.facts().last_seen
+        return last_seen is not None and last_seen > time
+
+    def put(self, pane: Pane, packed: bytes) -> None:
+        """Set the sum of a pane."""
+        self.sums[pane] = packed
+        kind, number = kind_and_number(pane)
+        if number < self._oldest.get(kind, sys.maxsize):
+            self._oldest[kind] = number
+        self._events.pop(pane, None)
+        self.changed = True
+
+    def remove(self, pane: Pane) -> None:
+        """Forget a pane."""
+        self.sums.pop(pane, None)
+        self._events.pop(pane, None)
+
+    def before(self, first_kept: Mapping[Resolution, int]) -> list[Pane]:
+        """The panes that lie before the first ones that are kept."""
+        oldest = (
+            (resolution, self._oldest.get(KIND_OF[resolution], first)) for resolution, first in first_kept.items()
+        )
+        ranges = [PaneRange(each, number, first_kept[each]) for each, number in oldest if number < first_kept[each]]
+        return list(self.panes(ranges)) if ranges else []
+
+    def remove_before(self, first_kept: Mapping[Resolution, int]) -> None:
+        """Forget these."""
+        for pane in self.before(first_kept):
+            self.remove(pane)
+        for resolution, first in first_kept.items():
+            kind = KIND_OF[resolution]
+            self._oldest[kind] = max(first, self._oldest.get(kind, first))
+
+
+class LoadedModels:
+    """The models of one partition while its table is read."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.by_id: dict[str, OwnedModel] = {}
+
+    def set(self, target: Target, packed: bytes | None) -> None:
+        """Set the sum of a target, or delete it."""
+        model = self.by_id.get(target.model_id)
+        if packed is None:
+            if model is not None:
+                model.remove(pane_of(target.kind, target.pane))
+                if not model.sums:
+                    del self.by_id[target.model_id]
+            return
+        if model is None:
+            model = self.by_id[target.model_id] = OwnedModel(self.partition, recovered=True)
+        model.put(pane_of(target.kind, target.pane), packed)
+
+    def clear(self) -> None:
+        """Delete all."""
+        self.by_id.clear()
+
+
+class OwnedModels:
+    """All owned models by id."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, OwnedModel] = {}
+        self.partitions: set[int] = set()
+
+    def adopt(self, loaded: LoadedModels) -> None:
+        """Take in a whole partition of the table."""
+        self.partitions.add(loaded.partition)
+        self.by_id |= loaded.by_id
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition."""
+        self.partitions.discard(partition)
+        self.by_id = {model_id: model for model_id, model in self.by_id.items() if model.partition != partition}
+
+    def of_partition(self, partition: int) -> list[tuple[str, OwnedModel]]:
+        """The models of one partition, with their ids."""
+        return [(model_id, model) for model_id, model in self.by_id.items() if model.partition == partition]
+
+    def get(self, target: Target) -> ChunkedSum | None:
+        """The sum of a target, if there is one."""
+        model = self.by_id.get(target.model_id)
+        packed = None if model is None else model.sums.get(pane_of(target.kind, target.pane))
+        return None if packed is None else unpack_sum(packed)
+
+    def put(self, partition: int, target: Target, packed: bytes) -> None:
+        """Set the sum of a target."""
+        model = self.by_id.get(target.model_id)
+        if model is None:
+            model = self.by_id[target.model_id] = OwnedModel(partition)
+        model.put(pane_of(target.kind, target.pane), packed)
+
+    def forget(self, model_id: str) -> None:
+        """Forget a model; who still holds it finds it empty."""
+        model = self.by_id.pop(model_id, None)
+        if model is not None:
+            model.sums.clear()
+
+    def remove(self, target: Target) -> None:
+        """Forget a target."""
+        model = self.by_id.get(target.model_id)
+        if model is not None:
+            model.remove(pane_of(target.kind, target.pane))

@@ -1,0 +1,1 @@
+"""The processor's table: a partition's values in Kafka's changelog and in a local copy."""

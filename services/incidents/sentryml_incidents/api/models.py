@@ -1,0 +1,134 @@
+"""`/v1/models`: every model that was ever seen, what was last found, what it has been doing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+from pydantic import TypeAdapter
+
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.evaluation import Evaluation, Level
+from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId, UtcDatetime
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.api.auth import Reader
+from sentryml_incidents.api.views import ModelDetail, ModelView, model_view
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, find_model, list_models
+from sentryml_incidents.store.monitors import find_activity, find_monitor
+from sentryml_incidents.usecases.context import WithContext
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+UNKNOWN = problem_answers((404, "No model with this id has been seen, or the key may not speak for it."))
+
+PathModelId = Annotated[
+    str,
+    Path(pattern=MODEL_ID_PATTERN, description="The model's id, as its events name it.", examples=["flights-delay"]),
+]
+
+Levels = Annotated[list[Level] | None, Query(alias="level", description="Only models last found so; may be repeated.")]
+Enabled = Annotated[bool | None, Query(description="Only models that are watched, or that are not.")]
+HasIncident = Annotated[bool | None, Query(alias="live", description="Only models with a live incident, or without.")]
+Search = Annotated[
+    str | None,
+    Query(pattern=MODEL_ID_PATTERN, description="Only models whose id begins with this.", examples=["fraud-"]),
+]
+
+_MODEL_CURSOR = TypeAdapter(ModelId)
+_EVALUATION_CURSOR = TypeAdapter(tuple[UtcDatetime, UUID])
+
+
+@router.get("")
+async def list_all(
+    context: WithContext,
+    key: Reader,
+    levels: Levels = None,
+    enabled: Enabled = None,
+    live: HasIncident = None,
+    search: Search = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[ModelView]:
+    """Every model, in the order of their ids: newest level and PSI, when it was last seen, whether it is watched, what
+    is live."""
+    wanted = ModelFilter(tuple(levels or ()) or None, enabled, live, search, patterns=key.models)
+    async with context.transaction() as connection:
+        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, wanted)
+    items = [model_view(model, context.public_url) for model in found]
+    return Page(items=items, next_cursor=to_cursor(found[-1].model_id) if len(found) == limit else None)
+
+
+@router.get("/{model_id}", responses=UNKNOWN)
+async def show(context: WithContext, key: Reader, model_id: PathModelId) -> ModelDetail:
+    """One model with its monitor and its newest evaluation."""
+    check_model(key, model_id)
+    async with context.transaction() as connection:
+        model = await known_model(connection, model_id)
+        monitor = await find_monitor(connection, model_id)
+        latest = await find_latest_evaluation(connection, model_id)
+    assert monitor is not None
+    view = model_view(model, context.public_url)
+    return ModelDetail(**dict(view), monitor=monitor, latest_evaluation=latest)
+
+
+@router.get("/{model_id}/evaluations", responses=UNKNOWN)
+async def show_evaluations(
+    context: WithContext, key: Reader, model_id: PathModelId, cursor: Cursor = None, limit: Limit = 50
+) -> Page[Evaluation]:
+    """A model's evaluations, newest first. The newest has its bins, and so has one in each 24th of the current window
+    (an hour by default); of the others they are not kept, except as the evidence of an incident."""
+    check_model(key, model_id)
+    before = from_cursor(cursor, _EVALUATION_CURSOR)
+    async with context.transaction() as connection:
+        await known_model(connection, model_id)
+        found = await list_evaluations(connection, model_id, before, limit)
+    last = (found[-1].evaluated_at, found[-1].evaluation_id) if len(found) == limit else None
+    return Page(items=found, next_cursor=to_cursor(last) if last else None)
+
+
+@router.get(
+    "/{model_id}/activity",
+    responses=problem_answers((404, "No such model has been seen, or it has not reported any activity yet.")),
+)
+async def show_activity(context: WithContext, key: Reader, model_id: PathModelId) -> Activity:
+    """What a model has been doing lately: volume, quantiles, most frequent categories, last events."""
+    check_model(key, model_id)
+    async with context.transaction() as connection:
+        await known_model(connection, model_id)
+        activity = await find_activity(connection, model_id)
+    if activity is None:
+        raise Problem(404, "no-activity", f"the model {model_id} has not reported any activity yet")
+    return activity
+
+
+async def known_model(connection: Connection, model_id: str) -> ModelSummary:
+    """A model that exists.
+
+    Raises:
+        Problem: 404.
+    """
+    model = await find_model(connection, model_id)
+    if model is None:
+        raise unknown_model(model_id)
+    return model
+
+
+def check_model(key: ApiKey, model_id: str) -> None:
+    """Refuse a key that may not speak for a model, in the words for one that does not exist: which others there are is
+    not told.
+
+    Raises:
+        Problem: 404.
+    """
+    if not key.allows_model(model_id):
+        raise unknown_model(model_id)
+
+
+def unknown_model(model_id: str) -> Problem:
+    """404: no event of the model has arrived yet."""
+    return Problem(404, "unknown-model", f"no model {model_id} has been seen: a model is registered by its first event")

@@ -1,0 +1,97 @@
+"""`POST /v1/internal/acknowledgements`: people mark incidents as seen where messages reach them.
+
+Another service of ours says whose address it is, and has made sure of that; who has an account, and what it may do, is
+decided here, as on the pages. What does not work is no error: the person is told why.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from sentryml_common.contracts.acknowledgement import PATH, Acknowledge, Acknowledged
+from sentryml_common.contracts.message import decode, encode
+from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.errors import UndecodableMessage
+from sentryml_common.http.bodies import check_json
+from sentryml_common.http.etags import etag
+from sentryml_common.http.internal import InternalAccess
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.domain.roles import Permission, may, who_may
+from sentryml_incidents.store.people.users import User, find_user_by_email
+from sentryml_incidents.usecases.act_on_incident import act, everything
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_lifecycle.people import Action
+
+NO_ACCOUNT = "Nobody has an account of SentryML with your address here, {email}. An admin can make one."
+DISABLED = "Your account of SentryML is disabled. An admin can enable it."
+NEVER_SIGNED_IN = "Sign in to SentryML once and choose a password of your own; then it works from here too."
+NOT_YOURS = "This needs the role {needed}; yours is {role}. An admin can change it."
+SEEN = "Incident #{number} is marked as seen by you. Its alerts stay on: that never silences."
+MOVED_ON = (
+    "Incident #{incident_number} has changed since this message was written: it is {state} now, severity {severity}. "
+    "Look at it again."
+)
+
+
+def acknowledgement_routes(access: InternalAccess) -> APIRouter:
+    """The one route, for other services alone."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.post(PATH)
+    async def acknowledge(request: Request, context: WithContext) -> Response:
+        signed = await access(request)
+        check_json(signed.body)
+        try:
+            asked = decode(Acknowledge, signed.body)
+        except UndecodableMessage as err:
+            raise Problem(422, "invalid-request", err.detail, errors=[]) from err
+        return Response(encode(await answer(context, asked)), media_type="application/json")
+
+    return router
+
+
+async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
+    """Do it, or say why not. Asking again, as after an answer that got lost, changes nothing.
+
+    Raises:
+        Unavailable: PostgreSQL is away.
+    """
+    async with context.transaction() as connection:
+        user = await find_user_by_email(connection, asked.email)
+    refusal = _refusal(user, asked.email)
+    if refusal is not None:
+        return Acknowledged(acknowledged=False, words=refusal)
+    assert user is not None
+    actor = Actor(type=ActorType.USER, id=str(user.user_id), name=user.name)
+    try:
+        incident = await act(
+            context,
+            actor,
+            everything,
+            str(asked.incident_id),
+            Action.ACKNOWLEDGE,
+            note=f"via {asked.via}",
+            if_match=etag(asked.sequence),
+        )
+    except Problem as err:
+        return Acknowledged(acknowledged=False, words=_in_words(err))
+    return Acknowledged(acknowledged=True, words=SEEN.format(number=incident.incident_number))
+
+
+def _refusal(user: User | None, email: str) -> str | None:
+    """Why somebody may not; None if they may."""
+    if user is None:
+        return NO_ACCOUNT.format(email=email)
+    if user.disabled_at is not None:
+        return DISABLED
+    if user.initial_password_until is not None:
+        return NEVER_SIGNED_IN
+    if not may(user.role, Permission.RESPOND):
+        return NOT_YOURS.format(needed=who_may(Permission.RESPOND), role=user.role)
+    return None
+
+
+def _in_words(problem: Problem) -> str:
+    if problem.kind == "incident-moved-on":
+        return MOVED_ON.format_map(problem.extra["incident"])
+    return f"{problem.detail[0].upper()}{problem.detail[1:]}."

@@ -1,0 +1,174 @@
+"""`GET /v1/stream`: what happens, as it happens, as server-sent events.
+
+Transitions carry an id. A client that comes back with the last one it got (`Last-Event-ID`, which every library for
+server-sent events sends by itself) gets all that came since, each once, from any replica. The first event and each
+heartbeat bring an id, too, so that a client to whom nothing has happened yet can resume as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Query
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from sentryml_common.contracts.api_key import ApiKey
+from sentryml_common.contracts.message import ModelId
+from sentryml_common.errors import Unavailable
+from sentryml_incidents.api.auth import Reader
+from sentryml_incidents.store.stream import newest_number, read_stream
+from sentryml_incidents.streaming.transitions import PAGE_ROWS, Event, EventKind, Stream, Subscription, event_of
+from sentryml_incidents.usecases.context import Context, WithContext
+
+router = APIRouter(prefix="/v1", tags=["stream"])
+
+HEARTBEAT_SECONDS = 15.0
+RETRY_MILLISECONDS = 2_000
+NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+
+Models = Annotated[list[ModelId] | None, Query(alias="model", description="Only these models; may be repeated.")]
+Kinds = Annotated[list[EventKind] | None, Query(alias="kind", description="Only these events; may be repeated.")]
+LastEventId = Annotated[
+    str | None, Header(description="Id of the last event you got: go on after it.", examples=["41"], max_length=100)
+]
+
+EXAMPLE = """: following
+id: 41
+retry: 2000
+
+event: transition
+data: {"v":1,"kind":"opened","model_id":"flights-delay","incident_number":17}
+id: 42
+
+event: evaluation
+data: {"model_id":"flights-delay","evaluated_at":"2026-11-23T09:20:00Z","level":"critical","psi":0.31}
+
+event: delivery
+data: {"model_id":"flights-delay","incident_id":"b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4","state":"delivered","revision":2}
+
+"""
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": [*EventKind, "resync"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+FOLLOWED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events, until you hang up. `transition` (as on the timeline, with an id to resume from), "
+        "`evaluation`, `model` and `delivery` (hints, without an id), `resync` (the id cannot be resumed: read the "
+        "lists anew).",
+        "content": {"text/event-stream": {"schema": EVENT, "example": EXAMPLE}},
+        "headers": {"Cache-Control": {"description": "`no-store`", "schema": {"type": "string"}}},
+    }
+}
+
+
+class _Followed(EventSourceResponse):
+    """Unsubscribes however the answer ends."""
+
+    def __init__(self, stream: Stream, subscription: Subscription, frames: AsyncIterator[bytes]) -> None:
+        # Buffering proxies (nginx) pass events on at once.
+        super().__init__(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._stream, self._subscription = stream, subscription
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.unsubscribe(self._subscription)
+
+
+@router.get("/stream", responses=FOLLOWED, response_class=StreamingResponse)
+async def follow(
+    context: WithContext,
+    key: Reader,
+    models: Models = None,
+    kinds: Kinds = None,
+    last_event_id: LastEventId = None,
+) -> StreamingResponse:
+    """Follow what happens as server-sent events. Give the id of the last event you got as `Last-Event-ID` to go on
+    after it, without a gap and without repetition."""
+    stream = context.stream
+    if stream is None or stream.position is None:
+        raise Unavailable("the stream has not begun yet: the service is starting")
+    async with context.transaction() as connection:
+        newest = await newest_number(connection)
+    # From here to `subscribe` nothing may be awaited: what is told by then is read, what comes later is heard.
+    subscription = stream.subscribe(key.key_id, _wanting(key, models, kinds))
+    start, told = _read_id(last_event_id, max(newest, stream.position)), stream.position
+    frames = _frames(context, stream, subscription, start, told, resync=last_event_id is not None and start is None)
+    return _Followed(stream, subscription, frames)
+
+
+def _wanting(key: ApiKey, models: list[ModelId] | None, kinds: list[EventKind] | None) -> Callable[[Event], bool]:
+    only_models, only_kinds = frozenset(models or ()), frozenset(kinds or EventKind)
+
+    def wants(event: Event) -> bool:
+        return (
+            event.kind in only_kinds
+            and (not only_models or event.model_id in only_models)
+            and key.allows_model(event.model_id)
+        )
+
+    return wants
+
+
+def _read_id(given: str | None, newest: int) -> int | None:
+    """The number to go on after; None if it is none of ours, or lies ahead (of a database that was set back)."""
+    if given is None or NUMBER.fullmatch(given) is None or int(given) > newest:
+        return None
+    return int(given)
+
+
+async def _frames(
+    context: Context, stream: Stream, subscription: Subscription, start: int | None, told: int, *, resync: bool
+) -> AsyncIterator[bytes]:
+    """Greeting, what was missed, what comes."""
+    last = told if start is None else start
+    yield format_sse_event(comment="following", id=str(last), retry=RETRY_MILLISECONDS)
+    if resync:
+        reason = "this Last-Event-ID cannot be resumed: read the lists anew, then go on with what follows"
+        yield format_sse_event(event="resync", data_str=orjson.dumps({"reason": reason}).decode(), id=str(last))
+    try:
+        async for event in _missed(context, subscription, last, told):
+            yield _frame(event)
+    except Unavailable:
+        return  # the client comes back, and goes on after the last id it has got
+    last = max(last, told)
+    while not subscription.ended:
+        taken = await subscription.take(HEARTBEAT_SECONDS)
+        for event in taken:
+            if event.number is None or event.number > last:
+                last = event.number or last
+                yield _frame(event)
+        if not taken:
+            # Whatever was told up to here has been sent, or was not for this client.
+            last = max(last, stream.position or 0)
+            yield format_sse_event(comment="still here", id=str(last))
+
+
+def _frame(event: Event) -> bytes:
+    number = None if event.number is None else str(event.number)
+    return format_sse_event(event=event.kind, data_str=event.data, id=number)
+
+
+async def _missed(context: Context, subscription: Subscription, after: int, until: int) -> AsyncIterator[Event]:
+    """Transitions that the client has missed, page by page at its own pace."""
+    while after < until and not subscription.ended:
+        async with context.transaction() as connection:
+            page = await read_stream(connection, context.public_url, after=after, until=until, limit=PAGE_ROWS)
+        for number, transition in page:
+            event, after = event_of(number, transition), number
+            if subscription.wants(event):
+                yield event
+        if len(page) < PAGE_ROWS:
+            return

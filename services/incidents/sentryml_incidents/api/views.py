@@ -1,0 +1,235 @@
+"""What the API shows of models, incidents and keys, in the field names of the contracts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from sentryml_common.contracts.api_key import Scope
+from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import Actor, Severity, State
+from sentryml_incidents.domain.api_keys import EXPIRES_SOON, StoredKey
+from sentryml_incidents.store.models import ModelSummary
+from sentryml_incidents.store.timeline import incident_url
+from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident
+
+INCIDENT_EXAMPLE: dict[str, JsonValue] = {
+    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    "incident_number": 17,
+    "model_id": "flights-delay",
+    "state": "acknowledged",
+    "severity": "critical",
+    "worst_severity": "critical",
+    "opened_at": "2026-11-23T09:15:00Z",
+    "resolved_at": None,
+    "closed_at": None,
+    "psi": 0.31,
+    "peak_psi": 0.42,
+    "peak_at": "2026-11-23T10:05:00Z",
+    "acknowledged_by": [{"type": "api_key", "id": "1yzuze6wvnw0", "name": "on-call bot"}],
+    "reopened": 0,
+    "previous_incident_id": None,
+    "latched_until": None,
+    "model_deleted_at": None,
+    "sequence": 3,
+    "allowed": ["acknowledge", "unacknowledge", "close", "note"],
+    "incident_url": "https://sentryml.example/incidents/17",
+}
+MODEL_EXAMPLE: dict[str, JsonValue] = {
+    "model_id": "flights-delay",
+    "first_seen": "2026-04-01T00:00:12Z",
+    "last_seen": "2026-11-23T09:19:58Z",
+    "enabled": True,
+    "monitor_version": 2,
+    "level": "critical",
+    "reason": None,
+    "psi": 0.31,
+    "evaluated_at": "2026-11-23T09:15:00Z",
+    "blind_since": None,
+    "incident": {
+        "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+        "incident_number": 17,
+        "state": "acknowledged",
+        "severity": "critical",
+        "incident_url": "https://sentryml.example/incidents/17",
+    },
+}
+
+
+class IncidentView(BaseModel):
+    """One incident as it stands. `sequence` is that of its newest transition, and its ETag."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [INCIDENT_EXAMPLE]})
+
+    incident_id: UUID
+    incident_number: int
+    model_id: str
+    state: State
+    severity: Severity
+    worst_severity: Severity = Field(description="The highest it has ever had.")
+    opened_at: datetime
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    psi: float = Field(description="PSI of the newest evaluation while it was live.")
+    peak_psi: float
+    peak_at: datetime
+    acknowledged_by: list[Actor] = Field(description="Who has seen it as it stands.")
+    reopened: int = Field(description="How often drift came back within the reopen window.")
+    previous_incident_id: UUID | None
+    latched_until: datetime | None = Field(
+        description="Closed while it drifted: quiet until then, unless it gets worse or recovers first."
+    )
+    sequence: int
+    model_deleted_at: datetime | None = Field(
+        description="The model was deleted then; its incident stays readable, and nothing can be asked for."
+    )
+    allowed: list[Action] = Field(description="What can be asked for now.")
+    incident_url: str
+
+
+def incident_view(incident: Incident, public_url: str) -> IncidentView:
+    """An incident as the API shows it."""
+    number = incident.incident_number or 0
+    return IncidentView(
+        incident_id=incident.incident_id,
+        incident_number=number,
+        model_id=incident.model_id,
+        state=incident.state,
+        severity=incident.severity,
+        worst_severity=incident.worst_severity,
+        opened_at=incident.opened_at,
+        resolved_at=incident.resolved_at,
+        closed_at=incident.closed_at,
+        psi=incident.psi,
+        peak_psi=incident.peak_psi,
+        peak_at=incident.peak_at,
+        acknowledged_by=list(incident.acknowledged_by),
+        reopened=incident.reopened,
+        previous_incident_id=incident.previous_incident_id,
+        latched_until=incident.latched_until,
+        sequence=incident.sequence,
+        model_deleted_at=incident.model_deleted_at,
+        allowed=[] if incident.model_deleted_at else list(ALLOWED[incident.state]),
+        incident_url=incident_url(public_url, number),
+    )
+
+
+class LiveIncidentView(BaseModel):
+    """A model's live incident, in short."""
+
+    incident_id: UUID
+    incident_number: int
+    state: State
+    severity: Severity
+    incident_url: str
+
+
+class ModelView(BaseModel):
+    """One model. `level`, `reason` and `psi` are of the newest evaluation, null before the first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [MODEL_EXAMPLE]})
+
+    model_id: str
+    first_seen: datetime
+    last_seen: datetime
+    enabled: bool = Field(description="Whether its monitor is on.")
+    monitor_version: int
+    level: Level | None
+    reason: InsufficientReason | None
+    psi: float | None
+    evaluated_at: datetime | None
+    blind_since: datetime | None = Field(description="Since when no evaluation had enough data.")
+    incident: LiveIncidentView | None = Field(description="The live incident, if there is one.")
+
+
+class ModelDetail(ModelView):
+    """One model with its monitor and its newest evaluation, bins and all."""
+
+    # Not the inherited example, which would lack these two.
+    model_config = ConfigDict(json_schema_extra={"examples": []})
+
+    monitor: Monitor
+    latest_evaluation: Evaluation | None
+
+
+def model_view(model: ModelSummary, public_url: str) -> ModelView:
+    """A model as the API shows it in a list."""
+    live = model.incident
+    return ModelView(
+        model_id=model.model_id,
+        first_seen=model.first_seen,
+        last_seen=model.last_seen,
+        enabled=model.enabled,
+        monitor_version=model.monitor_version,
+        level=model.level,
+        reason=model.reason,
+        psi=model.psi,
+        evaluated_at=model.evaluated_at,
+        blind_since=model.blind_since,
+        incident=LiveIncidentView(
+            incident_id=live.incident_id,
+            incident_number=live.incident_number,
+            state=live.state,
+            severity=live.severity,
+            incident_url=incident_url(public_url, live.incident_number),
+        )
+        if live
+        else None,
+    )
+
+
+class EvidenceView(BaseModel):
+    """A whole evaluation, kept for one moment of an incident."""
+
+    role: EvidenceRole
+    evaluation: Evaluation
+
+
+class ApiKeyView(BaseModel):
+    """A key without its secret."""
+
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    models: list[str] = Field(description="Patterns of the models it may speak for; none means all.")
+    created_at: datetime
+    created_by: Actor
+    expires_at: datetime | None
+    expires_soon: bool = Field(description="Whether it is valid, and ends within 14 days.")
+    revoked_at: datetime | None
+    rotated_from: str | None = Field(description="The key that it replaces.")
+    replaced_by: str | None = Field(description="The key that replaces it.")
+    last_used_at: datetime | None = Field(description="When it last opened anything, to about a minute.")
+    last_used_by: str | None = Field(description="The service that it opened then.")
+
+
+class NewApiKeyView(ApiKeyView):
+    """A key that was just made, with the secret: shown this once."""
+
+    api_key: str
+
+
+def api_key_view(stored: StoredKey, now: datetime) -> ApiKeyView:
+    """A key as the API shows it."""
+    key = stored.key
+    return ApiKeyView(
+        key_id=key.key_id,
+        name=key.name,
+        scopes=list(key.scopes),
+        models=list(key.models),
+        created_at=stored.created_at,
+        created_by=stored.created_by,
+        expires_at=key.expires_at,
+        expires_soon=key.revoked_at is None
+        and key.expires_at is not None
+        and now < key.expires_at <= now + EXPIRES_SOON,
+        revoked_at=key.revoked_at,
+        rotated_from=stored.rotated_from,
+        replaced_by=stored.replaced_by,
+        last_used_at=stored.last_used_at,
+        last_used_by=stored.last_used_by,
+    )

@@ -1,0 +1,1 @@
+"""`sentryml-admin`: commands straight into PostgreSQL."""

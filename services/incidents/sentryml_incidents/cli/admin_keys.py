@@ -1,0 +1,200 @@
+"""The commands of `sentryml-admin` about API keys."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sentryml_common.clock import system_clock
+from sentryml_common.contracts.api_key import Scope, holds_key
+from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
+from sentryml_common.contracts.transition import SYSTEM
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.cli.refused import Refused
+from sentryml_incidents.domain.api_keys import (
+    MODEL_PATTERN,
+    MODELS_MAX,
+    NAME_LENGTH_MAX,
+    OVERLAP_DEFAULT,
+    OVERLAP_MAX,
+    RANDOM_BYTES,
+    NotRotatable,
+    StoredKey,
+    make_api_key,
+    rotate_api_key,
+)
+from sentryml_incidents.store.people.api_keys import (
+    insert_api_key,
+    list_api_keys,
+    lock_api_key,
+    revoke_api_key,
+    set_expiry,
+)
+
+LIFETIME_DAYS_MAX = 36_500
+COLUMNS = ("KEY ID", "NAME", "SCOPES", "MODELS", "STATE", "LAST USED")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKey:
+    """Make a key, and say it."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    models: tuple[str, ...]
+    lifetime: timedelta | None
+
+    async def run(self, pool: Pool) -> str:
+        """The key."""
+        now = system_clock()
+        expires_at = now + self.lifetime if self.lifetime else None
+        randomness = secrets.token_bytes(RANDOM_BYTES)
+        text, made = make_api_key(self.name, self.scopes, self.models, expires_at, randomness)
+        async with transaction(pool) as connection:
+            await insert_api_key(connection, made, SYSTEM, now)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class RotateKey:
+    """Replace a key, and say the new one."""
+
+    key_id: str
+    overlap: timedelta
+
+    async def run(self, pool: Pool) -> str:
+        """The new key.
+
+        Raises:
+            Refused: there is no such key, or it cannot be rotated.
+        """
+        now = system_clock()
+        async with transaction(pool) as connection:
+            old = await lock_api_key(connection, self.key_id)
+            if old is None:
+                raise _unknown(self.key_id)
+            try:
+                text, made, ends_at = rotate_api_key(old, now, self.overlap, secrets.token_bytes(RANDOM_BYTES))
+            except NotRotatable as err:
+                raise Refused(str(err)) from err
+            await insert_api_key(connection, made, SYSTEM, now, rotated_from=self.key_id)
+            await set_expiry(connection, self.key_id, ends_at)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    """End a key for good."""
+
+    key_id: str
+
+    async def run(self, pool: Pool) -> str:
+        """That it is revoked.
+
+        Raises:
+            Refused: there is no such key.
+        """
+        async with transaction(pool) as connection:
+            if not await revoke_api_key(connection, self.key_id, system_clock()):
+                raise _unknown(self.key_id)
+        return f"API key {self.key_id} revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class ListKeys:
+    """Say which keys there are."""
+
+    async def run(self, pool: Pool) -> str:
+        """A table, newest first. No key is in it: none is known."""
+        async with transaction(pool) as connection:
+            found = await list_api_keys(connection)
+        rows = [COLUMNS, *(_row(stored, system_clock()) for stored in found)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _row(stored: StoredKey, now: datetime) -> tuple[str, ...]:
+    key, used = stored.key, stored.last_used_at
+    scopes, models = ",".join(key.scopes), ",".join(key.models) or "all"
+    last = f"{_minute(used)} ({stored.last_used_by})" if used else "never"
+    return key.key_id, key.name, scopes, models, _state(stored, now), last
+
+
+def _state(stored: StoredKey, now: datetime) -> str:
+    key, successor = stored.key, f", replaced by {stored.replaced_by}" if stored.replaced_by else ""
+    if key.revoked_at:
+        return f"revoked {_minute(key.revoked_at)}{successor}"
+    if key.expires_at is None:
+        return "valid"
+    return f"{'valid until' if now < key.expires_at else 'expired'} {_minute(key.expires_at)}{successor}"
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%MZ}"
+
+
+def _unknown(key_id: str) -> Refused:
+    return Refused(f"there is no API key {key_id}: list-api-keys shows them")
+
+
+def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """create-api-key, rotate-api-key, revoke-api-key, list-api-keys."""
+    create = commands.add_parser("create-api-key", help="make an API key and print it; it is never shown again")
+    create.add_argument("--name", required=True, help="what it is for; shown on timelines")
+    create.add_argument(
+        "--scope", dest="scopes", action="append", required=True, choices=[str(scope) for scope in Scope],
+        help="what it may do; may be repeated",
+    )  # fmt: skip
+    create.add_argument(
+        "--model", dest="models", action="append", default=[], metavar="PATTERN",
+        help="a model it may speak for, like fraud-*; may be repeated; none means all",
+    )  # fmt: skip
+    create.add_argument("--expires-in-days", type=int, metavar="DAYS", help="when it ends; never, if left out")
+    create.set_defaults(wanted=_wanted_key)
+    rotate = commands.add_parser("rotate-api-key", help="replace an API key, and print the new one")
+    rotate.add_argument("key_id", help="the key's public id: the 12 characters after sml_")
+    rotate.add_argument(
+        "--overlap-seconds", type=float, default=OVERLAP_DEFAULT.total_seconds(), metavar="SECONDS",
+        help="how long the old key stays valid; a day, if left out",
+    )  # fmt: skip
+    rotate.set_defaults(wanted=_wanted_rotation)
+    revoke = commands.add_parser("revoke-api-key", help="end an API key at once, for good")
+    revoke.add_argument("key_id", help="the key's public id: the 12 characters after sml_")
+    revoke.set_defaults(wanted=lambda asked: RevokeKey(_key_id(asked.key_id)))
+    shown = commands.add_parser("list-api-keys", help="all API keys, without their secrets")
+    shown.set_defaults(wanted=lambda _: ListKeys())
+
+
+def _wanted_key(asked: argparse.Namespace) -> CreateKey:
+    name, days = asked.name.strip(), asked.expires_in_days
+    if not 1 <= len(name) <= NAME_LENGTH_MAX:
+        raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
+    if holds_key(name) or any(map(holds_key, asked.models)):
+        raise Refused("--name or --model holds an API key, which would be kept and shown with it: take it out")
+    for pattern in asked.models:
+        if not re.match(MODEL_PATTERN, pattern):
+            raise Refused(f"--model {pattern!r} is no pattern of model ids like fraud-*")
+    if len(asked.models) > MODELS_MAX:
+        raise Refused(f"--model may be repeated {MODELS_MAX} times: use patterns like fraud-*")
+    if days is not None and not 1 <= days <= LIFETIME_DAYS_MAX:
+        raise Refused(f"--expires-in-days lies between 1 and {LIFETIME_DAYS_MAX}")
+    scopes, models = dict.fromkeys(Scope(scope) for scope in asked.scopes), dict.fromkeys(asked.models)
+    return CreateKey(name, tuple(scopes), tuple(models), timedelta(days=days) if days else None)
+
+
+def _wanted_rotation(asked: argparse.Namespace) -> RotateKey:
+    longest = OVERLAP_MAX.total_seconds()
+    if not 0 <= asked.overlap_seconds <= longest:
+        raise Refused(f"--overlap-seconds lies between 0 and {longest:.0f}")
+    return RotateKey(_key_id(asked.key_id), timedelta(seconds=asked.overlap_seconds))
+
+
+def _key_id(given: str) -> str:
+    if holds_key(given):
+        raise Refused("give the key's public id, the 12 characters after sml_, never the key itself")
+    if not re.fullmatch(KEY_ID_PATTERN, given):
+        raise Refused(f"{given!r} is no id of an API key: it has 12 small letters and digits; list-api-keys shows them")
+    return given

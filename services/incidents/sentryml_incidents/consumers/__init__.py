@@ -1,0 +1,1 @@
+"""What incidents reads from Kafka, by topic."""

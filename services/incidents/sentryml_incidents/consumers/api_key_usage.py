@@ -1,0 +1,39 @@
+"""When API keys were last used: told by services without a database on `api-key-usage.v1`, noted by this one itself."""
+
+from __future__ import annotations
+
+from sentryml_common.contracts.api_key_usage import ApiKeyUsage
+from sentryml_common.contracts.topics import API_KEY_USAGE, Topic
+from sentryml_common.kafka.consumer import BatchConsumer
+from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.store.people.api_keys import save_usage
+
+GROUP = "sentryml.incidents.api-key-usage"
+
+
+class KeyUsageConsumer:
+    """Takes uses of keys in."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def consuming(self, dead_letters: DeadLetters, topic: Topic = API_KEY_USAGE) -> BatchConsumer[ApiKeyUsage]:
+        """The loop over the topic."""
+        return BatchConsumer(topic, ApiKeyUsage, GROUP, self.take_all, dead_letters)
+
+    async def take_all(self, usages: list[ApiKeyUsage]) -> None:
+        """Keep the newest use of each key.
+
+        Raises:
+            Unavailable: PostgreSQL is away.
+        """
+        newest: dict[str, ApiKeyUsage] = {}
+        for usage in usages:
+            known = newest.get(usage.key_id)
+            if known is None or known.used_at < usage.used_at:
+                newest[usage.key_id] = usage
+        for usage in newest.values():
+            # One transaction each: rows that are held together could be met in another order by another process.
+            async with transaction(self._pool) as connection:
+                await save_usage(connection, usage)

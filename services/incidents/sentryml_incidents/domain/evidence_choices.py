@@ -1,0 +1,65 @@
+"""The moments of an incident for which evaluations are kept: what each is called, and which of them is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_lifecycle.snapshot import EvidenceRole
+
+CALLED = {
+    EvidenceRole.OPENED: "opened",
+    EvidenceRole.ESCALATED: "escalated",
+    EvidenceRole.DEESCALATED: "eased",
+    EvidenceRole.REOPENED: "reopened",
+    EvidenceRole.PEAK: "peak",
+    EvidenceRole.RESOLVED: "resolved",
+}
+WHEN = {
+    EvidenceRole.OPENED: "when it opened",
+    EvidenceRole.ESCALATED: "when it got critical",
+    EvidenceRole.DEESCALATED: "when it eased to warn",
+    EvidenceRole.REOPENED: "when it came back",
+    EvidenceRole.PEAK: "at its worst",
+    EvidenceRole.RESOLVED: "when it resolved",
+}
+LAST_LOOK = "last look"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An evaluation that is kept for a moment."""
+
+    role: EvidenceRole
+    evaluation_id: UUID
+    evaluated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One evaluation that can be looked at: what it is called, and the words for when it was."""
+
+    evaluation_id: UUID
+    evaluated_at: datetime
+    called: str
+    when: str
+
+
+def choices(moments: Sequence[Moment], newest: tuple[UUID, datetime] | None) -> tuple[Choice, ...]:
+    """Each evaluation once, oldest first, called by all that it is kept for; `newest` is the model's newest one, where
+    that belongs to the incident."""
+    roles: dict[tuple[UUID, datetime], list[EvidenceRole]] = {}
+    for moment in sorted(moments, key=lambda each: each.evaluated_at):
+        roles.setdefault((moment.evaluation_id, moment.evaluated_at), []).append(moment.role)
+    if newest is not None:
+        roles.setdefault(newest, [])
+    return tuple(_choice(*key, found, last=key == newest) for key, found in roles.items())
+
+
+def _choice(evaluation_id: UUID, at: datetime, roles: Sequence[EvidenceRole], *, last: bool) -> Choice:
+    ordered = [role for role in EvidenceRole if role in roles]
+    called = [CALLED[role] for role in ordered] + ([LAST_LOOK] if last else [])
+    when = ", ".join([WHEN[role] for role in ordered] + (["at the last look"] if last else []))
+    return Choice(evaluation_id, at, ", ".join(called), f"{when[:1].upper()}{when[1:]}")

@@ -1,1 +1,0 @@
-"""REST API and pages of incidents, by noun. Nothing else speaks HTTP."""

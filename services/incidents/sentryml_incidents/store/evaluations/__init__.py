@@ -1,0 +1,1 @@
+"""The SQL of evaluations: kept by the week, thinned out for curves."""

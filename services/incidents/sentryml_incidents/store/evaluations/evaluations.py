@@ -1,0 +1,142 @@
+"""Evaluations: for some months, by the week, some with their bins; of each model the newest whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.postgres.pool import Connection
+from sentryml_lifecycle.grades import psi_of
+
+LOCK_MILLISECONDS = 500
+
+
+async def make_week(connection: Connection, moment: datetime) -> None:
+    """Make the table of the week that `moment` falls into, unless there is one. In a transaction of its own: it waits
+    for all who write evaluations."""
+    await connection.execute("SELECT make_evaluation_week($1)", moment)
+
+
+async def save_evaluations(
+    connection: Connection, evaluations: Sequence[Evaluation], with_bins: Collection[UUID] = ()
+) -> None:
+    """Keep evaluations, whose weeks are there; keeping one twice is keeping it once. Those with an id in `with_bins`
+    keep their bins."""
+    await connection.executemany(
+        """
+        INSERT INTO evaluation (
+               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals, psi,
+               bins)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        ON CONFLICT DO NOTHING
+        """,
+        [
+            (
+                evaluation.evaluation_id,
+                evaluation.model_id,
+                evaluation.monitor_version,
+                evaluation.evaluated_at,
+                evaluation.level,
+                evaluation.reason,
+                evaluation.baseline.model_dump(mode="json"),
+                evaluation.current.model_dump(mode="json"),
+                [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
+                psi_of(evaluation),
+                _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
+            )
+            for evaluation in evaluations
+        ],
+    )
+
+
+def _bins_of(evaluation: Evaluation) -> dict[str, Any]:
+    return {found.signal.value: found.model_dump(mode="json", include={"bins"})["bins"] for found in evaluation.signals}
+
+
+async def save_latest_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> None:
+    """Keep each model's newest evaluation whole; an older one changes nothing."""
+    oldest_first = sorted(evaluations, key=lambda evaluation: evaluation.evaluated_at)
+    newest = {evaluation.model_id: evaluation for evaluation in oldest_first}
+    await connection.executemany(
+        """
+        INSERT INTO latest_evaluation (model_id, evaluation_id, evaluated_at, level, reason, psi, evaluation)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (model_id) DO UPDATE
+           SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at, level = excluded.level,
+               reason = excluded.reason, psi = excluded.psi, evaluation = excluded.evaluation
+         WHERE latest_evaluation.evaluated_at < excluded.evaluated_at
+        """,
+        [
+            (
+                evaluation.model_id,
+                evaluation.evaluation_id,
+                evaluation.evaluated_at,
+                evaluation.level,
+                evaluation.reason,
+                psi_of(evaluation),
+                evaluation.model_dump(mode="json"),
+            )
+            for evaluation in newest.values()
+        ],
+    )
+
+
+async def find_latest_evaluation(connection: Connection, model_id: str) -> Evaluation | None:
+    """A model's newest evaluation, whole."""
+    found = await connection.fetchval("SELECT evaluation FROM latest_evaluation WHERE model_id = $1", model_id)
+    return Evaluation.model_validate(found) if found is not None else None
+
+
+async def list_evaluations(
+    connection: Connection, model_id: str, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Evaluation]:
+    """A model's evaluations, newest first, from after `before` on; with bins those that keep them, and the newest."""
+    rows = await connection.fetch(
+        """
+        SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.evaluated_at,
+               evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current, evaluation.signals,
+               evaluation.bins,
+               latest_evaluation.evaluation AS whole
+          FROM evaluation
+          JOIN model USING (model_id)
+          LEFT JOIN latest_evaluation USING (model_id, evaluation_id)
+         WHERE evaluation.model_id = $1 AND (model.deleted_at IS NULL OR evaluation.evaluated_at > model.deleted_at)
+           AND ($2::timestamptz IS NULL OR (evaluation.evaluated_at, evaluation.evaluation_id) < ($2, $3::uuid))
+         ORDER BY evaluation.evaluated_at DESC, evaluation.evaluation_id DESC
+         LIMIT $4
+        """,
+        model_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
+    )
+    return [evaluation_of(dict(row.items())) for row in rows]
+
+
+def evaluation_of(row: dict[str, Any]) -> Evaluation:
+    """A row of `evaluation`, and in `whole` the same with its bins where these are kept elsewhere."""
+    whole, bins = row.pop("whole"), row.pop("bins") or {}
+    if whole is not None:
+        return Evaluation.model_validate(whole)
+    signals = [{**found, "bins": bins.get(found["signal"], ())} for found in row["signals"]]
+    return Evaluation.model_validate({**row, "signals": signals})
+
+
+async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:
+    """Drop the weeks of evaluations that are too old as a whole; return their tables. In a transaction of its own.
+
+    One at a time: who lists a week that somebody else is dropping would find it gone. The second one finds nothing to
+    do, and looks again at its next turn.
+    """
+    if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('drop_evaluation_weeks'))"):
+        return []
+    rows = await connection.fetch("SELECT evaluation_weeks_before($1) AS week", now - timedelta(days=keep_days))
+    weeks = [row["week"] for row in rows]
+    for week in weeks:
+        # Who waits for this lock is waited for by everyone else: rather give up, and try again at the next look.
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
+        await connection.execute(f'DROP TABLE "{week}"')
+    return weeks

@@ -1,0 +1,1 @@
+"""The SQL of accounts, sessions and API keys."""

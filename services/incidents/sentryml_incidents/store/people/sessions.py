@@ -1,0 +1,96 @@
+"""Sessions of people, by the hash of their secret."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.sessions import IDLE, Session
+from sentryml_incidents.store.people.users import USER_COLUMNS, User, user_of
+
+SESSION_COLUMNS: Final = """
+    session.session_hash, session.user_id, session.created_at, session.last_seen_at, session.expires_at,
+    session.address, session.user_agent
+"""
+
+
+def _session_of(row: asyncpg.Record) -> Session:
+    return Session(
+        session_hash=row["session_hash"],
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        expires_at=row["expires_at"],
+        address=row["address"],
+        user_agent=row["user_agent"],
+    )
+
+
+async def insert_session(connection: Connection, session: Session) -> None:
+    """Begin a session."""
+    await connection.execute(
+        """
+        INSERT INTO session (session_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        session.session_hash,
+        session.user_id,
+        session.created_at,
+        session.last_seen_at,
+        session.expires_at,
+        session.address,
+        session.user_agent,
+    )
+
+
+async def find_session(connection: Connection, session_hash: str) -> tuple[Session, User] | None:
+    """A session, perhaps one that is over, and whose it is; None for people whose account is disabled."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {SESSION_COLUMNS}, {USER_COLUMNS}
+          FROM session
+          JOIN app_user USING (user_id)
+         WHERE session_hash = $1 AND disabled_at IS NULL
+        """,
+        session_hash,
+    )
+    return (_session_of(row), user_of(row)) if row else None
+
+
+async def mark_seen(connection: Connection, session_hash: str, now: datetime) -> None:
+    """Write down that a session is used."""
+    await connection.execute("UPDATE session SET last_seen_at = $2 WHERE session_hash = $1", session_hash, now)
+
+
+async def list_sessions(connection: Connection, user_id: UUID) -> list[Session]:
+    """A person's sessions, the one used last first."""
+    rows = await connection.fetch(
+        f"SELECT {SESSION_COLUMNS} FROM session WHERE user_id = $1 ORDER BY last_seen_at DESC, session_hash", user_id
+    )
+    return [_session_of(row) for row in rows]
+
+
+async def end_session(connection: Connection, session_hash: str) -> None:
+    """End the session of who has shown its secret."""
+    await connection.execute("DELETE FROM session WHERE session_hash = $1", session_hash)
+
+
+async def revoke_session(connection: Connection, user_id: UUID, session_hash: str) -> None:
+    """End one of a person's own sessions."""
+    await connection.execute("DELETE FROM session WHERE user_id = $1 AND session_hash = $2", user_id, session_hash)
+
+
+async def revoke_sessions(connection: Connection, user_id: UUID, keep: str | None = None) -> None:
+    """End all sessions of a person, but the one to keep."""
+    await connection.execute(
+        "DELETE FROM session WHERE user_id = $1 AND session_hash IS DISTINCT FROM $2", user_id, keep
+    )
+
+
+async def delete_old_sessions(connection: Connection, now: datetime) -> None:
+    """Delete what opens nothing any more."""
+    await connection.execute("DELETE FROM session WHERE expires_at <= $1 OR last_seen_at <= $2", now, now - IDLE)

@@ -1,0 +1,1 @@
+"""Changes as they happen, for clients of the stream and for open pages."""

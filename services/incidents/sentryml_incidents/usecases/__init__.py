@@ -1,0 +1,1 @@
+"""What is done to incidents and monitors, for REST, pages and Slack alike."""

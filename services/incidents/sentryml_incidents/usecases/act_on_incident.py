@@ -1,0 +1,158 @@
+"""Doing something to an incident on somebody's behalf: the one way for single requests, for bulk and for pages.
+
+Acting is idempotent. Asking for what already is changes nothing; and who names the version that was seen
+(`If-Match`) may send a request again whose answer got lost: the step it has made is recognised, also a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+from uuid import UUID
+
+from sentryml_common.contracts.transition import Actor, TransitionKind
+from sentryml_common.http.etags import etag, matches, version_in
+from sentryml_common.http.problems import Problem
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.api.views import incident_view
+from sentryml_incidents.journal import report_transitions
+from sentryml_incidents.store.incidents import find_incident
+from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+from sentryml_incidents.store.timeline import find_step
+from sentryml_incidents.usecases.context import Context
+from sentryml_lifecycle.decision import Decision, Outcome
+from sentryml_lifecycle.lifecycle import Asked, decide
+from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.snapshot import Incident, Snapshot
+
+LARGEST_NUMBER = 2**63 - 1
+
+MaySee: TypeAlias = Callable[[str], bool]
+"""Whether somebody may see a model, by its id."""
+
+
+def everything(_: str) -> bool:
+    """People see all models."""
+    return True
+
+
+KIND_OF = {
+    Action.ACKNOWLEDGE: TransitionKind.ACKNOWLEDGED,
+    Action.UNACKNOWLEDGE: TransitionKind.UNACKNOWLEDGED,
+    Action.CLOSE: TransitionKind.CLOSED,
+    Action.NOTE: TransitionKind.NOTED,
+}
+
+
+async def act(
+    context: Context,
+    actor: Actor,
+    may_see: MaySee,
+    reference: str,
+    action: Action,
+    note: str | None = None,
+    if_match: str | None = None,
+) -> Incident:
+    """Do what is asked, in a transaction of its own; return the incident as it stands afterwards.
+
+    Raises:
+        Problem: 404, there is none that may be seen; 412 it has moved on since `if_match`; 409 its state
+            does not allow it, or its model was deleted.
+        Unavailable: PostgreSQL is away.
+    """
+    decision: Decision | None = None
+    async with context.transaction() as connection:
+        found = await known_incident(connection, may_see, reference)
+        snapshot = await lock_snapshot(connection, found.model_id, found.incident_id)
+        if snapshot is None or snapshot.incident is None or snapshot.incident.model_deleted_at is not None:
+            raise _model_deleted(found)
+        asked = Asked(action, actor, note)
+        if await _is_as_seen(connection, context, snapshot.incident, asked, if_match):
+            decision = await _decide(connection, context, snapshot, asked)
+    if decision is None:
+        return snapshot.incident
+    report_transitions(decision)
+    assert decision.snapshot.incident is not None
+    return decision.snapshot.incident
+
+
+async def known_incident(connection: Connection, may_see: MaySee, reference: str) -> Incident:
+    """An incident that exists and may be seen, by its id or its number.
+
+    Raises:
+        Problem: 404, in the same words whether there is none or it may not be seen.
+    """
+    parsed = read_reference(reference)
+    incident = await find_incident(connection, parsed) if parsed is not None else None
+    if incident is None or not may_see(incident.model_id):
+        raise Problem(404, "unknown-incident", f"there is no incident {reference}")
+    return incident
+
+
+def read_reference(reference: str) -> UUID | int | None:
+    """A UUID or a number; None if it is neither."""
+    if reference.isascii() and reference.isdigit():
+        number = int(reference)
+        return number if number <= LARGEST_NUMBER else None
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None
+
+
+async def _decide(connection: Connection, context: Context, snapshot: Snapshot, asked: Asked) -> Decision:
+    decision = decide(snapshot, asked, context.now())
+    if decision.outcome is Outcome.NOT_ALLOWED:
+        assert snapshot.incident is not None
+        raise _not_allowed(snapshot.incident, asked.action)
+    if decision.outcome is Outcome.APPLIED:
+        await save_decision(connection, snapshot, decision)
+    return decision
+
+
+async def _is_as_seen(
+    connection: Connection, context: Context, incident: Incident, asked: Asked, if_match: str | None
+) -> bool:
+    """Whether the incident is still as it was seen; False if all that has been done since then is what is asked.
+
+    Raises:
+        Problem: 412.
+    """
+    current = etag(incident.sequence)
+    if matches(if_match, current):
+        return True
+    if if_match is not None and await _is_repeated(connection, incident, asked, version_in(if_match)):
+        return False
+    raise Problem(
+        412,
+        "incident-moved-on",
+        f"incident {incident.incident_number} is at {current} by now: look at it again",
+        headers={"ETag": current},
+        incident=incident_view(incident, context.public_url).model_dump(mode="json"),
+    )
+
+
+async def _is_repeated(connection: Connection, incident: Incident, asked: Asked, seen: int | None) -> bool:
+    """Whether the step after the version that was seen is the very one that is asked for: its answer got lost."""
+    if seen is None:
+        return False
+    step = await find_step(connection, incident.incident_id, seen + 1)
+    return step is not None and step == (KIND_OF[asked.action], asked.actor, asked.note)
+
+
+def _model_deleted(incident: Incident) -> Problem:
+    detail = f"the model of incident {incident.incident_number} was deleted: it can be read, and nothing else"
+    return Problem(409, "model-deleted", detail)
+
+
+def _not_allowed(incident: Incident, action: Action) -> Problem:
+    allowed = [str(each) for each in ALLOWED[incident.state]]
+    hint = "; acknowledge it first" if action is Action.CLOSE else ""
+    return Problem(
+        409,
+        "not-allowed",
+        f"incident {incident.incident_number} is {incident.state}: {action} is not allowed{hint}. Allowed now: "
+        f"{', '.join(allowed)}",
+        state=incident.state,
+        allowed=allowed,
+    )

@@ -1,0 +1,106 @@
+"""A monitor as someone asks for it: the settings in force with some changed, or all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set
+from typing import Annotated, Any
+
+from fastapi import Body
+from pydantic import ValidationError, WithJsonSchema
+
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings, MonitorValues
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.domain.monitor_rules import all_contradictions
+from sentryml_lifecycle.snapshot import Snapshot
+
+IDENTITY = ("v", "model_id", "version")
+READ_ONLY = "kept_since"
+
+Wanted = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"$ref": "#/components/schemas/MonitorChange"}),
+    Body(
+        description="The settings to change, all others stay. A whole monitor, as `GET` returns it, is fine too: its "
+        "`version` must then be the one in force.",
+        examples=[{"warn": 0.15, "critical": 0.3}],
+    ),
+]
+
+
+def merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
+    """The settings that would be in force.
+
+    Raises:
+        Problem: 409 for another version, 422 for all that is unknown or does not fit, by name.
+    """
+    changed = _settings_in(snapshot, wanted)
+    current = snapshot.settings.model_dump(mode="json")
+    try:
+        values, errors = _read(current | changed), []
+    except ValidationError as err:
+        errors = _reasons(err)
+        bad = {str(error["loc"][0]) for error in err.errors()}
+        values = _read(current | {name: value for name, value in changed.items() if name not in bad})
+        errors += _contradicting(values, set(changed) - bad, without=bad)
+    else:
+        errors = _contradicting(values, set(changed))
+    if errors:
+        raise _refused(errors)
+    return MonitorSettings.model_validate(values.model_dump())
+
+
+def _settings_in(snapshot: Snapshot, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for, without that which says of which monitor."""
+    current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
+    if "version" in wanted and wanted["version"] != current["version"]:
+        detail = f"the monitor is at version {current['version']} by now, not {wanted['version']}: read it again"
+        raise Problem(409, "monitor-changed-meanwhile", detail)
+    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - {*IDENTITY, READ_ONLY})
+    strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
+    if unknown or strange:
+        raise _refused(
+            [{"field": name, "reason": "unknown field: a monitor has no such setting"} for name in unknown]
+            + [{"field": name, "reason": f"must be {current[name]!r} or left out"} for name in strange]
+        )
+    return {name: value for name, value in wanted.items() if name in MonitorSettings.model_fields}
+
+
+def _read(values: dict[str, Any]) -> MonitorValues:
+    return MonitorValues.model_validate_json(json.dumps(values), strict=True)
+
+
+def _contradicting(values: MonitorValues, changed: Set[str], without: Set[str] = frozenset()) -> list[dict[str, str]]:
+    """Contradictions under the name of the setting that was asked for; none that involves one of `without`."""
+    return [
+        {"field": next((name for name in each.fields if name in changed), each.fields[0]), "reason": each.reason}
+        for each in all_contradictions(values)
+        if without.isdisjoint(each.fields)
+    ]
+
+
+def _reasons(err: ValidationError) -> list[dict[str, str]]:
+    """One line per field; what is said of a list because of its items is left out."""
+    errors = err.errors(include_url=False, include_input=False, include_context=False)
+    inner = {error["loc"][:-1] for error in errors if len(error["loc"]) > 1}
+    return [
+        {"field": ".".join(str(part) for part in error["loc"]), "reason": error["msg"]}
+        for error in errors
+        if error["loc"] not in inner
+    ]
+
+
+def _refused(errors: list[dict[str, str]]) -> Problem:
+    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors)
+    return Problem(422, "invalid-monitor", f"the monitor stays as it is. {detail}", errors=errors)
+
+
+def change_schema() -> dict[str, Any]:
+    """What a change may hold, for OpenAPI: any of a monitor's fields."""
+    whole = Monitor.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {
+        "type": "object",
+        "title": "MonitorChange",
+        "properties": {name: {**form} for name, form in whole["properties"].items()},
+        "additionalProperties": False,
+    }

@@ -1,0 +1,1 @@
+"""Pages of alerts: routes, channels, deliveries."""

@@ -1,0 +1,164 @@
+"""Deliveries on the pages of alerts: what was sent, what waits, what is stuck, and trying that again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.clients.notifier_answers import DeliveryTold, read_answer
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of
+from sentryml_incidents.web.people.session import Reader, Responder, Visitor
+from sentryml_incidents.web.rendering import go_to, render
+from sentryml_incidents.web.view.channel_forms import harmless
+from sentryml_incidents.web.view.deliveries import DeliveryLine, Tone, line_of
+from sentryml_lifecycle.wording import STEPS
+
+DELIVERIES = "/alerts/deliveries"
+ROWS = 30
+FOR_GOOD = ("channel_deleted", "not_needed")
+"""Why something is parked that is not sent any more, on purpose."""
+
+router = APIRouter(prefix=DELIVERIES, include_in_schema=False, route_class=AlertsRoute)
+
+
+class Shown(StrEnum):
+    """Which deliveries are listed."""
+
+    ALL = "all"
+    STUCK = "stuck"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+
+
+STATES: dict[Shown, dict[str, object]] = {
+    Shown.ALL: {},
+    Shown.STUCK: {"stuck": "true"},
+    Shown.WAITING: {"state": ["pending", "sending"]},
+    Shown.DELIVERED: {"state": "delivered"},
+}
+
+StateField = Annotated[Shown, Query(alias="state")]
+TextField = Annotated[str, Query(max_length=200)]
+CursorField = Annotated[str | None, Query(max_length=500)]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery of the list."""
+
+    told: DeliveryTold
+    step: str
+    line: DeliveryLine
+
+    @property
+    def retryable(self) -> bool:
+        """Whether somebody may want to try it again now."""
+        return self.line.tone in (Tone.STUCK, Tone.WAITING) and self.told.state != "sending"
+
+
+def delivery_lines(deliveries: Sequence[DeliveryTold], now: datetime) -> tuple[Row, ...]:
+    """Deliveries as they are listed."""
+    return tuple(Row(told, _step(told), line_of(_as_told(told), now)) for told in deliveries)
+
+
+@router.get("")
+async def show(
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    shown: StateField = Shown.ALL,
+    channel: TextField = "",
+    model: TextField = "",
+    cursor: CursorField = None,
+) -> Response:
+    """Deliveries, newest first."""
+    return await _page(request, context, visitor, shown, channel.strip(), model.strip(), cursor)
+
+
+@router.post("/{delivery_id}/retry")
+async def retry(
+    request: Request,
+    context: WithContext,
+    visitor: Responder,
+    delivery_id: UUID,
+    back: Annotated[str, Form(pattern=r"^(all|stuck|waiting|delivered|alerts)$")] = "stuck",
+) -> Response:
+    """Try again now what waits or is stuck; leads `back` to where the button was."""
+    await desk_of(context, visitor).retry(delivery_id)
+    return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
+
+
+async def _page(
+    request: Request, context: Context, visitor: Visitor, shown: Shown, channel: str, model: str, cursor: str | None
+) -> Response:
+    desk, refused = desk_of(context, visitor), ""
+    ids = {each.name: each.channel_id for each in await desk.channels()}
+    try:
+        page = await desk.deliveries(
+            **STATES[shown], channel=channel or None, model=model or None, cursor=cursor, limit=ROWS
+        )
+    except Problem as err:
+        if err.status != 422:
+            raise
+        page, refused = None, "That is no name of a model, or no place in this list: change what is asked for."
+    return render(
+        request,
+        "alert_deliveries.html",
+        status=422 if refused else 200,
+        rows=delivery_lines(page.items, context.now()) if page else (),
+        older=page.next_cursor if page else None,
+        first=cursor is None,
+        shown=shown,
+        choices=list(Shown),
+        channel=channel if channel in ids else harmless(channel),
+        channels=list(ids),
+        ids=ids,
+        model=harmless(model) if refused else model,
+        filtered=bool(channel or model or shown is not Shown.ALL),
+        refused=refused,
+    )
+
+
+def _step(told: DeliveryTold) -> str:
+    return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
+
+
+def _as_told(told: DeliveryTold) -> Delivery:
+    """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
+
+    Raises:
+        NotifierAway: it tells what is not known here.
+    """
+    over = told.state == "parked" and told.parked_because in FOR_GOOD
+    happened_at = told.happened_at or told.created_at
+    latency = max(0.0, (told.delivered_at - happened_at).total_seconds()) if told.delivered_at else None
+    return read_answer(
+        Delivery,
+        {
+            "v": 1,
+            "revision": 1,
+            "happened_at": happened_at,
+            "changed_at": told.created_at,
+            "state": DeliveryState.NOT_SENT if over else told.state,
+            "words": told.last_words,
+            "latency_seconds": latency,
+            "attempts": len(told.attempts),
+            "latest_attempts": told.attempts[-ATTEMPTS_TOLD:],
+            **told.model_dump(
+                include={
+                    "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",
+                    "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder", "created_at",
+                    "delivered_at",
+                }
+            ),
+        }
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""What the pages of alerts ask the notifier, for the person who looks; and the page for when it does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from sentryml_common.http.internal import ActingPerson
+from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
+from sentryml_incidents.clients.notifier import STARTING, Notifier, NotifierAway
+from sentryml_incidents.clients.notifier_answers import (
+    AuditTold,
+    ChangeTold,
+    ChannelTold,
+    DeliveryTold,
+    PreviewTold,
+    RouteTold,
+    ToldPage,
+    TrialTold,
+    read_answer,
+)
+from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.web.people.session import Visitor
+from sentryml_incidents.web.rendering import PageRoute, render
+from sentryml_incidents.web.view.alerts import refusal
+
+T = TypeVar("T")
+
+
+class AlertsRoute(PageRoute):
+    """A route of people that needs the notifier."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler; without the notifier it is a page that says so."""
+        handle = super().get_route_handler()
+
+        async def handle_or_say_why(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except NotifierAway as err:
+                answer = render(request, "alerts_away.html", status=503, why=str(err))
+                answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+                return answer
+
+        return handle_or_say_why
+
+
+def in_words(err: Problem) -> tuple[str, ...]:
+    """A refusal of the notifier for a page."""
+    return refusal(err.kind, err.detail, err.extra.get("errors"))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The notifier, asked for one person. Everything may raise NotifierAway, and Problem for what it refuses."""
+
+    notifier: Notifier
+    person: ActingPerson
+
+    async def ask(self, method: str, target: str, body: object = None, if_match: str | None = None) -> Any:
+        """Anything at all."""
+        return await self.notifier.ask(self.person, method, target, body, if_match)
+
+    async def routes(self) -> tuple[RouteTold, ...]:
+        """All routes, in the order in which they are asked."""
+        return (await self._page(RouteTold, "/v1/routes")).items
+
+    async def channels(self) -> tuple[ChannelTold, ...]:
+        """All channels, by name."""
+        return (await self._page(ChannelTold, "/v1/channels")).items
+
+    async def route(self, route_id: UUID) -> RouteTold:
+        """One route."""
+        return read_answer(RouteTold, await self._known("GET", f"/v1/routes/{route_id}"))
+
+    async def deliveries(self, **query: object) -> ToldPage[DeliveryTold]:
+        """Deliveries, newest first; `query` as the notifier takes it, without what is None."""
+        return await self._page(DeliveryTold, "/v1/deliveries", **query)
+
+    async def changes(self, **query: object) -> ToldPage[ChangeTold]:
+        """Changes, newest first."""
+        return await self._page(ChangeTold, "/v1/changes", **query)
+
+    async def audit(self) -> AuditTold | None:
+        """The last audit; None while there is none."""
+        try:
+            return read_answer(AuditTold, await self.ask("GET", "/v1/audit"))
+        except NotifierAway:
+            return None
+
+    async def preview(self, model_id: str, severity: str) -> PreviewTold:
+        """Where an alarm would go."""
+        asked = {"model_id": model_id, "severity": severity}
+        return read_answer(PreviewTold, await self.ask("POST", "/v1/routes:preview", asked))
+
+    async def test(self, channel_id: UUID) -> TrialTold:
+        """Send a test message."""
+        return read_answer(TrialTold, await self._known("POST", f"/v1/channels/{channel_id}:test"))
+
+    async def retry(self, delivery_id: UUID) -> None:
+        """Try a delivery again now."""
+        await self._known("POST", f"/v1/deliveries/{delivery_id}:retry")
+
+    async def _known(self, method: str, target: str) -> Any:
+        """An answer about one thing; that it is not there is said in words for people."""
+        try:
+            return await self.ask(method, target)
+        except Problem as err:
+            raise Problem(err.status, err.kind, " ".join(in_words(err))) from err
+
+    async def _page(self, form: type[T], path: str, **query: object) -> ToldPage[T]:
+        asked = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
+        return read_answer(ToldPage[form], await self.ask("GET", f"{path}?{asked}" if asked else path))  # type: ignore[valid-type]
+
+
+def desk_of(context: Context, visitor: Visitor) -> Desk:
+    """The notifier for who looks.
+
+    Raises:
+        NotifierAway: the service is starting.
+    """
+    if context.notifier is None:
+        raise NotifierAway(STARTING)
+    user = visitor.user
+    return Desk(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))

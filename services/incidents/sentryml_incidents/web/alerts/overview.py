@@ -1,0 +1,97 @@
+"""The pages of alerts: where they go, what is stuck, who changed what. All of it is the notifier's word."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from sentryml_common.contracts.transition import Severity
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.clients.notifier_answers import PreviewTold
+from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.web.alerts.deliveries import delivery_lines
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, Desk, desk_of
+from sentryml_incidents.web.people.session import Reader
+from sentryml_incidents.web.rendering import render
+from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in_words
+from sentryml_incidents.web.view.channel_forms import harmless, kind_label
+
+ALERTS = "/alerts"
+STUCK_SHOWN, CHANGES_SHOWN, CHANGES_ROWS = 10, 5, 50
+
+router = APIRouter(prefix=ALERTS, include_in_schema=False, route_class=AlertsRoute)
+
+ModelField = Annotated[str, Query(max_length=200)]
+CursorField = Annotated[str | None, Query(max_length=500)]
+
+
+@router.get("")
+async def show(
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    model: ModelField = "",
+    severity: Severity = Severity.CRITICAL,
+) -> Response:
+    """Routes and channels, and what is wrong with them; with a `model`, where its alarm would go."""
+    desk, now, model = desk_of(context, visitor), context.now(), model.strip()
+    routes, channels, audit, changes, (preview, refused) = await asyncio.gather(
+        desk.routes(),
+        desk.channels(),
+        desk.audit(),
+        desk.changes(limit=CHANGES_SHOWN),
+        _preview(desk, model, severity),
+    )
+    stuck = sum(channel.parked for channel in channels)
+    told = await desk.deliveries(stuck="true", limit=STUCK_SHOWN) if stuck else None
+    return render(
+        request,
+        "alerts.html",
+        status=422 if refused else 200,
+        routes=routes,
+        channels=channels,
+        names={channel.channel_id: channel.name for channel in channels},
+        kind_label=kind_label,
+        models_in_words=models_in_words,
+        audit=audit,
+        stale=audit is not None and is_stale(audit.at, now),
+        stuck=stuck,
+        stuck_lines=delivery_lines(told.items, now) if told else (),
+        changes=changes.items,
+        action_words=action_words,
+        model=harmless(model) if refused else model,
+        severity=severity,
+        severities=list(Severity),
+        preview=preview,
+        preview_refused=refused,
+    )
+
+
+@router.get("/changes")
+async def show_changes(request: Request, context: WithContext, visitor: Reader, cursor: CursorField = None) -> Response:
+    """Who changed what, newest first."""
+    page = await desk_of(context, visitor).changes(cursor=cursor, limit=CHANGES_ROWS)
+    return render(
+        request,
+        "alert_changes.html",
+        changes=page.items,
+        action_words=action_words,
+        older=page.next_cursor,
+        first=cursor is None,
+    )
+
+
+async def _preview(desk: Desk, model: str, severity: Severity) -> tuple[PreviewTold | None, tuple[str, ...]]:
+    """Where an alarm of a model would go, or why that cannot be said."""
+    if not model:
+        return None, ()
+    try:
+        return await desk.preview(model, severity), ()
+    except Problem as err:
+        if err.status != 422:
+            raise
+        return None, (
+            "A model's name has letters, digits and . _ : -, 128 at most, and begins with a letter or digit.",
+        )

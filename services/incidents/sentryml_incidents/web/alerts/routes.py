@@ -1,0 +1,133 @@
+"""Forms for routes: making, changing and removing one. What the notifier refuses comes back with what was typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+
+from sentryml_common.contracts.transition import Severity
+from sentryml_common.http.etags import etag
+from sentryml_common.http.problems import Problem
+from sentryml_incidents.clients.notifier_answers import RouteTold
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of, in_words
+from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
+from sentryml_incidents.web.rendering import go_to, render
+from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
+from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
+from sentryml_lifecycle.wording import STEPS
+
+ROUTES = "/alerts/routes"
+
+router = APIRouter(prefix=ROUTES, include_in_schema=False, route_class=AlertsRoute)
+
+SeenField = Annotated[int, Form(ge=1, le=10**9)]
+
+
+def _typed(
+    name: Annotated[str, Form(max_length=1000)] = "",
+    channel_id: Annotated[str, Form(max_length=100)] = "",
+    models: Annotated[str, Form(max_length=20_000)] = "",
+    least_severity: Annotated[str, Form(max_length=20)] = Severity.WARN,
+    kinds: Annotated[list[str], Form(max_length=50)] = [],  # noqa: B006 FastAPI copies it
+    enabled: Annotated[bool, Form()] = False,
+    remind_after_minutes: Annotated[str, Form(max_length=20)] = "",
+    remind_times: Annotated[str, Form(max_length=20)] = "3",
+) -> RouteForm:
+    return RouteForm(
+        name, channel_id, models, least_severity, tuple(kinds), enabled, remind_after_minutes, remind_times
+    )
+
+
+Typed = Annotated[RouteForm, Depends(_typed)]
+
+
+@router.get("/new")
+async def show_new(request: Request, context: WithContext, visitor: Administrator) -> Response:
+    """The form for another route."""
+    return await _page(request, context, visitor, RouteForm())
+
+
+@router.post("/make")
+async def make(request: Request, context: WithContext, visitor: Administrator, typed: Typed) -> Response:
+    """Make a route; it takes what happens from now on."""
+    try:
+        await desk_of(context, visitor).ask("POST", "/v1/routes", typed.wanted())
+    except Problem as err:
+        return await _page(request, context, visitor, typed, err=err)
+    return go_to(request, "/alerts")
+
+
+@router.get("/{route_id}")
+async def show(request: Request, context: WithContext, visitor: Reader, route_id: UUID) -> Response:
+    """One route; for admins, the form that changes it."""
+    route = await desk_of(context, visitor).route(route_id)
+    return await _page(request, context, visitor, _form_of(route), route=route)
+
+
+@router.post("/{route_id}/change")
+async def change(
+    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField, typed: Typed
+) -> Response:
+    """Change a route, unless it is another by now than the version that was `seen`."""
+    desk = desk_of(context, visitor)
+    try:
+        await desk.ask("PUT", f"/v1/routes/{route_id}", typed.wanted(), if_match=etag(seen))
+    except Problem as err:
+        return await _page(request, context, visitor, typed, err=err, route=await desk.route(route_id), seen=seen)
+    return go_to(request, "/alerts")
+
+
+@router.post("/{route_id}/remove")
+async def remove(
+    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField
+) -> Response:
+    """Remove a route. What it has taken is delivered all the same."""
+    desk = desk_of(context, visitor)
+    try:
+        await desk.ask("DELETE", f"/v1/routes/{route_id}", if_match=etag(seen))
+    except Problem as err:
+        route = await desk.route(route_id)
+        return await _page(request, context, visitor, _form_of(route), err=err, route=route)
+    return go_to(request, "/alerts")
+
+
+async def _page(
+    request: Request,
+    context: Context,
+    visitor: Visitor,
+    form: RouteForm,
+    *,
+    err: Problem | None = None,
+    route: RouteTold | None = None,
+    seen: int | None = None,
+) -> Response:
+    return render(
+        request,
+        "alert_route.html",
+        status=err.status if err else 200,
+        route=route,
+        form=form,
+        name=harmless(form.name) if err else form.name,
+        models=harmless_words(form.models) if err else form.models,
+        seen=seen or (route.version if route else None),
+        channels=await desk_of(context, visitor).channels(),
+        severities=list(Severity),
+        kinds={kind.value: STEPS[kind] for kind in CHOICE},
+        refused_because=in_words(err) if err else (),
+    )
+
+
+def _form_of(route: RouteTold) -> RouteForm:
+    return RouteForm(
+        route.name,
+        str(route.channel_id),
+        " ".join(route.model_patterns),
+        route.least_severity,
+        route.kinds,
+        route.enabled,
+        minutes(route.remind_after_seconds),
+        str(route.remind_times),
+    )

@@ -1,0 +1,237 @@
+"""What the page of one incident shows, gathered and put into words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.transition import Transition, TransitionKind
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.evidence_choices import Choice, Moment, choices
+from sentryml_incidents.domain.psi_series import Span
+from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
+from sentryml_incidents.store.evaluations.curves import read_curve
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
+from sentryml_incidents.store.incidents import find_incident, find_neighbours
+from sentryml_incidents.store.snapshots import read_snapshot
+from sentryml_incidents.store.timeline import find_evidence, list_moments, list_transitions
+from sentryml_incidents.web.view.charts import (
+    HistogramChart,
+    PsiChart,
+    VolumeChart,
+    histogram_chart,
+    psi_chart,
+    volume_chart,
+)
+from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
+from sentryml_lifecycle.explanation import carrying, in_words, why_of
+from sentryml_lifecycle.grades import DRIFTING
+from sentryml_lifecycle.number_format import bin_name, share
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
+from sentryml_lifecycle.wording import headline, step_in_words, what_next
+
+TIMELINE_ROWS = 500
+CURVE_STEPS = 288
+AROUND, LOOKS_AROUND = 0.25, 12
+"""How much is shown before and after an incident: a part of its length, and at least so many looks."""
+ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED)
+
+
+@dataclass(frozen=True, slots=True)
+class BinRow:
+    """One bin in the table. Widths are per cent of the widest bar."""
+
+    name: str
+    baseline: str
+    current: str
+    baseline_width: float
+    current_width: float
+    contribution: float
+    moved: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalTable:
+    """One signal's figures and bins."""
+
+    found: SignalEvaluation
+    rows: tuple[BinRow, ...]
+    chart: HistogramChart
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of the timeline, its words, and where its alert went."""
+
+    entry: Transition
+    words: str
+    deliveries: tuple[DeliveryLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """Everything on the page. `look` is the evaluation shown, one of `choices`: the one asked for, else the newest
+    while it drifts, else the worst. `monitor_version` is the one in force now."""
+
+    incident: Incident
+    number_before: int | None
+    number_after: int | None
+    monitor_version: int
+    headline: str
+    next: tuple[str, ...]
+    look: Evaluation
+    choices: tuple[Choice, ...]
+    curve: PsiChart
+    volume: VolumeChart | None
+    why: tuple[str, ...]
+    tables: tuple[SignalTable, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def chosen(self) -> Choice:
+        """What the evaluation shown is kept for."""
+        return next(each for each in self.choices if each.evaluation_id == self.look.evaluation_id)
+
+    @property
+    def kept(self) -> frozenset[UUID]:
+        """The evaluations that can be looked at."""
+        return frozenset(each.evaluation_id for each in self.choices)
+
+    @property
+    def stuck(self) -> int:
+        """How many messages are stuck."""
+        return self._count(Tone.STUCK)
+
+    @property
+    def unheard(self) -> int:
+        """Of how many alerts nobody was told."""
+        return self._count(Tone.NOBODY)
+
+    def _count(self, tone: Tone) -> int:
+        return sum(line.tone is tone for step in self.steps for line in step.deliveries)
+
+
+async def read_incident_page(
+    connection: Connection, reference: UUID | int, public_url: str, now: datetime, wanted: UUID | None = None
+) -> IncidentPage | None:
+    """Gather the page of an incident, with the evaluation `wanted`; None if there is no such incident, or it keeps no
+    such evaluation."""
+    found = await find_incident(connection, reference)
+    if found is None:
+        return None
+    snapshot = await read_snapshot(connection, found.model_id, found.incident_id)
+    if snapshot is None:
+        snapshot = replace(deleted_model(found.model_id, MonitorSettings()), incident=found)
+    incident = snapshot.incident or found
+    before, after = await find_neighbours(connection, incident)
+    oldest = max(0, incident.sequence - TIMELINE_ROWS)
+    steps = await list_transitions(connection, found.incident_id, public_url, oldest, TIMELINE_ROWS)
+    lines = await _deliveries(connection, found.incident_id, oldest, now)
+    newest, moments = await _newest(connection, incident), await list_moments(connection, found.incident_id)
+    look = await _look(connection, incident, newest, moments, wanted)
+    if look is None:
+        return None
+    curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
+    return IncidentPage(
+        incident=incident,
+        number_before=before,
+        number_after=after,
+        monitor_version=snapshot.monitor_version,
+        headline=headline(snapshot, incident, now),
+        next=what_next(snapshot, incident, now),
+        look=look,
+        choices=choices(moments, (newest.evaluation_id, newest.evaluated_at) if newest else None),
+        curve=curve,
+        volume=volume,
+        why=in_words(why_of(look)),
+        tables=tuple(_table(each) for each in look.signals if each.bins),
+        steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
+    )
+
+
+async def _deliveries(
+    connection: Connection, incident_id: UUID, after: int, now: datetime
+) -> dict[UUID, list[DeliveryLine]]:
+    """By transition, from sequence `after` on: where its alert went."""
+    lines = defaultdict(list)
+    found = await list_deliveries(connection, incident_id, (after, BEFORE_ALL[1]))
+    for delivery in sorted(found, key=lambda each: each.channel or ""):
+        lines[delivery.transition_id].append(line_of(delivery, now))
+    return lines
+
+
+def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[DeliveryLine, ...]:
+    """What is shown under a step; an alert that nothing was told of says so."""
+    return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
+
+
+async def _charts(
+    connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
+) -> tuple[PsiChart, VolumeChart | None]:
+    """PSI from a while before it opened until a while after it was over, with what happened then; and how many events
+    were in the current window."""
+    over = incident.resolved_at or incident.closed_at or now
+    around = max((over - incident.opened_at) * AROUND, timedelta(seconds=LOOKS_AROUND * settings.every_seconds))
+    start, end = incident.opened_at - around, min(now, over + around)
+    every = timedelta(seconds=settings.every_seconds)
+    span = Span(start, end, max((end - start) / CURVE_STEPS, every))
+    marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
+    looks = await read_curve(connection, incident.model_id, span)
+    counts: dict[datetime, int] = {}
+    for look in looks:
+        counts[look.at] = max(counts.get(look.at, 0), look.current_count or 0)
+    return psi_chart(looks, span, marks), volume_chart(list(counts.items()), span.step, span)
+
+
+def _mark(kind: TransitionKind) -> str:
+    """How loud a step is marked."""
+    if kind in ALARMING:
+        return "opened"
+    return "resolved" if kind in (TransitionKind.RESOLVED, TransitionKind.CLOSED) else "step"
+
+
+async def _look(
+    connection: Connection,
+    incident: Incident,
+    newest: Evaluation | None,
+    moments: Sequence[Moment],
+    wanted: UUID | None,
+) -> Evaluation | None:
+    """The evaluation to be shown: the one asked for, else the newest while it drifts, else the peak."""
+    if newest is not None and (wanted == newest.evaluation_id or (wanted is None and newest.level in DRIFTING)):
+        return newest
+    peak = next(each.evaluation_id for each in moments if each.role is EvidenceRole.PEAK)
+    return await find_evidence(connection, incident.incident_id, wanted or peak)
+
+
+async def _newest(connection: Connection, incident: Incident) -> Evaluation | None:
+    """The model's newest evaluation, if the incident is live and something was judged."""
+    if not incident.live:
+        return None
+    latest = await find_latest_evaluation(connection, incident.model_id)
+    return latest if latest is not None and latest.level is not Level.INSUFFICIENT_DATA else None
+
+
+def _table(found: SignalEvaluation) -> SignalTable:
+    widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
+    top = carrying(found.bins)
+    return SignalTable(
+        found, tuple(_row(found, part, widest, moved=part in top) for part in found.bins), histogram_chart(found)
+    )
+
+
+def _row(found: SignalEvaluation, part: Bin, widest: float, *, moved: bool) -> BinRow:
+    return BinRow(
+        name=bin_name(found.signal, part),
+        baseline=share(part.baseline_share),
+        current=share(part.current_share),
+        baseline_width=round(100 * part.baseline_share / widest, 2),
+        current_width=round(100 * part.current_share / widest, 2),
+        contribution=part.contribution,
+        moved=("more" if part.current_share > part.baseline_share else "less") if moved else "",
+    )

@@ -1,0 +1,246 @@
+"""The list of incidents: filtered, sorted, paged, and many acted on at once. Complete without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BeforeValidator, Field, TypeAdapter
+
+from sentryml_common.contracts.transition import Severity
+from sentryml_common.http.paging import from_cursor, to_cursor
+from sentryml_common.http.problems import Problem
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.listing import Listing, Order, Standing, Within, chips, in_words, query_of
+from sentryml_incidents.store.deliveries import count_stuck
+from sentryml_incidents.store.incident_lists import (
+    MOST_COUNTED,
+    IncidentRow,
+    Place,
+    count_incidents,
+    place_of,
+    read_incident_list,
+    read_rows,
+)
+from sentryml_incidents.store.incidents import count_live
+from sentryml_incidents.usecases.act_on_incident import LARGEST_NUMBER
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
+from sentryml_incidents.web.incidents.bulk_form import Acted, act_on_all
+from sentryml_incidents.web.people.session import Reader, Responder
+from sentryml_incidents.web.rendering import PageRoute, render
+from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.snapshot import Incident
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+ROWS = 50
+
+Number = Annotated[int, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+PLACES: dict[Order, TypeAdapter[Any]] = {
+    Order.NEWEST: TypeAdapter(tuple[Number]),
+    Order.OLDEST: TypeAdapter(tuple[Number]),
+    Order.PEAK: TypeAdapter(tuple[float, Number]),
+    Order.MODEL: TypeAdapter(tuple[Annotated[str, Field(max_length=128, pattern=r"^[^\x00]*$")], Number]),
+}
+
+NotBlank = BeforeValidator(lambda value: value or None)
+"""A form sends a field that was left empty as an empty text."""
+
+Cursor = Annotated[str | None, Query(max_length=500)]
+
+
+class Do(StrEnum):
+    """What the buttons say: an action on the ticked incidents, or on all open ones of the page."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ACKNOWLEDGE_SHOWN = "acknowledge-shown"
+    UNACKNOWLEDGE = "unacknowledge"
+    CLOSE = "close"
+
+    @property
+    def action(self) -> Action:
+        """The action on each."""
+        return Action.ACKNOWLEDGE if self is Do.ACKNOWLEDGE_SHOWN else Action(self.value)
+
+
+def asked_for(
+    state: Annotated[Standing | None, NotBlank, Query()] = None,
+    severity: Annotated[Severity | None, NotBlank, Query()] = None,
+    model: Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")] = "",
+    within: Annotated[Within | None, NotBlank, Query()] = None,
+    since: Annotated[date | None, NotBlank, Query(alias="from")] = None,
+    until: Annotated[date | None, NotBlank, Query(alias="to")] = None,
+    stuck: bool = False,
+    order: Order = Order.NEWEST,
+) -> Listing:
+    """What the address of a list asks for."""
+    return Listing(state, severity, model.strip(), within, since, until, stuck, order)
+
+
+Asked = Annotated[Listing, Depends(asked_for)]
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A way to another standing: its words, the query, how many there are where that is known."""
+
+    words: str
+    query: str
+    count: int | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Everything on the page. `previous` and `next` are the queries of the pages before and after this one; `live` says
+    how many incidents are not over, whatever was asked for."""
+
+    wanted: Listing
+    rows: list[IncidentRow]
+    count: int
+    words: str
+    previous: str | None
+    next: str | None
+    any_at_all: bool
+    live: dict[Standing, int]
+
+    @property
+    def tabs(self) -> list[Tab]:
+        """All, and each standing, with the other filters kept; counted where there are no others."""
+        counts = {} if replace(self.wanted, standing=None).filters else self.live
+        first = Tab("all", query_of(replace(self.wanted, standing=None)), None, self.wanted.standing is None)
+        return [first] + [
+            Tab(each, query_of(replace(self.wanted, standing=each)), counts.get(each), each is self.wanted.standing)
+            for each in Standing
+        ]
+
+    @property
+    def open_rows(self) -> list[IncidentRow]:
+        """Those that nobody has acknowledged."""
+        return [row for row in self.rows if row.incident.state == "open"]
+
+
+@router.get("/incidents")
+async def show(
+    request: Request, context: WithContext, visitor: Reader, wanted: Asked, after: Cursor = None, before: Cursor = None
+) -> Response:
+    """Incidents as the address asks for them: from after the row `after` on, or those that end before `before`."""
+    return await _list(request, context, wanted, after, before)
+
+
+@router.get("/incidents/bulk")
+async def show_after_bulk(visitor: Reader) -> RedirectResponse:
+    """The address that answers the form below, asked for by itself."""
+    return RedirectResponse("../incidents", status_code=302)
+
+
+@router.post("/incidents/bulk")
+async def act_on_many(
+    request: Request,
+    context: WithContext,
+    visitor: Responder,
+    wanted: Asked,
+    do: Annotated[Do, Form()],
+    picked: Annotated[list[str] | None, Form(max_length=ROWS)] = None,
+    shown: Annotated[list[str] | None, Form(max_length=ROWS)] = None,
+    note: Annotated[str, Form(max_length=2 * NOTE_LENGTH_MAX)] = "",
+    after: Cursor = None,
+    before: Cursor = None,
+) -> Response:
+    """One action on the ticked incidents, or on all open ones of the page; each only as it was seen. The list says what
+    came of it."""
+    chosen = (shown if do is Do.ACKNOWLEDGE_SHOWN else picked) or []
+    try:
+        acted = await act_on_all(context, visitor.actor, do.action, chosen, note)
+    except Problem as err:
+        seen = frozenset(each.partition(" ")[0] for each in chosen)
+        answer = Acted(refused=err.detail, ticked=seen, note=note)
+        return await _list(request, context, wanted, after, before, answer, err.status)
+    return await _list(request, context, wanted, after, before, acted)
+
+
+async def _list(
+    request: Request,
+    context: Context,
+    wanted: Listing,
+    after: str | None,
+    before: str | None,
+    acted: Acted | None = None,
+    status: int = 200,
+) -> Response:
+    async with context.transaction() as connection:
+        page = await _read(connection, wanted, context.now(), after, before)
+        stuck_messages, of_incidents = await count_stuck(connection)
+    here = {name: value for name, value in (("after", after), ("before", before)) if value}
+    return render(
+        request,
+        "incidents.html",
+        status=status,
+        page=page,
+        wanted=wanted,
+        chips=chips(wanted),
+        here=query_of(wanted, **here),
+        severities=list(Severity),
+        spans=list(Within),
+        orders=list(Order),
+        stuck_messages=stuck_messages,
+        of_incidents=of_incidents,
+        acted=acted or Acted(),
+        note_length_max=NOTE_LENGTH_MAX,
+    )
+
+
+async def _read(
+    connection: Connection, wanted: Listing, now: datetime, after: str | None, before: str | None
+) -> ListPage:
+    found, previous, following = await _page(connection, wanted, now, after, before)
+    count = await count_incidents(connection, wanted, now)
+    return ListPage(
+        wanted=wanted,
+        rows=await read_rows(connection, found),
+        count=count,
+        words=in_words(wanted, count, MOST_COUNTED),
+        previous=query_of(wanted, before=_cursor(found[0], wanted)) if previous and found else None,
+        next=query_of(wanted, after=_cursor(found[-1], wanted)) if following and found else None,
+        any_at_all=count > 0 or await count_incidents(connection, Listing(), now) > 0,
+        live=_live(await count_live(connection)),
+    )
+
+
+def _live(counts: dict[tuple[str, str], int]) -> dict[Standing, int]:
+    states = {each: sum(n for (state, _), n in counts.items() if state == each) for each in ("open", "acknowledged")}
+    return {Standing.LIVE: sum(states.values()), **{Standing(state): count for state, count in states.items()}}
+
+
+async def _page(
+    connection: Connection, wanted: Listing, now: datetime, after: str | None, before: str | None
+) -> tuple[Sequence[Incident], bool, bool]:
+    """(a page, whether there is one before it, whether there is one after it)."""
+    if before is not None:
+        found = await read_incident_list(connection, wanted, now, _place(before, wanted), ROWS + 1, backwards=True)
+        if len(found) > ROWS:
+            return found[1:], True, True
+        after = None  # so few are before it that this is the first page: it is shown whole
+    place = _place(after, wanted)
+    found = await read_incident_list(connection, wanted, now, place, ROWS + 1)
+    return found[:ROWS], place is not None, len(found) > ROWS
+
+
+def _cursor(incident: Incident, wanted: Listing) -> str:
+    return to_cursor(place_of(incident, wanted.order))
+
+
+def _place(cursor: str | None, wanted: Listing) -> Place | None:
+    """The place that a cursor names, of which there may be none.
+
+    Raises:
+        Problem: 422, it is of another order, or not one of ours.
+    """
+    found = from_cursor(cursor, PLACES[wanted.order])
+    return list(found) if found is not None else None

@@ -1,0 +1,205 @@
+"""The page of one model: how it is doing, PSI over time, any evaluation bin by bin, what it has been predicting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.api_key import without_keys
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.http.problems import Problem
+from sentryml_common.http.times import WithOffset
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.bin_retention import KEPT_PER_WINDOW
+from sentryml_incidents.domain.psi_series import Span
+from sentryml_incidents.domain.status import Status, status_of
+from sentryml_incidents.store.evaluations.curves import read_curve
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
+from sentryml_incidents.store.evaluations.neighbours import Found, find_look, find_nearest_with_bins
+from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
+from sentryml_incidents.store.models import ModelSummary, find_model
+from sentryml_incidents.store.monitors import find_activity, find_monitor
+from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.web.people.session import Reader
+from sentryml_incidents.web.rendering import PageRoute, render
+from sentryml_incidents.web.view.chart_click_areas import Slice, slices, worst_of
+from sentryml_incidents.web.view.charts import (
+    HistogramChart,
+    PsiChart,
+    VolumeChart,
+    WindowsChart,
+    histogram_chart,
+    psi_chart,
+    recent,
+    volume_chart,
+    windows_chart,
+)
+from sentryml_incidents.web.view.warm_up import Warming, warming
+from sentryml_lifecycle.explanation import in_words, why_of
+from sentryml_lifecycle.snapshot import Incident
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+INCIDENT_ROWS, MARKED_INCIDENTS = 10, 100
+CURVE_STEPS = 288
+
+
+class Days(IntEnum):
+    """How far back the curve goes."""
+
+    DAY, WEEK, MONTH, QUARTER = 1, 7, 30, 90
+
+    @property
+    def words(self) -> str:
+        """`a day`, `90 days`."""
+        return {1: "a day", 7: "a week"}.get(self, f"{self:d} days")
+
+
+At = Annotated[WithOffset | None, Query(description="The evaluation of this time, instead of the newest.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One evaluation, bin by bin: the newest, or one that was picked on the curve. `place` is where it is on the curve;
+    `nearest` is when the nearest one was made that has bins, if this one has none."""
+
+    evaluation: Evaluation
+    newest: bool
+    place: float | None
+    earlier: datetime | None
+    later: datetime | None
+    nearest: datetime | None
+    why: tuple[str, ...]
+    windows: WindowsChart | None
+    histograms: tuple[HistogramChart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPage:
+    """Everything on the page."""
+
+    model: ModelSummary
+    monitor: Monitor
+    status: Status
+    latest: Evaluation | None
+    why: tuple[str, ...]
+    warming: Warming | None
+    curve: PsiChart
+    slices: tuple[Slice, ...]
+    shown: Shown | None
+    activity: Activity | None
+    volume: VolumeChart | None
+    incidents: list[Incident]
+    more_incidents: bool
+
+    @property
+    def worst(self) -> datetime | None:
+        """When the evaluation with the highest PSI on the curve was made; None if that is the one shown."""
+        found = worst_of(self.slices)
+        shown = self.shown.evaluation.evaluated_at if self.shown else None
+        return None if found is None or found.at == shown else found.at
+
+
+@router.get("/models/{model_id}")
+async def show(
+    request: Request, context: WithContext, visitor: Reader, model_id: str, days: Days = Days.DAY, at: At = None
+) -> Response:
+    """One model, with its PSI over the last `days`, and the evaluation of `at`."""
+    async with context.transaction() as connection:
+        page = await _read(connection, model_id, timedelta(days=days), at, context.now())
+    return render(
+        request,
+        "model.html",
+        page=page,
+        model=page.model,
+        days=days,
+        all_days=list(Days),
+        picked=at and page.shown and page.shown.evaluation.evaluated_at,
+        kept_per_window=KEPT_PER_WINDOW,
+    )
+
+
+async def known_for_people(connection: Connection, model_id: str) -> tuple[ModelSummary, Monitor]:
+    """A model that exists, and its monitor.
+
+    Raises:
+        Problem: 404, in words for a page.
+    """
+    model = await find_model(connection, model_id) if "\x00" not in model_id else None
+    monitor = await find_monitor(connection, model_id) if model is not None else None
+    if model is None or monitor is None:
+        raise Problem(404, "unknown-model", f"No model {without_keys(model_id)} has been seen.")
+    return model, monitor
+
+
+async def _read(
+    connection: Connection, model_id: str, length: timedelta, at: datetime | None, now: datetime
+) -> ModelPage:
+    model, monitor = await known_for_people(connection, model_id)
+    latest = await find_latest_evaluation(connection, model_id)
+    activity = await find_activity(connection, model_id)
+    incidents = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MARKED_INCIDENTS)
+    span = recent(model.first_seen, now, length, CURVE_STEPS, timedelta(seconds=monitor.every_seconds))
+    looks = await read_curve(connection, model_id, span)
+    return ModelPage(
+        model=model,
+        monitor=monitor,
+        status=status_of(model.enabled, model.level, model.reason),
+        latest=latest,
+        why=in_words(why_of(latest)) if latest is not None else (),
+        warming=warming(monitor, latest, model.first_seen, now),
+        curve=psi_chart(looks, span, _marks(incidents)),
+        slices=slices(looks, span),
+        shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
+        activity=activity,
+        volume=_volume(activity),
+        incidents=incidents[:INCIDENT_ROWS],
+        more_incidents=len(incidents) > INCIDENT_ROWS,
+    )
+
+
+async def _shown(connection: Connection, model_id: str, span: Span, at: datetime | None) -> Shown | None:
+    found = await find_look(connection, model_id, at)
+    if found is None:
+        return None
+    evaluation, histograms = found.evaluation, _histograms(found)
+    when = evaluation.evaluated_at
+    return Shown(
+        evaluation=evaluation,
+        newest=found.later is None,
+        place=span.place(when) if span.start <= when <= span.end else None,
+        earlier=found.earlier,
+        later=found.later,
+        nearest=None if histograms else await find_nearest_with_bins(connection, model_id, when),
+        why=in_words(why_of(evaluation)),
+        windows=windows_chart(evaluation.baseline, evaluation.current),
+        histograms=histograms,
+    )
+
+
+def _histograms(found: Found) -> tuple[HistogramChart, ...]:
+    return tuple(histogram_chart(signal) for signal in found.evaluation.signals if signal.bins)
+
+
+def _marks(incidents: list[Incident]) -> list[tuple[datetime, str, str]]:
+    opened = [(each.opened_at, "opened", f"Incident #{each.incident_number} opened") for each in incidents]
+    ended = [
+        (each.resolved_at, "resolved", f"Incident #{each.incident_number} resolved")
+        for each in incidents
+        if each.resolved_at is not None
+    ]
+    return opened + ended
+
+
+def _volume(activity: Activity | None) -> VolumeChart | None:
+    """Events over the time that is kept finely; all of it, where nothing is kept coarsely yet."""
+    if activity is None:
+        return None
+    counts = [(pane.start, pane.count) for pane in activity.fine_panes]
+    return volume_chart(counts, timedelta(seconds=activity.fine_pane_seconds))

@@ -1,0 +1,238 @@
+"""The page of a monitor: every setting with what it does, a preview of what it would have done, its versions.
+
+One form, three buttons: trying, saving, and both again after somebody else was quicker. What was typed is never lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+
+from sentryml_common.contracts.api_key import without_keys
+from sentryml_common.http.problems import Problem
+from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.api.monitor_preview import try_out
+from sentryml_incidents.api.monitors import change_monitor
+from sentryml_incidents.store.evaluations.history import find_version_settings
+from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
+from sentryml_incidents.store.monitors import MonitorVersion, list_monitor_versions
+from sentryml_incidents.store.snapshots import read_snapshot
+from sentryml_incidents.store.timeline import find_ever_critical
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.web.models.detail import known_for_people
+from sentryml_incidents.web.models.monitor_preview import Tried, tried_of
+from sentryml_incidents.web.people.session import Reader, Responder
+from sentryml_incidents.web.rendering import PageRoute, go_to, render
+from sentryml_incidents.web.view.monitor_form import (
+    GROUPS,
+    SETTINGS,
+    Texts,
+    changes_in_words,
+    read,
+    reason_in_words,
+    rebase,
+    write,
+)
+from sentryml_lifecycle.monitor_changes import changes
+from sentryml_lifecycle.snapshot import LAST_VERSION
+
+router = APIRouter(prefix="/models/{model_id}/monitor", include_in_schema=False, route_class=PageRoute)
+
+VERSIONS_SHOWN = 20
+MOST_HAPPENED = 100
+LONGEST_TEXT = 60
+PREVIEW_DAYS = (7, 30, 90)
+
+VersionField = Annotated[int, Form(ge=1, le=LAST_VERSION)]
+DaysField = Annotated[int, Form(ge=1, le=PREVIEW_DAYS[-1])]
+Before = Annotated[int | None, Query(ge=2, le=LAST_VERSION)]
+
+
+class Done(StrEnum):
+    """What has just been done; the page says it."""
+
+    SAVED = "saved"
+    UNCHANGED = "unchanged"
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The form as it is shown: what is in its fields, what is wrong with some, what somebody else has put in force
+    where that differs from what is typed, and why nothing was done. `version` is the one that it was filled from, if
+    that may not be the one in force."""
+
+    texts: Texts
+    wrong: Texts = field(default_factory=dict)
+    theirs: Texts = field(default_factory=dict)
+    refused: str | None = None
+    days: int = PREVIEW_DAYS[0]
+    tried: Tried | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One entry in the history of a monitor."""
+
+    found: MonitorVersion
+    words: str
+
+
+async def _typed(request: Request) -> Texts:
+    """What is in the fields of the form, as it came."""
+    form = await request.form()
+    texts = {name: str(form.get(name, ""))[:LONGEST_TEXT] for name in SETTINGS}
+    signals = " ".join(str(each) for each in form.getlist("signals"))[:LONGEST_TEXT]
+    return {name: without_keys(text) for name, text in (texts | {"signals": signals}).items()}
+
+
+Typed = Annotated[Texts, Depends(_typed)]
+
+
+@router.get("")
+async def show(
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    model_id: str,
+    before: Before = None,
+    done: Done | None = None,
+) -> Response:
+    """All settings as they are in force."""
+    return await page(request, context, model_id, before=before, done=done)
+
+
+@router.post("/save")
+async def save(
+    request: Request, context: WithContext, visitor: Responder, model_id: str, typed: Typed, version: VersionField
+) -> Response:
+    """Put what was typed in force; `version` is the one that the form was filled from."""
+    wanted, wrong = read(typed)
+    if wrong:
+        return await page(request, context, model_id, _wrong(typed, wrong, version), status=422)
+    await _check_known(context, model_id)
+    try:
+        monitor = await change_monitor(context, visitor.actor, model_id, wanted | {"version": version})
+    except Problem as err:
+        return await _refused(request, context, model_id, typed, version, err)
+    done = Done.SAVED if monitor.version > version else Done.UNCHANGED
+    return go_to(request, f"/models/{model_id}/monitor?done={done}")
+
+
+@router.post("/preview")
+async def preview(
+    request: Request,
+    context: WithContext,
+    visitor: Responder,
+    model_id: str,
+    typed: Typed,
+    version: VersionField,
+    days: DaysField = PREVIEW_DAYS[0],
+) -> Response:
+    """What these settings would have done; changes nothing. A monitor that is off is tried as if it were on."""
+    wanted, wrong = read(typed)
+    if wrong:
+        return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
+    await _check_known(context, model_id)
+    try:
+        found = await try_out(context, model_id, wanted | {"version": version, "enabled": True}, days)
+    except Problem as err:
+        return await _refused(request, context, model_id, typed, version, err, days)
+    async with context.transaction() as connection:
+        happened = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MOST_HAPPENED)
+        critical = await find_ever_critical(connection, [each.incident_id for each in happened])
+    filled = Filled(typed, days=days, tried=tried_of(found, happened, critical), version=version)
+    return await page(request, context, model_id, filled)
+
+
+async def _refused(
+    request: Request,
+    context: Context,
+    model_id: str,
+    typed: Texts,
+    version: int,
+    err: Problem,
+    days: int = PREVIEW_DAYS[0],
+) -> Response:
+    """The form with what was typed and why it was not taken."""
+    if err.status == 422:
+        wrong = {str(each["field"]).partition(".")[0]: str(each["reason"]) for each in err.extra["errors"]}
+        wrong = {name: reason_in_words(name, reason) for name, reason in wrong.items()}
+        return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
+    if err.status != 409:
+        raise err
+    async with context.transaction() as connection:
+        _, monitor = await known_for_people(connection, model_id)
+        seen = (await find_version_settings(connection, model_id)).get(version, monitor)
+    both = rebase(typed, seen, monitor)
+    since = changes_in_words(changes(seen, monitor)) or "nothing that is left"
+    refused = (
+        f"Nothing was done: the monitor is at version {monitor.version} by now, and this form was filled from version "
+        f"{version}. Since then, somebody changed: {since}. That is in the form below, and so is all that you typed; "
+        "where both changed the same setting, it says what is in force. Look it over, then send it again."
+    )
+    filled = Filled(both.texts, theirs=both.theirs, refused=refused, days=days)
+    return await page(request, context, model_id, filled, status=409)
+
+
+def _wrong(typed: Texts, wrong: Texts, version: int, days: int = PREVIEW_DAYS[0]) -> Filled:
+    settings = "One setting does" if len(wrong) == 1 else f"{len(wrong)} settings do"
+    refused = f"Nothing was done: {settings} not fit. The form says which, and what to change."
+    return Filled(typed, wrong, refused=refused, days=days, version=version)
+
+
+async def _check_known(context: Context, model_id: str) -> None:
+    async with context.transaction() as connection:
+        await known_for_people(connection, model_id)
+
+
+async def page(
+    request: Request,
+    context: Context,
+    model_id: str,
+    filled: Filled | None = None,
+    *,
+    status: int = 200,
+    before: int | None = None,
+    done: Done | None = None,
+) -> Response:
+    """The page with the form as it was filled, or else as the monitor stands."""
+    async with context.transaction() as connection:
+        model, monitor = await known_for_people(connection, model_id)
+        snapshot = await read_snapshot(connection, model_id)
+        rows = await _versions(connection, model_id, before)
+    return render(
+        request,
+        "monitor.html",
+        status=status,
+        model=model,
+        monitor=monitor,
+        filled=filled or Filled(write(monitor)),
+        in_force=write(monitor),
+        groups=GROUPS,
+        live=snapshot.incident if snapshot and snapshot.incident and snapshot.incident.live else None,
+        versions=rows[:VERSIONS_SHOWN],
+        older=rows[VERSIONS_SHOWN - 1].found.version if len(rows) > VERSIONS_SHOWN else None,
+        before=before,
+        done=done,
+        preview_days=PREVIEW_DAYS,
+        longest=LONGEST_TEXT,
+    )
+
+
+async def _versions(connection: Connection, model_id: str, before: int | None) -> list[VersionRow]:
+    found = await list_monitor_versions(connection, model_id, before, VERSIONS_SHOWN + 1)
+    return [VersionRow(each, _version_words(each)) for each in found]
+
+
+def _version_words(found: MonitorVersion) -> str:
+    if found.settings is None:
+        return "The model was deleted."
+    if found.before is None:
+        return "The model was registered." if found.version == 1 else "The model was registered anew."
+    return changes_in_words(changes(found.before, found.settings))

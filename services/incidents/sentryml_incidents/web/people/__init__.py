@@ -1,0 +1,1 @@
+"""Signing in, accounts, users and API keys."""

@@ -1,0 +1,55 @@
+"""What a person is offered to do to an incident, each with what it means, in words that stand beside the button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentryml_common.contracts.transition import Actor, Severity, State
+from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.snapshot import Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A button and what it does."""
+
+    action: Action
+    button: str
+    means: str
+
+
+def offers(incident: Incident, actor: Actor) -> tuple[Offer, ...]:
+    """What `actor` can do now, by the state machine's own table."""
+    return tuple(
+        _offer(action, incident)
+        for action in ALLOWED[incident.state]
+        if not (action is Action.ACKNOWLEDGE and actor in incident.acknowledged_by)
+    )
+
+
+def _offer(action: Action, incident: Incident) -> Offer:
+    match action:
+        case Action.ACKNOWLEDGE:
+            return _acknowledge(incident)
+        case Action.UNACKNOWLEDGE:
+            means = "Opens it again, as if nobody had seen it. Alerts are the same with and without."
+            return Offer(action, "Take back", means)
+        case Action.CLOSE:
+            return Offer(action, "Close", _closing(incident))
+        case Action.NOTE:
+            return Offer(action, "Only write the note", "Changes nothing else.")
+
+
+def _acknowledge(incident: Incident) -> Offer:
+    if incident.state is State.RESOLVED:
+        return Offer(Action.ACKNOWLEDGE, "Mark as reviewed", "Says that you have looked at it afterwards.")
+    button = "Acknowledge too" if incident.acknowledged_by else "Acknowledge"
+    worse = "gets worse, " if incident.severity is Severity.WARN else ""
+    means = f"Says that you have seen it. It does not silence: you hear again when it {worse}resolves or comes back."
+    return Offer(Action.ACKNOWLEDGE, button, means)
+
+
+def _closing(incident: Incident) -> str:
+    if incident.state is State.RESOLVED:
+        return "Ends it for good: if the model drifts again, a new incident is opened."
+    return "Ends it. If it still drifts, it stays quiet for a while, and this page says until when and what breaks it."

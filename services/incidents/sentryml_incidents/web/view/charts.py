@@ -1,0 +1,310 @@
+"""Where the things of a chart are: numbers from 0 to 100, per cent of its width and height, for whatever draws it.
+
+PSI is drawn by its square root, from the bottom up: thresholds of a tenth and shifts of five are then both seen in one
+picture. The axis says what is where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import sqrt
+
+from sentryml_common.contracts.evaluation import Bin, Signal, SignalEvaluation, Window
+from sentryml_common.text import cut
+from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_lifecycle.explanation import carrying
+from sentryml_lifecycle.number_format import bin_name, share
+
+ROUND_PSI = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+LOWEST_TOP, HEADROOM = 0.25, 1.15
+TICKS_APART = 14.0
+MOST_TIME_TICKS = 6
+MOST_NAMES, LONGEST_NAME = 8, 12
+HOUR, DAY = 3600, 86_400
+UNDER_A_DAY = (1, 5, 15, 60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
+DAYS = (DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
+TIME_STEPS = [timedelta(seconds=seconds) for seconds in (*UNDER_A_DAY, *DAYS)]
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+"""A Monday: weeks on an axis begin on Mondays."""
+GAP = 2.5
+"""Looks that are more than this many steps apart are not joined by a line."""
+
+
+def recent(first_seen: datetime, now: datetime, length: timedelta, steps: int, every: timedelta = timedelta(0)) -> Span:
+    """The last `length` of time, or less where a model is younger, in `steps` steps, none shorter than `every`."""
+    start = min(max(now - length, first_seen), now - timedelta(seconds=1))
+    return Span(start, now, max((now - start) / steps, every))
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A place on an axis and what is written there."""
+
+    place: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: `kind` is a signal's name, `warn`, `critical` or `noise`; `path` is what SVG calls `d`."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened, at its place in time."""
+
+    place: float
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PsiChart:
+    """PSI over time, with the thresholds that were in force and what came of it."""
+
+    span: Span
+    lines: tuple[Line, ...]
+    levels: tuple[Tick, ...]
+    times: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    highest: float | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing could be judged in this time."""
+        return self.highest is None
+
+
+def psi_chart(looks: Sequence[Look], span: Span, marks: Iterable[tuple[datetime, str, str]] = ()) -> PsiChart:
+    """The chart of all signals; thresholds and noise are those of the signal that drifts most. Marks are (time, kind,
+    words); those outside the span are left out."""
+    found = [look.psi for look in looks if look.psi is not None]
+    highest = max(found, default=None)
+    top = _top(looks, highest)
+    looks = sorted(looks, key=lambda look: look.at)
+    worst = _worst(looks)
+    lines = [
+        *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
+        *(_line(each, [look for look in looks if look.signal is each], span, top, _psi) for each in Signal),
+    ]
+    inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
+    return PsiChart(
+        span=span,
+        lines=tuple(line for line in lines if line.path),
+        levels=tuple(_levels(top)),
+        times=tuple(time_ticks(span)),
+        marks=tuple(inside),
+        highest=highest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sparkline:
+    """A curve of a few pixels, and how far from its upper edge the warning threshold is, where one is known."""
+
+    path: str
+    threshold: float | None
+
+
+def sparkline(found: Sequence[tuple[datetime, float | None]], span: Span, warn_at: float | None) -> Sparkline:
+    """The curve of the highest PSI at each moment, oldest first."""
+    top = HEADROOM * max(LOWEST_TOP, warn_at or 0.0, max((psi for _, psi in found if psi is not None), default=0.0))
+    return Sparkline(_path(found, span, top), None if warn_at is None else _height(warn_at, top))
+
+
+def time_ticks(span: Span) -> Iterable[Tick]:
+    """Round times within a span, each with as much of the date as is needed."""
+    length = span.end - span.start
+    step = next((step for step in TIME_STEPS if length / step <= MOST_TIME_TICKS), TIME_STEPS[-1])
+    first = EPOCH + step * -(-(span.start - EPOCH) // step)
+    count = max(0, (span.end - first) // step + 1)
+    for number in range(count):
+        at = first + step * number
+        yield Tick(span.place(at), _time_label(at, step))
+
+
+def _time_label(at: datetime, step: timedelta) -> str:
+    if step < timedelta(minutes=1):
+        return f"{at:%H:%M:%S}"
+    if step >= timedelta(days=1) or (at.hour, at.minute) == (0, 0):
+        return f"{at:%-d %b}"
+    return f"{at:%H:%M}"
+
+
+def _psi(look: Look) -> float | None:
+    return look.psi
+
+
+GUIDES: tuple[tuple[str, Callable[[Look], float | None]], ...] = (
+    ("noise", lambda look: look.noise_floor),
+    ("warn", lambda look: look.warn_at),
+    ("critical", lambda look: look.critical_at),
+)
+
+
+def _worst(looks: Sequence[Look]) -> list[Look]:
+    """At each moment the look with the highest PSI."""
+    by_time: dict[datetime, Look] = {}
+    for look in looks:
+        known = by_time.get(look.at)
+        if known is None or (look.psi or 0.0) > (known.psi or 0.0):
+            by_time[look.at] = look
+    return [by_time[at] for at in sorted(by_time)]
+
+
+def _line(kind: str, looks: Iterable[Look], span: Span, top: float, value: Callable[[Look], float | None]) -> Line:
+    return Line(kind, _path([(look.at, value(look)) for look in looks], span, top))
+
+
+def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
+    """Straight lines between looks, oldest first; a break wherever there was nothing to judge, or no look at all."""
+    parts: list[str] = []
+    before: datetime | None = None
+    for at, psi in found:
+        if psi is None:
+            before = None
+            continue
+        joined = before is not None and at - before <= GAP * span.step
+        place = f"{span.place(at):g} {_height(psi, top):g}"
+        # A line of no length: with round ends it is a dot, so that a single look is seen too.
+        parts.append(f"L{place}" if joined else f"M{place}h0")
+        before = at
+    return "".join(parts)
+
+
+def _height(psi: float, top: float) -> float:
+    """A PSI's distance from the upper edge."""
+    return round(100 - 100 * min(1.0, sqrt(max(psi, 0.0) / top)), 2)
+
+
+def _top(looks: Sequence[Look], highest: float | None) -> float:
+    critical = max((look.critical_at for look in looks if look.critical_at is not None), default=0.0)
+    return HEADROOM * max(LOWEST_TOP, highest or 0.0, critical)
+
+
+def _levels(top: float) -> Iterable[Tick]:
+    """Round PSIs that are far enough apart to be written, zero first."""
+    last = 100.0
+    yield Tick(last, "0")
+    for psi in ROUND_PSI:
+        place = _height(psi, top)
+        if psi <= top and last - place >= TICKS_APART and place >= TICKS_APART / 2:
+            yield Tick(place, f"{psi:g}")
+            last = place
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bin: both shares as heights, its place and width, and whether it carries the shift (`more`, `less`, ``)."""
+
+    place: float
+    width: float
+    baseline: float
+    current: float
+    moved: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramChart:
+    """Baseline and current window over the same bins. `shares` are the axis; `ends` the bounds between bins, and the
+    names of categories."""
+
+    signal: Signal
+    bars: tuple[Bar, ...]
+    shares: tuple[Tick, ...]
+    ends: tuple[Tick, ...]
+
+
+def histogram_chart(found: SignalEvaluation) -> HistogramChart:
+    """The chart of one signal's bins, in the order they have."""
+    top = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
+    moved, width = carrying(found.bins), 100 / max(1, len(found.bins))
+    bars = tuple(
+        Bar(
+            place=round(number * width, 2),
+            width=round(width, 2),
+            baseline=round(100 * part.baseline_share / top, 2),
+            current=round(100 * part.current_share / top, 2),
+            moved=_direction(part) if part in moved else "",
+            words=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
+        )
+        for number, part in enumerate(found.bins)
+    )
+    shares = tuple(Tick(round(100 - 100 * part, 2), share(part * top)) for part in (0.5, 1.0))
+    return HistogramChart(found.signal, bars, shares, tuple(_ends(found.bins, width)))
+
+
+def _direction(part: Bin) -> str:
+    return "more" if part.current_share > part.baseline_share else "less"
+
+
+def _ends(bins: Sequence[Bin], width: float) -> Iterable[Tick]:
+    """The bounds of ranges, at the edges between their bars; every so many, so that they can be read."""
+    edges = [
+        (number * width, part.lower)
+        for number, part in enumerate(bins)
+        if part.kind == "range" and part.lower is not None
+    ]
+    every = -(-len(edges) // MOST_TIME_TICKS) or 1
+    for place, lower in edges[::every]:
+        yield Tick(round(place, 2), f"{lower:.3g}")
+    names = [((number + 0.5) * width, part) for number, part in enumerate(bins) if part.kind != "range"]
+    if not edges and len(names) <= MOST_NAMES:
+        for place, part in names:
+            yield Tick(round(place, 2), cut(part.value, LONGEST_NAME) if part.kind == "category" else str(part.kind))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsChart:
+    """Which time is the baseline and which the current window, on one axis."""
+
+    span: Span
+    baseline: tuple[float, float]
+    current: tuple[float, float]
+    times: tuple[Tick, ...]
+
+
+def windows_chart(baseline: Window, current: Window) -> WindowsChart | None:
+    """Both windows as (place, width); None where there is nothing to draw yet."""
+    span = Span(min(baseline.start, current.start), max(baseline.end, current.end), timedelta(0))
+    if span.end <= span.start:
+        return None
+
+    def bar(window: Window) -> tuple[float, float]:
+        place = span.place(window.start)
+        return place, max(0.5, round(span.place(window.end) - place, 2))
+
+    return WindowsChart(span, bar(baseline), bar(current), tuple(time_ticks(span)))
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeChart:
+    """Events per pane over time: (place, width, height), and the most in one pane."""
+
+    span: Span
+    bars: tuple[tuple[float, float, float], ...]
+    times: tuple[Tick, ...]
+    most: int
+
+
+def volume_chart(
+    counts: Sequence[tuple[datetime, int]], pane: timedelta, span: Span | None = None
+) -> VolumeChart | None:
+    """Bars of panes of one length, oldest first; None where there are none. They fill `span`, or their own time."""
+    if not counts:
+        return None
+    starts = [start for start, _ in counts]
+    span = span or Span(min(starts), max(starts) + pane, pane)
+    most = max(count for _, count in counts)
+    bars = tuple(
+        (span.place(start), round(span.place(start + pane) - span.place(start), 2), round(100 * count / most, 2))
+        for start, count in counts
+        if count
+    )
+    return VolumeChart(span, bars, tuple(time_ticks(span)), most) if most else None

@@ -1,0 +1,232 @@
+"""A monitor as a form: each setting with its name for people, what it does, its default, and how it is typed.
+
+A form is a text for each setting; an empty one asks for the default. Signals are names with a space between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sentryml_common.contracts.monitor import MonitorValues
+from sentryml_incidents.web.view.form_parsing import (
+    NotRead,
+    read_count,
+    read_number,
+    read_share,
+    read_span,
+    write_number,
+    write_share,
+    write_span,
+)
+
+Texts = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a value is typed: `unit` stands beside the field."""
+
+    unit: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str]
+
+
+SPAN = Kind("s, min, h or d", read_span, write_span)
+PSI = Kind("PSI", read_number, write_number)
+INCIDENTS = Kind("incidents", read_number, write_number)
+SHARE = Kind("per cent", read_share, write_share)
+IN_A_ROW = Kind("evaluations in a row", read_count, str)
+BINS = Kind("bins", read_count, str)
+EVENTS = Kind("events", read_count, str)
+SIGNALS = Kind("", str.split, " ".join)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field. `automatic` is the default in words, where that depends on other settings."""
+
+    name: str
+    label: str
+    kind: Kind
+    means: str
+    automatic: str | None = None
+
+    @property
+    def default(self) -> Any:
+        """What an empty field asks for."""
+        return MonitorValues.model_fields[self.name].default
+
+    @property
+    def default_words(self) -> str:
+        """The default as it would be typed, or in words."""
+        return self.automatic or _words(self, self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Settings that belong together."""
+
+    title: str
+    settings: tuple[Setting, ...]
+
+
+COMPARED = Group(
+    "What is compared",
+    (
+        Setting("signals", "Signals", SIGNALS, "What is watched of each event."),
+        Setting("baseline_seconds", "Baseline", SPAN,
+                "The window that counts as normal: the one just before the current one. It rolls."),
+        Setting("current_seconds", "Current window", SPAN,
+                "The window that is compared with it. Shorter sees drift sooner, and needs more events."),
+        Setting("every_seconds", "Time between evaluations", SPAN, "How often both are compared."),
+        Setting("bins", "Bins", BINS,
+                "Quantile bins of a numeric signal. More see finer shifts, and need more events."),
+    ),
+)  # fmt: skip
+DRIFT = Group(
+    "What counts as drift",
+    (
+        Setting("warn", "Warning from", PSI, "Never below what chance alone shows in samples of that size."),
+        Setting("critical", "Critical from", PSI, "Likewise."),
+        Setting("false_incidents_per_model_month", "False incidents you bear", INCIDENTS,
+                "For each model and month; sets how far PSI has to be above chance."),
+        Setting("min_samples", "Fewest events", EVENTS,
+                "With fewer in either window, an evaluation says nothing at all.", "5 for each bin"),
+        Setting("min_baseline_coverage", "Part of the baseline that has to exist", SHARE,
+                "Until then the model is warming up, and nothing is said."),
+    ),
+)  # fmt: skip
+CONFIRMING = Group(
+    "When an incident opens, and gets worse or better",
+    (
+        Setting("confirm_warn", "Warnings that open it", IN_A_ROW, "Evaluations at warn or worse."),
+        Setting("confirm_critical", "Critical ones that open it, or escalate it", IN_A_ROW, "Evaluations at critical."),
+        Setting("confirm_deescalate", "Ones below critical that ease it", IN_A_ROW,
+                "Until the severity falls to warn; that is no alert."),
+    ),
+)  # fmt: skip
+ENDING = Group(
+    "When it ends, and comes back",
+    (
+        Setting("confirm_resolve", "Clean ones that resolve it", IN_A_ROW, "Clean evaluations."),
+        Setting("resolve_below", "Clean means below", SHARE,
+                "This part of the warning threshold, so that trembling around it changes nothing."),
+        Setting("resolve_after_seconds", "Clean for at least", SPAN, "For so long it has to be clean, too.",
+                "10 min, or 10 % of the current window if that is longer"),
+        Setting("reopen_seconds", "Reopens within", SPAN,
+                "Drift so soon after resolving reopens the same incident; later, a new one is opened.",
+                "1 h, or a quarter of the current window if that is longer"),
+        Setting("latch_seconds", "Quiet after closing", SPAN,
+                "One closed while it drifted stays quiet so long, unless it gets worse or recovers."),
+        Setting("close_after_seconds", "Closed after", SPAN, "A resolved incident is closed after this time."),
+    ),
+)  # fmt: skip
+GROUPS = (COMPARED, DRIFT, CONFIRMING, ENDING)
+SETTINGS = {each.name: each for group in GROUPS for each in group.settings}
+"""All settings but `enabled`, which is no field: switching off ends incidents, and has a form of its own."""
+
+
+def write(values: MonitorValues) -> Texts:
+    """A monitor as it would be typed."""
+    return {name: _write(each, getattr(values, name)) for name, each in SETTINGS.items()}
+
+
+def _write(setting: Setting, value: Any) -> str:
+    return "" if value is None else setting.kind.write(value)
+
+
+def read(texts: Mapping[str, str]) -> tuple[dict[str, Any], Texts]:
+    """(the settings that are asked for, what is wrong with the others by name)."""
+    wanted: dict[str, Any] = {}
+    wrong: Texts = {}
+    for name, setting in SETTINGS.items():
+        text = texts.get(name, "").strip()
+        try:
+            wanted[name] = _read(setting, text)
+        except NotRead as err:
+            wrong[name] = str(err)
+    return wanted, wrong
+
+
+def _read(setting: Setting, text: str) -> Any:
+    if text:
+        return setting.kind.read(text)
+    if setting.kind is SIGNALS:
+        raise NotRead("tick at least one")
+    return setting.default
+
+
+@dataclass(frozen=True, slots=True)
+class Rebased:
+    """A form that somebody else was quicker than: `texts` hold both changes; `theirs` is what is in force where both
+    have changed the same setting, and differently."""
+
+    texts: Texts
+    theirs: Texts
+
+
+def rebase(typed: Mapping[str, str], seen: MonitorValues, current: MonitorValues) -> Rebased:
+    """What was typed over the monitor that was seen, as a form over the one that is in force by now."""
+    before, now = write(seen), write(current)
+    touched = {name for name in SETTINGS if _tidy(typed.get(name, "")) != before[name]}
+    texts = {name: typed.get(name, "") if name in touched else now[name] for name in SETTINGS}
+    both = {name for name in touched if now[name] not in (before[name], _tidy(texts[name]))}
+    return Rebased(texts, {name: now[name] for name in SETTINGS if name in both})
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split())
+
+
+def changes_in_words(changed: Mapping[str, tuple[Any, Any]]) -> str:
+    """`Warning from: 0.1 → 0.15; Baseline: 7 d → 3 d`."""
+    return "; ".join(
+        f"{_label(name)}: {_shown(name, old)} → {_shown(name, new)}" for name, (old, new) in changed.items()
+    )
+
+
+def _label(name: str) -> str:
+    return SETTINGS[name].label if name in SETTINGS else {"enabled": "Monitor"}.get(name, name)
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None:
+        return "the default"
+    return _words(SETTINGS[name], value) if name in SETTINGS else str(value)
+
+
+def _words(setting: Setting, value: Any) -> str:
+    return ", ".join(value) if setting.kind is SIGNALS else setting.kind.write(value)
+
+
+_NAME = re.compile(r"\b([a-z]+(?:_[a-z]+)*)(?: \(([\d.e+-]+)\))?")
+_SECONDS = re.compile(r"\b([\d.]+(?:e[+-]?\d+)?) s\b")
+_LIMIT = re.compile(r"[\d.]+(?:e[+-]?\d+)?$")
+
+
+def reason_in_words(name: str, reason: str) -> str:
+    """What is wrong with a setting, as the API says it, in the words of the form."""
+    if name in SETTINGS and SETTINGS[name].kind in (SPAN, SHARE):
+        reason = _LIMIT.sub(lambda found: SETTINGS[name].kind.write(float(found[0])), reason)
+    reason = _SECONDS.sub(lambda found: write_span(float(found[1])), reason)
+    return (
+        _NAME.sub(_named, reason)
+        .replace("set it to null for", "leave it empty for")
+        .replace("(null means", "(empty means")
+    )
+
+
+def _named(found: re.Match[str]) -> str:
+    setting = SETTINGS.get(found[1])
+    if setting is None or ("_" not in found[1] and found[2] is None):
+        return found[0]
+    return f"“{setting.label}”" + (f" ({_figure(setting, float(found[2]))})" if found[2] else "")
+
+
+def _figure(setting: Setting, value: float) -> str:
+    return setting.kind.write(value) if setting.kind in (SPAN, SHARE) else write_number(value)

@@ -1,0 +1,278 @@
+"""Slack by bot token: one incident is one conversation, in which an earlier attempt can be found again.
+
+The first message about an incident is the root of a thread; what follows is a reply to it, shown in the channel too
+when it is for the worse. Every message carries, as metadata, which deliveries it tells: after an attempt that may have
+arrived, Slack is asked for it before anything is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field, SecretStr, field_validator
+
+from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Paced, Tools
+from sentryml_notifier.channels.posting import Poster
+from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
+from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
+from sentryml_notifier.domain.delivery import FOUND, NOT_LOOKED, Outcome, SendResult
+from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
+
+EVENT_TYPE = "sentryml_delivery"
+LOOK_BACK = timedelta(minutes=10)
+"""Slack's clock and ours may differ by so much."""
+PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
+
+# What a header can carry: a token travels in one.
+BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
+
+DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
+FOUND_IT = SendResult(
+    Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
+)
+COULD_NOT_LOOK = SendResult(
+    Outcome.NOT_TAKEN, NOT_LOOKED, "Slack did not say whether an earlier attempt has arrived; it is asked again."
+)
+
+
+class BotSettings(Paced):
+    """Where a bot writes to: Slack's id of the channel; the name is for people."""
+
+    channel: str = Field(pattern=r"^[CGD][A-Z0-9]{2,20}$")
+    channel_name: str = Field("", max_length=80)
+
+
+class BotSecret(Config):
+    """What is secret of a bot. With `signing_secret`, presses of buttons are taken over HTTP; with `app_token`, by
+    Socket Mode."""
+
+    token: SecretStr
+    signing_secret: SecretStr | None = None
+    app_token: SecretStr | None = None
+
+    @field_validator("token")
+    @classmethod
+    def _is_a_bots(cls, token: SecretStr) -> SecretStr:
+        if not BOT_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("a bot token begins with xoxb-, and holds no spaces and no letters but a to z")
+        return token
+
+    @field_validator("app_token")
+    @classmethod
+    def _is_an_apps(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not APP_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("an app-level token begins with xapp-, and holds no spaces and no letters but a to z")
+        return token
+
+
+@dataclass(frozen=True, slots=True)
+class SlackBot:
+    """A channel that is a bot in one of Slack's channels."""
+
+    tools: Tools
+    identity: Identity
+    settings: BotSettings
+    secret: BotSecret
+    api: SlackApi
+
+    async def send(self, outgoing: Outgoing) -> SendResult:
+        """Look for an earlier attempt, if there may be one; else post, as the root or in its thread."""
+        return await _Attempt(self, outgoing).make()
+
+    async def show(self, conversation: Conversation, story: Story, *, plain: bool) -> SendResult:
+        """Edit a root message, so that it shows how the incident stands. Doing it twice does no harm."""
+        payload = root_payload(how_it_stands(story), story, plain=plain)
+        # An edit keeps what it does not name.
+        whole = {"blocks": [], "attachments": [], **payload}
+        answer = await self.api.call(
+            "chat.update", channel=conversation.slack_channel, ts=conversation.root_ts, **whole
+        )  # fmt: skip
+        return answer if isinstance(answer, SendResult) else DELIVERED
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found of an incident: the newest message that can be a root, and the deliveries that are told."""
+
+    root_ts: str = ""
+    told: frozenset[str] = frozenset()
+
+    def with_message(self, message: Mapping[str, Any], incident_id: UUID) -> _Looked:
+        """With one more message, an older one, if it is ours and about this incident."""
+        metadata = message.get("metadata") or {}
+        payload = metadata.get("event_payload") or {}
+        if metadata.get("event_type") != EVENT_TYPE or payload.get("incident_id") != str(incident_id):
+            return self
+        ts = str(message.get("ts", ""))
+        is_root = message.get("thread_ts", ts) == ts
+        told = str(payload.get("delivery_ids", "")).split()
+        return _Looked(self.root_ts or (ts if is_root else ""), self.told | frozenset(told))
+
+
+THREAD_LOST = _Looked()
+
+
+def _no_answer(result: SendResult) -> _Looked | SendResult:
+    """What it means that we could not look."""
+    if result.reason in ROOT_LOST:
+        return THREAD_LOST
+    return COULD_NOT_LOOK if result.outcome in (Outcome.NOT_TAKEN, Outcome.UNCERTAIN) else _Looked()
+
+
+class _Attempt:
+    """One attempt, which has `send_seconds` for all its calls."""
+
+    def __init__(self, bot: SlackBot, outgoing: Outgoing) -> None:
+        self._bot, self._outgoing = bot, outgoing
+        self._ends = asyncio.get_running_loop().time() + bot.tools.send_seconds
+        self._incident_id = outgoing.story.last.incident_id
+
+    async def make(self) -> SendResult:
+        if self._outgoing.test:
+            return await self._say()
+        conversation = self._conversation()
+        if not self._outgoing.possibly_sent:
+            return await (self._reply(conversation) if conversation else self._begin())
+        return await self._look_and_send(conversation)
+
+    async def _look_and_send(self, conversation: Conversation | None) -> SendResult:
+        """DELIVERED if an earlier attempt has arrived; else send it again, if Slack said whether it has."""
+        looked = await self._find(conversation)
+        if looked is THREAD_LOST:
+            conversation, looked = None, await self._find(None)
+        if isinstance(looked, SendResult):
+            return looked
+        learned: Learned | None = None
+        if conversation is None and looked.root_ts:
+            # The root is there, though we never learned of it. An edit will bring it to where things are.
+            learned = self._root(looked.root_ts, 0)
+            conversation = learned.root
+        if {str(each) for each in self._outgoing.delivery_ids} <= looked.told:
+            return replace(FOUND_IT, learned=learned)
+        result = await (self._reply(conversation) if conversation else self._begin())
+        return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
+
+    async def _say(self) -> SendResult:
+        """Post a test: a message of no incident, with no button and no conversation."""
+        message = self._outgoing.message
+        payload = plain_payload(message) if self._outgoing.plain else rich_payload(message)
+        answer = await self._call("chat.postMessage", **self._addressed(payload))
+        return answer if isinstance(answer, SendResult) else DELIVERED
+
+    def _conversation(self) -> Conversation | None:
+        """The one there is; not one in a channel that is no longer ours."""
+        known = self._outgoing.conversation
+        return known if known is not None and known.slack_channel == self._bot.settings.channel else None
+
+    async def _begin(self) -> SendResult:
+        """Post the root. It tells the news itself; where the news is quiet, how the incident stands."""
+        outgoing, story = self._outgoing, self._outgoing.story
+        aloud = story.last.kind in ALARMS | ENDINGS
+        message = outgoing.message if aloud else replace(how_it_stands(story), notes=outgoing.message.notes)
+        payload = root_payload(message, story, plain=outgoing.plain)
+        answer = await self._call("chat.postMessage", **self._addressed(payload))
+        if isinstance(answer, SendResult):
+            return answer
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), story.history[-1].sequence))
+
+    async def _reply(self, conversation: Conversation) -> SendResult:
+        outgoing = self._outgoing
+        message = as_reply(outgoing.message, outgoing.story)
+        payload = plain_payload(message) if outgoing.plain else rich_payload(message)
+        aloud = is_said_aloud(outgoing.story)
+        answer = await self._call(
+            "chat.postMessage",
+            thread_ts=conversation.root_ts,
+            reply_broadcast=aloud,
+            **self._addressed(payload),
+        )
+        if isinstance(answer, SendResult):
+            return await self._begin() if answer.reason in ROOT_LOST else answer
+        posted = answer.get("message")
+        if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
+            # It is wanted already, unless the change came while the root was posted.
+            return replace(DELIVERED, learned=EditWanted(self._incident_id, outgoing.story.history[-1].sequence))
+        # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
+
+    def _root(self, ts: str, shown_sequence: int) -> RootPosted:
+        bot = self._bot
+        return RootPosted(
+            Conversation(bot.identity.channel_id, self._incident_id, bot.settings.channel, ts), shown_sequence
+        )
+
+    def _addressed(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        addressed = {**payload, "channel": self._bot.settings.channel, "unfurl_links": False, "unfurl_media": False}
+        # What was refused may have been the metadata: the plainest form has none.
+        if not self._outgoing.plain:
+            addressed["metadata"] = metadata_of(self._incident_id, self._outgoing.delivery_ids)
+        return addressed
+
+    async def _find(self, conversation: Conversation | None) -> _Looked | SendResult:
+        """What of this incident is told in a thread, or in the channel. Nothing, if we are not allowed to look: then
+        it is sent again, and says so."""
+        oldest = self._outgoing.story.told[0].at - LOOK_BACK
+        arguments: dict[str, Any] = {
+            "channel": self._bot.settings.channel,
+            "oldest": f"{oldest.timestamp():.6f}",
+            "limit": PAGE_MESSAGES,
+            "include_all_metadata": "true",
+        }
+        if conversation is not None:
+            arguments["ts"] = conversation.root_ts
+        method = "conversations.history" if conversation is None else "conversations.replies"
+        looked = _Looked()
+        for _ in range(PAGES_LOOKED_AT):
+            answer = await self._call(method, **arguments)
+            if isinstance(answer, SendResult):
+                return _no_answer(answer)
+            for message in answer.get("messages", []):
+                looked = looked.with_message(message, self._incident_id)
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+            arguments["cursor"] = cursor
+        return looked
+
+    async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any] | SendResult:
+        left = self._ends - asyncio.get_running_loop().time()
+        return await self._bot.api.within(left).call(method, **arguments)
+
+
+def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, Any]:
+    """A root message, with a button as long as there is something to mark as seen."""
+    if plain:
+        return plain_payload(message)
+    payload = rich_payload(message)
+    last = story.history[-1]
+    return with_button(payload, last.incident_id, last.sequence) if is_unseen(story) else payload
+
+
+def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:
+    """What a message tells, for us to find it by. Slack keeps it beside the message and shows it to nobody."""
+    payload = {"incident_id": str(incident_id), "delivery_ids": " ".join(map(str, delivery_ids))}
+    return {"event_type": EVENT_TYPE, "event_payload": payload}
+
+
+def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: BotSecret) -> SlackBot:
+    """A channel of this kind.
+
+    Raises:
+        ChannelMisconfigured: the operator has set an address of Slack's Web API that tokens may not be sent to.
+    """
+    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds)
+    base = check_base(tools.slack_api, tools.allowed_hosts)
+    return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.mend, base))
+
+
+KIND = Kind("slack_bot", BotSettings, BotSecret, open_bot)

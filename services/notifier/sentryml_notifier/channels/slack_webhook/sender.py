@@ -1,0 +1,167 @@
+"""Slack's incoming webhook: one POST, and what its answer means.
+
+Delivered is only 200 with the body `ok`. Redirects are never followed: a GET answered 200 somewhere else would
+look like a delivered alert. The address is a secret: it appears in no log, no error and no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+import orjson
+from pydantic import SecretStr
+
+from sentryml_notifier.channels.base import (
+    HIDDEN,
+    ChannelMisconfigured,
+    Config,
+    Identity,
+    Kind,
+    Outgoing,
+    Paced,
+    Tools,
+)
+from sentryml_notifier.channels.outbound import Guard, host_of, port_of, read_url
+from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
+from sentryml_notifier.domain.addresses import authority_of, to_allow
+from sentryml_notifier.domain.delivery import Outcome, SendResult
+
+SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
+NEW_WEBHOOK = "Make a new incoming webhook in Slack: {mend}."
+TRIED_AGAIN = "It is tried again every 15 minutes, and what waits goes out as soon as it works."
+
+# Slack's words for what no retry mends, and what a person can do about each.
+CHANNEL_REFUSALS: Mapping[str, str] = {
+    "no_service": "Slack does not know this webhook: it was removed, or its app was. {new}",
+    "no_service_id": "Slack does not know this webhook: its address is not complete. {new}",
+    "no_team": "Slack does not know the workspace of this webhook. {new}",
+    "team_disabled": "The Slack workspace of this webhook is disabled. {new}",
+    "invalid_token": "Slack does not accept the token in the webhook's address. {new}",
+    "channel_not_found": "The webhook's Slack channel does not exist any more. {new}",
+    "channel_is_archived": "The webhook's Slack channel is archived. Unarchive it; or, for another channel: {new}",
+    "user_not_found": "The person this webhook writes to is not in Slack any more. {new}",
+    "action_prohibited": "The Slack workspace forbids what this webhook does. Ask its administrator to allow "
+    "the app to post.",
+    "posting_to_general_channel_denied": "The Slack workspace lets few people post to its general channel. "
+    "Choose another channel: {new}",
+}
+MESSAGE_REFUSALS = frozenset(
+    {"invalid_payload", "invalid_blocks", "msg_blocks_too_long", "msg_too_long", "no_text", "too_many_attachments"}
+)
+
+
+class WebhookSecret(Config):
+    """What is secret of a webhook: all of its address."""
+
+    url: SecretStr
+
+
+class SlackWebhook:
+    """A channel that is one incoming webhook. `mend` says how to give it another address."""
+
+    def __init__(self, poster: Poster, address: httpx.URL, mend: str) -> None:
+        self._poster, self._address, self._mend = poster, address, mend
+
+    async def send(self, outgoing: Outgoing) -> SendResult:
+        """Post once."""
+        message = outgoing.message
+        body = orjson.dumps(plain_payload(message) if outgoing.plain else rich_payload(message))
+        answer = await self._poster.post(self._address, body, {})
+        return judge(answer, self._mend) if isinstance(answer, Answer) else answer
+
+
+def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: WebhookSecret) -> SlackWebhook:
+    """A channel of this kind.
+
+    Raises:
+        ChannelMisconfigured: the address is not one that secrets may be sent to.
+    """
+    what = identity.secret_setting or "the address"
+    address = check_address(secret.url.get_secret_value(), tools.guard, what)
+    return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.mend)
+
+
+def hint_of(secret: WebhookSecret) -> str:
+    """`…/B0…/****`: the beginning of the webhook's own id."""
+    parts = httpx.URL(secret.url.get_secret_value()).path.split("/")
+    return f"…/{parts[3][:2]}…/{HIDDEN}" if len(parts) > 4 else HIDDEN
+
+
+KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook, hint_of)
+
+
+def judge(answer: Answer, mend: str) -> SendResult:
+    """What Slack's answer means. Words of the answer are passed on only where they are known ones."""
+    outcome, reason, words = _verdict(answer.status, answer.text, mend)
+    return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds)
+
+
+def _verdict(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
+    if status == 200:
+        return _verdict_200(answer)
+    if status == 429:
+        return Outcome.RATE_LIMITED, "rate_limited", "Slack asked to send more slowly (429)."
+    if answer in MESSAGE_REFUSALS or status == 413:
+        reason = answer if answer in MESSAGE_REFUSALS else "msg_too_long"
+        return (
+            Outcome.MESSAGE_REFUSED,
+            reason,
+            f"Slack refused the form of this message ({reason}): a defect of SentryML.",
+        )
+    if status in (502, 503):
+        return Outcome.NOT_TAKEN, f"http_{status}", f"Slack is not available at the moment ({status})."
+    if status >= 500 or status == 408:
+        words = f"Slack had an error of its own ({status}); the message may have arrived."
+        return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", words
+    return _verdict_for_good(status, answer, mend)
+
+
+def _verdict_200(answer: str) -> tuple[Outcome, str, str]:
+    if answer == "ok":
+        return Outcome.DELIVERED, "ok", "Slack has it."
+    words = "The answer was 200, but not Slack's `ok`: is there a proxy in between? The message may have arrived."
+    return Outcome.UNCERTAIN, "strange_answer", words
+
+
+def _verdict_for_good(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
+    """What stays wrong until a person mends something."""
+    new = NEW_WEBHOOK.format(mend=mend)
+    if answer in CHANNEL_REFUSALS:
+        return Outcome.CHANNEL_REFUSED, answer, f"{CHANNEL_REFUSALS[answer].format(new=new)} {TRIED_AGAIN}"
+    if 300 <= status < 400:
+        words = (
+            f"The webhook's address answers with a redirect ({status}), which SentryML does not follow. Check the "
+            f"address and any proxy in between; if it is wrong, {mend}. {TRIED_AGAIN}"
+        )
+        return Outcome.CHANNEL_REFUSED, "redirect", words
+    return (
+        Outcome.CHANNEL_REFUSED,
+        "http_4xx",
+        f"Slack refuses messages to this webhook ({status}). {new} {TRIED_AGAIN}",
+    )
+
+
+def check_address(address: str, guard: Guard, what: str) -> httpx.URL:
+    """The webhook's address, if it is one that secrets may be sent to; `what` names it in the error.
+
+    It leads to Slack's own hosts, or to what the operator has allowed.
+
+    Raises:
+        ChannelMisconfigured: it does not; the message does not show the address.
+    """
+    try:
+        url = read_url(address)
+    except ValueError:
+        raise ChannelMisconfigured(f"{what} is not a URL") from None
+    words = guard.why_not_url(url)
+    authority = authority_of(host_of(url), port_of(url))
+    if words is None and authority in guard.allowed_hosts:
+        return url
+    if words is not None or host_of(url) not in SLACK_HOSTS:
+        words = words or f"must begin with https://hooks.slack.com/services/. {to_allow(authority)}"
+        raise ChannelMisconfigured(f"{what} {words}")
+    if not url.path.startswith("/services/"):
+        raise ChannelMisconfigured(f"{what} must be an incoming webhook: its path begins with /services/")
+    return url

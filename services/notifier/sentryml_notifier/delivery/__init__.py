@@ -1,0 +1,1 @@
+"""Deliveries: sent, reminded of, audited."""

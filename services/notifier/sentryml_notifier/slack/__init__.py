@@ -1,0 +1,1 @@
+"""Slack beside its channels: threads that are kept up to date, buttons that are pressed."""

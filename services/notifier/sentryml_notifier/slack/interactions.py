@@ -1,0 +1,79 @@
+"""Presses of "Mark as seen": whoever brings them, HTTP or Socket Mode, they end here.
+
+Slack wants an answer within three seconds and has it at once; what comes of a press is told afterwards, to the person
+alone, and the root message changes with the incident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from sentryml_common.errors import Unavailable
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import transaction
+from sentryml_notifier.channels.slack_bot.blocks import notice_payload
+from sentryml_notifier.channels.slack_bot.people import Unknown, email_of
+from sentryml_notifier.channels.slack_bot.sender import SlackBot
+from sentryml_notifier.domain.delivery import SendResult
+from sentryml_notifier.domain.press import Press, read_press
+from sentryml_notifier.incidents import Incidents
+from sentryml_notifier.metrics import SLACK_PRESS_TOTAL
+from sentryml_notifier.store.conversations import find_link
+
+log = get_logger(__name__)
+
+MOST_UNDER_WAY = 100
+"""People do not press so fast; what comes on top is dropped and counted, and can be pressed again."""
+
+
+class Presses:
+    """Handles presses in the background. Each may come twice: marking twice changes nothing."""
+
+    def __init__(self, incidents: Incidents) -> None:
+        self._incidents = incidents
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def take(self, bot: SlackBot, payload: object) -> None:
+        """Take what Slack sent to a bot; returns at once. What is no press of ours is none of our business."""
+        press = read_press(payload)
+        if press is None:
+            return
+        if len(self._under_way) >= MOST_UNDER_WAY:
+            SLACK_PRESS_TOTAL.labels(outcome="too_many").inc()
+            return
+        task = asyncio.create_task(self._handle_safely(bot, press), name="press")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _handle_safely(self, bot: SlackBot, press: Press) -> None:
+        try:
+            await self.handle(bot, press)
+        except Exception:
+            log.exception("press_failed", incident_id=str(press.incident_id))
+            SLACK_PRESS_TOTAL.labels(outcome="failed").inc()
+
+    async def handle(self, bot: SlackBot, press: Press) -> None:
+        """Find out who it is, ask incidents, and tell the person."""
+        try:
+            email = await email_of(bot.api, press.user)
+        except Unknown as err:
+            done, words = False, str(err)
+        else:
+            answer = await self._incidents.acknowledge(email, press.incident_id, press.sequence)
+            done, words = answer.acknowledged, answer.words
+        outcome = "acknowledged" if done else "refused"
+        SLACK_PRESS_TOTAL.labels(outcome=outcome).inc()
+        log.info("pressed", outcome=outcome, incident_id=str(press.incident_id), slack_user=press.user, words=words)
+        await self._tell(bot, press, words)
+
+    async def _tell(self, bot: SlackBot, press: Press, words: str) -> None:
+        link_label, link_url = "", ""
+        with suppress(Unavailable):
+            async with transaction(bot.tools.pool) as connection:
+                number, link_url = await find_link(connection, press.incident_id) or (0, "")
+                link_label = f"Open incident #{number}"
+        payload = notice_payload(words, link_label, link_url)
+        told = await bot.api.call("chat.postEphemeral", channel=press.channel, user=press.user, **payload)
+        if isinstance(told, SendResult):
+            log.warning("press_not_answered", reason=told.reason, words=told.words)

@@ -1,0 +1,120 @@
+"""The keeper of conversations: edits root messages, so that each shows how its incident stands.
+
+Beside the dispatcher and never in its way: an edit waits a few seconds for more changes, one edit of an incident is
+under way at a time, and when Slack asks to edit more slowly, alerts go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sentryml_common.clock import Clock
+from sentryml_common.errors import Unavailable
+from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.channel_registry import OpenChannel, Roster
+from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
+from sentryml_notifier.channels.slack_bot.sender import SlackBot
+from sentryml_notifier.domain.conversation import EDIT_AFTER
+from sentryml_notifier.domain.delivery import Effort, Outcome, Parked, SendResult, TryAgain, decide
+from sentryml_notifier.metrics import CONVERSATION_EDIT_TOTAL
+from sentryml_notifier.store import conversations
+from sentryml_notifier.store.conversations import Edit
+
+log = get_logger(__name__)
+
+LOOK_EVERY_SECONDS = 1.0
+FOR_ALL = (Outcome.RATE_LIMITED, Outcome.CHANNEL_REFUSED)
+"""What one edit says about all edits of the channel: they wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Edits on the channels of the roster that hold conversations. Time, chance and new ids come from outside."""
+
+    pool: Pool
+    roster: Roster
+    lease: timedelta
+    clock: Clock
+    jitter: Callable[[], float]
+    new_id: Callable[[], UUID]
+
+    async def run(self) -> None:
+        """Edit until cancelled: one edit at a time on each channel, and no channel waits for another."""
+        editing: dict[UUID, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                editing = {channel_id: task for channel_id, task in editing.items() if not task.done()}
+                for channel_id, channel in self.roster.opened.items():
+                    if isinstance(channel.channel, SlackBot) and channel_id not in editing:
+                        name = f"edit-{channel.name}"
+                        editing[channel_id] = group.create_task(self._edit_all(channel), name=name)
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _edit_all(self, channel: OpenChannel) -> None:
+        try:
+            while await self.edit_one(channel) and self.roster.opened.get(channel.channel_id) is channel:
+                pass
+        except Unavailable:
+            log.warning("edits_wait_for_postgres", channel=channel.name)
+
+    async def edit_one(self, channel: OpenChannel) -> bool:
+        """Make the edit that has been due longest on a channel; return whether another can be made at once.
+
+        Raises:
+            Unavailable: PostgreSQL is away. What was edited, and could not be noted, is edited again.
+        """
+        assert isinstance(channel.channel, SlackBot)
+        now = self.clock()
+        async with transaction(self.pool) as connection:
+            edit = await conversations.claim_edit(
+                connection, channel.channel_id, self.new_id(), now, now + self.lease
+            )  # fmt: skip
+            if edit is None:
+                return False
+            story = await conversations.read_story(connection, edit.conversation.incident_id)
+        result = await channel.channel.show(edit.conversation, story, plain=edit.plain)
+        await self._note(channel, edit, result, story.last.sequence)
+        return result.outcome is Outcome.DELIVERED or result.reason in EDIT_LOST
+
+    async def _note(self, channel: OpenChannel, edit: Edit, result: SendResult, sequence: int) -> None:
+        now = self.clock()
+        async with transaction(self.pool) as connection:
+            if result.outcome is Outcome.DELIVERED:
+                await conversations.note_shown(connection, edit, sequence, now + EDIT_AFTER)
+            elif result.reason in EDIT_LOST:
+                # The next change starts anew: one who deleted a message does not want it back for nothing.
+                await conversations.forget_conversation(connection, edit.conversation)
+            else:
+                due_at, plain = self._next(edit, result, now)
+                # The channel first, as whoever takes transitions in locks them.
+                if result.outcome in FOR_ALL and due_at is not None:
+                    await conversations.pause_edits(connection, channel.channel_id, due_at)
+                await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
+        CONVERSATION_EDIT_TOTAL.labels(
+            channel=channel.name, outcome=result.outcome.value, reason=result.reason
+        ).inc()  # fmt: skip
+        level = log.info if result.outcome is Outcome.DELIVERED else log.warning
+        level(
+            "root_edited" if result.outcome is Outcome.DELIVERED else "root_not_edited",
+            channel=channel.name,
+            incident_id=str(edit.conversation.incident_id),
+            sequence=sequence,
+            reason=result.reason,
+            words=result.words,
+        )
+
+    def _next(self, edit: Edit, result: SendResult, now: datetime) -> tuple[datetime | None, bool]:
+        """When the edit is made again, None for not before the next change; and whether as plain text."""
+        effort = Effort(edit.failures, edit.failing_since, plain=edit.plain)
+        match decide(result, effort, now=now, jitter=self.jitter()):
+            case TryAgain(at=at, effort=after):
+                return at, after.plain
+            case Parked(retry_at=at) if result.outcome is Outcome.CHANNEL_REFUSED:
+                return at, edit.plain
+            case _:
+                return None, edit.plain
