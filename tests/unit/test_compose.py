@@ -224,7 +224,7 @@ def test_folders_are_mounted_not_files_that_an_upgrade_replaces() -> None:
         for volume in container.get("volumes", []):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (ROOT / source).is_dir(), f"{name}: {source}"
-    assert "--enable-feature=auto-reload-config" in CONTAINERS["prometheus"]["command"]
+    assert "--config.auto-reload" in CONTAINERS["prometheus"]["command"]
 
 
 def test_extras_of_the_notifier_are_built_in_whenever_it_is_built() -> None:
