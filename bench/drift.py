@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 
+from bench.drift_backfill import measure as measure_backfill
 from bench.drift_combiner import measure as measure_combiner
 from bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
 from bench.drift_long_tail import measure as measure_long_tail
@@ -34,6 +35,7 @@ def main() -> None:
         show("Evaluation", measure_evaluation(say))
         show("Rounds", measure_rounds(say))
         show("Combiner", asyncio.run(measure_combiner(say)))
+        show("Backfill", asyncio.run(measure_backfill(say)))
         show("Long tail", asyncio.run(measure_long_tail(say)))
     except KeyboardInterrupt:
         sys.exit("stopped")

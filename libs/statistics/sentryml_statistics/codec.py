@@ -35,6 +35,8 @@ _HEAD = struct.Struct("<BBBBHH")
 _CELL = struct.Struct("<q")
 _CHECKSUM = struct.Struct("<I")
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_ONLY_NULLS = {width: struct.Struct(f"<BBBBHH{code}") for width, code in _CODES.items()}
+_ONE_CELL = {width: struct.Struct(f"<BBBBHHq{code}{code}") for width, code in _CODES.items()}
 _FEW_OF = {width: [struct.Struct(f"<{n}{code}") for n in range(FEW + 1)] for width, code in _CODES.items()}
 
 
@@ -94,6 +96,23 @@ def check_packed(packed: bytes, expected: int) -> int:
 
 
 def _body(histogram: Histogram) -> bytes:
+    if histogram.categories.counts or len(histogram.numbers.cells) > 1:
+        return _body_of_many(histogram)
+    return _body_of_one(histogram)
+
+
+def _body_of_one(histogram: Histogram) -> bytes:
+    """The same bytes for at most one number and no category, several times as fast: most panes of a backfill are so."""
+    numbers, nulls, dropped = histogram.numbers, histogram.nulls, histogram.categories.dropped
+    if not numbers.cells:
+        width = _width(nulls)
+        return _ONLY_NULLS[width].pack(1, width, numbers.dropped, dropped, 0, 0, nulls)
+    count = numbers.counts[0]
+    width = _width(max(count, nulls))
+    return _ONE_CELL[width].pack(1, width, numbers.dropped, dropped, 1, 0, numbers.cells[0], count, nulls)
+
+
+def _body_of_many(histogram: Histogram) -> bytes:
     numbers, categories = histogram.numbers, histogram.categories.counts
     names = sorted(categories)
     counts = numbers.counts[:]

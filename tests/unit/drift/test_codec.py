@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_statistics.codec import pack_histogram, unpack_histogram
+from sentryml_statistics.codec import _body_of_many, _body_of_one, pack_histogram, unpack_histogram
 from sentryml_statistics.histogram import EMPTY, Histogram
 from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 
@@ -46,6 +46,13 @@ def test_what_is_packed_comes_back(name: str) -> None:
 def test_anything_that_is_packed_comes_back(numbers: list[float], names: list[str], nulls: int) -> None:
     histogram = Histogram.of(numbers, names, nulls)
     assert unpack_histogram(pack_histogram(histogram)) == histogram
+
+
+@pytest.mark.parametrize("nulls", [0, 1, 255, 256, 70_000, 2**40])
+@pytest.mark.parametrize("numbers", [[], [0.25], [-1e300] * 300])
+def test_the_short_way_for_one_number_gives_the_bytes_of_the_long_one(numbers: list[float], nulls: int) -> None:
+    histogram = Histogram.of(numbers, nulls=nulls)
+    assert _body_of_one(histogram) == _body_of_many(histogram)
 
 
 def test_a_pane_comes_back_with_both_signals() -> None:
