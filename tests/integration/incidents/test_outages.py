@@ -26,7 +26,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack
-from tests.integration.incidents.test_service import Service, make_key, running, sequences_in_kafka
+from tests.integration.incidents.test_service import Service, make_key, published, running, sequences_in_kafka
 from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port_base
 from tests.support.servers import end
@@ -158,7 +158,7 @@ async def test_outages_under_load_lose_nothing_double_nothing_and_are_told(
         await caught_up(service, load)
         await shows(service, "sentryml_incidents_outbox_pending", 0, 0)
         await service.answers(200, "/readyz")
-    await as_if_nothing_had_happened(own_servers, load, notes)
+        await as_if_nothing_had_happened(own_servers, load, notes)
 
 
 async def postgres_goes(servers: Servers, service: Service, load: Load) -> None:
@@ -200,6 +200,7 @@ async def as_if_nothing_had_happened(servers: Servers, load: Load, notes: dict[s
             assert kept == load.minutes
             (incident,) = await connection.fetch("SELECT sequence, state FROM incident WHERE model_id = $1", model_id)
             assert (incident["sequence"], incident["state"]) == (wanted, "open")
+            await published(servers.kafka, model_id, wanted)  # the gauge of what waits is measured now and then
             first_seen = list(dict.fromkeys(await sequences_in_kafka(servers.kafka, model_id)))
             assert first_seen == list(range(1, wanted + 1)), f"{model_id}: as they first came to Kafka"
     finally:
