@@ -131,7 +131,8 @@ async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str],
             seen = seen or bool(await waiting(combiner))
             memory = max(memory, process.memory_info().rss)
             if round(time.monotonic() - begun) % 10 == 0:
-                seen_of, worst = (
+                worst = max(canaries.seconds.values(), default=0.0)
+                seen_of = f"{len(canaries.seconds)} of {len(canaries.sent)}"
                     f"{len(canaries.seconds)} of {len(canaries.sent)}",
                     max(canaries.seconds.values(), default=0.0),
                 )
