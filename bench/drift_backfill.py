@@ -133,9 +133,6 @@ async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str],
             if round(time.monotonic() - begun) % 10 == 0:
                 worst = max(canaries.seconds.values(), default=0.0)
                 seen_of = f"{len(canaries.seconds)} of {len(canaries.sent)}"
-                    f"{len(canaries.seconds)} of {len(canaries.sent)}",
-                    max(canaries.seconds.values(), default=0.0),
-                )
                 say(f"backfill: {await waiting(combiner)} panes wait; {seen_of} new models seen, within {worst:.0f} s")
             await asyncio.sleep(1)
         for task in tasks:
