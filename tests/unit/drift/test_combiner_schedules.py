@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
 from sentryml_common.http.health import Health
@@ -73,7 +74,7 @@ class Schedule:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.log = MemoryLog(seed, Chances(rebalance=0.005, commit=0.1, publish=0.02, getmany=0.0, short_read=0.2))
+        self.log = MemoryLog(seed, Chances(rebalance=0.005, commit=0.1, publish=0.02, getmany=0.01, short_read=0.2))
         for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
             self.log.create(topic.name, PARTITIONS if topic is PREDICTIONS else topic.partitions)
         for partition in range(PARTITIONS):  # so that the records lie over the borders of all kinds of chunks
@@ -168,6 +169,28 @@ def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emission, "BACKFILLED_PER_SECOND", 1)
     monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
     monkeypatch.setattr(pacing.Pacer.__init__, "__defaults__", (0.0,))
+
+
+async def read_again(log: MemoryLog) -> None:
+    """One bad record among good ones; Kafka refuses what is emitted of them for a while."""
+    for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+        log.create(topic.name, topic.partitions)
+    good = orjson.dumps({"model_id": "a", "prediction": 1.0})
+    for value in (good, b"{", good):
+        log.append(PREDICTIONS.name, value, partition=0, timestamp=NOON * 1000)
+    worker = Worker(log)
+    await asyncio.sleep(0.5)
+    for _ in range(5):
+        log.fail_next("publish", KafkaConnectionError())
+    await asyncio.sleep(60)
+    worker.kill()
+
+
+def test_a_bad_record_that_is_read_again_after_a_failure_is_dead_lettered_once() -> None:
+    log = MemoryLog(1, Chances(longest_pause=0.01))
+    run_in_virtual_time(read_again(log))
+    assert log.records(HISTOGRAMS.name), "in the end all is emitted"
+    assert len(log.records(DEAD_LETTERS.name)) == 1
 
 
 @pytest.mark.parametrize("block", range(4))

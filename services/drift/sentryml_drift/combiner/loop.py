@@ -27,7 +27,7 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.dead_letter import DeadLetters, SetAside
 from sentryml_common.kafka.epochs import Life
 from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.kafka.producer import Publisher, Record
@@ -141,7 +141,7 @@ class Combiner:
         self._settings, self._rules, self._life = settings, rules, life
         self._publisher, self._dead_letters = publisher, dead_letters
         self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
-        self._emitter, self._pace = Emitter(publisher), Pacer()
+        self._emitter, self._pace, self._set_aside = Emitter(publisher), Pacer(), SetAside()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
         self._record_bytes = float(MOST_RECORD_BYTES)
@@ -162,15 +162,24 @@ class Combiner:
             consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
             return consumer
 
-        consumer = await start_client(make, self._settings, health)
+        while True:
+            consumer = await start_client(make, self._settings, health)
+            health.ready("start")
+            try:
+                await self._with(consumer, health)
+            except* KafkaError as group:  # a consumer that has failed fails for good; another one may work
+                log.warning("consumer_replaced", why=[f"{type(err).__name__}: {err}" for err in group.exceptions])
+            finally:
+                self._forget()
+                await consumer.stop()
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    async def _with(self, consumer: Consumer, health: Health) -> None:
+        """Combine with this consumer until it fails."""
         progress = Progress(health, self._settings.stall_seconds)
-        health.ready("start")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.combine(consumer, progress))
-                tasks.create_task(progress.watch(consumer))
-        finally:
-            await consumer.stop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.combine(consumer, progress))
+            tasks.create_task(progress.watch(consumer))
 
     async def combine(self, consumer: Consumer, progress: Progress) -> None:
         """Read and emit until cancelled."""
@@ -222,7 +231,7 @@ class Combiner:
         most = min(MOST_RECORDS_PER_POLL, max(1, int(BYTES_PER_POLL / self._record_bytes)))
         generation = self._generation
         batches = await consumer.getmany(timeout_ms=max(0, int(seconds * 1000)), max_records=most)
-        letters: list[Record] = []
+        letters: list[tuple[Any, Record]] = []
         for partition, records in batches.items():
             opened = self._partitions.get(partition)
             if opened is None or generation != self._generation:
@@ -237,9 +246,11 @@ class Combiner:
                     return
             self._report(consumer, partition, records)
         if letters:
-            await self._publisher.publish(letters)
+            await self._publisher.publish([letter for _, letter in letters])
+            for record, _ in letters:
+                self._set_aside.add(record)
 
-    def _add(self, opened: OpenPartition, record: Any, letters: list[Record]) -> OpenChunk | None:
+    def _add(self, opened: OpenPartition, record: Any, letters: list[tuple[Any, Record]]) -> OpenChunk | None:
         """Add a record to its chunk; return that."""
         value, chunk = record.value or b"", None
         # The next poll takes fewer records where these are long, so that what it brings stays small.
@@ -249,7 +260,7 @@ class Combiner:
             detail = (
                 f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer events each"
             )
-            letters.append(self._letter(record, UndecodableMessage("record_too_long", detail)))
+            self._refuse(record, UndecodableMessage("record_too_long", detail), letters)
         else:
             chunk = opened.chunk_for(record.offset, size_class)
             if chunk is not None:
@@ -262,19 +273,21 @@ class Combiner:
             chunk.count()
             await self._pace()
 
-    def _events(self, record: Any, value: bytes, letters: list[Record]) -> list[EventRow]:
+    def _events(self, record: Any, value: bytes, letters: list[tuple[Any, Record]]) -> list[EventRow]:
         """The events of a record; none, and a dead letter, where it cannot be used."""
         try:
             return read_rows(value)
         except InvalidEvents as err:
-            letters.append(self._letter(record, UndecodableMessage("invalid_events", str(err))))
+            self._refuse(record, UndecodableMessage("invalid_events", str(err)), letters)
         except UndecodableMessage as err:
-            letters.append(self._letter(record, err))
+            self._refuse(record, err, letters)
         return []
 
-    def _letter(self, record: Any, error: UndecodableMessage) -> Record:
+    def _refuse(self, record: Any, error: UndecodableMessage, letters: list[tuple[Any, Record]]) -> None:
+        """Dead-letter a record, unless that was done when it was read before."""
         EVENTS.labels(outcome="undecodable").inc()
-        return self._dead_letters.letter(record, error)
+        if not self._set_aside.has(record):
+            letters.append((record, self._dead_letters.letter(record, error)))
 
     def _complete_targets(self) -> int:
         return sum(opened.complete_targets() for opened in self._partitions.values())
@@ -314,6 +327,7 @@ class Combiner:
             raise Unavailable(f"Kafka did not take the commit: {type(err).__name__}: {err}") from err
         else:
             self._commits |= places
+            self._set_aside.committed({partition: each.offset for partition, each in places.items()})
             LAST_COMMIT.set_to_current_time()
 
     def _report(self, consumer: Consumer, partition: TopicPartition, records: list[Any]) -> None:
