@@ -231,11 +231,13 @@ class Combiner:
         most = min(MOST_RECORDS_PER_POLL, max(1, int(BYTES_PER_POLL / self._record_bytes)))
         generation = self._generation
         batches = await consumer.getmany(timeout_ms=max(0, int(seconds * 1000)), max_records=most)
+        if generation != self._generation:
+            return  # the group has moved on: these records come again
         letters: list[tuple[Any, Record]] = []
         for partition, records in batches.items():
             opened = self._partitions.get(partition)
-            if opened is None or generation != self._generation:
-                break  # the group has moved on: these records come again
+            if opened is None:
+                continue  # it is not known yet where to begin: these records come again
             for record in records:
                 chunk = self._add(opened, record, letters)
                 if chunk is not None and (chunk.complete or chunk.waiting >= ROWS_AT_ONCE):
