@@ -13,6 +13,7 @@ from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api import monitor_preview as preview
 from sentryml_incidents.api.auth import KEYED
+from sentryml_incidents.api.refusals import install_refusals
 from sentryml_incidents.api.slack_acknowledgements import acknowledgement_routes
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
@@ -30,6 +31,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     """The application, whose routes work as soon as `context` has its pool. Without a secret, no service asks it."""
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
+    install_refusals(app)
     for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:

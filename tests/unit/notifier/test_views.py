@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from sentryml_common.contracts.notifier_api import (
+    AuditResponse,
+    ChangeResponse,
+    ChannelResponse,
+    DeliveryResponse,
+    PreviewResponse,
+    RouteResponse,
+    TrialResponse,
+)
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.http import changes, channel_config, channels, deliveries, previews, routes, trials
+from sentryml_notifier.http import audits, changes, channel_config, channels, deliveries, previews, routes, trials
 
+PREVIEWED: Any = previews.PreviewView.model_validate(previews.EXAMPLE).model_dump(mode="json")["routes"][0]
 VIEWS = [
     (routes.RouteView, routes.EXAMPLE),
     (previews.PreviewView, previews.EXAMPLE),
@@ -17,6 +27,7 @@ VIEWS = [
     (trials.TrialView, trials.EXAMPLE),
     (deliveries.DeliveryView, deliveries.EXAMPLE),
     (changes.ChangeView, changes.EXAMPLE),
+    (audits.AuditView, audits.EXAMPLE),
 ]
 
 
@@ -24,6 +35,26 @@ VIEWS = [
 def test_example_is_what_the_view_would_send(view: type[BaseModel], example: dict[str, Any]) -> None:
     assert view.model_validate(example).model_dump(mode="json") == example
     assert view.model_json_schema()["examples"] == [example]
+
+
+CONTRACTS = [
+    (RouteResponse, routes.EXAMPLE, "kinds", ["thawed"]),
+    (ChannelResponse, channels.EXAMPLE, "state", "resting"),
+    (DeliveryResponse, deliveries.EXAMPLE, "parked_because", "too_heavy"),
+    (ChangeResponse, changes.EXAMPLE, "action", "channel_painted"),
+    (AuditResponse, audits.EXAMPLE, "findings", [{"fault": "melted", "channel": None, "words": "It melted."}]),
+    (TrialResponse, trials.EXAMPLE, "outcome", "half_delivered"),
+    (PreviewResponse, previews.EXAMPLE, "routes", [{**PREVIEWED, "why": "friday"}]),
+]
+
+
+@pytest.mark.parametrize(("contract", "example", "field", "code"), CONTRACTS)
+def test_clients_read_every_answer_also_with_codes_and_fields_of_a_later_notifier(
+    contract: type[BaseModel], example: dict[str, Any], field: str, code: object
+) -> None:
+    assert contract.model_validate(example).model_dump(mode="json") == example
+    later = contract.model_validate({**example, field: code, "a_field_of_next_year": 1})
+    assert later.model_dump(mode="json") == {**example, field: code}
 
 
 def test_example_of_a_new_channel_is_one() -> None:

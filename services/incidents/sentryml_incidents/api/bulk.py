@@ -14,9 +14,11 @@ from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem, ProblemDetails, unavailable
 from sentryml_incidents.api.auth import Writer
+from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.api.views import IncidentView, incident_view
 from sentryml_incidents.usecases.act_on_incident import act
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.usecases.texts import NoteText
 from sentryml_lifecycle.people import Action
 
@@ -122,8 +124,8 @@ async def _act_on_one(context: Context, key: ApiKey, body: Bulk, wanted: Wanted)
     reference, match = wanted
     try:
         incident = await act(context, actor_of(key), key.allows_model, reference, body.action, body.note, match)
-    except Problem as problem:
-        return _refused(reference, problem)
+    except Refused as err:
+        return _refused(reference, problem_of(err, context.public_url))
     view = incident_view(incident, context.public_url)
     return BulkResult(reference=reference, status=200, etag=etag(incident.sequence), incident=view, problem=None)
 

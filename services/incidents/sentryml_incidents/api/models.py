@@ -21,6 +21,7 @@ from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluat
 from sentryml_incidents.store.models import ModelFilter, ModelSummary, find_model, list_models
 from sentryml_incidents.store.monitors import find_activity, find_monitor
 from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.usecases.errors import UnknownModel
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -110,11 +111,11 @@ async def known_model(connection: Connection, model_id: str) -> ModelSummary:
     """A model that exists.
 
     Raises:
-        Problem: 404.
+        UnknownModel: there is none with this id.
     """
     model = await find_model(connection, model_id)
     if model is None:
-        raise unknown_model(model_id)
+        raise UnknownModel(model_id)
     return model
 
 
@@ -123,12 +124,7 @@ def check_model(key: ApiKey, model_id: str) -> None:
     not told.
 
     Raises:
-        Problem: 404.
+        UnknownModel: there is none with this id.
     """
     if not key.allows_model(model_id):
-        raise unknown_model(model_id)
-
-
-def unknown_model(model_id: str) -> Problem:
-    """404: no event of the model has arrived yet."""
-    return Problem(404, "unknown-model", f"no model {model_id} has been seen: a model is registered by its first event")
+        raise UnknownModel(model_id)

@@ -13,12 +13,13 @@ from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader
-from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model, unknown_model
+from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
 from sentryml_incidents.api.preview_view import PreviewView, preview_view
 from sentryml_incidents.clients.drift import NotRecomputed
 from sentryml_incidents.store.evaluations.history import Position, find_version_settings, oldest_of_newest, read_history
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.monitor_patch import Wanted, merge
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import Regrading
@@ -65,14 +66,16 @@ async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days:
     """The preview of a changed monitor over the last `days` of what is kept.
 
     Raises:
-        Problem: 404 there is no such model; 409 it has another version than `wanted` says; 422 settings do not fit.
+        UnknownModel: there is none with this id.
+        MonitorChangedMeanwhile: it has another version than `wanted` says.
+        InvalidMonitor: settings do not fit, by name.
         Unavailable: PostgreSQL is away.
     """
     now = context.now()
     async with context.transaction() as connection:
         snapshot = await read_snapshot(connection, model_id)
         if snapshot is None:
-            raise unknown_model(model_id)
+            raise UnknownModel(model_id)
         settings = merge(snapshot, wanted)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)

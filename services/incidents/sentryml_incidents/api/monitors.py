@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, TypeAdapter
@@ -11,24 +11,21 @@ from pydantic import BaseModel, Field, TypeAdapter
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
-from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
+from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, etag, not_modified
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
-from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader, Writer
-from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model, known_model, unknown_model
-from sentryml_incidents.journal import report_transitions
+from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model, known_model
 from sentryml_incidents.store.monitors import (
     MonitorVersion,
     find_monitor,
-    insert_monitor_version,
     list_monitor_versions,
 )
-from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
-from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.usecases.monitor_patch import Wanted, merge
-from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.lifecycle import MonitorChanged, decide
-from sentryml_lifecycle.monitor_changes import changes, in_words, kept_since
+from sentryml_incidents.usecases.change_monitor import change_monitor
+from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.usecases.errors import UnknownModel
+from sentryml_incidents.usecases.monitor_patch import Wanted
+from sentryml_lifecycle.monitor_changes import changes, in_words
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
 
@@ -54,7 +51,7 @@ async def show(
     async with context.transaction() as connection:
         monitor = await find_monitor(connection, model_id)
     if monitor is None:
-        raise unknown_model(model_id)
+        raise UnknownModel(model_id)
     current = etag(monitor.version)
     if (unchanged := not_modified(if_none_match, current)) is not None:
         return unchanged
@@ -76,56 +73,6 @@ async def change(
     monitor = await change_monitor(context, actor_of(key), model_id, wanted, if_match)
     response.headers["ETag"] = etag(monitor.version)
     return monitor
-
-
-async def change_monitor(
-    context: Context, actor: Actor, model_id: str, wanted: dict[str, Any], if_match: str | None = None
-) -> Monitor:
-    """Put a changed monitor in force, in a transaction of its own; return the one that is in force then.
-
-    Raises:
-        Problem: 404 there is no such model; 409 or 412 it has another version than `wanted` or `if_match` say; 422
-            settings do not fit, by name.
-        Unavailable: PostgreSQL is away.
-    """
-    decision: Decision | None = None
-    now = context.now()
-    async with context.transaction() as connection:
-        snapshot = await lock_snapshot(connection, model_id)
-        monitor = await find_monitor(connection, model_id)
-        if snapshot is None or monitor is None:
-            raise unknown_model(model_id)
-        settings = merge(snapshot, wanted)
-        _check_match(monitor, if_match)
-        if changes(snapshot.settings, settings):
-            monitor = _next_version(monitor, settings, now)
-            decision = decide(snapshot, MonitorChanged(settings, monitor.version, actor), now)
-            await insert_monitor_version(connection, monitor, actor, now)
-            await save_decision(connection, snapshot, decision)
-    if decision is not None:
-        report_transitions(decision)
-    return monitor
-
-
-def _check_match(monitor: Monitor, if_match: str | None) -> None:
-    current = etag(monitor.version)
-    if not matches(if_match, current):
-        raise Problem(
-            412,
-            "monitor-moved-on",
-            f"the monitor is at {current} by now: look at it again",
-            headers={"ETag": current},
-            monitor=monitor.model_dump(mode="json"),
-        )
-
-
-def _next_version(monitor: Monitor, settings: MonitorSettings, now: datetime) -> Monitor:
-    return Monitor(
-        **dict(settings),
-        model_id=monitor.model_id,
-        version=monitor.version + 1,
-        kept_since=kept_since(monitor, settings, now),
-    )
 
 
 class MonitorVersionView(BaseModel):

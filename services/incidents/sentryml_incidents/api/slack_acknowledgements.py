@@ -20,6 +20,7 @@ from sentryml_incidents.domain.roles import Permission, may, who_may
 from sentryml_incidents.store.people.users import User, find_user_by_email
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused
 from sentryml_lifecycle.people import Action
 
 NO_ACCOUNT = "Nobody has an account of SentryML with your address here, {email}. An admin can make one."
@@ -28,7 +29,7 @@ NEVER_SIGNED_IN = "Sign in to SentryML once and choose a password of your own; t
 NOT_YOURS = "This needs the role {needed}; yours is {role}. An admin can change it."
 SEEN = "Incident #{number} is marked as seen by you. Its alerts stay on: that never silences."
 MOVED_ON = (
-    "Incident #{incident_number} has changed since this message was written: it is {state} now, severity {severity}. "
+    "Incident #{number} has changed since this message was written: it is {state} now, severity {severity}. "
     "Look at it again."
 )
 
@@ -73,7 +74,7 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
             note=f"via {asked.via}",
             if_match=etag(asked.sequence),
         )
-    except Problem as err:
+    except Refused as err:
         return Acknowledged(acknowledged=False, words=_in_words(err))
     return Acknowledged(acknowledged=True, words=SEEN.format(number=incident.incident_number))
 
@@ -91,7 +92,9 @@ def _refusal(user: User | None, email: str) -> str | None:
     return None
 
 
-def _in_words(problem: Problem) -> str:
-    if problem.kind == "incident-moved-on":
-        return MOVED_ON.format_map(problem.extra["incident"])
-    return f"{problem.detail[0].upper()}{problem.detail[1:]}."
+def _in_words(err: Refused) -> str:
+    if isinstance(err, IncidentMovedOn):
+        incident = err.incident
+        return MOVED_ON.format(number=incident.incident_number, state=incident.state, severity=incident.severity)
+    detail = str(err)
+    return f"{detail[0].upper()}{detail[1:]}."

@@ -12,17 +12,16 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor, TransitionKind
 from sentryml_common.http.etags import etag, matches, version_in
-from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.api.views import incident_view
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.incidents import find_incident
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_incidents.store.timeline import find_step
 from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, UnknownIncident
 from sentryml_lifecycle.decision import Decision, Outcome
 from sentryml_lifecycle.lifecycle import Asked, decide
-from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.people import Action
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 LARGEST_NUMBER = 2**63 - 1
@@ -56,8 +55,10 @@ async def act(
     """Do what is asked, in a transaction of its own; return the incident as it stands afterwards.
 
     Raises:
-        Problem: 404, there is none that may be seen; 412 it has moved on since `if_match`; 409 its state
-            does not allow it, or its model was deleted.
+        UnknownIncident: there is none that may be seen.
+        IncidentMovedOn: since `if_match`.
+        NotAllowed: its state does not allow it.
+        ModelDeleted: its model was deleted.
         Unavailable: PostgreSQL is away.
     """
     decision: Decision | None = None
@@ -65,9 +66,9 @@ async def act(
         found = await known_incident(connection, may_see, reference)
         snapshot = await lock_snapshot(connection, found.model_id, found.incident_id)
         if snapshot is None or snapshot.incident is None or snapshot.incident.model_deleted_at is not None:
-            raise _model_deleted(found)
+            raise ModelDeleted(found)
         asked = Asked(action, actor, note)
-        if await _is_as_seen(connection, context, snapshot.incident, asked, if_match):
+        if await _is_as_seen(connection, snapshot.incident, asked, if_match):
             decision = await _decide(connection, context, snapshot, asked)
     if decision is None:
         return snapshot.incident
@@ -80,12 +81,12 @@ async def known_incident(connection: Connection, may_see: MaySee, reference: str
     """An incident that exists and may be seen, by its id or its number.
 
     Raises:
-        Problem: 404, in the same words whether there is none or it may not be seen.
+        UnknownIncident: in the same words whether there is none or it may not be seen.
     """
     parsed = read_reference(reference)
     incident = await find_incident(connection, parsed) if parsed is not None else None
     if incident is None or not may_see(incident.model_id):
-        raise Problem(404, "unknown-incident", f"there is no incident {reference}")
+        raise UnknownIncident(reference)
     return incident
 
 
@@ -104,32 +105,23 @@ async def _decide(connection: Connection, context: Context, snapshot: Snapshot, 
     decision = decide(snapshot, asked, context.now())
     if decision.outcome is Outcome.NOT_ALLOWED:
         assert snapshot.incident is not None
-        raise _not_allowed(snapshot.incident, asked.action)
+        raise NotAllowed(snapshot.incident, asked.action)
     if decision.outcome is Outcome.APPLIED:
         await save_decision(connection, snapshot, decision)
     return decision
 
 
-async def _is_as_seen(
-    connection: Connection, context: Context, incident: Incident, asked: Asked, if_match: str | None
-) -> bool:
+async def _is_as_seen(connection: Connection, incident: Incident, asked: Asked, if_match: str | None) -> bool:
     """Whether the incident is still as it was seen; False if all that has been done since then is what is asked.
 
     Raises:
-        Problem: 412.
+        IncidentMovedOn: anything else was done.
     """
-    current = etag(incident.sequence)
-    if matches(if_match, current):
+    if matches(if_match, etag(incident.sequence)):
         return True
     if if_match is not None and await _is_repeated(connection, incident, asked, version_in(if_match)):
         return False
-    raise Problem(
-        412,
-        "incident-moved-on",
-        f"incident {incident.incident_number} is at {current} by now: look at it again",
-        headers={"ETag": current},
-        incident=incident_view(incident, context.public_url).model_dump(mode="json"),
-    )
+    raise IncidentMovedOn(incident)
 
 
 async def _is_repeated(connection: Connection, incident: Incident, asked: Asked, seen: int | None) -> bool:
@@ -138,21 +130,3 @@ async def _is_repeated(connection: Connection, incident: Incident, asked: Asked,
         return False
     step = await find_step(connection, incident.incident_id, seen + 1)
     return step is not None and step == (KIND_OF[asked.action], asked.actor, asked.note)
-
-
-def _model_deleted(incident: Incident) -> Problem:
-    detail = f"the model of incident {incident.incident_number} was deleted: it can be read, and nothing else"
-    return Problem(409, "model-deleted", detail)
-
-
-def _not_allowed(incident: Incident, action: Action) -> Problem:
-    allowed = [str(each) for each in ALLOWED[incident.state]]
-    hint = "; acknowledge it first" if action is Action.CLOSE else ""
-    return Problem(
-        409,
-        "not-allowed",
-        f"incident {incident.incident_number} is {incident.state}: {action} is not allowed{hint}. Allowed now: "
-        f"{', '.join(allowed)}",
-        state=incident.state,
-        allowed=allowed,
-    )

@@ -10,8 +10,8 @@ from fastapi import Body
 from pydantic import ValidationError, WithJsonSchema
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings, MonitorValues
-from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.monitor_rules import all_contradictions
+from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_lifecycle.snapshot import Snapshot
 
 IDENTITY = ("v", "model_id", "version")
@@ -32,7 +32,8 @@ def merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
     """The settings that would be in force.
 
     Raises:
-        Problem: 409 for another version, 422 for all that is unknown or does not fit, by name.
+        MonitorChangedMeanwhile: it has another version.
+        InvalidMonitor: for all that is unknown or does not fit, by name.
     """
     changed = _settings_in(snapshot, wanted)
     current = snapshot.settings.model_dump(mode="json")
@@ -46,7 +47,7 @@ def merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
     else:
         errors = _contradicting(values, set(changed))
     if errors:
-        raise _refused(errors)
+        raise InvalidMonitor(errors)
     return MonitorSettings.model_validate(values.model_dump())
 
 
@@ -54,12 +55,11 @@ def _settings_in(snapshot: Snapshot, wanted: dict[str, Any]) -> dict[str, Any]:
     """What is asked for, without that which says of which monitor."""
     current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
     if "version" in wanted and wanted["version"] != current["version"]:
-        detail = f"the monitor is at version {current['version']} by now, not {wanted['version']}: read it again"
-        raise Problem(409, "monitor-changed-meanwhile", detail)
+        raise MonitorChangedMeanwhile(snapshot.monitor_version, wanted["version"])
     unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - {*IDENTITY, READ_ONLY})
     strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
     if unknown or strange:
-        raise _refused(
+        raise InvalidMonitor(
             [{"field": name, "reason": "unknown field: a monitor has no such setting"} for name in unknown]
             + [{"field": name, "reason": f"must be {current[name]!r} or left out"} for name in strange]
         )
@@ -88,11 +88,6 @@ def _reasons(err: ValidationError) -> list[dict[str, str]]:
         for error in errors
         if error["loc"] not in inner
     ]
-
-
-def _refused(errors: list[dict[str, str]]) -> Problem:
-    detail = "; ".join(f"{error['field']}: {error['reason']}" for error in errors)
-    return Problem(422, "invalid-monitor", f"the monitor stays as it is. {detail}", errors=errors)
 
 
 def change_schema() -> dict[str, Any]:

@@ -11,9 +11,11 @@ from fastapi.responses import RedirectResponse
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.store.incidents import find_incident
 from sentryml_incidents.usecases.act_on_incident import act, everything, read_reference
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused, UnknownIncident
 from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
 from sentryml_incidents.web import api_page, assets, live
 from sentryml_incidents.web.alerts import channels as alert_channels
@@ -86,10 +88,13 @@ async def act_on_incident(
     """Acknowledge, take that back, close, or write a note; `seen` is the version of the incident that one has seen."""
     try:
         await act(context, visitor.actor, everything, reference, action, read_note(action, note), seen)
+    except UnknownIncident:
+        raise
+    except Refused as err:
+        status = problem_of(err, context.public_url).status
+        return await _incident(request, context, visitor, reference, status, _in_words(err), note)
     except Problem as err:
-        if err.status == 404:
-            raise
-        return await _incident(request, context, visitor, reference, err.status, _in_words(err), note)
+        return await _incident(request, context, visitor, reference, err.status, err.detail, note)
     return go_to(request, f"/incidents/{reference}")
 
 
@@ -132,8 +137,9 @@ async def _known_incident(connection: Connection, reference: str) -> Incident:
     return found
 
 
-def _in_words(err: Problem) -> str:
+def _in_words(err: Refused) -> str:
     """A refusal for the page that shows how the incident stands."""
-    if err.status == 412:
+    if isinstance(err, IncidentMovedOn):
         return "The incident has moved on since you looked at it, and nothing was done. This is how it stands now."
-    return err.detail[:1].upper() + err.detail[1:]
+    detail = str(err)
+    return detail[:1].upper() + detail[1:]

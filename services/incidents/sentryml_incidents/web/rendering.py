@@ -24,7 +24,9 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.api_page import TEMPLATES
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_common.text import duration, visible
+from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.usecases.context import context_of
+from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
 from sentryml_incidents.web.forms import SAFE_METHODS, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
@@ -147,10 +149,8 @@ class PageRoute(APIRoute):
                 return go_to(request, way.path)
             except Unavailable:
                 return _unavailable(request)
-            except Problem as err:
-                answer = message(request, err.status, TITLES.get(err.status, "This did not work"), err.detail)
-                answer.headers.update(err.headers)
-                return answer
+            except (Refused, Problem) as err:
+                return _refused(request, err)
             except RequestValidationError as err:
                 wrong = "; ".join(f"{error['loc'][-1]}: {error['msg']}" for error in err.errors()[:3])
                 return message(request, 422, TITLES[422], f"{wrong}.")
@@ -158,6 +158,14 @@ class PageRoute(APIRoute):
                 return message(request, err.status_code, TITLES.get(err.status_code, "This did not work"), err.detail)
 
         return handle_for_people
+
+
+def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
+    problem = problem_of(err, context_of(request).public_url) if isinstance(err, Refused) else err
+    title = TITLES.get(problem.status, "This did not work")
+    answer = message(request, problem.status, title, problem.detail)
+    answer.headers.update(problem.headers)
+    return answer
 
 
 def _compressed(request: Request, page: HTMLResponse) -> HTMLResponse:

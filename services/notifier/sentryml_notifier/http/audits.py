@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
+from sentryml_common.contracts.notifier_api import AuditResponse, FindingResponse
 from sentryml_common.errors import Unavailable
 from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
@@ -17,24 +16,20 @@ router = APIRouter(prefix="/v1/audit", tags=["deliveries"])
 EXAMPLE: dict[str, JsonValue] = {"at": "2026-11-23T09:30:00Z", "findings": [], "alerts_untold": 0}
 
 
-class FindingView(BaseModel):
+class FindingView(FindingResponse):
     """Something that must not be."""
 
     fault: Fault
-    channel: str | None = Field(description="Null where it is about no channel.")
-    words: str = Field(description="What is wrong, and where to look.")
 
 
-class AuditView(BaseModel):
-    """The last look, a few seconds ago while all is well."""
+class AuditView(AuditResponse):
+    """The last audit, a few seconds ago while all is well."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    at: datetime
-    findings: list[FindingView] = Field(
+    findings: tuple[FindingView, ...] = Field(
         description="None: each delivery is delivered, scheduled, or stuck with its reason."
     )
-    alerts_untold: int = Field(description="Alerts of the last day that no route took: nobody was told.")
 
 
 @router.get("")
@@ -44,9 +39,9 @@ async def show(context: WithContext, asker: Reader) -> AuditView:
     audit = context.audit
     if audit is None:
         raise Unavailable("the ledger has not been looked at since the start")
-    findings = [
+    findings = tuple(
         FindingView(fault=each.fault, channel=each.channel, words=each.words)
         for each in audit.findings
         if each.model_id is None or asker.may_see(each.model_id)
-    ]
+    )
     return AuditView(at=audit.at, findings=findings, alerts_untold=audit.untold)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
-from sentryml_common.contracts.transition import Actor
+from sentryml_common.contracts.notifier_api import ChangeResponse
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_notifier.domain.change import Action
 from sentryml_notifier.http.auth import Reader
@@ -35,18 +33,12 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class ChangeView(BaseModel):
+class ChangeView(ChangeResponse):
     """One change. It stays as it is for ever."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    change_id: int
-    at: datetime
-    actor: Actor
     action: Action
-    subject_id: UUID = Field(description="Of the channel, the route or the delivery.")
-    subject: str = Field(description="What that was called then.", examples=["ops"])
-    words: str = Field(description="What changed.", examples=["least severity: warn → critical"])
 
 
 @router.get("")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, JsonValue
 
+from sentryml_common.contracts.notifier_api import ChannelResponse
 from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch, etag, matches
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
@@ -62,31 +62,10 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class ChannelView(BaseModel):
+class ChannelView(ChannelResponse):
     """A channel and its trouble."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
-    channel_id: UUID
-    name: str
-    kind: str
-    settings: dict[str, Any]
-    secret_setting: str | None = Field(
-        description="The setting that makes it and holds its secret: it is changed there. Null if it is changed here."
-    )
-    secret_hint: str | None = Field(description="What may be shown of its secret.", examples=["…/B0…/****"])
-    state: str = Field(description="`active` or `broken`.")
-    broken_words: str | None = Field(description="Why it is broken, and how to mend it.")
-    retry_at: datetime | None = Field(
-        description="When a broken one is tried again by itself; null: once it is changed."
-    )
-    paused_until: datetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
-    fallback_channel_id: UUID | None = Field(description="The channel that is told while this one is broken.")
-    version: int = Field(description="Of what people set: how it fares makes no new one.")
-    created_at: datetime
-    waiting: int = Field(description="Deliveries that are on their way.")
-    parked: int = Field(description="Deliveries that are stuck.")
-    oldest_at: datetime | None = Field(description="When the oldest of both was made.")
 
 
 @router.get("")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, UtcDatetime
+from sentryml_common.contracts.notifier_api import AttemptResponse, DeliveryResponse
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers
@@ -34,15 +34,10 @@ Since = Annotated[WithOffset | None, Query(description="Only those made since.",
 _CURSOR = TypeAdapter(tuple[UtcDatetime, Annotated[int, Field(ge=1, lt=2**31)], UUID])
 
 
-class Attempt(BaseModel):
-    """One attempt; deliveries told in one message share its `send_id`."""
+class AttemptView(AttemptResponse):
+    """One attempt; deliveries sent in one message share its `send_id`."""
 
-    at: datetime
-    send_id: UUID
     outcome: Outcome
-    reason: str = Field(description="A code of a closed set.")
-    words: str = Field(description="The same for people.")
-    http_status: int | None
 
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -78,31 +73,15 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class DeliveryView(BaseModel):
+class DeliveryView(DeliveryResponse):
     """One transition on its way to one channel."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    delivery_id: UUID
-    transition_id: UUID
-    incident_id: UUID
-    incident_number: int
-    model_id: str
-    sequence: int
     kind: TransitionKind
-    reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
-    happened_at: datetime | None = Field(description="When the transition happened; null for very old ones.")
-    channel: str
-    channel_kind: str
-    route: str
     state: DeliveryState
-    due_at: datetime = Field(description="The next attempt, or the end of the one under way.")
     parked_because: ParkedBecause | None
-    last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
-    possibly_repeated: bool = Field(description="An attempt may have arrived without our knowing.")
-    created_at: datetime
-    delivered_at: datetime | None
-    attempts: list[Attempt] = Field(description="Oldest first.")
+    attempts: tuple[AttemptView, ...] = Field(description="Oldest first.")
 
 
 @router.get("")

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.contracts.message import ModelId
+from sentryml_common.contracts.notifier_api import PreviewResponse, VerdictResponse
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
@@ -50,17 +51,10 @@ class Described(BaseModel):
     )
 
 
-class VerdictView(BaseModel):
+class VerdictView(VerdictResponse):
     """What one route would do."""
 
-    route_id: UUID
-    name: str
-    channel_id: UUID
-    channel: str
-    taken: bool
     why: Why
-    words: str
-    channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
 
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -82,15 +76,12 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class PreviewView(BaseModel):
+class PreviewView(PreviewResponse):
     """Where a transition would go."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
-    assumed: str | None = Field(description="What was assumed to say so.")
-    channels: list[str] = Field(description="Names of the channels that would be told.")
-    routes: list[VerdictView] = Field(description="Every route, in the order in which they are asked.")
+    routes: tuple[VerdictView, ...] = Field(description="Every route, in the order in which they are asked.")
 
 
 Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]
@@ -124,7 +115,7 @@ def _step(asked: Described) -> Step:
 def _view(
     stored: Sequence[StoredRoute], found: Sequence[tuple[Route, Why]], broken: dict[UUID, str], assumed: str | None
 ) -> PreviewView:
-    views = [
+    views = tuple(
         VerdictView(
             route_id=route.route_id,
             name=known.name,
@@ -136,12 +127,12 @@ def _view(
             channel_broken=broken.get(route.channel_id),
         )
         for known, (route, why) in zip(stored, found, strict=True)
-    ]
-    channels = [view.channel for view in views if view.taken]
+    )
+    channels = tuple(view.channel for view in views if view.taken)
     return PreviewView(words=_words(channels, views), assumed=assumed, channels=channels, routes=views)
 
 
-def _words(channels: list[str], views: list[VerdictView]) -> str:
+def _words(channels: Sequence[str], views: Sequence[VerdictView]) -> str:
     if channels:
         return f"This would go to {', '.join(channels)}."
     if not views:

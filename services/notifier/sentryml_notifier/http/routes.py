@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -12,6 +11,7 @@ import asyncpg
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
+from sentryml_common.contracts.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page
@@ -123,15 +123,17 @@ class RouteSpec(BaseModel):
     )
 
 
-class RouteView(RouteSpec):
+class RouteView(RouteResponse):
     """A route."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    route_id: UUID
-    channel: str = Field(description="The name of the channel.")
-    version: int
-    created_at: datetime
+    least_severity: Severity = Field(
+        description="Alarms below it are not taken; one that gets worse later is, and its end then too."
+    )
+    kinds: tuple[TransitionKind, ...] = Field(
+        description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case."
+    )
 
     @classmethod
     def of(cls, stored: StoredRoute, models: Sequence[str] = ()) -> Self:
@@ -142,9 +144,9 @@ class RouteView(RouteSpec):
             name=stored.name,
             channel_id=route.channel_id,
             channel=stored.channel,
-            model_patterns=[each for each in route.model_patterns if may_meet(each, models)],
+            model_patterns=tuple(each for each in route.model_patterns if may_meet(each, models)),
             least_severity=route.least_severity,
-            kinds=sorted(route.kinds),
+            kinds=tuple(sorted(route.kinds)),
             enabled=route.enabled,
             remind_after_seconds=stored.remind_after_seconds,
             remind_times=stored.remind_times,

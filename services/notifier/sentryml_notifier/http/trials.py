@@ -8,8 +8,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, JsonValue
 
+from sentryml_common.contracts.notifier_api import TrialResponse
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.channels.base import Outgoing
@@ -39,17 +40,12 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class TrialView(BaseModel):
+class TrialView(TrialResponse):
     """What became of a test message."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    delivered: bool
     outcome: Outcome
-    reason: str = Field(description="A code of a closed set.", examples=["ok"])
-    words: str = Field(description="The same for people.", examples=["Slack has it."])
-    what_next: str = Field(description="What to do now.")
-    http_status: int | None
 
 
 @router.post(

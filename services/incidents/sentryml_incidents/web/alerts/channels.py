@@ -10,8 +10,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
+from sentryml_common.contracts.notifier_api import ChannelResponse, TrialResponse
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import ChannelTold, TrialTold
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, Desk, desk_of, in_words
 from sentryml_incidents.web.people.session import Administrator, Reader, Responder, Visitor
@@ -133,7 +133,7 @@ async def _page(
     channel_id: UUID,
     *,
     err: Problem | None = None,
-    trial: TrialTold | None = None,
+    trial: TrialResponse | None = None,
     took: str = "",
     typed: Mapping[str, str] | None = None,
 ) -> Response:
@@ -182,7 +182,7 @@ async def _typed(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
-async def _known_channel(desk: Desk, channel_id: UUID) -> ChannelTold:
+async def _known_channel(desk: Desk, channel_id: UUID) -> ChannelResponse:
     found = next((each for each in await desk.channels() if each.channel_id == channel_id), None)
     if found is None:
         raise Problem(404, "unknown-channel", "There is no such channel: it may have been removed meanwhile.")

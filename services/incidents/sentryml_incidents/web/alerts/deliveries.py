@@ -12,8 +12,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import DeliveryTold, read_answer
+from sentryml_incidents.clients.notifier_answers import read_answer
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
@@ -55,7 +56,7 @@ CursorField = Annotated[str | None, Query(max_length=500)]
 class Row:
     """One delivery of the list."""
 
-    told: DeliveryTold
+    told: DeliveryResponse
     step: str
     line: DeliveryLine
 
@@ -65,7 +66,7 @@ class Row:
         return self.line.tone in (Tone.STUCK, Tone.WAITING) and self.told.state != "sending"
 
 
-def delivery_lines(deliveries: Sequence[DeliveryTold], now: datetime) -> tuple[Row, ...]:
+def delivery_lines(deliveries: Sequence[DeliveryResponse], now: datetime) -> tuple[Row, ...]:
     """Deliveries as they are listed."""
     return tuple(Row(told, _step(told), line_of(_as_told(told), now)) for told in deliveries)
 
@@ -128,11 +129,11 @@ async def _page(
     )
 
 
-def _step(told: DeliveryTold) -> str:
+def _step(told: DeliveryResponse) -> str:
     return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
 
 
-def _as_told(told: DeliveryTold) -> Delivery:
+def _as_told(told: DeliveryResponse) -> Delivery:
     """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
 
     Raises:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from sentryml_common.contracts.notifier_api import PreviewResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import PreviewTold
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, Desk, desk_of
@@ -83,7 +83,7 @@ async def show_changes(request: Request, context: WithContext, visitor: Reader, 
     )
 
 
-async def _preview(desk: Desk, model: str, severity: Severity) -> tuple[PreviewTold | None, tuple[str, ...]]:
+async def _preview(desk: Desk, model: str, severity: Severity) -> tuple[PreviewResponse | None, tuple[str, ...]]:
     """Where an alarm of a model would go, or why that cannot be said."""
     if not model:
         return None, ()

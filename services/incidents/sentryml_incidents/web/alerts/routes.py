@@ -7,10 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
+from sentryml_common.contracts.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import RouteTold
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of, in_words
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
@@ -101,7 +101,7 @@ async def _page(
     form: RouteForm,
     *,
     err: Problem | None = None,
-    route: RouteTold | None = None,
+    route: RouteResponse | None = None,
     seen: int | None = None,
 ) -> Response:
     return render(
@@ -120,7 +120,7 @@ async def _page(
     )
 
 
-def _form_of(route: RouteTold) -> RouteForm:
+def _form_of(route: RouteResponse) -> RouteForm:
     return RouteForm(
         route.name,
         str(route.channel_id),

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sentryml_common.contracts.transition import Actor, State
+from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, Refused
 from sentryml_incidents.web.incidents.notes import read_note
 from sentryml_incidents.web.view.bulk_summary import ALREADY, DELETED, GONE, MEANWHILE, Result, not_allowed, tell
 from sentryml_lifecycle.people import Action
@@ -58,18 +59,18 @@ async def _act_on_one(
 ) -> Result:
     try:
         after = await act(context, actor, everything, str(number), action, note, if_match=f'"v{sequence}"')
-    except Problem as err:
+    except Refused as err:
         return Result(number, _why_not(action, err))
     return Result(number, ALREADY[action] if after.sequence == sequence else None)
 
 
-def _why_not(action: Action, err: Problem) -> str:
-    match err.kind:
-        case "incident-moved-on":
-            return MEANWHILE[State(err.extra["incident"]["state"])]
-        case "not-allowed":
-            return not_allowed(action, State(err.extra["state"]))
-        case "model-deleted":
+def _why_not(action: Action, err: Refused) -> str:
+    match err:
+        case IncidentMovedOn():
+            return MEANWHILE[err.incident.state]
+        case NotAllowed():
+            return not_allowed(action, err.incident.state)
+        case ModelDeleted():
             return DELETED
         case _:
             return GONE

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from sentryml_common.http.problems import Problem
-from sentryml_incidents.api.model_deletion import delete_confirmed, offer_deletion
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.delete_model import delete_model, offer_deletion
+from sentryml_incidents.usecases.errors import DeletionNotConfirmed
 from sentryml_incidents.web.models.detail import known_for_people
 from sentryml_incidents.web.people.session import Administrator
 from sentryml_incidents.web.rendering import PageRoute, render
@@ -37,12 +37,9 @@ async def confirm(
     async with context.transaction() as connection:
         await known_for_people(connection, model_id)
     try:
-        await delete_confirmed(context, visitor.actor, model_id, confirmation)
-    except Problem as err:
-        if err.status != 409:
-            raise
-        why_not = err.detail.partition(". ")[0]
-        refused = f"Nothing was deleted: {why_not}. Below is how it stands now; if you still want to, do it again."
+        await delete_model(context, visitor.actor, model_id, confirmation)
+    except DeletionNotConfirmed as err:
+        refused = f"Nothing was deleted: {err.why_not}. Below is how it stands now; if you still want to, do it again."
         return await _page(request, context, model_id, 409, refused)
     return render(request, "model_deleted.html", model_id=model_id)
 

@@ -12,16 +12,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from sentryml_common.contracts.api_key import without_keys
-from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.api.monitor_preview import try_out
-from sentryml_incidents.api.monitors import change_monitor
 from sentryml_incidents.store.evaluations.history import find_version_settings
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.monitors import MonitorVersion, list_monitor_versions
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.store.timeline import find_ever_critical
+from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_incidents.web.models.detail import known_for_people
 from sentryml_incidents.web.models.monitor_preview import Tried, tried_of
 from sentryml_incidents.web.people.session import Reader, Responder
@@ -118,7 +118,7 @@ async def save(
     await _check_known(context, model_id)
     try:
         monitor = await change_monitor(context, visitor.actor, model_id, wanted | {"version": version})
-    except Problem as err:
+    except (InvalidMonitor, MonitorChangedMeanwhile) as err:
         return await _refused(request, context, model_id, typed, version, err)
     done = Done.SAVED if monitor.version > version else Done.UNCHANGED
     return go_to(request, f"/models/{model_id}/monitor?done={done}")
@@ -141,7 +141,7 @@ async def preview(
     await _check_known(context, model_id)
     try:
         found = await try_out(context, model_id, wanted | {"version": version, "enabled": True}, days)
-    except Problem as err:
+    except (InvalidMonitor, MonitorChangedMeanwhile) as err:
         return await _refused(request, context, model_id, typed, version, err, days)
     async with context.transaction() as connection:
         happened = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MOST_HAPPENED)
@@ -156,16 +156,14 @@ async def _refused(
     model_id: str,
     typed: Texts,
     version: int,
-    err: Problem,
+    err: InvalidMonitor | MonitorChangedMeanwhile,
     days: int = PREVIEW_DAYS[0],
 ) -> Response:
     """The form with what was typed and why it was not taken."""
-    if err.status == 422:
-        wrong = {str(each["field"]).partition(".")[0]: str(each["reason"]) for each in err.extra["errors"]}
+    if isinstance(err, InvalidMonitor):
+        wrong = {each["field"].partition(".")[0]: each["reason"] for each in err.errors}
         wrong = {name: reason_in_words(name, reason) for name, reason in wrong.items()}
         return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
-    if err.status != 409:
-        raise err
     async with context.transaction() as connection:
         _, monitor = await known_for_people(connection, model_id)
         seen = (await find_version_settings(connection, model_id)).get(version, monitor)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Form, Request, Response
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Actor
-from sentryml_common.http.problems import Problem
-from sentryml_incidents.api.monitors import change_monitor
+from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import MonitorChangedMeanwhile
 from sentryml_incidents.web.models.detail import known_for_people
 from sentryml_incidents.web.models.monitor import Done, Filled, VersionField, page
 from sentryml_incidents.web.people.session import Responder
@@ -57,9 +57,7 @@ async def _switch(
     monitor = await _monitor(context, model_id)
     try:
         await change_monitor(context, actor, model_id, {"enabled": on, "version": version})
-    except Problem as err:
-        if err.status != 409:
-            raise
+    except MonitorChangedMeanwhile:
         filled = Filled(write(monitor), refused=MOVED_ON.format(monitor.version))
         return await page(request, context, model_id, filled, status=409)
     return go_to(request, f"/models/{model_id}/monitor?done={Done.ON if on else Done.OFF}")

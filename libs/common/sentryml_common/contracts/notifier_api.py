@@ -1,0 +1,165 @@
+"""What the notifier answers over REST, and its clients read: once for both. Unknown fields are ignored.
+
+The notifier narrows some of the codes to its own closed sets; to a client they are strings, so that it need not know a
+newer one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from sentryml_common.contracts.delivery import Attempt
+from sentryml_common.contracts.message import Part, UtcDatetime
+from sentryml_common.contracts.transition import Actor
+
+
+class RouteResponse(Part):
+    """A route: which transitions go to a channel."""
+
+    route_id: UUID
+    name: str = Field(description="What people call it.")
+    channel_id: UUID = Field(description="Where it leads.")
+    channel: str = Field(description="The name of the channel.")
+    model_patterns: tuple[str, ...] = Field(description="Models, as patterns like `fraud-*`; none means all.")
+    least_severity: str
+    kinds: tuple[str, ...] = Field(description="Kinds of transitions; none means whatever alerts.")
+    enabled: bool
+    remind_after_seconds: int | None
+    remind_times: int
+    version: int
+    created_at: UtcDatetime
+
+
+class ChannelResponse(Part):
+    """A channel and its trouble: never its secret, only a hint of it."""
+
+    channel_id: UUID
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    secret_setting: str | None = Field(
+        description="The setting that makes it and holds its secret: it is changed there. Null if it is changed here."
+    )
+    secret_hint: str | None = Field(description="What may be shown of its secret.", examples=["…/B0…/****"])
+    state: str = Field(description="`active` or `broken`.")
+    broken_words: str | None = Field(description="Why it is broken, and how to mend it.")
+    retry_at: UtcDatetime | None = Field(
+        description="When a broken one is tried again by itself; null: once it is changed."
+    )
+    paused_until: UtcDatetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
+    fallback_channel_id: UUID | None = Field(description="The channel that is told while this one is broken.")
+    version: int = Field(description="Of what people set: how it fares makes no new one.")
+    created_at: UtcDatetime
+    waiting: int = Field(description="Deliveries that are on their way.")
+    parked: int = Field(description="Deliveries that are stuck.")
+    oldest_at: UtcDatetime | None = Field(description="When the oldest of both was made.")
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing leaves there until somebody fixes it."""
+        return self.state == "broken"
+
+    @property
+    def of_settings(self) -> bool:
+        """Whether a setting makes it, so that it cannot be changed over REST; one whose setting is gone says so
+        itself."""
+        return self.secret_setting is not None
+
+
+class AttemptResponse(Attempt):
+    """One attempt; deliveries sent in one message share its `send_id`."""
+
+    send_id: UUID
+    reason: str = Field(description="A code of a closed set.")
+    words: str = Field(description="The same for people.")
+
+
+class DeliveryResponse(Part):
+    """One transition on its way to one channel."""
+
+    delivery_id: UUID
+    transition_id: UUID
+    incident_id: UUID
+    incident_number: int
+    model_id: str
+    sequence: int
+    kind: str
+    reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
+    happened_at: UtcDatetime | None = Field(description="When the transition happened; null for very old ones.")
+    channel: str
+    channel_kind: str
+    route: str
+    state: str
+    due_at: UtcDatetime = Field(description="The next attempt, or the end of the one under way.")
+    parked_because: str | None
+    last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
+    possibly_repeated: bool = Field(description="An attempt may have arrived without our knowing.")
+    created_at: UtcDatetime
+    delivered_at: UtcDatetime | None
+    attempts: tuple[AttemptResponse, ...] = Field(description="Oldest first.")
+
+
+class ChangeResponse(Part):
+    """One change: who changed what. It stays as it is for ever."""
+
+    change_id: int
+    at: UtcDatetime
+    actor: Actor
+    action: str
+    subject_id: UUID = Field(description="Of the channel, the route or the delivery.")
+    subject: str = Field(description="What that was called then.", examples=["ops"])
+    words: str = Field(description="What changed.", examples=["least severity: warn → critical"])
+
+
+class FindingResponse(Part):
+    """Something that must not be."""
+
+    fault: str
+    channel: str | None = Field(description="Null where it is about no channel.")
+    words: str = Field(description="What is wrong, and where to look.")
+
+
+class AuditResponse(Part):
+    """The last audit, a few seconds ago while all is well."""
+
+    at: UtcDatetime
+    findings: tuple[FindingResponse, ...] = Field(
+        description="None: each delivery is delivered, scheduled, or stuck with its reason."
+    )
+    alerts_untold: int = Field(description="Alerts of the last day that no route took: nobody was told.")
+
+
+class TrialResponse(Part):
+    """What became of a test message."""
+
+    delivered: bool
+    outcome: str
+    reason: str = Field(description="A code of a closed set.", examples=["ok"])
+    words: str = Field(description="The same for people.", examples=["Slack has it."])
+    what_next: str = Field(description="What to do now.")
+    http_status: int | None
+
+
+class VerdictResponse(Part):
+    """What one route would do."""
+
+    route_id: UUID
+    name: str
+    channel_id: UUID
+    channel: str
+    taken: bool
+    why: str
+    words: str
+    channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
+
+
+class PreviewResponse(Part):
+    """Where a transition would go."""
+
+    words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
+    assumed: str | None = Field(description="What was assumed to say so.")
+    channels: tuple[str, ...] = Field(description="Names of the channels that would be told.")
+    routes: tuple[VerdictResponse, ...] = Field(description="Every route, in the order in which they are asked.")
