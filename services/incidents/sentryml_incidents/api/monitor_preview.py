@@ -65,7 +65,7 @@ async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days:
     """The preview of a changed monitor over the last `days` of what is kept.
 
     Raises:
-        Problem: 404 there is no such model; 409 it has another version than `wanted` says; 422 settings do not fit.
+        Problem: 404 there is no such model; 409 it has another version than `wanted` says; 422 settings are not valid.
         Unavailable: PostgreSQL is away.
     """
     now = context.now()
