@@ -8,16 +8,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import SYSTEM, Actor, Severity, SignalWhy, TransitionKind
+from sentryml_common.contracts.transition import SYSTEM, Actor, Cause, Severity, SignalWhy, TransitionKind
 from sentryml_lifecycle.explanation import why_of
-from sentryml_lifecycle.snapshot import (
-    Cause,
-    EvidenceRole,
-    Incident,
-    Snapshot,
-    Transition,
-    transition_id_of,
-)
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, Transition, transition_id_of
 
 
 class Outcome(StrEnum):

@@ -10,9 +10,9 @@ import hmac
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sentryml_common.contracts.transition import Actor, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
-from sentryml_lifecycle.snapshot import Cause, Snapshot
+from sentryml_lifecycle.snapshot import Snapshot
 
 CONFIRMATION_MINUTES = 10
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
 from sentryml_lifecycle.grades import Grade, grade_of, psi_of
-from sentryml_lifecycle.snapshot import Cause, EvidenceRole, Incident, Snapshot, incident_id_of
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
 
 ABOVE = {Severity.WARN: Cause.PSI_ABOVE_WARN, Severity.CRITICAL: Cause.PSI_ABOVE_CRITICAL}
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
-from sentryml_common.contracts.transition import Actor, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, applied
-from sentryml_lifecycle.snapshot import Cause, Counts, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Counts, Incident, Snapshot
 
 BASELINE = {"signals", "baseline_seconds", "current_seconds", "bins", "min_samples", "min_baseline_coverage"}
 THRESHOLDS = {

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sentryml_common.contracts.transition import Actor, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
 from sentryml_lifecycle.grades import Grade
-from sentryml_lifecycle.snapshot import Cause, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 
 class Action(StrEnum):

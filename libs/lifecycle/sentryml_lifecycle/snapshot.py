@@ -12,37 +12,12 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Actor, Severity, SignalWhy, Standing, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Severity, SignalWhy, Standing, State, TransitionKind
 from sentryml_lifecycle.grades import Grade
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
 LIVE = (State.OPEN, State.ACKNOWLEDGED)
 LAST_VERSION = 2**31 - 1
-
-
-class Cause(StrEnum):
-    """Why a step was taken: a closed set, for logs, metrics, messages and tests alike."""
-
-    PSI_ABOVE_WARN = "psi_above_warn"
-    PSI_ABOVE_CRITICAL = "psi_above_critical"
-    PSI_BELOW_CRITICAL = "psi_below_critical"
-    DATA_RETURNED_TO_NORMAL = "data_returned_to_normal"
-    WORSE_THAN_WHEN_CLOSED = "worse_than_when_closed"
-    STILL_DRIFTING_AFTER_LATCH = "still_drifting_after_latch"
-    FOLLOWED_BY_NEW_INCIDENT = "followed_by_new_incident"
-    RESOLVED_LONG_AGO = "resolved_long_ago"
-    WARMING_UP = "warming_up"
-    TOO_FEW_SAMPLES = "too_few_samples"
-    NO_DATA = "no_data"
-    DATA_ARE_BACK = "data_are_back"
-    MONITOR_DISABLED = "monitor_disabled"
-    MODEL_DELETED = "model_deleted"
-    THRESHOLDS_CHANGED = "thresholds_changed"
-    BASELINE_CHANGED = "baseline_changed"
-    TIMES_CHANGED = "times_changed"
-    ASKED = "asked"
-    ALSO_SEEN = "also_seen"
-    REVIEWED = "reviewed"
 
 
 class EvidenceRole(StrEnum):

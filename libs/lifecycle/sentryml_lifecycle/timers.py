@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sentryml_common.contracts.transition import State, TransitionKind
+from sentryml_common.contracts.transition import Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
-from sentryml_lifecycle.snapshot import Cause, Snapshot
+from sentryml_lifecycle.snapshot import Snapshot
 
 
 def on_tick(snapshot: Snapshot, now: datetime) -> Decision:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, State, Transition, TransitionKind
 from sentryml_common.text import UNITS, duration
 from sentryml_lifecycle.number_format import share
-from sentryml_lifecycle.snapshot import Cause, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 CAUSES = {
     Cause.PSI_ABOVE_WARN: "PSI above the warning threshold",
@@ -78,7 +78,7 @@ def step_in_words(step: Transition) -> str:
     what = STEPS[step.kind]
     if step.kind in (TransitionKind.OPENED, TransitionKind.REOPENED):
         what = f"{what} as {step.to.severity}"
-    why = CAUSES.get(Cause(step.cause)) if step.cause in _KNOWN else step.cause
+    why = CAUSES.get(step.cause)
     return f"{what}: {why}" if why else what
 
 
@@ -124,7 +124,6 @@ def ago(now: datetime, at: datetime) -> str:
     return f"{text} ago" if length >= timedelta(0) else f"in {text}"
 
 
-_KNOWN = frozenset(Cause)
 _HOW = {Severity.WARN: "noticeably", Severity.CRITICAL: "critically"}
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from sentryml_common.contracts.transition import Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Outcome
 from sentryml_lifecycle.lifecycle import Evaluated, decide
 from sentryml_lifecycle.people import Action
-from sentryml_lifecycle.snapshot import Cause, EvidenceRole
+from sentryml_lifecycle.snapshot import EvidenceRole
 from tests.unit.incidents.builders import ANA, BEN, Story, an_evaluation, at, quick, said, stands
 
 

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from sentryml_common.contracts.transition import Severity, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, TransitionKind
 from sentryml_lifecycle.people import Action
-from sentryml_lifecycle.snapshot import Cause
 from sentryml_lifecycle.wording import CAUSES, STEPS, ago, duration, headline, moment, what_next
 from tests.unit.incidents.builders import MONDAY, Story, at, quick
 

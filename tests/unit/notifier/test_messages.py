@@ -108,7 +108,6 @@ STORIES: dict[str, Story] = {
         [a_transition(K.DEESCALATED, sequence=2, minutes=70, from_=OPEN_CRITICAL, to=OPEN_WARN, alert=False)],
         Reminder(2, 3),
     ),
-    "unknown-cause": closed("moon_in_the_wrong_house"),
 }
 
 

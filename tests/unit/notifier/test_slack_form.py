@@ -12,6 +12,7 @@ from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.transition import (
     Actor,
     ActorType,
+    Cause,
     Severity,
     SignalWhy,
     Standing,
@@ -67,7 +68,7 @@ def steps(draw: st.DrawFn) -> Transition:
         from_=OPEN_CRITICAL,
         to=Standing(state=draw(st.sampled_from(State)), severity=draw(st.sampled_from(Severity))),
         actor=Actor(type=ActorType.USER, id="1", name=draw(hostile)),
-        cause=draw(hostile),
+        cause=draw(st.sampled_from(Cause)),
         note=draw(st.none() | hostile),
         why=draw(st.lists(whys, max_size=30).map(tuple)),
         model_id=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True)),

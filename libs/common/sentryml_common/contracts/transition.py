@@ -45,6 +45,31 @@ class TransitionKind(StrEnum):
     MONITOR_CHANGED = "monitor_changed"
 
 
+class Cause(StrEnum):
+    """Why a step was taken: a closed set, for logs, metrics, messages and tests alike."""
+
+    PSI_ABOVE_WARN = "psi_above_warn"
+    PSI_ABOVE_CRITICAL = "psi_above_critical"
+    PSI_BELOW_CRITICAL = "psi_below_critical"
+    DATA_RETURNED_TO_NORMAL = "data_returned_to_normal"
+    WORSE_THAN_WHEN_CLOSED = "worse_than_when_closed"
+    STILL_DRIFTING_AFTER_LATCH = "still_drifting_after_latch"
+    FOLLOWED_BY_NEW_INCIDENT = "followed_by_new_incident"
+    RESOLVED_LONG_AGO = "resolved_long_ago"
+    WARMING_UP = "warming_up"
+    TOO_FEW_SAMPLES = "too_few_samples"
+    NO_DATA = "no_data"
+    DATA_ARE_BACK = "data_are_back"
+    MONITOR_DISABLED = "monitor_disabled"
+    MODEL_DELETED = "model_deleted"
+    THRESHOLDS_CHANGED = "thresholds_changed"
+    BASELINE_CHANGED = "baseline_changed"
+    TIMES_CHANGED = "times_changed"
+    ASKED = "asked"
+    ALSO_SEEN = "also_seen"
+    REVIEWED = "reviewed"
+
+
 class ActorType(StrEnum):
     """Who can change an incident."""
 
@@ -101,7 +126,7 @@ class Transition(Message):
     from_: Standing | None = Field(alias="from")
     to: Standing
     actor: Actor
-    cause: str
+    cause: Cause
     alert: bool
     note: str | None
     evaluation_id: UUID | None

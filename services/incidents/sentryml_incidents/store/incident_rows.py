@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_lifecycle.snapshot import Cause, Incident
+from sentryml_lifecycle.snapshot import Incident
 
 INCIDENT_COLUMNS: Final = """
     incident.incident_id, incident.incident_number, incident.model_id, incident.state, incident.severity,

@@ -1,14 +1,13 @@
 """The title and the first sentence of a message, for each kind of transition and each cause.
 
-Causes are the incidents service's closed set. One that is not known here is shown as it is called: an alert with
-an odd word is better than none.
+A cause that has no text of its own here is shown by its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sentryml_common.contracts.transition import ActorType, Severity, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition, TransitionKind
 from sentryml_common.text import cut
 from sentryml_notifier.domain.routing import ALARMS
 from sentryml_notifier.domain.story import Story
@@ -17,35 +16,35 @@ LONGEST_NAME = 80
 LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
 
 OPENED_BECAUSE = {
-    "worse_than_when_closed": "It is worse than when the last incident was closed by hand.",
-    "still_drifting_after_latch": "The last incident was closed by hand while it drifted; it drifts still.",
+    Cause.WORSE_THAN_WHEN_CLOSED: "It is worse than when the last incident was closed by hand.",
+    Cause.STILL_DRIFTING_AFTER_LATCH: "The last incident was closed by hand while it drifted; it drifts still.",
 }
 
-RECOVERED = "data_returned_to_normal"
+RECOVERED = Cause.DATA_RETURNED_TO_NORMAL
 
 NO_SIGN = "That is no sign that the data returned to normal."
 ENDED_BECAUSE = {
     RECOVERED: "the data look like the baseline again.",
-    "monitor_disabled": "the monitor was switched off. The model is not watched any more.",
-    "model_deleted": f"the model was deleted. {NO_SIGN}",
-    "thresholds_changed": f"the thresholds of the monitor were changed. {NO_SIGN}",
-    "baseline_changed": f"the baseline of the monitor was changed. {NO_SIGN}",
-    "times_changed": f"the times of the monitor were changed. {NO_SIGN}",
-    "followed_by_new_incident": "a new incident follows it.",
-    "resolved_long_ago": "it was resolved long ago.",
+    Cause.MONITOR_DISABLED: "the monitor was switched off. The model is not watched any more.",
+    Cause.MODEL_DELETED: f"the model was deleted. {NO_SIGN}",
+    Cause.THRESHOLDS_CHANGED: f"the thresholds of the monitor were changed. {NO_SIGN}",
+    Cause.BASELINE_CHANGED: f"the baseline of the monitor was changed. {NO_SIGN}",
+    Cause.TIMES_CHANGED: f"the times of the monitor were changed. {NO_SIGN}",
+    Cause.FOLLOWED_BY_NEW_INCIDENT: "a new incident follows it.",
+    Cause.RESOLVED_LONG_AGO: "it was resolved long ago.",
 }
 
 CHANGED = {
-    "monitor_disabled": "The monitor was switched off",
-    "thresholds_changed": "The thresholds of its monitor were changed",
-    "baseline_changed": "The baseline of its monitor was changed",
-    "times_changed": "The times of its monitor were changed",
+    Cause.MONITOR_DISABLED: "The monitor was switched off",
+    Cause.THRESHOLDS_CHANGED: "The thresholds of its monitor were changed",
+    Cause.BASELINE_CHANGED: "The baseline of its monitor was changed",
+    Cause.TIMES_CHANGED: "The times of its monitor were changed",
 }
 
 BLIND_BECAUSE = {
-    "warming_up": "there is too little baseline yet",
-    "too_few_samples": "too few events came",
-    "no_data": "no events came",
+    Cause.WARMING_UP: "there is too little baseline yet",
+    Cause.TOO_FEW_SAMPLES: "too few events came",
+    Cause.NO_DATA: "no events came",
 }
 
 QUIET_TITLES = {
@@ -66,9 +65,9 @@ def title_of(story: Story) -> str:
     step = story.last
     if story.is_catching_up:
         return f"{_standing(step)} · {step.model_id}"
-    if story.is_combined and step.cause == RECOVERED:
+    if story.is_combined and step.cause is RECOVERED:
         return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
-    if step.kind is TransitionKind.RESOLVED and step.cause != RECOVERED:
+    if step.kind is TransitionKind.RESOLVED and step.cause is not RECOVERED:
         return f"Ended by a change of its monitor · {step.model_id}"
     if step.kind not in ALARMS:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
@@ -128,9 +127,9 @@ def _ended(story: Story) -> str:
     step = story.last
     because = ENDED_BECAUSE.get(step.cause, f"{_spelled(step.cause)}.")
     if step.kind is TransitionKind.RESOLVED:
-        return f"resolved by itself: {because}" if step.cause == RECOVERED else f"ended: {because}"
+        return f"resolved by itself: {because}" if step.cause is RECOVERED else f"ended: {because}"
     by = "the system" if step.actor.type is ActorType.SYSTEM else actor_name(step)
-    return f"was closed by {by}." if step.cause == "asked" else f"was closed by {by}: {because}"
+    return f"was closed by {by}." if step.cause is Cause.ASKED else f"was closed by {by}: {because}"
 
 
 def _combined(story: Story) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Severity, SignalWhy, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, SignalWhy, State, TransitionKind
 from sentryml_common.text import cut, duration
 from sentryml_notifier.domain.headline import (
     CHANGED,
@@ -124,7 +124,7 @@ def with_delivery_notes(
 
 def _tone(story: Story) -> Tone:
     if story.last.kind in ENDINGS:
-        return Tone.CALM if story.last.cause == RECOVERED else Tone.NEUTRAL
+        return Tone.CALM if story.last.cause is RECOVERED else Tone.NEUTRAL
     if story.last.kind in ALARMS or (story.is_catching_up and story.last.to.state in LIVE):
         told = story.newest if story.reminder else story.last
         return Tone.CRITICAL if told.to.severity is Severity.CRITICAL else Tone.WARN
@@ -198,7 +198,7 @@ def _when(story: Story) -> Fact | None:
 
 def _seen(story: Story) -> Fact | None:
     """Whether anybody has looked at what is over now."""
-    if story.last.kind not in ENDINGS or story.last.cause == "asked":
+    if story.last.kind not in ENDINGS or story.last.cause is Cause.ASKED:
         return None
     seen_by = story.seen_by
     return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))
@@ -224,15 +224,15 @@ def _what_next(story: Story) -> Fact:
         worse = " If it becomes critical, another alert follows." if step.to.severity is Severity.WARN else ""
         lines = [_how_it_resolves(monitor) + worse, NEVER_SILENCES]
         lines += [ENDS_REMINDERS] if story.reminder else []
-    elif step.kind is TransitionKind.RESOLVED and step.cause == RECOVERED:
+    elif step.kind is TransitionKind.RESOLVED and step.cause is RECOVERED:
         lines = [f"Nothing has to be done. {_if_it_drifts_again(monitor)}"]
     elif step.kind is TransitionKind.RESOLVED:
         lines = [f"The changed settings count from now on. {_if_it_drifts_again(monitor)}"]
-    elif step.cause == "monitor_disabled":
+    elif step.cause is Cause.MONITOR_DISABLED:
         lines = ["Nothing more comes until the monitor is switched on again."]
-    elif step.cause == "model_deleted":
+    elif step.cause is Cause.MODEL_DELETED:
         lines = ["Nothing more comes, unless new events register the model anew."]
-    elif step.cause == "asked":
+    elif step.cause is Cause.ASKED:
         lines = [_after_closing(monitor)]
     else:
         lines = ["Nothing more comes from this incident."]

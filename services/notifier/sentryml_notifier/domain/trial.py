@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sentryml_common.contracts.transition import Actor, Severity, Standing, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Severity, Standing, State, Transition, TransitionKind
 from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.headline import LONGEST_NAME
@@ -55,7 +55,7 @@ def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
             "from": None,
             "to": Standing(state=State.CLOSED, severity=Severity.WARN),
             "actor": actor,
-            "cause": "asked",
+            "cause": Cause.ASKED,
             "alert": False,
             "note": "A test message: nothing has happened.",
             "evaluation_id": None,
