@@ -61,7 +61,7 @@ async def test_a_key_is_made_rotated_and_revoked(scene: Scene, admin: Page, scri
     await admin.get_by_label("What it is for").fill(name)
     for scope, wanted in (("read", True), ("events:write", False)):
         await admin.get_by_role("checkbox", name=scope).set_checked(wanted)
-    await admin.get_by_role("button", name="Make the key").click()
+    await admin.get_by_role("button", name="Create key").click()
     key = await admin.locator(".secret code").inner_text()
     assert await works(scene, key)
     assert not scripts or await faults_of(admin) == []
@@ -101,7 +101,7 @@ async def test_a_person_is_added_chooses_a_password_and_is_kept_out(
         await nora.get_by_label("New password").fill(PASSWORD)
         await nora.get_by_role("button", name="Change the password").click()
         await expect(nora.get_by_role("status")).to_contain_text("Your password is changed")
-        await nora.get_by_label("What timelines call you").fill("Nora")
+        await nora.get_by_label("Name shown on timelines").fill("Nora")
         await nora.get_by_role("button", name="Change the name").click()
         await expect(nora.locator(".visitor")).to_contain_text("Nora")
 

@@ -49,7 +49,7 @@ async def test_an_incident_is_acknowledged_noted_and_closed(scene: Scene, respon
     await act(responder, "Take back")
     await expect(marks).not_to_contain_text("acknowledged")
 
-    await act(responder, "Only write the note", "A new version was released at nine")
+    await act(responder, "Add note only", "A new version was released at nine")
     await expect(timeline.locator("li").first).to_contain_text("A new version was released at nine")
 
     await act(responder, "Acknowledge")
@@ -88,7 +88,7 @@ async def test_many_are_acknowledged_at_once(scene: Scene, responder: Page, scri
 
 async def test_a_note_without_text_is_refused_in_words(scene: Scene, responder: Page) -> None:
     await responder.goto(f"/incidents/{scene.numbers['open']}")
-    await act(responder, "Only write the note")
+    await act(responder, "Add note only")
     await expect(responder.get_by_role("alert")).to_have_text(re.compile("Write the note first"))
 
 

@@ -32,9 +32,9 @@ async def test_the_preview_follows_what_is_typed(scene: Scene, visit: Visit) -> 
     async with visit(Role.RESPONDER) as page:
         await page.goto("/models/checkout-fraud/monitor")
         preview, in_short = page.locator("#preview"), page.locator("#preview-in-short")
-        await expect(preview).to_contain_text("Nothing tried yet")
+        await expect(preview).to_contain_text("No preview yet")
         await page.locator("[name=warn]").fill("0.15")
-        await expect(preview).to_contain_text("Really happened")
+        await expect(preview).to_contain_text("Actually happened")
         await expect(preview.get_by_role("img")).to_be_visible()
         await expect(in_short).to_contain_text("incident")
         await expect(page.locator("[name=warn]")).to_be_focused()

@@ -16,5 +16,5 @@ async def test_an_admin_tests_the_channel_and_makes_a_route(stack: Stack, user: 
     data = {"name": "e2e", "channel_id": channel, "models": "no-such-model-*", "enabled": "true"}
     made = text_of(await submit(user.browser, "/alerts/routes/new", "/alerts/routes/make", **data))
     assert "e2e no-such-model-*" in made
-    assert f"{stack.environment()['SENTRYML_ADMIN_EMAIL']} made the route e2e" in made
+    assert f"{stack.environment()['SENTRYML_ADMIN_EMAIL']} added the route e2e" in made
     assert "✓ Every alert is accounted for" in made

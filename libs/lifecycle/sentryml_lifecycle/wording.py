@@ -1,7 +1,7 @@
 """What people read about an incident: a headline, each step, what happens next. Pure; times are UTC and exact.
 
 Every sentence says only what is so. Above all it never says "recovered" of data that a changed monitor stopped
-looking at, and never lets "acknowledged" sound like "silenced".
+evaluating, and never lets "acknowledged" sound like "muted".
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ CAUSES = {
     Cause.THRESHOLDS_CHANGED: "the thresholds were changed",
     Cause.BASELINE_CHANGED: "what is compared was changed",
     Cause.TIMES_CHANGED: "times were changed",
-    Cause.ALSO_SEEN: "seen by one more",
-    Cause.REVIEWED: "looked at afterwards",
+    Cause.ALSO_SEEN: "acknowledged by one more",
+    Cause.REVIEWED: "reviewed after it resolved",
 }
 
 STEPS = {
     TransitionKind.OPENED: "Opened",
     TransitionKind.ESCALATED: "Escalated to critical",
-    TransitionKind.DEESCALATED: "Eased to warn",
+    TransitionKind.DEESCALATED: "De-escalated to warning",
     TransitionKind.ACKNOWLEDGED: "Acknowledged",
     TransitionKind.UNACKNOWLEDGED: "Acknowledgement taken back",
     TransitionKind.NOTED: "Note",
     TransitionKind.RESOLVED: "Resolved",
     TransitionKind.REOPENED: "Reopened",
     TransitionKind.CLOSED: "Closed",
-    TransitionKind.BLIND: "Blind",
-    TransitionKind.SEEING: "Seeing again",
+    TransitionKind.BLIND: "Evaluation paused",
+    TransitionKind.SEEING: "Evaluation resumed",
     TransitionKind.MONITOR_CHANGED: "Monitor changed",
 }
 
@@ -69,8 +69,8 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
             "data to tell whether it still does."
         )
     if snapshot.counts.ok:
-        return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the last look."
-    return f"{incident.model_id} has been drifting {how} for {lasted}: PSI {incident.psi:.2f} at the last look."
+        return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the latest evaluation."
+    return f"{incident.model_id} has been drifting {how} for {lasted}; latest PSI {incident.psi:.2f}."
 
 
 def step_in_words(step: Transition) -> str:
@@ -131,7 +131,7 @@ def _blind(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.blind_since is None:
         return ()
     return (
-        f"Blind since {moment(snapshot.blind_since)}: too little data to judge. The incident waits: nothing changes "
+        f"Evaluation paused since {moment(snapshot.blind_since)}: not enough data. The incident does not change "
         "until there is more.",
     )
 
@@ -139,7 +139,7 @@ def _blind(snapshot: Snapshot) -> tuple[str, ...]:
 def _worse(incident: Incident, settings: MonitorSettings) -> str:
     if incident.severity is Severity.WARN:
         return f"If it gets critical (PSI from {settings.critical:g}), it alerts again, acknowledged or not."
-    return "It is as severe as it can be; when it eases to warn, that goes on the timeline without an alert."
+    return "It is as severe as it can be; when it de-escalates to warning, that goes on the timeline without an alert."
 
 
 def _resolving(snapshot: Snapshot) -> str:
@@ -170,9 +170,9 @@ def _to_go(snapshot: Snapshot) -> str:
 
 def _asking(incident: Incident) -> tuple[str, ...]:
     if incident.state is State.OPEN:
-        return ("Acknowledging says that you have seen it. It silences nothing.",)
+        return ("Acknowledging says that you have seen it. It does not mute alerts.",)
     names = ", ".join(actor.name for actor in incident.acknowledged_by)
-    return (f"Seen by {names}. That silences nothing.",)
+    return (f"Acknowledged by {names}. That does not mute alerts.",)
 
 
 def _after_resolving(incident: Incident, settings: MonitorSettings, now: datetime) -> tuple[str, ...]:

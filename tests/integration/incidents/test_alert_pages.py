@@ -113,7 +113,7 @@ async def test_viewers_read_everything_and_may_do_nothing(reader: httpx.AsyncCli
     answer = await reader.get("/alerts")
     assert "slack Slack, by incoming webhook ✓ working 0 in SENTRYML_SLACK_WEBHOOK_URL none" in text_of(answer)
     assert "slack all" in text_of(answer)
-    for button in ("Send a test", "Make a route", "Make a channel"):
+    for button in ("Send a test", "Add route", "Add channel"):
         assert button not in text_of(answer)
     channel = text_of(await reader.get(f"/alerts/channels/{world.channel.channel_id}"))
     assert "Test messages are sent by responders and admins" in channel
@@ -145,7 +145,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         )
     )  # fmt: skip
     assert "fraud fraud-*, risk-? ▲ critical opened, resolved slack after 7 min 30 s, 2 × at most" in made
-    assert "ada made the route fraud" in made
+    assert "ada added the route fraud" in made
     route_id = await world.pool.fetchval("SELECT route_id FROM route WHERE name = 'fraud'")
     page = f"/alerts/routes/{route_id}"
     form = (await admin.get(page)).text
@@ -153,7 +153,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
     data = {"name": "fraud", "channel_id": str(world.channel.channel_id), "models": "fraud-*"}
     changed = text_of(await submit(admin, page, f"{page}/change", seen="1", **data))
     assert "enabled: yes → no" in changed
-    assert "fraud off fraud-* △ warn whatever alerts slack no" in changed
+    assert "fraud off fraud-* △ warn all alerts slack no" in changed
     late = await submit(admin, page, f"{page}/change", seen="1", **data | {"models": "late-*"})
     assert (late.status_code, "late-*</textarea>" in late.text) == (412, True)
     assert "has changed since you looked at it, and nothing was done" in text_of(late)
@@ -167,7 +167,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"models": "fraud/*"}, "Models: patterns hold letters, digits"),
         ({"remind_after_minutes": "1"}, "Remind after: from 5 minutes to 7 days"),
         ({"remind_after_minutes": "soon"}, "Remind after: from 5 minutes to 7 days"),
-        ({"remind_times": "0"}, "At most so many reminders: a whole number"),
+        ({"remind_times": "0"}, "Maximum number of reminders: a whole number"),
         ({"kinds": ["resolved"]}, "Kinds: names no alarm"),
         ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
         ({"name": "slack"}, "That name is taken"),
@@ -207,7 +207,7 @@ async def test_a_channel_is_made_changed_and_removed(admin: httpx.AsyncClient, w
     await submit(admin, page, f"{page}/change", **data | {"secret.url": WEBHOOK.replace("B000", "B111")})
     assert await world.pool.fetchval("SELECT secret_hint FROM channel WHERE name = 'ops 2'") == "…/B1…/****"
     fallback = await submit(admin, page, f"{page}/fallback", fallback=str(world.channel.channel_id))
-    assert "Stands in while it is broken slack" in text_of(fallback)
+    assert "Fallback while it is broken slack" in text_of(fallback)
     gone = text_of(await submit(admin, page, f"{page}/remove"))
     assert ("ada removed the channel ops 2" in gone, "ops 2 Slack" in gone) == (True, False)
     assert (await admin.get(page)).status_code == 404
@@ -284,7 +284,7 @@ async def test_what_is_stuck_comes_first_and_can_be_tried_again(signed_in: Signe
     assert "Try again now" not in found
     again = await submit(ben, "/account", f"/alerts/deliveries/{delivery_id}/retry")
     assert (again.status_code, "it has been delivered" in text_of(again).lower()) == (409, True)
-    assert "ben asked for another attempt for incident #" in text_of(await ben.get("/alerts/changes"))
+    assert "ben retried the delivery for incident #" in text_of(await ben.get("/alerts/changes"))
 
 
 async def test_deliveries_are_filtered_and_paged(reader: httpx.AsyncClient, world: World) -> None:
@@ -295,7 +295,7 @@ async def test_deliveries_are_filtered_and_paged(reader: httpx.AsyncClient, worl
     second = await reader.get(f"/alerts/deliveries?state=waiting&channel=slack&model=flights-delay&cursor={older}")
     assert second.text.count('class="delivery-waiting"') == 2
     for query in ("state=delivered", "channel=nobody", "model=other"):
-        assert "Nothing like that." in text_of(await reader.get(f"/alerts/deliveries?{query}"))
+        assert "No matching delivery." in text_of(await reader.get(f"/alerts/deliveries?{query}"))
     odd = await reader.get("/alerts/deliveries?cursor=nonsense")
     assert (odd.status_code, "no place in this list" in text_of(odd)) == (422, True)
 
@@ -304,9 +304,9 @@ async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.Async
     await world.pool.execute("DELETE FROM route")
     await world.pool.execute("DELETE FROM channel")
     found = text_of(await admin.get("/alerts"))
-    assert "No channel yet: nobody is told of anything." in found
+    assert "No channel yet: nobody is notified." in found
     assert "SENTRYML_SLACK_WEBHOOK_URL" in found
-    assert "Make a channel" in found
+    assert "Add channel" in found
 
 
 @pytest.fixture
@@ -341,13 +341,13 @@ async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.
     audits.keep()
     assert "✓ Every alert is accounted for" in text_of(await reader.get("/alerts"))
     audits.keep(untold=2)
-    assert "✕ Nobody was told of 2 alerts in the last day: no route took them." in text_of(await reader.get("/alerts"))
+    assert "✕ 2 alerts in the last day had no route: nobody was notified." in text_of(await reader.get("/alerts"))
     audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be mended, and it works"))
     found = text_of(await reader.get("/alerts"))
     assert "✕ slack: 3 deliveries wait for it to be mended, and it works" in found
     assert "✓ Every alert" not in found
     audits.keep(ago=timedelta(minutes=10))
-    assert "was last checked 10 min ago" in text_of(await reader.get("/alerts"))
+    assert "were last audited 10 min ago" in text_of(await reader.get("/alerts"))
 
 
 async def test_every_address_in_these_pages_is_there(admin: httpx.AsyncClient, world: World) -> None:

@@ -37,7 +37,7 @@ async def test_the_first_step_says_what_would_be_lost_and_the_second_does_it(
     text = text_of(page)
     assert "Its live incident #1 is closed" in text
     assert "Lost: 2 evaluations" in text
-    assert "Kept, to be read: 1 incident with" in text
+    assert "Kept, read-only: 1 incident with" in text
     assert (await api.get(f"/v1/models/{MODEL}")).status_code == 200, "looking deletes nothing"
     done = await submit(ada, PAGE, f"{PAGE}/confirm", confirmation=confirmation_of(page))
     assert (done.status_code, "is deleted" in text_of(done)) == (200, True)

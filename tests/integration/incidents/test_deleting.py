@@ -165,7 +165,7 @@ async def test_new_events_register_it_anew(api: httpx.AsyncClient, drifting: Lif
     assert (await api.get(f"{PATH}/evaluations")).json()["items"] == [], "those of before are hidden until gone"
     entries = (await api.get(f"{PATH}/monitor/versions")).json()["items"]
     assert [each["changes"] for each in entries] == [
-        "the model was registered anew",
+        "the model was registered again",
         "the model was deleted",
         "the model was registered",
     ]

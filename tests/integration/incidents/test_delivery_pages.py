@@ -48,9 +48,9 @@ async def test_each_step_says_where_its_alert_went(
     await tell(pool, "no_route", sequence=4, words="No route takes this alert.")
     text = text_of(await reader.get("/incidents/1"))
     lines = [
-        "The notifier has not said yet where this went.",
-        "Nobody was told. No route takes this alert.",
-        "Slack : waiting: sent slowly on Slack&#39;s request until 09:35:00 UTC",
+        "The notifier has not reported yet where this was sent.",
+        "Nobody was notified. No route takes this alert.",
+        "Slack : waiting: rate-limited by Slack until 09:35:00 UTC",
         f"Slack : stuck: {ARCHIVED}",
         "Slack : delivered after 1.2 s",
     ]
@@ -60,7 +60,7 @@ async def test_each_step_says_where_its_alert_went(
         text.index(step) for step in ("Reopened as warn", "Resolved", "Escalated to critical", "Opened as warn")
     ]
     assert all(above < place for above, place in zip(headings, places[1:], strict=True))
-    assert text.index("1 message stuck ✕ 1 alert told nobody") < places[0], "said above, too"
+    assert text.index("1 message stuck ✕ 1 alert had no route") < places[0], "said above, too"
 
 
 async def test_attempts_are_folded_and_times_are_exact(
@@ -90,7 +90,7 @@ async def test_a_quiet_step_says_nothing_about_deliveries(
     await life.sees("critical")
     await api.post("/v1/incidents/1/acknowledge")
     text = text_of(await reader.get("/incidents/1"))
-    assert text.count("The notifier has not said yet") == 1, "of the opening alone"
+    assert text.count("The notifier has not reported yet") == 1, "of the opening alone"
 
 
 async def test_several_channels_are_told_apart_and_strangers_words_are_text(
@@ -112,12 +112,10 @@ async def test_the_list_counts_what_is_stuck_and_leads_there(reader: httpx.Async
         await register(pool, model_id, quick())
         await Life(pool, model_id=model_id).sees("warn", "critical")
     await life.sees("critical")
-    assert "somebody has not been told" not in text_of(await reader.get("/incidents"))
+    assert "somebody was not notified" not in text_of(await reader.get("/incidents"))
     await tell(pool, "parked", number=1, sequence=1, words=ARCHIVED)
     await tell(pool, number=2)
-    assert "1 message is stuck , about 1 incident: somebody has not been told" in text_of(
-        await reader.get("/incidents")
-    )
+    assert "1 message is stuck , about 1 incident: somebody was not notified" in text_of(await reader.get("/incidents"))
     await tell(pool, "parked", number=1, sequence=2, words=ARCHIVED)
     await tell(pool, "parked", number=3, words=ARCHIVED)
     page = await reader.get("/incidents?state=open")

@@ -81,8 +81,8 @@ async def test_the_first_page_is_whole_also_when_one_goes_back_to_it(reader: htt
 
 @pytest.fixture
 async def zoo(pool: Pool, clock: StillClock) -> None:
-    """Incidents of all kinds: 1 is critical, 2 eased to warn, 3 was critical and is over, 4 was never critical, 5 is
-    acknowledged, 6 is of the next day."""
+    """Incidents of all kinds: 1 is critical, 2 de-escalated to warning, 3 was critical and is over, 4 was never
+    critical, 5 is acknowledged, 6 is of the next day."""
     await live(pool, "churn-a", "critical")
     await live(pool, "churn-b", "critical", "warn")
     await live(pool, "fraud-a", "critical", "warn", "ok")
@@ -117,7 +117,7 @@ async def test_filters_leave_what_they_say(zoo: None, reader: httpx.AsyncClient)
         answer = await reader.get(f"{LIST}?{query}")
         assert numbers_of(answer) == numbers, query
         assert words in text_of(answer), query
-        assert numbers or "Take a filter away, or see all incidents ." in text_of(answer)
+        assert numbers or "Remove a filter, or see all incidents ." in text_of(answer)
 
 
 async def test_each_filter_can_be_taken_away_and_the_form_keeps_what_was_asked(
@@ -148,7 +148,7 @@ async def test_a_row_says_how_bad_it_is_and_was_who_knows_and_what_went_wrong(
     assert "▲ was critical resolved 1 d ago , lasted 2 min" in text
     assert "△ was warn resolved" in text
     assert "#1 churn-a ✕ 1 message stuck" in text
-    assert "#2 churn-b ✕ 1 alert told nobody" in text
+    assert "#2 churn-b ✕ 1 alert had no route" in text
     assert "(3 open) Incidents" in text
     assert "all live 4 open 3 acknowledged 1 resolved closed" in text
 
@@ -183,7 +183,7 @@ async def test_ticked_incidents_are_acknowledged_under_ones_name_and_the_list_sa
         ana, LIST, f"{BULK}?state=open", do="acknowledge", picked=["5 v1", "1 v1"], note=" on  it "
     )  # fmt: skip
     assert answer.status_code == 200
-    assert "2 acknowledged. That marks as seen, and never silences." in text_of(answer)
+    assert "2 acknowledged. Acknowledging does not mute alerts." in text_of(answer)
     assert numbers_of(answer) == [6, 2], "the filter is kept"
     assert await states(api) == ["acknowledged", "open", "resolved", "resolved", "acknowledged", "open"]
     step = (await api.get("/v1/incidents/1/timeline")).json()["items"][-1]
@@ -220,7 +220,7 @@ async def test_what_has_changed_since_the_list_was_made_is_left_alone(
     await recovers.sees("ok")
     await worsens.sees("critical")
     answer = await submit(ana, LIST, BULK, do="acknowledge", picked=["1 v1", "2 v1", "3 v1", "9 v1"])
-    assert "1 acknowledged; #1 was resolved meanwhile; #2 changed meanwhile and is open; #9 is not there." in text_of(
+    assert "1 acknowledged; #1 was resolved meanwhile; #2 changed meanwhile and is open; #9 does not exist." in text_of(
         answer
     )
     assert re.findall(r'value="(\d) v\d+"[^>]* checked', answer.text) == ["2", "1"], "as they stand now"
@@ -256,7 +256,7 @@ async def test_where_nothing_was_left_to_do_the_answer_says_so_and_keeps_the_not
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({}, "Tick at least one incident first."),
+        ({}, "Select at least one incident first."),
         ({"picked": ["1"]}, "This form is not one of ours: load the list again."),
         ({"picked": ["1 v1 v1"]}, "This form is not one of ours"),
         ({"picked": ["1 v1"], "note": "x" * 4001}, "A note has at most 4000 characters of text."),
@@ -279,5 +279,5 @@ async def test_only_who_may_act_finds_boxes(life: Life, reader: httpx.AsyncClien
     assert boxes(await reader.get(LIST), "picked") == []
     assert "never silences" not in text_of(await reader.get(LIST))
     assert boxes(await ana.get(LIST), "picked") == ["1 v1"]
-    assert "Acknowledging marks as seen; it never silences." in text_of(await ana.get(LIST))
+    assert "Acknowledging does not mute alerts." in text_of(await ana.get(LIST))
     assert (await ana.get(BULK)).headers["location"] == "../incidents"

@@ -76,7 +76,7 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
     for words in (
         "▲ critical Incident #1", "PSI is above the critical threshold.", "scores from 0.92 up: 4.0 % → 19 %",
         "Since the first event.", "Baseline against current: score", "What is compared",
-        "Refused: too late 3 Refused: from the future 1", "Rate lately 5 per second",
+        "Rejected: too late 3 Rejected: from the future 1", "Recent rate 5 per second",
         "flight 17", "up to a PSI of 0.50",
     ):  # fmt: skip
         assert words in text, words
@@ -119,7 +119,7 @@ async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
     assert slices, "the curve can be clicked"
     worst = await reader.get(path + links_of(newest)["worst on the curve"])
     assert "Evaluation of 23 Nov 2026, 09:19:00 UTC" in text_of(worst)
-    assert "Found: critical, under version 1 of the monitor." in text_of(worst)
+    assert "Result: critical, with version 1 of the monitor." in text_of(worst)
     assert worst.text.count('class="chosen"') == 1
     assert "worst on the curve" not in links_of(worst)
 
@@ -127,7 +127,7 @@ async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
     while "later →" in links_of(page):
         page = await reader.get(path + links_of(page)["later →"])
     while True:
-        seen.append(re.findall(r"Found: (\w+)", text_of(page))[0])
+        seen.append(re.findall(r"Result: (\w+)", text_of(page))[0])
         if "← earlier" not in links_of(page):
             break
         page = await reader.get(path + links_of(page)["← earlier"])
@@ -148,7 +148,7 @@ async def test_an_evaluation_without_bins_says_so_and_leads_to_the_nearest_that_
     for minute, has in ((1, True), (3, False), (8, False), (10, True)):
         page = await reader.get(path, params={"at": at(minute).isoformat()})
         assert ("Baseline against current: score" in text_of(page)) is has, minute
-    assert "Of this evaluation only the figures are kept" in text_of(
+    assert "Only the figures of this evaluation are kept" in text_of(
         await reader.get(f"{path}?at=2026-11-23T09:18:00Z")
     )
     for minute, nearest in ((3, 1), (8, 10)):
@@ -164,7 +164,7 @@ async def test_the_evidence_of_an_incident_has_its_bins_on_the_curve(
     await life.sees("ok", "critical", "ok", "ok")
     clock.now = at(60)
     page = await reader.get(f"/models/{MODEL}", params={"at": at(2).isoformat()})
-    assert "Found: critical" in text_of(page)
+    assert "Result: critical" in text_of(page)
     assert "Baseline against current: score" in text_of(page)
 
 

@@ -83,7 +83,7 @@ async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_typed_is_l
         answer = await send(ana, what, typed)
         assert answer.status_code == 422
         text = text_of(answer)
-        assert "2 settings do not fit" in text
+        assert "2 settings are not valid" in text
         assert "Write a number, such as 0.1." in text
         assert "Write the unit too: 5 s, 5 min, 5 h or 5 d." in text
         assert fields_of(answer) == typed
@@ -121,7 +121,7 @@ async def test_who_comes_second_sees_both_changes_and_puts_both_in_force(
         assert answer.status_code == 409
         assert "the monitor is at version 2 by now, and this form was filled from version 1" in text
         assert "somebody changed: Warning from: 0.1 → 0.12; Critical from: 0.2 → 0.5." in text
-        assert "Somebody else has put 0.12 in force; you typed this." in text
+        assert "Somebody else has changed this to 0.12; the field holds your value." in text
         again = fields_of(answer)
         assert again == typed | {"critical": "0.5", "version": "2"}
     assert (await api.get(API)).json()["version"] == 2
@@ -150,9 +150,9 @@ async def test_the_preview_shows_what_would_have_been_beside_what_was(
     answer = await send(ana, "preview", typed)
     text = text_of(answer)
     assert answer.status_code == 200
-    assert "0 incidents and 0 messages . Those in force: 1 and 2. Really happened: 1 incident." in text
+    assert "0 incidents and 0 messages . Those in force: 1 and 2. Actually happened: 1 incident." in text
     assert "It would have opened no incident." in text
-    assert "5 evaluations: the settings applied to the PSI that was found then" in text
+    assert "5 evaluations: the settings applied to the stored PSI" in text
     assert "5 exact, 0 approximate, 0 unknown." in text
     assert "What people did (acknowledge, close) is not replayed" in text
     assert fields_of(answer) == typed
@@ -194,7 +194,7 @@ async def test_a_preview_of_a_monitor_that_is_off_tries_it_as_if_it_were_on(
     clock.now = at(10)
     await api.put(API, json={"enabled": False})
     text = text_of(await send(ana, "preview", fields_of(await ana.get(PAGE))))
-    assert "1 incident and 1 message . Those in force: 0 and 0. Really happened: 1 incident." in text
+    assert "1 incident and 1 message . Those in force: 0 and 0. Actually happened: 1 incident." in text
 
 
 async def test_switching_off_says_what_happens_and_asks_once_more(

@@ -25,7 +25,10 @@ async def test_who_may_act_finds_buttons_and_others_read_why_not(
 ) -> None:
     await life.sees("warn")
     offered = text_of(await ana.get(PAGE))
-    assert "Acknowledge Says that you have seen it. It does not silence: you hear again when it gets worse" in offered
+    assert (
+        "Acknowledge Says that you have seen it. It does not mute alerts: you are notified again when it gets "
+        "worse" in offered
+    )
     page = await reader.get(PAGE)
     assert "Acknowledging, closing and writing notes is for responders; an admin can make you one." in text_of(page)
     assert "formaction" not in page.text

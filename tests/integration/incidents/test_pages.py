@@ -50,9 +50,9 @@ async def test_an_incident_says_what_why_since_when_and_what_next(
     await life.sees("warn", "critical")
     clock.now = at(91)
     text = text_of(await reader.get("/incidents/1"))
-    assert "flights-delay has been drifting critically for 1 h 30 min: PSI 0.50 at the last look." in text
+    assert "flights-delay has been drifting critically for 1 h 30 min; latest PSI 0.50." in text
     assert "scores from 0.92 up: 4.0 % → 19 %" in text
-    assert "Acknowledging says that you have seen it. It silences nothing." in text
+    assert "Acknowledging says that you have seen it. It does not mute alerts." in text
     assert "It resolves by itself after one clean evaluation" in text
     assert "Escalated to critical: PSI above the critical threshold by SentryML" in text
     timeline = text.rpartition("Timeline")[2]
@@ -78,13 +78,13 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
     await life.sees("warn", "critical", "warn", "ok", psi=None)
     clock.now = at(20)
     page = await reader.get("/incidents/1")
-    links = re.findall(r'href="\.\.(/incidents/1\?look=[^"#]+)#evidence"[^>]*>([a-z, ]+) <span', page.text)
-    assert [called for _, called in links] == ["opened", "escalated, peak", "eased", "resolved"]
+    links = re.findall(r'href="\.\.(/incidents/1\?look=[^"#]+)#evidence"[^>]*>([a-z, -]+) <span', page.text)
+    assert [called for _, called in links] == ["opened", "escalated, peak", "de-escalated", "resolved"]
     assert 'aria-current="true">escalated, peak' in page.text, "the worst, unless another is asked for"
     for (link, called), (when, psi) in zip(
         links,
-        (("When it opened", 0.15), ("When it got critical, at its worst", 0.5), ("When it eased to warn", 0.15),
-         ("When it resolved", 0.02)),
+        (("When it opened", 0.15), ("When it got critical, at its worst", 0.5),
+         ("When it de-escalated to warning", 0.15), ("When it resolved", 0.02)),
         strict=True,
     ):  # fmt: skip
         shown = await reader.get(link)
@@ -98,7 +98,7 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
 async def test_a_live_incident_shows_the_last_look_while_that_drifts(reader: httpx.AsyncClient, life: Life) -> None:
     await life.sees("critical", "critical")
     page = await reader.get("/incidents/1")
-    assert 'aria-current="true">last look' in page.text
+    assert 'aria-current="true">latest evaluation' in page.text
     assert (await reader.get(f"/incidents/1?look={IDS}")).status_code == 404
     assert "This incident keeps no such evaluation." in text_of(await reader.get(f"/incidents/1?look={IDS}"))
     assert (await reader.get("/incidents/1?look=odd")).status_code == 422
@@ -122,7 +122,7 @@ async def test_an_incident_leads_to_those_before_and_after_it_and_to_what_judged
         life.minute += 61
     text = text_of(await reader.get("/incidents/2"))
     assert "Other incidents of this model ← #1 before, #3 → after" in text.replace(" ,", ",")
-    assert "Judged by version 1 of its monitor ." in text
+    assert "Evaluated with version 1 of its monitor ." in text
     assert "#1 before" not in text_of(await reader.get("/incidents/1"))
     assert "after" not in text_of(await reader.get("/incidents/3")).partition("Other incidents")[2].partition("Why")[0]
 

@@ -308,7 +308,7 @@ async def test_an_initial_password_is_changed_first_and_runs_out(
     assert (await browser.get("/users")).status_code == 200
     await add_user(pool, "ben", Role.ADMIN, initial_password_until=clock.now + 7 * DAY)
     clock.now += 7 * DAY
-    assert "has run out" in text_of(await sign_in(browser_with(), "ben@example.org", PASSWORD))
+    assert "has expired" in text_of(await sign_in(browser_with(), "ben@example.org", PASSWORD))
 
 
 async def test_a_hash_of_another_cost_is_made_anew_at_the_sign_in(

@@ -14,23 +14,23 @@ LATE = MEANWHILE[State.RESOLVED]
 def test_what_was_done_is_counted_and_each_other_one_named() -> None:
     told = tell(Action.ACKNOWLEDGE, [*map(Result, range(1, 6)), Result(6, LATE)])
     assert told.words == (
-        "5 acknowledged; #6 was resolved meanwhile. That marks as seen, and never silences. Look at what was left "
-        "alone before you try again."
+        "5 acknowledged; #6 was resolved meanwhile. Acknowledging does not mute alerts. Check the incidents "
+        "that were skipped before you try again."
     )
     assert told.refused == (6,)
 
 
 def test_those_with_the_same_reason_are_named_together() -> None:
-    told = tell(Action.CLOSE, [Result(1, LATE), Result(2, "is not there"), Result(3, LATE)])
+    told = tell(Action.CLOSE, [Result(1, LATE), Result(2, "does not exist"), Result(3, LATE)])
     assert told.words == (
-        "Nothing was done; #1, #3 each was resolved meanwhile; #2 is not there. Look at what was left alone before you "
-        "try again."
+        "Nothing was done; #1, #3 each was resolved meanwhile; #2 does not exist. Check the incidents that were "
+        "skipped before you try again."
     )
     assert told.refused == (1, 2, 3)
 
 
 def test_where_all_was_done_nothing_else_is_said() -> None:
-    assert tell(Action.ACKNOWLEDGE, [Result(1)]).words == "1 acknowledged. That marks as seen, and never silences."
+    assert tell(Action.ACKNOWLEDGE, [Result(1)]).words == "1 acknowledged. Acknowledging does not mute alerts."
     assert tell(Action.NOTE, [Result(1)]).words == "1 given the note."
 
 

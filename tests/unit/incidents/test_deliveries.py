@@ -36,7 +36,7 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
         (a_delivery(), "Slack: delivered after 1.2 s"),
         (a_delivery(latency_seconds=0.004), "Slack: delivered after 0.1 s"),
         (a_delivery(latency_seconds=754.4), "Slack: delivered after 12 min 34 s"),
-        (a_delivery(possibly_repeated=True), "Slack: delivered after 1.2 s; it may be there twice"),
+        (a_delivery(possibly_repeated=True), "Slack: delivered after 1.2 s; possible duplicate"),
         (a_delivery("pending"), "Slack: waiting to be sent"),
         (a_delivery("sending", attempts=1), "Slack: being sent"),
         (a_delivery("parked", words=ARCHIVED), f"Slack: stuck: {ARCHIVED}"),
@@ -46,9 +46,9 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
         ),
         (tried_once("not_taken", 2), f"Slack: waiting: {DOWN} Next attempt 09:17:00 UTC"),
         (tried_once("not_taken", -1), f"Slack: waiting: {DOWN} Next attempt any moment."),
-        (tried_once("rate_limited", 3), "Slack: waiting: sent slowly on Slack's request until 09:18:00 UTC"),
+        (tried_once("rate_limited", 3), "Slack: waiting: rate-limited by Slack until 09:18:00 UTC"),
         (tried_once("rate_limited", -1, "Asked (429)."), "Slack: waiting: Asked (429). Next attempt any moment."),
-        (a_delivery("no_route", words="No route takes this alert."), "Nobody was told. No route takes this alert."),
+        (a_delivery("no_route", words="No route takes this alert."), "Nobody was notified. No route takes this alert."),
     ],
 )
 def test_every_state_in_words(delivery: Delivery, words: str) -> None:

@@ -18,7 +18,7 @@ def an_episode(start: float, end: float | None) -> Episode:
 
 
 def places(*found: Episode) -> list[tuple[float, float]]:
-    (row,) = episodes_chart([("really happened", found)], HOUR).rows
+    (row,) = episodes_chart([("actually happened", found)], HOUR).rows
     return [(bar.place, bar.width) for bar in row.bars]
 
 
@@ -35,10 +35,10 @@ def test_the_shortest_is_still_seen_within_the_picture() -> None:
 
 
 def test_bars_are_told_in_words() -> None:
-    (row,) = episodes_chart([("really happened", [an_episode(15, None)])], HOUR).rows
+    (row,) = episodes_chart([("actually happened", [an_episode(15, None)])], HOUR).rows
     assert row.bars[0].words == "warn from 23 Nov 2026, 09:30:00 UTC, 45 min so far, peak 0.15"
 
 
 def test_without_time_nothing_breaks() -> None:
-    chart = episodes_chart([("really happened", [])], Span(MONDAY, MONDAY, timedelta(0)))
+    chart = episodes_chart([("actually happened", [])], Span(MONDAY, MONDAY, timedelta(0)))
     assert chart.rows[0].bars == ()

@@ -25,8 +25,11 @@ def test_each_evaluation_is_listed_once_and_in_time() -> None:
 
 
 def test_the_newest_look_comes_last_and_may_be_one_of_them() -> None:
-    assert [each.called for each in choices(KEPT[1:], (THIRD, at(9)))][-1] == "last look"
-    assert [each.called for each in choices(KEPT[1:], (SECOND, at(2)))] == ["opened", "escalated, peak, last look"]
+    assert [each.called for each in choices(KEPT[1:], (THIRD, at(9)))][-1] == "latest evaluation"
+    assert [each.called for each in choices(KEPT[1:], (SECOND, at(2)))] == [
+        "opened",
+        "escalated, peak, latest evaluation",
+    ]
 
 
 def test_every_role_has_words() -> None:

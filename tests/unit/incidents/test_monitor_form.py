@@ -118,7 +118,9 @@ def test_the_same_change_twice_is_no_conflict() -> None:
 
 def test_changes_are_told_with_names_and_units_of_the_form() -> None:
     changed = {"baseline_seconds": (604_800.0, 259_200.0), "min_samples": (None, 60), "enabled": (True, False)}
-    assert changes_in_words(changed) == ("Baseline: 7 d → 3 d; Fewest events: the default → 60; Monitor: on → off")
+    assert changes_in_words(changed) == (
+        "Baseline: 7 d → 3 d; Minimum number of events: the default → 60; Monitor: on → off"
+    )
 
 
 def test_reasons_are_told_in_the_words_of_the_form() -> None:
@@ -127,7 +129,7 @@ def test_reasons_are_told_in_the_words_of_the_form() -> None:
     text = "\n".join(reasons)
     assert "“Current window” (1 d) must not exceed “Baseline” (1 h)" in text
     assert "“Warning from” (0.3) must be below “Critical from” (0.2): lower warn or raise critical" in text
-    assert "“Fewest events” (5) is below “Bins” (20)" in text
+    assert "“Minimum number of events” (5) is below “Bins” (20)" in text
     assert "_seconds" not in text
     assert "null" not in text
 

@@ -42,7 +42,7 @@ def lived(*steps: str) -> Story:
     ],
 )
 def test_each_state_offers_what_makes_sense(steps: list[str], for_ana: list[str], for_ben: list[str]) -> None:
-    note = ["Only write the note"]
+    note = ["Add note only"]
     assert buttons(lived(*steps)) == for_ana + note
     assert buttons(lived(*steps), BEN) == for_ben + note
 
@@ -55,8 +55,9 @@ def test_whatever_is_offered_is_taken_and_changes_something(steps: list[str]) ->
         assert lived(*steps).asks(action, note="x").outcome is Outcome.APPLIED
 
 
-def test_acknowledging_says_that_it_does_not_silence() -> None:
+def test_acknowledging_says_that_it_does_not_mute() -> None:
     assert offered(lived("warn"))[Action.ACKNOWLEDGE].means == (
-        "Says that you have seen it. It does not silence: you hear again when it gets worse, resolves or comes back."
+        "Says that you have seen it. It does not mute alerts: you are notified again when it gets worse, resolves or "
+        "comes back."
     )
     assert "gets worse" not in offered(lived("critical"))[Action.ACKNOWLEDGE].means

@@ -23,7 +23,7 @@ def test_the_headline_says_what_how_bad_and_how_long() -> None:
     story.sees("critical")
     assert story.snapshot.incident is not None
     assert headline(story.snapshot, story.snapshot.incident, at(91)) == (
-        "flights-delay has been drifting critically for 1 h 30 min: PSI 0.50 at the last look."
+        "flights-delay has been drifting critically for 1 h 30 min; latest PSI 0.50."
     )
 
 
@@ -32,7 +32,7 @@ def test_a_live_incident_that_looks_clean_says_so() -> None:
     story.sees("critical", "ok")
     assert story.snapshot.incident is not None
     assert headline(story.snapshot, story.snapshot.incident, at(5)) == (
-        "flights-delay has drifted for 4 min, up to a PSI of 0.50; it was clean at the last look."
+        "flights-delay has drifted for 4 min, up to a PSI of 0.50; it was clean at the latest evaluation."
     )
 
 
@@ -88,17 +88,19 @@ def test_an_open_incident_says_when_it_resolves_and_how_far_it_is() -> None:
     assert "3 so far, over 2 min; another 2 h 22 min to go." in reads(story)
 
 
-def test_acknowledged_says_who_has_seen_it_and_that_nothing_is_silenced() -> None:
+def test_acknowledged_says_who_has_seen_it_and_that_alerts_are_not_muted() -> None:
     story = Story()
     story.sees("warn")
     story.asks(Action.ACKNOWLEDGE)
-    assert "Seen by Ana. That silences nothing." in reads(story)
+    assert "Acknowledged by Ana. That does not mute alerts." in reads(story)
 
 
 def test_blind_says_since_when() -> None:
     story = Story()
     story.sees("warn", "insufficient")
-    assert "Blind since 23 Nov 2026, 09:17:00 UTC: too little data to judge. The incident waits" in reads(story)
+    assert "Evaluation paused since 23 Nov 2026, 09:17:00 UTC: not enough data. The incident does not change" in reads(
+        story
+    )
 
 
 def test_resolved_says_until_when_it_reopens_and_when_it_closes() -> None:

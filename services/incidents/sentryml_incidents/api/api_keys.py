@@ -98,7 +98,7 @@ class Rotation(BaseModel):
     "", status_code=201, responses=problem_answers(ACCESS[0], MORE_POWER, (422, "It cannot be made so."), AWAY)
 )
 async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
-    """Make a key. The answer is the only place where it is ever shown."""
+    """Create a key. The answer is the only place where it is ever shown."""
     _check_power(key, tuple(wanted.scopes), tuple(wanted.models))
     return _shown_once(await make(context, wanted, actor_of(key)), context.now(), response)
 
@@ -143,7 +143,7 @@ def any_key(_: ApiKey) -> bool:
 
 
 async def make(context: Context, wanted: NewApiKey, maker: Actor) -> tuple[StoredKey, str]:
-    """Make a key on somebody's behalf; return it with its text, which is kept nowhere.
+    """Create a key on somebody's behalf; return it with its text, which is kept nowhere.
 
     Raises:
         Problem: 422, it would have ended already.

@@ -109,5 +109,5 @@ def _in_words(found: MonitorVersion) -> str:
     if found.settings is None:
         return "the model was deleted"
     if found.before is None:
-        return "the model was registered" if found.version == 1 else "the model was registered anew"
+        return "the model was registered" if found.version == 1 else "the model was registered again"
     return in_words(changes(found.before, found.settings))

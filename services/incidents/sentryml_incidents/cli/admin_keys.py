@@ -40,7 +40,7 @@ COLUMNS = ("KEY ID", "NAME", "SCOPES", "MODELS", "STATE", "LAST USED")
 
 @dataclass(frozen=True, slots=True)
 class CreateKey:
-    """Make a key, and say it."""
+    """Create a key, and say it."""
 
     name: str
     scopes: tuple[Scope, ...]

@@ -12,7 +12,7 @@ from sentryml_lifecycle.snapshot import EvidenceRole
 CALLED = {
     EvidenceRole.OPENED: "opened",
     EvidenceRole.ESCALATED: "escalated",
-    EvidenceRole.DEESCALATED: "eased",
+    EvidenceRole.DEESCALATED: "de-escalated",
     EvidenceRole.REOPENED: "reopened",
     EvidenceRole.PEAK: "peak",
     EvidenceRole.RESOLVED: "resolved",
@@ -20,12 +20,12 @@ CALLED = {
 WHEN = {
     EvidenceRole.OPENED: "when it opened",
     EvidenceRole.ESCALATED: "when it got critical",
-    EvidenceRole.DEESCALATED: "when it eased to warn",
+    EvidenceRole.DEESCALATED: "when it de-escalated to warning",
     EvidenceRole.REOPENED: "when it came back",
     EvidenceRole.PEAK: "at its worst",
     EvidenceRole.RESOLVED: "when it resolved",
 }
-LAST_LOOK = "last look"
+LATEST = "latest evaluation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,6 @@ def choices(moments: Sequence[Moment], newest: tuple[UUID, datetime] | None) -> 
 
 def _choice(evaluation_id: UUID, at: datetime, roles: Sequence[EvidenceRole], *, last: bool) -> Choice:
     ordered = [role for role in EvidenceRole if role in roles]
-    called = [CALLED[role] for role in ordered] + ([LAST_LOOK] if last else [])
-    when = ", ".join([WHEN[role] for role in ordered] + (["at the last look"] if last else []))
+    called = [CALLED[role] for role in ordered] + ([LATEST] if last else [])
+    when = ", ".join([WHEN[role] for role in ordered] + (["at the latest evaluation"] if last else []))
     return Choice(evaluation_id, at, ", ".join(called), f"{when[:1].upper()}{when[1:]}")

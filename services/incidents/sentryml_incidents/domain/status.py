@@ -27,7 +27,7 @@ class Status:
     means: str
 
 
-OFF = Status(Sign.OFF, "not watched", "Its monitor is switched off: nothing is compared, nobody is told.")
+OFF = Status(Sign.OFF, "not watched", "Its monitor is switched off: nothing is compared, nobody is notified.")
 WAITING = Status(Sign.UNKNOWN, "new", "No evaluation yet: the first comes within a few minutes.")
 OF_LEVEL = {
     Level.OK: Status(Sign.OK, "ok", "The predictions look like the baseline."),

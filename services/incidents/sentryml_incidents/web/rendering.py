@@ -48,11 +48,11 @@ FOR_ADMINS = (("/keys", "API keys"), ("/users", "Users"))
 FOR_ALL = (("/docs", "API"),)
 UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|d)(?!\w))")
 TITLES = {
-    400: "This cannot be read",
-    403: "This is not for you",
+    400: "Bad request",
+    403: "Permission denied",
     404: "Not found",
-    409: "This is not possible",
-    422: "This cannot be so",
+    409: "Not possible",
+    422: "Invalid input",
     429: "Too many attempts",
 }
 
@@ -155,14 +155,14 @@ class PageRoute(APIRoute):
                 wrong = "; ".join(f"{error['loc'][-1]}: {error['msg']}" for error in err.errors()[:3])
                 return message(request, 422, TITLES[422], f"{wrong}.")
             except HTTPException as err:
-                return message(request, err.status_code, TITLES.get(err.status_code, "This did not work"), err.detail)
+                return message(request, err.status_code, TITLES.get(err.status_code, "Request failed"), err.detail)
 
         return handle_for_people
 
 
 def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
     problem = problem_of(err, context_of(request).public_url) if isinstance(err, Refused) else err
-    title = TITLES.get(problem.status, "This did not work")
+    title = TITLES.get(problem.status, "Request failed")
     answer = message(request, problem.status, title, problem.detail)
     answer.headers.update(problem.headers)
     return answer

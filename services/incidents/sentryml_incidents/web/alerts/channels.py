@@ -48,7 +48,7 @@ async def show_new(
 
 @router.post("/make")
 async def make(request: Request, context: WithContext, visitor: Administrator) -> Response:
-    """Make a channel. Nothing goes there until a route leads to it."""
+    """Add channel. Nothing goes there until a route leads to it."""
     typed = await _typed(request)
     form = _known_kind(typed.get("kind", ""))
     wanted = {"name": typed.get("name", ""), "kind": form.kind, **config_of(form, typed)}

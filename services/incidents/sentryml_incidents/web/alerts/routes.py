@@ -52,7 +52,7 @@ async def show_new(request: Request, context: WithContext, visitor: Administrato
 
 @router.post("/make")
 async def make(request: Request, context: WithContext, visitor: Administrator, typed: Typed) -> Response:
-    """Make a route; it takes what happens from now on."""
+    """Add route; it takes what happens from now on."""
     try:
         await desk_of(context, visitor).ask("POST", "/v1/routes", typed.wanted())
     except Problem as err:

@@ -37,7 +37,7 @@ async def act_on_all(context: Context, actor: Actor, action: Action, chosen: Seq
     """
     seen = [_as_seen(each) for each in dict.fromkeys(chosen)]
     if not seen:
-        raise Problem(422, "invalid-request", "Tick at least one incident first.")
+        raise Problem(422, "invalid-request", "Select at least one incident first.")
     text = read_note(action, note)
     results = [await _act_on_one(context, actor, action, number, sequence, text) for number, sequence in seen]
     told = tell(action, results)

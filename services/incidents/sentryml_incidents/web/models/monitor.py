@@ -171,16 +171,16 @@ async def _refused(
     since = changes_in_words(changes(seen, monitor)) or "nothing that is left"
     refused = (
         f"Nothing was done: the monitor is at version {monitor.version} by now, and this form was filled from version "
-        f"{version}. Since then, somebody changed: {since}. That is in the form below, and so is all that you typed; "
-        "where both changed the same setting, it says what is in force. Look it over, then send it again."
+        f"{version}. Since then, somebody changed: {since}. That is in the form below, and so is what you entered; "
+        "where both changed the same setting, it says what is in force. Check it, then send it again."
     )
     filled = Filled(both.texts, theirs=both.theirs, refused=refused, days=days)
     return await page(request, context, model_id, filled, status=409)
 
 
 def _wrong(typed: Texts, wrong: Texts, version: int, days: int = PREVIEW_DAYS[0]) -> Filled:
-    settings = "One setting does" if len(wrong) == 1 else f"{len(wrong)} settings do"
-    refused = f"Nothing was done: {settings} not fit. The form says which, and what to change."
+    settings = "One setting is" if len(wrong) == 1 else f"{len(wrong)} settings are"
+    refused = f"Nothing was done: {settings} not valid. The form says which, and what to change."
     return Filled(typed, wrong, refused=refused, days=days, version=version)
 
 
@@ -232,5 +232,5 @@ def _version_words(found: MonitorVersion) -> str:
     if found.settings is None:
         return "The model was deleted."
     if found.before is None:
-        return "The model was registered." if found.version == 1 else "The model was registered anew."
+        return "The model was registered." if found.version == 1 else "The model was registered again."
     return changes_in_words(changes(found.before, found.settings))

@@ -14,7 +14,7 @@ from sentryml_incidents.web.view.episodes import Episode, EpisodesChart, episode
 from sentryml_incidents.web.view.monitor_form import reason_in_words
 from sentryml_lifecycle.snapshot import Incident
 
-CHANGED, IN_FORCE, HAPPENED = "these settings", "those in force", "really happened"
+CHANGED, IN_FORCE, HAPPENED = "these settings", "those in force", "actually happened"
 
 
 @dataclass(frozen=True, slots=True)

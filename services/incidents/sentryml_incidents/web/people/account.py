@@ -69,7 +69,7 @@ async def _change_password(request: Request, context: Context, visitor: Visitor,
     user_id, password_hash = visitor.user.user_id, await hash_in_thread(new)
     async with context.transaction() as connection:
         if not await change_password(connection, user_id, verified.verified_hash, password_hash):
-            raise CredentialsRefused("The password was changed at this moment. Sign in again.")
+            raise CredentialsRefused("The password was just changed. Sign in again.")
         await forget_attempts(connection, account_hash(visitor.user.email))
         await revoke_sessions(connection, user_id)
         secret = await begin_session(connection, request, context, user_id)

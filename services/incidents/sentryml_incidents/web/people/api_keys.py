@@ -56,7 +56,7 @@ async def make_one(
     models: ModelsField = "",
     days: DaysField = 0,
 ) -> Response:
-    """Make a key, valid for `days` or, with 0, until it is revoked."""
+    """Create a key, valid for `days` or, with 0, until it is revoked."""
     expires_at = context.now() + timedelta(days=days) if days else None
     try:
         wanted = NewApiKey(name=name, scopes=scopes, models=models.replace(",", " ").split(), expires_at=expires_at)

@@ -68,7 +68,7 @@ async def check_credentials(request: Request, context: Context, email: str, pass
     if user.disabled_at is not None:
         raise refused(request, "This account is disabled. An admin can enable it.")
     if user.initial_password_until is not None and now >= user.initial_password_until:
-        raise refused(request, "This initial password has run out. An admin can make another.")
+        raise refused(request, "This initial password has expired. An admin can create another.")
     return Verified(user, password_hash, verdict.better_hash)
 
 

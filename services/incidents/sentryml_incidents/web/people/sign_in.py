@@ -95,7 +95,7 @@ async def _begin(request: Request, context: Context, verified: Verified) -> tupl
     async with context.transaction() as connection:
         now = context.now()
         if not await record_sign_in(connection, user.user_id, verified.verified_hash, verified.better_hash, now):
-            raise refused(request, "The password was changed at this moment. Try again.")
+            raise refused(request, "The password was just changed. Try again.")
         attempt = attempt_of(request, context, user.email)
         await remember_browser(connection, attempt, hash_secret(browser), now)
         if is_secret(former):

@@ -65,7 +65,7 @@
   function lose() {
     hangUp();
     if (signedOut) return;
-    say("off", "Not live: connection lost, trying again. What you see may be old.");
+    say("off", "Not live: connection lost, trying again. What you see may be outdated.");
     timer = setTimeout(connect, retry * (0.75 + Math.random() / 2));
     retry = Math.min(2 * retry, LONGEST_RETRY);
   }
@@ -73,7 +73,7 @@
   function endSession() {
     signedOut = true;
     hangUp();
-    say("off", "Signed out: this page does not change any more.", [location.href, "Sign in"]);
+    say("off", "Signed out: this page is no longer updated.", [location.href, "Sign in"]);
   }
 
   // ---- The page
@@ -116,7 +116,7 @@
     }
     document.title = fresh.title;
     since = fresh.getElementById("live")?.dataset.since ?? since;
-    if (source) say("on", keeps ? "Changed meanwhile. What you are filling in stays as it is until you send it." : "");
+    if (source) say("on", keeps ? "This page has changed. The form you are filling in is kept until you send it." : "");
     document.dispatchEvent(new Event("sentryml:changed"));
   }
 
@@ -165,7 +165,7 @@
 
   if (status.dataset.answers) {
     const page = location.pathname.replace(/\/[^/]*$/, "");
-    say("off", "This page answers what you sent, and does not change by itself.", [page, "Open the live page"]);
+    say("off", "This page shows the result of your form and is not live.", [page, "Open the live page"]);
   } else {
     // A browser has few connections to one server for all its tabs: only the ones that are seen hold one.
     document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : connect()));

@@ -10,14 +10,14 @@ STALE_AFTER = timedelta(minutes=2)
 """The ledger is looked at every few seconds: an audit that is older than this is news."""
 
 ACTIONS: Final[Mapping[str, str]] = {
-    "channel_made": "made the channel",
+    "channel_made": "added the channel",
     "channel_changed": "changed the channel",
     "secret_replaced": "entered a secret for the channel",
     "channel_deleted": "removed the channel",
-    "route_made": "made the route",
+    "route_made": "added the route",
     "route_changed": "changed the route",
     "route_deleted": "removed the route",
-    "retry_asked": "asked for another attempt for",
+    "retry_asked": "retried the delivery for",
     "test_sent": "sent a test message to",
 }
 
@@ -25,12 +25,12 @@ REFUSALS: Final[Mapping[str, str]] = {
     "unknown-route": "There is no such route: it may have been removed meanwhile.",
     "unknown-channel": "There is no such channel: it may have been removed meanwhile.",
     "unknown-delivery": "There is no such delivery.",
-    "route-moved-on": "The route has changed since you looked at it, and nothing was done. Below is what you typed; to "
-    "see how the route stands now, open it anew.",
+    "route-moved-on": "The route has changed since you looked at it, and nothing was done. Below is what you entered; "
+    "reload the route to see its current version.",
     "name-taken": "That name is taken: choose another.",
-    "fallback-is-itself": "A channel cannot stand in for itself: choose another.",
-    "deliveries-waiting": "Messages wait on this channel, so it was not removed. Mend it, or tick that they are given "
-    "up, and remove it then.",
+    "fallback-is-itself": "A channel cannot be its own fallback: choose another.",
+    "deliveries-waiting": "Messages wait on this channel, so it was not removed. Fix it, or choose to "
+    "discard them, then remove it.",
 }
 """By kind of problem: what a page says instead of the notifier, whose words are for programs."""
 
@@ -43,7 +43,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "recipients": "to",
     "host": "mail server",
     "remind_after_seconds": "remind after",
-    "remind_times": "at most so many reminders",
+    "remind_times": "maximum number of reminders",
 }
 REASONS: Final[Mapping[str, str]] = {
     "model_patterns": "patterns hold letters, digits and . _ : - * ? [ ] !, 128 at most, with spaces between",

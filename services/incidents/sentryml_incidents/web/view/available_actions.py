@@ -32,24 +32,27 @@ def _offer(action: Action, incident: Incident) -> Offer:
         case Action.ACKNOWLEDGE:
             return _acknowledge(incident)
         case Action.UNACKNOWLEDGE:
-            means = "Opens it again, as if nobody had seen it. Alerts are the same with and without."
+            means = "Opens it again, as if nobody had seen it. Alerts are not affected."
             return Offer(action, "Take back", means)
         case Action.CLOSE:
             return Offer(action, "Close", _closing(incident))
         case Action.NOTE:
-            return Offer(action, "Only write the note", "Changes nothing else.")
+            return Offer(action, "Add note only", "Changes nothing else.")
 
 
 def _acknowledge(incident: Incident) -> Offer:
     if incident.state is State.RESOLVED:
-        return Offer(Action.ACKNOWLEDGE, "Mark as reviewed", "Says that you have looked at it afterwards.")
+        return Offer(Action.ACKNOWLEDGE, "Mark as reviewed", "Records that you have reviewed it after it resolved.")
     button = "Acknowledge too" if incident.acknowledged_by else "Acknowledge"
     worse = "gets worse, " if incident.severity is Severity.WARN else ""
-    means = f"Says that you have seen it. It does not silence: you hear again when it {worse}resolves or comes back."
+    again = f"you are notified again when it {worse}resolves or comes back"
+    means = f"Says that you have seen it. It does not mute alerts: {again}."
     return Offer(Action.ACKNOWLEDGE, button, means)
 
 
 def _closing(incident: Incident) -> str:
     if incident.state is State.RESOLVED:
         return "Ends it for good: if the model drifts again, a new incident is opened."
-    return "Ends it. If it still drifts, it stays quiet for a while, and this page says until when and what breaks it."
+    return (
+        "Ends it. If it still drifts, it stays quiet for a while; this page says until when, and what ends that sooner."
+    )

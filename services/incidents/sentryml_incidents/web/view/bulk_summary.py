@@ -15,8 +15,8 @@ DONE = {
     Action.NOTE: "given the note",
 }
 AFTERWARDS = {
-    Action.ACKNOWLEDGE: "That marks as seen, and never silences.",
-    Action.UNACKNOWLEDGE: "Alerts are the same with and without.",
+    Action.ACKNOWLEDGE: "Acknowledging does not mute alerts.",
+    Action.UNACKNOWLEDGE: "Alerts are not affected.",
     Action.CLOSE: "Those that still drift stay quiet for a while; each one's page says until when.",
     Action.NOTE: "",
 }
@@ -32,7 +32,7 @@ ALREADY = {
     Action.CLOSE: "was closed before",
 }
 """Where nothing was left to do, and a note was not written either."""
-GONE, DELETED = "is not there", "belongs to a deleted model, and can only be read"
+GONE, DELETED = "does not exist", "belongs to a deleted model, and can only be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def tell(action: Action, results: Sequence[Result]) -> Told:
     if done:
         sentences.append(AFTERWARDS[action])
     if refused:
-        sentences.append("Look at what was left alone before you try again.")
+        sentences.append("Check the incidents that were skipped before you try again.")
     return Told(" ".join(filter(None, sentences)), tuple(result.number for result in refused))
 
 

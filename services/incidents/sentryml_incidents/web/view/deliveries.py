@@ -43,7 +43,7 @@ class DeliveryLine:
         return self.delivery is not None and self.delivery.attempts > ATTEMPTS_TOLD
 
 
-UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not said yet where this went.")
+UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not reported yet where this was sent.")
 """For an alert of which nothing was told."""
 
 
@@ -54,9 +54,9 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
         where = f"{where}, reminder {delivery.reminder}"
     match delivery.state:
         case DeliveryState.NO_ROUTE:
-            return DeliveryLine(Tone.NOBODY, "", "Nobody was told.", delivery.words, delivery=delivery)
+            return DeliveryLine(Tone.NOBODY, "", "Nobody was notified.", delivery.words, delivery=delivery)
         case DeliveryState.DELIVERED:
-            twice = "; it may be there twice" if delivery.possibly_repeated else ""
+            twice = "; possible duplicate" if delivery.possibly_repeated else ""
             what = f"delivered after {latency(delivery.latency_seconds or 0.0)}{twice}"
             return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
         case DeliveryState.PARKED:
@@ -87,7 +87,7 @@ def _waiting(delivery: Delivery, where: str, now: datetime) -> DeliveryLine:
     last = delivery.latest_attempts[-1] if delivery.latest_attempts else None
     limited = last is not None and last.outcome == RATE_LIMITED
     if limited and delivery.due_at is not None and delivery.due_at > now:
-        what = f"waiting: sent slowly on {where}'s request"
+        what = f"waiting: rate-limited by {where}"
         return DeliveryLine(Tone.WAITING, where, what, None, "until", delivery.due_at, delivery)
     return DeliveryLine(Tone.WAITING, where, "waiting", delivery.words, *_again(delivery, now), delivery)
 

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE
 
 
 class NotRead(ValueError):
-    """This cannot be read; the message says what to write."""
+    """Bad request; the message says what to write."""
 
 
 def read_span(text: str) -> float:

@@ -76,7 +76,7 @@ class Group:
 COMPARED = Group(
     "What is compared",
     (
-        Setting("signals", "Signals", SIGNALS, "What is watched of each event."),
+        Setting("signals", "Signals", SIGNALS, "What is monitored of each event."),
         Setting("baseline_seconds", "Baseline", SPAN,
                 "The window that counts as normal: the one just before the current one. It rolls."),
         Setting("current_seconds", "Current window", SPAN,
@@ -90,37 +90,38 @@ DRIFT = Group(
     "What counts as drift",
     (
         Setting("warn", "Warning from", PSI, "Never below what chance alone shows in samples of that size."),
-        Setting("critical", "Critical from", PSI, "Likewise."),
-        Setting("false_incidents_per_model_month", "False incidents you bear", INCIDENTS,
-                "For each model and month; sets how far PSI has to be above chance."),
-        Setting("min_samples", "Fewest events", EVENTS,
-                "With fewer in either window, an evaluation says nothing at all.", "5 for each bin"),
-        Setting("min_baseline_coverage", "Part of the baseline that has to exist", SHARE,
-                "Until then the model is warming up, and nothing is said."),
+        Setting("critical", "Critical from", PSI, "As for warnings."),
+        Setting("false_incidents_per_model_month", "False-alarm budget", INCIDENTS,
+                "Incidents by chance alone, per model and month; sets how far above chance PSI has to be."),
+        Setting("min_samples", "Minimum number of events", EVENTS,
+                "With fewer in either window, an evaluation has no result.", "5 for each bin"),
+        Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,
+                "Below it the model is warming up, and not evaluated."),
     ),
 )  # fmt: skip
 CONFIRMING = Group(
     "When an incident opens, and gets worse or better",
     (
         Setting("confirm_warn", "Warnings that open it", IN_A_ROW, "Evaluations at warn or worse."),
-        Setting("confirm_critical", "Critical ones that open it, or escalate it", IN_A_ROW, "Evaluations at critical."),
-        Setting("confirm_deescalate", "Ones below critical that ease it", IN_A_ROW,
-                "Until the severity falls to warn; that is no alert."),
+        Setting("confirm_critical", "Critical evaluations that open or escalate it", IN_A_ROW,
+                "Evaluations at critical."),
+        Setting("confirm_deescalate", "Evaluations below critical that de-escalate it", IN_A_ROW,
+                "The severity falls to warn then, without an alert."),
     ),
 )  # fmt: skip
 ENDING = Group(
     "When it ends, and comes back",
     (
-        Setting("confirm_resolve", "Clean ones that resolve it", IN_A_ROW, "Clean evaluations."),
+        Setting("confirm_resolve", "Clean evaluations that resolve it", IN_A_ROW, "Clean evaluations."),
         Setting("resolve_below", "Clean means below", SHARE,
-                "This part of the warning threshold, so that trembling around it changes nothing."),
-        Setting("resolve_after_seconds", "Clean for at least", SPAN, "For so long it has to be clean, too.",
+                "This part of the warning threshold, so that small fluctuations around it change nothing."),
+        Setting("resolve_after_seconds", "Clean for at least", SPAN, "It also has to stay clean for this long.",
                 "10 min, or 10 % of the current window if that is longer"),
         Setting("reopen_seconds", "Reopens within", SPAN,
-                "Drift so soon after resolving reopens the same incident; later, a new one is opened.",
+                "Drift within this time after resolving reopens the incident; later, a new one opens.",
                 "1 h, or a quarter of the current window if that is longer"),
         Setting("latch_seconds", "Quiet after closing", SPAN,
-                "One closed while it drifted stays quiet so long, unless it gets worse or recovers."),
+                "An incident closed while drifting stays quiet for this long, unless it gets worse or recovers."),
         Setting("close_after_seconds", "Closed after", SPAN, "A resolved incident is closed after this time."),
     ),
 )  # fmt: skip
