@@ -12,7 +12,7 @@ from itertools import pairwise
 from sentryml_common.contracts.transition import Severity, Transition
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Request
-from sentryml_notifier.domain.routing import ALARMS
+from sentryml_notifier.domain.routing import ALERTING
 
 AMBIGUOUS = frozenset({"uncertain", "interrupted"})
 
@@ -167,7 +167,7 @@ def critical_alarms(facts: Facts) -> frozenset[tuple[str, str]]:
     return frozenset(
         (step.model_id, step.kind.value)
         for step in facts.published
-        if step.kind in ALARMS and step.to.severity is Severity.CRITICAL
+        if step.kind in ALERTING and step.to.severity is Severity.CRITICAL
     )
 
 
@@ -216,7 +216,7 @@ def latencies(facts: Facts) -> list[str]:
         seconds = sorted(
             (taken[key] - step.at).total_seconds()
             for step in facts.published
-            if step.kind in ALARMS
+            if step.kind in ALERTING
             and (key := (step.model_id, step.kind.value)) in taken
             and (key in critical) == wanted
         )

@@ -21,7 +21,7 @@ class DriftSettings(ServiceSettings, InternalSettings):
     emit_seconds: float | None = Field(
         None, gt=0, le=60, description="Time between emissions of the combiner; null: 5 s, or a quarter of a fine pane."
     )
-    settle_seconds: float | None = Field(
+    allowed_lateness_seconds: float | None = Field(
         None, ge=0, le=600, description="How long after its time an evaluation waits for events; null: emission + 2 s."
     )
     longest_window_seconds: float = Field(
@@ -48,6 +48,6 @@ class DriftSettings(ServiceSettings, InternalSettings):
         return self.emit_seconds if self.emit_seconds is not None else min(5.0, self.fine_pane_seconds / 4)
 
     @property
-    def settle(self) -> float:
+    def allowed_lateness(self) -> float:
         """Seconds an evaluation waits for the events of its last pane."""
-        return self.settle_seconds if self.settle_seconds is not None else self.emit_interval + 2.0
+        return self.allowed_lateness_seconds if self.allowed_lateness_seconds is not None else self.emit_interval + 2.0

@@ -30,11 +30,11 @@ class Watchdog:
         self._waiting_since: float | None = None
         self._lag = 0
 
-    def excuse(self, now: float) -> None:
+    def reset(self, now: float) -> None:
         """At `now` (seconds of any clock) there is a good reason to stand still."""
         self._moved_at, self._waiting_since = now, None
 
-    def look(self, lag: int, places: Mapping[int, int], now: float) -> None:
+    def check(self, lag: int, places: Mapping[int, int], now: float) -> None:
         """See that places (by partition) have moved on, or that nothing waits.
 
         Raises:

@@ -52,7 +52,7 @@ LAST_SUCCESSFUL_AUDIT = Gauge(
     "When each alert was last found delivered, scheduled or stuck with a reason, in seconds since 1970.",
 )
 AUDIT_FINDINGS = Gauge("sentryml_audit_findings", "Faults that the last audit found, by kind.", ["fault"])
-ALERTS_UNTOLD = Gauge("sentryml_alerts_untold", "Alerts of the last day that no route has taken.")
+ALERTS_WITHOUT_ROUTE = Gauge("sentryml_alerts_without_route", "Alerts of the last day that no route has taken.")
 DEAD_LETTERS = Gauge("sentryml_dlt_depth", "Records in the topic of dead letters: that many could not be used of late.")
 
 

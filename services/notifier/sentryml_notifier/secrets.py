@@ -28,7 +28,7 @@ class Sealed(Exception):
     """A secret cannot be read, or not be kept; the message says what to do."""
 
 
-class Vault:
+class SecretBox:
     """Encrypts with the first of its keys, decrypts with any of them.
 
     Args:

@@ -76,7 +76,7 @@ async def test_service_that_hangs_holds_a_few_threads_and_nobody_else(world: Wor
         channel = opened(tools_of(world, "json", send_seconds=0.3), f"json://{hanging.authority}/")
         for _ in range(THREADS_MAX):
             assert outcome(await channel.send(to_send())) == (Outcome.UNCERTAIN, "timeout")
-        assert outcome(await channel.send(to_send())) == (Outcome.NOT_TAKEN, "busy")
+        assert outcome(await channel.send(to_send())) == (Outcome.NOT_ACCEPTED, "busy")
         other = opened(tools_of(world, "json"), f"json://{receiver.authority}/")
         assert outcome(await other.send(to_send())) == (Outcome.DELIVERED, "ok")
 

@@ -182,10 +182,10 @@ async def test_alert_that_no_route_takes_is_counted(world: World) -> None:
     await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
     await world.take_in(opened_critical(incident=2), acknowledged(sequence=3))
     await audit_once(world.pool, world.clock)
-    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 1
+    assert REGISTRY.get_sample_value("sentryml_alerts_without_route") == 1
     world.clock.advance(25 * 3600)
     await audit_once(world.pool, world.clock)
-    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 0
+    assert REGISTRY.get_sample_value("sentryml_alerts_without_route") == 0
 
 
 async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: World) -> None:

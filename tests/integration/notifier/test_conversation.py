@@ -179,7 +179,7 @@ async def test_a_slow_history_is_asked_again_before_anything_is_sent(talk: World
     for _ in range(3):
         await talk.dispatch()
         talk.clock.advance(10)
-    assert [row["reason"] for row in await talk.attempts()] == ["connection_lost", "not_looked", "found"]
+    assert [row["reason"] for row in await talk.attempts()] == ["connection_lost", "not_checked", "found"]
     assert len(calls(talk, "chat.postMessage")) == 1
 
 

@@ -147,8 +147,8 @@ async def test_slack_that_limits_for_real_gets_everything_in_the_end(world: Worl
     ("script", "outcome", "reason", "repeats"),
     [
         (Script(status=500, body="rollup_error"), "uncertain", "http_5xx", True),
-        (Script(status=502), "not_taken", "http_502", False),
-        (Script(status=503), "not_taken", "http_503", False),
+        (Script(status=502), "not_accepted", "http_502", False),
+        (Script(status=503), "not_accepted", "http_503", False),
         (Script(status=504), "uncertain", "http_5xx", True),
         (Script(body="not ok", accept=False), "uncertain", "strange_answer", True),
         (Script(body="x" * 200_000, accept=False), "uncertain", "strange_answer", True),
@@ -180,7 +180,7 @@ async def test_unreachable_slack_is_tried_again_without_a_repeat(world: World) -
     await world.open_channel("http://127.0.0.1:1/services/T0/B0/x")
     await world.take_in(opened_critical())
     await world.dispatch()
-    assert [(row["outcome"], row["reason"]) for row in await world.attempts()] == [("not_taken", "no_connection")]
+    assert [(row["outcome"], row["reason"]) for row in await world.attempts()] == [("not_accepted", "no_connection")]
     await world.open_channel()
     await world.dispatch()
     assert world.slack.titles == ["🔴 CRITICAL drift · flights-delay"]

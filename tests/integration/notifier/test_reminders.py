@@ -219,7 +219,7 @@ async def test_news_behind_however_many_obsolete_reminders_leaves(world: World, 
 async def test_reminders_that_wait_keep_no_other_alarm_from_its_own(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sentryml_notifier.store.reminders.ALARMS_AT_A_TIME", 1)
+    monkeypatch.setattr("sentryml_notifier.store.reminders.ALERTS_AT_A_TIME", 1)
     await alarmed(world, api)
     world.clock.advance(AFTER)
     assert await remind(world.pool, world.clock) == 1, "it waits: nothing is dispatched"

@@ -199,7 +199,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
         "b off": "disabled",
         "c fraud": "other_model",
         "d again": "matches",
-        "slack": "already_heard",
+        "slack": "already_notified",
     }
     end = await preview(api, model_id="flights", kind="resolved", severity="critical")
     assert end["channels"] == ["ops", "slack"]
@@ -214,8 +214,8 @@ async def test_preview_of_a_recorded_transition_knows_who_heard_the_alarm(world:
     await api.make_route("a new", (await api.make_channel("ops", world.slack.address))["channel_id"])
     found = await preview(api, transition_id=str(resolved().transition_id))
     assert {each["name"]: each["why"] for each in found["routes"]} == {
-        "a new": "alarm_not_heard",
-        "slack": "follows_its_alarm",
+        "a new": "alert_not_notified",
+        "slack": "follows_its_alert",
     }
     await preview(api, 404, transition_id=MISSING)
     others = api.key("othertest000", Scope.READ, models=("fraud-*",))

@@ -161,7 +161,7 @@ async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World
     assert "once a route takes them" in told.words
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
-    assert await telling.tell() == [], "of the end of an alarm that nobody has heard, nobody need hear"
+    assert await telling.tell() == [], "nobody is notified of the end of an alert that nobody was notified of"
     await world.take_in(opened_critical(incident=2))
     (told,) = await telling.tell()
     assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.words or "")

@@ -14,7 +14,7 @@ import pytest
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_drift import pacing
 from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
@@ -45,13 +45,13 @@ class Worker:
 
     def __init__(self, log: MemoryLog) -> None:
         self._log, self.consumers = log, list[MemoryConsumer]()
-        life = cast(Life, SimpleNamespace(check=self._check))
+        incarnation = cast(TopicIncarnation, SimpleNamespace(check=self._check))
         letters = DeadLetters("drift-combiner", log.publisher())
-        self.combiner = Combiner(SETTINGS, RULES, life, log.publisher(), letters, self._committed, self._make)
+        self.combiner = Combiner(SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._make)
         self.running = asyncio.create_task(self.combiner.run(Health()))
 
     async def _check(self) -> None:
-        await self._log.at("life")
+        await self._log.at("incarnation")
 
     async def _committed(self) -> dict[Any, Any]:
         await self._log.at("committed")

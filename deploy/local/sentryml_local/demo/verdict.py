@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 
-BEGINNINGS = {TransitionKind.OPENED, TransitionKind.REOPENED}
+OPENING = {TransitionKind.OPENED, TransitionKind.REOPENED}
 TOLD_AS = {
     TransitionKind.OPENED: "opened",
     TransitionKind.ESCALATED: "(to critical|got worse)",
@@ -74,7 +74,7 @@ def by_incident(transitions: Iterable[Transition]) -> dict[int, list[Transition]
 
 def _unfinished(steps: list[Transition]) -> str | None:
     """How far short an incident fell of the whole story; None if it went all the way."""
-    if not any(step.kind in BEGINNINGS for step in steps):
+    if not any(step.kind in OPENING for step in steps):
         return "was never seen to open"
     if not any(step.to.severity is Severity.CRITICAL for step in steps):
         return "never became critical"

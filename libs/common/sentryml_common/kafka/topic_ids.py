@@ -120,7 +120,7 @@ class TopicIds:
                 raise Unavailable(f"Kafka did not tell the topic {name}: {for_code(code).__name__}")
         return ids
 
-    async def once_told(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
+    async def wait_for_ids(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
         """The same, waiting for Kafka as long as it takes."""
         return await wait_for("kafka", settings.kafka_bootstrap, lambda: self.of(*topics), health, (Unavailable,))
 

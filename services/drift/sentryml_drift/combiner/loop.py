@@ -28,7 +28,7 @@ from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
@@ -132,13 +132,13 @@ class Combiner:
         self,
         settings: DriftSettings,
         rules: ChunkRules,
-        life: Life,
+        incarnation: TopicIncarnation,
         publisher: Publisher,
         dead_letters: DeadLetters,
         committed: Committed,
         make: MakeConsumer = make_consumer,
     ) -> None:
-        self._settings, self._rules, self._life = settings, rules, life
+        self._settings, self._rules, self._incarnation = settings, rules, incarnation
         self._publisher, self._dead_letters = publisher, dead_letters
         self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
         self._emitter, self._pace = Emitter(publisher), Pacer()
@@ -281,13 +281,13 @@ class Combiner:
 
     async def _emit_complete(self) -> None:
         """Emit the live targets of complete chunks, to free their memory; all others have time."""
-        await self._life.check()
+        await self._incarnation.check()
         await self._emitter.emit_complete(list(self._partitions.values()))
 
     async def _emit_all(self, consumer: Consumer, seconds: float, progress: Progress) -> None:
         """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
         generation, partitions = self._generation, dict(self._partitions)
-        await self._life.check()
+        await self._incarnation.check()
         await self._skip_to_positions(consumer, partitions)
         await self._emitter.emit(list(partitions.values()), seconds)
         if generation != self._generation:

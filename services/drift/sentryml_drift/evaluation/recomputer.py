@@ -54,7 +54,7 @@ class Recomputer:
         clock: Clock = system_clock,
     ) -> None:
         self._processor, self._retention, self._grid = processor, retention, grid
-        self._settle, self._clock = settings.settle, clock
+        self._allowed_lateness, self._clock = settings.allowed_lateness, clock
         self._turn = asyncio.Lock()
 
     async def recompute(self, asked: Recompute, take: Take) -> Ended:
@@ -94,7 +94,7 @@ class Recomputer:
     async def _go_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
         monitor, since = asked.monitor, asked.since.timestamp()
         looks, pace = _Looks(self._grid, monitor, model), _Pace()
-        newest = self._clock().timestamp() - self._settle
+        newest = self._clock().timestamp() - self._allowed_lateness
         times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, newest)
         for at in islice(times, asked.most):
             if at < since:
@@ -107,7 +107,7 @@ class Recomputer:
             if first_seen is None or at <= first_seen:
                 return Ended.FIRST_SEEN
             reach = Reach(self._clock().timestamp(), self._retention.kept_from(monitor.model_id), first_seen)
-            found = looks.at(at, at + self._settle, reach)
+            found = looks.at(at, at + self._allowed_lateness, reach)
             if found is None:
                 return Ended.PANES
             take(found)

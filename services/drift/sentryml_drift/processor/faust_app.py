@@ -139,9 +139,9 @@ async def _watch_movement(processor: Processor, health: Health, stall_seconds: f
         if processor.holds_all():
             lag, places = await processor.lag()
             CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
-            watchdog.look(lag, places, loop.time())
+            watchdog.check(lag, places, loop.time())
         else:
-            watchdog.excuse(loop.time())
+            watchdog.reset(loop.time())
         watchdog.show(health, loop.time(), system_clock())
 
 

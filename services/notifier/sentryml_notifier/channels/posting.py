@@ -86,14 +86,14 @@ def not_connected(error: Exception, who: str) -> SendResult:
     if isinstance(error, AddressRefused):
         return SendResult(Outcome.CHANNEL_REFUSED, "address_not_allowed", f"Nothing was sent: {error}.")
     if isinstance(error, NameUnknown):
-        return SendResult(Outcome.NOT_TAKEN, "name_unknown", f"{who} could not be reached: its name leads nowhere.")
+        return SendResult(Outcome.NOT_ACCEPTED, "name_unknown", f"{who} could not be reached: its name leads nowhere.")
     if untrusted(error):
         words = (
             f"{who} shows a certificate that is not trusted, or is not for its name. If it is from an authority of "
             f"your own, name that in {CA_SETTING}."
         )
-        return SendResult(Outcome.NOT_TAKEN, "certificate_not_trusted", words)
-    return SendResult(Outcome.NOT_TAKEN, "no_connection", f"{who} could not be reached.")
+        return SendResult(Outcome.NOT_ACCEPTED, "certificate_not_trusted", words)
+    return SendResult(Outcome.NOT_ACCEPTED, "no_connection", f"{who} could not be reached.")
 
 
 def seconds_of(retry_after: str | None, now: datetime) -> float | None:

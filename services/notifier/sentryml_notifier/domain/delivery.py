@@ -18,16 +18,16 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.thread import Learned
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
-RETRY_STUCK_AFTER = timedelta(minutes=15)
+RETRY_PARKED_AFTER = timedelta(minutes=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
-FOUND, NOT_LOOKED = "found", "not_looked"
-NOTHING_SENT = frozenset({FOUND, NOT_LOOKED})
+FOUND, NOT_CHECKED = "found", "not_checked"
+NOTHING_SENT = frozenset({FOUND, NOT_CHECKED})
 """Reasons of attempts that ended before anything was sent: it had arrived before, or one could not find out."""
 
 
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 
     DELIVERED = "delivered"
     RATE_LIMITED = "rate_limited"
-    NOT_TAKEN = "not_taken"  # surely not delivered; trying again may help
+    NOT_ACCEPTED = "not_accepted"  # surely not delivered; trying again may help
     UNCERTAIN = "uncertain"  # perhaps delivered: no answer, or one that leaves it open
     MESSAGE_REFUSED = "message_refused"  # this message's form is not accepted: our bug
     CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person mends something
@@ -96,7 +96,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class RetryState:
     """What has been tried so far: failed attempts in a row, since when, and whether one may have arrived."""
 
     failures: int = 0
@@ -109,7 +109,7 @@ class Effort:
 class Delivered:
     """The channel has it."""
 
-    effort: Effort
+    retry_state: RetryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class TryAgain:
     """Back to pending until `at`; after a rate limit the whole channel waits until then."""
 
     at: datetime
-    effort: Effort
+    retry_state: RetryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,14 @@ class Parked:
     """
 
     because: ParkedBecause
-    effort: Effort
+    retry_state: RetryState
     retry_at: datetime
 
 
 Next = Delivered | TryAgain | Parked
 
 
-def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
+def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     """The part of an incident's queue, oldest first, that the next message tells.
 
     Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
@@ -151,12 +151,12 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     if any(each.was_stuck and not each.reminder for each in queue[: head + 1]):
         return queue
     last = head
-    if any(each.kind in ALARMS and not each.reminder for each in queue[: head + 1]):
-        last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)
+    if any(each.kind in ALERTING and not each.reminder for each in queue[: head + 1]):
+        last = max((place for place, each in enumerate(queue) if each.kind in CLOSING), default=head)
     return queue[: max(head, last) + 1]
 
 
-def why_not_again(state: DeliveryState, because: ParkedBecause | None) -> str | None:
+def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | None:
     """Why a delivery cannot be tried again now, in words; None if it can."""
     match state, because:
         case DeliveryState.DELIVERED, _:
@@ -170,31 +170,31 @@ def why_not_again(state: DeliveryState, because: ParkedBecause | None) -> str | 
     return None
 
 
-def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) -> Next:
+def decide(result: SendResult, retry_state: RetryState, *, now: datetime, jitter: float) -> Next:
     """What an attempt's result means. `jitter` is a random number from [0, 1)."""
     match result.outcome:
         case Outcome.DELIVERED:
-            return Delivered(effort)
+            return Delivered(retry_state)
         case Outcome.RATE_LIMITED:
-            return TryAgain(now + _pause(result.retry_after_seconds, jitter), effort)
-        case Outcome.NOT_TAKEN | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
-            possibly_sent = effort.possibly_sent or result.outcome is not Outcome.NOT_TAKEN
-            return _back_off(replace(effort, possibly_sent=possibly_sent), now, jitter)
+            return TryAgain(now + _pause(result.retry_after_seconds, jitter), retry_state)
+        case Outcome.NOT_ACCEPTED | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
+            possibly_sent = retry_state.possibly_sent or result.outcome is not Outcome.NOT_ACCEPTED
+            return _back_off(replace(retry_state, possibly_sent=possibly_sent), now, jitter)
         case Outcome.MESSAGE_REFUSED:
             # The alert must survive our bug: once more, as plain text.
-            again = TryAgain(now, replace(effort, plain=True))
-            return Parked(ParkedBecause.MESSAGE_REFUSED, effort, now) if effort.plain else again
+            again = TryAgain(now, replace(retry_state, plain=True))
+            return Parked(ParkedBecause.MESSAGE_REFUSED, retry_state, now) if retry_state.plain else again
         case Outcome.CHANNEL_REFUSED:
-            return Parked(ParkedBecause.CHANNEL_BROKEN, effort, now + RETRY_STUCK_AFTER)
+            return Parked(ParkedBecause.CHANNEL_BROKEN, retry_state, now + RETRY_PARKED_AFTER)
 
 
-def _back_off(effort: Effort, now: datetime, jitter: float) -> Next:
-    since = effort.failing_since or now
-    failed = replace(effort, failures=effort.failures + 1, failing_since=since)
+def _back_off(retry_state: RetryState, now: datetime, jitter: float) -> Next:
+    since = retry_state.failing_since or now
+    failed = replace(retry_state, failures=retry_state.failures + 1, failing_since=since)
     if now - since >= GIVE_UP_AFTER:
-        return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_STUCK_AFTER)
+        return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_PARKED_AFTER)
     # Full jitter: whoever failed together must not come back together. The exponent is bounded for the float.
-    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(effort.failures, 30))
+    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(retry_state.failures, 30))
     return TryAgain(now + timedelta(seconds=jitter * longest), failed)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Story:
     @property
     def began(self) -> Transition | None:
         """The step with which the incident opened, or opened again, last; None if it is not known."""
-        return next((step for step in reversed(self.history) if step.kind in BEGINNINGS), None)
+        return next((step for step in reversed(self.history) if step.kind in OPENING), None)
 
     @property
     def worst(self) -> Severity:
@@ -75,7 +75,7 @@ class Story:
     @property
     def is_catching_up(self) -> bool:
         """Whether undelivered alerts are told together with quiet steps after them: what counts is how it stands."""
-        return len(self.told) > 1 and not self.last.alert and self.last.kind not in ENDINGS
+        return len(self.told) > 1 and not self.last.alert and self.last.kind not in CLOSING
 
     @property
     def evidence(self) -> Transition:
@@ -85,4 +85,4 @@ class Story:
     @property
     def is_combined(self) -> bool:
         """Whether an alarm is told together with its end."""
-        return self.last.kind in ENDINGS and any(step.kind in ALARMS for step in self.told)
+        return self.last.kind in CLOSING and any(step.kind in ALERTING for step in self.told)

@@ -254,7 +254,7 @@ def _sealed(context: Context, config: Config) -> bytes | None:
     if not KINDS[config.kind].secret.model_fields:
         return None
     try:
-        return context.vault.seal(config.secret)
+        return context.secret_box.seal(config.secret)
     except Sealed as err:
         raise Problem(409, "no-secrets-key", str(err)) from err
 
@@ -264,7 +264,7 @@ def _opened(context: Context, before: StoredChannel, wanted: dict[str, Any]) -> 
     if before.secret is None or "secret" in wanted:
         return {}
     try:
-        return context.vault.open(before.secret)
+        return context.secret_box.open(before.secret)
     except Sealed as err:
         raise Problem(409, "no-secrets-key", str(err)) from err
 

@@ -13,16 +13,16 @@ from sentryml_common.contracts.message import ModelId
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
+from sentryml_notifier.domain.routing import ALERTING, Route, Step, Why, assume_notified, step_of, verdicts
 from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.channels import broken_channels
-from sentryml_notifier.store.inbox import find_transition, read_heard
+from sentryml_notifier.store.inbox import find_transition, read_notified
 from sentryml_notifier.store.routes import StoredRoute, list_stored_routes
 
 router = APIRouter(prefix="/v1", tags=["routes"])
 
-ALERTING = ALARMS | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
+MAY_ALERT = ALERTING | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
 ASSUMED = "It is assumed that the alarm before it came by the routes as they are now, with the same severity."
 
 
@@ -107,13 +107,13 @@ async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewV
             transition = await find_transition(connection, asked.transition_id)
             if transition is None or not asker.may_see(transition.model_id):
                 raise Problem(404, "unknown-transition", f"the ledger holds no transition {asked.transition_id}")
-            step, heard, assumed = step_of(transition), await read_heard(connection, transition), None
+            step, notified, assumed = step_of(transition), await read_notified(connection, transition), None
         else:
             check_model(asker.rights, asked.model_id)
             step = _step(asked)
-            heard = as_if_heard(step, routes)
-            assumed = None if heard is None else ASSUMED
-    return _view(stored, verdicts(step, routes, heard), broken, assumed)
+            notified = assume_notified(step, routes)
+            assumed = None if notified is None else ASSUMED
+    return _view(stored, verdicts(step, routes, notified), broken, assumed)
 
 
 def _step(asked: Described) -> Step:

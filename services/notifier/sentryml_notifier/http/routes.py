@@ -19,7 +19,7 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.domain.routing import ALARMS, Route, may_meet
+from sentryml_notifier.domain.routing import ALERTING, Route, may_meet
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
@@ -51,7 +51,7 @@ def _once(values: list[str]) -> list[str]:
 
 
 def _alarming(kinds: list[TransitionKind]) -> list[TransitionKind]:
-    if kinds and not ALARMS.intersection(kinds):
+    if kinds and not ALERTING.intersection(kinds):
         raise ValueError("names no alarm (opened, escalated, reopened): what follows is told to who heard the alarm")
     return list(dict.fromkeys(kinds))
 
@@ -60,7 +60,7 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=NAME_PATTERN), NoKey
 ]
 Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN), NoKey]
-ALARM_NAMED = {"contains": {"enum": sorted(ALARMS)}}
+ALARM_NAMED = {"contains": {"enum": sorted(ALERTING)}}
 Kinds = Annotated[
     list[TransitionKind],
     AfterValidator(_alarming),

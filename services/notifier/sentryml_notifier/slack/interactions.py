@@ -27,7 +27,7 @@ MOST_UNDER_WAY = 100
 """People do not press so fast; what comes on top is dropped and counted, and can be pressed again."""
 
 
-class Presses:
+class SlackInteractions:
     """Handles presses in the background. Each may come twice: marking twice changes nothing."""
 
     def __init__(self, incidents: Incidents) -> None:

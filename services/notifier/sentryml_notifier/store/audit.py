@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 from sentryml_notifier.store.queue import most_urgent_incident
 
 SERVED_WITHIN = timedelta(minutes=5)
@@ -89,7 +89,7 @@ async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
          ORDER BY t.taken_in_at, t.sequence
          LIMIT $6
         """,
-        now - LOST_WITHIN, list(ALARMS), list(BEGINNINGS), list(ENDINGS), ROUTES_KNOWN_AFTER, LOST_SHOWN,
+        now - LOST_WITHIN, list(ALERTING), list(OPENING), list(CLOSING), ROUTES_KNOWN_AFTER, LOST_SHOWN,
     )  # fmt: skip
     words = (
         "{model_id}: incident #{incident_number} has {step_kind}, and nothing was made of that: tell people yourself"
@@ -158,7 +158,7 @@ async def _parked_wrongly(connection: Connection) -> list[Finding]:
     ]
 
 
-async def count_alerts_untold(connection: Connection, now: datetime) -> int:
+async def count_alerts_without_route(connection: Connection, now: datetime) -> int:
     """Alerts of the last day that no route has taken: nobody was told, and nobody will be."""
     found: int = await connection.fetchval("SELECT count(*) FROM unrouted WHERE at > $1", now - ROUTED_WITHIN)
     return found

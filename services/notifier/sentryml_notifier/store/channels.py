@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
-from sentryml_notifier.store.fallback import settle_told_elsewhere
+from sentryml_notifier.store.fallback import settle_delivered_elsewhere
 from sentryml_notifier.store.routes import enter_first_route
 
 
@@ -125,7 +125,7 @@ async def park_if_broken(connection: Connection, channel_id: UUID) -> None:
     )
 
 
-async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
+async def revive_parked(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
     """Give a broken channel, and deliveries that were given up, another try if it is time; return how many."""
     status = await connection.execute(
         """
@@ -151,7 +151,7 @@ async def release_waiting(connection: Connection, channel_id: UUID, now: datetim
 
     What another channel has told meanwhile, and is over, is settled instead.
     """
-    await settle_told_elsewhere(connection, channel_id, now)
+    await settle_delivered_elsewhere(connection, channel_id, now)
     status = await connection.execute(
         """
         UPDATE delivery

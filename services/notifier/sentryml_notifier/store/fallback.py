@@ -17,7 +17,7 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.domain.message import Detour
 
-TOLD_ELSEWHERE = "Not repeated here: another channel told it while this one was broken, and the incident is over."
+DELIVERED_ELSEWHERE = "Not repeated here: another channel told it while this one was broken, and the incident is over."
 
 
 async def set_fallback(connection: Connection, channel_id: UUID, fallback_channel_id: UUID | None) -> None:
@@ -37,7 +37,7 @@ async def find_fallback(connection: Connection, channel_id: UUID) -> UUID | None
     return found
 
 
-async def stand_in(connection: Connection, now: datetime) -> int:
+async def hand_over(connection: Connection, now: datetime) -> int:
     """Give what is stuck on broken channels to their fallbacks; return how many deliveries that are.
 
     The share locks keep these channels as they are until this is committed: nothing slips in while one is being parked.
@@ -75,7 +75,7 @@ async def stand_in(connection: Connection, now: datetime) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: datetime) -> int:
+async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, now: datetime) -> int:
     """Settle what waits on a channel of incidents that are over and that another channel has told in full."""
     settled = await connection.fetch(
         """
@@ -102,15 +102,15 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
          WHERE delivery_id IN (SELECT delivery_id FROM waiting WHERE incident_id IN (SELECT incident_id FROM over))
         RETURNING delivery_id
         """,
-        channel_id, now, TOLD_ELSEWHERE, OVER,
+        channel_id, now, DELIVERED_ELSEWHERE, OVER,
     )  # fmt: skip
     await connection.execute(
         """
         INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words)
-        SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'told_elsewhere', $3
+        SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'delivered_elsewhere', $3
           FROM unnest($1::uuid[]) AS delivery_id
         """,
-        [row["delivery_id"] for row in settled], now, TOLD_ELSEWHERE,
+        [row["delivery_id"] for row in settled], now, DELIVERED_ELSEWHERE,
     )  # fmt: skip
     return len(settled)
 

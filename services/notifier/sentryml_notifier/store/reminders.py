@@ -11,14 +11,14 @@ import asyncpg
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.reminding import Told
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS, Urgency
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, Urgency
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
-ALARMS_AT_A_TIME = 1_000
+ALERTS_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Alert:
     """The delivery of an alarm by a route that reminds."""
 
     transition_id: UUID
@@ -40,11 +40,11 @@ async def end_reminding(connection: Connection) -> None:
              LIMIT $2
                FOR UPDATE SKIP LOCKED)
         """,
-        list(ALARMS | ENDINGS), ALARMS_AT_A_TIME,
+        list(ALERTING | CLOSING), ALERTS_AT_A_TIME,
     )  # fmt: skip
 
 
-async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
+async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
     """Delivered alarms of routes that remind, the one told longest ago first, as far as their time has come.
 
     Only those that a reminder can be due for: others would take the places of those that it is due for.
@@ -79,12 +79,12 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
          ORDER BY told_at
          LIMIT $2
         """,
-        now, ALARMS_AT_A_TIME,
+        now, ALERTS_AT_A_TIME,
     )  # fmt: skip
-    return [_alarm_of(row) for row in rows]
+    return [_alert_of(row) for row in rows]
 
 
-def _alarm_of(row: asyncpg.Record) -> Alarm:
+def _alert_of(row: asyncpg.Record) -> Alert:
     told = Told(
         row["told_at"],
         State(row["state"]),
@@ -94,10 +94,10 @@ def _alarm_of(row: asyncpg.Record) -> Alarm:
         row["remind_times"],
         row["unseen_at"],
     )
-    return Alarm(row["transition_id"], row["route_id"], row["delivery_id"], told)
+    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], told)
 
 
-async def insert_reminder(connection: Connection, alarm: Alarm, number: int, now: datetime) -> bool:
+async def insert_reminder(connection: Connection, alarm: Alert, number: int, now: datetime) -> bool:
     """Make the reminder, due now, or parked where the channel is broken; False if another has made it.
 
     The share lock keeps the channel as it is until this is committed, as for what comes in.

@@ -70,7 +70,7 @@ class AppriseChannel:
         """Hand it to apprise once."""
         if not self.threads.acquire(blocking=False):
             words = "The service has not answered to earlier messages yet; this one was not begun."
-            return SendResult(Outcome.NOT_TAKEN, "busy", words)
+            return SendResult(Outcome.NOT_ACCEPTED, "busy", words)
         try:
             async with asyncio.timeout(self.send_seconds):
                 took = await _in_a_thread(lambda: self._notify(outgoing), self.threads.release)

@@ -56,7 +56,7 @@ def judge_recipients(took: Sequence[str], refused: Mapping[str, int], some_had_i
     if not took and not some_had_it:
         if put_off:
             words = f"{SERVER} takes mail for none of the recipients at the moment: {names}."
-            return SendResult(Outcome.NOT_TAKEN, "recipients_put_off", words)
+            return SendResult(Outcome.NOT_ACCEPTED, "recipients_put_off", words)
         return _broken("recipients_refused", f"{SERVER} knows none of the recipients: {names}. Name others.")
     if put_off:
         words = f"The others have it; put off for now: {names}."
@@ -73,7 +73,7 @@ def strange(error: Exception, stage: Stage) -> SendResult:
     if stage is Stage.CONTENT:
         return _uncertain("connection_lost", "did not say whether it has the mail")
     words = f"{SERVER} broke off or did not answer in time, while {stage}; it has nothing."
-    return SendResult(Outcome.NOT_TAKEN, "no_answer", words)
+    return SendResult(Outcome.NOT_ACCEPTED, "no_answer", words)
 
 
 def not_offered(what: str, reason: str) -> SendResult:
@@ -83,8 +83,8 @@ def not_offered(what: str, reason: str) -> SendResult:
 
 def _later(code: int) -> SendResult:
     if code == NOT_AVAILABLE:
-        return SendResult(Outcome.NOT_TAKEN, "smtp_421", f"{SERVER} is not available at the moment (421).")
-    return SendResult(Outcome.NOT_TAKEN, "smtp_4xx", f"{SERVER} asked to try again later ({code}).")
+        return SendResult(Outcome.NOT_ACCEPTED, "smtp_421", f"{SERVER} is not available at the moment (421).")
+    return SendResult(Outcome.NOT_ACCEPTED, "smtp_4xx", f"{SERVER} asked to try again later ({code}).")
 
 
 def _uncertain(reason: str, words: str) -> SendResult:

@@ -30,7 +30,7 @@ EDIT_LOST = ROOT_LOST | {"cant_update_message", "edit_window_closed"}
 
 RATE = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 UNCERTAIN = frozenset({"internal_error", "fatal_error", "request_timeout"})
-NOT_TAKEN = frozenset({"service_unavailable", "team_added_to_org", "external_channel_migrating"})
+NOT_ACCEPTED = frozenset({"service_unavailable", "team_added_to_org", "external_channel_migrating"})
 MESSAGE_REFUSALS = frozenset(
     {
         "attachment_payload_limit_exceeded", "invalid_arguments", "invalid_array_arg", "invalid_attachments",
@@ -143,11 +143,11 @@ def _passing(status: int, error: str) -> tuple[Outcome, str, str] | None:
     """What mends itself."""
     if error in EDIT_LOST:
         # What a message hangs on is gone: the same is sent anew, so it is no fault of the channel.
-        return Outcome.NOT_TAKEN, error, "The message that this one hangs on is not there any more."
-    if error in NOT_TAKEN:
-        return Outcome.NOT_TAKEN, error, f"Slack is not available at the moment ({error})."
+        return Outcome.NOT_ACCEPTED, error, "The message that this one hangs on is not there any more."
+    if error in NOT_ACCEPTED:
+        return Outcome.NOT_ACCEPTED, error, f"Slack is not available at the moment ({error})."
     if status in (502, 503):
-        return Outcome.NOT_TAKEN, f"http_{status}", f"Slack is not available at the moment ({status})."
+        return Outcome.NOT_ACCEPTED, f"http_{status}", f"Slack is not available at the moment ({status})."
     if error in UNCERTAIN:
         return Outcome.UNCERTAIN, error, f"Slack had an error of its own ({error}); the message may have arrived."
     if status >= 500 or status == 408:

@@ -22,9 +22,9 @@ from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
-from sentryml_notifier.domain.delivery import FOUND, NOT_LOOKED, Outcome, SendResult
+from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
@@ -40,8 +40,8 @@ DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
 FOUND_IT = SendResult(
     Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
 )
-COULD_NOT_LOOK = SendResult(
-    Outcome.NOT_TAKEN, NOT_LOOKED, "Slack did not say whether an earlier attempt has arrived; it is asked again."
+COULD_NOT_CHECK = SendResult(
+    Outcome.NOT_ACCEPTED, NOT_CHECKED, "Slack did not say whether an earlier attempt has arrived; it is asked again."
 )
 
 
@@ -126,7 +126,7 @@ def _no_answer(result: SendResult) -> _Looked | SendResult:
     """What it means that we could not look."""
     if result.reason in ROOT_LOST:
         return THREAD_LOST
-    return COULD_NOT_LOOK if result.outcome in (Outcome.NOT_TAKEN, Outcome.UNCERTAIN) else _Looked()
+    return COULD_NOT_CHECK if result.outcome in (Outcome.NOT_ACCEPTED, Outcome.UNCERTAIN) else _Looked()
 
 
 class _Attempt:
@@ -177,7 +177,7 @@ class _Attempt:
     async def _begin(self) -> SendResult:
         """Post the root. It tells the news itself; where the news is quiet, how the incident stands."""
         outgoing, story = self._outgoing, self._outgoing.story
-        aloud = story.last.kind in ALARMS | ENDINGS
+        aloud = story.last.kind in ALERTING | CLOSING
         message = outgoing.message if aloud else replace(how_it_stands(story), notes=outgoing.message.notes)
         payload = root_payload(message, story, plain=outgoing.plain)
         answer = await self._call("chat.postMessage", **self._addressed(payload))

@@ -111,7 +111,7 @@ def _verdict(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
             f"Slack refused the form of this message ({reason}): a defect of SentryML.",
         )
     if status in (502, 503):
-        return Outcome.NOT_TAKEN, f"http_{status}", f"Slack is not available at the moment ({status})."
+        return Outcome.NOT_ACCEPTED, f"http_{status}", f"Slack is not available at the moment ({status})."
     if status >= 500 or status == 408:
         words = f"Slack had an error of its own ({status}); the message may have arrived."
         return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", words

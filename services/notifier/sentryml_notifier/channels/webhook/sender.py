@@ -43,10 +43,10 @@ KNOWN: Mapping[int, tuple[Outcome, str, str]] = {
     408: (Outcome.UNCERTAIN, "http_408", "The receiver gave up waiting (408); the message may have arrived."),
     413: (Outcome.MESSAGE_REFUSED, "http_413", REFUSED_THIS.format(status=413)),
     422: (Outcome.MESSAGE_REFUSED, "http_422", REFUSED_THIS.format(status=422)),
-    425: (Outcome.NOT_TAKEN, "http_425", NOT_AVAILABLE.format(status=425)),
+    425: (Outcome.NOT_ACCEPTED, "http_425", NOT_AVAILABLE.format(status=425)),
     429: (Outcome.RATE_LIMITED, "rate_limited", "The receiver asked to send more slowly (429)."),
-    502: (Outcome.NOT_TAKEN, "http_502", NOT_AVAILABLE.format(status=502)),
-    503: (Outcome.NOT_TAKEN, "http_503", NOT_AVAILABLE.format(status=503)),
+    502: (Outcome.NOT_ACCEPTED, "http_502", NOT_AVAILABLE.format(status=502)),
+    503: (Outcome.NOT_ACCEPTED, "http_503", NOT_AVAILABLE.format(status=503)),
 }
 
 
