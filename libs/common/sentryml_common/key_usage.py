@@ -1,4 +1,4 @@
-"""When API keys are used: noted in memory, told at most once a minute per key, never in the way of a request."""
+"""When API keys are used: noted in memory, reported at most once a minute per key, never in the way of a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = get_logger(__name__)
 
 REPORT_EVERY = timedelta(minutes=1)
 KEYS_MAX = 10_000
-"""Keys that are remembered: beyond that the one noted longest ago is forgotten, and may be told sooner again."""
+"""Keys that are remembered: beyond that the one noted longest ago is forgotten, and may be reported again sooner."""
 RETRY_PAUSE_SECONDS = 5.0
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ Sink: TypeAlias = Callable[[list[ApiKeyUsage]], Awaitable[None]]
 
 
 class KeyUsage:
-    """Notes uses of keys for one service; a task tells them on."""
+    """Notes uses of keys for one service; a task publishes them."""
 
     def __init__(self, service: str) -> None:
         self._service = service

@@ -146,7 +146,7 @@ def make_thread_updater(settings: NotifierSettings, pool: Pool, registry: Channe
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
-    """Follow what Kafka says until cancelled. Until Kafka has answered the service hears nothing, and is not ready."""
+    """Follow what Kafka says until cancelled. Until Kafka has answered the service is not ready."""
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
         await ensure_topics(settings, health)

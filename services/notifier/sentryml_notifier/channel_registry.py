@@ -1,6 +1,6 @@
 """The channels that this process can send on: those of the settings and those of the ledger, opened.
 
-A channel is opened anew whenever its configuration changes. One that cannot be opened is broken, with the reason in
+A channel is reopened whenever its configuration changes. One that cannot be opened is broken, with the reason in
 words, and what waits on it is parked.
 """
 
@@ -205,7 +205,7 @@ class ChannelRegistry:
 
 
 async def renew_secrets(tools: Tools, secret_box: SecretBox) -> int:
-    """Encrypt anew what is not encrypted with the newest key; return how many. What no key opens stays as it is.
+    """Re-encrypt what is not encrypted with the newest key; return how many. What no key opens stays as it is.
 
     Raises:
         Unavailable: PostgreSQL is away.

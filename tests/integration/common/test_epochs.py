@@ -1,4 +1,4 @@
-"""The lives of a topic on a real Kafka: each has its number, the same for whoever asks."""
+"""The incarnations of a topic on a real Kafka: each has its number, the same for whoever asks."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_all_who_meet_a_topic_at_once_give_it_the_same_number(
     await again.check()
 
 
-async def test_a_topic_made_anew_ends_the_life_that_was_read_and_begins_the_next(
+async def test_a_recreated_topic_ends_the_incarnation_that_was_read_and_begins_the_next(
     settings: KafkaSettings, ids: TopicIds, topic: Topic
 ) -> None:
     first = await TopicIncarnation.begin(topic, ids, settings, Health())
@@ -80,7 +80,7 @@ async def test_a_topic_made_anew_ends_the_life_that_was_read_and_begins_the_next
     with pytest.raises(Unavailable, match="is gone"):
         await TopicIncarnation.begin(topic, ids, settings, Health())
     await ensure_topics(settings, Health(), [topic])
-    with pytest.raises(TopicRecreated, match="made anew"):
+    with pytest.raises(TopicRecreated, match="recreated"):
         await first.check()
     second = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert second.epoch == 2

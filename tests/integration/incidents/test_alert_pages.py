@@ -167,7 +167,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"models": "fraud/*"}, "Models: patterns hold letters, digits"),
         ({"remind_after_minutes": "1"}, "Remind after: from 5 minutes to 7 days"),
         ({"remind_after_minutes": "soon"}, "Remind after: from 5 minutes to 7 days"),
-        ({"remind_times": "0"}, "At most so many reminders: a whole number"),
+        ({"remind_times": "0"}, "At most this many reminders: a whole number"),
         ({"kinds": ["resolved"]}, "Kinds: names no alarm"),
         ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
         ({"name": "slack"}, "That name is taken"),
@@ -187,7 +187,7 @@ async def test_where_an_alarm_would_go_is_said(admin: httpx.AsyncClient, world: 
     await make_route(admin, world.channel.channel_id, least_severity="critical")
     found = text_of(await admin.get("/alerts?model=fraud-card&severity=warn"))
     assert "This would go to slack." in found
-    assert "fraud to slack. Not taken: the route is for more severe alarms." in found
+    assert "fraud to slack. Not taken: the route is for more severe alerts." in found
     assert "slack to slack. Taken: model, severity and kind match." in found
     odd = await admin.get("/alerts?model=fraud/card")
     assert (odd.status_code, "name has letters, digits and" in text_of(odd)) == (422, True)
@@ -304,7 +304,7 @@ async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.Async
     await world.pool.execute("DELETE FROM route")
     await world.pool.execute("DELETE FROM channel")
     found = text_of(await admin.get("/alerts"))
-    assert "No channel yet: nobody is told of anything." in found
+    assert "No channel yet: nobody is notified of anything." in found
     assert "SENTRYML_SLACK_WEBHOOK_URL" in found
     assert "Make a channel" in found
 
@@ -342,9 +342,9 @@ async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.
     assert "✓ Every alert is accounted for" in text_of(await reader.get("/alerts"))
     audits.keep(untold=2)
     assert "✕ Nobody was told of 2 alerts in the last day: no route took them." in text_of(await reader.get("/alerts"))
-    audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be mended, and it works"))
+    audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be fixed, but it works"))
     found = text_of(await reader.get("/alerts"))
-    assert "✕ slack: 3 deliveries wait for it to be mended, and it works" in found
+    assert "✕ slack: 3 deliveries wait for it to be fixed, but it works" in found
     assert "✓ Every alert" not in found
     audits.keep(ago=timedelta(minutes=10))
     assert "was last checked 10 min ago" in text_of(await reader.get("/alerts"))

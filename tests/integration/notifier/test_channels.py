@@ -1,4 +1,4 @@
-"""Channels over HTTP: made, mended, deleted, served at once; their secrets in no answer."""
+"""Channels over HTTP: made, fixed, deleted, served at once; their secrets in no answer."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
     changed = await api.ask("PATCH", f"/v1/channels/{made['channel_id']}", 200, json={"secret": {"url": other}})
     shown = [made, changed, await api.ask("GET", "/v1/channels", 200), await api.ask("GET", "/v1/changes", 200)]
     assert "secretverysecret" not in str(shown)
-    assert ("secret_replaced", "ops", "the secret was entered anew") in await api.words()
+    assert ("secret_replaced", "ops", "the secret was replaced") in await api.words()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ async def test_secret_that_no_key_opens_must_be_entered_again(world: World, api:
     await api.ask("PATCH", path, 200, json={"name": "new", "secret": {"url": SECRET}})
 
 
-async def test_mended_channel_sends_what_waited(world: World, api: Api) -> None:
+async def test_fixed_channel_sends_what_waited(world: World, api: Api) -> None:
     gone = f"http://{world.slack.authority}/services/T0TEST/B0TEST/gone"
     made = await api.make_channel("ops", gone)
     await api.make_route("ops", made["channel_id"])
@@ -151,8 +151,8 @@ async def test_mended_channel_sends_what_waited(world: World, api: Api) -> None:
 
         await eventually(broken, what="the channel to break")
         assert f"PATCH {path}" in (await api.ask("GET", path, 200))["broken_words"]
-        mended = await api.ask("PATCH", path, 200, json={"secret": {"url": world.slack.address}})
-        assert (mended["state"], mended["broken_words"], mended["parked"]) == ("active", None, 0)
+        fixed = await api.ask("PATCH", path, 200, json={"secret": {"url": world.slack.address}})
+        assert (fixed["state"], fixed["broken_words"], fixed["parked"]) == ("active", None, 0)
         await delivered(world, made["channel_id"])
 
 
@@ -202,7 +202,7 @@ async def test_channel_is_deleted_when_nothing_leads_to_it_and_nothing_waits(wor
     (given_up,) = (await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]
     assert (given_up["state"], given_up["parked_because"]) == ("parked", "channel_deleted")
     assert given_up["last_words"] == "Not delivered: the channel ops was deleted by admintest000."
-    assert ("channel_deleted", "ops", "what waited on it was given up: 1") in await api.words()
+    assert ("channel_deleted", "ops", "deliveries discarded: 1") in await api.words()
     assert await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'") is None
     await world.take_in(escalated())
     assert len((await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]) == 1

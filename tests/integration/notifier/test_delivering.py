@@ -101,7 +101,7 @@ async def test_opened_and_resolved_become_one_message_when_the_first_never_left(
     assert len(sends) == 1, "one message told both"
 
 
-async def test_critical_alarms_leave_before_warnings_and_news(world: World) -> None:
+async def test_critical_alerts_leave_before_warnings_and_news(world: World) -> None:
     await world.take_in(opened_warn(incident=1, model_id="first-warning"))
     await world.take_in(resolved(incident=2, model_id="news"))
     await world.take_in(opened_warn(incident=3, model_id="second-warning"))
@@ -257,7 +257,7 @@ async def test_values_from_strangers_pass_through_unharmed(world: World) -> None
     assert "score “a[U+0000]b&lt;!channel&gt;[U+202E]&amp;”: 10 % → 60 %" in str(message.payload)
 
 
-async def test_late_alarm_says_what_people_did_meanwhile(world: World) -> None:
+async def test_late_alert_says_what_people_did_meanwhile(world: World) -> None:
     world.slack.play(Script(status=503))
     await world.take_in(opened_warn())
     await world.dispatch()

@@ -103,7 +103,7 @@ async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None
     assert "seen by Ada" in title(root_of(talk))
 
 
-async def test_edits_that_a_person_must_mend_wait_together_and_alerts_go_on(talk: World) -> None:
+async def test_edits_that_a_person_must_fix_wait_together_and_alerts_go_on(talk: World) -> None:
     await talk.take_in(opened_warn(), opened_warn(incident=43))
     await talk.dispatch()
     await talk.take_in(acknowledged(), escalated(incident=43))

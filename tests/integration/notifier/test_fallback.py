@@ -105,7 +105,7 @@ async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, 
     assert await send_all(world, backup) == 1
 
 
-async def test_mended_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
     # With a character that PostgreSQL takes as it is, but cannot look past.
     await world.take_in(opened_critical(why=(score_why(bins=(a_category("a\u0000b", 0.1, 0.6),)),)))
     await break_it(world)
@@ -117,10 +117,10 @@ async def test_mended_channel_is_not_told_what_is_over_and_was_told(world: World
     assert {state for _, _, state in await states(world)} == {"delivered"}
     settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'delivered_elsewhere'")
     assert len(settled) == 2
-    assert "another channel told it while this one was broken" in settled[0]["words"]
+    assert "the fallback delivered it while this channel was broken" in settled[0]["words"]
 
 
-async def test_mended_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
     await world.take_in(opened_warn())
     await break_it(world)
     await world.take_in(escalated(), acknowledged(3, 40, OPEN_CRITICAL))
@@ -134,7 +134,7 @@ async def test_mended_channel_is_told_how_a_live_incident_stands(world: World, b
     assert "The channel backup was told while this one was broken." in text
 
 
-async def test_mended_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
     await world.take_in(opened_critical())
     await break_it(world)
     await world.take_in(resolved())
@@ -143,7 +143,7 @@ async def test_mended_channel_is_told_what_is_over_if_the_fallback_was_not(world
     assert texts_of(world, "B0TEST")[0].startswith("🟢 Drift came and went")
 
 
-async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_mended(
+async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_fixed(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())

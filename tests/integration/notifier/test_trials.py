@@ -34,11 +34,11 @@ async def test_test_message_arrives_and_is_no_alert(world: World, api: Api) -> N
 @pytest.mark.parametrize(
     ("script", "outcome", "words", "what_next"),
     [
-        (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Mend"),
-        (Script(status=503), "not_accepted", "not available", "tried again by themselves"),
+        (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Fix"),
+        (Script(status=503), "not_accepted", "not available", "retried automatically"),
         (Script(status=500), "uncertain", "may have arrived", "Look whether it has arrived"),
         (Script(status=429, headers={"Retry-After": "30"}), "rate_limited", "more slowly", "Test again later"),
-        (Script(status=302), "channel_refused", "redirect", "Mend"),
+        (Script(status=302), "channel_refused", "redirect", "Fix"),
     ],
 )
 async def test_what_became_of_it_is_said_in_words(
@@ -52,7 +52,7 @@ async def test_what_became_of_it_is_said_in_words(
     assert (await world.channel_row())["state"] == "active", "a test judges nothing"
 
 
-async def test_test_that_arrives_mends_a_broken_channel(world: World, api: Api) -> None:
+async def test_test_that_arrives_fixes_a_broken_channel(world: World, api: Api) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical())
     await world.dispatch()
@@ -141,7 +141,7 @@ async def test_retry_of_what_is_given_up_or_under_way_is_refused(world: World, a
     await world.pool.execute(
         "UPDATE delivery SET state = 'sending', parked_because = NULL, send_id = gen_random_uuid()"
     )
-    assert "right now" in (await again(api, await only_delivery(api), 409))["detail"]
+    assert "it is being sent" in (await again(api, await only_delivery(api), 409))["detail"]
     await api.ask("POST", f"/v1/deliveries/{MISSING}:retry", 404)
 
 

@@ -172,8 +172,8 @@ async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
     assert (result.outcome, result.reason) == (Outcome.UNCERTAIN, "timeout")
 
 
-async def test_reminder_is_told_apart_from_the_alarm(world: World, receiver: HttpServer) -> None:
-    """Whoever counts alarms, or pages somebody, must not take it for a new one."""
+async def test_reminder_is_told_apart_from_the_alert(world: World, receiver: HttpServer) -> None:
+    """Whoever counts alerts, or pages somebody, must not take it for a new one."""
     secret_box = SecretBox(["k" * 32])
     sealed = secret_box.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
     channel_id = await make_channel(world, "ops", "webhook", sealed)
@@ -186,11 +186,11 @@ async def test_reminder_is_told_apart_from_the_alarm(world: World, receiver: Htt
     world.clock.advance(600)
     assert await remind(world.pool, world.clock) == 1
     assert await dispatcher.dispatch_one(ops)
-    alarm, reminder = (orjson.loads(got.body) for got in receiver.received)
-    assert (alarm["type"], alarm["data"]["reminder"]) == ("incident.opened", None)
+    alert, reminder = (orjson.loads(got.body) for got in receiver.received)
+    assert (alert["type"], alert["data"]["reminder"]) == ("incident.opened", None)
     assert (reminder["type"], reminder["data"]["reminder"]) == ("incident.reminder", {"number": 1, "times": 3})
-    assert reminder["data"]["transition"] == alarm["data"]["transition"]
-    assert reminder["data"]["delivery_id"] != alarm["data"]["delivery_id"], "or it would be dropped as a repeat"
+    assert reminder["data"]["transition"] == alert["data"]["transition"]
+    assert reminder["data"]["delivery_id"] != alert["data"]["delivery_id"], "or it would be dropped as a repeat"
 
 
 async def test_410_is_for_good_until_somebody_enters_something_else(world: World) -> None:

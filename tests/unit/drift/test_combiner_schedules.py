@@ -62,7 +62,7 @@ class Worker:
         return self.consumers[-1]
 
     def kill(self) -> None:
-        """The process dies: nobody is told."""
+        """The process dies: nobody is notified."""
         self.running.cancel()
         for consumer in self.consumers:
             consumer.kill()
@@ -171,7 +171,7 @@ def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_every_event_is_counted_once_and_every_bad_record_is_set_aside(block: int) -> None:
+def test_every_event_is_counted_once_and_every_bad_record_is_dead_lettered(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
         schedule = Schedule(seed)
         try:

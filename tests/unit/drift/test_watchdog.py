@@ -14,7 +14,7 @@ def test_it_bites_when_input_has_waited_too_long() -> None:
     watchdog = Watchdog(60)
     watchdog.check(5, {0: 10}, 0)
     watchdog.check(7, {0: 10}, 60)
-    with pytest.raises(Stalled, match="9 records of input wait, and none was taken in for 60 s"):
+    with pytest.raises(Stalled, match="9 records of input are waiting, and none was processed for 60 s"):
         watchdog.check(9, {0: 10}, 61)
 
 
@@ -62,11 +62,11 @@ def test_readyz_says_since_when_how_much_input_waits() -> None:
     watchdog.show(health, 20, AT)
     assert health.waiting_for == {}, "it is behind, but moves"
     (words,) = health.all_details["input"].values()
-    assert words == "7,000 records of input wait; there has been a backlog since 2026-11-29 11:59:40 UTC (20 s)"
+    assert words == "7,000 records of input are waiting; there has been a backlog since 2026-11-29 11:59:40 UTC (20 s)"
     watchdog.check(8000, {0: 11}, 50)
     watchdog.show(health, 50, AT)
-    assert health.waiting_for["input"].startswith("8,000 records of input wait")
-    assert health.waiting_for["input"].endswith("since 2026-11-29 11:59:10 UTC (50 s), and none was taken in for 30 s")
+    assert health.waiting_for["input"].startswith("8,000 records of input are waiting")
+    assert health.waiting_for["input"].endswith("since 2026-11-29 11:59:10 UTC (50 s), and none was processed for 30 s")
     watchdog.check(0, {0: 8011}, 55)
     watchdog.show(health, 55, AT)
     assert (health.waiting_for, health.all_details) == ({}, {})

@@ -64,7 +64,7 @@ def test_channel_hears_a_transition_once_however_many_routes_match() -> None:
         (a_transition(TransitionKind.MONITOR_CHANGED), Urgency.NEWS),
     ],
 )
-def test_critical_alarms_before_warnings_before_news(transition: object, urgency: Urgency) -> None:
+def test_critical_alerts_before_warnings_before_news(transition: object, urgency: Urgency) -> None:
     assert urgency_of(transition) is urgency  # type: ignore[arg-type]
 
 
@@ -99,7 +99,7 @@ def lived(first: Step, steps: list[Step], routes: list[Route]) -> list[tuple[Ste
 
 
 @given(ROUTES, STEPS, st.sampled_from(Severity))
-def test_who_hears_an_alarm_hears_its_end_and_nobody_else_does(
+def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
     routes: list[Route], steps: list[Step], severity: Severity
 ) -> None:
     notified: set[UUID] = set()

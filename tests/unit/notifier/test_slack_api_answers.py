@@ -15,7 +15,7 @@ from sentryml_notifier.channels.slack_bot.api import CHANNEL_REFUSALS, MESSAGE_R
 from sentryml_notifier.channels.slack_bot.sender import KIND
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
-MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").mend
+MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").fix
 
 
 def judged(status: int, answer: object) -> SendResult:

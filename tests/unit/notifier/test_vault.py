@@ -19,7 +19,7 @@ def test_what_is_sealed_is_unreadable_and_opens_again() -> None:
 
 
 def test_rotation() -> None:
-    """The new key in front, all encrypted anew, the old key gone."""
+    """The new key in front, all re-encrypted, the old key gone."""
     sealed, both = SecretBox([OLD]).seal(SECRET), SecretBox([NEW, OLD])
     assert both.open(sealed) == SECRET
     assert not both.is_newest(sealed)

@@ -21,8 +21,8 @@ TOLD_AS = {
     TransitionKind.REOPENED: "again",
     TransitionKind.RESOLVED: "(resolved by|ended)",
 }
-"""What the message's sentence about the incident says of each kind; the second words are those of a message that
-tells several steps at once."""
+"""What the message's sentence about the incident says of each kind; the second text is that of a message that
+covers several steps at once."""
 
 
 @dataclass(frozen=True, slots=True)

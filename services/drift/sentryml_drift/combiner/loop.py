@@ -206,7 +206,7 @@ class Combiner:
         except IllegalStateError:  # it has gone to another in this moment
             return
         except KafkaError as err:
-            raise Unavailable(f"Kafka does not say where to begin: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not report the committed offsets: {type(err).__name__}: {err}") from err
 
     def _open(
         self, consumer: Consumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
@@ -311,7 +311,7 @@ class Combiner:
         except SUPERSEDED as err:
             log.info("commit_superseded", why=type(err).__name__)
         except KafkaError as err:
-            raise Unavailable(f"Kafka did not take the commit: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not accept the commit: {type(err).__name__}: {err}") from err
         else:
             self._commits |= places
             LAST_COMMIT.set_to_current_time()

@@ -68,7 +68,7 @@ class Recomputer:
         if not self._processor.holds_all() or not await self._processor.caught_up():
             raise Unavailable("this worker has not caught up with its input yet: try again in a few seconds")
         if not self._processor.owns(partition_of(model_id, HISTOGRAMS.partitions)):
-            raise NotOwned(f"another worker has the panes of {model_id}")
+            raise NotOwned(f"another worker owns the panes of {model_id}")
         model = self._processor.models.by_id.get(model_id)
         if model is None:
             return Ended.FIRST_SEEN
@@ -85,7 +85,7 @@ class Recomputer:
             async with asyncio.timeout(MOST_WAIT_SECONDS):
                 await self._turn.acquire()
         except TimeoutError as err:
-            raise Unavailable("this worker is looking back for others: try again in a few seconds") from err
+            raise Unavailable("this worker is busy with other recomputations: try again in a few seconds") from err
         try:
             yield
         finally:
@@ -102,7 +102,7 @@ class Recomputer:
             if not await pace.goes_on():
                 return Ended.TIME
             if not still_ours():
-                raise Unavailable("the model has just gone to another worker: try again in a few seconds")
+                raise Unavailable("the model has just moved to another worker: try again in a few seconds")
             first_seen = model.facts().first_seen
             if first_seen is None or at <= first_seen:
                 return Ended.FIRST_SEEN

@@ -1,4 +1,4 @@
-"""The auditor: looks at the whole ledger now and then, so that what is stuck shows in the metrics.
+"""The auditor: checks the whole ledger periodically, so that what is parked shows in the metrics.
 
 Only when each alert that came has a delivery or an entry that no route takes it, each delivery is delivered, scheduled
 or parked with a reason, and every channel that works is served, does it move its timestamp: who alerts on that alerts

@@ -57,7 +57,7 @@ NOT_COMPOSED = SendResult(
 TOO_LATE = SendResult(
     Outcome.NOT_ACCEPTED,
     "claimed_too_long_ago",
-    "Nothing was sent: the notifier stood still after it had taken this up, until it was too late to begin.",
+    "Nothing was sent: the notifier was frozen after it claimed this delivery, until the lease was nearly over.",
 )
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Pace:
 
 
 class Dispatcher:
-    """Sends what is due on the channels of the registry. Time, chance and new ids come from outside."""
+    """Sends what is due on the channels of the registry. Clock, randomness and new ids are injected."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Dispatcher:
         """Dispatch on the channels there are until cancelled; a message under way is then finished and written down."""
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._hand_over(), name="stand-in")
+            group.create_task(self._hand_over(), name="fallback")
             while True:
                 try:
                     found = await self._registry.read()
@@ -151,7 +151,7 @@ class Dispatcher:
             self._broken.clear()
 
     async def hand_over_once(self) -> None:
-        """Give what is stuck on broken channels to their fallbacks."""
+        """Hand what is parked on broken channels to their fallbacks."""
         async with transaction(self._pool) as connection:
             given = await fallback.hand_over(connection, self._clock())
         if given:
@@ -159,12 +159,12 @@ class Dispatcher:
             self.wake()
 
     async def revive_once(self, channel: OpenChannel) -> None:
-        """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
+        """Retry what is parked, if it is time: nobody may be looking at a channel that has fixed itself."""
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             revived = await channels.revive_parked(connection, channel.channel_id, channel.fingerprint, self._clock())
         if revived:
-            log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
+            log.info("parked_deliveries_retried", channel=channel.name, deliveries=revived)
             self.wake()
 
     async def _rest(self, channel: OpenChannel) -> None:
@@ -273,7 +273,7 @@ class Dispatcher:
                     connection, channel.channel_id, channel.fingerprint, result.words, retry_at
                 )
                 if not broken:
-                    # Its secret has been replaced: whoever holds the new one sends.
+                    # Its secret has been replaced: the notifier that holds the new one sends.
                     await channels.release_waiting(connection, channel.channel_id, now)
             case Outcome.NOT_ACCEPTED | Outcome.UNCERTAIN:
                 await channels.count_failure(connection, channel.channel_id)

@@ -1,7 +1,7 @@
 """One incident, one conversation: what its root message says at any time, and which changes are said out loud.
 
-The root shows how the incident stands; each change is told below it, once. A change for the worse is shown to
-everybody in the channel too, since most people do not follow threads.
+The root shows the current state of the incident; each change is posted below it, once. A change for the worse is shown
+to everybody in the channel too, since most people do not follow threads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story import Story
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
-"""What changes how an incident stands, and brings figures of its own."""
+"""Kinds that change the state of an incident, and bring figures of their own."""
 
 SIGHT = (TransitionKind.BLIND, TransitionKind.SEEING)
 LATEST_SHOWN = 5

@@ -3,7 +3,7 @@
     pending ──claim──▶ sending ──delivered──▶ delivered
        ▲                 │ │
        ├──try again──────┘ └──parked──▶ parked     visible, with the reason in words
-       └──mended, works again, or time──┘
+       └──fixed, works again, or time──┘
 
 A delivery is never dropped: it ends as delivered, or stays parked where people see it. Sending has a lease; when
 it runs out, another dispatcher takes over, and the message says that it may be a repeat.
@@ -41,12 +41,12 @@ class DeliveryState(StrEnum):
 
 
 class ParkedBecause(StrEnum):
-    """Why a delivery is stuck."""
+    """Why a delivery is parked."""
 
     CHANNEL_BROKEN = "channel_broken"
     GAVE_UP = "gave_up"
     MESSAGE_REFUSED = "message_refused"
-    CHANNEL_DELETED = "channel_deleted"  # for good: whoever deleted it was told how many there were
+    CHANNEL_DELETED = "channel_deleted"  # for good: the person who deleted it was shown the number
     NOT_NEEDED = "not_needed"  # for good: a reminder of what has been seen meanwhile
 
 
@@ -62,15 +62,15 @@ class Outcome(StrEnum):
     NOT_ACCEPTED = "not_accepted"  # surely not delivered; trying again may help
     UNCERTAIN = "uncertain"  # perhaps delivered: no answer, or one that leaves it open
     MESSAGE_REFUSED = "message_refused"  # this message's form is not accepted: our bug
-    CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person mends something
-    INTERRUPTED = "interrupted"  # the sender vanished; noted by whoever took over
+    CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person fixes something
+    INTERRUPTED = "interrupted"  # the sender vanished; noted by the notifier that took over
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
     """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people.
 
-    `for_good`: whoever refuses the channel wants to be asked no more, until somebody enters something else. `learned`
+    `for_good`: the receiver wants no more requests until somebody changes the channel's configuration. `learned`
     is to be kept for the next attempt, whatever the outcome.
     """
 
@@ -124,7 +124,7 @@ class TryAgain:
 class Parked:
     """Stuck, and shown as such; a broken channel parks all its deliveries.
 
-    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can mend it.
+    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can fix it.
     """
 
     because: ParkedBecause
@@ -136,11 +136,11 @@ Next = Delivered | TryAgain | Parked
 
 
 def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
-    """The part of an incident's queue, oldest first, that the next message tells.
+    """The part of an incident's queue, oldest first, that the next message covers.
 
-    Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
-    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over. After
-    being stuck all that waits is one message: who was told nothing for a day wants to know how things stand. A
+    Parked ones before the head go along, so that nothing is sent out of order. An alert that was not delivered
+    before its end goes out as one message with the end: never a lone "resolved", never an alert that is over. After
+    being parked all that waits is one message: after a day of silence the current state is what matters. A
     reminder with anything behind it needs no message of its own.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
@@ -160,13 +160,13 @@ def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | 
     """Why a delivery cannot be tried again now, in words; None if it can."""
     match state, because:
         case DeliveryState.DELIVERED, _:
-            return "it has been delivered: nothing is left to send"
+            return "it has been delivered already"
         case DeliveryState.SENDING, _:
-            return "it is being sent right now: look at it again in a moment"
+            return "it is being sent: check again in a moment"
         case DeliveryState.PARKED, ParkedBecause.CHANNEL_DELETED:
-            return "its channel was deleted: it is not sent any more"
+            return "its channel was deleted"
         case DeliveryState.PARKED, ParkedBecause.NOT_NEEDED:
-            return "it was a reminder, and what it reminded of has been seen or is over"
+            return "it was a reminder of an incident that has been acknowledged or is over"
     return None
 
 
@@ -193,7 +193,7 @@ def _back_off(retry_state: RetryState, now: datetime, jitter: float) -> Next:
     failed = replace(retry_state, failures=retry_state.failures + 1, failing_since=since)
     if now - since >= GIVE_UP_AFTER:
         return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_PARKED_AFTER)
-    # Full jitter: whoever failed together must not come back together. The exponent is bounded for the float.
+    # Full jitter: what failed together must not be retried together. The exponent is bounded for the float.
     longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(retry_state.failures, 30))
     return TryAgain(now + timedelta(seconds=jitter * longest), failed)
 

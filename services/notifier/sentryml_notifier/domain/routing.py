@@ -1,8 +1,8 @@
 """Which transitions go to which channels, and how urgent each is.
 
-A channel hears a transition at most once, however many of its routes match. An alarm is judged by its model, its
-severity and its kind. What follows an alarm, its end above all, goes where the alarm went: a channel that heard the
-alarm hears its end, and one that did not hears no lone "resolved".
+A channel receives a transition at most once, however many of its routes match. An alert is judged by its model, its
+severity and its kind. What follows an alert, its end above all, goes where the alert went: a channel that received the
+alert receives its end, and one that did not receives no lone "resolved".
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Urgency(IntEnum):
 class Route:
     """Which transitions go to a channel: no pattern means every model, no kind means whatever alerts.
 
-    A channel that holds conversations is told quiet changes too, of incidents that it has been told of.
+    A channel that holds conversations gets quiet changes too, of incidents that it was notified of.
     """
 
     route_id: UUID
@@ -62,7 +62,7 @@ class Route:
         return not self.model_patterns or any(may_meet(each, models) for each in self.model_patterns)
 
     def wants(self, step: Step) -> bool:
-        """Whether it is for such steps; the end of an alarm always is."""
+        """Whether it is for such steps; the end of an alert always is."""
         if not self.kinds:
             return step.alert or self.holds_conversations
         return step.kind in self.kinds or (step.alert and step.kind in CLOSING)
@@ -88,7 +88,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """Who was told of the alarm, since the incident began or began anew; None if its beginning is not known."""
+    """Who was notified of the alert, since the incident began or was reopened; None if its beginning is not known."""
 
     routes: frozenset[UUID]
     channels: frozenset[UUID]
@@ -114,19 +114,19 @@ class Why(StrEnum):
 
     @property
     def words(self) -> str:
-        """The same for people."""
+        """The same as a sentence."""
         return WORDS[self]
 
 
 WORDS: Mapping[Why, str] = {
     Why.MATCHES: "Taken: model, severity and kind match.",
-    Why.FOLLOWS_ITS_ALERT: "Taken: its channel heard the alarm, so it hears what follows.",
-    Why.DISABLED: "Not taken: the route is switched off.",
-    Why.NO_ALERT: "Not taken: this is no alert, and the route names no kinds.",
+    Why.FOLLOWS_ITS_ALERT: "Taken: its channel received the alert, so it receives what follows.",
+    Why.DISABLED: "Not taken: the route is disabled.",
+    Why.NO_ALERT: "Not taken: this is not an alert, and the route names no kinds.",
     Why.OTHER_KIND: "Not taken: the route names other kinds.",
     Why.OTHER_MODEL: "Not taken: the route is for other models.",
-    Why.LESS_SEVERE: "Not taken: the route is for more severe alarms.",
-    Why.ALERT_NOT_NOTIFIED: "Not taken: its channel was not told of the alarm, so it need not hear what follows.",
+    Why.LESS_SEVERE: "Not taken: the route is for more severe alerts.",
+    Why.ALERT_NOT_NOTIFIED: "Not taken: its channel did not receive the alert, so it does not receive what follows.",
     Why.ALREADY_NOTIFIED: "Not taken: another route takes it to the same channel.",
 }
 
@@ -137,7 +137,7 @@ def step_of(transition: Transition) -> Step:
 
 
 def notified_by(past: Sequence[Past]) -> Notified | None:
-    """Who was told of the alarm, by all earlier steps of the incident, oldest first."""
+    """Who was notified of the alert, by all earlier steps of the incident, oldest first."""
     begins = next((place for place in reversed(range(len(past))) if past[place].kind in OPENING), None)
     if begins is None:
         return None
@@ -188,20 +188,20 @@ def matching_routes(transition: Transition, routes: Iterable[Route], notified: N
 
 
 def assume_notified(step: Step, routes: Sequence[Route]) -> Notified | None:
-    """Who would have been told of an alarm of that severity, for a step that follows one and is only described."""
+    """Who would have been notified of an alert of that severity, for a step that follows one and is only described."""
     if step.kind in ALERTING:
         return None
-    alarm = Step(step.model_id, TransitionKind.OPENED, step.severity, alert=True)
-    taken = [route for route, why in verdicts(alarm, routes) if why.taken]
+    alert = Step(step.model_id, TransitionKind.OPENED, step.severity, alert=True)
+    taken = [route for route, why in verdicts(alert, routes) if why.taken]
     return Notified(frozenset(each.route_id for each in taken), frozenset(each.channel_id for each in taken))
 
 
 def no_route_reason(routes: Iterable[Route]) -> str:
-    """Why no route took an alert, and what to do about it, in words."""
+    """Why no route took an alert, and what to do about it."""
     if any(routes):
-        return "No route takes this alert. Alerts like it reach somebody once a route takes them."
+        return "No route takes this alert. Add a route that matches it; later alerts go there."
     return (
-        "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier, or make a channel and a route "
+        "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier, or add a channel and a route "
         "(docs/routes.md): later alerts go there."
     )
 
@@ -216,7 +216,7 @@ def urgency_of(transition: Transition) -> Urgency:
 def may_meet(pattern: str, others: Sequence[str]) -> bool:
     """Whether a pattern may match a model that one of the others matches too, none of which means every model.
 
-    Where both hold wildcards only what stands before these is compared: there may be no such model all the same.
+    Where both hold wildcards only what precedes these is compared: there may be no such model all the same.
     """
     return not others or any(_may_both_match(pattern, other) for other in others)
 

@@ -32,9 +32,9 @@ class AuditView(BaseModel):
 
     at: datetime
     findings: list[FindingView] = Field(
-        description="None: each delivery is delivered, scheduled, or stuck with its reason."
+        description="Empty: each delivery is delivered, scheduled, or parked with a reason."
     )
-    alerts_untold: int = Field(description="Alerts of the last day that no route took: nobody was told.")
+    alerts_untold: int = Field(description="Alerts of the last day that had no route: nobody was notified.")
 
 
 @router.get("")

@@ -1,6 +1,6 @@
 """A channel's configuration as someone asks for it: checked by its kind, with all that is wrong with it, by name.
 
-No value is told back: it may be a secret that was put in the wrong place.
+No value is echoed: it may be a secret that was put in the wrong place.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def config_errors(kind: Kind[Any, Any], settings: object, secret: object) -> Err
 
 
 def _reasons(field: str, form: type[BaseModel] | TypeAdapter[Any], err: ValidationError) -> Errors:
-    """One line per field. A field that is not known is not told back: somebody may have swapped name and value."""
+    """One line per field. A field that is not known is not echoed: somebody may have swapped name and value."""
     found = []
     for error in err.errors(include_url=False, include_input=False, include_context=False):
         place, reason = ".".join([field, *map(str, error["loc"])]), error["msg"]

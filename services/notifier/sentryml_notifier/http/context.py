@@ -1,6 +1,6 @@
 """What every route needs: the database, the clock, the channels.
 
-HTTP answers from the first moment on, so the pool may not be there yet: then it is 503, in words.
+HTTP answers from the first moment on, so the pool may not be there yet: then the answer is 503.
 """
 
 from __future__ import annotations

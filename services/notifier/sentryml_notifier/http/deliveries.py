@@ -1,4 +1,4 @@
-"""`/v1/deliveries`: what was sent, what waits, what is stuck and how to mend it."""
+"""`/v1/deliveries`: what was sent, what waits, what is parked and how to fix it."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
-Stuck = Annotated[bool, Query(description="Only what is stuck: parked, though not for good.")]
+Stuck = Annotated[bool, Query(description="Only parked deliveries, without those that are given up for good.")]
 Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[UtcDatetime, Annotated[int, Field(ge=1, lt=2**31)], UUID])
 
 
 class Attempt(BaseModel):
-    """One attempt; deliveries told in one message share its `send_id`."""
+    """One attempt; deliveries sent in one message share its `send_id`."""
 
     at: datetime
     send_id: UUID
     outcome: Outcome
     reason: str = Field(description="A code of a closed set.")
-    words: str = Field(description="The same for people.")
+    words: str = Field(description="The same as a sentence.")
     http_status: int | None
 
 
@@ -98,8 +98,8 @@ class DeliveryView(BaseModel):
     state: DeliveryState
     due_at: datetime = Field(description="The next attempt, or the end of the one under way.")
     parked_because: ParkedBecause | None
-    last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
-    possibly_repeated: bool = Field(description="An attempt may have arrived without our knowing.")
+    last_words: str | None = Field(description="Result of the last attempt, or why it waits.")
+    possibly_repeated: bool = Field(description="An attempt may have arrived without confirmation.")
     created_at: datetime
     delivered_at: datetime | None
     attempts: list[Attempt] = Field(description="Oldest first.")

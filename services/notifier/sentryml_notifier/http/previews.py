@@ -23,7 +23,7 @@ from sentryml_notifier.store.routes import StoredRoute, list_stored_routes
 router = APIRouter(prefix="/v1", tags=["routes"])
 
 MAY_ALERT = ALERTING | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
-ASSUMED = "It is assumed that the alarm before it came by the routes as they are now, with the same severity."
+ASSUMED = "Assumes that the alert before it was routed by the current routes, with the same severity."
 
 
 class Recorded(BaseModel):
@@ -45,9 +45,7 @@ class Described(BaseModel):
     model_id: ModelId
     kind: TransitionKind = TransitionKind.OPENED
     severity: Severity = Severity.CRITICAL
-    alert: bool | None = Field(
-        None, strict=True, description="Whether it alerts; as its kind mostly does, if left out."
-    )
+    alert: bool | None = Field(None, strict=True, description="Whether it alerts; default: as its kind usually does.")
 
 
 class VerdictView(BaseModel):
@@ -60,7 +58,7 @@ class VerdictView(BaseModel):
     taken: bool
     why: Why
     words: str
-    channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
+    channel_broken: str | None = Field(description="Why its channel is broken, and how to fix it.")
 
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -87,16 +85,16 @@ class PreviewView(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
-    assumed: str | None = Field(description="What was assumed to say so.")
-    channels: list[str] = Field(description="Names of the channels that would be told.")
+    words: str = Field(description="Summary as a sentence.", examples=["This would go to slack, ops."])
+    assumed: str | None = Field(description="The assumption behind the answer.")
+    channels: list[str] = Field(description="Names of the channels that would be notified.")
     routes: list[VerdictView] = Field(description="Every route, in the order in which they are asked.")
 
 
 Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]
 
 
-@router.post("/routes:preview", responses=problem_answers((404, "No such transition is in the ledger.")))
+@router.post("/routes:preview", responses=problem_answers((404, "There is no such transition.")))
 async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewView:
     """Where a transition would go by the routes as they are now, with the reason for each. Nothing is sent."""
     async with context.transaction() as connection:
@@ -106,7 +104,7 @@ async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewV
         if isinstance(asked, Recorded):
             transition = await find_transition(connection, asked.transition_id)
             if transition is None or not asker.may_see(transition.model_id):
-                raise Problem(404, "unknown-transition", f"the ledger holds no transition {asked.transition_id}")
+                raise Problem(404, "unknown-transition", f"there is no transition {asked.transition_id}")
             step, notified, assumed = step_of(transition), await read_notified(connection, transition), None
         else:
             check_model(asker.rights, asked.model_id)
@@ -145,5 +143,5 @@ def _words(channels: list[str], views: list[VerdictView]) -> str:
     if channels:
         return f"This would go to {', '.join(channels)}."
     if not views:
-        return "Nobody would be told: there is no route. Make one: POST /v1/routes."
-    return "Nobody would be told: no route takes it."
+        return "Nobody would be notified: there is no route. Add one: POST /v1/routes."
+    return "Nobody would be notified: no route takes it."

@@ -1,4 +1,4 @@
-"""`POST /v1/deliveries/{id}:retry`: try again now what waits or is stuck."""
+"""`POST /v1/deliveries/{id}:retry`: try again now what waits or is parked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has 
 @router.post("/{delivery_id:uuid}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
 async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> DeliveryView:
     """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
-    stuck on it if that works."""
+    parked on it if that works."""
     now = context.clock()
     async with context.transaction() as connection:
         row = await lock_delivery(connection, delivery_id)

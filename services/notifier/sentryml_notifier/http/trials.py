@@ -47,7 +47,7 @@ class TrialView(BaseModel):
     delivered: bool
     outcome: Outcome
     reason: str = Field(description="A code of a closed set.", examples=["ok"])
-    words: str = Field(description="The same for people.", examples=["Slack has it."])
+    words: str = Field(description="The same as a sentence.", examples=["Slack has it."])
     what_next: str = Field(description="What to do now.")
     http_status: int | None
 
@@ -85,16 +85,16 @@ async def _send(context: Context, asker: Asker, stored: StoredChannel) -> SendRe
 
 
 async def _note(context: Context, asker: Asker, tested: StoredChannel, result: SendResult) -> None:
-    now, mended = context.clock(), False
+    now, fixed = context.clock(), False
     async with context.transaction() as connection:
         stored = await lock_stored_channel(connection, tested.channel_id)
         if stored is not None and stored.fingerprint == tested.fingerprint and result.outcome is Outcome.DELIVERED:
-            mended = await repair_channel(connection, stored.channel_id)
-            if mended:
+            fixed = await repair_channel(connection, stored.channel_id)
+            if fixed:
                 await release_waiting(connection, stored.channel_id, now)
         words = f"{result.outcome.value.replace('_', ' ')}: {result.words}"
         await insert_change(
             connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, words)
         )
-    if mended:
+    if fixed:
         context.wake()

@@ -1,4 +1,4 @@
-"""The keeper of conversations: edits root messages, so that each shows how its incident stands.
+"""Updates threads: edits root messages, so that each shows the current state of its incident.
 
 Beside the dispatcher and never in its way: an edit waits a few seconds for more changes, one edit of an incident is
 under way at a time, and when Slack asks to edit more slowly, alerts go on.
@@ -34,7 +34,7 @@ FOR_ALL = (Outcome.RATE_LIMITED, Outcome.CHANNEL_REFUSED)
 
 @dataclass(frozen=True, slots=True)
 class ThreadUpdater:
-    """Edits on the channels of the registry that hold conversations. Time, chance and new ids come from outside."""
+    """Edits on the channels of the registry that have threads. Clock, randomness and new ids are injected."""
 
     pool: Pool
     registry: ChannelRegistry
@@ -87,11 +87,11 @@ class ThreadUpdater:
             if result.outcome is Outcome.DELIVERED:
                 await conversations.note_shown(connection, edit, sequence, now + EDIT_AFTER)
             elif result.reason in EDIT_LOST:
-                # The next change starts anew: one who deleted a message does not want it back for nothing.
+                # The next change starts over: one who deleted a message does not want it back for nothing.
                 await conversations.forget_conversation(connection, edit.conversation)
             else:
                 due_at, plain = self._next(edit, result, now)
-                # The channel first, as whoever takes transitions in locks them.
+                # The channel first: the same order of locks as the consumer.
                 if result.outcome in FOR_ALL and due_at is not None:
                     await conversations.pause_edits(connection, channel.channel_id, due_at)
                 await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)

@@ -40,7 +40,7 @@ async def find_transition(connection: Connection, transition_id: UUID) -> Transi
 
 
 async def read_notified(connection: Connection, transition: Transition) -> Notified | None:
-    """Who was told of the alarm that a transition follows; None for an alarm, and if its beginning is not known."""
+    """Who was notified of the alert that a transition follows; None for an alert, and if its beginning is not known."""
     if transition.kind in ALERTING:
         return None
     # The message may hold U+0000, so PostgreSQL cannot look into it.

@@ -69,7 +69,7 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Deliveries of one incident, to be told in one message by the holder of the lease."""
+    """Deliveries of one incident, to be sent in one message by the holder of the lease."""
 
     sending: Sending
     delivery_ids: tuple[UUID, ...]
@@ -111,7 +111,7 @@ async def claim_due(
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Locked deliveries of one incident that the next message tells, and its story."""
+    """Locked deliveries of one incident that the next message covers, and its story."""
 
     rows: Sequence[asyncpg.Record]
     story: Story
@@ -245,7 +245,7 @@ async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]
 
 
 async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
-    """The story of what is taken; after being stuck it goes on to the newest step, a quiet one too."""
+    """The story of what is taken; after being parked it goes on to the newest step, a quiet one too."""
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -254,7 +254,7 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
         """,
         incident_id,
     )
-    # What was told before and is only reminded of is not told again, if there is news.
+    # What was delivered before and is only reminded of is not repeated, if there is news.
     news = [row for row in taken if not row["reminder"]]
     last = (news or taken)[-1]
     told = {row["transition_id"] for row in news} or {last["transition_id"]}
@@ -279,7 +279,7 @@ async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:
-    """Write an attempt down, for each delivery that it told."""
+    """Record an attempt, for each delivery that it covered."""
     await _insert_attempts(connection, claim.delivery_ids, claim.sending.send_id, result, at)
 
 

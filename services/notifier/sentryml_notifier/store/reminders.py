@@ -1,4 +1,4 @@
-"""Reminders: alarms that may ask for one, and making it. Made by several at once, it is made once."""
+"""Reminders: alerts that may ask for one, and making it. Made by several at once, it is made once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import asyncpg
 
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.reminding import Told
+from sentryml_notifier.domain.reminding import SentAlert
 from sentryml_notifier.domain.routing import ALERTING, CLOSING, Urgency
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
@@ -19,16 +19,16 @@ ALERTS_AT_A_TIME = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The delivery of an alarm by a route that reminds."""
+    """The delivery of an alert by a route that reminds."""
 
     transition_id: UUID
     route_id: UUID
     delivery_id: UUID
-    told: Told
+    sent: SentAlert
 
 
 async def end_reminding(connection: Connection) -> None:
-    """Leave alarms alone whose incident has ended, or has had a newer alarm, since."""
+    """Leave alerts alone whose incident has ended, or has had a newer alert, since."""
     await connection.execute(
         """
         UPDATE delivery SET reminding = false
@@ -45,14 +45,14 @@ async def end_reminding(connection: Connection) -> None:
 
 
 async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
-    """Delivered alarms of routes that remind, the one told longest ago first, as far as their time has come.
+    """Delivered alerts of routes that remind, the one delivered longest ago first, as far as their time has come.
 
     Only those that a reminder can be due for: others would take the places of those that it is due for.
     """
     rows = await connection.fetch(
         """
         SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
-               greatest(d.delivered_at, sent.last_at) AS told_at, sent.made, sent.waiting, last.to_state AS state,
+               greatest(d.delivered_at, sent.last_at) AS sent_at, sent.made, sent.waiting, last.to_state AS state,
                unseen.at AS unseen_at
           FROM delivery AS d
           JOIN route AS r USING (route_id)
@@ -76,7 +76,7 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
            AND greatest(d.delivered_at, sent.last_at, unseen.at)
                <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
            AND sent.made < r.remind_times AND NOT sent.waiting AND last.to_state = 'open'
-         ORDER BY told_at
+         ORDER BY sent_at
          LIMIT $2
         """,
         now, ALERTS_AT_A_TIME,
@@ -85,8 +85,8 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
 
 
 def _alert_of(row: asyncpg.Record) -> Alert:
-    told = Told(
-        row["told_at"],
+    sent = SentAlert(
+        row["sent_at"],
         State(row["state"]),
         row["made"],
         row["waiting"],
@@ -94,10 +94,10 @@ def _alert_of(row: asyncpg.Record) -> Alert:
         row["remind_times"],
         row["unseen_at"],
     )
-    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], told)
+    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent)
 
 
-async def insert_reminder(connection: Connection, alarm: Alert, number: int, now: datetime) -> bool:
+async def insert_reminder(connection: Connection, alert: Alert, number: int, now: datetime) -> bool:
     """Make the reminder, due now, or parked where the channel is broken; False if another has made it.
 
     The share lock keeps the channel as it is until this is committed, as for what comes in.
@@ -116,7 +116,7 @@ async def insert_reminder(connection: Connection, alarm: Alert, number: int, now
            FOR SHARE OF c
             ON CONFLICT ON CONSTRAINT delivery_once_per_route DO NOTHING
         """,
-        alarm.delivery_id, uuid5(DELIVERY_IDS, f"{alarm.transition_id}/{alarm.route_id}/{number}"), number,
+        alert.delivery_id, uuid5(DELIVERY_IDS, f"{alert.transition_id}/{alert.route_id}/{number}"), number,
         int(Urgency.NEWS), now,
     )  # fmt: skip
     return status == "INSERT 0 1"

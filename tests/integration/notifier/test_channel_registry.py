@@ -76,7 +76,7 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert (await world.pool.fetchval("SELECT count(*) FROM delivery WHERE channel_id = $1", other)) == 2
 
 
-async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_mended_that(world: World) -> None:
+async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_fixed_that(world: World) -> None:
     """The address was not allowed; nobody enters it again, the notifier is restarted with it allowed."""
     secret_box = SecretBox([OLD])
     async with http_server(answer(200, b"ok")) as server:
@@ -84,9 +84,9 @@ async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_m
         channel_id = await make_webhook(world, secret_box, "ops", address)
         assert channel_id not in await world.registry(secret_box).read()
         await world.take_in(opened_warn())
-        mended = ChannelRegistry(world.tools(server.authority), secret_box, {})
-        dispatcher = world.dispatcher(registry=mended)
-        ops = (await mended.read())[channel_id]
+        fixed = ChannelRegistry(world.tools(server.authority), secret_box, {})
+        dispatcher = world.dispatcher(registry=fixed)
+        ops = (await fixed.read())[channel_id]
         assert not await dispatcher.dispatch_one(ops)
         await dispatcher.revive_once(ops)
         assert await dispatcher.dispatch_one(ops)
