@@ -32,7 +32,7 @@ from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
@@ -88,11 +88,11 @@ async def ours(bootstrap: str, _: int) -> None:
     """The combiner itself, with all that it does, until it has read everything."""
     settings, health = DriftSettings(kafka_bootstrap=bootstrap), Health()
     async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
-        life = await Life.begin(PREDICTIONS, ids, settings, health)
+        incarnation = await TopicIncarnation.begin(PREDICTIONS, ids, settings, health)
         own_group = os.getpid()  # the epoch names the group: one that has committed nothing yet
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
         committed = partial(committed_offsets, group_of(own_group), settings, health)
-        combiner = _Counting(settings, rules, life, publisher, DeadLetters("bench", publisher), committed)
+        combiner = _Counting(settings, rules, incarnation, publisher, DeadLetters("bench", publisher), committed)
         combiner.wanted = await _records(bootstrap)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()

@@ -73,7 +73,7 @@ def select(packages: set[str], lock: str) -> str:
     held = entries(lock)
     missing = sorted(packages - held.keys())
     if missing:
-        sys.exit(f"not in the lock: {', '.join(missing)}. Make it anew with `make lock`.")
+        sys.exit(f"not in the lock: {', '.join(missing)}. Regenerate it with `make lock`.")
     return "".join(held[package] for package in sorted(packages))
 
 

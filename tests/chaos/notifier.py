@@ -167,7 +167,7 @@ class Operator:
 
     def __init__(self, pool: Pool, given: SettingsChannel) -> None:
         self._pool, self._given = pool, given
-        self.mended = 0
+        self.fixed = 0
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -175,10 +175,10 @@ class Operator:
             await asyncio.sleep(MENDED_AFTER_SECONDS)
             words = await self._pool.fetchval("SELECT broken_words FROM channel WHERE state = 'broken'")
             if words is not None:
-                self.mended += 1
-                await self._mend()
+                self.fixed += 1
+                await self._fix()
 
-    async def _mend(self) -> None:
+    async def _fix(self) -> None:
         given = self._given
         async with transaction(self._pool) as connection:
             channel_id = await register_channel(
@@ -258,7 +258,7 @@ async def attack(run: Run, operator: Operator) -> Facts:
         await run.storm.go_on_while(lambda: any(each.fates for each in run.notifiers))
         run.say(f"{len(run.storm.published)} alerts are published, and all kills dealt")
         await run.until_all_are("delivered")
-        run.say("now Slack archives the channel, and nobody mends it")
+        run.say("now Slack archives the channel, and nobody fixes it")
         beside[0].cancel()
         run.slack.store.be_gone()
         await run.storm.publish_more(STUCK_FOR_GOOD)
@@ -319,7 +319,7 @@ async def run_once(
     deaths = Counter(step for each in run.notifiers for step in each.deaths)
     for line in (*table(facts), *latencies(facts)):
         say(line)
-    say(f"killed at {dict(deaths)}; the channel was mended {operator.mended} times")
+    say(f"killed at {dict(deaths)}; the channel was fixed {operator.fixed} times")
     found = violations(facts)
     states = Counter(entry.state for entry in facts.entries)
     say(

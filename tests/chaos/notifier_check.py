@@ -12,12 +12,12 @@ from itertools import pairwise
 from sentryml_common.contracts.transition import Severity, Transition
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Request
-from sentryml_notifier.domain.routing import ALARMS
+from sentryml_notifier.domain.routing import ALERTING
 
 AMBIGUOUS = frozenset({"uncertain", "interrupted"})
 
 OVERTAKING_GRACE = timedelta(seconds=3)
-"""A message may be under way, and a batch of transitions not yet committed, when a critical alarm comes."""
+"""A message may be under way, and a batch of transitions not yet committed, when a critical alert comes."""
 
 TITLES = {
     "drift, worse than before": "escalated",
@@ -146,7 +146,7 @@ def _known_to_ledger(facts: Facts) -> Iterator[str]:
 
 
 def _criticals(facts: Facts) -> Iterator[str]:
-    """No message of an incident that was never critical leaves while a critical alarm waits for its first attempt."""
+    """No message of an incident that was never critical leaves while a critical alert waits for its first attempt."""
     critical = critical_models(facts)
     calm = [each.at for each in facts.posted if each.model_id not in critical]
     first = {model_id: messages[0].at for model_id, messages in _by_model(facts.posted).items()}
@@ -154,26 +154,26 @@ def _criticals(facts: Facts) -> Iterator[str]:
         # The opening alone: what comes later may wait behind an earlier step that backs off.
         if entry.kind != "opened" or entry.model_id not in critical or entry.model_id not in first:
             continue
-        opened_critical = (entry.model_id, "opened") in critical_alarms(facts)
+        opened_critical = (entry.model_id, "opened") in critical_alerts(facts)
         if not opened_critical or not entry.attempts or entry.attempts[0][1] == "interrupted":
             continue
         overtaken = sum(entry.created_at + OVERTAKING_GRACE < at < first[entry.model_id] for at in calm)
         if overtaken:
-            yield f"not first: {overtaken} calmer messages left while the critical alarm of {entry.model_id} waited"
+            yield f"not first: {overtaken} calmer messages left while the critical alert of {entry.model_id} waited"
 
 
-def critical_alarms(facts: Facts) -> frozenset[tuple[str, str]]:
-    """(model, kind) of critical alarms."""
+def critical_alerts(facts: Facts) -> frozenset[tuple[str, str]]:
+    """(model, kind) of critical alerts."""
     return frozenset(
         (step.model_id, step.kind.value)
         for step in facts.published
-        if step.kind in ALARMS and step.to.severity is Severity.CRITICAL
+        if step.kind in ALERTING and step.to.severity is Severity.CRITICAL
     )
 
 
 def critical_models(facts: Facts) -> frozenset[str]:
-    """Models that had a critical alarm."""
-    return frozenset(model_id for model_id, _ in critical_alarms(facts))
+    """Models that had a critical alert."""
+    return frozenset(model_id for model_id, _ in critical_alerts(facts))
 
 
 def _by_model(posted: Iterable[Posted]) -> dict[str, list[Posted]]:
@@ -205,18 +205,18 @@ def table(facts: Facts) -> list[str]:
 
 
 def latencies(facts: Facts) -> list[str]:
-    """From the transition to the first message that Slack took, for critical alarms and for warnings."""
+    """From the transition to the first message that Slack took, for critical alerts and for warnings."""
     taken: dict[tuple[str, str], datetime] = {}
     for each in facts.posted:
         if each.accepted:
             for kind in each.kinds:
                 taken.setdefault((each.model_id, kind), each.at)
-    critical, lines = critical_alarms(facts), []
+    critical, lines = critical_alerts(facts), []
     for name, wanted in (("critical", True), ("warn", False)):
         seconds = sorted(
             (taken[key] - step.at).total_seconds()
             for step in facts.published
-            if step.kind in ALARMS
+            if step.kind in ALERTING
             and (key := (step.model_id, step.kind.value)) in taken
             and (key in critical) == wanted
         )
@@ -224,7 +224,7 @@ def latencies(facts: Facts) -> list[str]:
             parts = [
                 f"{share:.0%} {seconds[min(len(seconds) - 1, int(share * len(seconds)))]:.1f} s" for share in QUANTILES
             ]
-            lines.append(f"latency of {len(seconds)} {name} alarms: {', '.join(parts)}")
+            lines.append(f"latency of {len(seconds)} {name} alerts: {', '.join(parts)}")
     return lines
 
 

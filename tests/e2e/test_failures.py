@@ -44,7 +44,9 @@ def counted(user: User, model_id: str, count: int) -> Callable[[], Any]:
     return check
 
 
-async def test_a_bad_record_is_set_aside_with_its_coordinates_and_processing_goes_on(stack: Stack, user: User) -> None:
+async def test_a_bad_record_is_dead_lettered_with_its_coordinates_and_processing_goes_on(
+    stack: Stack, user: User
+) -> None:
     bad = {
         b"not json": "not_json",
         b"[]": "no_events",

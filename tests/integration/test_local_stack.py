@@ -212,7 +212,7 @@ def test_down_neither_waits_for_clients_nor_leaves_a_process_when_the_supervisor
         assert not (stack.folder / "postgres/data/postmaster.pid").exists(), "PostgreSQL was not shut down cleanly"
 
 
-def test_up_mends_a_stack_whose_supervisor_was_killed_and_adds_what_is_asked_for_later(folder: Path) -> None:
+def test_up_fixes_a_stack_whose_supervisor_was_killed_and_adds_what_is_asked_for_later(folder: Path) -> None:
     with down_at_the_end(servers_in(folder, "postgres")) as stack:
         stack.up()
         os.kill(int((stack.folder / "supervisord.pid").read_text()), signal.SIGKILL)
@@ -361,7 +361,7 @@ def test_what_has_arrived_is_kept_and_what_is_not_as_locked_is_refused(
     for jar in there:
         (part / jar.file_name).symlink_to(whole / jar.file_name)
     mirror.garbage = True
-    with pytest.raises(StackError, match="not the one that is locked"):
+    with pytest.raises(StackError, match="does not match the lock file"):
         ensure_jars(lambda _: None)
     assert not jars_folder().exists()
     mirror.garbage = False

@@ -2,7 +2,7 @@
 
 python -m tests.support.dying_notifier <step> <model_id>
 
-noted       the answer of Slack is noted and committed, nobody was told
+noted       the answer of Slack is noted and committed, nobody was notified
 claimed     the relay holds the change, Kafka has not got it
 published   Kafka has it, the outbox still holds it
 """

@@ -126,7 +126,7 @@ class MemoryConsumer:
         await self._log.at("stop")
 
     def kill(self) -> None:
-        """The process dies: nobody is told."""
+        """The process dies: nobody is notified."""
         self._end()
         if self._group is not None:
             self._group.expire(self)

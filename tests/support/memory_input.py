@@ -1,7 +1,7 @@
 """Workers of the processor on the log in memory: their input, as Faust brings it at its worst, and their ends.
 
     worker = Worker(log, changelogs, retention)
-    worker.kill()                               # nobody is told
+    worker.kill()                               # nobody is notified
     worker.freeze(), worker.thaw()              # its group throws it out meanwhile
 
 What comes of Faust: records are queued ahead, so those from before a seek come after it; whole ranges of offsets are
@@ -54,7 +54,7 @@ class Worker:
     # What happens to it
 
     def kill(self) -> None:
-        """The process dies: nobody is told."""
+        """The process dies: nobody is notified."""
         self._consumer.kill()
         if asyncio.current_task() is not self.running:
             self.running.cancel()

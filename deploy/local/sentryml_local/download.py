@@ -73,7 +73,7 @@ async def _fetch_one(client: httpx.AsyncClient, jar: Jar, folder: Path) -> None:
                 raise
             await asyncio.sleep(attempt)
     if not jar.matches(answer.content):
-        raise _NotAsLocked(f"{answer.url}: the file is not the one that is locked (sha256 {jar.sha256})")
+        raise _NotAsLocked(f"{answer.url}: the file does not match the lock file (sha256 {jar.sha256})")
     part = folder / f"{jar.file_name}.part"
     part.write_bytes(answer.content)
     part.rename(folder / jar.file_name)

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack, in words that say what to do."""
+"""What can go wrong with the local stack, with a text that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m sentryml_local.lock_jars`: resolves Kafka's jars anew into `kafka-jars.lock`, after a new version.
+"""`python -m sentryml_local.lock_jars`: resolves Kafka's jars again into `kafka-jars.lock`, after a new version.
 
 jgo's resolver in pure Python reads the poms. Nothing more of jgo: its environments would fetch a second Java.
 """

@@ -109,7 +109,7 @@ class Stack:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise StackError(f"another `sentryml-local up` is at work in {self.folder}: wait for it") from None
+                raise StackError(f"another `sentryml-local up` is running in {self.folder}: wait for it") from None
             yield
 
     def _absent(self) -> list[str]:
@@ -266,7 +266,7 @@ class Stack:
                 break
             ends.add(known["stop"])
             if len(ends) > ENDS_MAX:
-                raise StackError(f"{name} ends as often as it is started.\n{self._what_is_left(name)}")
+                raise StackError(f"{name} exits each time it is started.\n{self._what_is_left(name)}")
             waited = time.monotonic() - began
             if waited > READY_SECONDS:
                 raise StackError(f"{name} is not ready after {waited:.0f} s: {why}\n{self._what_is_left(name)}")

@@ -89,7 +89,7 @@ def read_state(folder: Path) -> StackState | None:
     try:
         return StackState(**json.loads(file.read_text()))
     except (ValueError, TypeError) as err:
-        raise StackError(f"{file} does not read ({err}): remove the folder {folder} to start afresh") from err
+        raise StackError(f"{file} cannot be read ({err}): remove the folder {folder} to start again") from err
 
 
 def write_state(folder: Path, state: StackState) -> None:

@@ -1,4 +1,4 @@
-"""When API keys are used: noted in memory, told at most once a minute per key, never in the way of a request."""
+"""When API keys are used: noted in memory, reported at most once a minute per key, never in the way of a request."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sentryml_common.logging import get_logger
 
 log = get_logger(__name__)
 
-TOLD_EVERY = timedelta(minutes=1)
+REPORT_EVERY = timedelta(minutes=1)
 KEYS_MAX = 10_000
-"""Keys that are remembered: beyond that the one noted longest ago is forgotten, and may be told sooner again."""
+"""Keys that are remembered: beyond that the one noted longest ago is forgotten, and may be reported again sooner."""
 RETRY_PAUSE_SECONDS = 5.0
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ Sink: TypeAlias = Callable[[list[ApiKeyUsage]], Awaitable[None]]
 
 
 class KeyUsage:
-    """Notes uses of keys for one service; a task tells them on."""
+    """Notes uses of keys for one service; a task publishes them."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -38,13 +38,13 @@ class KeyUsage:
         """A key was used. Costs a look-up, and waits for nothing."""
         last = self._noted.get(key_id)
         # abs: after a clock was set back, a key is not silent until the old time is reached again.
-        if last is not None and abs(now - last) < TOLD_EVERY:
+        if last is not None and abs(now - last) < REPORT_EVERY:
             return
         _remember(self._noted, key_id, now)
         _remember(self._pending, key_id, ApiKeyUsage(key_id=key_id, used_at=now, service=self._service))
         self._wake.set()
 
-    async def tell(self, sink: Sink) -> None:
+    async def publish_forever(self, sink: Sink) -> None:
         """Tell what is noted until cancelled. While `sink` is Unavailable, the newest use of each key waits."""
         while True:
             await self._wake.wait()

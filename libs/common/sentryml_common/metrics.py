@@ -6,13 +6,13 @@ from prometheus_client import Counter, Gauge
 
 CONSUMED_TOTAL = Counter("sentryml_consumed_total", "Records consumed from Kafka.", ["topic"])
 DEAD_LETTERS_TOTAL = Counter(
-    "sentryml_dead_letters_total", "Records that could not be used, by topic and reason.", ["topic", "reason"]
+    "sentryml_dead_letters_total", "Records that were dead-lettered, by topic and reason.", ["topic", "reason"]
 )
 CONSUMER_LAG = Gauge(
     "sentryml_consumer_lag", "Records not yet consumed, by topic and partition.", ["topic", "partition"]
 )
 RETRIES_TOTAL = Counter(
-    "sentryml_consumer_retries_total", "Batches tried again because a server was away, by topic.", ["topic"]
+    "sentryml_consumer_retries_total", "Batches retried because a server was unavailable, by topic.", ["topic"]
 )
 HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too long to arrive, by part.", ["part"])
 KAFKA_ANSWERED = Gauge(

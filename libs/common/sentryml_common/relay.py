@@ -101,7 +101,7 @@ class Relay:
 
     async def _publish(self, box: Outbox, records: list[Record]) -> None:
         """Publish; while Kafka is away this waits for it, and says so."""
-        told = f"Kafka has not taken what waits for it within {SLOW_SECONDS:.0f} s: {box.topic}"
+        told = f"Kafka has not accepted pending records within {SLOW_SECONDS:.0f} s: {box.topic}"
         slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, told)
         try:
             await self._publisher.publish(records)
@@ -147,12 +147,12 @@ class Relay:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _listen(self) -> None:
-        """Hold a connection of its own that hears NOTIFY; take a new one when it breaks."""
+        """Hold a connection of its own that listens to NOTIFY; take a new one when it breaks."""
         while True:
             try:
                 await self._listen_once()
             except AWAY as err:
-                log.warning("relay_does_not_hear", why=f"{type(err).__name__}: {err}")
+                log.warning("relay_not_listening", why=f"{type(err).__name__}: {err}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def _listen_once(self) -> None:

@@ -1,6 +1,6 @@
 """Running a service: HTTP first, then its work; on SIGTERM the same in the opposite order, within a deadline.
 
-The HTTP server is up from the first moment, so `/livez` and `/readyz` tell what a slow start waits for. The
+The HTTP server is up from the first moment, so `/livez` and `/readyz` say what a slow start waits for. The
 service's work is one coroutine, which opens what it needs in `async with` blocks and runs until it is
 cancelled: leaving the blocks is the ordered stop.
 """
@@ -40,7 +40,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings_or_exit(settings: type[S]) -> S:
-    """Read the settings; if they do not fit, say which on standard error and leave with exit code 78."""
+    """Read the settings; if they are invalid, report which on standard error and exit with code 78."""
     try:
         return load_settings(settings)
     except ConfigurationError as err:
@@ -96,7 +96,7 @@ async def _run(service: Service) -> int:
         listener = _listen(settings)
     except OSError as err:
         log.error(
-            "configuration_does_not_fit",
+            "invalid_configuration",
             service=service.name,
             why=f"{err}: set SENTRYML_HTTP_HOST and SENTRYML_HTTP_PORT",
         )
@@ -167,7 +167,7 @@ def _outcome(service: Service, http: asyncio.Task[None], work: asyncio.Task[None
         error = task.exception()
         wrong = _configuration_error(error)
         if wrong is not None:
-            log.error("configuration_does_not_fit", service=service.name, why=str(wrong))
+            log.error("invalid_configuration", service=service.name, why=str(wrong))
             return EXIT_CONFIGURATION
         log.error("service_failed", service=service.name, part=task.get_name(), exc_info=error)
         return EXIT_FAILED

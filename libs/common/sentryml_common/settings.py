@@ -21,7 +21,7 @@ class LogSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto means console on a terminal, else JSON lines."
     )
@@ -57,7 +57,7 @@ class ServiceSettings(LogSettings, KafkaSettings):
     http_port: int = Field(8080, ge=1, le=65535, description="Port of the service's HTTP server.")
     trusted_proxies: str = Field(
         "127.0.0.1",
-        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, "
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, "
         "separated by commas.",
     )
     http_headers_seconds: float = Field(
@@ -82,7 +82,7 @@ class PostgresSettings(BaseSettings):
     postgres_url: SecretStr = Field(
         SecretStr("postgresql://sentryml@127.0.0.1:5432/sentryml"), description="PostgreSQL address with credentials."
     )
-    postgres_pool_size: int = Field(10, ge=2, le=100, description="Most connections held to PostgreSQL.")
+    postgres_pool_size: int = Field(10, ge=2, le=100, description="Maximum number of connections to PostgreSQL.")
 
 
 class InternalSettings(BaseSettings):
@@ -92,8 +92,8 @@ class InternalSettings(BaseSettings):
 
     internal_secret: SecretStr | None = Field(
         None,
-        description="Secret with which services sign what they ask each other: at least 32 characters "
-        "(`openssl rand -hex 32`), the same for all. Without it they do not ask.",
+        description="Secret with which services sign their requests to each other: at least 32 characters "
+        "(`openssl rand -hex 32`), the same for all. Without it they send none.",
     )
 
     @field_validator("internal_secret")
@@ -120,4 +120,4 @@ def load_settings(settings: type[S]) -> S:
             f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
             for error in err.errors(include_url=False, include_input=False)
         ]
-        raise ConfigurationError("settings do not fit:\n  " + "\n  ".join(lines)) from err
+        raise ConfigurationError("invalid settings:\n  " + "\n  ".join(lines)) from err

@@ -24,7 +24,7 @@ from sentryml_statistics.cells import Cells, cell_of, cells_of, coarsen, separat
 MAX_CELLS = 1024
 
 FEW = 48
-"""Up to so many cells a Python loop beats numpy (measured; it must stay far below MAX_CELLS)."""
+"""Up to this many cells a Python loop beats numpy (measured; it must stay far below MAX_CELLS)."""
 
 MERGED_AT_ONCE = 8 * MAX_CELLS
 

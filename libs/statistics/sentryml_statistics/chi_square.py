@@ -3,7 +3,7 @@
 With a = df/2 and t = x/2 the tail is the regularised incomplete gamma function Q(a, t). For t < a + 1 it is
 1 − P(a, t) with the power series of P (NIST DLMF 8.7.1); beyond, the continued fraction of Q (DLMF 8.9.2) in
 Lentz's form (Press et al., Numerical Recipes, 3rd ed., §6.2). Both are kept as logarithms, so tails far below
-1e-300 are still told apart.
+1e-300 are still distinguished.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
                m name lengths in bytes: u16 │ the names, UTF-8, in order of the names
 
 Little-endian throughout; gaps and counts are unsigned, in the least of 1, 2, 4, 8 bytes that fits them all.
-The checksum tells what we packed from anything else, so a body is only checked for its lengths.
+The checksum distinguishes what we packed from anything else, so a body is only checked for its lengths.
 """
 
 from __future__ import annotations

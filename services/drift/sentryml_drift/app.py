@@ -14,7 +14,7 @@ from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, 
 from sentryml_common.http.health import Health
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
@@ -48,18 +48,18 @@ def run_combiner() -> None:
     async def work() -> None:
         await ensure_topics(settings, health)
         async with open_topic_ids(settings, health) as ids, open_publisher(settings, health) as publisher:
-            life = await Life.begin(PREDICTIONS, ids, settings, health)
+            incarnation = await TopicIncarnation.begin(PREDICTIONS, ids, settings, health)
             rules = ChunkRules(
                 PaneRules(
                     grid=PaneGrid(settings.fine_pane_seconds),
                     longest_window_seconds=settings.longest_window_seconds,
                     future_limit_seconds=settings.future_limit_seconds,
                 ),
-                epoch=life.epoch,
+                epoch=incarnation.epoch,
             )
             letters = DeadLetters("drift-combiner", publisher)
-            committed = partial(committed_offsets, group_of(life.epoch), settings, health)
-            await Combiner(settings, rules, life, publisher, letters, committed).run(health)
+            committed = partial(committed_offsets, group_of(incarnation.epoch), settings, health)
+            await Combiner(settings, rules, incarnation, publisher, letters, committed).run(health)
 
     run(
         Service(
@@ -89,16 +89,18 @@ def run_processor() -> None:
             ids = await stack.enter_async_context(open_topic_ids(settings, health))
             publisher = await stack.enter_async_context(open_publisher(settings, health))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            life = await Life.begin(HISTOGRAMS, ids, settings, health)
-            changelog_id = (await ids.once_told(settings, health, TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
-            tasks.create_task(life.watch())
+            incarnation = await TopicIncarnation.begin(HISTOGRAMS, ids, settings, health)
+            changelog_id = (await ids.wait_for_ids(settings, health, TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
+            tasks.create_task(incarnation.watch())
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
             retention = Retention(grid, monitors.current.get)
             stream = FaustInput(make_app(settings), settings.batch_seconds)
             processor = Processor(
                 stream,
-                partial(open_table, settings=settings, epoch=life.epoch, changelog_id=changelog_id, health=health),
+                partial(
+                    open_table, settings=settings, epoch=incarnation.epoch, changelog_id=changelog_id, health=health
+                ),
                 DeadLetters("drift-processor", publisher),
                 retention,
                 health,

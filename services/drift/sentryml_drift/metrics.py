@@ -9,23 +9,25 @@ from sentryml_common.contracts.evaluation import Level
 EVENTS = Counter("sentryml_drift_events_total", "Prediction events read by the combiner, by outcome.", ["outcome"])
 PARTIALS_SENT = Counter("sentryml_drift_partials_sent_total", "Partials emitted by the combiner.")
 BACKFILLED_WAITING = Gauge(
-    "sentryml_drift_backfilled_waiting", "Panes of older events that the combiner has counted and still has to emit."
+    "sentryml_drift_backfilled_waiting", "Panes of backfilled events that are counted but not emitted yet."
 )
 PARTIALS_APPLIED = Counter(
     "sentryml_drift_partials_applied_total", "Partials read by the processor, by outcome.", ["outcome"]
 )
-GAPS = Counter("sentryml_drift_gaps_total", "Gaps in the processor's input that were healed by seeking back.")
-BATCHES_DROPPED = Counter("sentryml_drift_batches_dropped_total", "Batches dropped because the group had moved on.")
+GAPS = Counter("sentryml_drift_gaps_total", "Gaps in the processor's input that were recovered by seeking back.")
+BATCHES_DROPPED = Counter(
+    "sentryml_drift_batches_dropped_total", "Batches dropped because the consumer group had rebalanced."
+)
 TABLE_WRITES = Counter("sentryml_drift_table_writes_total", "Keys written to the processor's tables.")
 EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.", ["level"])
 EVALUATIONS_LEFT_OUT = Counter(
-    "sentryml_drift_evaluations_left_out_total", "Due evaluations that were left out, since newer ones were due too."
+    "sentryml_drift_evaluations_left_out_total", "Due evaluations that were skipped because newer ones were due."
 )
 RECOMPUTED = Counter(
     "sentryml_drift_recomputed_total", "Evaluations of past times that were made for a preview of other settings."
 )
 EVALUATION_DELAY = Gauge(
-    "sentryml_drift_evaluation_delay_seconds", "How long the oldest evaluation of the last round had been due."
+    "sentryml_drift_evaluation_delay_seconds", "How long the oldest evaluation of the last round was overdue."
 )
 EVALUATION_SECONDS = Histogram("sentryml_drift_evaluation_seconds", "Time of one evaluation.")
 MODELS = Gauge("sentryml_drift_models", "Models this processor owns.")

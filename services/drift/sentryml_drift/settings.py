@@ -21,8 +21,8 @@ class DriftSettings(ServiceSettings, InternalSettings):
     emit_seconds: float | None = Field(
         None, gt=0, le=60, description="Time between emissions of the combiner; null: 5 s, or a quarter of a fine pane."
     )
-    settle_seconds: float | None = Field(
-        None, ge=0, le=600, description="How long after its time an evaluation waits for events; null: emission + 2 s."
+    allowed_lateness_seconds: float | None = Field(
+        None, ge=0, le=600, description="How long an evaluation waits for late events; null: emission + 2 s."
     )
     longest_window_seconds: float = Field(
         35 * DAY, gt=0, description="Events older than this at their record's time are counted as late and left out."
@@ -33,13 +33,13 @@ class DriftSettings(ServiceSettings, InternalSettings):
     store: Literal["rocksdb", "memory"] = Field("rocksdb", description="Where the processor keeps its tables.")
     state_dir: Path = Field(Path(".sentryml-state"), description="Folder of the processor's tables (rocksdb).")
     batch_seconds: float = Field(1.0, gt=0, le=10, description="Longest time the processor gathers one batch.")
-    activity_seconds: float = Field(5.0, gt=0, description="Least time between two activity records of a model.")
+    activity_seconds: float = Field(5.0, gt=0, description="Shortest time between two activity records of a model.")
     session_timeout_seconds: float = Field(
-        15.0, ge=1, le=300, description="A worker that is silent this long has lost its partitions."
+        15.0, ge=1, le=300, description="A worker that sends no heartbeat for this long loses its partitions."
     )
 
     stall_seconds: float = Field(
-        60.0, ge=5, le=3600, description="A worker ends, to be restarted, if input waits this long untouched."
+        60.0, ge=5, le=3600, description="A worker exits, to be restarted, if input waits this long without progress."
     )
 
     @property
@@ -48,6 +48,6 @@ class DriftSettings(ServiceSettings, InternalSettings):
         return self.emit_seconds if self.emit_seconds is not None else min(5.0, self.fine_pane_seconds / 4)
 
     @property
-    def settle(self) -> float:
+    def allowed_lateness(self) -> float:
         """Seconds an evaluation waits for the events of its last pane."""
-        return self.settle_seconds if self.settle_seconds is not None else self.emit_interval + 2.0
+        return self.allowed_lateness_seconds if self.allowed_lateness_seconds is not None else self.emit_interval + 2.0

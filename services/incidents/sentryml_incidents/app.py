@@ -46,7 +46,9 @@ def main() -> None:
             context.notifier = notifier.Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, asks)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
-                tasks.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all), name="own-key-usage")
+                tasks.create_task(
+                    context.key_usage.publish_forever(KeyUsageConsumer(pool).take_all), name="own-key-usage"
+                )
                 tasks.create_task(stream.run(pool), name="stream")
                 tasks.create_task(stream.live.run(pool), name="live")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")

@@ -60,7 +60,7 @@ def main() -> None:
             publisher.connect(kafka)
             tasks.create_task(keys.run(settings, health))
             tasks.create_task(monitors.run(settings, health))
-            tasks.create_task(usage.tell(publish_usage(kafka)))
+            tasks.create_task(usage.publish_forever(publish_usage(kafka)))
             await keys.caught_up.wait()  # until then nobody is let in
             await monitors.caught_up.wait()
             health.ready("start")

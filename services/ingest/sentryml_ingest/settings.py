@@ -14,7 +14,10 @@ class IngestSettings(ServiceSettings):
     """What ingest needs beside the common settings."""
 
     max_body_bytes: int = Field(
-        500_000, ge=1_000, le=900_000, description="Largest body; it fits one Kafka record, so it is taken as a whole."
+        500_000,
+        ge=1_000,
+        le=900_000,
+        description="Largest body; it fits one Kafka record, so it is accepted or refused as a whole.",
     )
     max_events: int = Field(
         MOST_EVENTS, ge=1, le=MOST_EVENTS, description="Most events in one request, and so in one record that we write."

@@ -36,7 +36,7 @@ from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_notifier import incidents
-from sentryml_notifier.channel_registry import Roster, renew_secrets
+from sentryml_notifier.channel_registry import ChannelRegistry, renew_secrets
 from sentryml_notifier.channels.apprise import sender
 from sentryml_notifier.channels.base import ChannelMisconfigured, Tools
 from sentryml_notifier.channels.outbound import make_client, make_tls
@@ -51,12 +51,12 @@ from sentryml_notifier.http.slack_actions import Interactions, interaction_route
 from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.metrics import DEAD_LETTERS as DEAD_LETTERS_DEPTH
 from sentryml_notifier.relay import METRICS, outboxes
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings import NotifierSettings
 from sentryml_notifier.settings_channels import RESERVED_NAMES, enter_settings_channels
-from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
-from sentryml_notifier.slack.thread_updater import Keeper
+from sentryml_notifier.slack.thread_updater import ThreadUpdater
 
 log = get_logger(__name__)
 
@@ -92,7 +92,7 @@ def main() -> None:
 async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health, context = parts.settings, parts.health, parts.context
-    context.vault = Vault(settings.all_secrets_keys)
+    context.secret_box = SecretBox(settings.all_secrets_keys)
     async with (
         open_pool(settings, NAME, health) as pool,
         make_client(settings.all_allowed_hosts, tls=read_tls(settings)) as client,
@@ -100,18 +100,18 @@ async def work(parts: Parts) -> None:
     ):
         await migrate(pool, NAME, read_migrations("sentryml_notifier"))
         tools = await make_tools(settings, pool, client)
-        roster = Roster(tools, context.vault, await enter_settings_channels(settings, tools))
-        renewed = await renew_secrets(tools, context.vault)
+        registry = ChannelRegistry(tools, context.secret_box, await enter_settings_channels(settings, tools))
+        renewed = await renew_secrets(tools, context.secret_box)
         if renewed:
             log.info("secrets_encrypted_anew", channels=renewed)
-        presses = Presses(Incidents(settings.incidents_url, settings.internal_secret, own, system_clock))
-        parts.interactions.roster, parts.interactions.presses = roster, presses
-        dispatcher = make_dispatcher(settings, pool, roster, health)
-        context.pool, context.roster, context.wake = pool, roster, dispatcher.wake
+        interactions = SlackInteractions(Incidents(settings.incidents_url, settings.internal_secret, own, system_clock))
+        parts.interactions.registry, parts.interactions.handler = registry, interactions
+        dispatcher = make_dispatcher(settings, pool, registry, health)
+        context.pool, context.registry, context.wake = pool, registry, dispatcher.wake
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
-            group.create_task(make_keeper(settings, pool, roster).run(), name="keeper")
-            group.create_task(SocketMode(roster, presses, tools.allowed_hosts).run(), name="socket-mode")
+            group.create_task(make_thread_updater(settings, pool, registry).run(), name="thread-updater")
+            group.create_task(SocketMode(registry, interactions, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
             group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
@@ -132,21 +132,21 @@ async def make_tools(settings: NotifierSettings, pool: Pool, client: httpx.Async
     )
 
 
-def make_dispatcher(settings: NotifierSettings, pool: Pool, roster: Roster, health: Health) -> Dispatcher:
+def make_dispatcher(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry, health: Health) -> Dispatcher:
     """The dispatcher, as eager as the settings say."""
     lease = timedelta(seconds=settings.delivery_lease_seconds)
     pace = Pace(settings.dispatch_workers, settings.dispatch_poll_seconds, lease)
-    return Dispatcher(pool, roster, pace, health, clock=system_clock, jitter=random.random, new_id=uuid4)
+    return Dispatcher(pool, registry, pace, health, clock=system_clock, jitter=random.random, new_id=uuid4)
 
 
-def make_keeper(settings: NotifierSettings, pool: Pool, roster: Roster) -> Keeper:
+def make_thread_updater(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> ThreadUpdater:
     """Who keeps Slack's conversations at how incidents stand."""
     lease = timedelta(seconds=settings.delivery_lease_seconds)
-    return Keeper(pool, roster, lease, system_clock, random.random, uuid4)
+    return ThreadUpdater(pool, registry, lease, system_clock, random.random, uuid4)
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
-    """Follow what Kafka says until cancelled. Until Kafka has answered the service hears nothing, and is not ready."""
+    """Follow what Kafka says until cancelled. Until Kafka has answered the service is not ready."""
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
         await ensure_topics(settings, health)
@@ -155,7 +155,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
         consumer = BatchConsumer(TRANSITIONS, Transition, GROUP, inbox.take_in, dead_letters)
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
-            group.create_task(parts.key_usage.tell(publish_usage(publisher)), name="api-key-usage")
+            group.create_task(parts.key_usage.publish_forever(publish_usage(publisher)), name="api-key-usage")
             group.create_task(parts.monitors.run(settings, health), name="monitors")
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")

@@ -1,6 +1,6 @@
 """The channels that this process can send on: those of the settings and those of the ledger, opened.
 
-A channel is opened anew whenever its configuration changes. One that cannot be opened is broken, with the reason in
+A channel is reopened whenever its configuration changes. One that cannot be opened is broken, with the reason in
 words, and what waits on it is parked.
 """
 
@@ -23,7 +23,7 @@ from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Ident
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.secrets import Sealed, Vault
+from sentryml_notifier.secrets import Sealed, SecretBox
 from sentryml_notifier.store import channels
 from sentryml_notifier.store.channels import StoredChannel
 
@@ -98,11 +98,11 @@ class SettingsChannel:
             raise ChannelMisconfigured(f"{self.setting} and what belongs to it: {'; '.join(found)}") from None
 
 
-class Roster:
+class ChannelRegistry:
     """Opens channels, and keeps them as long as their configuration stays the same."""
 
-    def __init__(self, tools: Tools, vault: Vault, from_settings: Mapping[str, SettingsChannel]) -> None:
-        self._tools, self._vault, self._from_settings = tools, vault, from_settings
+    def __init__(self, tools: Tools, secret_box: SecretBox, from_settings: Mapping[str, SettingsChannel]) -> None:
+        self._tools, self._secret_box, self._from_settings = tools, secret_box, from_settings
         self._open: dict[UUID, OpenChannel] = {}
         self._refused: dict[UUID, str] = {}
         self.changed = asyncio.Event()
@@ -189,7 +189,7 @@ class Roster:
     def _secret(self, stored: StoredChannel) -> dict[str, object]:
         if stored.secret_setting is not None:
             return self._from_settings[stored.secret_setting].secret
-        return self._vault.open(stored.secret) if stored.secret is not None else {}
+        return self._secret_box.open(stored.secret) if stored.secret is not None else {}
 
     async def _refuse(self, stored: StoredChannel, words: str) -> None:
         if self._refused.get(stored.channel_id) == stored.fingerprint:
@@ -204,8 +204,8 @@ class Roster:
         self._refused[stored.channel_id] = stored.fingerprint
 
 
-async def renew_secrets(tools: Tools, vault: Vault) -> int:
-    """Encrypt anew what is not encrypted with the newest key; return how many. What no key opens stays as it is.
+async def renew_secrets(tools: Tools, secret_box: SecretBox) -> int:
+    """Re-encrypt what is not encrypted with the newest key; return how many. What no key opens stays as it is.
 
     Raises:
         Unavailable: PostgreSQL is away.
@@ -213,10 +213,10 @@ async def renew_secrets(tools: Tools, vault: Vault) -> int:
     renewed = 0
     async with transaction(tools.pool) as connection:
         for stored in await channels.list_stored_channels(connection):
-            if stored.secret is None or vault.is_newest(stored.secret):
+            if stored.secret is None or secret_box.is_newest(stored.secret):
                 continue
             try:
-                sealed = vault.seal(vault.open(stored.secret))
+                sealed = secret_box.seal(secret_box.open(stored.secret))
             except Sealed:
                 continue
             renewed += await channels.replace_secret(connection, stored.channel_id, stored.secret, sealed)

@@ -10,9 +10,9 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.routing import matching_routes, why_nobody
+from sentryml_notifier.domain.routing import matching_routes, no_route_reason
 from sentryml_notifier.store.conversations import want_edits
-from sentryml_notifier.store.inbox import insert_deliveries, insert_transition, read_heard
+from sentryml_notifier.store.inbox import insert_deliveries, insert_transition, read_notified
 from sentryml_notifier.store.outbox import insert_unrouted
 from sentryml_notifier.store.routes import list_routes
 
@@ -39,13 +39,15 @@ class Inbox:
             for transition in transitions:
                 if not await insert_transition(connection, transition, self._monitors.get(transition.model_id), now):
                     continue
-                heard = await read_heard(connection, transition)
-                told = await insert_deliveries(connection, transition, matching_routes(transition, routes, heard), now)
+                notified = await read_notified(connection, transition)
+                told = await insert_deliveries(
+                    connection, transition, matching_routes(transition, routes, notified), now
+                )
                 made += told
                 await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)
                 # Not "no route takes it": route and channel may have been deleted since the routes were read.
-                if transition.alert and not told and heard is None:
-                    await insert_unrouted(connection, transition.transition_id, why_nobody(routes), now)
+                if transition.alert and not told and notified is None:
+                    await insert_unrouted(connection, transition.transition_id, no_route_reason(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:
             log.info("deliveries_made", deliveries=made, transitions=len(transitions))

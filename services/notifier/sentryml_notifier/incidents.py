@@ -40,7 +40,7 @@ class Incidents:
     clock: Clock
 
     async def acknowledge(self, email: str, incident_id: UUID, sequence: int) -> Acknowledged:
-        """Mark an incident as seen for a person; what does not work is told in words for them."""
+        """Mark an incident as seen for a person; a failure is returned as a text for them."""
         if self.secret is None:
             return Acknowledged(acknowledged=False, words=NOT_SET_UP)
         try:

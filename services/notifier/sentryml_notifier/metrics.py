@@ -21,39 +21,36 @@ DELIVERY_LATENCY_SECONDS = Histogram(
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600),
 )
 DELIVERY_DUPLICATE_TOTAL = Counter(
-    "sentryml_delivery_duplicate_total", "Messages sent that were marked as a possible repeat.", ["channel"]
+    "sentryml_delivery_duplicate_total", "Messages sent that were marked as a possible duplicate.", ["channel"]
 )
 CONVERSATION_EDIT_TOTAL = Counter(
     "sentryml_conversation_edit_total",
     "Edits of the root messages of conversations, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
-SLACK_PRESS_TOTAL = Counter(
-    "sentryml_slack_press_total", "Presses of buttons in Slack, by what came of them.", ["outcome"]
-)
+SLACK_PRESS_TOTAL = Counter("sentryml_slack_press_total", "Clicks on buttons in Slack, by outcome.", ["outcome"])
 SLACK_SOCKET = Gauge("sentryml_slack_socket_open", "1 if the channel's Socket Mode is connected, else 0.", ["channel"])
 CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this state, else 0.", ["channel", "state"])
-DELIVERIES = Gauge(
-    "sentryml_deliveries", "Deliveries that are not delivered, by channel and state.", ["channel", "state"]
-)
+DELIVERIES = Gauge("sentryml_deliveries", "Undelivered deliveries, by channel and state.", ["channel", "state"])
 DELIVERY_OLDEST_SECONDS = Gauge(
     "sentryml_delivery_oldest_seconds",
-    "Age of the oldest delivery that is not delivered; 0 if there is none.",
+    "Age of the oldest undelivered delivery; 0 if there is none.",
     ["channel"],
 )
-PUBLISHED_TOTAL = Counter("sentryml_notifier_published_total", "Changes of deliveries told, by topic.", ["topic"])
-OUTBOX_PENDING = Gauge("sentryml_notifier_outbox_pending", "Changes of deliveries that Kafka has not got yet.")
+PUBLISHED_TOTAL = Counter("sentryml_notifier_published_total", "Changes of deliveries published, by topic.", ["topic"])
+OUTBOX_PENDING = Gauge("sentryml_notifier_outbox_pending", "Changes of deliveries that are not published to Kafka yet.")
 OUTBOX_OLDEST_SECONDS = Gauge(
-    "sentryml_notifier_outbox_oldest_seconds", "Age of the oldest change of a delivery that Kafka has not got yet."
+    "sentryml_notifier_outbox_oldest_seconds",
+    "Age of the oldest change of a delivery that is not published to Kafka yet.",
 )
 
 LAST_SUCCESSFUL_AUDIT = Gauge(
     "sentryml_last_successful_audit_timestamp",
-    "When each alert was last found delivered, scheduled or stuck with a reason, in seconds since 1970.",
+    "When each alert was last found delivered, scheduled or parked with a reason, in seconds since 1970.",
 )
 AUDIT_FINDINGS = Gauge("sentryml_audit_findings", "Faults that the last audit found, by kind.", ["fault"])
-ALERTS_UNTOLD = Gauge("sentryml_alerts_untold", "Alerts of the last day that no route has taken.")
-DEAD_LETTERS = Gauge("sentryml_dlt_depth", "Records in the topic of dead letters: that many could not be used of late.")
+ALERTS_WITHOUT_ROUTE = Gauge("sentryml_alerts_without_route", "Alerts of the last day that no route has taken.")
+DEAD_LETTERS = Gauge("sentryml_dlt_depth", "Records in the dead-letter topic.")
 
 
 def expose_zero(channel: str) -> None:

@@ -1,6 +1,6 @@
 """What channels need to know and nobody may see, encrypted (Fernet: AES-128-CBC with HMAC-SHA-256).
 
-Rotation: put a new key in front of the old one, restart, and all is encrypted anew; then the old one can go.
+Rotation: put a new key in front of the old one, restart, and all is re-encrypted; then the old one can go.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Sealed(Exception):
     """A secret cannot be read, or not be kept; the message says what to do."""
 
 
-class Vault:
+class SecretBox:
     """Encrypts with the first of its keys, decrypts with any of them.
 
     Args:

@@ -12,7 +12,7 @@ from sentryml_notifier.domain.addresses import read_allowed_hosts
 
 
 class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
-    """What the notifier needs: Slack's webhook, and how eagerly it sends."""
+    """What the notifier needs: Slack's webhook, and how it sends."""
 
     incidents_url: str = Field(
         "http://127.0.0.1:8701",
@@ -21,20 +21,20 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "an incident as seen in Slack.",
     )
     slack_webhook_url: SecretStr | None = Field(
-        None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is told."
+        None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is notified."
     )
     allowed_hosts: str = Field(
         "",
-        description="Addresses that messages may go to beside public ones on their usual ports: host:port, separated "
-        "by commas. Private addresses and http are allowed there, and only there.",
+        description="Addresses that messages may go to besides public ones on their default ports: host:port, "
+        "separated by commas. Private addresses and http are allowed there, and only there.",
     )
     ca_file: str = Field(
         "",
-        description="File of certificates (PEM) that are trusted beside the usual authorities where messages go to.",
+        description="File of certificates (PEM) that are trusted besides the system's when messages are sent.",
     )
     apprise_schemas: str = Field(
         "",
-        description="Services that channels of the kind apprise may use, by the beginning of their addresses (ntfys, "
+        description="Services that channels of the kind apprise may use, by URL scheme (ntfys, "
         "tgram), separated by commas. Their connections are not checked: docs/channels.md.",
     )
     slack_messages_per_second: float = Field(
@@ -45,7 +45,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     )
     slack_bot_token: SecretStr | None = Field(
         None,
-        description="Bot token of a Slack app (xoxb-…), which tells each incident as one conversation in "
+        description="Bot token of a Slack app (xoxb-…), which shows each incident as one thread in "
         "slack_channel; a secret. With it no webhook is needed: docs/slack.md.",
     )
     slack_channel: str | None = Field(
@@ -55,21 +55,21 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     )
     slack_signing_secret: SecretStr | None = Field(
         None,
-        description="Signing secret of the Slack app, with which Slack signs presses of buttons that it sends to "
+        description="Signing secret of the Slack app, with which Slack signs clicks on buttons that it sends to "
         "/v1/slack/interactions.",
     )
     slack_app_token: SecretStr | None = Field(
         None,
-        description="App-level token of the Slack app (xapp-…, scope connections:write), by which presses of buttons "
+        description="App-level token of the Slack app (xapp-…, scope connections:write), by which clicks on buttons "
         "come without an open port (Socket Mode).",
     )
     slack_api_url: str = Field(
-        SLACK_API, description="Address of Slack's Web API; another is for GovSlack and for tests."
+        SLACK_API, description="Address of Slack's Web API; change it for GovSlack and for tests."
     )
     secrets_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "
-        "the first encrypts, the others still open what they encrypted. Needed for channels that are made in SentryML.",
+        "the first encrypts, the others only decrypt. Needed for channels that are made in SentryML.",
     )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(
@@ -79,7 +79,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         60.0,
         ge=16,
         le=3600,
-        description="After this time a delivery whose sender has vanished is taken over, and marked as a repeat.",
+        description="After this time a delivery of a crashed sender is taken over, and marked as a possible duplicate.",
     )
 
     @model_validator(mode="after")

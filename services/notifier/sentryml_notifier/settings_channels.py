@@ -22,7 +22,7 @@ RESERVED_NAMES = {SLACK: SLACK_SETTING, BOT: BOT_SETTING}
 
 
 async def enter_settings_channels(settings: NotifierSettings, tools: Tools) -> dict[str, SettingsChannel]:
-    """The channels of the settings, by setting, entered in the ledger; what waited on a mended one is due again.
+    """The channels of the settings, by setting, entered in the ledger; what waited on a fixed one is due again.
 
     Raises:
         ConfigurationError: one cannot work, for example a webhook whose address secrets may not be sent to.
@@ -63,7 +63,7 @@ def channels_of(settings: NotifierSettings) -> list[SettingsChannel]:
 
 
 async def close_channels_without_secret(pool: Pool, given: Collection[str]) -> None:
-    """Park what waits on channels of settings that are no longer there; say so if nobody is told at all."""
+    """Park what waits on channels of settings that no longer exist; log it if nobody is notified at all."""
     async with transaction(pool) as connection:
         stored = await list_stored_channels(connection)
         for channel in stored:
@@ -74,4 +74,4 @@ async def close_channels_without_secret(pool: Pool, given: Collection[str]) -> N
                 await break_channel(connection, channel.channel_id, channel.fingerprint, words, retry_at=None)
                 log.warning("no_channel", channel=channel.name, why=words)
     if not stored:
-        log.warning("no_channel", why=f"neither {SLACK_SETTING} nor {BOT_SETTING} is set: nobody is told")
+        log.warning("no_channel", why=f"neither {SLACK_SETTING} nor {BOT_SETTING} is set: nobody is notified")

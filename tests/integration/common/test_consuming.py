@@ -78,7 +78,7 @@ async def committed(settings: KafkaSettings, topic: Topic, group: str) -> int | 
         await consumer.stop()
 
 
-async def test_messages_come_in_order_a_bad_one_is_set_aside_and_offsets_follow(
+async def test_messages_come_in_order_a_bad_one_is_dead_lettered_and_offsets_follow(
     settings: KafkaSettings, topic: Topic
 ) -> None:
     seen: list[int] = []

@@ -34,7 +34,7 @@ async def forget_first(settings: KafkaSettings, topic: Topic) -> None:
 
 async def test_gauge_follows_what_a_topic_holds(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over all partitions, as records come and as Kafka forgets them."""
-    monkeypatch.setattr(depth, "LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(depth, "CHECK_EVERY_SECONDS", 0.05)
     settings, health = KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health()
     topic = replace(DEAD_LETTERS, name=f"sentryml.test.{token_hex(8)}", partitions=2)
     gauge = Gauge("depth", "Of the topic.", registry=CollectorRegistry())

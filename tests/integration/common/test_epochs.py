@@ -1,4 +1,4 @@
-"""The lives of a topic on a real Kafka: each has its number, the same for whoever asks."""
+"""The incarnations of a topic on a real Kafka: each has its number, the same for whoever asks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import MONITORS, TOPIC_EPOCHS, Topic
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
-from sentryml_common.kafka.epochs import Life, TopicMadeAnew, read_epochs
+from sentryml_common.kafka.epochs import TopicIncarnation, TopicRecreated, read_epochs
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topic_ids import TopicIds, open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics, find_differences
@@ -62,27 +62,27 @@ async def delete(settings: KafkaSettings, topic: Topic) -> None:
 async def test_all_who_meet_a_topic_at_once_give_it_the_same_number(
     settings: KafkaSettings, ids: TopicIds, topic: Topic
 ) -> None:
-    lives = await asyncio.gather(*(Life.begin(topic, ids, settings, Health()) for _ in range(5)))
-    assert [life.epoch for life in lives] == [1] * 5
-    again = await Life.begin(topic, ids, settings, Health())
+    incarnations = await asyncio.gather(*(TopicIncarnation.begin(topic, ids, settings, Health()) for _ in range(5)))
+    assert [incarnation.epoch for incarnation in incarnations] == [1] * 5
+    again = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert again.epoch == 1
     await again.check()
 
 
-async def test_a_topic_made_anew_ends_the_life_that_was_read_and_begins_the_next(
+async def test_a_recreated_topic_ends_the_incarnation_that_was_read_and_begins_the_next(
     settings: KafkaSettings, ids: TopicIds, topic: Topic
 ) -> None:
-    first = await Life.begin(topic, ids, settings, Health())
+    first = await TopicIncarnation.begin(topic, ids, settings, Health())
     await first.check()
     await delete(settings, topic)
-    with pytest.raises(TopicMadeAnew, match=topic.name):
+    with pytest.raises(TopicRecreated, match=topic.name):
         await first.check()
     with pytest.raises(Unavailable, match="is gone"):
-        await Life.begin(topic, ids, settings, Health())
+        await TopicIncarnation.begin(topic, ids, settings, Health())
     await ensure_topics(settings, Health(), [topic])
-    with pytest.raises(TopicMadeAnew, match="made anew"):
+    with pytest.raises(TopicRecreated, match="recreated"):
         await first.check()
-    second = await Life.begin(topic, ids, settings, Health())
+    second = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert second.epoch == 2
     await second.check()
     assert (await read_epochs(settings, Health()))[topic.name].epoch == 2
@@ -94,7 +94,7 @@ async def test_an_epoch_of_before_ids_were_recorded_is_that_of_the_topic_as_it_i
     async with open_publisher(settings, Health()) as publisher:
         old = TopicEpoch(topic=topic.name, epoch=3, made_at=WHEN)
         await publisher.publish([Record(TOPIC_EPOCHS.name, topic.name.encode(), encode(old))])
-    assert (await Life.begin(topic, ids, settings, Health())).epoch == 3
+    assert (await TopicIncarnation.begin(topic, ids, settings, Health())).epoch == 3
     recorded = (await read_epochs(settings, Health()))[topic.name]
     assert (recorded.epoch, recorded.topic_id) == (3, (await ids.of(topic.name))[topic.name])
 
@@ -107,8 +107,8 @@ async def test_only_topics_that_exist_have_an_id(ids: TopicIds, topic: Topic) ->
 async def test_a_record_that_cannot_be_read_keeps_nobody_from_beginning(
     settings: KafkaSettings, ids: TopicIds, topic: Topic, value: bytes | None
 ) -> None:
-    first = await Life.begin(topic, ids, settings, Health())
+    first = await TopicIncarnation.begin(topic, ids, settings, Health())
     async with open_publisher(settings, Health()) as publisher:
         await publisher.publish([Record(TOPIC_EPOCHS.name, b"whoever", value)])
-    again = await Life.begin(topic, ids, settings, Health())
+    again = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert (first.epoch, again.epoch) == (1, 1)

@@ -264,5 +264,5 @@ async def values_of(kafka: OwnKafka, topic: str) -> list[bytes]:
 
 
 async def test_a_topic_that_kafka_does_not_know_is_unavailable_in_bounded_time(publisher: Publisher) -> None:
-    with pytest.raises(Unavailable, match="Kafka did not take the records"):
+    with pytest.raises(Unavailable, match="Kafka did not accept the records"):
         await asyncio.wait_for(publisher.publish([Record("nowhere", None, b"x")]), 60)

@@ -36,7 +36,7 @@ async def test_eight_racing_replicas_apply_each_file_once(pool: Pool) -> None:
 
 async def test_an_applied_file_that_has_changed_is_refused_and_a_new_one_applied(pool: Pool) -> None:
     await migrate(pool, "example", FILES)
-    with pytest.raises(ConfigurationError, match=r"schema example do not fit .* 0001_a\.sql has changed"):
+    with pytest.raises(ConfigurationError, match=r"schema example do not match .* 0001_a\.sql has changed"):
         await migrate(pool, "example", [("0001_a.sql", "CREATE TABLE a (number bigint)"), FILES[1]])
     more = ("0003_c.sql", "INSERT INTO a VALUES (2)")
     assert await migrate(pool, "example", [*FILES, more]) == ["0003_c.sql"]

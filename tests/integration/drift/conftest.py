@@ -38,7 +38,7 @@ SETTINGS = {
     "emit_seconds": 0.2,
     "batch_seconds": 0.2,
     "activity_seconds": 0.5,
-    "settle_seconds": 0.5,
+    "allowed_lateness_seconds": 0.5,
     "session_timeout_seconds": impatient_kafka.SESSION_SECONDS,
 }
 

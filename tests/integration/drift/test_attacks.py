@@ -72,4 +72,4 @@ async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
     await eventually(all_is_counted, what="the backfill to be counted")
     log = combiner.log.read_text()
     assert log.count("partitions_assigned") == 1, "it was never thrown out of its group"
-    assert log.count("record_set_aside") == 7
+    assert log.count("record_dead_lettered") == 7

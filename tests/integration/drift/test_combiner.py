@@ -137,7 +137,7 @@ async def test_sums_are_what_was_produced_and_what_is_committed_is_not_needed_ag
     await eventually(all_committed, what="the whole chunks to be committed")
 
 
-async def test_records_of_all_sizes_are_counted_and_one_that_is_too_long_is_set_aside(
+async def test_records_of_all_sizes_are_counted_and_one_that_is_too_long_is_dead_lettered(
     kafka: OwnKafka, start: StartPart, model_id: str
 ) -> None:
     by_record = [[event(model_id, number) for number in range(count)] for count in (1, 40, 1, 700, 9_000, 1, 4_000, 2)]
@@ -209,7 +209,7 @@ async def test_a_combiner_that_takes_over_says_the_same_again(
     assert_function_of_the_log(sent.partials)
 
 
-async def test_a_bad_record_is_set_aside_and_late_and_future_events_are_counted_as_such(
+async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_counted_as_such(
     kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
 ) -> None:
     now = time.time()

@@ -132,7 +132,7 @@ async def test_another_number_of_partitions_of_internal_topics_is_refused_at_sta
     for part in (start("combiner"), start("processor", state_dir=tmp_path / "state")):
         assert await asyncio.to_thread(part.process.wait, 60) == EXIT_CONFIGURATION, part.log.read_text()
         log = part.log.read_text()
-        (line,) = [line for line in log.splitlines() if "configuration_does_not_fit" in line]
+        (line,) = [line for line in log.splitlines() if "invalid_configuration" in line]
         for topic in (HISTOGRAMS, TABLE_CHANGELOG):
             assert f"{topic.name}: has {GROWN} partitions, needs {topic.partitions}" in line
         assert "delete the topic" in line

@@ -97,7 +97,7 @@ async def says_what_was_produced(kafka: OwnKafka, model_id: str, events: list[di
         assert found.current_count == within(events, evaluation.current)
 
 
-async def test_records_that_cannot_be_read_are_set_aside_and_hold_nothing_up(
+async def test_records_that_cannot_be_read_are_dead_lettered_and_hold_nothing_up(
     kafka: OwnKafka, start: StartPart, producer: AIOKafkaProducer, tmp_path: Path, model_id: str
 ) -> None:
     bad = [
@@ -113,14 +113,14 @@ async def test_records_that_cannot_be_read_are_set_aside_and_hold_nothing_up(
         found = await activity_of(kafka, model_id, datetime.fromtimestamp(0, UTC))
         return found is not None and sum(pane.count for pane in found.coarse_panes) == 1
 
-    async def set_aside() -> bool:
+    async def dead_lettered() -> bool:
         records = await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
         letters = [decode(DeadLetter, record.value) for record in records]
         found = Counter((letter.partition, letter.offset) for letter in letters if letter.topic == HISTOGRAMS.name)
         return found == Counter((record.partition, record.offset) for record in bad)
 
     await eventually(counted, what="the event to be counted")
-    await eventually(set_aside, what="a dead letter of each bad record")
+    await eventually(dead_lettered, what="a dead letter of each bad record")
     assert processor.process.poll() is None
 
 

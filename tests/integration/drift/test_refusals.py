@@ -31,7 +31,7 @@ async def refusal(part: Part) -> str:
     assert await asyncio.to_thread(part.process.wait, 120) == EXIT_CONFIGURATION, part.log.read_text()
     log = part.log.read_text()
     assert "Traceback" not in log
-    (line,) = [line for line in log.splitlines() if "configuration_does_not_fit" in line]
+    (line,) = [line for line in log.splitlines() if "invalid_configuration" in line]
     return line
 
 

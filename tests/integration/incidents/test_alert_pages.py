@@ -187,7 +187,7 @@ async def test_where_an_alarm_would_go_is_said(admin: httpx.AsyncClient, world: 
     await make_route(admin, world.channel.channel_id, least_severity="critical")
     found = text_of(await admin.get("/alerts?model=fraud-card&severity=warn"))
     assert "This would go to slack." in found
-    assert "fraud to slack. Not taken: the route is for more severe alarms." in found
+    assert "fraud to slack. Not taken: the route is for more severe alerts." in found
     assert "slack to slack. Taken: model, severity and kind match." in found
     odd = await admin.get("/alerts?model=fraud/card")
     assert (odd.status_code, "name has letters, digits and" in text_of(odd)) == (422, True)
@@ -342,9 +342,9 @@ async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.
     assert "✓ Every alert is accounted for" in text_of(await reader.get("/alerts"))
     audits.keep(untold=2)
     assert "✕ 2 alerts in the last day had no route: nobody was notified." in text_of(await reader.get("/alerts"))
-    audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be mended, and it works"))
+    audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be fixed, but it works"))
     found = text_of(await reader.get("/alerts"))
-    assert "✕ slack: 3 deliveries wait for it to be mended, and it works" in found
+    assert "✕ slack: 3 deliveries wait for it to be fixed, but it works" in found
     assert "✓ Every alert" not in found
     audits.keep(ago=timedelta(minutes=10))
     assert "were last audited 10 min ago" in text_of(await reader.get("/alerts"))

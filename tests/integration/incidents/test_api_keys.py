@@ -217,7 +217,7 @@ class TestLastUse:
         context = Context(PUBLIC_URL, clock, pool)
         app = create_app(context)
         install_problems(app)
-        telling = asyncio.create_task(context.key_usage.tell(KeyUsageConsumer(pool).take_all))
+        telling = asyncio.create_task(context.key_usage.publish_forever(KeyUsageConsumer(pool).take_all))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
             wrong = other.headers["Authorization"][:-1] + "g"

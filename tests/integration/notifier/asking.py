@@ -19,12 +19,12 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import IDS
 
-KEY_OF_VAULT = "v" * 32
+SECRET_BOX_KEY = "v" * 32
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Api:
         return await self.ask("POST", "/v1/routes", 201, json=body)  # type: ignore[no-any-return]
 
 
-def make_context(world: World, vault: Vault | None = None) -> tuple[Context, Follower[ApiKey]]:
+def make_context(world: World, secret_box: SecretBox | None = None) -> tuple[Context, Follower[ApiKey]]:
     """A context whose keys are those that a test makes."""
     keys, numbers = Follower(API_KEYS, ApiKey), itertools.count()
     keys.caught_up.set()
@@ -72,9 +72,9 @@ def make_context(world: World, vault: Vault | None = None) -> tuple[Context, Fol
         world.clock,
         lambda: uuid5(IDS, f"made/{next(numbers)}"),
         {SLACK: SLACK_SETTING},
-        vault or Vault([KEY_OF_VAULT]),
+        secret_box or SecretBox([SECRET_BOX_KEY]),
         world.pool,
-        world.roster(vault or Vault([KEY_OF_VAULT]), world.given),
+        world.registry(secret_box or SecretBox([SECRET_BOX_KEY]), world.given),
     )
     return context, keys
 

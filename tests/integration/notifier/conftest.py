@@ -26,16 +26,16 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
 from sentryml_local.slack_stand_in.web_api import WebApi
 from sentryml_local.slack_stand_in.workspace import Workspace
-from sentryml_notifier.channel_registry import OpenChannel, Roster, SettingsChannel
+from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel, SettingsChannel
 from sentryml_notifier.channels.base import Identity, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
 from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
-from sentryml_notifier.slack.thread_updater import Keeper
+from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
 from tests.support.eventually import eventually
@@ -140,12 +140,12 @@ class World:
         self.channel = OpenChannel(channel_id, "slack-bot", "slack_bot", self.given.fingerprint, bot)
         return self.channel
 
-    def keeper(self, *, jitter: float = 0.5) -> Keeper:
-        return Keeper(self.pool, self.roster(None, self.given), LEASE, self.clock, lambda: jitter, self.new_id)
+    def thread_updater(self, *, jitter: float = 0.5) -> ThreadUpdater:
+        return ThreadUpdater(self.pool, self.registry(None, self.given), LEASE, self.clock, lambda: jitter, self.new_id)
 
     async def edit(self) -> None:
         """Make the edits that are due."""
-        while await self.keeper().edit_one(self.channel):
+        while await self.thread_updater().edit_one(self.channel):
             pass
 
     def tools(self, *allowed_hosts: str) -> Tools:
@@ -153,15 +153,22 @@ class World:
         self._allowed_hosts |= hosts  # the client's own
         return Tools(self.pool, self.client, self.clock, hosts, SEND_SECONDS, slack_api=self.slack.api_url)
 
-    def roster(self, vault: Vault | None = None, *from_settings: SettingsChannel) -> Roster:
+    def registry(self, secret_box: SecretBox | None = None, *from_settings: SettingsChannel) -> ChannelRegistry:
         """The channels of the ledger, and of `from_settings`."""
-        return Roster(self.tools(), vault or Vault([]), {each.setting: each for each in from_settings})
+        return ChannelRegistry(
+            self.tools(), secret_box or SecretBox([]), {each.setting: each for each in from_settings}
+        )
 
     def dispatcher(
-        self, *, workers: int = 1, jitter: float = 0.5, roster: Roster | None = None, poll_seconds: float = 0.05
+        self,
+        *,
+        workers: int = 1,
+        jitter: float = 0.5,
+        registry: ChannelRegistry | None = None,
+        poll_seconds: float = 0.05,
     ) -> Dispatcher:
         return Dispatcher(
-            self.pool, roster or self.roster(None, self.given), Pace(workers, poll_seconds, LEASE), Health(),
+            self.pool, registry or self.registry(None, self.given), Pace(workers, poll_seconds, LEASE), Health(),
             clock=self.clock, jitter=lambda: jitter, new_id=self.new_id,
         )  # fmt: skip
 

@@ -76,7 +76,7 @@ async def test_service_that_hangs_holds_a_few_threads_and_nobody_else(world: Wor
         channel = opened(tools_of(world, "json", send_seconds=0.3), f"json://{hanging.authority}/")
         for _ in range(THREADS_MAX):
             assert outcome(await channel.send(to_send())) == (Outcome.UNCERTAIN, "timeout")
-        assert outcome(await channel.send(to_send())) == (Outcome.NOT_TAKEN, "busy")
+        assert outcome(await channel.send(to_send())) == (Outcome.NOT_ACCEPTED, "busy")
         other = opened(tools_of(world, "json"), f"json://{receiver.authority}/")
         assert outcome(await other.send(to_send())) == (Outcome.DELIVERED, "ok")
 
@@ -99,10 +99,10 @@ async def test_every_tone_is_a_kind_of_notice(world: World) -> None:
         ("https://discord.com/api/webhooks/1234567890/verysecret", "SENTRYML_APPRISE_SCHEMAS=https"),
         ("json://", "does not understand"),
         ("nosuch://verysecret", "does not understand"),
-        ("verysecret", "no address of apprise's"),
-        ("../etc/passwd://verysecret", "no address of apprise's"),
-        ("", "no address of apprise's"),
-        *((f"{schema}://verysecret", "stays on the machine") for schema in sorted(LOCAL)),
+        ("verysecret", "not an Apprise address"),
+        ("../etc/passwd://verysecret", "not an Apprise address"),
+        ("", "not an Apprise address"),
+        *((f"{schema}://verysecret", "stays on the notifier's machine") for schema in sorted(LOCAL)),
         *((f"json://verysecret/?{name}=x", f"leave {name} out") for name in sorted(NOT_OURS)),
         ("json://verysecret/#x?Retry=3", "leave retry out"),
         ("json://verysecret/?a=b&%72edirect=yes", "leave redirect out"),

@@ -124,7 +124,7 @@ async def test_alert_of_which_nothing_was_made_is_found_for_a_day(world: World) 
     assert await faults(world) == []
 
 
-async def test_lost_end_of_an_alarm_is_found(world: World) -> None:
+async def test_lost_end_of_an_alert_is_found(world: World) -> None:
     await world.take_in(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4))
     assert await faults(world) == []
     await lose_deliveries(world, "resolved")
@@ -132,7 +132,7 @@ async def test_lost_end_of_an_alarm_is_found(world: World) -> None:
 
 
 async def test_end_that_nobody_need_hear_is_not_called_lost(world: World) -> None:
-    """Its alarm was heard by nobody, or its route has been switched off since."""
+    """Its alert was heard by nobody, or its route has been switched off since."""
     await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
     await world.take_in(opened_warn(incident=1), resolved(incident=1))
     assert await faults(world) == []
@@ -153,7 +153,7 @@ async def test_alert_that_no_route_took_and_nobody_noted_is_found(world: World) 
 
 
 async def test_step_that_never_came_is_found(world: World) -> None:
-    """What was set aside as a dead letter is in no table; the numbers of the steps around it tell."""
+    """What was dead-lettered as a dead letter is in no table; the numbers of the steps around it tell."""
     await world.take_in(opened_warn(), acknowledged())
     assert await faults(world) == []
     await world.take_in(resolved(sequence=4))
@@ -182,10 +182,10 @@ async def test_alert_that_no_route_takes_is_counted(world: World) -> None:
     await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
     await world.take_in(opened_critical(incident=2), acknowledged(sequence=3))
     await audit_once(world.pool, world.clock)
-    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 1
+    assert REGISTRY.get_sample_value("sentryml_alerts_without_route") == 1
     world.clock.advance(25 * 3600)
     await audit_once(world.pool, world.clock)
-    assert REGISTRY.get_sample_value("sentryml_alerts_untold") == 0
+    assert REGISTRY.get_sample_value("sentryml_alerts_without_route") == 0
 
 
 async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A channel that a person has to mend: it says how, nothing is lost meanwhile, and what waited goes out then."""
+"""A channel that a person has to fix: it says how, nothing is lost meanwhile, and what waited goes out then."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.notifier.stories import opened_critical, resolved
         (418, "teapot", "http_4xx", "(418)"),
     ],
 )
-async def test_refusal_breaks_the_channel_and_says_how_to_mend_it(
+async def test_refusal_breaks_the_channel_and_says_how_to_fix_it(
     world: World, status: int, body: str, reason: str, words: str
 ) -> None:
     world.slack.play(Script(status=status, body=body, headers={"Location": f"{world.slack.address}?moved"}))
@@ -31,7 +31,7 @@ async def test_refusal_breaks_the_channel_and_says_how_to_mend_it(
     channel = await world.channel_row()
     assert channel["state"] == "broken"
     assert words in channel["broken_words"]
-    assert "what waits goes out as soon as it works" in channel["broken_words"]
+    assert "what waits is sent as soon as it works" in channel["broken_words"]
     assert [(row["state"], row["parked_because"]) for row in await world.deliveries()] == [
         ("parked", "channel_broken")
     ] * 2
@@ -39,7 +39,7 @@ async def test_refusal_breaks_the_channel_and_says_how_to_mend_it(
     assert world.slack.store.messages == [], "no redirect was followed"
 
 
-async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_mending(world: World) -> None:
+async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_fixing(world: World) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical(incident=1))
     await world.dispatch()
@@ -56,7 +56,7 @@ async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_mending(wor
     assert {row["state"] for row in await world.deliveries()} == {"delivered"}
 
 
-async def test_channel_that_mends_itself_is_found_out_within_a_quarter_of_an_hour(world: World) -> None:
+async def test_channel_that_fixes_itself_is_found_out_within_a_quarter_of_an_hour(world: World) -> None:
     """A channel unarchived in Slack: nobody restarts anything, and what waited goes out."""
     world.slack.play(Script(status=410, body="channel_is_archived", times=2))
     await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
@@ -86,7 +86,7 @@ async def test_channel_without_its_setting_is_not_tried_but_waits(world: World) 
     assert (delivery["state"], delivery["last_words"]) == ("parked", "not set")
 
 
-async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_mended_channel(world: World) -> None:
+async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_fixed_channel(world: World) -> None:
     old = world.channel
     await world.open_channel(world.slack.address + "?new")
     await world.take_in(opened_critical())

@@ -1,4 +1,4 @@
-"""Channels over HTTP: made, mended, deleted, served at once; their secrets in no answer."""
+"""Channels over HTTP: made, fixed, deleted, served at once; their secrets in no answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.health import Health
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.auditor import measure
-from sentryml_notifier.secrets import Vault
-from tests.integration.notifier.asking import KEY_OF_VAULT, Api, api
+from sentryml_notifier.secrets import SecretBox
+from tests.integration.notifier.asking import SECRET_BOX_KEY, Api, api
 from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
@@ -30,7 +30,7 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 @asynccontextmanager
 async def dispatching(world: World, api: Api) -> AsyncIterator[None]:
     """The dispatcher runs on the channels of the application."""
-    dispatcher = world.dispatcher(roster=api.context.channels())
+    dispatcher = world.dispatcher(registry=api.context.channels())
     api.context.wake = dispatcher.wake
     task = asyncio.create_task(dispatcher.run())
     try:
@@ -67,25 +67,25 @@ async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> Non
 
 
 async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:
-    roster = api.context.channels()
+    registry = api.context.channels()
     made = await api.make_channel("ops", SECRET)
     path = f"/v1/channels/{made['channel_id']}"
     for method, status, how in (("PATCH", 200, {"json": {"name": "new"}}), ("DELETE", 204, {})):
-        assert roster.changed.is_set()
-        roster.changed.clear()
+        assert registry.changed.is_set()
+        registry.changed.clear()
         await api.ask(method, path, status, **how)
-    assert roster.changed.is_set()
+    assert registry.changed.is_set()
 
 
 async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> None:
     made = await api.make_channel("ops", SECRET)
     sealed = await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'")
-    assert Vault([KEY_OF_VAULT]).open(sealed) == {"url": SECRET}
+    assert SecretBox([SECRET_BOX_KEY]).open(sealed) == {"url": SECRET}
     other = SECRET.replace("very", "most")
     changed = await api.ask("PATCH", f"/v1/channels/{made['channel_id']}", 200, json={"secret": {"url": other}})
     shown = [made, changed, await api.ask("GET", "/v1/channels", 200), await api.ask("GET", "/v1/changes", 200)]
     assert "secretverysecret" not in str(shown)
-    assert ("secret_replaced", "ops", "the secret was entered anew") in await api.words()
+    assert ("secret_replaced", "ops", "the secret was replaced") in await api.words()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_channel_that_cannot_be_is_refused_by_field_and_no_value_is_told_b
 
 
 async def test_without_a_key_no_secret_is_taken(world: World, api: Api) -> None:
-    api.context.vault = Vault([])
+    api.context.secret_box = SecretBox([])
     body = {"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET}}
     problem = await api.ask("POST", "/v1/channels", 409, json=body)
     assert problem["type"] == "urn:sentryml:problem:no-secrets-key"
@@ -132,13 +132,13 @@ async def test_without_a_key_no_secret_is_taken(world: World, api: Api) -> None:
 
 async def test_secret_that_no_key_opens_must_be_entered_again(world: World, api: Api) -> None:
     made = await api.make_channel("ops", SECRET)
-    api.context.vault = Vault(["x" * 32])
+    api.context.secret_box = SecretBox(["x" * 32])
     path = f"/v1/channels/{made['channel_id']}"
     assert "Put it back" in (await api.ask("PATCH", path, 409, json={"name": "new"}))["detail"]
     await api.ask("PATCH", path, 200, json={"name": "new", "secret": {"url": SECRET}})
 
 
-async def test_mended_channel_sends_what_waited(world: World, api: Api) -> None:
+async def test_fixed_channel_sends_what_waited(world: World, api: Api) -> None:
     gone = f"http://{world.slack.authority}/services/T0TEST/B0TEST/gone"
     made = await api.make_channel("ops", gone)
     await api.make_route("ops", made["channel_id"])
@@ -151,8 +151,8 @@ async def test_mended_channel_sends_what_waited(world: World, api: Api) -> None:
 
         await eventually(broken, what="the channel to break")
         assert f"PATCH {path}" in (await api.ask("GET", path, 200))["broken_words"]
-        mended = await api.ask("PATCH", path, 200, json={"secret": {"url": world.slack.address}})
-        assert (mended["state"], mended["broken_words"], mended["parked"]) == ("active", None, 0)
+        fixed = await api.ask("PATCH", path, 200, json={"secret": {"url": world.slack.address}})
+        assert (fixed["state"], fixed["broken_words"], fixed["parked"]) == ("active", None, 0)
         await delivered(world, made["channel_id"])
 
 
@@ -202,7 +202,7 @@ async def test_channel_is_deleted_when_nothing_leads_to_it_and_nothing_waits(wor
     (given_up,) = (await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]
     assert (given_up["state"], given_up["parked_because"]) == ("parked", "channel_deleted")
     assert given_up["last_words"] == "Not delivered: the channel ops was deleted by admintest000."
-    assert ("channel_deleted", "ops", "what waited on it was given up: 1") in await api.words()
+    assert ("channel_deleted", "ops", "deliveries discarded: 1") in await api.words()
     assert await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'") is None
     await world.take_in(escalated())
     assert len((await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]) == 1

@@ -179,7 +179,7 @@ async def test_a_slow_history_is_asked_again_before_anything_is_sent(talk: World
     for _ in range(3):
         await talk.dispatch()
         talk.clock.advance(10)
-    assert [row["reason"] for row in await talk.attempts()] == ["connection_lost", "not_looked", "found"]
+    assert [row["reason"] for row in await talk.attempts()] == ["connection_lost", "not_checked", "found"]
     assert len(calls(talk, "chat.postMessage")) == 1
 
 
@@ -213,7 +213,7 @@ async def test_two_dispatchers_make_one_conversation_each(talk: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "mending"),
+    ("error", "fixing"),
     [
         ("not_in_channel", "/invite"),
         ("is_archived", "Unarchive"),
@@ -222,8 +222,8 @@ async def test_two_dispatchers_make_one_conversation_each(talk: World) -> None:
         ("invalid_auth", "SENTRYML_SLACK_BOT_TOKEN"),
     ],
 )
-async def test_what_a_person_must_mend_parks_all_and_is_sent_when_it_is_mended(
-    talk: World, error: str, mending: str
+async def test_what_a_person_must_fix_parks_all_and_is_sent_when_it_is_fixed(
+    talk: World, error: str, fixing: str
 ) -> None:
     workspace = talk.slack.workspace
     if error == "missing_scope":
@@ -238,7 +238,7 @@ async def test_what_a_person_must_mend_parks_all_and_is_sent_when_it_is_mended(
     await talk.dispatch()
     row = await talk.channel_row()
     assert row["state"] == "broken"
-    assert mending in row["broken_words"]
+    assert fixing in row["broken_words"]
     assert (await talk.attempts())[0]["reason"] == error
     workspace.scopes, workspace.token = frozenset({"chat:write"}), "xoxb-stand-in"
     workspace.channels[CHANNEL] = Place("model-alerts")
@@ -260,7 +260,7 @@ async def test_a_rate_limit_on_posts_pauses_the_channel_and_keeps_the_order(talk
     assert {row["possibly_sent"] for row in await talk.deliveries()} == {False}
 
 
-async def test_an_undelivered_alarm_and_its_end_are_one_message(talk: World) -> None:
+async def test_an_undelivered_alert_and_its_end_are_one_message(talk: World) -> None:
     await talk.take_in(opened_critical(), acknowledged(), resolved(sequence=3))
     assert await talk.dispatch() == 1
     assert title(root_of(talk)) == "🟢 Drift came and went (was critical) · flights-delay"

@@ -101,7 +101,7 @@ async def test_opened_and_resolved_become_one_message_when_the_first_never_left(
     assert len(sends) == 1, "one message told both"
 
 
-async def test_critical_alarms_leave_before_warnings_and_news(world: World) -> None:
+async def test_critical_alerts_leave_before_warnings_and_news(world: World) -> None:
     await world.take_in(opened_warn(incident=1, model_id="first-warning"))
     await world.take_in(resolved(incident=2, model_id="news"))
     await world.take_in(opened_warn(incident=3, model_id="second-warning"))
@@ -147,8 +147,8 @@ async def test_slack_that_limits_for_real_gets_everything_in_the_end(world: Worl
     ("script", "outcome", "reason", "repeats"),
     [
         (Script(status=500, body="rollup_error"), "uncertain", "http_5xx", True),
-        (Script(status=502), "not_taken", "http_502", False),
-        (Script(status=503), "not_taken", "http_503", False),
+        (Script(status=502), "not_accepted", "http_502", False),
+        (Script(status=503), "not_accepted", "http_503", False),
         (Script(status=504), "uncertain", "http_5xx", True),
         (Script(body="not ok", accept=False), "uncertain", "strange_answer", True),
         (Script(body="x" * 200_000, accept=False), "uncertain", "strange_answer", True),
@@ -180,7 +180,7 @@ async def test_unreachable_slack_is_tried_again_without_a_repeat(world: World) -
     await world.open_channel("http://127.0.0.1:1/services/T0/B0/x")
     await world.take_in(opened_critical())
     await world.dispatch()
-    assert [(row["outcome"], row["reason"]) for row in await world.attempts()] == [("not_taken", "no_connection")]
+    assert [(row["outcome"], row["reason"]) for row in await world.attempts()] == [("not_accepted", "no_connection")]
     await world.open_channel()
     await world.dispatch()
     assert world.slack.titles == ["🔴 CRITICAL drift · flights-delay"]
@@ -257,7 +257,7 @@ async def test_values_from_strangers_pass_through_unharmed(world: World) -> None
     assert "score “a[U+0000]b&lt;!channel&gt;[U+202E]&amp;”: 10 % → 60 %" in str(message.payload)
 
 
-async def test_late_alarm_says_what_people_did_meanwhile(world: World) -> None:
+async def test_late_alert_says_what_people_did_meanwhile(world: World) -> None:
     world.slack.play(Script(status=503))
     await world.take_in(opened_warn())
     await world.dispatch()

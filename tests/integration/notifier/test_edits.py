@@ -58,14 +58,14 @@ async def test_a_change_during_an_edit_makes_another(talk: World) -> None:
     await talk.take_in(acknowledged())
     talk.clock.advance(TICK)
     talk.slack.api.play(ApiScript(method="chat.update", delay_seconds=0.5, accept=True, body='{"ok": true}'))
-    editing = asyncio.create_task(talk.keeper().edit_one(talk.channel))
+    editing = asyncio.create_task(talk.thread_updater().edit_one(talk.channel))
 
     async def edits() -> object:
         return calls(talk, "chat.update")
 
     await eventually(edits, what="an edit under way")
     await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
-    assert not await talk.keeper().edit_one(talk.channel), "one edit of a root at a time"
+    assert not await talk.thread_updater().edit_one(talk.channel), "one edit of a root at a time"
     await editing
     await talk.dispatch()
     await pass_edit_time(talk)
@@ -103,7 +103,7 @@ async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None
     assert "seen by Ada" in title(root_of(talk))
 
 
-async def test_edits_that_a_person_must_mend_wait_together_and_alerts_go_on(talk: World) -> None:
+async def test_edits_that_a_person_must_fix_wait_together_and_alerts_go_on(talk: World) -> None:
     await talk.take_in(opened_warn(), opened_warn(incident=43))
     await talk.dispatch()
     await talk.take_in(acknowledged(), escalated(incident=43))
@@ -156,9 +156,9 @@ async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: 
     for channel in (talk.channel, quiet):
         assert await talk.dispatcher().dispatch_one(channel)
     await always_due(talk, talk.channel)
-    roster = talk.roster(None, talk.given, SECOND)
-    await roster.read()
-    editing = asyncio.create_task(replace(talk.keeper(), roster=roster).run())
+    registry = talk.registry(None, talk.given, SECOND)
+    await registry.read()
+    editing = asyncio.create_task(replace(talk.thread_updater(), registry=registry).run())
 
     async def shows(words: str) -> bool:
         (root,) = talk.slack.workspace.roots(QUIET_CHANNEL)
@@ -189,7 +189,7 @@ async def open_second_bot(world: World) -> OpenChannel:
         channel_id = await register_channel(
             connection, SECOND.name, SECOND.kind, SECOND.setting, SECOND.fingerprint, SECOND.settings
         )
-    return (await world.roster(None, world.given, SECOND).read())[channel_id]
+    return (await world.registry(None, world.given, SECOND).read())[channel_id]
 
 
 async def always_due(world: World, channel: OpenChannel) -> None:

@@ -12,14 +12,14 @@ from uuid import UUID, uuid5
 import pytest
 
 from sentryml_common.contracts.transition import Transition
-from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.base import Channel, Identity, Outgoing
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_tls
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.certificates import make_certificate
 from tests.support.smtp_server import MailServer, mail_server
@@ -114,7 +114,7 @@ async def test_starttls_and_signing_in(world: World, tmp_path: Path) -> None:
             secret = {"user": "sentryml", "password": password} if password else {}
             return await KINDS["email"].opened(tools, OPS, settings | more, secret).send(to_send())
 
-        assert outcome(await send(PASSWORD, tls_file=None)) == (Outcome.NOT_TAKEN, "certificate_not_trusted")
+        assert outcome(await send(PASSWORD, tls_file=None)) == (Outcome.NOT_ACCEPTED, "certificate_not_trusted")
         wrong = await send("wrong")
         assert outcome(wrong) == (Outcome.CHANNEL_REFUSED, "sign_in_refused")
         assert "enter it for the channel ops" in wrong.words
@@ -132,7 +132,7 @@ async def test_tls_from_the_first_byte(world: World, tmp_path: Path) -> None:
         async def resolve(host: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
-        for tls_file, expected in ((None, Outcome.NOT_TAKEN), (ca_file, Outcome.DELIVERED)):
+        for tls_file, expected in ((None, Outcome.NOT_ACCEPTED), (ca_file, Outcome.DELIVERED)):
             tools = replace(world.tools(f"mail.example:{server.port}"), resolve=resolve, tls=make_tls(tls_file))
             settings = settings_of(server, host="mail.example", tls="tls")
             result = await KINDS["email"].opened(tools, OPS, settings, {}).send(to_send())
@@ -145,22 +145,22 @@ async def test_server_that_offers_less_than_is_asked_for_gets_no_mail(world: Wor
         Outcome.CHANNEL_REFUSED,
         "no_starttls",
     )
-    assert outcome(await email(world, server, tls="tls").send(to_send())) == (Outcome.NOT_TAKEN, "no_answer")
+    assert outcome(await email(world, server, tls="tls").send(to_send())) == (Outcome.NOT_ACCEPTED, "no_answer")
     assert server.taken == []
 
 
 @pytest.mark.parametrize(
     ("behaviour", "expected", "reason", "words"),
     [
-        ({"to_sender": "421 closing"}, Outcome.NOT_TAKEN, "smtp_421", "(421)"),
-        ({"to_sender": "451 local error"}, Outcome.NOT_TAKEN, "smtp_4xx", "(451)"),
+        ({"to_sender": "421 closing"}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
+        ({"to_sender": "451 local error"}, Outcome.NOT_ACCEPTED, "smtp_4xx", "(451)"),
         ({"to_sender": "550 never"}, Outcome.CHANNEL_REFUSED, "sender_refused", "for this sender (550)"),
         ({"to_sender": "530 sign in"}, Outcome.CHANNEL_REFUSED, "sign_in_refused", "(530)"),
-        ({"refusals": {ANA: "421 closing"}}, Outcome.NOT_TAKEN, "smtp_421", "(421)"),
-        ({"refusals": {ANA: "450 busy"}}, Outcome.NOT_TAKEN, "recipients_put_off", f"{ANA} (450)"),
+        ({"refusals": {ANA: "421 closing"}}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
+        ({"refusals": {ANA: "450 busy"}}, Outcome.NOT_ACCEPTED, "recipients_put_off", f"{ANA} (450)"),
         ({"refusals": {ANA: "550 unknown"}}, Outcome.CHANNEL_REFUSED, "recipients_refused", f"{ANA} (550)"),
-        ({"to_content": "452 full"}, Outcome.NOT_TAKEN, "smtp_4xx", "(452)"),
-        ({"to_content": "421 closing"}, Outcome.NOT_TAKEN, "smtp_421", "(421)"),
+        ({"to_content": "452 full"}, Outcome.NOT_ACCEPTED, "smtp_4xx", "(452)"),
+        ({"to_content": "421 closing"}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
         ({"to_content": "554 spam"}, Outcome.MESSAGE_REFUSED, "content_refused", "(554)"),
         ({"to_content": "drop"}, Outcome.UNCERTAIN, "connection_lost", "may have arrived"),
         ({"to_content": "take and drop"}, Outcome.UNCERTAIN, "connection_lost", "may have arrived"),
@@ -196,12 +196,12 @@ async def test_server_that_says_nothing_has_nothing(world: World) -> None:
     result = await KINDS["email"].opened(tools, OPS, settings_of(server), {}).send(to_send())
     listener.close()
     assert said_hello.is_set()
-    assert outcome(result) == (Outcome.NOT_TAKEN, "no_answer")
+    assert outcome(result) == (Outcome.NOT_ACCEPTED, "no_answer")
 
 
 async def test_nobody_there_and_inner_addresses(world: World, server: MailServer) -> None:
     nobody = MailServer(port=1)
-    assert outcome(await email(world, nobody).send(to_send())) == (Outcome.NOT_TAKEN, "no_connection")
+    assert outcome(await email(world, nobody).send(to_send())) == (Outcome.NOT_ACCEPTED, "no_connection")
 
     async def inner(host: str, port: int) -> list[str]:
         return ["127.0.0.1"]
@@ -252,12 +252,12 @@ async def test_put_off_and_then_unknown_breaks_no_channel_that_works_for_others(
 
 async def test_channel_of_the_ledger_sends_mail(world: World, server: MailServer) -> None:
     """The whole way: from a transition to the mailbox."""
-    vault = Vault(["k" * 32])
-    channel_id = await make_channel(world, "ops", "email", vault.seal({}), settings_of(server))
-    roster = Roster(world.tools(server.authority), vault, {})
-    ops = (await roster.read())[channel_id]
+    secret_box = SecretBox(["k" * 32])
+    channel_id = await make_channel(world, "ops", "email", secret_box.seal({}), settings_of(server))
+    registry = ChannelRegistry(world.tools(server.authority), secret_box, {})
+    ops = (await registry.read())[channel_id]
     await world.take_in(opened_critical())
-    assert await world.dispatcher(roster=roster).dispatch_one(ops)
+    assert await world.dispatcher(registry=registry).dispatch_one(ops)
     (delivery,) = await world.pool.fetch("SELECT delivery_id, state FROM delivery WHERE channel_id = $1", channel_id)
     assert delivery["state"] == "delivered"
     assert [mail["Message-ID"] for mail in server.mails] == [f"<{delivery['delivery_id']}@example.com>"]

@@ -41,7 +41,7 @@ async def backup(world: World) -> OpenChannel:
 async def break_it(world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.dispatch()
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
 
 
 async def send_all(world: World, channel: OpenChannel) -> int:
@@ -73,7 +73,7 @@ async def test_what_is_stuck_and_what_comes_later_goes_to_the_fallback_and_says_
     await break_it(world)
     assert await send_all(world, backup) == 1
     await world.take_in(resolved())
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
     assert await send_all(world, backup) == 1
     first, second = texts_of(world, "B0BACKUP")
     for text in (first, second):
@@ -89,7 +89,7 @@ async def test_standing_in_again_changes_nothing(world: World, backup: OpenChann
     await break_it(world)
     before = await states(world)
     for _ in range(2):
-        await world.dispatcher().stand_in_once()
+        await world.dispatcher().hand_over_once()
     assert await states(world) == before
 
 
@@ -101,30 +101,30 @@ async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, 
     assert await send_all(world, backup) == 0
     async with transaction(world.pool) as connection:
         await set_fallback(connection, world.channel.channel_id, backup.channel_id)
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
     assert await send_all(world, backup) == 1
 
 
-async def test_mended_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
     # With a character that PostgreSQL takes as it is, but cannot look past.
     await world.take_in(opened_critical(why=(score_why(bins=(a_category("a\u0000b", 0.1, 0.6),)),)))
     await break_it(world)
     await world.take_in(resolved())
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
     await send_all(world, backup)
     await world.open_channel()
     assert await world.dispatch() == 0
     assert {state for _, _, state in await states(world)} == {"delivered"}
-    settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'told_elsewhere'")
+    settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'delivered_elsewhere'")
     assert len(settled) == 2
-    assert "another channel told it while this one was broken" in settled[0]["words"]
+    assert "the fallback delivered it while this channel was broken" in settled[0]["words"]
 
 
-async def test_mended_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
     await world.take_in(opened_warn())
     await break_it(world)
     await world.take_in(escalated(), acknowledged(3, 40, OPEN_CRITICAL))
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
     await send_all(world, backup)
     await world.open_channel()
     assert await world.dispatch() == 1
@@ -134,7 +134,7 @@ async def test_mended_channel_is_told_how_a_live_incident_stands(world: World, b
     assert "The channel backup was told while this one was broken." in text
 
 
-async def test_mended_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
     await world.take_in(opened_critical())
     await break_it(world)
     await world.take_in(resolved())
@@ -143,7 +143,7 @@ async def test_mended_channel_is_told_what_is_over_if_the_fallback_was_not(world
     assert texts_of(world, "B0TEST")[0].startswith("🟢 Drift came and went")
 
 
-async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_mended(
+async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_fixed(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())
@@ -151,7 +151,7 @@ async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when
     world.slack.play(ARCHIVED)
     assert await send_all(world, backup) == 1
     await world.take_in(opened_critical(incident=2))
-    await world.dispatcher().stand_in_once()
+    await world.dispatcher().hand_over_once()
     assert {state for _, _, state in await states(world)} == {"parked"}
     assert len(await states(world)) == 4
     world.clock.advance(15 * 60)
@@ -167,7 +167,7 @@ async def test_channels_that_stand_in_for_each_other_make_no_cycle(world: World,
     world.slack.play(ARCHIVED)
     await send_all(world, backup)
     for _ in range(3):
-        await world.dispatcher().stand_in_once()
+        await world.dispatcher().hand_over_once()
     assert await states(world) == [("backup", "opened", "parked"), ("slack", "opened", "parked")]
 
 
@@ -184,7 +184,7 @@ async def test_fallback_of_a_broken_fallback_is_told(world: World, backup: OpenC
     world.slack.play(ARCHIVED)
     await send_all(world, backup)
     for _ in range(3):
-        await world.dispatcher().stand_in_once()
+        await world.dispatcher().hand_over_once()
     assert await send_all(world, OpenChannel(last, "last", "slack_webhook", "l", backup.channel)) == 1
     assert await states(world) == [
         ("backup", "opened", "parked"), ("last", "opened", "delivered"), ("slack", "opened", "parked")

@@ -113,7 +113,7 @@ async def test_certificate_is_asked_for_the_name_though_the_connection_goes_to_a
         other_name = await post(f"https://127.0.0.1:{server.port}/x", f"127.0.0.1:{server.port}", ca_file=ca_file)
         assert server.received == []
         trusted = await post(url, allowed, ca_file=ca_file)
-    assert outcome(untrusted) == outcome(other_name) == (Outcome.NOT_TAKEN, "certificate_not_trusted")
+    assert outcome(untrusted) == outcome(other_name) == (Outcome.NOT_ACCEPTED, "certificate_not_trusted")
     assert isinstance(untrusted, SendResult)
     assert "SENTRYML_CA_FILE" in untrusted.words
     assert isinstance(trusted, Answer)
@@ -121,7 +121,7 @@ async def test_certificate_is_asked_for_the_name_though_the_connection_goes_to_a
 
 
 async def test_name_that_is_not_known_is_no_broken_channel() -> None:
-    assert outcome(await post(f"https://{NAME}/x", resolve=Names([]))) == (Outcome.NOT_TAKEN, "name_unknown")
+    assert outcome(await post(f"https://{NAME}/x", resolve=Names([]))) == (Outcome.NOT_ACCEPTED, "name_unknown")
 
 
 async def for_ever(host: str, port: int) -> Sequence[str]:
@@ -132,7 +132,7 @@ async def for_ever(host: str, port: int) -> Sequence[str]:
 
 async def test_name_that_is_not_resolved_in_time_leaves_nothing_open() -> None:
     result = await post(f"https://{NAME}/x", resolve=for_ever, seconds=0.2)
-    assert outcome(result) == (Outcome.NOT_TAKEN, "no_connection"), "nothing was sent: what follows is no repeat"
+    assert outcome(result) == (Outcome.NOT_ACCEPTED, "no_connection"), "nothing was sent: what follows is no repeat"
 
 
 async def test_names_that_take_for_ever_keep_no_other_name_from_being_resolved(

@@ -101,7 +101,7 @@ async def test_pace_of_the_settings_is_kept_with_the_channel(world: World) -> No
     )
     async with transaction(world.pool) as connection:
         await register_channel(connection, given.name, given.kind, given.setting, given.fingerprint, given.settings)
-    (opened,) = (await world.roster(None, given).read()).values()
+    (opened,) = (await world.registry(None, given).read()).values()
     assert opened.rate == Rate(7.0, 3)
     await world.take_in(opened_critical())
     assert await world.dispatcher().dispatch_one(opened)

@@ -50,14 +50,14 @@ async def later(world: World, seconds: float = AFTER) -> int:
     return made
 
 
-async def alarmed(world: World, api: Api, **what: Any) -> None:
+async def alerted(world: World, api: Api, **what: Any) -> None:
     await let_remind(api, **what)
     await world.take_in(opened_warn())
     await world.dispatch()
 
 
 async def test_reminds_each_such_time_and_at_most_so_many_times(world: World, api: Api) -> None:
-    await alarmed(world, api, remind_times=2)
+    await alerted(world, api, remind_times=2)
     assert await later(world, AFTER - 1) == 0
     assert [await later(world, 1), await later(world), await later(world), await later(world)] == [1, 1, 0, 0]
     assert world.slack.titles == [WARNING, UNSEEN, UNSEEN]
@@ -68,12 +68,12 @@ async def test_reminds_each_such_time_and_at_most_so_many_times(world: World, ap
 
 
 async def test_without_being_asked_for_nothing_reminds(world: World, api: Api) -> None:
-    await alarmed(world, api, remind_after_seconds=None)
+    await alerted(world, api, remind_after_seconds=None)
     assert await later(world, 86_400) == 0
 
 
 async def test_route_that_is_changed_while_an_incident_is_open_reminds_of_it(world: World, api: Api) -> None:
-    await alarmed(world, api, remind_after_seconds=None)
+    await alerted(world, api, remind_after_seconds=None)
     await let_remind(api)
     assert await later(world) == 1
     await let_remind(api, enabled=False)
@@ -81,18 +81,18 @@ async def test_route_that_is_changed_while_an_incident_is_open_reminds_of_it(wor
 
 
 async def test_acknowledging_ends_reminders_and_silences_nothing(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     await world.take_in(acknowledged())
     assert await later(world) == 0
     await world.take_in(escalated(sequence=3, from_=SEEN_WARN))
     await world.dispatch()
     assert world.slack.titles == [WARNING, CRITICAL]
-    assert await later(world) == 1, "the newer alarm is unseen"
+    assert await later(world) == 1, "the newer alert is unseen"
     assert world.slack.titles[2] == "🔴 CRITICAL drift, still unseen · flights-delay"
 
 
 async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     taken_back = a_transition(
         TransitionKind.UNACKNOWLEDGED,
         sequence=3, minutes=20, from_=SEEN_WARN, to=OPEN_WARN, actor=ADA, cause="asked", alert=False,
@@ -103,7 +103,7 @@ async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: A
 
 
 async def test_end_ends_reminders(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     await world.take_in(resolved(from_=OPEN_WARN))
     await world.dispatch()
     assert await later(world) == 0
@@ -111,7 +111,7 @@ async def test_end_ends_reminders(world: World, api: Api) -> None:
 
 
 async def test_several_at_once_make_it_once(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     world.clock.advance(AFTER)
     made = await asyncio.gather(*(remind(world.pool, world.clock) for _ in range(4)))
     assert sum(made) == 1
@@ -119,14 +119,14 @@ async def test_several_at_once_make_it_once(world: World, api: Api) -> None:
     assert world.slack.titles == [WARNING, UNSEEN]
 
 
-async def test_alarm_that_has_not_arrived_is_not_reminded_of(world: World, api: Api) -> None:
+async def test_alert_that_has_not_arrived_is_not_reminded_of(world: World, api: Api) -> None:
     world.slack.play(Script(status=503, times=5))
-    await alarmed(world, api)
+    await alerted(world, api)
     assert await later(world) == 0
 
 
 async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     world.slack.play(Script(status=503))
     assert await later(world) == 1
     await world.take_in(acknowledged())
@@ -144,7 +144,7 @@ async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: W
 
 
 async def test_news_behind_a_waiting_reminder_takes_its_place_and_does_not_wait_for_it(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     world.slack.play(Script(status=503))
     assert await later(world) == 1
     await world.take_in(escalated(minutes=11))
@@ -165,8 +165,8 @@ async def test_end_behind_a_waiting_reminder_is_a_plain_end(world: World, api: A
     assert world.slack.titles[1:] == ["🟢 Resolved · flights-delay"]
 
 
-async def test_reminder_on_a_broken_channel_is_parked_and_leaves_when_it_is_mended(world: World, api: Api) -> None:
-    await alarmed(world, api)
+async def test_reminder_on_a_broken_channel_is_parked_and_leaves_when_it_is_fixed(world: World, api: Api) -> None:
+    await alerted(world, api)
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_warn(incident=43, model_id="other"))
     await world.dispatch()
@@ -203,7 +203,7 @@ async def multiply_last_reminder(world: World, copies: int) -> None:
 
 
 async def test_news_behind_however_many_obsolete_reminders_leaves(world: World, api: Api) -> None:
-    await alarmed(world, api)
+    await alerted(world, api)
     world.slack.play(Script(status=503))
     assert await later(world) == 1
     await world.take_in(acknowledged())
@@ -216,11 +216,11 @@ async def test_news_behind_however_many_obsolete_reminders_leaves(world: World, 
     assert {row["parked_because"]: row["count"] for row in rows} == {"not_needed": 1_100, None: 1}
 
 
-async def test_reminders_that_wait_keep_no_other_alarm_from_its_own(
+async def test_reminders_that_wait_keep_no_other_alert_from_its_own(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sentryml_notifier.store.reminders.ALARMS_AT_A_TIME", 1)
-    await alarmed(world, api)
+    monkeypatch.setattr("sentryml_notifier.store.reminders.ALERTS_AT_A_TIME", 1)
+    await alerted(world, api)
     world.clock.advance(AFTER)
     assert await remind(world.pool, world.clock) == 1, "it waits: nothing is dispatched"
     await world.take_in(opened_warn(incident=43, model_id="other"))

@@ -131,13 +131,13 @@ async def test_reading_takes_read_and_changing_admin_for_all_models(world: World
     await api.ask("GET", "/v1/routes", 401, headers={"Authorization": ""})
 
 
-async def test_end_goes_where_the_alarm_went(world: World, api: Api) -> None:
+async def test_end_goes_where_the_alert_went(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), escalated(), resolved(sequence=3))
     assert await told(world) == [("slack", "escalated"), ("slack", "resolved")]
 
 
-async def test_who_never_heard_the_alarm_hears_no_end(world: World, api: Api) -> None:
+async def test_who_never_heard_the_alert_hears_no_end(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), resolved())
     assert await told(world) == []
@@ -156,7 +156,7 @@ async def test_life_anew_asks_anew_who_heard(world: World, api: Api) -> None:
     assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
-async def test_end_reaches_who_heard_the_alarm_although_the_route_is_for_other_models_now(
+async def test_end_reaches_who_heard_the_alert_although_the_route_is_for_other_models_now(
     world: World, api: Api
 ) -> None:
     await world.take_in(opened_critical())
@@ -199,23 +199,23 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
         "b off": "disabled",
         "c fraud": "other_model",
         "d again": "matches",
-        "slack": "already_heard",
+        "slack": "already_notified",
     }
     end = await preview(api, model_id="flights", kind="resolved", severity="critical")
     assert end["channels"] == ["ops", "slack"]
     assert "assumed" in end["assumed"]
     quiet = await preview(api, model_id="flights", kind="noted")
-    assert quiet["words"] == "Nobody would be told: no route takes it."
+    assert quiet["words"] == "Nobody would be notified: no route takes it."
     assert await world.deliveries() == []
 
 
-async def test_preview_of_a_recorded_transition_knows_who_heard_the_alarm(world: World, api: Api) -> None:
+async def test_preview_of_a_recorded_transition_knows_who_heard_the_alert(world: World, api: Api) -> None:
     await world.take_in(opened_warn(), resolved())
     await api.make_route("a new", (await api.make_channel("ops", world.slack.address))["channel_id"])
     found = await preview(api, transition_id=str(resolved().transition_id))
     assert {each["name"]: each["why"] for each in found["routes"]} == {
-        "a new": "alarm_not_heard",
-        "slack": "follows_its_alarm",
+        "a new": "alert_not_notified",
+        "slack": "follows_its_alert",
     }
     await preview(api, 404, transition_id=MISSING)
     others = api.key("othertest000", Scope.READ, models=("fraud-*",))

@@ -22,7 +22,7 @@ from tests.unit.notifier.stories import opened_critical
 __all__ = ["producer"]
 
 KEY_ID, KEY = "secrecytest0", form_key("secrecytest0", "S" * 43)
-VAULT_KEY = "vaultkeyvaultkeyvaultkeyvaultkey"
+SECRET_BOX_KEY = "vaultkeyvaultkeyvaultkeyvaultkey"
 OF_SETTING, GOOD, REPLACED, GONE, MISPLACED = (f"B0{letter * 10}" for letter in "STUVW")
 """A part of each address that nothing else holds."""
 
@@ -92,7 +92,7 @@ async def use_wrongly(asker: Asker, channel_id: str, secret: str) -> None:
 
 
 def assert_nowhere(where: str, found: Iterable[bytes]) -> None:
-    secrets = [each.encode() for each in (OF_SETTING, GOOD, REPLACED, GONE, MISPLACED, VAULT_KEY)]
+    secrets = [each.encode() for each in (OF_SETTING, GOOD, REPLACED, GONE, MISPLACED, SECRET_BOX_KEY)]
     for text in found:
         assert not any(secret in text for secret in secrets), f"a secret is in {where}: {text[:300]!r}"
 
@@ -104,7 +104,7 @@ async def test_no_secret_is_in_logs_answers_the_database_or_a_topic(
     await producer.send_and_wait(API_KEYS.name, encode(known), KEY_ID.encode())
     settings = settings_of(
         kafka_bootstrap, database_url, slack,
-        log_level="debug", secrets_keys=VAULT_KEY, slack_webhook_url=address(slack, OF_SETTING),
+        log_level="debug", secrets_keys=SECRET_BOX_KEY, slack_webhook_url=address(slack, OF_SETTING),
     )  # fmt: skip
     with notifier(tmp_path, **settings) as service:
         await service.ready()

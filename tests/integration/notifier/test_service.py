@@ -145,7 +145,7 @@ async def end_leases(database_url: str) -> None:
 async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
     kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
 ) -> None:
-    """A bad record before it is set aside; the ledger shows it to a key that may read, and to no other."""
+    """A bad record before it is dead-lettered; the ledger shows it to a key that may read, and to no other."""
     for key_id, key, models in (("notifiertest", KEY, ()), ("notifierelse", OTHER_KEY, ("else-*",))):
         known = ApiKey(key_id=key_id, name="test", key_hash=hash_key(key), scopes=(Scope.READ,), models=models)
         await producer.send_and_wait(API_KEYS.name, encode(known), key_id.encode())

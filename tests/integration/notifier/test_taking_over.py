@@ -12,7 +12,7 @@ from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.channel_registry import OpenChannel
 from sentryml_notifier.delivery.dispatcher import LONGEST_SEND, to_the_end
-from sentryml_notifier.domain.delivery import Delivered, Effort, Outcome, SendResult
+from sentryml_notifier.domain.delivery import Delivered, Outcome, RetryState, SendResult
 from sentryml_notifier.store import queue
 from sentryml_notifier.store.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World
@@ -52,7 +52,9 @@ async def test_sender_that_comes_back_too_late_changes_nothing_but_is_written_do
     taken = await claim_and_vanish(world)
     async with transaction(world.pool) as connection:
         await queue.note_attempt(connection, lost, OK, world.clock.now)
-        ours = await queue.set_next(connection, lost.sending.send_id, Delivered(Effort()), OK.words, world.clock.now)
+        ours = await queue.set_next(
+            connection, lost.sending.send_id, Delivered(RetryState()), OK.words, world.clock.now
+        )
     assert not ours
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["send_id"]) == ("sending", taken.sending.send_id)
@@ -94,7 +96,7 @@ async def test_sender_that_was_frozen_with_its_claim_does_not_send_and_gives_it_
     assert await world.dispatch() == 1, "nobody has to wait for the end of the lease"
     assert world.slack.titles == ["🔴 CRITICAL drift · flights-delay"], "nothing was sent before: no repeat"
     attempts = [(row["outcome"], row["reason"]) for row in await world.attempts()]
-    assert attempts == [("not_taken", "claimed_too_long_ago"), ("delivered", "ok")]
+    assert attempts == [("not_accepted", "claimed_too_long_ago"), ("delivered", "ok")]
     (delivery,) = await world.deliveries()
     assert (delivery["attempts"], delivery["failures"], delivery["possibly_sent"]) == (2, 0, False)
     assert (await world.channel_row())["failures"] == 0, "the channel has nothing to do with it"
@@ -125,7 +127,7 @@ async def test_claim_that_another_has_taken_over_is_not_given_back(world: World)
     await dispatcher.dispatch_one(world.channel)
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["possibly_sent"]) == ("sending", True)
-    assert [row["outcome"] for row in await world.attempts()] == ["interrupted", "not_taken"]
+    assert [row["outcome"] for row in await world.attempts()] == ["interrupted", "not_accepted"]
 
 
 async def test_step_behind_a_vanished_sender_waits_for_its_lease(world: World) -> None:

@@ -158,10 +158,10 @@ async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World
     (told,) = await telling.tell()
     assert (told.state, told.transition_id, told.channel) == ("no_route", unheard.transition_id, None)
     assert told.words is not None
-    assert "once a route takes them" in told.words
+    assert "later alerts go there" in told.words
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
-    assert await telling.tell() == [], "of the end of an alarm that nobody has heard, nobody need hear"
+    assert await telling.tell() == [], "nobody is notified of the end of an alert that nobody was notified of"
     await world.take_in(opened_critical(incident=2))
     (told,) = await telling.tell()
     assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.words or "")
@@ -252,7 +252,7 @@ async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
 
                 async def says_so() -> object:
                     answer = await service.get("/readyz")
-                    return answer is not None and "Kafka has not taken what waits for it" in answer.text
+                    return answer is not None and "Kafka has not accepted pending records" in answer.text
 
                 async def waits() -> object:
                     answer = await service.get("/metrics")

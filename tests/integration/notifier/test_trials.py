@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_local.slack_stand_in.store import Script
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.asking import Api, api
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
@@ -34,11 +34,11 @@ async def test_test_message_arrives_and_is_no_alert(world: World, api: Api) -> N
 @pytest.mark.parametrize(
     ("script", "outcome", "words", "what_next"),
     [
-        (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Mend"),
-        (Script(status=503), "not_taken", "not available", "tried again by themselves"),
+        (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Fix"),
+        (Script(status=503), "not_accepted", "not available", "retried automatically"),
         (Script(status=500), "uncertain", "may have arrived", "Look whether it has arrived"),
         (Script(status=429, headers={"Retry-After": "30"}), "rate_limited", "more slowly", "Test again later"),
-        (Script(status=302), "channel_refused", "redirect", "Mend"),
+        (Script(status=302), "channel_refused", "redirect", "Fix"),
     ],
 )
 async def test_what_became_of_it_is_said_in_words(
@@ -52,7 +52,7 @@ async def test_what_became_of_it_is_said_in_words(
     assert (await world.channel_row())["state"] == "active", "a test judges nothing"
 
 
-async def test_test_that_arrives_mends_a_broken_channel(world: World, api: Api) -> None:
+async def test_test_that_arrives_fixes_a_broken_channel(world: World, api: Api) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical())
     await world.dispatch()
@@ -65,11 +65,11 @@ async def test_test_that_arrives_mends_a_broken_channel(world: World, api: Api) 
 
 async def test_channel_that_cannot_be_opened_says_why(world: World, api: Api) -> None:
     made = await api.make_channel("ops", world.slack.address)
-    api.context.roster = world.roster(Vault(["x" * 32]), world.given)
+    api.context.registry = world.registry(SecretBox(["x" * 32]), world.given)
     problem = await api.ask("POST", f"/v1/channels/{made['channel_id']}:test", 409)
     assert problem["type"] == "urn:sentryml:problem:channel-not-open"
     assert "Put it back" in problem["detail"]
-    api.context.roster = world.roster()
+    api.context.registry = world.registry()
     assert "restart it" in (await try_out(world, api, 409))["detail"]
     await api.ask("POST", f"/v1/channels/{MISSING}:test", 404)
 
@@ -124,8 +124,8 @@ async def test_channel_that_must_be_changed_first_says_so(world: World, api: Api
     route = (await api.ask("GET", "/v1/routes", 200))["items"][0]
     await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
     await api.make_route("ops", made["channel_id"])
-    api.context.roster = world.roster(Vault(["x" * 32]), world.given)
-    await api.context.roster.read()
+    api.context.registry = world.registry(SecretBox(["x" * 32]), world.given)
+    await api.context.registry.read()
     await world.take_in(opened_critical())
     problem = await again(api, await only_delivery(api), 409)
     assert problem["type"] == "urn:sentryml:problem:channel-broken"
@@ -141,7 +141,7 @@ async def test_retry_of_what_is_given_up_or_under_way_is_refused(world: World, a
     await world.pool.execute(
         "UPDATE delivery SET state = 'sending', parked_because = NULL, send_id = gen_random_uuid()"
     )
-    assert "right now" in (await again(api, await only_delivery(api), 409))["detail"]
+    assert "it is being sent" in (await again(api, await only_delivery(api), 409))["detail"]
     await api.ask("POST", f"/v1/deliveries/{MISSING}:retry", 404)
 
 

@@ -13,14 +13,14 @@ import orjson
 import pytest
 
 from sentryml_common.contracts.transition import Transition
-from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.base import Channel, Identity, Outgoing
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.reminders import remind
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.story import Story
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.http_server import Answer, HttpServer, Received, answer, flood, hang, http_server, reset
 from tests.unit.notifier.stories import IDS, a_monitor, opened_critical, resolved
@@ -172,36 +172,36 @@ async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
     assert (result.outcome, result.reason) == (Outcome.UNCERTAIN, "timeout")
 
 
-async def test_reminder_is_told_apart_from_the_alarm(world: World, receiver: HttpServer) -> None:
-    """Whoever counts alarms, or pages somebody, must not take it for a new one."""
-    vault = Vault(["k" * 32])
-    sealed = vault.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
+async def test_reminder_is_told_apart_from_the_alert(world: World, receiver: HttpServer) -> None:
+    """Whoever counts alerts, or pages somebody, must not take it for a new one."""
+    secret_box = SecretBox(["k" * 32])
+    sealed = secret_box.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
     channel_id = await make_channel(world, "ops", "webhook", sealed)
     await world.pool.execute("UPDATE route SET remind_after_seconds = 600 WHERE channel_id = $1", channel_id)
-    roster = Roster(world.tools(receiver.authority), vault, {})
-    ops = (await roster.read())[channel_id]
+    registry = ChannelRegistry(world.tools(receiver.authority), secret_box, {})
+    ops = (await registry.read())[channel_id]
     await world.take_in(opened_critical())
-    dispatcher = world.dispatcher(roster=roster)
+    dispatcher = world.dispatcher(registry=registry)
     assert await dispatcher.dispatch_one(ops)
     world.clock.advance(600)
     assert await remind(world.pool, world.clock) == 1
     assert await dispatcher.dispatch_one(ops)
-    alarm, reminder = (orjson.loads(got.body) for got in receiver.received)
-    assert (alarm["type"], alarm["data"]["reminder"]) == ("incident.opened", None)
+    alert, reminder = (orjson.loads(got.body) for got in receiver.received)
+    assert (alert["type"], alert["data"]["reminder"]) == ("incident.opened", None)
     assert (reminder["type"], reminder["data"]["reminder"]) == ("incident.reminder", {"number": 1, "times": 3})
-    assert reminder["data"]["transition"] == alarm["data"]["transition"]
-    assert reminder["data"]["delivery_id"] != alarm["data"]["delivery_id"], "or it would be dropped as a repeat"
+    assert reminder["data"]["transition"] == alert["data"]["transition"]
+    assert reminder["data"]["delivery_id"] != alert["data"]["delivery_id"], "or it would be dropped as a repeat"
 
 
 async def test_410_is_for_good_until_somebody_enters_something_else(world: World) -> None:
-    vault = Vault(["k" * 32])
+    secret_box = SecretBox(["k" * 32])
     async with http_server(answer(410), answer(200)) as receiver:
-        sealed = vault.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
+        sealed = secret_box.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
         channel_id = await make_channel(world, "ops", "webhook", sealed)
-        roster = Roster(world.tools(receiver.authority), vault, {})
-        ops = (await roster.read())[channel_id]
+        registry = ChannelRegistry(world.tools(receiver.authority), secret_box, {})
+        ops = (await registry.read())[channel_id]
         await world.take_in(opened_critical())
-        dispatcher = world.dispatcher(roster=roster)
+        dispatcher = world.dispatcher(registry=registry)
         assert await dispatcher.dispatch_one(ops)
         for _ in range(3):
             world.clock.advance(3600)

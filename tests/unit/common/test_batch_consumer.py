@@ -259,7 +259,7 @@ def test_who_loses_all_partitions_while_it_handles_a_batch_goes_on() -> None:
     play(world, story)
 
 
-def test_a_bad_record_is_set_aside_once_however_long_the_database_is_away() -> None:
+def test_a_bad_record_is_dead_lettered_once_however_long_the_database_is_away() -> None:
     world = World(partitions=1)
 
     async def story(world: World) -> None:

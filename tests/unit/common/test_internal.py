@@ -120,12 +120,12 @@ async def test_whatever_was_changed_on_the_way_is_refused(
     client: httpx.AsyncClient, method: str, target: str, body: bytes, changed: dict[str, str]
 ) -> None:
     sent = {name: value.encode("latin-1") for name, value in (headers(actor=ANA) | changed).items()}
-    assert "not right" in await refusal(await client.request(method, target, content=body, headers=sent))
+    assert "is invalid" in await refusal(await client.request(method, target, content=body, headers=sent))
 
 
 async def test_a_request_signed_for_nobody_cannot_be_given_to_somebody(client: httpx.AsyncClient) -> None:
     sent = headers() | {ACTOR: headers(actor=ANA)[ACTOR]}
-    assert "not right" in await refusal(await client.post(TARGET, content=BODY, headers=sent))
+    assert "is invalid" in await refusal(await client.post(TARGET, content=BODY, headers=sent))
 
 
 def signed_for(whom: str) -> dict[str, str]:

@@ -32,7 +32,7 @@ class Told:
 
 @asynccontextmanager
 async def telling(usage: KeyUsage, told: Told) -> AsyncIterator[None]:
-    task = asyncio.create_task(usage.tell(told))
+    task = asyncio.create_task(usage.publish_forever(told))
     try:
         yield
     finally:

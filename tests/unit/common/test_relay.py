@@ -66,14 +66,14 @@ class Database:
     def __init__(self, log: MemoryLog, faults: float = 0.0) -> None:
         self.log, self.faults = log, faults
         self.rows: dict[str, list[Row]] = {KEYS: [], STORM: [], MORE: []}
-        self.heard: set[Callable[..., None]] = set()
+        self.notified: set[Callable[..., None]] = set()
 
     def write(self, box: str, key: str) -> None:
         """The next row of a key in an outbox, with a NOTIFY, which may be lost."""
         number = sum(row.key == key for row in self.rows[box]) + 1
         self.rows[box].append(Row(key, number))
-        for heard in self.heard if self.log.rng.random() < 0.8 else ():
-            heard()
+        for notified in self.notified if self.log.rng.random() < 0.8 else ():
+            notified()
 
     def waiting(self, box: str) -> int:
         """How many rows are not published."""
@@ -125,13 +125,13 @@ class Connection(Transaction):
     def add_termination_listener(self, _: Callable[..., None]) -> None:
         """It never ends by itself."""
 
-    async def add_listener(self, _: str, heard: Callable[..., None]) -> None:
+    async def add_listener(self, _: str, notified: Callable[..., None]) -> None:
         """LISTEN."""
-        self._database.heard.add(heard)
+        self._database.notified.add(notified)
 
-    async def remove_listener(self, _: str, heard: Callable[..., None]) -> None:
+    async def remove_listener(self, _: str, notified: Callable[..., None]) -> None:
         """UNLISTEN."""
-        self._database.heard.discard(heard)
+        self._database.notified.discard(notified)
 
 
 def metrics() -> RelayMetrics:

@@ -174,7 +174,7 @@ def test_work_that_ends_takes_the_service_with_it(start: Start, behaviour: str, 
 def test_a_wrong_installation_is_said_once_and_exits_78(start: Start, behaviour: str) -> None:
     service = start(behaviour)
     assert service.exit_code() == 78
-    [said] = service.events("configuration_does_not_fit")
+    [said] = service.events("invalid_configuration")
     assert "the topic sentryml.x.v1 is missing: create it" in said["why"]
     assert "exception" not in said
 
@@ -183,7 +183,7 @@ def test_a_port_that_is_taken_is_said_with_what_to_change(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = start("works", port=taken.getsockname()[1])
         assert service.exit_code() == 78
-    [said] = service.events("configuration_does_not_fit")
+    [said] = service.events("invalid_configuration")
     assert "in use" in said["why"]
     assert "SENTRYML_HTTP_PORT" in said["why"]
     assert not service.events("opened")

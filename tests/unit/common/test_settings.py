@@ -1,4 +1,4 @@
-"""Settings that do not fit: the message names each variable and says why, and never repeats a secret."""
+"""Invalid settings: the message names each variable and says why, and never repeats a secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_each_variable_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigurationError) as refused:
         load_settings(ExampleSettings)
     lines = str(refused.value).split("\n  ")
-    assert lines[0] == "settings do not fit:"
+    assert lines[0] == "invalid settings:"
     assert set(lines[1:]) == {
         "SENTRYML_HTTP_PORT: Input should be less than or equal to 65535",
         "SENTRYML_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'",

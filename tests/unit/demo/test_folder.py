@@ -22,7 +22,7 @@ def test_what_the_last_demo_left_is_gone(tmp_path: Path) -> None:
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(StackError, match="holds something else than a demo"), own_folder(tmp_path):
+    with pytest.raises(StackError, match="is not a demo"), own_folder(tmp_path):
         pytest.fail("the folder was taken")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -71,7 +71,7 @@ def test_what_does_not_alert_needs_no_message() -> None:
     assert untold(transitions, told(transitions)) == []
 
 
-def test_one_message_may_tell_an_alarm_and_its_end() -> None:
+def test_one_message_may_tell_an_alert_and_its_end() -> None:
     text = (
         "Incident #1 opened as critical and resolved by itself: the data look like the baseline again. This is one "
         "message for both: the first could not be delivered before it was over."

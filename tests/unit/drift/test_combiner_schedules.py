@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaConnectionError
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_drift import pacing
 from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
@@ -46,13 +46,13 @@ class Worker:
 
     def __init__(self, log: MemoryLog) -> None:
         self._log, self.consumers = log, list[MemoryConsumer]()
-        life = cast(Life, SimpleNamespace(check=self._check))
+        incarnation = cast(TopicIncarnation, SimpleNamespace(check=self._check))
         letters = DeadLetters("drift-combiner", log.publisher())
-        self.combiner = Combiner(SETTINGS, RULES, life, log.publisher(), letters, self._committed, self._make)
+        self.combiner = Combiner(SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._make)
         self.running = asyncio.create_task(self.combiner.run(Health()))
 
     async def _check(self) -> None:
-        await self._log.at("life")
+        await self._log.at("incarnation")
 
     async def _committed(self) -> dict[Any, Any]:
         await self._log.at("committed")
@@ -63,7 +63,7 @@ class Worker:
         return self.consumers[-1]
 
     def kill(self) -> None:
-        """The process dies: nobody is told."""
+        """The process dies: nobody is notified."""
         self.running.cancel()
         for consumer in self.consumers:
             consumer.kill()
@@ -194,7 +194,7 @@ def test_a_bad_record_that_is_read_again_after_a_failure_is_dead_lettered_once()
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_every_event_is_counted_once_and_every_bad_record_is_set_aside(block: int) -> None:
+def test_every_event_is_counted_once_and_every_bad_record_is_dead_lettered(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):
         schedule = Schedule(seed)
         try:

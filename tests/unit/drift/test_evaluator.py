@@ -42,7 +42,7 @@ class Scene:
         self.now = START + HOUR
         self.table = Table(cast(Changelog, None), MemoryStore(), epoch=1)
         self.table.place = Place(1, 0, START)
-        settings = DriftSettings(kafka_bootstrap="nowhere:1", settle_seconds=0)
+        settings = DriftSettings(kafka_bootstrap="nowhere:1", allowed_lateness_seconds=0)
         self.evaluator = Evaluator(
             cast(Processor, self),
             lambda _: self.monitor,

@@ -164,7 +164,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-async def test_a_record_that_cannot_be_read_is_set_aside_whole(bad: bytes | None) -> None:
+async def test_a_record_that_cannot_be_read_is_dead_lettered_whole(bad: bytes | None) -> None:
     worker = Worker()
     await worker.begin()
     await worker.take(one(0), (1, bad), one(2))

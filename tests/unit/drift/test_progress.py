@@ -51,7 +51,7 @@ def test_input_that_waits_is_said_with_its_number_and_since_when_until_it_is_emi
 def test_a_worker_that_emits_nothing_while_input_waits_is_ended() -> None:
     watched = Watched(stall_seconds=60)
     watched.wait(60, {0: 140})
-    with pytest.raises(Stalled, match="140 records of input wait"):
+    with pytest.raises(Stalled, match="140 records of input are waiting"):
         watched.wait(30, {0: 140})
 
 

@@ -124,7 +124,7 @@ async def test_one_looks_back_at_a_time_and_who_has_waited_for_long_is_told(
     monkeypatch.setattr(recomputer, "MOST_WAIT_SECONDS", 0.0)
     first = asyncio.create_task(look(looking, model))
     await asyncio.sleep(0)
-    with pytest.raises(Unavailable, match="looking back for others"):
+    with pytest.raises(Unavailable, match="busy with other recomputations"):
         await look(looking, model)
     assert (await first)[0] is Ended.PANES
 

@@ -20,10 +20,10 @@ def test_a_folder_of_before_services_asked_each_other_reads_and_gets_a_secret_fo
     known = read_state(tmp_path)
     assert known is not None
     assert known.internal_secret == ""
-    mended = with_internal_secret(known)
-    assert len(mended.internal_secret) >= 32
-    write_state(tmp_path, mended)
-    assert read_state(tmp_path) == mended == with_internal_secret(mended)
+    fixed = with_internal_secret(known)
+    assert len(fixed.internal_secret) >= 32
+    write_state(tmp_path, fixed)
+    assert read_state(tmp_path) == fixed == with_internal_secret(fixed)
 
 
 def test_every_folder_has_a_secret_of_its_own() -> None:

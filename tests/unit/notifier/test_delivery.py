@@ -15,55 +15,55 @@ from sentryml_notifier.domain.delivery import (
     LONGEST_BACKOFF_SECONDS,
     Delivered,
     DeliveryState,
-    Effort,
     Outcome,
     Parked,
     ParkedBecause,
+    RetryState,
     SendResult,
     TryAgain,
     Waiting,
     decide,
-    told_together,
+    next_batch,
 )
 from tests.unit.notifier.stories import NIGHT
 
-FRESH = Effort()
-TIRED = Effort(failures=4, failing_since=NIGHT - timedelta(minutes=1))
-DOUBTFUL = Effort(failures=1, failing_since=NIGHT, possibly_sent=True)
-PLAIN = Effort(plain=True)
-EXHAUSTED = Effort(failures=300, failing_since=NIGHT - GIVE_UP_AFTER)
+FRESH = RetryState()
+TIRED = RetryState(failures=4, failing_since=NIGHT - timedelta(minutes=1))
+DOUBTFUL = RetryState(failures=1, failing_since=NIGHT, possibly_sent=True)
+PLAIN = RetryState(plain=True)
+EXHAUSTED = RetryState(failures=300, failing_since=NIGHT - GIVE_UP_AFTER)
 
 
 def result(outcome: Outcome, retry_after: float | None = None) -> SendResult:
     return SendResult(outcome, "reason", "Words.", retry_after_seconds=retry_after)
 
 
-def later(seconds: float, effort: Effort) -> TryAgain:
-    return TryAgain(NIGHT + timedelta(seconds=seconds), effort)
+def later(seconds: float, retry_state: RetryState) -> TryAgain:
+    return TryAgain(NIGHT + timedelta(seconds=seconds), retry_state)
 
 
-def stuck(because: ParkedBecause, effort: Effort, minutes: float) -> Parked:
-    return Parked(because, effort, NIGHT + timedelta(minutes=minutes))
+def stuck(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Parked:
+    return Parked(because, retry_state, NIGHT + timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize(
-    ("outcome", "effort", "expected"),
+    ("outcome", "retry_state", "expected"),
     [
         (Outcome.DELIVERED, FRESH, Delivered(FRESH)),
         (Outcome.DELIVERED, EXHAUSTED, Delivered(EXHAUSTED)),
-        (Outcome.NOT_TAKEN, FRESH, later(0.5, Effort(1, NIGHT))),
-        (Outcome.NOT_TAKEN, TIRED, later(8, Effort(5, TIRED.failing_since))),
-        (Outcome.NOT_TAKEN, DOUBTFUL, later(1, Effort(2, NIGHT, possibly_sent=True))),
-        (Outcome.UNCERTAIN, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
-        (Outcome.INTERRUPTED, FRESH, later(0.5, Effort(1, NIGHT, possibly_sent=True))),
+        (Outcome.NOT_ACCEPTED, FRESH, later(0.5, RetryState(1, NIGHT))),
+        (Outcome.NOT_ACCEPTED, TIRED, later(8, RetryState(5, TIRED.failing_since))),
+        (Outcome.NOT_ACCEPTED, DOUBTFUL, later(1, RetryState(2, NIGHT, possibly_sent=True))),
+        (Outcome.UNCERTAIN, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
+        (Outcome.INTERRUPTED, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
         (Outcome.MESSAGE_REFUSED, FRESH, later(0, PLAIN)),
         (Outcome.MESSAGE_REFUSED, PLAIN, stuck(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
         (Outcome.CHANNEL_REFUSED, TIRED, stuck(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
-        (Outcome.NOT_TAKEN, EXHAUSTED, stuck(ParkedBecause.GAVE_UP, Effort(301, EXHAUSTED.failing_since), 15)),
+        (Outcome.NOT_ACCEPTED, EXHAUSTED, stuck(ParkedBecause.GAVE_UP, RetryState(301, EXHAUSTED.failing_since), 15)),
     ],
 )
-def test_outcome_decides(outcome: Outcome, effort: Effort, expected: object) -> None:
-    assert decide(result(outcome), effort, now=NIGHT, jitter=0.5) == expected
+def test_outcome_decides(outcome: Outcome, retry_state: RetryState, expected: object) -> None:
+    assert decide(result(outcome), retry_state, now=NIGHT, jitter=0.5) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,17 +76,17 @@ def test_rate_limit_pauses_the_channel_and_counts_as_no_failure(retry_after: flo
 
 @given(st.integers(0, 5000), st.floats(0, 1, exclude_max=True))
 def test_back_off_is_never_longer_than_five_minutes_nor_before_now(failures: int, jitter: float) -> None:
-    again = decide(result(Outcome.NOT_TAKEN), Effort(failures=failures), now=NIGHT, jitter=jitter)
+    again = decide(result(Outcome.NOT_ACCEPTED), RetryState(failures=failures), now=NIGHT, jitter=jitter)
     assert isinstance(again, TryAgain)
     assert NIGHT <= again.at <= NIGHT + timedelta(seconds=LONGEST_BACKOFF_SECONDS)
-    assert again.effort.failures == failures + 1
+    assert again.retry_state.failures == failures + 1
 
 
 @given(st.sampled_from(Outcome), st.booleans(), st.booleans())
 def test_nothing_is_dropped_and_a_doubt_is_never_forgotten(outcome: Outcome, doubt: bool, plain: bool) -> None:
-    decided = decide(result(outcome), Effort(possibly_sent=doubt, plain=plain), now=NIGHT, jitter=0.0)
+    decided = decide(result(outcome), RetryState(possibly_sent=doubt, plain=plain), now=NIGHT, jitter=0.0)
     assert isinstance(decided, Delivered | TryAgain | Parked)
-    assert decided.effort.possibly_sent or not doubt
+    assert decided.retry_state.possibly_sent or not doubt
 
 
 def queue(*kinds: str) -> list[Waiting]:
@@ -126,7 +126,7 @@ def queue(*kinds: str) -> list[Waiting]:
 )
 def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None:
     waiting = queue(*kinds)
-    assert told_together(waiting) == tuple(waiting[:count]) or told_together(waiting) == waiting[:count]
+    assert next_batch(waiting) == tuple(waiting[:count]) or next_batch(waiting) == waiting[:count]
 
 
 @given(
@@ -137,6 +137,6 @@ def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None
 def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
     """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
     waiting = queue(*kinds)
-    told = list(told_together(waiting))
+    told = list(next_batch(waiting))
     assert told == waiting[: len(told)]
     assert bool(told) == any(each.state is not DeliveryState.PARKED for each in waiting)

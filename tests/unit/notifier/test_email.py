@@ -138,7 +138,7 @@ def settings(**changes: Any) -> EmailSettings:
     [
         (
             {"tls": "none"},
-            "without TLS mail goes only to servers that are allowed. To send there on purpose, allow it: ",
+            "without TLS mail is sent only to allowed servers. To send there on purpose, allow it: ",
         ),
         ({"port": 8080}, "SENTRYML_ALLOWED_HOSTS=mail.example:8080"),
         ({"host": "127.0.0.1"}, "not public"),

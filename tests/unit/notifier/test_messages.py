@@ -141,7 +141,7 @@ def test_repeat_and_delay_are_said() -> None:
         possibly_sent=True,
         happened_at=story.last.at,
         now=story.last.at + timedelta(minutes=14, seconds=20),
-        reason="Slack had an error of its own (500); the message may have arrived.",
+        reason="Slack had an internal error (500); the message may have arrived.",
     )
     compare("repeat-and-late.txt", rendered(message))
     assert message.title.endswith("(repeat)")
@@ -158,13 +158,13 @@ def test_message_of_a_fallback_says_for_whom_and_why() -> None:
     assert answer_to(rich_payload(message)) == (OK, "")
 
 
-def test_message_on_a_mended_channel_says_who_was_told_meanwhile() -> None:
+def test_message_on_a_fixed_channel_says_who_was_told_meanwhile() -> None:
     story = STORIES["stuck-then-acknowledged"]
     message = with_delivery_notes(
         compose(story), possibly_sent=False, happened_at=story.last.at, now=story.last.at + timedelta(hours=3),
         reason="The webhook's Slack channel is archived. Unarchive it.", detour=Detour(told_by="backup"),
     )  # fmt: skip
-    compare("sent-after-mending.txt", rendered(message))
+    compare("sent-after-fixing.txt", rendered(message))
 
 
 def test_a_prompt_first_attempt_says_nothing_about_its_way() -> None:

@@ -36,14 +36,14 @@ def outgoing(name: str, reason: str) -> Outgoing:
 @pytest.mark.parametrize("name", NAMES)
 def test_webhook_reads_well(name: str) -> None:
     body = orjson.loads(
-        body_of(outgoing(name, "The receiver had an error of its own (500); the message may have arrived."))
+        body_of(outgoing(name, "The receiver had an internal error (500); the message may have arrived."))
     )
     compare(f"webhook-{name}.json", orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_email_reads_well(name: str) -> None:
-    reason = "The mail server did not say whether it has the mail; the message may have arrived."
+    reason = "The mail server did not say whether it accepted the mail; the message may have arrived."
     told = outgoing(name, reason)
     mail = email_of(told, "alerts@example.com", ["ana@example.org", "ben@example.org"], NIGHT)
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))

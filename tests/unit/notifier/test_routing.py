@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_notifier.domain.routing import (
-    ALARMS,
-    BEGINNINGS,
-    ENDINGS,
-    Heard,
+    ALERTING,
+    CLOSING,
+    OPENING,
+    Notified,
     Past,
     Route,
     Step,
     Urgency,
     Why,
-    heard_of,
     judge,
     matching_routes,
+    notified_by,
     urgency_of,
     verdicts,
 )
@@ -57,14 +57,14 @@ def test_channel_hears_a_transition_once_however_many_routes_match() -> None:
 @pytest.mark.parametrize(
     ("transition", "urgency"),
     [
-        (opened_critical(), Urgency.CRITICAL_ALARM),
-        (opened_warn(), Urgency.ALARM),
+        (opened_critical(), Urgency.CRITICAL_ALERT),
+        (opened_warn(), Urgency.ALERT),
         (resolved(), Urgency.NEWS),
-        (a_transition(TransitionKind.REOPENED, to=OPEN_WARN), Urgency.ALARM),
+        (a_transition(TransitionKind.REOPENED, to=OPEN_WARN), Urgency.ALERT),
         (a_transition(TransitionKind.MONITOR_CHANGED), Urgency.NEWS),
     ],
 )
-def test_critical_alarms_before_warnings_before_news(transition: object, urgency: Urgency) -> None:
+def test_critical_alerts_before_warnings_before_news(transition: object, urgency: Urgency) -> None:
     assert urgency_of(transition) is urgency  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ ROUTES = st.lists(
         st.sampled_from(CHANNELS),
         st.sampled_from([(), ("m*",), ("x*",)]),
         st.sampled_from(Severity),
-        st.sampled_from([frozenset(), frozenset({K.OPENED}), frozenset(ALARMS | {K.NOTED})]),
+        st.sampled_from([frozenset(), frozenset({K.OPENED}), frozenset(ALERTING | {K.NOTED})]),
         st.booleans(),
     ),
     max_size=6,
@@ -92,36 +92,36 @@ def lived(first: Step, steps: list[Step], routes: list[Route]) -> list[tuple[Ste
     past: list[Past] = []
     found = []
     for step in (first, *steps):
-        taken = [route for route, why in verdicts(step, routes, heard_of(past)) if why.taken]
+        taken = [route for route, why in verdicts(step, routes, notified_by(past)) if why.taken]
         past.append(Past(step.kind, tuple((route.route_id, route.channel_id) for route in taken)))
         found.append((step, taken))
     return found
 
 
 @given(ROUTES, STEPS, st.sampled_from(Severity))
-def test_who_hears_an_alarm_hears_its_end_and_nobody_else_does(
+def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
     routes: list[Route], steps: list[Step], severity: Severity
 ) -> None:
-    heard: set[UUID] = set()
+    notified: set[UUID] = set()
     for step, taken in lived(Step("model", K.OPENED, severity, alert=True), steps, routes):
         told = [route.channel_id for route in taken]
         assert len(told) == len(set(told)), "a channel hears a step once"
-        if step.kind in BEGINNINGS:
-            heard = set()
-        if step.kind in ALARMS:
-            heard |= set(told)
+        if step.kind in OPENING:
+            notified = set()
+        if step.kind in ALERTING:
+            notified |= set(told)
         else:
-            assert set(told) <= heard, "nothing follows what was not heard"
-        if step.kind in ENDINGS and step.alert:
-            assert set(told) == heard
+            assert set(told) <= notified, "nothing follows what was not heard"
+        if step.kind in CLOSING and step.alert:
+            assert set(told) == notified
 
 
 @pytest.mark.parametrize(
-    ("step", "route", "heard", "why"),
+    ("step", "route", "notified", "why"),
     [
         (Step("m", K.OPENED, Severity.WARN, True), Route(UUID(int=9), SLACK, enabled=False), None, Why.DISABLED),
         (Step("m", K.NOTED, Severity.WARN, False), EVERYTHING, None, Why.NO_ALERT),
-        (Step("m", K.NOTED, Severity.WARN, False), Route(UUID(int=9), SLACK, kinds=ALARMS), None, Why.OTHER_KIND),
+        (Step("m", K.NOTED, Severity.WARN, False), Route(UUID(int=9), SLACK, kinds=ALERTING), None, Why.OTHER_KIND),
         (Step("m", K.OPENED, Severity.WARN, True), FLIGHTS, None, Why.OTHER_MODEL),
         (
             Step("m", K.OPENED, Severity.WARN, True),
@@ -129,21 +129,26 @@ def test_who_hears_an_alarm_hears_its_end_and_nobody_else_does(
             None,
             Why.LESS_SEVERE,
         ),
-        (Step("m", K.RESOLVED, Severity.WARN, True), EVERYTHING, Heard(frozenset(), frozenset()), Why.ALARM_NOT_HEARD),
+        (
+            Step("m", K.RESOLVED, Severity.WARN, True),
+            EVERYTHING,
+            Notified(frozenset(), frozenset()),
+            Why.ALERT_NOT_NOTIFIED,
+        ),
         (
             Step("m", K.RESOLVED, Severity.WARN, True),
             FLIGHTS,
-            Heard(frozenset(), frozenset({PAGER})),
+            Notified(frozenset(), frozenset({PAGER})),
             Why.OTHER_MODEL,
         ),
         (
             Step("m", K.RESOLVED, Severity.WARN, True),
             FLIGHTS,
-            Heard(frozenset({FLIGHTS.route_id}), frozenset({PAGER})),
-            Why.FOLLOWS_ITS_ALARM,
+            Notified(frozenset({FLIGHTS.route_id}), frozenset({PAGER})),
+            Why.FOLLOWS_ITS_ALERT,
         ),
     ],
 )
-def test_every_verdict_has_its_reason(step: Step, route: Route, heard: Heard | None, why: Why) -> None:
-    assert judge(step, route, heard) is why
+def test_every_verdict_has_its_reason(step: Step, route: Route, notified: Notified | None, why: Why) -> None:
+    assert judge(step, route, notified) is why
     assert why.words.startswith("Taken" if why.taken else "Not taken")

@@ -45,14 +45,14 @@ SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
         (413, "", Outcome.MESSAGE_REFUSED, "msg_too_long"),
         (429, "rate_limited", Outcome.RATE_LIMITED, "rate_limited"),
         (500, "rollup_error", Outcome.UNCERTAIN, "http_5xx"),
-        (502, "", Outcome.NOT_TAKEN, "http_502"),
-        (503, "", Outcome.NOT_TAKEN, "http_503"),
+        (502, "", Outcome.NOT_ACCEPTED, "http_502"),
+        (503, "", Outcome.NOT_ACCEPTED, "http_503"),
         (504, "", Outcome.UNCERTAIN, "http_5xx"),
         (599, "", Outcome.UNCERTAIN, "http_5xx"),
     ],
 )
 def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -> None:
-    result = judge(Answer(status, answer, None), OF_SETTINGS.mend)
+    result = judge(Answer(status, answer, None), OF_SETTINGS.fix)
     assert (result.outcome, result.reason, result.http_status) == (outcome, reason, status)
 
 
@@ -61,11 +61,11 @@ def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -
     [(302, ""), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (418, "x")],
 )
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int, answer: str) -> None:
-    words, of_ledger = (judge(Answer(status, answer, None), each.mend).words for each in (OF_SETTINGS, OF_LEDGER))
+    words, of_ledger = (judge(Answer(status, answer, None), each.fix).words for each in (OF_SETTINGS, OF_LEDGER))
     assert any(word in words for word in ("Make a new", "Unarchive", "Check the address"))
     assert "put it into SENTRYML_SLACK_WEBHOOK_URL and restart the notifier" in words
     assert "enter it for the channel ops" in of_ledger
-    assert "tried again every 15 minutes, and what waits goes out as soon as it works" in words
+    assert "retried every 15 minutes; what waits is sent as soon as it works" in words
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_retry_after_in_its_forms(header: str | None, seconds: float | None) -> 
 
 
 def test_foreign_words_are_not_passed_on() -> None:
-    assert "<script>" not in judge(Answer(404, "<script>", None), OF_SETTINGS.mend).words
-    assert judge(Answer(404, "<script>", None), OF_SETTINGS.mend).reason == "http_4xx"
+    assert "<script>" not in judge(Answer(404, "<script>", None), OF_SETTINGS.fix).words
+    assert judge(Answer(404, "<script>", None), OF_SETTINGS.fix).reason == "http_4xx"
 
 
 @pytest.mark.parametrize(

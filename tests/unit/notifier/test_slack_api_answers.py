@@ -15,7 +15,7 @@ from sentryml_notifier.channels.slack_bot.api import CHANNEL_REFUSALS, MESSAGE_R
 from sentryml_notifier.channels.slack_bot.sender import KIND
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
-MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").mend
+MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").fix
 
 
 def judged(status: int, answer: object) -> SendResult:
@@ -38,9 +38,9 @@ def refused(error: str) -> dict[str, object]:
         (200, refused("internal_error"), Outcome.UNCERTAIN, "internal_error"),
         (200, refused("fatal_error"), Outcome.UNCERTAIN, "fatal_error"),
         (500, refused("fatal_error"), Outcome.UNCERTAIN, "fatal_error"),
-        (200, refused("service_unavailable"), Outcome.NOT_TAKEN, "service_unavailable"),
-        (200, refused("team_added_to_org"), Outcome.NOT_TAKEN, "team_added_to_org"),
-        (503, "<html>", Outcome.NOT_TAKEN, "http_503"),
+        (200, refused("service_unavailable"), Outcome.NOT_ACCEPTED, "service_unavailable"),
+        (200, refused("team_added_to_org"), Outcome.NOT_ACCEPTED, "team_added_to_org"),
+        (503, "<html>", Outcome.NOT_ACCEPTED, "http_503"),
         (500, "", Outcome.UNCERTAIN, "http_5xx"),
         (504, "", Outcome.UNCERTAIN, "http_5xx"),
         (408, "", Outcome.UNCERTAIN, "http_408"),

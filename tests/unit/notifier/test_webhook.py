@@ -64,19 +64,19 @@ def test_several_secrets_make_several_signatures() -> None:
         (410, None, Outcome.CHANNEL_REFUSED, "gone"),
         (413, None, Outcome.MESSAGE_REFUSED, "http_413"),
         (422, None, Outcome.MESSAGE_REFUSED, "http_422"),
-        (425, None, Outcome.NOT_TAKEN, "http_425"),
+        (425, None, Outcome.NOT_ACCEPTED, "http_425"),
         (429, None, Outcome.RATE_LIMITED, "rate_limited"),
         (429, 7.0, Outcome.RATE_LIMITED, "rate_limited"),
         (500, 7.0, Outcome.UNCERTAIN, "http_5xx"),
-        (502, None, Outcome.NOT_TAKEN, "http_502"),
-        (503, None, Outcome.NOT_TAKEN, "http_503"),
+        (502, None, Outcome.NOT_ACCEPTED, "http_502"),
+        (503, None, Outcome.NOT_ACCEPTED, "http_503"),
         (503, 7.0, Outcome.RATE_LIMITED, "http_503"),
         (504, None, Outcome.UNCERTAIN, "http_5xx"),
         (599, None, Outcome.UNCERTAIN, "http_5xx"),
     ],
 )
 def test_answer_means(status: int, retry_after: float | None, outcome: Outcome, reason: str) -> None:
-    result = judge(Answer(status, "whatever <b>it</b> says", retry_after), OPS.mend)
+    result = judge(Answer(status, "whatever <b>it</b> says", retry_after), OPS.fix)
     assert (result.outcome, result.reason, result.http_status) == (outcome, reason, status)
     assert result.retry_after_seconds == retry_after
     assert result.for_good == (status == 410)
@@ -85,10 +85,10 @@ def test_answer_means(status: int, retry_after: float | None, outcome: Outcome, 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 409, 410])
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int) -> None:
-    words = judge(Answer(status, "", None), OPS.mend).words
+    words = judge(Answer(status, "", None), OPS.fix).words
     assert str(status) in words
     assert "enter it for the channel ops" in words
-    assert ("tried again every 15 minutes" in words) == (status != 410)
+    assert ("retried every 15 minutes" in words) == (status != 410)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def own_folder(folder: Path) -> Iterator[None]:
     state.own_folder(folder)
     lock = folder / LOCK
     if not lock.exists() and any(folder.iterdir()):
-        raise StackError(f"{folder} holds something else than a demo: name an empty folder with --data")
+        raise StackError(f"{folder} is not a demo's folder: name an empty folder with --data")
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,7 +65,7 @@ class Observer:
     """Looks at some models, at all incidents, and at Slack's stand-in."""
 
     def __init__(self, incidents: Rest, stand_in: Rest, models: tuple[str, ...]) -> None:
-        self._incidents, self._stand_in, self._models = incidents, stand_in, models
+        self._incidents, self._hand_over, self._models = incidents, stand_in, models
         self.seen = Sightings()
         self._evaluations: set[UUID] = set()
         self._sequences: dict[int, int] = {}
@@ -104,7 +104,7 @@ class Observer:
         return sorted(new, key=lambda step: step.at)
 
     async def _new_messages(self) -> list[SlackMessage]:
-        posted = await self._stand_in.get("/control/messages")
+        posted = await self._hand_over.get("/control/messages")
         messages = [_message(item) for item in posted]
         known = len(self.seen.messages)
         return messages[known:]

@@ -121,7 +121,7 @@ class Player:
         self._gateway, self._topic = gateway, topic
 
     async def play(self, report: Callable[[Progress], None], now: Clock = system_clock) -> None:
-        """Play all days; `report` hears of each that has been sent."""
+        """Play all days; `report` is called for each that has been sent."""
         for day, flights in enumerate(self._days):
             count = 1 if day < DAYS_OF_HISTORY else PARTS_OF_DAY
             borders = np.searchsorted(flights.moments, np.arange(count + 1) / count)

@@ -14,15 +14,15 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 
-BEGINNINGS = {TransitionKind.OPENED, TransitionKind.REOPENED}
+OPENING = {TransitionKind.OPENED, TransitionKind.REOPENED}
 TOLD_AS = {
     TransitionKind.OPENED: "opened",
     TransitionKind.ESCALATED: "(to critical|got worse)",
     TransitionKind.REOPENED: "again",
     TransitionKind.RESOLVED: "(resolved by|ended)",
 }
-"""What the message's sentence about the incident says of each kind; the second words are those of a message that
-tells several steps at once."""
+"""What the message's sentence about the incident says of each kind; the second text is that of a message that
+covers several steps at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def by_incident(transitions: Iterable[Transition]) -> dict[int, list[Transition]
 
 def _unfinished(steps: list[Transition]) -> str | None:
     """How far short an incident fell of the whole story; None if it went all the way."""
-    if not any(step.kind in BEGINNINGS for step in steps):
+    if not any(step.kind in OPENING for step in steps):
         return "was never seen to open"
     if not any(step.to.severity is Severity.CRITICAL for step in steps):
         return "never became critical"

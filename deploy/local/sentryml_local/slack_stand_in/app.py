@@ -99,7 +99,7 @@ class Webhook:
 
 
 def _show(request: kept.Request) -> None:
-    """Print a message for whoever watches the terminal."""
+    """Print a message on the terminal."""
     heading = f"── Slack, message {request.number}, {request.at:%H:%M:%S} UTC "
     print(f"{heading:─<100}\n{as_text(request.payload or {})}\n", flush=True)
 

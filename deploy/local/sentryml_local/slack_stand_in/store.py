@@ -24,7 +24,7 @@ class Script(BaseModel):
     """An answer to give instead of Slack's own, `times` times.
 
     `accept` says whether the message is posted all the same; null means that a 200 posts it. With it, "accepts
-    and then resets" and "accepts, but answers too late" can be told from plain failures.
+    and then resets" and "accepts, but answers too late" can be distinguished from plain failures.
     """
 
     model_config = ConfigDict(extra="forbid")

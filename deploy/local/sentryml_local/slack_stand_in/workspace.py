@@ -96,11 +96,11 @@ class Workspace:
             return {"ok": False, "error": str(err)}
 
     def roots(self, channel: str) -> list[Posted]:
-        """What stands in the channel itself, oldest first."""
+        """Messages of the channel itself, oldest first."""
         return [each for each in self._seen(channel) if each.thread_ts is None]
 
     def replies(self, root: Posted) -> list[Posted]:
-        """What stands in a thread, oldest first."""
+        """Messages of a thread, oldest first."""
         return [each for each in self._seen(root.channel) if each.thread_ts == root.ts]
 
     def delete(self, channel: str, ts: str) -> None:

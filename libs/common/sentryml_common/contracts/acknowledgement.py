@@ -22,7 +22,7 @@ class Acknowledge(Message):
 
 
 class Acknowledged(Message):
-    """Whether it is marked now, and what to tell the person, in words."""
+    """Whether it is marked now, and the text for the person."""
 
     acknowledged: bool
     words: str

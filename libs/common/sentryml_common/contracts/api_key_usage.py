@@ -1,4 +1,4 @@
-"""`api-key-usage.v1`: that an API key was used, told by services that check keys without a database."""
+"""`api-key-usage.v1`: that an API key was used, reported by services that check keys without a database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEY_ID_PATTERN = r"^[0-9a-z]{12}$"
 
 
 class ApiKeyUsage(Message):
-    """A key was used (key of the record: key_id). Told at most once a minute per key and process."""
+    """A key was used (key of the record: key_id). Reported at most once a minute per key and process."""
 
     key_id: Annotated[str, StringConstraints(pattern=KEY_ID_PATTERN)]
     used_at: UtcDatetime

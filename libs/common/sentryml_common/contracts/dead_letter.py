@@ -11,7 +11,7 @@ from sentryml_common.contracts.message import Message, UtcDatetime
 
 
 class DeadLetter(Message):
-    """Coordinates of a record that was set aside, with a reason code and a sentence for people."""
+    """Coordinates of a record that was dead-lettered, with a reason code and a sentence for people."""
 
     topic: str
     partition: Annotated[int, Field(ge=0)]

@@ -77,11 +77,11 @@ class Attempt(Part):
 
 
 class Delivery(Message):
-    """One transition on its way to one channel; in the state `no_route` there is none, and nobody was told. With a
+    """One transition on its way to one channel; in the state `no_route` there is none, and nobody was notified. With a
     `reminder` it is the n-th reminder of it.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
-    one under way; `words` say what became of the last attempt, or how to mend what keeps it; `latency_seconds` lie
+    one under way; `words` say what became of the last attempt, or how to fix what keeps it; `latency_seconds` lie
     between the transition and the channel's acceptance.
     """
 

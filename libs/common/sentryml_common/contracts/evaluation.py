@@ -1,4 +1,4 @@
-"""`evaluations.v1`: what one look at a model's current window against its baseline has found."""
+"""`evaluations.v1`: the result of one evaluation of a model's current window against its baseline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """`predictions.v1`: the prediction event, the same over HTTP and in Kafka.
 
-SentryML watches predictions and nothing else: any other field is refused, so that feature values can never enter,
-not even by mistake. The sender is told its name; logs and dead letters are not, since a name may itself be private.
+SentryML watches predictions and nothing else: any other field is refused, so that feature values can never enter, not
+even by mistake. The response names it to the sender; logs and dead letters do not, since a name may itself be
+private.
 
     read_rows     fast: msgspec decodes all events at once; what it refuses goes on to
     parse_events  exact: counts first, then validates event by event, and stops explaining after MOST_ERRORS
@@ -158,7 +159,7 @@ class TooManyEvents(UndecodableMessage):
 
 
 MOST_ERRORS = 100
-"""Errors that are explained; a body that has so many may have others."""
+"""Errors that are explained; a body with this many may have others."""
 LONGEST_NAME = 64
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -271,7 +272,7 @@ def _shortened(name: str) -> str:
 
 
 def _explain(index: int, err: ValidationError) -> Iterator[BadField]:
-    """One line per field, in words that say what to do."""
+    """One line per field, with a text that says what to do."""
     found: dict[str, BadField] = {}
     for error in err.errors(include_url=False, include_input=False):
         field = str(error["loc"][0])

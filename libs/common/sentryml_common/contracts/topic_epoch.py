@@ -1,4 +1,4 @@
-"""`topic-epochs.v1`: the lives of a topic. A topic deleted and made anew starts a new epoch: its offsets mean
+"""`topic-epochs.v1`: the incarnations of a topic. A topic deleted and recreated starts a new epoch: its offsets mean
 something else from then on."""
 
 from __future__ import annotations

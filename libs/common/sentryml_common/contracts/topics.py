@@ -72,7 +72,7 @@ MONITORS = Topic(
     ("incidents",), ("drift processor", "ingest", "notifier"), Monitor, COMPACTED,
 )  # fmt: skip
 EVALUATIONS = Topic(
-    "sentryml.evaluations.v1", "one look at a model: PSI, bins, level", "model_id", 4,
+    "sentryml.evaluations.v1", "one evaluation of a model: PSI, bins, level", "model_id", 4,
     ("drift processor",), ("incidents",), Evaluation, kept_for(7),
 )  # fmt: skip
 ACTIVITY = Topic(
@@ -101,7 +101,7 @@ DEAD_LETTERS = Topic(
     ("drift combiner", "drift processor", "incidents", "notifier"), ("people",), DeadLetter, kept_for(14),
 )  # fmt: skip
 TOPIC_EPOCHS = Topic(
-    "sentryml.topic-epochs.v1", "which life of a topic this is", "topic name", 1,
+    "sentryml.topic-epochs.v1", "which incarnation of a topic this is", "topic name", 1,
     ("drift combiner", "drift processor"), ("drift combiner", "drift processor"), TopicEpoch, COMPACTED,
 )  # fmt: skip
 TABLE_CHANGELOG = Topic(

@@ -1,4 +1,4 @@
-"""API keys at the door of every service: `Authorization: Bearer sml_…`, refused everywhere in the same words.
+"""API keys at the door of every service: `Authorization: Bearer sml_…`, refused everywhere with the same text.
 
 A key is taken from nowhere else: not from the query string, a cookie or a body.
 """
@@ -68,7 +68,7 @@ def check_model(key: ApiKey, model_id: str) -> None:
         Problem: 403.
     """
     if not key.allows_model(model_id):
-        raise Problem(403, "forbidden", f"the key may not speak for the model {model_id}")
+        raise Problem(403, "forbidden", f"the API key has no access to the model {model_id}")
 
 
 def actor_of(key: ApiKey) -> Actor:

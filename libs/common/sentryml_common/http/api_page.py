@@ -33,7 +33,7 @@ _templates = Environment(loader=TEMPLATES, autoescape=select_autoescape(), undef
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing to ask for. Parameters are (name, where it stands, what it means), answers (status, when)."""
+    """One thing to ask for. Parameters are (name, where it is, what it means), answers (status, when)."""
 
     method: str
     path: str

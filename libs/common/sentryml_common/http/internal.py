@@ -81,16 +81,16 @@ class InternalAccess:
         whom = headers.get(ACTOR, "")
         expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
         if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):
-            raise _refused("the signature is not right: give all services the same SENTRYML_INTERNAL_SECRET")
+            raise _refused("the signature is invalid: give all services the same SENTRYML_INTERNAL_SECRET")
         return Signed(body, _person_of(whom) if whom else None)
 
     def _check_time(self, headers: Headers) -> None:
         time = headers.get(TIME, "")
         if SIGNATURE not in headers or not (time.isascii() and time.isdigit() and len(time) <= LONGEST_TIME):
-            raise _refused("this is for other services of SentryML, which sign what they ask")
+            raise _refused("this endpoint is for other services of SentryML, which sign their requests")
         apart = abs(self._clock().timestamp() - int(time))
         if apart > GOOD_FOR_SECONDS:
-            raise _refused(f"it was signed {apart:.0f} s ago or ahead: set the clocks of the services right")
+            raise _refused(f"it was signed {apart:.0f} s ago or ahead: check the clocks of the services")
 
 
 def _signature(secret: SecretStr, time: str, method: str, target: str, actor: str, body: bytes) -> str:

@@ -42,7 +42,7 @@ class ProblemDetails(BaseModel):
 _TEXT, _SECONDS = {"type": "string"}, {"type": "integer", "minimum": 0}
 _HEADERS: dict[int, dict[str, Any]] = {
     401: {"WWW-Authenticate": {"description": "How to say who you are.", "schema": _TEXT}},
-    412: {"ETag": {"description": "The version as it stands.", "schema": _TEXT}},
+    412: {"ETag": {"description": "The current version.", "schema": _TEXT}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
     503: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
 }
@@ -86,7 +86,7 @@ class Problem(Exception):
         }
 
     def response(self) -> Response:
-        """The problem as it is sent. An API key that got into a path, a field name or a value is not told back:
+        """The problem as it is sent. An API key that got into a path, a field name or a value is not echoed:
         senders log the answers they get."""
         told = without_keys(json.dumps(self.body(), default=str))
         return Response(told, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
@@ -136,7 +136,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def _methods_of(app: FastAPI, request: Request) -> list[str]:
-    """All methods that a path knows; the framework only tells those of the first route that has the path."""
+    """All methods that a path knows; the framework only reports those of the first route that has the path."""
     asked = {method: {**request.scope, "method": method} for method in METHODS}
     return [
         method for method, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in app.routes)

@@ -27,7 +27,7 @@ C = TypeVar("C", bound=Client)
 T = TypeVar("T")
 
 ANY: tuple[type[BaseException], ...] = (KafkaConnectionError, KafkaError, OSError)
-"""What a client raises that does not start: who waits for Kafka waits for whatever is wrong there to be mended."""
+"""What a client raises that does not start: a service that waits for Kafka waits until that is fixed."""
 
 
 def _is_temporary(error: object) -> TypeGuard[type[BaseException]]:
@@ -82,7 +82,7 @@ async def ask(answer: Callable[[], Awaitable[T]], settings: KafkaSettings, healt
 async def ask_with_client(
     make: Callable[[], C], use: Callable[[C], Awaitable[T]], settings: KafkaSettings, health: Health
 ) -> T:
-    """The same with a client that is made for it, anew for each attempt, and closed."""
+    """The same with a client that is made for each attempt, and closed."""
 
     async def attempt() -> T:
         client = await _start(make)

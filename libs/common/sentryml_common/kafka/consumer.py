@@ -1,6 +1,6 @@
 """The loop that all consumers share: take a batch, handle it, commit its offsets.
 
-A record that breaks its contract is set aside and the loop goes on. A server that is away makes the loop go
+A record that breaks its contract is dead-lettered and the loop goes on. A server that is away makes the loop go
 back to the start of the batch and try again: nothing is skipped, so order per key holds. Any other error ends
 the process; what was not committed is read again by the next one.
 """
@@ -19,7 +19,7 @@ from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.dead_letter import DeadLetters, SetAside
+from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
 from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import CONSUMED_TOTAL, RETRIES_TOTAL
@@ -84,7 +84,7 @@ class BatchConsumer(Generic[M]):
     ) -> None:
         self._topic, self._contract, self._group = topic, contract, group
         self._handle, self._dead_letters, self._make = handle, dead_letters, make
-        self._set_aside, self._lag = SetAside(), LagSeries(topic.name)
+        self._uncommitted, self._lag = UncommittedDeadLetters(), LagSeries(topic.name)
         self._rebalances = _Rebalances(self._lag)
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
@@ -142,9 +142,9 @@ class BatchConsumer(Generic[M]):
             try:
                 messages.append(decode(self._contract, record.value))
             except UndecodableMessage as err:
-                if not self._set_aside.has(record):
-                    await self._dead_letters.set_aside(record, err)
-                    self._set_aside.add(record)
+                if not self._uncommitted.has(record):
+                    await self._dead_letters.send(record, err)
+                    self._uncommitted.add(record)
         return messages
 
     def _go_back(self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int) -> None:
@@ -165,7 +165,7 @@ class BatchConsumer(Generic[M]):
         except KafkaError as err:
             log.warning("commit_failed", topic=self._topic.name, why=f"{type(err).__name__}: {err}")
         else:
-            self._set_aside.committed(self._owned(consumer, owned, rebalances))
+            self._uncommitted.committed(self._owned(consumer, owned, rebalances))
         for tp, offset in self._owned(consumer, owned, rebalances).items():
             self._lag.show(tp.partition, offset, consumer.highwater(tp))
 

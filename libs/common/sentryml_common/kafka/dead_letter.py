@@ -35,11 +35,11 @@ class DeadLetters:
         _count(letter)
         return _record(letter)
 
-    async def set_aside(self, record: Any, error: UndecodableMessage) -> None:
+    async def send(self, record: Any, error: UndecodableMessage) -> None:
         """Publish the dead letter of one record, and count and log it when it is acknowledged.
 
         Raises:
-            Unavailable: Kafka did not take it.
+            Unavailable: Kafka did not accept it.
         """
         letter = self._letter(record, error)
         await self._publisher.publish([_record(letter)])
@@ -58,15 +58,15 @@ class DeadLetters:
         )
 
 
-class SetAside:
-    """Which bad records a process has set aside without their offsets being committed yet: it reads them again after a
-    failure or a rebalance, and does not set them aside a second time. One offset a partition: they come in order."""
+class UncommittedDeadLetters:
+    """Records that a process has dead-lettered while their offsets are not committed yet: it reads them again after a
+    failure or a rebalance, and must not dead-letter them twice. One offset per partition: they come in order."""
 
     def __init__(self) -> None:
         self._last: dict[TopicPartition, int] = {}
 
     def has(self, record: Any) -> bool:
-        """Whether this record has been set aside."""
+        """Whether this record has been dead-lettered."""
         return bool(record.offset <= self._last.get(TopicPartition(record.topic, record.partition), -1))
 
     def add(self, record: Any) -> None:
@@ -87,7 +87,7 @@ def _record(letter: DeadLetter) -> Record:
 def _count(letter: DeadLetter) -> None:
     DEAD_LETTERS_TOTAL.labels(topic=letter.topic, reason=letter.reason).inc()
     log.warning(
-        "record_set_aside",
+        "record_dead_lettered",
         topic=letter.topic,
         partition=letter.partition,
         offset=letter.offset,

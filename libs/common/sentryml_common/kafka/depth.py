@@ -16,7 +16,7 @@ from sentryml_common.settings import KafkaSettings
 
 log = get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 15.0
+CHECK_EVERY_SECONDS = 15.0
 
 
 async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, health: Health) -> None:
@@ -33,7 +33,7 @@ async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, healt
             except KafkaError as err:
                 # The figure stays as it was; whoever needs Kafka says in /readyz that it is away.
                 log.warning("depth_not_known", topic=topic.name, why=f"{type(err).__name__}: {err}")
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(CHECK_EVERY_SECONDS)
     finally:
         await consumer.stop()
 

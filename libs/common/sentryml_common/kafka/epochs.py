@@ -1,7 +1,7 @@
-"""Epochs of topics: which life of a topic it is that a service reads.
+"""Epochs of topics: which incarnation of a topic a service reads.
 
-Kafka knows the lives of a topic apart by the topic's id, but ids have no order. Whoever first meets a new id
-writes it down with the next number; from then on every service finds the same number for the same id.
+A topic that is deleted and recreated gets a new topic id from Kafka, but ids have no order. The first service that
+sees a new id records it with the next epoch number; from then on every service reads the same number for that id.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = get_logger(__name__)
 WATCH_SECONDS = 5.0
 
 
-class TopicMadeAnew(SentryMLError):
-    """A topic was deleted under a running service; offsets and labels of its old life are void."""
+class TopicRecreated(SentryMLError):
+    """A topic was deleted under a running service; offsets and labels of its previous incarnation are void."""
 
 
-class Life:
-    """The life of a topic that a service has begun to read: its epoch, and whether it still goes on."""
+class TopicIncarnation:
+    """The incarnation of a topic that a service reads: its epoch, and whether the topic still exists."""
 
     def __init__(self, topic: Topic, epoch: int, topic_id: UUID, ids: TopicIds) -> None:
         self.epoch = epoch
@@ -43,33 +43,33 @@ class Life:
 
     @classmethod
     async def begin(cls, topic: Topic, ids: TopicIds, settings: KafkaSettings, health: Health) -> Self:
-        """The life of `topic` at this moment, with its epoch on record.
+        """The current incarnation of `topic`, with its epoch on record.
 
         Raises:
-            Unavailable: there is no such topic at the moment.
+            Unavailable: the topic does not exist at the moment.
         """
-        topic_id = (await ids.once_told(settings, health, topic.name)).get(topic.name)
+        topic_id = (await ids.wait_for_ids(settings, health, topic.name)).get(topic.name)
         if topic_id is None:
-            raise Unavailable(f"the topic {topic.name} is gone")
+            raise Unavailable(f"the topic {topic.name} does not exist")
         return cls(topic, await _epoch_of(topic, topic_id, settings, health), topic_id, ids)
 
     async def check(self) -> None:
-        """See that all that was read until now was of this life.
+        """Check that everything read so far belongs to this incarnation.
 
         Raises:
-            TopicMadeAnew: it may not have been; a restart begins with the new life.
+            TopicRecreated: it may not; a restart begins with the new incarnation.
             Unavailable: Kafka does not answer.
         """
         if (await self._ids.of(self._topic.name)).get(self._topic.name) != self._topic_id:
-            raise TopicMadeAnew(
-                f"the topic {self._topic.name} was deleted or made anew; starting again with its new epoch"
+            raise TopicRecreated(
+                f"the topic {self._topic.name} was deleted or recreated; restarting with its new epoch"
             )
 
     async def watch(self) -> NoReturn:
-        """Check now and then, until cancelled.
+        """Check periodically, until cancelled.
 
         Raises:
-            TopicMadeAnew: the life is over.
+            TopicRecreated: the topic was deleted.
         """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
@@ -78,7 +78,7 @@ class Life:
 
 
 async def _epoch_of(topic: Topic, topic_id: UUID, settings: KafkaSettings, health: Health) -> int:
-    """The number of a topic's present life; written down if it has none yet."""
+    """The epoch of a topic's current incarnation; recorded if it has none yet."""
     while True:
         known = (await read_epochs(settings, health)).get(topic.name)
         if known is not None and known.topic_id == topic_id:
@@ -88,18 +88,18 @@ async def _epoch_of(topic: Topic, topic_id: UUID, settings: KafkaSettings, healt
         new = TopicEpoch(topic=topic.name, epoch=number, made_at=system_clock(), topic_id=topic_id)
         async with open_publisher(settings, health) as publisher:
             await publisher.publish([Record(TOPIC_EPOCHS.name, topic.name.encode(), encode(new))])
-        # Read back: another service may have met the topic in the same moment, and the last word counts.
+        # Read back: another service may have recorded an epoch at the same moment; the last record wins.
 
 
 def _next_epoch(known: TopicEpoch | None) -> int:
     if known is None:
         return 1
-    # A record of before ids were written down is of the life that is met now: only its id was missing.
+    # A record from before ids were recorded belongs to the current incarnation: only its id was missing.
     return known.epoch + 1 if known.topic_id is not None else known.epoch
 
 
 async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, TopicEpoch]:
-    """What was written down last of each topic; a record that breaks the contract, or is empty, changes nothing."""
+    """The last record of each topic; a record that violates the contract, or is empty, is ignored."""
 
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")

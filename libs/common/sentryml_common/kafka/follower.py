@@ -104,7 +104,7 @@ class Follower(Generic[M]):
             batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
         except KafkaError as err:
             why = f"reading {self._topic.name} failed: {type(err).__name__}: {err}"
-            log.warning("reading_tried_again", topic=self._topic.name, why=why)
+            log.warning("reading_retried", topic=self._topic.name, why=why)
             health.waiting(self._topic.name, why)
             self._failing = True
             await asyncio.sleep(RETRY_PAUSE_SECONDS)

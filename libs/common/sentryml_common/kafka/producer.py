@@ -75,7 +75,7 @@ class Publisher:
             if isinstance(err, OUT_OF_STEP) and self._start and (self._replacing is None or self._replacing.done()):
                 log.warning("producer_replaced", why=f"{type(err).__name__}: {err}")
                 self._replacing = asyncio.create_task(self._replace(self._start))
-            raise Unavailable(f"Kafka did not take the records: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not accept the records: {type(err).__name__}: {err}") from err
 
     async def _replace(self, start: Callable[[], Awaitable[AIOKafkaProducer]]) -> None:
         """First the end of the old producer, and of all it still sends: nothing of it may land after the new one's."""

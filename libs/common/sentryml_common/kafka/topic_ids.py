@@ -1,7 +1,7 @@
-"""A topic's id, which Kafka gives it when it is made: a topic deleted and made anew has another one.
+"""A topic's id, which Kafka gives it when it is made: a topic deleted and recreated has another one.
 
-aiokafka speaks of topics by name alone, and by name the two lives of a topic cannot be told apart. Version 12 of
-Kafka's Metadata request (KIP-516, Kafka 3.1 and later) tells the id.
+aiokafka identifies topics by name alone, which does not distinguish two incarnations of a topic. Version 12 of Kafka's
+Metadata request (KIP-516, Kafka 3.1 and later) contains the id.
 """
 
 from __future__ import annotations
@@ -108,19 +108,19 @@ class TopicIds:
             answer = cast(Any, await self._client.send(self._client.get_random_node(), _MetadataRequest([*topics])))
         except (NotImplementedError, IncompatibleBrokerVersion) as err:
             raise ConfigurationError(
-                "the Kafka brokers do not tell topic ids; SentryML needs Apache Kafka 3.1 or later"
+                "the Kafka brokers do not report topic ids; SentryML needs Apache Kafka 3.1 or later"
             ) from err
         except (KafkaError, OSError) as err:
-            raise Unavailable(f"Kafka did not tell its topics: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not list its topics: {type(err).__name__}: {err}") from err
         ids: dict[str, UUID] = {}
         for code, name, high, low, *_ in answer.topics:
             if code == 0:
                 ids[name] = UUID(int=((high % 2**64) << 64) | (low % 2**64))
             elif code != UNKNOWN_TOPIC_OR_PARTITION:
-                raise Unavailable(f"Kafka did not tell the topic {name}: {for_code(code).__name__}")
+                raise Unavailable(f"Kafka did not describe the topic {name}: {for_code(code).__name__}")
         return ids
 
-    async def once_told(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
+    async def wait_for_ids(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
         """The same, waiting for Kafka as long as it takes."""
         return await wait_for("kafka", settings.kafka_bootstrap, lambda: self.of(*topics), health, (Unavailable,))
 

@@ -69,7 +69,7 @@ def _advice(problems: dict[str, str]) -> str:
 
 
 async def _differences_once_known(settings: KafkaSettings, health: Health, topics: list[Topic]) -> dict[str, str]:
-    """What differs, once the brokers have heard of the topics that were made a moment ago, here or by another
+    """What differs, once the brokers know the topics that were made a moment ago, here or by another
     service: until then they still answer that there is no such topic."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + KNOWN_WITHIN_SECONDS

@@ -54,7 +54,9 @@ async def migrate(pool: Pool, schema: str, migrations: list[tuple[str, str]]) ->
         applied = {row["name"]: row["checksum"] for row in rows}
         wrong = why_not(applied, {name: checksum_of(sql) for name, sql in migrations})
         if wrong is not None:
-            raise ConfigurationError(f"the tables in the schema {schema} do not fit this version of SentryML: {wrong}")
+            raise ConfigurationError(
+                f"the tables in the schema {schema} do not match this version of SentryML: {wrong}"
+            )
         missing = [(name, sql) for name, sql in migrations if name not in applied]
         for name, sql in missing:
             await _apply(connection, name, sql)

@@ -27,8 +27,8 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.dead_letter import DeadLetters, SetAside
-from sentryml_common.kafka.epochs import Life
+from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
+from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.lag import LagSeries
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
@@ -132,16 +132,16 @@ class Combiner:
         self,
         settings: DriftSettings,
         rules: ChunkRules,
-        life: Life,
+        incarnation: TopicIncarnation,
         publisher: Publisher,
         dead_letters: DeadLetters,
         committed: Committed,
         make: MakeConsumer = make_consumer,
     ) -> None:
-        self._settings, self._rules, self._life = settings, rules, life
+        self._settings, self._rules, self._incarnation = settings, rules, incarnation
         self._publisher, self._dead_letters = publisher, dead_letters
         self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
-        self._emitter, self._pace, self._set_aside = Emitter(publisher), Pacer(), SetAside()
+        self._emitter, self._pace, self._dead_lettered = Emitter(publisher), Pacer(), UncommittedDeadLetters()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
         self._record_bytes = float(MOST_RECORD_BYTES)
@@ -215,7 +215,7 @@ class Combiner:
         except IllegalStateError:  # it has gone to another in this moment
             return
         except KafkaError as err:
-            raise Unavailable(f"Kafka does not say where to begin: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not report the committed offsets: {type(err).__name__}: {err}") from err
 
     def _open(
         self, consumer: Consumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
@@ -250,7 +250,7 @@ class Combiner:
         if letters:
             await self._publisher.publish([letter for _, letter in letters])
             for record, _ in letters:
-                self._set_aside.add(record)
+                self._dead_lettered.add(record)
 
     def _add(self, opened: OpenPartition, record: Any, letters: list[tuple[Any, Record]]) -> OpenChunk | None:
         """Add a record to its chunk; return that."""
@@ -288,7 +288,7 @@ class Combiner:
     def _refuse(self, record: Any, error: UndecodableMessage, letters: list[tuple[Any, Record]]) -> None:
         """Dead-letter a record, unless that was done when it was read before."""
         EVENTS.labels(outcome="undecodable").inc()
-        if not self._set_aside.has(record):
+        if not self._dead_lettered.has(record):
             letters.append((record, self._dead_letters.letter(record, error)))
 
     def _complete_targets(self) -> int:
@@ -296,13 +296,13 @@ class Combiner:
 
     async def _emit_complete(self) -> None:
         """Emit the live targets of complete chunks, to free their memory; all others have time."""
-        await self._life.check()
+        await self._incarnation.check()
         await self._emitter.emit_complete(list(self._partitions.values()))
 
     async def _emit_all(self, consumer: Consumer, seconds: float, progress: Progress) -> None:
         """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
         generation, partitions = self._generation, dict(self._partitions)
-        await self._life.check()
+        await self._incarnation.check()
         await self._skip_to_positions(consumer, partitions)
         await self._emitter.emit(list(partitions.values()), seconds)
         if generation != self._generation:
@@ -326,10 +326,10 @@ class Combiner:
         except SUPERSEDED as err:
             log.info("commit_superseded", why=type(err).__name__)
         except KafkaError as err:
-            raise Unavailable(f"Kafka did not take the commit: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not accept the commit: {type(err).__name__}: {err}") from err
         else:
             self._commits |= places
-            self._set_aside.committed({partition: each.offset for partition, each in places.items()})
+            self._dead_lettered.committed({partition: each.offset for partition, each in places.items()})
             LAST_COMMIT.set_to_current_time()
 
     def _report(self, consumer: Consumer, partition: TopicPartition, records: list[Any]) -> None:

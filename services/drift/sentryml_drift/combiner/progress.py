@@ -51,7 +51,7 @@ class Progress:
             try:
                 ends = await consumer.end_offsets(list(consumer.assignment()))
             except KafkaError:  # Kafka is away, or the group is being balanced
-                self._watchdog.excuse(self._clock().timestamp())
+                self._watchdog.reset(self._clock().timestamp())
             else:
                 self.compare({partition.partition: end for partition, end in ends.items()})
 
@@ -70,4 +70,4 @@ class Progress:
             self._health.waiting("input", words)
         else:
             self._health.ready("input")
-        self._watchdog.look(waiting, emitted, now.timestamp())
+        self._watchdog.check(waiting, emitted, now.timestamp())

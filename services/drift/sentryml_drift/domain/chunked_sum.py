@@ -11,7 +11,7 @@ regrouping and any zombie leave the sum as it was.
                           │ the chunk grows         │
 
 Values stay the bytes that came: most of them only replace the one before. Adding up needs them unpacked, which is
-dear, so sealed values gather, and are added up (`compact`) when together they have become too long.
+expensive, so sealed values gather, and are added up (`compact`) when together they have become too long.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def unpack_sum(packed: bytes) -> ChunkedSum:
             found[number] = Source(epoch, chunk, offset, packed[at : at + length] if length else None)
             at += length
     except struct.error as err:
-        raise UndecodableMessage("cut_short", f"a table value breaks off: {err}") from err
+        raise UndecodableMessage("cut_short", f"a table value is truncated: {err}") from err
     if at != len(packed):
         raise UndecodableMessage("cut_short", f"a table value has {len(packed)} bytes, expected {at}")
     return ChunkedSum(tuple(packed[begin:end] for begin, end in pairwise(ends)), found)

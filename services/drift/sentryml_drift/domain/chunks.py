@@ -150,7 +150,7 @@ class OpenChunk:
         return self._partials(touched)
 
     def take_backfilled(self, most: int) -> Iterator[Partial]:
-        """The same of at most so many backfilled targets, in the order in which they were touched first."""
+        """The same of at most this many backfilled targets, in the order in which they were touched first."""
         touched = list(islice(self._backfilled, most))
         for target in touched:
             del self._backfilled[target]

@@ -45,7 +45,7 @@ class ModelFacts:
             first_seen, last_seen, late, future, recent = orjson.loads(packed)
             events = tuple((at, prediction, score, event_id) for at, prediction, score, event_id in recent)
         except (orjson.JSONDecodeError, ValueError, TypeError) as err:
-            raise UndecodableMessage("not_facts", f"packed facts do not read: {err}") from err
+            raise UndecodableMessage("not_facts", f"packed facts cannot be decoded: {err}") from err
         return cls(first_seen, last_seen, late, future, events)
 
 

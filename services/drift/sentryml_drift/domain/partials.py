@@ -126,5 +126,5 @@ def unpack_record(record: bytes) -> list[Partial]:
             target = Target(model.decode(), _KINDS[kind], pane)
             partials.append(Partial(target, Label(source, epoch, chunk, offset, bool(final)), payload))
     except (struct.error, UnicodeDecodeError, IndexError) as err:
-        raise UndecodableMessage("cut_short", f"histogram record breaks off at byte {at}: {err}") from err
+        raise UndecodableMessage("cut_short", f"histogram record is truncated at byte {at}: {err}") from err
     return partials

@@ -1,4 +1,4 @@
-"""Sorting events: which of them count, by model and by the panes they fall to. All at once, since one is dear.
+"""Sorting events: which of them count, by model and by the panes they fall to. All at once, since one is expensive.
 
 Each event's own time is held against the Kafka timestamp of its record, never against a clock, so that every reading
 of the log decides alike. Sorted by model and time, the events of a pane lie side by side:

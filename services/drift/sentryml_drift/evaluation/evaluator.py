@@ -1,6 +1,6 @@
 """Evaluates the models this worker owns, each on its own grid of times, and publishes what it finds.
 
-An evaluation waits until the events of its last pane have had time to arrive (`settle`), and until the worker
+An evaluation waits until the events of its last pane have had time to arrive (`allowed_lateness`), and until the worker
 has caught up with its input: a backlog must not look like a lack of events. The evaluations of a round are
 published as one with the time until which the partition's models have now been evaluated. So whoever owns it next knows
 what was done: after a pause it evaluates the newest due time, not every missed one, and says how many were left out.
@@ -64,7 +64,7 @@ class Evaluator:
 
     async def _round(self, partition: int, table: Table) -> None:
         """Evaluate those models of a partition that have become due since the last round."""
-        until, since = self._clock().timestamp() - self._settings.settle, table.place.evaluated_until
+        until, since = self._clock().timestamp() - self._settings.allowed_lateness, table.place.evaluated_until
         records: list[Record] = []
         left_out, oldest, pace = 0, until, Pacer()
         for model_id, model in self._processor.models.of_partition(partition):

@@ -54,7 +54,7 @@ class Recomputer:
         clock: Clock = system_clock,
     ) -> None:
         self._processor, self._retention, self._grid = processor, retention, grid
-        self._settle, self._clock = settings.settle, clock
+        self._allowed_lateness, self._clock = settings.allowed_lateness, clock
         self._turn = asyncio.Lock()
 
     async def recompute(self, asked: Recompute, take: Take) -> Ended:
@@ -68,7 +68,7 @@ class Recomputer:
         if not self._processor.holds_all() or not await self._processor.caught_up():
             raise Unavailable("this worker has not caught up with its input yet: try again in a few seconds")
         if not self._processor.owns(partition_of(model_id, HISTOGRAMS.partitions)):
-            raise NotOwned(f"another worker has the panes of {model_id}")
+            raise NotOwned(f"another worker owns the panes of {model_id}")
         model = self._processor.models.by_id.get(model_id)
         if model is None:
             return Ended.FIRST_SEEN
@@ -85,7 +85,7 @@ class Recomputer:
             async with asyncio.timeout(MOST_WAIT_SECONDS):
                 await self._turn.acquire()
         except TimeoutError as err:
-            raise Unavailable("this worker is looking back for others: try again in a few seconds") from err
+            raise Unavailable("this worker is busy with other recomputations: try again in a few seconds") from err
         try:
             yield
         finally:
@@ -94,7 +94,7 @@ class Recomputer:
     async def _go_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
         monitor, since = asked.monitor, asked.since.timestamp()
         looks, pace = _Looks(self._grid, monitor, model), _Pace()
-        newest = self._clock().timestamp() - self._settle
+        newest = self._clock().timestamp() - self._allowed_lateness
         times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, newest)
         for at in islice(times, asked.most):
             if at < since:
@@ -102,12 +102,12 @@ class Recomputer:
             if not await pace.goes_on():
                 return Ended.TIME
             if not still_ours():
-                raise Unavailable("the model has just gone to another worker: try again in a few seconds")
+                raise Unavailable("the model has just moved to another worker: try again in a few seconds")
             first_seen = model.facts().first_seen
             if first_seen is None or at <= first_seen:
                 return Ended.FIRST_SEEN
             reach = Reach(self._clock().timestamp(), self._retention.kept_from(monitor.model_id), first_seen)
-            found = looks.at(at, at + self._settle, reach)
+            found = looks.at(at, at + self._allowed_lateness, reach)
             if found is None:
                 return Ended.PANES
             take(found)

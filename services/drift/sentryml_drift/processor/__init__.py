@@ -1,1 +1,1 @@
-"""The processor: takes in partial histograms and keeps the sums in its table, exactly once."""
+"""The processor: reads partial histograms and keeps the sums in its table, exactly once."""

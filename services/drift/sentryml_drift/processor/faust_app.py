@@ -83,7 +83,7 @@ def _credentials(settings: KafkaSettings) -> faust.SASLCredentials | faust.SSLCr
 
 
 class FaustStopped(SentryMLError):
-    """Faust has ended by itself; the process has to be started anew."""
+    """Faust has ended by itself; the process has to be started again."""
 
 
 async def run_app(
@@ -132,16 +132,16 @@ async def _watch_life(app: faust.App, processor: Processor, started: asyncio.Tas
 
 
 async def _watch_movement(processor: Processor, health: Health, stall_seconds: float) -> None:
-    """Say that input waits; raise when none of it is taken in."""
+    """Say that input waits; raise when none of it is processed."""
     loop, watchdog = asyncio.get_running_loop(), Watchdog(stall_seconds)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         if processor.holds_all():
             lag, places = await processor.lag()
             CONSUMER_LAG.labels(topic=HISTOGRAMS.name, partition="all").set(lag)
-            watchdog.look(lag, places, loop.time())
+            watchdog.check(lag, places, loop.time())
         else:
-            watchdog.excuse(loop.time())
+            watchdog.reset(loop.time())
         watchdog.show(health, loop.time(), system_clock())
 
 

@@ -1,6 +1,6 @@
 """Frees what is no longer needed: panes that no window can reach any more, and models that were deleted.
 
-Both take long with very many models, so they are done in small steps; between two of them batches are taken in, and
+Both take long with very many models, so they are done in small steps; between two of them batches are read, and
 partitions may go. Each step looks again at what it was to free.
 """
 

@@ -1,4 +1,4 @@
-"""The processor: takes in partial histograms, and keeps the sums in its table, exactly once.
+"""The processor: reads partial histograms, and keeps the sums in its table, exactly once.
 
 What brings the input (Faust) is plumbing: group, assignment, stream. It keeps neither our place in the input (on Apache
 Kafka, Faust's own offsets lose messages at rebalances, measured) nor the table (its changelog cannot shut out a stale
@@ -52,7 +52,7 @@ class _Draft:
 
     @property
     def moves(self) -> bool:
-        """Whether anything was taken in."""
+        """Whether anything was applied."""
         return self.next_offset > self.table.place.next_offset
 
 
@@ -149,7 +149,7 @@ class Processor:
         return False
 
     async def _take_in(self, record: InputRecord, draft: _Draft, pace: Pacer) -> None:
-        """Merge the next record of a partition, all of it; set it aside if any of it cannot be read."""
+        """Merge the next record of a partition, all of it; dead-letter it if any of it cannot be read."""
         draft.next_offset = record.offset + 1
         try:
             if record.value is None:

@@ -40,7 +40,7 @@ FACTS = pane_of(Kind.FACTS, 0)
 
 
 SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
-"""Sealed values gather up to so many bytes. A model has hundreds of panes, but facts only once."""
+"""Sealed values gather up to this many bytes. A model has hundreds of panes, but facts only once."""
 
 
 def add_partial(known: ChunkedSum, partial: Partial) -> ChunkedSum:

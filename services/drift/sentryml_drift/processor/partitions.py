@@ -5,7 +5,7 @@
     revoked        given up     goes on   the step of work ends first
     assigned                    given up where it is no longer ours, closed
 
-Taking over shuts out whoever held a partition before, so it begins only while the group says that the partition is
+Taking over fences off the previous owner of a partition, so it begins only while the group says that the partition is
 ours, and is given up with that: a worker that is late must not shut out the next owner. Recovering only reads, and may
 go on while the group shares out partitions; a revocation waits for neither.
 """
@@ -92,7 +92,7 @@ class Partitions:
         try:
             table = await self._open_table(partition)
         except asyncio.CancelledError:
-            self._health.ready("kafka")  # whoever still waits for it says so again
+            self._health.ready("kafka")  # a part that still waits for it reports so again
             raise
         self._recovering = partition
         try:

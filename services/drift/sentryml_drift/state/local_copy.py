@@ -155,7 +155,7 @@ class RocksDBStore:
             ) from err
 
     def _read_position(self) -> int:
-        """Where the copy stands; 0 for a new one, −1 for one of another changelog."""
+        """Position of the copy; 0 for a new one, −1 for one of another changelog."""
         found = self._db.get(_POSITION)
         if found is None:
             return 0

@@ -64,7 +64,7 @@ class Changelog:
 
         Raises:
             FencedOff: another worker owns the partition.
-            Unavailable: Kafka did not take it; whether it has is unknown until the partition is taken over anew.
+            Unavailable: Kafka did not accept it; whether it did is unknown until the partition is taken over again.
         """
         try:
             await self._producer.begin_transaction()
@@ -80,7 +80,7 @@ class Changelog:
         except ProducerFenced as err:
             raise FencedOff(f"another worker has taken over partition {self.partition}") from err
         except KafkaError as err:
-            raise Unavailable(f"Kafka did not take the table's changes: {type(err).__name__}: {err}") from err
+            raise Unavailable(f"Kafka did not accept the table's changes: {type(err).__name__}: {err}") from err
         return int(last.offset + count)
 
     async def _batches(self, changes: Changes) -> AsyncIterator[Any]:
@@ -98,7 +98,7 @@ class Changelog:
         self, position: int, health: Health, progress: Callable[[float], None]
     ) -> AsyncIterator[tuple[dict[bytes, bytes | None], int]]:
         """Everything from `position` on, in parts: the newest values by key, and the position after them.
-        `progress` hears which part of it has been read, 0 to 1."""
+        `progress` is called with the part of it that has been read, 0 to 1."""
 
         def make() -> AIOKafkaConsumer:
             return AIOKafkaConsumer(
@@ -126,6 +126,6 @@ class Changelog:
             await consumer.stop()
 
     async def close(self) -> None:
-        """Stop writing; whoever takes over aborts what may still be open."""
+        """Stop writing; the next owner aborts what may still be open."""
         with suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(self._producer.stop(), STOP_SECONDS)

@@ -73,7 +73,7 @@ class Place:
 
     @classmethod
     def read(cls, packed: bytes | None, epoch: int) -> Place:
-        """The place in a table; in an older life of the input, no offset of it is of any use."""
+        """The place in a table; in an older incarnation of the input, no offset of it is of any use."""
         if packed is None:
             return cls(epoch)
         of_epoch, offset, evaluated_until = orjson.loads(packed)
@@ -177,7 +177,7 @@ class Table:
 
         Raises:
             FencedOff: another worker has taken over the partition.
-            Unavailable: Kafka did not take it.
+            Unavailable: Kafka did not accept it.
         """
         pace, changes = Pacer(), dict[bytes, bytes | None]()
         for target, value in values:
@@ -207,7 +207,7 @@ class Table:
 
 
 async def open_table(partition: int, settings: DriftSettings, epoch: int, changelog_id: UUID, health: Health) -> Table:
-    """Take over a partition of the table from whoever held it."""
+    """Take over a partition of the table from its previous owner."""
     changelog = await Changelog.take_over(partition, settings, health)
     if settings.store == "memory":
         return Table(changelog, MemoryStore(), epoch)

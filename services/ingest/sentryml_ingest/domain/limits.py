@@ -14,7 +14,7 @@ from enum import StrEnum
 
 BURST_SECONDS, HOUR = 10.0, 3_600.0
 MOST_KEYS = 10_000
-"""Keys that are remembered: beyond that, the one that has sent nothing for the longest time begins anew."""
+"""Keys that are remembered: beyond that, the one that has sent nothing for the longest time starts over."""
 MOST_MODELS = 100_000
 """Models without a monitor that are remembered as counted, and so are not new a second time: about 25 MB."""
 

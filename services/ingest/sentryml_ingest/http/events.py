@@ -78,7 +78,7 @@ class Gateway:
         """Take all events of a request, or none; return how many.
 
         Raises:
-            Problem: the request is refused, in words that say what to do.
+            Problem: the request is refused, with a text that says what to do.
             Unavailable: Kafka does not take it.
         """
         key = self.gatekeeper.admit(request.headers.get("authorization"))
@@ -175,7 +175,7 @@ def _invalid(err: InvalidEvents) -> Problem:
     number = f"{len(err.errors)} errors{' or more' if more else ''}"
     first = "; ".join(bad.for_sender() for bad in err.errors[:3])
     shown = [bad.model_dump() for bad in err.errors]
-    return Problem(422, "invalid-events", f"{number}, nothing was taken: {first}", errors=shown, more_errors=more)
+    return Problem(422, "invalid-events", f"{number}, nothing was accepted: {first}", errors=shown, more_errors=more)
 
 
 def event_routes(gateway: Gateway) -> APIRouter:

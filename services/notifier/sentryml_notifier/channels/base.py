@@ -41,7 +41,7 @@ class Config(BaseModel):
 
 
 class Paced(Config):
-    """Settings of kinds whose other side takes only so many messages a second. The defaults are Slack's."""
+    """Settings of kinds whose other side accepts a limited number of messages a second. The defaults are Slack's."""
 
     messages_per_second: float = Field(1.0, gt=0, le=1000)
     burst: int = Field(3, ge=1, le=1000)
@@ -60,11 +60,11 @@ class Nothing(Config):
 class Outgoing:
     """What a channel is asked to send: the message, and what it was made from.
 
-    `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can tell a repeat: the last is the
-    delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may have arrived,
-    `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened: it only shows
-    that messages arrive, and its story is made up. `conversation` is where the incident is told already, for channels
-    that hold conversations.
+    `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can recognise a duplicate: the
+    last is the delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may
+    have arrived, `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened:
+    it only shows that messages arrive, and its story is made up. `conversation` is the thread of the incident, for
+    channels that hold conversations.
     """
 
     message: Message
@@ -122,7 +122,7 @@ class Identity:
     secret_setting: str | None = None
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """How to give the channel another secret: the end of a sentence."""
         if self.secret_setting is not None:
             return f"put it into {self.secret_setting} and restart the notifier"
@@ -166,5 +166,5 @@ class Kind(Generic[S, T]):
         return self.settings.model_validate(settings).rate
 
     def hinted(self, secret: Any) -> str | None:
-        """What may be shown of a secret of the right form, to tell it from another; None if there is none."""
+        """What may be shown of a secret of the right form, to distinguish it from another; None if there is none."""
         return None if self.secret is Nothing else self.hint(self.secret.model_validate(secret))

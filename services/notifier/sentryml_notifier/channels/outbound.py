@@ -60,10 +60,10 @@ class Guard:
         except (OSError, UnicodeError):
             found = ()
         if not found:
-            raise NameUnknown("the name leads to no address")
+            raise NameUnknown("the name does not resolve")
         authority = authority_of(host, port)
         if authority not in self.allowed_hosts and not all(map(is_public, found)):
-            raise AddressRefused(f"{authority} leads to an address that is not public. {to_allow(authority)}")
+            raise AddressRefused(f"{authority} resolves to an address that is not public. {to_allow(authority)}")
         return found
 
     def why_not_url(self, url: httpx.URL) -> str | None:
@@ -151,7 +151,7 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
             raise
         else:
             return sock
-    raise httpx.ConnectError("none of the addresses takes a connection")
+    raise httpx.ConnectError("none of the addresses accepts a connection")
 
 
 def _share(ends: float, left: int) -> float:

@@ -1,6 +1,6 @@
 """One POST with an end: bounded in time and in what is read of the answer.
 
-A failure is told as what it means: surely not delivered, or perhaps. Addresses may be secrets: no result shows
+A failure is reported as what it means: surely not delivered, or perhaps. Addresses may be secrets: no result shows
 them.
 """
 
@@ -86,14 +86,16 @@ def not_connected(error: Exception, who: str) -> SendResult:
     if isinstance(error, AddressRefused):
         return SendResult(Outcome.CHANNEL_REFUSED, "address_not_allowed", f"Nothing was sent: {error}.")
     if isinstance(error, NameUnknown):
-        return SendResult(Outcome.NOT_TAKEN, "name_unknown", f"{who} could not be reached: its name leads nowhere.")
+        return SendResult(
+            Outcome.NOT_ACCEPTED, "name_unknown", f"{who} could not be reached: its name does not resolve."
+        )
     if untrusted(error):
         words = (
-            f"{who} shows a certificate that is not trusted, or is not for its name. If it is from an authority of "
-            f"your own, name that in {CA_SETTING}."
+            f"{who} presents a certificate that is not trusted, or not valid for its name. If it is from your "
+            f"own authority, add that authority to {CA_SETTING}."
         )
-        return SendResult(Outcome.NOT_TAKEN, "certificate_not_trusted", words)
-    return SendResult(Outcome.NOT_TAKEN, "no_connection", f"{who} could not be reached.")
+        return SendResult(Outcome.NOT_ACCEPTED, "certificate_not_trusted", words)
+    return SendResult(Outcome.NOT_ACCEPTED, "no_connection", f"{who} could not be reached.")
 
 
 def seconds_of(retry_after: str | None, now: datetime) -> float | None:

@@ -1,4 +1,4 @@
-"""The auditor: looks at the whole ledger now and then, so that what is stuck shows in the metrics.
+"""The auditor: checks the whole ledger periodically, so that what is parked shows in the metrics.
 
 Only when each alert that came has a delivery or an entry that no route takes it, each delivery is delivered, scheduled
 or parked with a reason, and every channel that works is served, does it move its timestamp: who alerts on that alerts
@@ -17,19 +17,19 @@ from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.metrics import (
-    ALERTS_UNTOLD,
+    ALERTS_WITHOUT_ROUTE,
     AUDIT_FINDINGS,
     CHANNEL_STATE,
     DELIVERIES,
     DELIVERY_OLDEST_SECONDS,
     LAST_SUCCESSFUL_AUDIT,
 )
-from sentryml_notifier.store.audit import Audit, Fault, Finding, count_alerts_untold, find_faults
+from sentryml_notifier.store.audit import Audit, Fault, Finding, count_alerts_without_route, find_faults
 from sentryml_notifier.store.ledger import age_seconds, list_channels
 
 log = get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 5.0
 
 
 async def audit(pool: Pool, clock: Clock, health: Health, keep: Callable[[Audit], None] = lambda _: None) -> None:
@@ -42,7 +42,7 @@ async def audit(pool: Pool, clock: Clock, health: Health, keep: Callable[[Audit]
             looked = await audit_once(pool, clock)
             keep(looked)
             known = _told(looked.findings, known)
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
 async def audit_once(pool: Pool, clock: Clock) -> Audit:
@@ -50,10 +50,10 @@ async def audit_once(pool: Pool, clock: Clock) -> Audit:
     now = clock()
     async with transaction(pool) as connection:
         found = await find_faults(connection, now)
-        untold = await count_alerts_untold(connection, now)
+        untold = await count_alerts_without_route(connection, now)
     for fault in Fault:
         AUDIT_FINDINGS.labels(fault=fault.value).set(sum(each.fault is fault for each in found))
-    ALERTS_UNTOLD.set(untold)
+    ALERTS_WITHOUT_ROUTE.set(untold)
     if not found:
         LAST_SUCCESSFUL_AUDIT.set(now.timestamp())
     return Audit(now, tuple(found), untold)

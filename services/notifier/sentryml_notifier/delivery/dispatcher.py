@@ -19,11 +19,11 @@ from sentryml_common.http.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import happened, wait_for
-from sentryml_notifier.channel_registry import OpenChannel, Roster
+from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import (
     NOTHING_SENT,
-    RETRY_STUCK_AFTER,
+    RETRY_PARKED_AFTER,
     Delivered,
     Next,
     Outcome,
@@ -47,17 +47,17 @@ log = get_logger(__name__)
 
 IN_TROUBLE_AFTER_FAILURES = 3
 LONGEST_SEND = timedelta(seconds=15)
-LOOK_FOR_STUCK_SECONDS = 15.0
-LOOK_FOR_CHANNELS_SECONDS, LOOK_FOR_BROKEN_SECONDS = 2.0, 2.0
+CHECK_PARKED_SECONDS = 15.0
+CHECK_CHANNELS_SECONDS, CHECK_BROKEN_SECONDS = 2.0, 2.0
 SHORTEST_REST_SECONDS = 0.01
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
 )
 TOO_LATE = SendResult(
-    Outcome.NOT_TAKEN,
+    Outcome.NOT_ACCEPTED,
     "claimed_too_long_ago",
-    "Nothing was sent: the notifier stood still after it had taken this up, until it was too late to begin.",
+    "Nothing was sent: the notifier was frozen after it claimed this delivery, until the lease was nearly over.",
 )
 
 T = TypeVar("T")
@@ -73,12 +73,12 @@ class Pace:
 
 
 class Dispatcher:
-    """Sends what is due on the channels of the roster. Time, chance and new ids come from outside."""
+    """Sends what is due on the channels of the registry. Clock, randomness and new ids are injected."""
 
     def __init__(
         self,
         pool: Pool,
-        roster: Roster,
+        registry: ChannelRegistry,
         pace: Pace,
         health: Health,
         *,
@@ -86,7 +86,7 @@ class Dispatcher:
         jitter: Callable[[], float],
         new_id: Callable[[], UUID],
     ) -> None:
-        self._pool, self._roster, self._pace, self._health = pool, roster, pace, health
+        self._pool, self._registry, self._pace, self._health = pool, registry, pace, health
         self._clock, self._jitter, self._new_id = clock, jitter, new_id
         self._woken, self._broken, self._waiting = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._free_at: dict[UUID, datetime] = {}
@@ -99,10 +99,10 @@ class Dispatcher:
         """Dispatch on the channels there are until cancelled; a message under way is then finished and written down."""
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._stand_in(), name="stand-in")
+            group.create_task(self._hand_over(), name="fallback")
             while True:
                 try:
-                    found = await self._roster.read()
+                    found = await self._registry.read()
                 except Unavailable:
                     await self._wait_for_postgres()
                     continue
@@ -114,7 +114,7 @@ class Dispatcher:
                 for channel_id in found.keys() - served.keys():
                     channel = found[channel_id]
                     served[channel_id] = channel, group.create_task(self._serve(channel), name=f"serve-{channel.name}")
-                await happened(self._roster.changed, LOOK_FOR_CHANNELS_SECONDS)
+                await happened(self._registry.changed, CHECK_CHANNELS_SECONDS)
 
     async def _serve(self, channel: OpenChannel) -> None:
         expose_zero(channel.name)
@@ -139,32 +139,32 @@ class Dispatcher:
                 await self.revive_once(channel)
             except Unavailable:
                 await self._wait_for_postgres()
-            await asyncio.sleep(LOOK_FOR_STUCK_SECONDS)
+            await asyncio.sleep(CHECK_PARKED_SECONDS)
 
-    async def _stand_in(self) -> None:
+    async def _hand_over(self) -> None:
         while True:
             try:
-                await self.stand_in_once()
+                await self.hand_over_once()
             except Unavailable:
                 await self._wait_for_postgres()
-            await happened(self._broken, LOOK_FOR_BROKEN_SECONDS)
+            await happened(self._broken, CHECK_BROKEN_SECONDS)
             self._broken.clear()
 
-    async def stand_in_once(self) -> None:
-        """Give what is stuck on broken channels to their fallbacks."""
+    async def hand_over_once(self) -> None:
+        """Hand what is parked on broken channels to their fallbacks."""
         async with transaction(self._pool) as connection:
-            given = await fallback.stand_in(connection, self._clock())
+            given = await fallback.hand_over(connection, self._clock())
         if given:
             log.info("deliveries_given_to_fallback", deliveries=given)
             self.wake()
 
     async def revive_once(self, channel: OpenChannel) -> None:
-        """Try again what is stuck, if it is time: nobody may be looking at a channel that has mended itself."""
+        """Retry what is parked, if it is time: nobody may be looking at a channel that has fixed itself."""
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
-            revived = await channels.revive_stuck(connection, channel.channel_id, channel.fingerprint, self._clock())
+            revived = await channels.revive_parked(connection, channel.channel_id, channel.fingerprint, self._clock())
         if revived:
-            log.info("stuck_deliveries_tried_again", channel=channel.name, deliveries=revived)
+            log.info("parked_deliveries_retried", channel=channel.name, deliveries=revived)
             self.wake()
 
     async def _rest(self, channel: OpenChannel) -> None:
@@ -221,19 +221,19 @@ class Dispatcher:
                 claim.story,
                 claim.sending.send_id,
                 claim.delivery_ids,
-                possibly_sent=claim.effort.possibly_sent,
-                plain=claim.effort.plain,
+                possibly_sent=claim.retry_state.possibly_sent,
+                plain=claim.retry_state.plain,
                 conversation=claim.conversation,
             )
         )
-        if claim.effort.possibly_sent and result.reason not in NOTHING_SENT:
+        if claim.retry_state.possibly_sent and result.reason not in NOTHING_SENT:
             DELIVERY_DUPLICATE_TOTAL.labels(channel=channel.name).inc()
         return result
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(
             compose(claim.story),
-            possibly_sent=claim.effort.possibly_sent,
+            possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
             reason=claim.last_words,
@@ -242,7 +242,7 @@ class Dispatcher:
 
     async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:
         now = self._clock()
-        decided = decide(result, claim.effort, now=now, jitter=self._jitter())
+        decided = decide(result, claim.retry_state, now=now, jitter=self._jitter())
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, result, now)
@@ -268,14 +268,14 @@ class Dispatcher:
                 assert isinstance(decided, TryAgain)
                 await channels.pause_channel(connection, channel.channel_id, decided.at)
             case Outcome.CHANNEL_REFUSED:
-                retry_at = None if result.for_good else now + RETRY_STUCK_AFTER
+                retry_at = None if result.for_good else now + RETRY_PARKED_AFTER
                 broken = await channels.break_channel(
                     connection, channel.channel_id, channel.fingerprint, result.words, retry_at
                 )
                 if not broken:
-                    # Its secret has been replaced: whoever holds the new one sends.
+                    # Its secret has been replaced: the notifier that holds the new one sends.
                     await channels.release_waiting(connection, channel.channel_id, now)
-            case Outcome.NOT_TAKEN | Outcome.UNCERTAIN:
+            case Outcome.NOT_ACCEPTED | Outcome.UNCERTAIN:
                 await channels.count_failure(connection, channel.channel_id)
 
     def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:
@@ -311,7 +311,9 @@ class Dispatcher:
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, TOO_LATE, now)
-            await queue.set_next(connection, claim.sending.send_id, TryAgain(now, claim.effort), TOO_LATE.words, now)
+            await queue.set_next(
+                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.words, now
+            )
             await channels.park_if_broken(connection, channel.channel_id)
 
     async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:

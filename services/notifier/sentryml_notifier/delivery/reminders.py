@@ -1,4 +1,4 @@
-"""The timer of reminders: looks now and then for alarms that nobody has looked at, and queues a reminder of each.
+"""The timer of reminders: looks periodically for alerts that nobody has acknowledged, and queues a reminder of each.
 
 A reminder is a delivery like any other from then on. Any number of these timers may run.
 """
@@ -14,11 +14,11 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.domain.reminding import next_reminder
-from sentryml_notifier.store.reminders import end_reminding, insert_reminder, list_alarms
+from sentryml_notifier.store.reminders import end_reminding, insert_reminder, list_alerts
 
 log = get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 15.0
+CHECK_EVERY_SECONDS = 15.0
 
 
 async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None]) 
         with suppress(Unavailable):
             if await remind(pool, clock):
                 on_work()
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
 async def remind(pool: Pool, clock: Clock) -> int:
@@ -37,14 +37,14 @@ async def remind(pool: Pool, clock: Clock) -> int:
     async with transaction(pool) as connection:
         await end_reminding(connection)
     async with transaction(pool) as connection:
-        alarms = await list_alarms(connection, now)
-    for alarm in alarms:
-        number = next_reminder(alarm.told, now)
+        alerts = await list_alerts(connection, now)
+    for alert in alerts:
+        number = next_reminder(alert.sent, now)
         if number is None:
             continue
         # One at a time: nobody waits for the locks of all channels.
         async with transaction(pool) as connection:
-            made += await insert_reminder(connection, alarm, number, now)
+            made += await insert_reminder(connection, alert, number, now)
     if made:
         log.info("reminders_made", reminders=made)
     return made

@@ -1,1 +1,1 @@
-"""The notifier's rules: who hears what, when it is tried again, and how it is said. Pure."""
+"""The notifier's rules: who is notified of what, when it is retried, and with which text. Pure."""

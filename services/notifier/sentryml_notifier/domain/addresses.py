@@ -1,6 +1,6 @@
 """Which addresses messages may go to: the public internet, and what the operator has named as `host:port`.
 
-An address that a user enters must not become a way into the networks that the notifier stands in: not by an address
+An address that a user enters must not become a way into the notifier's internal networks (SSRF): not by an address
 itself, in whatever form, and not by a name that leads there. So this is asked twice: of what was entered, and of every
 address that a name leads to at the moment of use.
 """
@@ -101,7 +101,7 @@ def why_not(host: str, port: int, usual_ports: Collection[int], allowed_hosts: C
         if ENDS_IN_A_NUMBER.search(host):
             return "holds an IP address in an unusual form: write the host's name"
         return None if HOST_NAME.fullmatch(host) else "holds no name of a host"
-    return None if is_public(host) else f"leads to an address that is not public. {to_allow(authority)}"
+    return None if is_public(host) else f"resolves to an address that is not public. {to_allow(authority)}"
 
 
 def to_allow(authority: str) -> str:

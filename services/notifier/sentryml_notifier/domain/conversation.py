@@ -1,7 +1,7 @@
 """One incident, one conversation: what its root message says at any time, and which changes are said out loud.
 
-The root shows how the incident stands; each change is told below it, once. A change for the worse is shown to
-everybody in the channel too, since most people do not follow threads.
+The root shows the current state of the incident; each change is posted below it, once. A change for the worse is shown
+to everybody in the channel too, since most people do not follow threads.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from sentryml_common.contracts.transition import Severity, State, Transition, Tr
 from sentryml_common.text import cut
 from sentryml_notifier.domain.headline import BLIND_BECAUSE, LONGEST_NAME, step_name
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone, compose
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story import Story
 
-TURNS = ALARMS | ENDINGS | {TransitionKind.DEESCALATED}
-"""What changes how an incident stands, and brings figures of its own."""
+TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
+"""Kinds that change the state of an incident, and bring figures of their own."""
 
 SIGHT = (TransitionKind.BLIND, TransitionKind.SEEING)
 LATEST_SHOWN = 5
@@ -29,7 +29,7 @@ SAID_BY_ROOT = frozenset({"Since", "Meanwhile", "What happens next"})
 
 def is_said_aloud(story: Story) -> bool:
     """Whether a change is shown in the channel too, and not in the thread alone."""
-    return any(step.kind in ALARMS for step in story.told)
+    return any(step.kind in ALERTING for step in story.told)
 
 
 def is_unseen(story: Story) -> bool:
@@ -39,7 +39,7 @@ def is_unseen(story: Story) -> bool:
 
 def as_reply(message: Message, story: Story) -> Message:
     """A message for the thread: a quiet change need not say again what the root says."""
-    if is_said_aloud(story) or story.last.kind in ENDINGS:
+    if is_said_aloud(story) or story.last.kind in CLOSING:
         return message
     return replace(message, facts=tuple(fact for fact in message.facts if fact.label not in SAID_BY_ROOT))
 
@@ -51,7 +51,7 @@ def how_it_stands(story: Story) -> Message:
     turn, since = history[place], history[place + 1 :]
     message = compose(Story(history[: place + 1], [turn], story.monitor))
     message = replace(message, facts=_with_latest(message.facts, history))
-    return message if turn.kind in ENDINGS else _live(message, story, since)
+    return message if turn.kind in CLOSING else _live(message, story, since)
 
 
 def _live(message: Message, story: Story, since: Sequence[Transition]) -> Message:

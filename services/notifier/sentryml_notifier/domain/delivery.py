@@ -3,7 +3,7 @@
     pending ──claim──▶ sending ──delivered──▶ delivered
        ▲                 │ │
        ├──try again──────┘ └──parked──▶ parked     visible, with the reason in words
-       └──mended, works again, or time──┘
+       └──fixed, works again, or time──┘
 
 A delivery is never dropped: it ends as delivered, or stays parked where people see it. Sending has a lease; when
 it runs out, another dispatcher takes over, and the message says that it may be a repeat.
@@ -18,16 +18,16 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.thread import Learned
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
-RETRY_STUCK_AFTER = timedelta(minutes=15)
+RETRY_PARKED_AFTER = timedelta(minutes=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
-FOUND, NOT_LOOKED = "found", "not_looked"
-NOTHING_SENT = frozenset({FOUND, NOT_LOOKED})
+FOUND, NOT_CHECKED = "found", "not_checked"
+NOTHING_SENT = frozenset({FOUND, NOT_CHECKED})
 """Reasons of attempts that ended before anything was sent: it had arrived before, or one could not find out."""
 
 
@@ -41,12 +41,12 @@ class DeliveryState(StrEnum):
 
 
 class ParkedBecause(StrEnum):
-    """Why a delivery is stuck."""
+    """Why a delivery is parked."""
 
     CHANNEL_BROKEN = "channel_broken"
     GAVE_UP = "gave_up"
     MESSAGE_REFUSED = "message_refused"
-    CHANNEL_DELETED = "channel_deleted"  # for good: whoever deleted it was told how many there were
+    CHANNEL_DELETED = "channel_deleted"  # for good: the person who deleted it was shown the number
     NOT_NEEDED = "not_needed"  # for good: a reminder of what has been seen meanwhile
 
 
@@ -59,18 +59,18 @@ class Outcome(StrEnum):
 
     DELIVERED = "delivered"
     RATE_LIMITED = "rate_limited"
-    NOT_TAKEN = "not_taken"  # surely not delivered; trying again may help
+    NOT_ACCEPTED = "not_accepted"  # surely not delivered; trying again may help
     UNCERTAIN = "uncertain"  # perhaps delivered: no answer, or one that leaves it open
     MESSAGE_REFUSED = "message_refused"  # this message's form is not accepted: our bug
-    CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person mends something
-    INTERRUPTED = "interrupted"  # the sender vanished; noted by whoever took over
+    CHANNEL_REFUSED = "channel_refused"  # no message will be accepted until a person fixes something
+    INTERRUPTED = "interrupted"  # the sender vanished; noted by the notifier that took over
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
     """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people.
 
-    `for_good`: whoever refuses the channel wants to be asked no more, until somebody enters something else. `learned`
+    `for_good`: the receiver wants no more requests until somebody changes the channel's configuration. `learned`
     is to be kept for the next attempt, whatever the outcome.
     """
 
@@ -96,7 +96,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class RetryState:
     """What has been tried so far: failed attempts in a row, since when, and whether one may have arrived."""
 
     failures: int = 0
@@ -109,7 +109,7 @@ class Effort:
 class Delivered:
     """The channel has it."""
 
-    effort: Effort
+    retry_state: RetryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,30 +117,30 @@ class TryAgain:
     """Back to pending until `at`; after a rate limit the whole channel waits until then."""
 
     at: datetime
-    effort: Effort
+    retry_state: RetryState
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
     """Stuck, and shown as such; a broken channel parks all its deliveries.
 
-    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can mend it.
+    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can fix it.
     """
 
     because: ParkedBecause
-    effort: Effort
+    retry_state: RetryState
     retry_at: datetime
 
 
 Next = Delivered | TryAgain | Parked
 
 
-def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
-    """The part of an incident's queue, oldest first, that the next message tells.
+def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
+    """The part of an incident's queue, oldest first, that the next message covers.
 
-    Parked ones before the head go along, so that nothing is told out of order. An alarm that was not delivered
-    before its end goes out as one message with the end: never a lone "resolved", never an alarm that is over. After
-    being stuck all that waits is one message: who was told nothing for a day wants to know how things stand. A
+    Parked ones before the head go along, so that nothing is sent out of order. An alert that was not delivered
+    before its end goes out as one message with the end: never a lone "resolved", never an alert that is over. After
+    being parked all that waits is one message: after a day of silence the current state is what matters. A
     reminder with anything behind it needs no message of its own.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
@@ -151,50 +151,50 @@ def told_together(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     if any(each.was_stuck and not each.reminder for each in queue[: head + 1]):
         return queue
     last = head
-    if any(each.kind in ALARMS and not each.reminder for each in queue[: head + 1]):
-        last = max((place for place, each in enumerate(queue) if each.kind in ENDINGS), default=head)
+    if any(each.kind in ALERTING and not each.reminder for each in queue[: head + 1]):
+        last = max((place for place, each in enumerate(queue) if each.kind in CLOSING), default=head)
     return queue[: max(head, last) + 1]
 
 
-def why_not_again(state: DeliveryState, because: ParkedBecause | None) -> str | None:
+def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | None:
     """Why a delivery cannot be tried again now, in words; None if it can."""
     match state, because:
         case DeliveryState.DELIVERED, _:
-            return "it has been delivered: nothing is left to send"
+            return "it has been delivered already"
         case DeliveryState.SENDING, _:
-            return "it is being sent right now: look at it again in a moment"
+            return "it is being sent: check again in a moment"
         case DeliveryState.PARKED, ParkedBecause.CHANNEL_DELETED:
-            return "its channel was deleted: it is not sent any more"
+            return "its channel was deleted"
         case DeliveryState.PARKED, ParkedBecause.NOT_NEEDED:
-            return "it was a reminder, and what it reminded of has been seen or is over"
+            return "it was a reminder of an incident that has been acknowledged or is over"
     return None
 
 
-def decide(result: SendResult, effort: Effort, *, now: datetime, jitter: float) -> Next:
+def decide(result: SendResult, retry_state: RetryState, *, now: datetime, jitter: float) -> Next:
     """What an attempt's result means. `jitter` is a random number from [0, 1)."""
     match result.outcome:
         case Outcome.DELIVERED:
-            return Delivered(effort)
+            return Delivered(retry_state)
         case Outcome.RATE_LIMITED:
-            return TryAgain(now + _pause(result.retry_after_seconds, jitter), effort)
-        case Outcome.NOT_TAKEN | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
-            possibly_sent = effort.possibly_sent or result.outcome is not Outcome.NOT_TAKEN
-            return _back_off(replace(effort, possibly_sent=possibly_sent), now, jitter)
+            return TryAgain(now + _pause(result.retry_after_seconds, jitter), retry_state)
+        case Outcome.NOT_ACCEPTED | Outcome.UNCERTAIN | Outcome.INTERRUPTED:
+            possibly_sent = retry_state.possibly_sent or result.outcome is not Outcome.NOT_ACCEPTED
+            return _back_off(replace(retry_state, possibly_sent=possibly_sent), now, jitter)
         case Outcome.MESSAGE_REFUSED:
             # The alert must survive our bug: once more, as plain text.
-            again = TryAgain(now, replace(effort, plain=True))
-            return Parked(ParkedBecause.MESSAGE_REFUSED, effort, now) if effort.plain else again
+            again = TryAgain(now, replace(retry_state, plain=True))
+            return Parked(ParkedBecause.MESSAGE_REFUSED, retry_state, now) if retry_state.plain else again
         case Outcome.CHANNEL_REFUSED:
-            return Parked(ParkedBecause.CHANNEL_BROKEN, effort, now + RETRY_STUCK_AFTER)
+            return Parked(ParkedBecause.CHANNEL_BROKEN, retry_state, now + RETRY_PARKED_AFTER)
 
 
-def _back_off(effort: Effort, now: datetime, jitter: float) -> Next:
-    since = effort.failing_since or now
-    failed = replace(effort, failures=effort.failures + 1, failing_since=since)
+def _back_off(retry_state: RetryState, now: datetime, jitter: float) -> Next:
+    since = retry_state.failing_since or now
+    failed = replace(retry_state, failures=retry_state.failures + 1, failing_since=since)
     if now - since >= GIVE_UP_AFTER:
-        return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_STUCK_AFTER)
-    # Full jitter: whoever failed together must not come back together. The exponent is bounded for the float.
-    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(effort.failures, 30))
+        return Parked(ParkedBecause.GAVE_UP, failed, now + RETRY_PARKED_AFTER)
+    # Full jitter: what failed together must not be retried together. The exponent is bounded for the float.
+    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(retry_state.failures, 30))
     return TryAgain(now + timedelta(seconds=jitter * longest), failed)
 
 

@@ -1,7 +1,7 @@
-"""When to remind of an alarm that nobody has looked at.
+"""When to remind of an alert that nobody has acknowledged.
 
-Reminders end when the incident is acknowledged, resolves or closes, when a newer alarm has been told, and after as many
-as the route asks for. Acknowledging ends reminders; it never silences an alert.
+Reminders end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered, and after
+as many as the route asks for. Acknowledging ends reminders; it never mutes an alert.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from sentryml_common.contracts.transition import State
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An alarm that was told by a route which reminds, and what has come of it.
+class SentAlert:
+    """An alert that was delivered by a route with reminders, and its state since.
 
-    `told_at` is when it, or the last reminder of it, was delivered; `unseen_at` when the mark of having been seen was
+    `sent_at` is when it, or the last reminder of it, was delivered; `unseen_at` when the mark of having been seen was
     last taken back; `made` counts the reminders there are, `waiting` says that the last has not been delivered.
     """
 
-    told_at: datetime
+    sent_at: datetime
     state: State
     made: int
     waiting: bool
@@ -29,9 +29,9 @@ class Told:
     unseen_at: datetime | None = None
 
 
-def next_reminder(told: Told, now: datetime) -> int | None:
+def next_reminder(sent: SentAlert, now: datetime) -> int | None:
     """The number of the reminder that is due, from 1; None if none is."""
-    since = max(told.told_at, told.unseen_at or told.told_at)
-    if told.state is not State.OPEN or told.waiting or told.made >= told.times or now < since + told.after:
+    since = max(sent.sent_at, sent.unseen_at or sent.sent_at)
+    if sent.state is not State.OPEN or sent.waiting or sent.made >= sent.times or now < since + sent.after:
         return None
-    return told.made + 1
+    return sent.made + 1

@@ -1,8 +1,8 @@
 """Which transitions go to which channels, and how urgent each is.
 
-A channel hears a transition at most once, however many of its routes match. An alarm is judged by its model, its
-severity and its kind. What follows an alarm, its end above all, goes where the alarm went: a channel that heard the
-alarm hears its end, and one that did not hears no lone "resolved".
+A channel receives a transition at most once, however many of its routes match. An alert is judged by its model, its
+severity and its kind. What follows an alert, its end above all, goes where the alert went: a channel that received the
+alert receives its end, and one that did not receives no lone "resolved".
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
 
-ALARMS = frozenset({TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED})
-"""What calls somebody."""
+ALERTING = frozenset({TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED})
+"""Kinds that call somebody."""
 
-BEGINNINGS = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
-"""What an incident's life begins with, and begins anew."""
+OPENING = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
+"""Kinds that open an incident, or open it again."""
 
-ENDINGS = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
-"""What calls off an alarm."""
+CLOSING = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
+"""Kinds that end an incident."""
 
+ALARMS, ENDINGS = ALERTING, CLOSING  # names that headline.py and message.py still import
 
 WILDCARD = re.compile(r"[*?\[]")
 
@@ -32,8 +33,8 @@ WILDCARD = re.compile(r"[*?\[]")
 class Urgency(IntEnum):
     """The order in which waiting deliveries leave; the smaller first."""
 
-    CRITICAL_ALARM = 0
-    ALARM = 1
+    CRITICAL_ALERT = 0
+    ALERT = 1
     NEWS = 2
 
 
@@ -41,7 +42,7 @@ class Urgency(IntEnum):
 class Route:
     """Which transitions go to a channel: no pattern means every model, no kind means whatever alerts.
 
-    A channel that holds conversations is told quiet changes too, of incidents that it has been told of.
+    A channel that holds conversations gets quiet changes too, of incidents that it was notified of.
     """
 
     route_id: UUID
@@ -61,10 +62,10 @@ class Route:
         return not self.model_patterns or any(may_meet(each, models) for each in self.model_patterns)
 
     def wants(self, step: Step) -> bool:
-        """Whether it is for such steps; the end of an alarm always is."""
+        """Whether it is for such steps; the end of an alert always is."""
         if not self.kinds:
             return step.alert or self.holds_conversations
-        return step.kind in self.kinds or (step.alert and step.kind in ENDINGS)
+        return step.kind in self.kinds or (step.alert and step.kind in CLOSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """Who was told of the alarm, since the incident began or began anew; None if its beginning is not known."""
+class Notified:
+    """Who was notified of the alert, since the incident began or was reopened; None if its beginning is not known."""
 
     routes: frozenset[UUID]
     channels: frozenset[UUID]
@@ -97,36 +98,36 @@ class Why(StrEnum):
     """Why a route takes a transition, or does not."""
 
     MATCHES = "matches"
-    FOLLOWS_ITS_ALARM = "follows_its_alarm"
+    FOLLOWS_ITS_ALERT = "follows_its_alert"
     DISABLED = "disabled"
     NO_ALERT = "no_alert"
     OTHER_KIND = "other_kind"
     OTHER_MODEL = "other_model"
     LESS_SEVERE = "less_severe"
-    ALARM_NOT_HEARD = "alarm_not_heard"
-    ALREADY_HEARD = "already_heard"
+    ALERT_NOT_NOTIFIED = "alert_not_notified"
+    ALREADY_NOTIFIED = "already_notified"
 
     @property
     def taken(self) -> bool:
         """Whether it takes it."""
-        return self in (Why.MATCHES, Why.FOLLOWS_ITS_ALARM)
+        return self in (Why.MATCHES, Why.FOLLOWS_ITS_ALERT)
 
     @property
     def words(self) -> str:
-        """The same for people."""
+        """The same as a sentence."""
         return WORDS[self]
 
 
 WORDS: Mapping[Why, str] = {
     Why.MATCHES: "Taken: model, severity and kind match.",
-    Why.FOLLOWS_ITS_ALARM: "Taken: its channel heard the alarm, so it hears what follows.",
-    Why.DISABLED: "Not taken: the route is switched off.",
-    Why.NO_ALERT: "Not taken: this is no alert, and the route names no kinds.",
+    Why.FOLLOWS_ITS_ALERT: "Taken: its channel received the alert, so it receives what follows.",
+    Why.DISABLED: "Not taken: the route is disabled.",
+    Why.NO_ALERT: "Not taken: this is not an alert, and the route names no kinds.",
     Why.OTHER_KIND: "Not taken: the route names other kinds.",
     Why.OTHER_MODEL: "Not taken: the route is for other models.",
-    Why.LESS_SEVERE: "Not taken: the route is for more severe alarms.",
-    Why.ALARM_NOT_HEARD: "Not taken: its channel was not told of the alarm, so it need not hear what follows.",
-    Why.ALREADY_HEARD: "Not taken: another route takes it to the same channel.",
+    Why.LESS_SEVERE: "Not taken: the route is for more severe alerts.",
+    Why.ALERT_NOT_NOTIFIED: "Not taken: its channel did not receive the alert, so it does not receive what follows.",
+    Why.ALREADY_NOTIFIED: "Not taken: another route takes it to the same channel.",
 }
 
 
@@ -135,27 +136,27 @@ def step_of(transition: Transition) -> Step:
     return Step(transition.model_id, transition.kind, transition.to.severity, transition.alert)
 
 
-def heard_of(past: Sequence[Past]) -> Heard | None:
-    """Who was told of the alarm, by all earlier steps of the incident, oldest first."""
-    begins = next((place for place in reversed(range(len(past))) if past[place].kind in BEGINNINGS), None)
+def notified_by(past: Sequence[Past]) -> Notified | None:
+    """Who was notified of the alert, by all earlier steps of the incident, oldest first."""
+    begins = next((place for place in reversed(range(len(past))) if past[place].kind in OPENING), None)
     if begins is None:
         return None
-    told = {each for step in past[begins:] if step.kind in ALARMS for each in step.told}
-    return Heard(frozenset(route for route, _ in told), frozenset(channel for _, channel in told))
+    told = {each for step in past[begins:] if step.kind in ALERTING for each in step.told}
+    return Notified(frozenset(route for route, _ in told), frozenset(channel for _, channel in told))
 
 
-def judge(step: Step, route: Route, heard: Heard | None) -> Why:
+def judge(step: Step, route: Route, notified: Notified | None) -> Why:
     """Whether one route takes a step, the others left aside."""
     if not route.enabled:
         return Why.DISABLED
     if not route.wants(step):
         return Why.OTHER_KIND if route.kinds else Why.NO_ALERT
-    if step.kind in ALARMS or (heard is None and (step.alert or route.kinds)):
+    if step.kind in ALERTING or (notified is None and (step.alert or route.kinds)):
         return _on_its_own(step, route)
-    if heard is None or route.channel_id not in heard.channels:
-        return Why.ALARM_NOT_HEARD
-    if route.route_id in heard.routes or route.is_for(step.model_id):
-        return Why.FOLLOWS_ITS_ALARM
+    if notified is None or route.channel_id not in notified.channels:
+        return Why.ALERT_NOT_NOTIFIED
+    if route.route_id in notified.routes or route.is_for(step.model_id):
+        return Why.FOLLOWS_ITS_ALERT
     return Why.OTHER_MODEL
 
 
@@ -167,55 +168,55 @@ def _on_its_own(step: Step, route: Route) -> Why:
     return Why.MATCHES
 
 
-def verdicts(step: Step, routes: Iterable[Route], heard: Heard | None = None) -> list[tuple[Route, Why]]:
+def verdicts(step: Step, routes: Iterable[Route], notified: Notified | None = None) -> list[tuple[Route, Why]]:
     """What becomes of a step on each route: of each channel the first that matches takes it."""
     found: list[tuple[Route, Why]] = []
     channels: set[UUID] = set()
     for route in routes:
-        why = judge(step, route, heard)
+        why = judge(step, route, notified)
         if why.taken and route.channel_id in channels:
-            why = Why.ALREADY_HEARD
+            why = Why.ALREADY_NOTIFIED
         if why.taken:
             channels.add(route.channel_id)
         found.append((route, why))
     return found
 
 
-def matching_routes(transition: Transition, routes: Iterable[Route], heard: Heard | None = None) -> list[Route]:
+def matching_routes(transition: Transition, routes: Iterable[Route], notified: Notified | None = None) -> list[Route]:
     """The routes a transition takes."""
-    return [route for route, why in verdicts(step_of(transition), routes, heard) if why.taken]
+    return [route for route, why in verdicts(step_of(transition), routes, notified) if why.taken]
 
 
-def as_if_heard(step: Step, routes: Sequence[Route]) -> Heard | None:
-    """Who would have been told of an alarm of that severity, for a step that follows one and is only described."""
-    if step.kind in ALARMS:
+def assume_notified(step: Step, routes: Sequence[Route]) -> Notified | None:
+    """Who would have been notified of an alert of that severity, for a step that follows one and is only described."""
+    if step.kind in ALERTING:
         return None
-    alarm = Step(step.model_id, TransitionKind.OPENED, step.severity, alert=True)
-    taken = [route for route, why in verdicts(alarm, routes) if why.taken]
-    return Heard(frozenset(each.route_id for each in taken), frozenset(each.channel_id for each in taken))
+    alert = Step(step.model_id, TransitionKind.OPENED, step.severity, alert=True)
+    taken = [route for route, why in verdicts(alert, routes) if why.taken]
+    return Notified(frozenset(each.route_id for each in taken), frozenset(each.channel_id for each in taken))
 
 
-def why_nobody(routes: Iterable[Route]) -> str:
-    """Why no route took an alert, and what to do about it, in words."""
+def no_route_reason(routes: Iterable[Route]) -> str:
+    """Why no route took an alert, and what to do about it."""
     if any(routes):
-        return "No route takes this alert. Alerts like it reach somebody once a route takes them."
+        return "No route takes this alert. Add a route that matches it; later alerts go there."
     return (
-        "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier, or make a channel and a route "
+        "No channel is set up. Set SENTRYML_SLACK_WEBHOOK_URL and restart the notifier, or add a channel and a route "
         "(docs/routes.md): later alerts go there."
     )
 
 
 def urgency_of(transition: Transition) -> Urgency:
     """How urgent the news of a transition is."""
-    if transition.kind not in ALARMS:
+    if transition.kind not in ALERTING:
         return Urgency.NEWS
-    return Urgency.CRITICAL_ALARM if transition.to.severity is Severity.CRITICAL else Urgency.ALARM
+    return Urgency.CRITICAL_ALERT if transition.to.severity is Severity.CRITICAL else Urgency.ALERT
 
 
 def may_meet(pattern: str, others: Sequence[str]) -> bool:
     """Whether a pattern may match a model that one of the others matches too, none of which means every model.
 
-    Where both hold wildcards only what stands before these is compared: there may be no such model all the same.
+    Where both hold wildcards only what precedes these is compared: there may be no such model all the same.
     """
     return not others or any(_may_both_match(pattern, other) for other in others)
 

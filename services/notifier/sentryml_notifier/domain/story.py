@@ -1,4 +1,4 @@
-"""What a message is made from: an incident's transitions so far, and which of them it tells."""
+"""What a message is made from: an incident's transitions so far, and which of them it covers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
-from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """Which reminder of an alarm it is, and how many there are at most."""
+    """Which reminder of an alert it is, and how many there are at most."""
 
     number: int
     times: int
@@ -23,10 +23,10 @@ class Reminder:
 class Story:
     """One incident up to the last transition told.
 
-    `history` is oldest first and ends with the last one told; `told` are the ones that this message is about:
+    `history` is oldest first and ends with the last one covered; `told` are the ones that this message is about:
     one, or more where earlier ones could not be delivered. `monitor` is how the model was watched then, if known.
-    `later` are steps that have happened since, where the message is late. `reminder` says that the one step told has
-    been told before.
+    `later` are steps that have happened since, where the message is late. `reminder` says that the one step covered has
+    been delivered before.
     """
 
     history: Sequence[Transition]
@@ -37,12 +37,12 @@ class Story:
 
     @property
     def newest(self) -> Transition:
-        """How the incident stands, as far as is known."""
+        """The current state of the incident, as far as is known."""
         return self.later[-1] if self.later else self.history[-1]
 
     @property
     def unseen_since(self) -> datetime:
-        """Since when nobody has looked: from the alarm, or since the mark was taken back."""
+        """Since when nobody has looked: from the alert, or since the mark was taken back."""
         taken_back = [step.at for step in self.later if step.kind is TransitionKind.UNACKNOWLEDGED]
         return taken_back[-1] if taken_back else self.last.at
 
@@ -54,7 +54,7 @@ class Story:
     @property
     def began(self) -> Transition | None:
         """The step with which the incident opened, or opened again, last; None if it is not known."""
-        return next((step for step in reversed(self.history) if step.kind in BEGINNINGS), None)
+        return next((step for step in reversed(self.history) if step.kind in OPENING), None)
 
     @property
     def worst(self) -> Severity:
@@ -74,8 +74,9 @@ class Story:
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether undelivered alerts are told together with quiet steps after them: what counts is how it stands."""
-        return len(self.told) > 1 and not self.last.alert and self.last.kind not in ENDINGS
+        """Whether undelivered alerts are sent together with quiet steps after them: what counts is the current
+        state."""
+        return len(self.told) > 1 and not self.last.alert and self.last.kind not in CLOSING
 
     @property
     def evidence(self) -> Transition:
@@ -84,5 +85,5 @@ class Story:
 
     @property
     def is_combined(self) -> bool:
-        """Whether an alarm is told together with its end."""
-        return self.last.kind in ENDINGS and any(step.kind in ALARMS for step in self.told)
+        """Whether an alert is sent together with its end."""
+        return self.last.kind in CLOSING and any(step.kind in ALERTING for step in self.told)

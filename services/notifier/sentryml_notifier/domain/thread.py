@@ -26,7 +26,7 @@ class RootPosted:
 
 @dataclass(frozen=True, slots=True)
 class EditWanted:
-    """A reply has told a step: the root is to show it too."""
+    """A reply has covered a step: the root is to show it too."""
 
     incident_id: UUID
     sequence: int

@@ -16,10 +16,10 @@ TEST_MODEL = "sentryml-test"
 NEXT = {
     Outcome.DELIVERED: "Look for it there: it is called “Test message”.",
     Outcome.RATE_LIMITED: "Alerts wait as long as was asked for. Test again later.",
-    Outcome.NOT_TAKEN: "Check that the notifier can reach it, then test again. Alerts are tried again by themselves.",
-    Outcome.UNCERTAIN: "Look whether it has arrived, then test again. Alerts are tried again, marked as repeats.",
+    Outcome.NOT_ACCEPTED: "Check that the notifier can reach it, then test again. Alerts are retried automatically.",
+    Outcome.UNCERTAIN: "Look whether it has arrived, then test again. Alerts are retried, marked as repeats.",
     Outcome.MESSAGE_REFUSED: "Please report this: the form of our message is at fault, not the channel.",
-    Outcome.CHANNEL_REFUSED: "Mend what it says, then test again.",
+    Outcome.CHANNEL_REFUSED: "Fix what it says, then test again.",
 }
 """What to do after a test, by what became of it."""
 

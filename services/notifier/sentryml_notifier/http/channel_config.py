@@ -1,6 +1,6 @@
 """A channel's configuration as someone asks for it: checked by its kind, with all that is wrong with it, by name.
 
-No value is told back: it may be a secret that was put in the wrong place.
+No value is echoed: it may be a secret that was put in the wrong place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastapi import Body
 from pydantic import BaseModel, TypeAdapter, ValidationError, WithJsonSchema
 
 from sentryml_common.http.problems import Problem
-from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.base import ChannelMisconfigured, Identity, Kind
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.http.routes import Name
@@ -92,7 +92,7 @@ def read_change(wanted: Mapping[str, Any], before: Config, reserved: Mapping[str
     return Config(name, before.kind, merged["settings"], merged["secret"])
 
 
-def check_opens(roster: Roster, config: Config, identity: Identity) -> None:
+def check_opens(registry: ChannelRegistry, config: Config, identity: Identity) -> None:
     """Refuse what has the right form and cannot work all the same.
 
     Raises:
@@ -100,7 +100,7 @@ def check_opens(roster: Roster, config: Config, identity: Identity) -> None:
     """
     kind = KINDS[config.kind]
     try:
-        roster.check(kind, identity, config.settings, config.secret)
+        registry.check(kind, identity, config.settings, config.secret)
     except ChannelMisconfigured as err:
         parts = [name for name in ("settings", "secret") if getattr(kind, name).model_fields]
         raise refused([{"field": ", ".join(parts), "reason": str(err)}]) from None
@@ -132,7 +132,7 @@ def config_errors(kind: Kind[Any, Any], settings: object, secret: object) -> Err
 
 
 def _reasons(field: str, form: type[BaseModel] | TypeAdapter[Any], err: ValidationError) -> Errors:
-    """One line per field. A field that is not known is not told back: somebody may have swapped name and value."""
+    """One line per field. A field that is not known is not echoed: somebody may have swapped name and value."""
     found = []
     for error in err.errors(include_url=False, include_input=False, include_context=False):
         place, reason = ".".join([field, *map(str, error["loc"])]), error["msg"]

@@ -37,8 +37,8 @@ from sentryml_notifier.store.ledger import list_channels
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 UNKNOWN = problem_answers((404, "There is no such channel."))
-REFUSED = (422, "It cannot be so; `errors` names each field. Nothing was changed.")
-MOVED_ON = (412, "It has moved on since the `If-Match` that was sent; `channel` is how it stands.")
+REFUSED = (422, "Invalid input; `errors` names each field. Nothing was changed.")
+MOVED_ON = (412, "It has changed since the version in `If-Match`; `channel` is its current version.")
 NAME_TAKEN_OR_NO_KEY = (409, "Another channel has this name; or there is no key to encrypt the secret with.")
 
 
@@ -70,7 +70,7 @@ class ChannelView(ChannelResponse):
 
 @router.get("")
 async def list_all(context: WithContext, _: Reader) -> Page[ChannelView]:
-    """All channels, with what waits on each and how to mend a broken one."""
+    """All channels, with what waits on each and how to fix a broken one."""
     async with context.transaction() as connection:
         rows = await list_channels(connection)
     return Page(items=[ChannelView.model_validate(dict(row)) for row in rows], next_cursor=None)
@@ -114,7 +114,7 @@ async def create(context: WithContext, asker: Admin, wanted: Wanted, response: R
         **VERSIONED,
         **UNKNOWN,
         **problem_answers(
-            (409, "A setting makes it; or another channel has this name; or its secret cannot be decrypted."),
+            (409, "It is defined by a setting; or another channel has this name; or its secret cannot be decrypted."),
             MOVED_ON,
             REFUSED,
         ),
@@ -132,7 +132,9 @@ async def change(
     async with context.transaction() as connection:
         before = await _locked(connection, context, channel_id)
         if before.kind not in KINDS:
-            raise Problem(409, "unknown-kind", "this notifier knows no channels of that kind: install a newer one")
+            raise Problem(
+                409, "unknown-kind", "this notifier does not support channels of that kind: install a newer version"
+            )
         known = Config(before.name, before.kind, before.settings, _opened(context, before, wanted))
         config = read_change(wanted, known, context.reserved_names)
         await check_seen(connection, before, if_match)
@@ -158,7 +160,7 @@ async def change(
     status_code=204,
     responses={
         **UNKNOWN,
-        **problem_answers((409, "A setting makes it, routes lead to it, or deliveries wait on it."), MOVED_ON),
+        **problem_answers((409, "It is defined by a setting, routes use it, or deliveries wait on it."), MOVED_ON),
     },
 )
 async def delete(
@@ -176,19 +178,19 @@ async def delete(
         await check_seen(connection, before, if_match)
         routes = await routes_to(connection, channel_id)
         if routes:
-            detail = f"routes lead to it ({', '.join(routes)}): change or delete them first"
+            detail = f"routes use it ({', '.join(routes)}): change or delete them first"
             raise Problem(409, "channel-in-use", detail, routes=routes)
         waiting = await count_waiting(connection, channel_id)
         if waiting and not discard:
             raise Problem(
                 409,
                 "deliveries-waiting",
-                f"not delivered yet: {waiting}. Mend the channel, or give up what waits with ?discard=true",
+                f"not delivered yet: {waiting}. Fix the channel, or discard what waits with ?discard=true",
                 waiting=waiting,
             )
         words = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
         await delete_channel(connection, channel_id, words, context.clock())
-        gave_up = f"what waited on it was given up: {waiting}" if waiting else "nothing waited on it"
+        gave_up = f"deliveries discarded: {waiting}" if waiting else "nothing waited on it"
         await _note(connection, context, asker, Action.CHANNEL_DELETED, before, gave_up)
     context.channels().changed.set()
 
@@ -205,7 +207,7 @@ async def check_seen(connection: Connection, found: StoredChannel, if_match: str
         raise Problem(
             412,
             "channel-moved-on",
-            f"the channel is at {current} by now: look at it again",
+            f"the channel is at {current} now: read it again",
             headers={"ETag": current},
             channel=view.model_dump(mode="json"),
         )
@@ -217,7 +219,7 @@ async def _locked(connection: Connection, context: Context, channel_id: UUID) ->
     if found is None:
         raise unknown_channel(channel_id)
     if found.secret_setting is not None and context.channels().is_from_settings(found):
-        detail = f"{found.secret_setting} makes this channel: change it there, and restart the notifier"
+        detail = f"{found.secret_setting} defines this channel: change it there, and restart the notifier"
         raise Problem(409, "channel-of-settings", detail, setting=found.secret_setting)
     return found
 
@@ -233,7 +235,7 @@ def _sealed(context: Context, config: Config) -> bytes | None:
     if not KINDS[config.kind].secret.model_fields:
         return None
     try:
-        return context.vault.seal(config.secret)
+        return context.secret_box.seal(config.secret)
     except Sealed as err:
         raise Problem(409, "no-secrets-key", str(err)) from err
 
@@ -243,7 +245,7 @@ def _opened(context: Context, before: StoredChannel, wanted: dict[str, Any]) -> 
     if before.secret is None or "secret" in wanted:
         return {}
     try:
-        return context.vault.open(before.secret)
+        return context.secret_box.open(before.secret)
     except Sealed as err:
         raise Problem(409, "no-secrets-key", str(err)) from err
 
@@ -266,7 +268,7 @@ async def _note_changes(
     if words:
         await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, words)
     if replaced:
-        await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was entered anew")
+        await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was replaced")
 
 
 async def _note(

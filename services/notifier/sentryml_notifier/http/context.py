@@ -1,6 +1,6 @@
 """What every route needs: the database, the clock, the channels.
 
-HTTP answers from the first moment on, so the pool may not be there yet: then it is 503, in words.
+HTTP answers from the first moment on, so the pool may not be there yet: then the answer is 503.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.postgres.pool import Connection, Pool, transaction
-from sentryml_notifier.channel_registry import Roster
-from sentryml_notifier.secrets import Vault
+from sentryml_notifier.channel_registry import ChannelRegistry
+from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.store.audit import Audit
 
 
@@ -33,9 +33,9 @@ class Context:
     clock: Clock
     new_id: Callable[[], UUID]
     reserved_names: Mapping[str, str] = field(default_factory=dict)
-    vault: Vault = field(default_factory=lambda: Vault([]))
+    secret_box: SecretBox = field(default_factory=lambda: SecretBox([]))
     pool: Pool | None = None
-    roster: Roster | None = None
+    registry: ChannelRegistry | None = None
     wake: Callable[[], None] = lambda: None
     audit: Audit | None = None
     internal_secret: SecretStr | None = None
@@ -56,15 +56,15 @@ class Context:
         """Keep the last look at the ledger."""
         self.audit = audit
 
-    def channels(self) -> Roster:
+    def channels(self) -> ChannelRegistry:
         """The channels of this process.
 
         Raises:
             Unavailable: PostgreSQL has not answered yet since the start.
         """
-        if self.roster is None:
+        if self.registry is None:
             raise _starting()
-        return self.roster
+        return self.registry
 
 
 def _starting() -> Unavailable:

@@ -1,4 +1,4 @@
-"""`/v1/deliveries`: what was sent, what waits, what is stuck and how to mend it."""
+"""`/v1/deliveries`: what was sent, what waits, what is parked and how to fix it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
-Stuck = Annotated[bool, Query(description="Only what is stuck: parked, though not for good.")]
+Stuck = Annotated[bool, Query(description="Only parked deliveries, without those that are given up for good.")]
 Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[UtcDatetime, Annotated[int, Field(ge=1, lt=2**31)], UUID])

@@ -1,4 +1,4 @@
-"""`/v1/channels/{id}/fallback`: which channel is told while one is broken. Also for channels that a setting makes."""
+"""`/v1/channels/{id}/fallback`: the channel that stands in for a broken one. Channels of settings have one too."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ class Fallback(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"channel_id": "0f0c3c1e-7a50-4a01-8f29-9d0c1d0a7c2f"}]}
     )
 
-    channel_id: UUID | None = Field(description="It tells what is stuck on the broken one, and says so.")
+    channel_id: UUID | None = Field(
+        description="The fallback: it receives what is parked on the broken channel, with a note that says so."
+    )
 
 
 @router.put(
     "/{channel_id:uuid}/fallback",
-    responses={**VERSIONED, **UNKNOWN, **problem_answers((409, "It would stand in for itself."), MOVED_ON)},
+    responses={**VERSIONED, **UNKNOWN, **problem_answers((409, "The channel cannot be its own fallback."), MOVED_ON)},
 )
 async def change(
     context: WithContext,
@@ -50,7 +52,7 @@ async def change(
     response: Response,
     if_match: IfMatch = None,
 ) -> ChannelView:
-    """Name the channel that is told while this one is broken. Channels may stand in for each other in any ring."""
+    """Set the fallback, which receives alerts while this channel is broken. Fallbacks may form a ring."""
     async with context.transaction() as connection:
         found = await lock_stored_channel(connection, channel_id)
         if found is None:
@@ -61,7 +63,7 @@ async def change(
         if wanted.channel_id is not None and wanted.channel_id not in names:
             raise unknown_channel(wanted.channel_id)
         if wanted.channel_id == channel_id:
-            detail = "a channel cannot stand in for itself: name another one, GET /v1/channels lists them"
+            detail = "a channel cannot be its own fallback: name another one, GET /v1/channels lists them"
             raise Problem(409, "fallback-is-itself", detail)
         before = names.get(await find_fallback(connection, channel_id))
         words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})

@@ -14,17 +14,17 @@ from sentryml_common.contracts.notifier_api import PreviewResponse, VerdictRespo
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_notifier.domain.routing import ALARMS, Route, Step, Why, as_if_heard, step_of, verdicts
+from sentryml_notifier.domain.routing import ALERTING, Route, Step, Why, assume_notified, step_of, verdicts
 from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
 from sentryml_notifier.store.channels import broken_channels
-from sentryml_notifier.store.inbox import find_transition, read_heard
+from sentryml_notifier.store.inbox import find_transition, read_notified
 from sentryml_notifier.store.routes import StoredRoute, list_stored_routes
 
 router = APIRouter(prefix="/v1", tags=["routes"])
 
-ALERTING = ALARMS | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
-ASSUMED = "It is assumed that the alarm before it came by the routes as they are now, with the same severity."
+MAY_ALERT = ALERTING | {TransitionKind.RESOLVED, TransitionKind.MONITOR_CHANGED}
+ASSUMED = "Assumes that the alert before it was routed by the current routes, with the same severity."
 
 
 class Recorded(BaseModel):
@@ -46,9 +46,7 @@ class Described(BaseModel):
     model_id: ModelId
     kind: TransitionKind = TransitionKind.OPENED
     severity: Severity = Severity.CRITICAL
-    alert: bool | None = Field(
-        None, strict=True, description="Whether it alerts; as its kind mostly does, if left out."
-    )
+    alert: bool | None = Field(None, strict=True, description="Whether it alerts; default: as its kind usually does.")
 
 
 class VerdictView(VerdictResponse):
@@ -87,7 +85,7 @@ class PreviewView(PreviewResponse):
 Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]
 
 
-@router.post("/routes:preview", responses=problem_answers((404, "No such transition is in the ledger.")))
+@router.post("/routes:preview", responses=problem_answers((404, "There is no such transition.")))
 async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewView:
     """Where a transition would go by the routes as they are now, with the reason for each. Nothing is sent."""
     async with context.transaction() as connection:
@@ -97,14 +95,14 @@ async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewV
         if isinstance(asked, Recorded):
             transition = await find_transition(connection, asked.transition_id)
             if transition is None or not asker.may_see(transition.model_id):
-                raise Problem(404, "unknown-transition", f"the ledger holds no transition {asked.transition_id}")
-            step, heard, assumed = step_of(transition), await read_heard(connection, transition), None
+                raise Problem(404, "unknown-transition", f"there is no transition {asked.transition_id}")
+            step, notified, assumed = step_of(transition), await read_notified(connection, transition), None
         else:
             check_model(asker.rights, asked.model_id)
             step = _step(asked)
-            heard = as_if_heard(step, routes)
-            assumed = None if heard is None else ASSUMED
-    return _view(stored, verdicts(step, routes, heard), broken, assumed)
+            notified = assume_notified(step, routes)
+            assumed = None if notified is None else ASSUMED
+    return _view(stored, verdicts(step, routes, notified), broken, assumed)
 
 
 def _step(asked: Described) -> Step:
@@ -136,5 +134,5 @@ def _words(channels: Sequence[str], views: Sequence[VerdictView]) -> str:
     if channels:
         return f"This would go to {', '.join(channels)}."
     if not views:
-        return "Nobody would be told: there is no route. Make one: POST /v1/routes."
-    return "Nobody would be told: no route takes it."
+        return "Nobody would be notified: there is no route. Add one: POST /v1/routes."
+    return "Nobody would be notified: no route takes it."

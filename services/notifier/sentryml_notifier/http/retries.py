@@ -1,4 +1,4 @@
-"""`POST /v1/deliveries/{id}:retry`: try again now what waits or is stuck."""
+"""`POST /v1/deliveries/{id}:retry`: try again now what waits or is parked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.domain.change import Action, Change
-from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, why_not_again
+from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, retry_refusal
 from sentryml_notifier.http.auth import Writer
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
 from sentryml_notifier.store.changes import insert_change
-from sentryml_notifier.store.channel_changes import mend_channel
+from sentryml_notifier.store.channel_changes import repair_channel
 from sentryml_notifier.store.channels import list_stored_channels, release_waiting
 from sentryml_notifier.store.ledger import DeliveryFilter, list_deliveries
 from sentryml_notifier.store.retries import lock_delivery, make_due
@@ -29,7 +29,7 @@ NOT_AGAIN = (409, "It is delivered, given up, or being sent; or its channel has 
 @router.post("/{delivery_id:uuid}:retry", responses={**UNKNOWN, **problem_answers(NOT_AGAIN)})
 async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> DeliveryView:
     """Make it due now, with what goes before it. On a broken channel this tries the channel again, and all that is
-    stuck on it if that works."""
+    parked on it if that works."""
     now = context.clock()
     async with context.transaction() as connection:
         row = await lock_delivery(connection, delivery_id)
@@ -38,7 +38,7 @@ async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> Deliv
         _check(row)
         if row["channel_state"] == "broken":
             await _check_channel(connection, context, row["channel_id"])
-        if await mend_channel(connection, row["channel_id"]):
+        if await repair_channel(connection, row["channel_id"]):
             await release_waiting(connection, row["channel_id"], now)
         await make_due(connection, row, now)
         subject = f"incident #{row['incident_number']}"
@@ -52,7 +52,7 @@ async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> Deliv
 
 def _check(row: asyncpg.Record) -> None:
     because = ParkedBecause(row["parked_because"]) if row["parked_because"] else None
-    why = why_not_again(DeliveryState(row["state"]), because)
+    why = retry_refusal(DeliveryState(row["state"]), because)
     if why is not None:
         raise Problem(409, "not-retryable", why, state=row["state"], parked_because=row["parked_because"])
 

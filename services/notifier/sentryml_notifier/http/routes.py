@@ -19,7 +19,7 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.domain.routing import ALARMS, Route, may_meet
+from sentryml_notifier.domain.routing import ALERTING, Route, may_meet
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
@@ -42,17 +42,19 @@ REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * 86_400, 100
 
 UNKNOWN = problem_answers((404, "There is no such route."))
 NAME_TAKEN = (409, "Another route has this name.")
-MADE_SO = (422, "It cannot be made so: `errors` names each field.")
-MOVED_ON = (412, "It has moved on since the `If-Match` that was sent; `route` is how it stands.")
+MADE_SO = (422, "Invalid input; `errors` names each field.")
+MOVED_ON = (412, "It has changed since the version in `If-Match`; `route` is its current version.")
 
 
 def _once(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _alarming(kinds: list[TransitionKind]) -> list[TransitionKind]:
-    if kinds and not ALARMS.intersection(kinds):
-        raise ValueError("names no alarm (opened, escalated, reopened): what follows is told to who heard the alarm")
+def _alerting(kinds: list[TransitionKind]) -> list[TransitionKind]:
+    if kinds and not ALERTING.intersection(kinds):
+        raise ValueError(
+            "names no alerting kind (opened, escalated, reopened), without which nothing that follows an alert is sent"
+        )
     return list(dict.fromkeys(kinds))
 
 
@@ -60,15 +62,15 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=NAME_PATTERN), NoKey
 ]
 Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN), NoKey]
-ALARM_NAMED = {"contains": {"enum": sorted(ALARMS)}}
+ALERT_NAMED = {"contains": {"enum": sorted(ALERTING)}}
 Kinds = Annotated[
     list[TransitionKind],
-    AfterValidator(_alarming),
+    AfterValidator(_alerting),
     WithJsonSchema(
         {
             "type": "array",
             "items": {"type": "string", "enum": list(TransitionKind)},
-            "anyOf": [{"maxItems": 0}, ALARM_NAMED],
+            "anyOf": [{"maxItems": 0}, ALERT_NAMED],
         }
     ),
 ]
@@ -99,18 +101,18 @@ class RouteSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SPEC_EXAMPLE]})
 
     name: Name = Field(description="What people call it.")
-    channel_id: UUID = Field(description="Where it leads.")
+    channel_id: UUID = Field(description="The channel it sends to.")
     model_patterns: Annotated[list[Pattern], AfterValidator(_once)] = Field(
         [], max_length=PATTERNS_MAX, description="Models, as patterns like `fraud-*`; none means all."
     )
     least_severity: Severity = Field(
-        Severity.WARN, description="Alarms below it are not taken; one that gets worse later is, and its end then too."
+        Severity.WARN, description="Alerts below it are not taken; one that escalates later is, and then its end too."
     )
     kinds: Kinds = Field(
         [],
-        description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case.",
+        description="Kinds of transitions; none means every alert. The end of an alert follows in any case.",
     )
-    enabled: bool = Field(True, strict=True, description="A route that is switched off takes nothing.")
+    enabled: bool = Field(True, strict=True, description="A disabled route takes nothing.")
     remind_after_seconds: int | None = Field(
         None,
         strict=True,
@@ -119,7 +121,7 @@ class RouteSpec(BaseModel):
         description="Remind while an incident stays open and unseen, after this time and again each such time.",
     )
     remind_times: int = Field(
-        3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="At most so many reminders for one alarm."
+        3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."
     )
 
 
@@ -228,7 +230,7 @@ async def _locked(connection: Connection, route_id: UUID, if_match: str | None) 
         raise Problem(
             412,
             "route-moved-on",
-            f"the route is at {current} by now: look at it again",
+            f"the route is at {current} now: read it again",
             headers={"ETag": current},
             route=RouteView.of(found).model_dump(mode="json"),
         )
@@ -269,7 +271,7 @@ async def _save(connection: Connection, stored: StoredRoute) -> None:
 
 
 def _told(stored: StoredRoute) -> dict[str, object]:
-    """What is told of a change: everything that people set."""
+    """What a change records: everything that people set."""
     view = RouteView.of(stored)
     return {
         **view.model_dump(mode="json", include=set(RouteSpec.model_fields) - {"channel_id"}),

@@ -18,9 +18,9 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem
-from sentryml_notifier.channel_registry import Roster
+from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.slack_bot.sender import SlackBot
-from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.interactions import SlackInteractions
 
 PATH = "/v1/slack/interactions"
 MOST_BODY_BYTES = 256 * 1024
@@ -32,8 +32,8 @@ class Interactions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.roster: Roster | None = None
-        self.presses: Presses | None = None
+        self.registry: ChannelRegistry | None = None
+        self.handler: SlackInteractions | None = None
 
     async def receive(self, request: Request) -> None:
         """Take what Slack sent.
@@ -42,21 +42,21 @@ class Interactions:
             Problem: 401 no bot's signing secret fits, or it is old; 413 it is too long; 422 it holds no payload.
             Unavailable: the service is starting.
         """
-        if self.roster is None or self.presses is None:
+        if self.registry is None or self.handler is None:
             raise Unavailable("the notifier is still starting")
         body = await read_body(request, MOST_BODY_BYTES, "a press of a button")
-        bot = self._signed_for(self.roster, request, body)
+        bot = self._signed_for(self.registry, request, body)
         if bot is None:
             raise Problem(
                 401,
                 "not-signed-by-slack",
                 "this is for Slack, which signs what it sends: give the signing secret of the Slack app to the channel",
             )
-        self.presses.take(bot, _payload_of(body))
+        self.handler.take(bot, _payload_of(body))
 
-    def _signed_for(self, roster: Roster, request: Request, body: bytes) -> SlackBot | None:
+    def _signed_for(self, registry: ChannelRegistry, request: Request, body: bytes) -> SlackBot | None:
         bots: Iterable[SlackBot] = (
-            each.channel for each in roster.opened.values() if isinstance(each.channel, SlackBot)
+            each.channel for each in registry.opened.values() if isinstance(each.channel, SlackBot)
         )
         return next((bot for bot in bots if self._fits(bot, request, body)), None)
 

@@ -21,7 +21,7 @@ from sentryml_notifier.http.auth import Asker, Tester
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
-from sentryml_notifier.store.channel_changes import lock_stored_channel, mend_channel
+from sentryml_notifier.store.channel_changes import lock_stored_channel, repair_channel
 from sentryml_notifier.store.channels import StoredChannel, list_stored_channels, release_waiting
 
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
@@ -81,16 +81,16 @@ async def _send(context: Context, asker: Asker, stored: StoredChannel) -> SendRe
 
 
 async def _note(context: Context, asker: Asker, tested: StoredChannel, result: SendResult) -> None:
-    now, mended = context.clock(), False
+    now, fixed = context.clock(), False
     async with context.transaction() as connection:
         stored = await lock_stored_channel(connection, tested.channel_id)
         if stored is not None and stored.fingerprint == tested.fingerprint and result.outcome is Outcome.DELIVERED:
-            mended = await mend_channel(connection, stored.channel_id)
-            if mended:
+            fixed = await repair_channel(connection, stored.channel_id)
+            if fixed:
                 await release_waiting(connection, stored.channel_id, now)
         words = f"{result.outcome.value.replace('_', ' ')}: {result.words}"
         await insert_change(
             connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, words)
         )
-    if mended:
+    if fixed:
         context.wake()

@@ -1,6 +1,6 @@
-"""Presses of "Mark as seen": whoever brings them, HTTP or Socket Mode, they end here.
+"""Clicks on "Mark as seen", from HTTP or Socket Mode.
 
-Slack wants an answer within three seconds and has it at once; what comes of a press is told afterwards, to the person
+Slack requires an answer within three seconds and gets it at once; the result is reported afterwards, to the person
 alone, and the root message changes with the incident.
 """
 
@@ -27,7 +27,7 @@ MOST_UNDER_WAY = 100
 """People do not press so fast; what comes on top is dropped and counted, and can be pressed again."""
 
 
-class Presses:
+class SlackInteractions:
     """Handles presses in the background. Each may come twice: marking twice changes nothing."""
 
     def __init__(self, incidents: Incidents) -> None:
@@ -54,7 +54,7 @@ class Presses:
             SLACK_PRESS_TOTAL.labels(outcome="failed").inc()
 
     async def handle(self, bot: SlackBot, press: Press) -> None:
-        """Find out who it is, ask incidents, and tell the person."""
+        """Find out who it is, call incidents, and answer the person."""
         try:
             email = await email_of(bot.api, press.user)
         except Unknown as err:

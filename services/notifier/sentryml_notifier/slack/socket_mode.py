@@ -16,16 +16,16 @@ import aiohttp
 import orjson
 
 from sentryml_common.logging import get_logger
-from sentryml_notifier.channel_registry import OpenChannel, Roster
+from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.outbound import read_url
 from sentryml_notifier.channels.slack_bot.sender import SlackBot
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.metrics import SLACK_SOCKET
-from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.interactions import SlackInteractions
 
 log = get_logger(__name__)
 
-LOOK_FOR_CHANNELS_SECONDS = 2.0
+CHECK_CHANNELS_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
 CONNECT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -38,17 +38,19 @@ class NotConnected(Exception):
 
 
 class SocketMode:
-    """Keeps a connection for each bot of the roster that has an app-level token."""
+    """Keeps a connection for each bot of the registry that has an app-level token."""
 
-    def __init__(self, roster: Roster, presses: Presses, allowed_hosts: frozenset[str]) -> None:
-        self._roster, self._presses, self._allowed_hosts = roster, presses, allowed_hosts
+    def __init__(
+        self, registry: ChannelRegistry, interactions: SlackInteractions, allowed_hosts: frozenset[str]
+    ) -> None:
+        self._registry, self._interactions, self._allowed_hosts = registry, interactions, allowed_hosts
 
     async def run(self) -> None:
         """Connect until cancelled, as channels come and change."""
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with aiohttp.ClientSession(trust_env=False) as session, asyncio.TaskGroup() as group:
             while True:
-                wanted = {each.channel_id: each for each in self._roster.opened.values() if _app_token_of(each)}
+                wanted = {each.channel_id: each for each in self._registry.opened.values() if _app_token_of(each)}
                 for channel_id, (channel, task) in list(served.items()):
                     if wanted.get(channel_id) is not channel:
                         del served[channel_id]
@@ -57,7 +59,7 @@ class SocketMode:
                     channel = wanted[channel_id]
                     task = group.create_task(self._keep_open(session, channel), name=f"socket-{channel.name}")
                     served[channel_id] = channel, task
-                await asyncio.sleep(LOOK_FOR_CHANNELS_SECONDS)
+                await asyncio.sleep(CHECK_CHANNELS_SECONDS)
 
     async def _keep_open(self, session: aiohttp.ClientSession, channel: OpenChannel) -> None:
         failures = 0
@@ -129,7 +131,7 @@ class SocketMode:
         if "envelope_id" in envelope:
             await socket.send_str(orjson.dumps({"envelope_id": envelope["envelope_id"]}).decode())
         if envelope.get("type") == "interactive":
-            self._presses.take(bot, envelope.get("payload"))
+            self._interactions.take(bot, envelope.get("payload"))
         return True
 
 

@@ -1,4 +1,4 @@
-"""The keeper of conversations: edits root messages, so that each shows how its incident stands.
+"""Updates threads: edits root messages, so that each shows the current state of its incident.
 
 Beside the dispatcher and never in its way: an edit waits a few seconds for more changes, one edit of an incident is
 under way at a time, and when Slack asks to edit more slowly, alerts go on.
@@ -16,28 +16,28 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.channel_registry import OpenChannel, Roster
+from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
 from sentryml_notifier.channels.slack_bot.sender import SlackBot
 from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.delivery import Effort, Outcome, Parked, SendResult, TryAgain, decide
+from sentryml_notifier.domain.delivery import Outcome, Parked, RetryState, SendResult, TryAgain, decide
 from sentryml_notifier.metrics import CONVERSATION_EDIT_TOTAL
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import Edit
 
 log = get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 1.0
+CHECK_EVERY_SECONDS = 1.0
 FOR_ALL = (Outcome.RATE_LIMITED, Outcome.CHANNEL_REFUSED)
 """What one edit says about all edits of the channel: they wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
-    """Edits on the channels of the roster that hold conversations. Time, chance and new ids come from outside."""
+class ThreadUpdater:
+    """Edits on the channels of the registry that have threads. Clock, randomness and new ids are injected."""
 
     pool: Pool
-    roster: Roster
+    registry: ChannelRegistry
     lease: timedelta
     clock: Clock
     jitter: Callable[[], float]
@@ -49,15 +49,15 @@ class Keeper:
         async with asyncio.TaskGroup() as group:
             while True:
                 editing = {channel_id: task for channel_id, task in editing.items() if not task.done()}
-                for channel_id, channel in self.roster.opened.items():
+                for channel_id, channel in self.registry.opened.items():
                     if isinstance(channel.channel, SlackBot) and channel_id not in editing:
                         name = f"edit-{channel.name}"
                         editing[channel_id] = group.create_task(self._edit_all(channel), name=name)
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+                await asyncio.sleep(CHECK_EVERY_SECONDS)
 
     async def _edit_all(self, channel: OpenChannel) -> None:
         try:
-            while await self.edit_one(channel) and self.roster.opened.get(channel.channel_id) is channel:
+            while await self.edit_one(channel) and self.registry.opened.get(channel.channel_id) is channel:
                 pass
         except Unavailable:
             log.warning("edits_wait_for_postgres", channel=channel.name)
@@ -87,11 +87,11 @@ class Keeper:
             if result.outcome is Outcome.DELIVERED:
                 await conversations.note_shown(connection, edit, sequence, now + EDIT_AFTER)
             elif result.reason in EDIT_LOST:
-                # The next change starts anew: one who deleted a message does not want it back for nothing.
+                # The next change starts over: one who deleted a message does not want it back for nothing.
                 await conversations.forget_conversation(connection, edit.conversation)
             else:
                 due_at, plain = self._next(edit, result, now)
-                # The channel first, as whoever takes transitions in locks them.
+                # The channel first: the same order of locks as the consumer.
                 if result.outcome in FOR_ALL and due_at is not None:
                     await conversations.pause_edits(connection, channel.channel_id, due_at)
                 await conversations.note_not_shown(connection, edit, now, due_at, plain=plain)
@@ -110,9 +110,9 @@ class Keeper:
 
     def _next(self, edit: Edit, result: SendResult, now: datetime) -> tuple[datetime | None, bool]:
         """When the edit is made again, None for not before the next change; and whether as plain text."""
-        effort = Effort(edit.failures, edit.failing_since, plain=edit.plain)
-        match decide(result, effort, now=now, jitter=self.jitter()):
-            case TryAgain(at=at, effort=after):
+        retry_state = RetryState(edit.failures, edit.failing_since, plain=edit.plain)
+        match decide(result, retry_state, now=now, jitter=self.jitter()):
+            case TryAgain(at=at, retry_state=after):
                 return at, after.plain
             case Parked(retry_at=at) if result.outcome is Outcome.CHANNEL_REFUSED:
                 return at, edit.plain

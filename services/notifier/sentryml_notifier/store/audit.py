@@ -1,7 +1,7 @@
-"""Looking for what must not be: alerts that were lost, deliveries that nobody works on or that are stuck wordlessly.
+"""Finds faults: alerts that were lost, deliveries that nobody works on or that are parked without a reason.
 
-Each query answers with rows only where something is wrong, so that a sound ledger costs little. What was lost is told
-from the transitions as they came, not from what the consumer made of them: that may be what is wrong.
+Each query answers with rows only where something is wrong, so that a sound ledger costs little. What was lost is
+determined from the transitions as they came, not from what the consumer made of them: that may be what is wrong.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import ALARMS, BEGINNINGS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 from sentryml_notifier.store.queue import most_urgent_incident
 
 SERVED_WITHIN = timedelta(minutes=5)
@@ -35,7 +35,7 @@ class Fault(StrEnum):
     STEP_MISSING = "step_missing"  # a step of an incident never came, though later ones did
     NOT_SERVED = "not_served"  # something is due, and nobody sends
     ORPHANED = "orphaned"  # parked for a broken channel, and the channel works
-    UNEXPLAINED = "unexplained"  # parked without words
+    UNEXPLAINED = "unexplained"  # parked without a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One look at the ledger: what was found, when, and of how many alerts of the last day nobody was told."""
+    """One look at the ledger: what was found, when, and of how many alerts of the last day nobody was notified."""
 
     at: datetime
     findings: tuple[Finding, ...]
@@ -66,8 +66,8 @@ async def find_faults(connection: Connection, now: datetime) -> list[Finding]:
 async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
     """Alerts of the last day that must have a delivery, or an entry that no route took them, and have neither.
 
-    An alarm always must; so must what follows one whose beginning is not known. The end of an alarm must have a
-    delivery if a route that told the alarm is still as it was then.
+    An alert always must; so must what follows one whose beginning is not known. The end of an alert must have a
+    delivery if a route that sent the alert is unchanged since.
     """
     rows = await connection.fetch(
         """
@@ -89,10 +89,10 @@ async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
          ORDER BY t.taken_in_at, t.sequence
          LIMIT $6
         """,
-        now - LOST_WITHIN, list(ALARMS), list(BEGINNINGS), list(ENDINGS), ROUTES_KNOWN_AFTER, LOST_SHOWN,
+        now - LOST_WITHIN, list(ALERTING), list(OPENING), list(CLOSING), ROUTES_KNOWN_AFTER, LOST_SHOWN,
     )  # fmt: skip
     words = (
-        "{model_id}: incident #{incident_number} has {step_kind}, and nothing was made of that: tell people yourself"
+        "{model_id}: incident #{incident_number} has {step_kind}, and no delivery was created: notify people yourself"
     )
     return [Finding(Fault.ALERT_LOST, None, words.format(**row), row["model_id"]) for row in rows]
 
@@ -151,14 +151,14 @@ async def _parked_wrongly(connection: Connection) -> list[Finding]:
         """
     )
     return [
-        Finding(Fault.ORPHANED, row["name"], f"{row['deliveries']} deliveries wait for it to be mended, and it works")
+        Finding(Fault.ORPHANED, row["name"], f"{row['deliveries']} deliveries wait for it to be fixed, but it works")
         if row["orphaned"]
         else Finding(Fault.UNEXPLAINED, row["name"], f"{row['deliveries']} deliveries are parked without a reason")
         for row in rows
     ]
 
 
-async def count_alerts_untold(connection: Connection, now: datetime) -> int:
-    """Alerts of the last day that no route has taken: nobody was told, and nobody will be."""
+async def count_alerts_without_route(connection: Connection, now: datetime) -> int:
+    """Alerts of the last day that no route has taken: nobody was notified, and nobody will be."""
     found: int = await connection.fetchval("SELECT count(*) FROM unrouted WHERE at > $1", now - ROUTED_WITHIN)
     return found

@@ -51,7 +51,7 @@ async def update_channel(connection: Connection, stored: StoredChannel, hint: st
     )  # fmt: skip
 
 
-async def mend_channel(connection: Connection, channel_id: UUID) -> bool:
+async def repair_channel(connection: Connection, channel_id: UUID) -> bool:
     """A broken channel works, or is to be tried; False if it was not broken."""
     status = await connection.execute(
         """

@@ -1,4 +1,4 @@
-"""Channels: their configuration, entering those of the settings, breaking and mending."""
+"""Channels: their configuration, entering those of the settings, breaking and fixing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
-from sentryml_notifier.store.fallback import settle_told_elsewhere
+from sentryml_notifier.store.fallback import settle_delivered_elsewhere
 from sentryml_notifier.store.routes import enter_first_route
 
 
@@ -81,7 +81,7 @@ async def register_channel(
 
 
 async def replace_secret(connection: Connection, channel_id: UUID, before: bytes, sealed: bytes) -> bool:
-    """Keep the same secret, encrypted anew; False if it has been changed meanwhile. The channel stays as it is."""
+    """Keep the same secret, re-encrypted; False if it has been changed meanwhile. The channel stays as it is."""
     status = await connection.execute(
         "UPDATE channel SET secret = $3 WHERE channel_id = $1 AND secret = $2", channel_id, before, sealed
     )
@@ -125,7 +125,7 @@ async def park_if_broken(connection: Connection, channel_id: UUID) -> None:
     )
 
 
-async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
+async def revive_parked(connection: Connection, channel_id: UUID, fingerprint: str, now: datetime) -> int:
     """Give a broken channel, and deliveries that were given up, another try if it is time; return how many."""
     status = await connection.execute(
         """
@@ -149,9 +149,9 @@ async def revive_stuck(connection: Connection, channel_id: UUID, fingerprint: st
 async def release_waiting(connection: Connection, channel_id: UUID, now: datetime) -> int:
     """Make all that is parked or backing off on a channel due now; return how many deliveries that are.
 
-    What another channel has told meanwhile, and is over, is settled instead.
+    What another channel has delivered meanwhile, and is over, is settled instead.
     """
-    await settle_told_elsewhere(connection, channel_id, now)
+    await settle_delivered_elsewhere(connection, channel_id, now)
     status = await connection.execute(
         """
         UPDATE delivery

@@ -74,7 +74,7 @@ async def save_conversation(
 
 
 async def forget_conversation(connection: Connection, lost: Conversation) -> None:
-    """The root message is gone: the next message starts anew. One that has been replaced meanwhile stays."""
+    """The root message is gone: the next message starts over. One that has been replaced meanwhile stays."""
     await connection.execute(
         "DELETE FROM conversation WHERE channel_id = $1 AND incident_id = $2 AND root_ts = $3",
         lost.channel_id, lost.incident_id, lost.root_ts,
@@ -123,7 +123,7 @@ def _edit_of(row: asyncpg.Record) -> Edit:
 
 
 async def read_story(connection: Connection, incident_id: UUID) -> Story:
-    """An incident as it stands now; there is one, since it has a conversation."""
+    """The current state of an incident; there is one, since it has a conversation."""
     rows = await connection.fetch(
         "SELECT message, monitor FROM transition WHERE incident_id = $1 ORDER BY sequence", incident_id
     )

@@ -1,10 +1,10 @@
-"""Fallback: while a channel is broken, another one tells what is stuck on it.
+"""Fallback: while a channel is broken, another one receives what is parked on it.
 
-No channel gets a transition twice, so channels may stand in for each other in any ring: a message goes on until it
-meets one that works. If none does, all show what is stuck, and the first that is mended tells it.
+No channel gets a transition twice, so fallbacks may form a ring: a message is passed on until a channel works. If none
+does, all show what is parked, and the first that is fixed sends it.
 
-What the fallback has told is repeated on the mended channel only where it is still of interest: an incident that goes
-on is told as it stands, one that is over is settled without another message.
+What the fallback has delivered is repeated on the fixed channel only if it still matters: a live incident is sent in
+its current state, one that is over is settled without another message.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.domain.message import Detour
 
-TOLD_ELSEWHERE = "Not repeated here: another channel told it while this one was broken, and the incident is over."
+DELIVERED_ELSEWHERE = (
+    "Not repeated here: the fallback delivered it while this channel was broken, and the incident is over."
+)
 
 
 async def set_fallback(connection: Connection, channel_id: UUID, fallback_channel_id: UUID | None) -> None:
-    """Name the channel that is told while this one is broken; None takes it away. It cannot be the channel itself."""
+    """Set the channel that receives alerts while this one is broken, or None. It cannot be the channel itself."""
     await connection.execute(
         "UPDATE channel SET fallback_channel_id = $2, version = version + 1 WHERE channel_id = $1",
         channel_id,
@@ -30,15 +32,15 @@ async def set_fallback(connection: Connection, channel_id: UUID, fallback_channe
 
 
 async def find_fallback(connection: Connection, channel_id: UUID) -> UUID | None:
-    """The channel that is told while another is broken."""
+    """The channel that receives alerts while another is broken."""
     found: UUID | None = await connection.fetchval(
         "SELECT fallback_channel_id FROM channel WHERE channel_id = $1", channel_id
     )
     return found
 
 
-async def stand_in(connection: Connection, now: datetime) -> int:
-    """Give what is stuck on broken channels to their fallbacks; return how many deliveries that are.
+async def hand_over(connection: Connection, now: datetime) -> int:
+    """Hand what is parked on broken channels to their fallbacks; return how many deliveries that are.
 
     The share locks keep these channels as they are until this is committed: nothing slips in while one is being parked.
     """
@@ -75,8 +77,8 @@ async def stand_in(connection: Connection, now: datetime) -> int:
     return int(status.rpartition(" ")[2])
 
 
-async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: datetime) -> int:
-    """Settle what waits on a channel of incidents that are over and that another channel has told in full."""
+async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, now: datetime) -> int:
+    """Settle what waits on a channel of incidents that are over and that another channel has delivered in full."""
     settled = await connection.fetch(
         """
         WITH waiting AS (
@@ -102,15 +104,15 @@ async def settle_told_elsewhere(connection: Connection, channel_id: UUID, now: d
          WHERE delivery_id IN (SELECT delivery_id FROM waiting WHERE incident_id IN (SELECT incident_id FROM over))
         RETURNING delivery_id
         """,
-        channel_id, now, TOLD_ELSEWHERE, OVER,
+        channel_id, now, DELIVERED_ELSEWHERE, OVER,
     )  # fmt: skip
     await connection.execute(
         """
         INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words)
-        SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'told_elsewhere', $3
+        SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'delivered_elsewhere', $3
           FROM unnest($1::uuid[]) AS delivery_id
         """,
-        [row["delivery_id"] for row in settled], now, TOLD_ELSEWHERE,
+        [row["delivery_id"] for row in settled], now, DELIVERED_ELSEWHERE,
     )  # fmt: skip
     return len(settled)
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import ALARMS, Heard, Past, Route, heard_of, urgency_of
+from sentryml_notifier.domain.routing import ALERTING, Notified, Past, Route, notified_by, urgency_of
 
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
@@ -39,9 +39,9 @@ async def find_transition(connection: Connection, transition_id: UUID) -> Transi
     return Transition.model_validate(row["message"]) if row else None
 
 
-async def read_heard(connection: Connection, transition: Transition) -> Heard | None:
-    """Who was told of the alarm that a transition follows; None for an alarm, and if its beginning is not known."""
-    if transition.kind in ALARMS:
+async def read_notified(connection: Connection, transition: Transition) -> Notified | None:
+    """Who was notified of the alert that a transition follows; None for an alert, and if its beginning is not known."""
+    if transition.kind in ALERTING:
         return None
     # The message may hold U+0000, so PostgreSQL cannot look into it.
     rows = await connection.fetch(
@@ -57,7 +57,7 @@ async def read_heard(connection: Connection, transition: Transition) -> Heard | 
         """,
         transition.incident_id, transition.sequence,
     )  # fmt: skip
-    return heard_of(
+    return notified_by(
         [
             Past(TransitionKind(row["message"]["kind"]), tuple(zip(row["routes"], row["channels"], strict=True)))
             for row in rows
@@ -90,7 +90,7 @@ async def insert_deliveries(
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now, transition.kind in ALARMS,
+            int(urgency_of(transition)), now, transition.kind in ALERTING,
         )  # fmt: skip
         made += status == "INSERT 0 1"
     return made

@@ -83,7 +83,7 @@ def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, li
     if wanted.stuck:
         conditions.append(f"d.state = 'parked' AND d.parked_because <> ALL ({mark(OVER)})")
     if wanted.stuck or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
-        conditions.append("d.state <> 'delivered'")  # the words of the index of what is not delivered
+        conditions.append("d.state <> 'delivered'")  # the condition of the index of what is not delivered
     if wanted.incident_id is not None:
         conditions.append(f"d.incident_id = {mark(wanted.incident_id)}")
     if wanted.model_id is not None:
@@ -104,7 +104,7 @@ def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, li
 
 
 async def list_channels(connection: Connection, channel_id: UUID | None = None) -> list[asyncpg.Record]:
-    """The channels, or the one with `channel_id`, and how many deliveries wait or are stuck on each. A secret is not
+    """The channels, or the one with `channel_id`, and how many deliveries wait or are parked on each. A secret is not
     among the columns."""
     return await connection.fetch(
         """

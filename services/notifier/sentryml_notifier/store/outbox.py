@@ -56,7 +56,7 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
 
 
 async def claim_unrouted(connection: Connection, now: datetime) -> list[Claim]:
-    """Claim alerts of which nobody was told, and mark them: the mark holds if the caller commits."""
+    """Claim alerts of which nobody was notified, and mark them: the mark holds if the caller commits."""
     rows = await connection.fetch(
         """
         WITH taken AS (

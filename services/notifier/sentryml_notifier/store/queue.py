@@ -21,14 +21,14 @@ from sentryml_notifier.domain.delivery import (
     OVER,
     Delivered,
     DeliveryState,
-    Effort,
     Next,
     Outcome,
     Parked,
+    RetryState,
     SendResult,
     TryAgain,
     Waiting,
-    told_together,
+    next_batch,
 )
 from sentryml_notifier.domain.message import STRAIGHT, Detour
 from sentryml_notifier.domain.pacing import Rate
@@ -69,12 +69,12 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Deliveries of one incident, to be told in one message by the holder of the lease."""
+    """Deliveries of one incident, to be sent in one message by the holder of the lease."""
 
     sending: Sending
     delivery_ids: tuple[UUID, ...]
     story: Story
-    effort: Effort
+    retry_state: RetryState
     last_words: str | None
     happened_at: datetime
     detour: Detour = STRAIGHT
@@ -111,7 +111,7 @@ async def claim_due(
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """Locked deliveries of one incident that the next message tells, and its story."""
+    """Locked deliveries of one incident that the next message covers, and its story."""
 
     rows: Sequence[asyncpg.Record]
     story: Story
@@ -138,7 +138,7 @@ async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) 
         )
         for row in rows
     ]
-    taken = rows[: len(told_together(queue))]
+    taken = rows[: len(next_batch(queue))]
     # A sender given up for lost may have noted its success just before the rows were locked.
     if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
         return None
@@ -147,13 +147,13 @@ async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) 
 
 async def _claim(connection: Connection, sending: Sending, due: _Due, now: datetime) -> Claim:
     taken, story = due.rows, due.story
-    effort = await _take(connection, sending, taken, now)
+    retry_state = await _take(connection, sending, taken, now)
     delivery_ids = tuple(row["delivery_id"] for row in taken)
     was_stuck = any(row["was_stuck"] for row in taken)
     detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
     happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
     conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
-    return Claim(sending, delivery_ids, story, effort, taken[0]["last_words"], happened_at, detour, conversation)
+    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_words"], happened_at, detour, conversation)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -211,11 +211,11 @@ async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUI
     )  # fmt: skip
 
 
-async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncpg.Record], now: datetime) -> Effort:
+async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncpg.Record], now: datetime) -> RetryState:
     abandoned = [row for row in taken if row["state"] == DeliveryState.SENDING]
     for row in abandoned:
         await _insert_attempts(connection, [row["delivery_id"]], row["send_id"], INTERRUPTED, now)
-    effort = Effort(
+    retry_state = RetryState(
         failures=max(row["failures"] for row in taken),
         failing_since=min((row["failing_since"] for row in taken if row["failing_since"]), default=None),
         possibly_sent=bool(abandoned) or any(row["possibly_sent"] for row in taken),
@@ -228,9 +228,9 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
                possibly_sent = $4
          WHERE delivery_id = ANY ($1)
         """,
-        [row["delivery_id"] for row in taken], sending.send_id, sending.lease_until, effort.possibly_sent,
+        [row["delivery_id"] for row in taken], sending.send_id, sending.lease_until, retry_state.possibly_sent,
     )  # fmt: skip
-    return effort
+    return retry_state
 
 
 async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]) -> None:
@@ -245,7 +245,7 @@ async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]
 
 
 async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
-    """The story of what is taken; after being stuck it goes on to the newest step, a quiet one too."""
+    """The story of what is taken; after being parked it goes on to the newest step, a quiet one too."""
     rows = await connection.fetch(
         """
         SELECT sequence, message, monitor FROM transition
@@ -254,7 +254,7 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
         """,
         incident_id,
     )
-    # What was told before and is only reminded of is not told again, if there is news.
+    # What was delivered before and is only reminded of is not repeated, if there is news.
     news = [row for row in taken if not row["reminder"]]
     last = (news or taken)[-1]
     told = {row["transition_id"] for row in news} or {last["transition_id"]}
@@ -279,7 +279,7 @@ async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:
-    """Write an attempt down, for each delivery that it told."""
+    """Record an attempt, for each delivery that it covered."""
     await _insert_attempts(connection, claim.delivery_ids, claim.sending.send_id, result, at)
 
 
@@ -301,7 +301,7 @@ async def _insert_attempts(
 
 async def set_next(connection: Connection, send_id: UUID, decided: Next, words: str, at: datetime) -> bool:
     """Move the deliveries of a send to where they go next; False if they are no longer its own."""
-    state, effort, due_at = _columns(decided, at)
+    state, retry_state, due_at = _columns(decided, at)
     status = await connection.execute(
         """
         UPDATE delivery
@@ -310,18 +310,19 @@ async def set_next(connection: Connection, send_id: UUID, decided: Next, words: 
                was_stuck = was_stuck OR $2 = 'parked'
          WHERE send_id = $1
         """,
-        send_id, state.value, due_at, effort.failures, effort.failing_since, effort.possibly_sent, effort.plain,
+        send_id, state.value, due_at, retry_state.failures, retry_state.failing_since,
+        retry_state.possibly_sent, retry_state.plain,
         decided.because.value if isinstance(decided, Parked) else None, words,
         at if isinstance(decided, Delivered) else None,
     )  # fmt: skip
     return status != "UPDATE 0"
 
 
-def _columns(decided: Next, at: datetime) -> tuple[DeliveryState, Effort, datetime]:
+def _columns(decided: Next, at: datetime) -> tuple[DeliveryState, RetryState, datetime]:
     match decided:
-        case Delivered(effort=effort):
-            return DeliveryState.DELIVERED, effort, at
-        case TryAgain(at=due_at, effort=effort):
-            return DeliveryState.PENDING, effort, due_at
-        case Parked(effort=effort, retry_at=due_at):
-            return DeliveryState.PARKED, effort, due_at
+        case Delivered(retry_state=retry_state):
+            return DeliveryState.DELIVERED, retry_state, at
+        case TryAgain(at=due_at, retry_state=retry_state):
+            return DeliveryState.PENDING, retry_state, due_at
+        case Parked(retry_state=retry_state, retry_at=due_at):
+            return DeliveryState.PARKED, retry_state, due_at

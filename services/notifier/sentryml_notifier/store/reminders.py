@@ -1,4 +1,4 @@
-"""Reminders: alarms that may ask for one, and making it. Made by several at once, it is made once."""
+"""Reminders: alerts that may ask for one, and making it. Made by several at once, it is made once."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import asyncpg
 
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.reminding import Told
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS, Urgency
+from sentryml_notifier.domain.reminding import SentAlert
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, Urgency
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
-ALARMS_AT_A_TIME = 1_000
+ALERTS_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
-    """The delivery of an alarm by a route that reminds."""
+class Alert:
+    """The delivery of an alert by a route that reminds."""
 
     transition_id: UUID
     route_id: UUID
     delivery_id: UUID
-    told: Told
+    sent: SentAlert
 
 
 async def end_reminding(connection: Connection) -> None:
-    """Leave alarms alone whose incident has ended, or has had a newer alarm, since."""
+    """Leave alerts alone whose incident has ended, or has had a newer alert, since."""
     await connection.execute(
         """
         UPDATE delivery SET reminding = false
@@ -40,19 +40,19 @@ async def end_reminding(connection: Connection) -> None:
              LIMIT $2
                FOR UPDATE SKIP LOCKED)
         """,
-        list(ALARMS | ENDINGS), ALARMS_AT_A_TIME,
+        list(ALERTING | CLOSING), ALERTS_AT_A_TIME,
     )  # fmt: skip
 
 
-async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
-    """Delivered alarms of routes that remind, the one told longest ago first, as far as their time has come.
+async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
+    """Delivered alerts of routes that remind, the one delivered longest ago first, as far as their time has come.
 
     Only those that a reminder can be due for: others would take the places of those that it is due for.
     """
     rows = await connection.fetch(
         """
         SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
-               greatest(d.delivered_at, sent.last_at) AS told_at, sent.made, sent.waiting, last.to_state AS state,
+               greatest(d.delivered_at, sent.last_at) AS sent_at, sent.made, sent.waiting, last.to_state AS state,
                unseen.at AS unseen_at
           FROM delivery AS d
           JOIN route AS r USING (route_id)
@@ -76,17 +76,17 @@ async def list_alarms(connection: Connection, now: datetime) -> list[Alarm]:
            AND greatest(d.delivered_at, sent.last_at, unseen.at)
                <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
            AND sent.made < r.remind_times AND NOT sent.waiting AND last.to_state = 'open'
-         ORDER BY told_at
+         ORDER BY sent_at
          LIMIT $2
         """,
-        now, ALARMS_AT_A_TIME,
+        now, ALERTS_AT_A_TIME,
     )  # fmt: skip
-    return [_alarm_of(row) for row in rows]
+    return [_alert_of(row) for row in rows]
 
 
-def _alarm_of(row: asyncpg.Record) -> Alarm:
-    told = Told(
-        row["told_at"],
+def _alert_of(row: asyncpg.Record) -> Alert:
+    sent = SentAlert(
+        row["sent_at"],
         State(row["state"]),
         row["made"],
         row["waiting"],
@@ -94,10 +94,10 @@ def _alarm_of(row: asyncpg.Record) -> Alarm:
         row["remind_times"],
         row["unseen_at"],
     )
-    return Alarm(row["transition_id"], row["route_id"], row["delivery_id"], told)
+    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent)
 
 
-async def insert_reminder(connection: Connection, alarm: Alarm, number: int, now: datetime) -> bool:
+async def insert_reminder(connection: Connection, alert: Alert, number: int, now: datetime) -> bool:
     """Make the reminder, due now, or parked where the channel is broken; False if another has made it.
 
     The share lock keeps the channel as it is until this is committed, as for what comes in.
@@ -116,7 +116,7 @@ async def insert_reminder(connection: Connection, alarm: Alarm, number: int, now
            FOR SHARE OF c
             ON CONFLICT ON CONSTRAINT delivery_once_per_route DO NOTHING
         """,
-        alarm.delivery_id, uuid5(DELIVERY_IDS, f"{alarm.transition_id}/{alarm.route_id}/{number}"), number,
+        alert.delivery_id, uuid5(DELIVERY_IDS, f"{alert.transition_id}/{alert.route_id}/{number}"), number,
         int(Urgency.NEWS), now,
     )  # fmt: skip
     return status == "INSERT 0 1"

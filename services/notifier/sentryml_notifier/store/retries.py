@@ -33,7 +33,7 @@ async def lock_delivery(connection: Connection, delivery_id: UUID) -> asyncpg.Re
 
 
 async def make_due(connection: Connection, row: asyncpg.Record, now: datetime) -> None:
-    """Make it due now, and what goes before it: an incident is told in its order."""
+    """Make it due now, and what goes before it: an incident's messages keep their order."""
     await connection.execute(
         """
         UPDATE delivery

@@ -69,8 +69,8 @@ class AppriseChannel:
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Hand it to apprise once."""
         if not self.threads.acquire(blocking=False):
-            words = "The service has not answered to earlier messages yet; this one was not begun."
-            return SendResult(Outcome.NOT_TAKEN, "busy", words)
+            words = "The service has not answered earlier messages yet; this one was not sent."
+            return SendResult(Outcome.NOT_ACCEPTED, "busy", words)
         try:
             async with asyncio.timeout(self.send_seconds):
                 took = await _in_a_thread(lambda: self._notify(outgoing), self.threads.release)
@@ -82,10 +82,11 @@ class AppriseChannel:
             return SendResult(Outcome.UNCERTAIN, "failed", words)
         if not took:
             words = (
-                "Apprise says that it failed, not why; the message may have arrived. Check the address if it goes on."
+                "Apprise reported a failure without a reason; the message may have arrived. "
+                "Check the address if this persists."
             )
             return SendResult(Outcome.UNCERTAIN, "failed", words)
-        return SendResult(Outcome.DELIVERED, "ok", "The service has it.")
+        return SendResult(Outcome.DELIVERED, "ok", "The service accepted it.")
 
     def _notify(self, outgoing: Outgoing) -> bool:
         message = outgoing.message
@@ -163,9 +164,9 @@ def check_address(address: str, schema: str, allowed: frozenset[str]) -> None:
         ChannelMisconfigured: says what is wrong, and shows nothing of the address but its beginning.
     """
     if "://" not in address or not schema.replace("-", "").isalnum():
-        raise ChannelMisconfigured("the address is no address of apprise's, such as ntfys://topic")
+        raise ChannelMisconfigured("not an Apprise address, such as ntfys://topic")
     if schema in LOCAL:
-        raise ChannelMisconfigured(f"{schema}:// stays on the machine of the notifier: it is no channel")
+        raise ChannelMisconfigured(f"{schema}:// stays on the notifier's machine: it cannot be a channel")
     if schema not in allowed:
         raise ChannelMisconfigured(
             f"{schema}:// is not enabled. The operator enables it: {SETTING}={schema}; its connections are not checked"

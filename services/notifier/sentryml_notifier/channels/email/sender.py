@@ -1,8 +1,8 @@
 """E-mail through one mail server: one attempt is one connection.
 
 The server's word for the whole mail is what counts: before it nothing is delivered, after it all is, and where the
-connection breaks just between, nobody knows. It speaks for each recipient by itself: what is delivered to some is told
-with a note about the others, and those who were only put off are tried again alone.
+connection breaks just between, nobody knows. It speaks for each recipient by itself: what is delivered to some is
+reported as delivered with a note about the others, and those who were only deferred are retried alone.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class EmailChannel:
     tools: Tools
     settings: EmailSettings
     secret: EmailSecret
-    mend: str
+    fix: str
     reached: OrderedDict[UUID, set[str]] = field(default_factory=OrderedDict)
     """Who has a message that is still tried for others. A restart forgets it, and they get it again, as a repeat."""
 
@@ -91,7 +91,7 @@ class EmailChannel:
         except (httpx.ConnectError, httpx.ConnectTimeout) as err:
             return not_connected(err, SERVER)
         except SMTPResponseException as err:
-            return judge(err.code, progress.stage, self.mend)
+            return judge(err.code, progress.stage, self.fix)
         except (SMTPException, OSError, ValueError) as err:  # time-outs and broken connections among them
             return strange(err, progress.stage)
 
@@ -155,7 +155,7 @@ class EmailChannel:
         sign_in = {"plain": smtp.auth_plain, "login": smtp.auth_login, "cram-md5": smtp.auth_crammd5}
         method = next((method for method in sign_in if method in smtp.server_auth_methods), None)
         if method is None:
-            return not_offered("a way to sign in that SentryML knows", "no_sign_in")
+            return not_offered("a sign-in method that SentryML supports", "no_sign_in")
         await sign_in[method](self.secret.user, self.secret.password.get_secret_value())
         return None
 
@@ -191,10 +191,10 @@ def open_email(tools: Tools, identity: Identity, settings: EmailSettings, secret
     if words is not None:
         raise ChannelMisconfigured(f"the mail server {words}")
     if settings.tls == "none" and authority not in tools.allowed_hosts:
-        raise ChannelMisconfigured(f"without TLS mail goes only to servers that are allowed. {to_allow(authority)}")
+        raise ChannelMisconfigured(f"without TLS mail is sent only to allowed servers. {to_allow(authority)}")
     if (secret.user is None) != (secret.password is None):
-        raise ChannelMisconfigured("to sign in, the mail server needs both a user and a password; or neither")
-    return EmailChannel(tools, settings, secret, identity.mend)
+        raise ChannelMisconfigured("enter both a user and a password for the mail server, or neither")
+    return EmailChannel(tools, settings, secret, identity.fix)
 
 
 KIND = Kind("email", EmailSettings, EmailSecret, open_email)

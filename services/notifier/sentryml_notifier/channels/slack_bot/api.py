@@ -30,7 +30,7 @@ EDIT_LOST = ROOT_LOST | {"cant_update_message", "edit_window_closed"}
 
 RATE = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 UNCERTAIN = frozenset({"internal_error", "fatal_error", "request_timeout"})
-NOT_TAKEN = frozenset({"service_unavailable", "team_added_to_org", "external_channel_migrating"})
+NOT_ACCEPTED = frozenset({"service_unavailable", "team_added_to_org", "external_channel_migrating"})
 MESSAGE_REFUSALS = frozenset(
     {
         "attachment_payload_limit_exceeded", "invalid_arguments", "invalid_array_arg", "invalid_attachments",
@@ -40,15 +40,13 @@ MESSAGE_REFUSALS = frozenset(
     }
 )  # fmt: skip
 
-NEW_TOKEN = "Copy the bot token (xoxb-…) of the Slack app anew: {mend}."
+NEW_TOKEN = "Copy the bot token (xoxb-…) of the Slack app again: {fix}."
 INVITE = "Invite the app there (`/invite` with its name, in Slack)"
 ASK = "Ask an administrator of the Slack workspace to allow the app to post."
-SCOPES = (
-    "Add the scopes that docs/slack.md lists to the Slack app and install it anew; if its token changes then, {mend}."
-)
+SCOPES = "Add the scopes that docs/slack.md lists to the Slack app and reinstall it; if its token changes then, {fix}."
 RIGHT_CHANNEL = "Check the id of the Slack channel in this channel's settings (it begins with C or G)"
 
-# Slack's words for what no retry mends, and what a person can do about each.
+# Slack's words for what no retry fixes, and what a person can do about each.
 CHANNEL_REFUSALS: Mapping[str, str] = {
     "access_denied": f"Slack denies the app access. {ASK}",
     "accesslimited": "Slack allows the app only from certain networks, and this is none of them. Change the list of "
@@ -59,14 +57,14 @@ CHANNEL_REFUSALS: Mapping[str, str] = {
     "ekm_access_denied": "The administrators of the Slack workspace have suspended posting.",
     "enterprise_is_restricted": f"The Slack enterprise does not let the app do this. {ASK}",
     "invalid_auth": f"Slack does not accept the bot token. {NEW_TOKEN}",
-    "invalid_channel": f"Slack does not take {{channel}} for a channel. {RIGHT_CHANNEL}.",
+    "invalid_channel": f"Slack does not accept {{channel}} as a channel. {RIGHT_CHANNEL}.",
     "is_archived": "The Slack channel {channel} is archived. Unarchive it, or enter another channel.",
     "is_inactive": "The Slack channel {channel} is frozen. Enter another channel.",
     "messages_tab_disabled": "The app may not write to this person: its messages tab is switched off in the Slack app.",
     "missing_scope": f"The Slack app lacks a permission (scope). {SCOPES}",
     "no_permission": f"The bot token is not allowed to do this. {SCOPES}",
-    "not_allowed_token_type": f"That is a token, but not a bot's. {NEW_TOKEN}",
-    "not_authed": f"Slack got no token. {NEW_TOKEN}",
+    "not_allowed_token_type": f"The token is not a bot token. {NEW_TOKEN}",
+    "not_authed": f"Slack received no token. {NEW_TOKEN}",
     "not_in_channel": f"The app is not in the Slack channel {{channel}}. {INVITE}.",
     "org_login_required": "The Slack workspace is moving to an enterprise; it works again when that is done.",
     "restricted_action": f"A setting of the Slack workspace forbids the app to post. {ASK}",
@@ -80,16 +78,16 @@ CHANNEL_REFUSALS: Mapping[str, str] = {
     "token_revoked": f"The bot token was revoked. Install the Slack app again. {NEW_TOKEN}",
     "two_factor_setup_required": "Slack wants two-factor authentication to be set up for the account behind the app.",
 }
-TRIED_AGAIN = "It is tried again every 15 minutes, and what waits goes out as soon as it works."
+TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
 
 @dataclass(frozen=True, slots=True)
 class SlackApi:
-    """The Web API as one bot. `mend` says how to give it another token; `base` ends with a slash."""
+    """The Web API as one bot. `fix` says how to give it another token; `base` ends with a slash."""
 
     poster: Poster
     token: SecretStr
-    mend: str
+    fix: str
     base: str
 
     async def call(self, method: str, **arguments: Any) -> Mapping[str, Any] | SendResult:
@@ -102,19 +100,19 @@ class SlackApi:
         answer = await self.poster.post(httpx.URL(self.base + method), body, {**headers, "Content-Type": form})
         if isinstance(answer, SendResult):
             return answer
-        return judge(answer, self.mend, str(arguments.get("channel", "")))
+        return judge(answer, self.fix, str(arguments.get("channel", "")))
 
     def within(self, seconds: float) -> SlackApi:
         """The same, with this long for one call."""
         return replace(self, poster=replace(self.poster, total_seconds=max(seconds, 0.001)))
 
 
-def judge(answer: Answer, mend: str, channel: str) -> Mapping[str, Any] | SendResult:
+def judge(answer: Answer, fix: str, channel: str) -> Mapping[str, Any] | SendResult:
     """The body of an answer that says `ok`; else what the answer means. Only known words of it are passed on."""
     body = _object(answer.text)
     if answer.status == 200 and body.get("ok") is True:
         return body
-    outcome, reason, words = _verdict(answer.status, str(body.get("error", "")), mend, channel)
+    outcome, reason, words = _verdict(answer.status, str(body.get("error", "")), fix, channel)
     return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds)
 
 
@@ -126,37 +124,37 @@ def _object(text: str) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _verdict(status: int, error: str, mend: str, channel: str) -> tuple[Outcome, str, str]:
+def _verdict(status: int, error: str, fix: str, channel: str) -> tuple[Outcome, str, str]:
     if status == 429 or error in RATE:
         return Outcome.RATE_LIMITED, "rate_limited", "Slack asked to send more slowly (429)."
     if error in CHANNEL_REFUSALS:
-        words = CHANNEL_REFUSALS[error].format(mend=mend, channel=channel)
+        words = CHANNEL_REFUSALS[error].format(fix=fix, channel=channel)
         return Outcome.CHANNEL_REFUSED, error, f"{words} {TRIED_AGAIN}"
     if error in MESSAGE_REFUSALS or status == 413:
         reason = error if error in MESSAGE_REFUSALS else "msg_too_long"
         words = f"Slack refused the form of this message ({reason}): a defect of SentryML."
         return Outcome.MESSAGE_REFUSED, reason, words
-    return _passing(status, error) or _strange(status, error, mend)
+    return _passing(status, error) or _strange(status, error, fix)
 
 
 def _passing(status: int, error: str) -> tuple[Outcome, str, str] | None:
-    """What mends itself."""
+    """What fixes itself."""
     if error in EDIT_LOST:
-        # What a message hangs on is gone: the same is sent anew, so it is no fault of the channel.
-        return Outcome.NOT_TAKEN, error, "The message that this one hangs on is not there any more."
-    if error in NOT_TAKEN:
-        return Outcome.NOT_TAKEN, error, f"Slack is not available at the moment ({error})."
+        # What a message hangs on is gone: the same is sent again, so it is no fault of the channel.
+        return Outcome.NOT_ACCEPTED, error, "The root message of this thread does not exist any more."
+    if error in NOT_ACCEPTED:
+        return Outcome.NOT_ACCEPTED, error, f"Slack is not available at the moment ({error})."
     if status in (502, 503):
-        return Outcome.NOT_TAKEN, f"http_{status}", f"Slack is not available at the moment ({status})."
+        return Outcome.NOT_ACCEPTED, f"http_{status}", f"Slack is not available at the moment ({status})."
     if error in UNCERTAIN:
-        return Outcome.UNCERTAIN, error, f"Slack had an error of its own ({error}); the message may have arrived."
+        return Outcome.UNCERTAIN, error, f"Slack had an internal error ({error}); the message may have arrived."
     if status >= 500 or status == 408:
-        words = f"Slack had an error of its own ({status}); the message may have arrived."
+        words = f"Slack had an internal error ({status}); the message may have arrived."
         return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", words
     return None
 
 
-def _strange(status: int, error: str, mend: str) -> tuple[Outcome, str, str]:
+def _strange(status: int, error: str, fix: str) -> tuple[Outcome, str, str]:
     if status == 200 and not error:
         words = "The answer was 200, but not Slack's: is there a proxy in between? The message may have arrived."
         return Outcome.UNCERTAIN, "strange_answer", words
@@ -165,7 +163,7 @@ def _strange(status: int, error: str, mend: str) -> tuple[Outcome, str, str]:
         return Outcome.CHANNEL_REFUSED, "redirect", f"{words} {TRIED_AGAIN}"
     # An error that is not known here is for a person to look at: its name, if it is one, says most.
     name = error if error.isascii() and error.replace("_", "").isalnum() and len(error) <= 60 else str(status)
-    new = NEW_TOKEN.format(mend=mend)
+    new = NEW_TOKEN.format(fix=fix)
     words = f"Slack refuses messages of this app ({name}). If its token may be wrong: {new} {TRIED_AGAIN}"
     return Outcome.CHANNEL_REFUSED, "refused" if status == 200 else "http_4xx", words
 

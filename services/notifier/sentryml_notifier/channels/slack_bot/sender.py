@@ -1,7 +1,7 @@
 """Slack by bot token: one incident is one conversation, in which an earlier attempt can be found again.
 
 The first message about an incident is the root of a thread; what follows is a reply to it, shown in the channel too
-when it is for the worse. Every message carries, as metadata, which deliveries it tells: after an attempt that may have
+when it is for the worse. Every message carries, as metadata, which deliveries it covers: after an attempt that may have
 arrived, Slack is asked for it before anything is sent again.
 """
 
@@ -22,9 +22,9 @@ from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
-from sentryml_notifier.domain.delivery import FOUND, NOT_LOOKED, Outcome, SendResult
+from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
@@ -40,8 +40,8 @@ DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
 FOUND_IT = SendResult(
     Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
 )
-COULD_NOT_LOOK = SendResult(
-    Outcome.NOT_TAKEN, NOT_LOOKED, "Slack did not say whether an earlier attempt has arrived; it is asked again."
+COULD_NOT_CHECK = SendResult(
+    Outcome.NOT_ACCEPTED, NOT_CHECKED, "Slack did not say whether an earlier attempt arrived; the check is repeated."
 )
 
 
@@ -90,7 +90,7 @@ class SlackBot:
         return await _Attempt(self, outgoing).make()
 
     async def show(self, conversation: Conversation, story: Story, *, plain: bool) -> SendResult:
-        """Edit a root message, so that it shows how the incident stands. Doing it twice does no harm."""
+        """Edit a root message, so that it shows the current state of the incident. Doing it twice does no harm."""
         payload = root_payload(how_it_stands(story), story, plain=plain)
         # An edit keeps what it does not name.
         whole = {"blocks": [], "attachments": [], **payload}
@@ -126,7 +126,7 @@ def _no_answer(result: SendResult) -> _Looked | SendResult:
     """What it means that we could not look."""
     if result.reason in ROOT_LOST:
         return THREAD_LOST
-    return COULD_NOT_LOOK if result.outcome in (Outcome.NOT_TAKEN, Outcome.UNCERTAIN) else _Looked()
+    return COULD_NOT_CHECK if result.outcome in (Outcome.NOT_ACCEPTED, Outcome.UNCERTAIN) else _Looked()
 
 
 class _Attempt:
@@ -175,9 +175,9 @@ class _Attempt:
         return known if known is not None and known.slack_channel == self._bot.settings.channel else None
 
     async def _begin(self) -> SendResult:
-        """Post the root. It tells the news itself; where the news is quiet, how the incident stands."""
+        """Post the root. It contains the news itself; where the news is quiet, the current state of the incident."""
         outgoing, story = self._outgoing, self._outgoing.story
-        aloud = story.last.kind in ALARMS | ENDINGS
+        aloud = story.last.kind in ALERTING | CLOSING
         message = outgoing.message if aloud else replace(how_it_stands(story), notes=outgoing.message.notes)
         payload = root_payload(message, story, plain=outgoing.plain)
         answer = await self._call("chat.postMessage", **self._addressed(payload))
@@ -219,8 +219,8 @@ class _Attempt:
         return addressed
 
     async def _find(self, conversation: Conversation | None) -> _Looked | SendResult:
-        """What of this incident is told in a thread, or in the channel. Nothing, if we are not allowed to look: then
-        it is sent again, and says so."""
+        """What of this incident has been posted in a thread, or in the channel. Nothing, if we are not allowed to
+        look: then it is sent again, and says so."""
         oldest = self._outgoing.story.told[0].at - LOOK_BACK
         arguments: dict[str, Any] = {
             "channel": self._bot.settings.channel,
@@ -259,7 +259,8 @@ def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, An
 
 
 def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:
-    """What a message tells, for us to find it by. Slack keeps it beside the message and shows it to nobody."""
+    """The deliveries that a message covers, for us to find it by. Slack keeps it beside the message and shows it to
+    nobody."""
     payload = {"incident_id": str(incident_id), "delivery_ids": " ".join(map(str, delivery_ids))}
     return {"event_type": EVENT_TYPE, "event_payload": payload}
 
@@ -272,7 +273,7 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
     """
     poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds)
     base = check_base(tools.slack_api, tools.allowed_hosts)
-    return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.mend, base))
+    return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.fix, base))
 
 
 KIND = Kind("slack_bot", BotSettings, BotSecret, open_bot)

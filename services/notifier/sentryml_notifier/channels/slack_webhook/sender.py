@@ -29,10 +29,10 @@ from sentryml_notifier.domain.addresses import authority_of, to_allow
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
 SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
-NEW_WEBHOOK = "Make a new incoming webhook in Slack: {mend}."
-TRIED_AGAIN = "It is tried again every 15 minutes, and what waits goes out as soon as it works."
+NEW_WEBHOOK = "Make a new incoming webhook in Slack: {fix}."
+TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
-# Slack's words for what no retry mends, and what a person can do about each.
+# Slack's words for what no retry fixes, and what a person can do about each.
 CHANNEL_REFUSALS: Mapping[str, str] = {
     "no_service": "Slack does not know this webhook: it was removed, or its app was. {new}",
     "no_service_id": "Slack does not know this webhook: its address is not complete. {new}",
@@ -59,17 +59,17 @@ class WebhookSecret(Config):
 
 
 class SlackWebhook:
-    """A channel that is one incoming webhook. `mend` says how to give it another address."""
+    """A channel that is one incoming webhook. `fix` says how to give it another address."""
 
-    def __init__(self, poster: Poster, address: httpx.URL, mend: str) -> None:
-        self._poster, self._address, self._mend = poster, address, mend
+    def __init__(self, poster: Poster, address: httpx.URL, fix: str) -> None:
+        self._poster, self._address, self._fix = poster, address, fix
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Post once."""
         message = outgoing.message
         body = orjson.dumps(plain_payload(message) if outgoing.plain else rich_payload(message))
         answer = await self._poster.post(self._address, body, {})
-        return judge(answer, self._mend) if isinstance(answer, Answer) else answer
+        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
 
 
 def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: WebhookSecret) -> SlackWebhook:
@@ -80,7 +80,7 @@ def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: Webh
     """
     what = identity.secret_setting or "the address"
     address = check_address(secret.url.get_secret_value(), tools.guard, what)
-    return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.mend)
+    return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.fix)
 
 
 def hint_of(secret: WebhookSecret) -> str:
@@ -92,13 +92,13 @@ def hint_of(secret: WebhookSecret) -> str:
 KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook, hint_of)
 
 
-def judge(answer: Answer, mend: str) -> SendResult:
+def judge(answer: Answer, fix: str) -> SendResult:
     """What Slack's answer means. Words of the answer are passed on only where they are known ones."""
-    outcome, reason, words = _verdict(answer.status, answer.text, mend)
+    outcome, reason, words = _verdict(answer.status, answer.text, fix)
     return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds)
 
 
-def _verdict(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
+def _verdict(status: int, answer: str, fix: str) -> tuple[Outcome, str, str]:
     if status == 200:
         return _verdict_200(answer)
     if status == 429:
@@ -111,11 +111,11 @@ def _verdict(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
             f"Slack refused the form of this message ({reason}): a defect of SentryML.",
         )
     if status in (502, 503):
-        return Outcome.NOT_TAKEN, f"http_{status}", f"Slack is not available at the moment ({status})."
+        return Outcome.NOT_ACCEPTED, f"http_{status}", f"Slack is not available at the moment ({status})."
     if status >= 500 or status == 408:
-        words = f"Slack had an error of its own ({status}); the message may have arrived."
+        words = f"Slack had an internal error ({status}); the message may have arrived."
         return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", words
-    return _verdict_for_good(status, answer, mend)
+    return _verdict_for_good(status, answer, fix)
 
 
 def _verdict_200(answer: str) -> tuple[Outcome, str, str]:
@@ -125,15 +125,15 @@ def _verdict_200(answer: str) -> tuple[Outcome, str, str]:
     return Outcome.UNCERTAIN, "strange_answer", words
 
 
-def _verdict_for_good(status: int, answer: str, mend: str) -> tuple[Outcome, str, str]:
-    """What stays wrong until a person mends something."""
-    new = NEW_WEBHOOK.format(mend=mend)
+def _verdict_for_good(status: int, answer: str, fix: str) -> tuple[Outcome, str, str]:
+    """What stays wrong until a person fixes something."""
+    new = NEW_WEBHOOK.format(fix=fix)
     if answer in CHANNEL_REFUSALS:
         return Outcome.CHANNEL_REFUSED, answer, f"{CHANNEL_REFUSALS[answer].format(new=new)} {TRIED_AGAIN}"
     if 300 <= status < 400:
         words = (
             f"The webhook's address answers with a redirect ({status}), which SentryML does not follow. Check the "
-            f"address and any proxy in between; if it is wrong, {mend}. {TRIED_AGAIN}"
+            f"address and any proxy in between; if it is wrong, {fix}. {TRIED_AGAIN}"
         )
         return Outcome.CHANNEL_REFUSED, "redirect", words
     return (

@@ -1,4 +1,4 @@
-"""What a signed webhook says: the transition as data, and our words for it; docs/webhook.md describes the form."""
+"""What a signed webhook says: the transition as data, and as text; docs/webhook.md describes the form."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def body_of(outgoing: Outgoing) -> bytes:
 
 
 def _type_of(outgoing: Outgoing) -> str:
-    """What the message is about. A reminder is no step: whoever counts alarms must not count one twice."""
+    """What the message is about. A reminder is no step: a receiver that counts alerts must not count one twice."""
     if outgoing.test:
         return "test"
     return "incident.reminder" if outgoing.story.reminder else f"incident.{outgoing.story.last.kind.value}"

@@ -1,7 +1,7 @@
 """A signed webhook for receivers of any make, as the Standard Webhooks convention (1.0.0) has it.
 
 A receiver that answers 2xx has it. `webhook-id` is the delivery's id and stays the same however often it is sent, so
-that a receiver can tell a repeat; the signature is made anew for each attempt, with each of the channel's secrets.
+that a receiver can recognise a duplicate; the signature is new for each attempt, with each of the channel's secrets.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PREFIX = "whsec_"
 KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
 SECRETS_MAX = 5
 GONE = 410
-TRIED_AGAIN = "It is tried again every 15 minutes, and what waits goes out as soon as it works."
+TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
 NOT_AVAILABLE = "The receiver is not available at the moment ({status})."
 REFUSED_THIS = "The receiver refused this one message ({status})."
@@ -43,10 +43,10 @@ KNOWN: Mapping[int, tuple[Outcome, str, str]] = {
     408: (Outcome.UNCERTAIN, "http_408", "The receiver gave up waiting (408); the message may have arrived."),
     413: (Outcome.MESSAGE_REFUSED, "http_413", REFUSED_THIS.format(status=413)),
     422: (Outcome.MESSAGE_REFUSED, "http_422", REFUSED_THIS.format(status=422)),
-    425: (Outcome.NOT_TAKEN, "http_425", NOT_AVAILABLE.format(status=425)),
+    425: (Outcome.NOT_ACCEPTED, "http_425", NOT_AVAILABLE.format(status=425)),
     429: (Outcome.RATE_LIMITED, "rate_limited", "The receiver asked to send more slowly (429)."),
-    502: (Outcome.NOT_TAKEN, "http_502", NOT_AVAILABLE.format(status=502)),
-    503: (Outcome.NOT_TAKEN, "http_503", NOT_AVAILABLE.format(status=503)),
+    502: (Outcome.NOT_ACCEPTED, "http_502", NOT_AVAILABLE.format(status=502)),
+    503: (Outcome.NOT_ACCEPTED, "http_503", NOT_AVAILABLE.format(status=503)),
 }
 
 
@@ -61,17 +61,17 @@ class WebhookSecret(Config):
 
 
 class Webhook:
-    """A channel that is one address of one receiver. `mend` says how to give it another one."""
+    """A channel that is one address of one receiver. `fix` says how to give it another one."""
 
-    def __init__(self, poster: Poster, address: httpx.URL, keys: Sequence[bytes], mend: str) -> None:
-        self._poster, self._address, self._keys, self._mend = poster, address, keys, mend
+    def __init__(self, poster: Poster, address: httpx.URL, keys: Sequence[bytes], fix: str) -> None:
+        self._poster, self._address, self._keys, self._fix = poster, address, keys, fix
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Post once."""
         body = body_of(outgoing)
         headers = signed(str(outgoing.delivery_ids[-1]), body, self._keys, self._poster.clock)
         answer = await self._poster.post(self._address, body, headers)
-        return judge(answer, self._mend) if isinstance(answer, Answer) else answer
+        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
 
 
 def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: WebhookSecret) -> Webhook:
@@ -82,7 +82,7 @@ def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: We
     """
     address = check_address(secret.url.get_secret_value(), tools.guard)
     keys = [read_key(each.get_secret_value()) for each in secret.signing_secrets]
-    return Webhook(Poster(tools.client, "The receiver", tools.clock, tools.send_seconds), address, keys, identity.mend)
+    return Webhook(Poster(tools.client, "The receiver", tools.clock, tools.send_seconds), address, keys, identity.fix)
 
 
 def hint_of(secret: WebhookSecret) -> str:
@@ -139,13 +139,13 @@ def signed(webhook_id: str, body: bytes, keys: Sequence[bytes], clock: Clock) ->
     }
 
 
-def judge(answer: Answer, mend: str) -> SendResult:
+def judge(answer: Answer, fix: str) -> SendResult:
     """What the receiver's answer means. Nothing of its body is passed on."""
-    outcome, reason, words = _verdict(answer.status, answer.retry_after_seconds, mend)
+    outcome, reason, words = _verdict(answer.status, answer.retry_after_seconds, fix)
     return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds, for_good=answer.status == GONE)
 
 
-def _verdict(status: int, retry_after_seconds: float | None, mend: str) -> tuple[Outcome, str, str]:
+def _verdict(status: int, retry_after_seconds: float | None, fix: str) -> tuple[Outcome, str, str]:
     if 200 <= status < 300:
         return Outcome.DELIVERED, "ok", "The receiver has it."
     if status == 503 and retry_after_seconds is not None:
@@ -153,26 +153,26 @@ def _verdict(status: int, retry_after_seconds: float | None, mend: str) -> tuple
     if status in KNOWN:
         return KNOWN[status]
     if status >= 500:
-        words = f"The receiver had an error of its own ({status}); the message may have arrived."
+        words = f"The receiver had an internal error ({status}); the message may have arrived."
         return Outcome.UNCERTAIN, "http_5xx", words
-    reason, words = _what_to_mend(status, mend)
+    reason, words = _what_to_fix(status, fix)
     return Outcome.CHANNEL_REFUSED, reason, words if status == GONE else f"{words} {TRIED_AGAIN}"
 
 
-def _what_to_mend(status: int, mend: str) -> tuple[str, str]:
-    """What stays wrong until a person mends it."""
+def _what_to_fix(status: int, fix: str) -> tuple[str, str]:
+    """What stays wrong until a person fixes it."""
     if status == GONE:
-        wanted = f"If there is another address, {mend}; what waits is sent then."
+        wanted = f"If there is another address, {fix}; what waits is sent then."
         return "gone", f"The receiver wants no messages any more (410), and gets none. {wanted}"
     if 300 <= status < 400:
         follow = "which SentryML does not follow"
-        return "redirect", f"The address answers with a redirect ({status}), {follow}. If it has moved, {mend}."
+        return "redirect", f"The address answers with a redirect ({status}), {follow}. If it has moved, {fix}."
     if status in (400, 401, 403):
         check = "Does it check the signature with this channel's secret, and is its clock right?"
         return (
             "refused",
-            f"The receiver refuses what it gets ({status}). {check} For another secret or address, {mend}.",
+            f"The receiver refuses what it gets ({status}). {check} For another secret or address, {fix}.",
         )
     if status == 404:
-        return "not_found", f"There is nothing at this address (404). If it is another one now, {mend}."
-    return "http_4xx", f"The receiver refuses messages ({status}). Mend it there; for another address, {mend}."
+        return "not_found", f"There is nothing at this address (404). If it is another one now, {fix}."
+    return "http_4xx", f"The receiver refuses messages ({status}). Fix it there; for another address, {fix}."

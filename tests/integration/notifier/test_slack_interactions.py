@@ -34,7 +34,7 @@ from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.press import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
-from sentryml_notifier.slack.interactions import Presses
+from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
 from tests.integration.incidents.conftest import Life, add_user, register
 from tests.integration.notifier.conftest import World, serving
@@ -50,8 +50,8 @@ CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
 class Office:
     """Both services, Slack between them, and an incident that is told in it."""
 
-    def __init__(self, world: World, life: Life, presses: Presses) -> None:
-        self.world, self.life, self.presses = world, life, presses
+    def __init__(self, world: World, life: Life, interactions: SlackInteractions) -> None:
+        self.world, self.life, self.interactions = world, life, interactions
         self.url = ""
 
     @property
@@ -120,15 +120,15 @@ async def office(world: World, incidents_pool: Pool) -> AsyncIterator[Office]:
         install_problems(asked)
         authority = await open_things.enter_async_context(serving(asked))
         client = await open_things.enter_async_context(incidents.make_client())
-        presses = Presses(Incidents(f"http://{authority}", SECRET, client, world.clock))
-        office = Office(world, life, presses)
-        roster = world.roster(None, world.given)
-        await roster.read()
-        interactions = Interactions(world.clock)
-        interactions.roster, interactions.presses = roster, presses
+        interactions = SlackInteractions(Incidents(f"http://{authority}", SECRET, client, world.clock))
+        office = Office(world, life, interactions)
+        registry = world.registry(None, world.given)
+        await registry.read()
+        endpoint = Interactions(world.clock)
+        endpoint.registry, endpoint.handler = registry, interactions
         app = FastAPI()
         install_problems(app)
-        app.include_router(interaction_routes(interactions))
+        app.include_router(interaction_routes(endpoint))
         office.url = f"http://{await open_things.enter_async_context(serving(app))}"
         await office.relay()
         await add_user(incidents_pool, "ada", Role.RESPONDER)
@@ -259,9 +259,9 @@ async def sockets(office: Office) -> AsyncIterator[Sockets]:
     """Socket Mode, connected."""
     async with open_sockets(office.world.slack.workspace) as opened:
         authority = (office.world.slack.workspace.socket_url or "").split("/")[2]
-        roster = office.world.roster(None, office.world.given)
-        await roster.read()
-        running = asyncio.create_task(SocketMode(roster, office.presses, frozenset({authority})).run())
+        registry = office.world.registry(None, office.world.given)
+        await registry.read()
+        running = asyncio.create_task(SocketMode(registry, office.interactions, frozenset({authority})).run())
         yield opened
         running.cancel()
         await asyncio.wait({running})
@@ -284,9 +284,9 @@ async def test_socket_mode_connects_again_when_asked_to_and_when_cut_off(office:
 
 async def test_socket_mode_goes_to_no_address_but_slacks(office: Office, capsys: pytest.CaptureFixture[str]) -> None:
     async with open_sockets(office.world.slack.workspace) as opened:
-        roster = office.world.roster(None, office.world.given)
-        await roster.read()
-        running = asyncio.create_task(SocketMode(roster, office.presses, frozenset()).run())
+        registry = office.world.registry(None, office.world.given)
+        await registry.read()
+        running = asyncio.create_task(SocketMode(registry, office.interactions, frozenset()).run())
 
         async def asked() -> object:
             return [each for each in office.world.slack.api.calls if each.method == "apps.connections.open"]
