@@ -187,7 +187,8 @@ async def test_a_combiner_killed_in_the_middle_of_a_chunk_reads_it_from_its_star
     assert_function_of_the_log(sent.partials)
     by_second = Sent(sent.partials[len(sent_before.partials) :])
     assert by_second.counts() == sent.counts(), "the chunk from its start, not from where the first had come to"
-    assert (await committed(kafka))[source] == offsets[0], "the first record of the open chunk"
+    needed = (await committed(kafka))[source]
+    assert needed is None or needed <= offsets[0], "the first record of the open chunk is needed again"
 
 
 async def test_a_combiner_that_takes_over_says_the_same_again(

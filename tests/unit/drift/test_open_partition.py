@@ -110,7 +110,7 @@ def whole(log: list[Stored], places: Places) -> list[Partial]:
     return worker.emitted
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(logs())
 def test_whoever_reads_on_from_a_commit_leaves_the_sums_of_one_reading(
     case: tuple[list[Stored], random.Random],
@@ -130,7 +130,7 @@ def test_whoever_reads_on_from_a_commit_leaves_the_sums_of_one_reading(
     assert summed(replayed) == expected
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(logs())
 def test_what_is_committed_is_emitted(case: tuple[list[Stored], random.Random]) -> None:
     """Nothing before the places of a commit is needed again: the log's end brings all the rest."""
