@@ -162,7 +162,7 @@ class PageRoute(APIRoute):
 
 def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
     problem = problem_of(err, context_of(request).public_url) if isinstance(err, Refused) else err
-    title = TITLES.get(problem.status, "This did not work")
+    title = TITLES.get(problem.status, "Request failed")
     answer = message(request, problem.status, title, problem.detail)
     answer.headers.update(problem.headers)
     return answer
