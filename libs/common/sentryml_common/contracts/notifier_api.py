@@ -41,21 +41,23 @@ class ChannelResponse(Part):
     kind: str
     settings: dict[str, Any]
     secret_setting: str | None = Field(
-        description="The setting that makes it and holds its secret: it is changed there. Null if it is changed here."
+        description="The setting that defines it and holds its secret: change it there. Null for channels of this API."
     )
-    secret_hint: str | None = Field(description="What may be shown of its secret.", examples=["…/B0…/****"])
+    secret_hint: str | None = Field(description="The part of its secret that may be shown.", examples=["…/B0…/****"])
     state: str = Field(description="`active` or `broken`.")
-    broken_words: str | None = Field(description="Why it is broken, and how to mend it.")
+    broken_words: str | None = Field(description="Why it is broken, and how to fix it.")
     retry_at: UtcDatetime | None = Field(
-        description="When a broken one is tried again by itself; null: once it is changed."
+        description="When a broken channel is retried automatically; null: not before it is changed."
     )
-    paused_until: UtcDatetime | None = Field(description="Nothing leaves before: the other side has asked for it.")
-    fallback_channel_id: UUID | None = Field(description="The channel that is told while this one is broken.")
-    version: int = Field(description="Of what people set: how it fares makes no new one.")
+    paused_until: UtcDatetime | None = Field(description="Nothing is sent before this time, as the receiver requested.")
+    fallback_channel_id: UUID | None = Field(
+        description="The fallback: it receives alerts while this channel is broken."
+    )
+    version: int = Field(description="Version of its settings; a change of its state makes no new version.")
     created_at: UtcDatetime
-    waiting: int = Field(description="Deliveries that are on their way.")
-    parked: int = Field(description="Deliveries that are stuck.")
-    oldest_at: UtcDatetime | None = Field(description="When the oldest of both was made.")
+    waiting: int = Field(description="Deliveries that are pending or being sent.")
+    parked: int = Field(description="Parked deliveries.")
+    oldest_at: UtcDatetime | None = Field(description="When the oldest of both was created.")
 
     @property
     def broken(self) -> bool:
@@ -74,7 +76,7 @@ class AttemptResponse(Attempt):
 
     send_id: UUID
     reason: str = Field(description="A code of a closed set.")
-    words: str = Field(description="The same for people.")
+    words: str = Field(description="The same as a sentence.")
 
 
 class DeliveryResponse(Part):
@@ -95,8 +97,8 @@ class DeliveryResponse(Part):
     state: str
     due_at: UtcDatetime = Field(description="The next attempt, or the end of the one under way.")
     parked_because: str | None
-    last_words: str | None = Field(description="What became of the last attempt, or what keeps it, in plain words.")
-    possibly_repeated: bool = Field(description="An attempt may have arrived without our knowing.")
+    last_words: str | None = Field(description="Result of the last attempt, or why it waits.")
+    possibly_repeated: bool = Field(description="An attempt may have arrived without confirmation.")
     created_at: UtcDatetime
     delivered_at: UtcDatetime | None
     attempts: tuple[AttemptResponse, ...] = Field(description="Oldest first.")
@@ -127,9 +129,9 @@ class AuditResponse(Part):
 
     at: UtcDatetime
     findings: tuple[FindingResponse, ...] = Field(
-        description="None: each delivery is delivered, scheduled, or stuck with its reason."
+        description="Empty: each delivery is delivered, scheduled, or parked with a reason."
     )
-    alerts_untold: int = Field(description="Alerts of the last day that no route took: nobody was told.")
+    alerts_untold: int = Field(description="Alerts of the last day that had no route: nobody was notified.")
 
 
 class TrialResponse(Part):
@@ -138,7 +140,7 @@ class TrialResponse(Part):
     delivered: bool
     outcome: str
     reason: str = Field(description="A code of a closed set.", examples=["ok"])
-    words: str = Field(description="The same for people.", examples=["Slack has it."])
+    words: str = Field(description="The same as a sentence.", examples=["Slack has it."])
     what_next: str = Field(description="What to do now.")
     http_status: int | None
 
@@ -153,13 +155,13 @@ class VerdictResponse(Part):
     taken: bool
     why: str
     words: str
-    channel_broken: str | None = Field(description="Why its channel is broken, and how to mend it.")
+    channel_broken: str | None = Field(description="Why its channel is broken, and how to fix it.")
 
 
 class PreviewResponse(Part):
     """Where a transition would go."""
 
-    words: str = Field(description="In a sentence.", examples=["This would go to slack, ops."])
-    assumed: str | None = Field(description="What was assumed to say so.")
-    channels: tuple[str, ...] = Field(description="Names of the channels that would be told.")
+    words: str = Field(description="Summary as a sentence.", examples=["This would go to slack, ops."])
+    assumed: str | None = Field(description="The assumption behind the answer.")
+    channels: tuple[str, ...] = Field(description="Names of the channels that would be notified.")
     routes: tuple[VerdictResponse, ...] = Field(description="Every route, in the order in which they are asked.")

@@ -28,7 +28,7 @@ class AuditView(AuditResponse):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     findings: tuple[FindingView, ...] = Field(
-        description="None: each delivery is delivered, scheduled, or parked with a reason."
+        description="Empty: each delivery is delivered, scheduled, or parked with a reason."
     )
 
 
