@@ -167,8 +167,8 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"models": "fraud/*"}, "Models: patterns hold letters, digits"),
         ({"remind_after_minutes": "1"}, "Remind after: from 5 minutes to 7 days"),
         ({"remind_after_minutes": "soon"}, "Remind after: from 5 minutes to 7 days"),
-        ({"remind_times": "0"}, "At most this many reminders: a whole number"),
-        ({"kinds": ["resolved"]}, "Kinds: names no alarm"),
+        ({"remind_times": "0"}, "At most so many reminders: a whole number"),
+        ({"kinds": ["resolved"]}, "Kinds: names no alerting kind"),
         ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
         ({"name": "slack"}, "That name is taken"),
     ],
@@ -304,7 +304,7 @@ async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.Async
     await world.pool.execute("DELETE FROM route")
     await world.pool.execute("DELETE FROM channel")
     found = text_of(await admin.get("/alerts"))
-    assert "No channel yet: nobody is notified of anything." in found
+    assert "No channel yet: nobody is told of anything." in found
     assert "SENTRYML_SLACK_WEBHOOK_URL" in found
     assert "Make a channel" in found
 
