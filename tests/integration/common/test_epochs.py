@@ -77,7 +77,7 @@ async def test_a_recreated_topic_ends_the_incarnation_that_was_read_and_begins_t
     await delete(settings, topic)
     with pytest.raises(TopicRecreated, match=topic.name):
         await first.check()
-    with pytest.raises(Unavailable, match="is gone"):
+    with pytest.raises(Unavailable, match="does not exist"):
         await TopicIncarnation.begin(topic, ids, settings, Health())
     await ensure_topics(settings, Health(), [topic])
     with pytest.raises(TopicRecreated, match="recreated"):

@@ -8,7 +8,9 @@ import time
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from sentryml_common.contracts.topics import HISTOGRAMS
+from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.message import decode
+from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_drift.domain.partials import Kind, unpack_record
 from tests.integration.drift.conftest import StartPart, event, produce, read_all
 from tests.support.eventually import eventually
@@ -53,7 +55,7 @@ async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
     async with AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap, compression_type="gzip", max_request_size=1_100_000
     ) as compressing:
-        await produce(compressing, 0, *[EMPTY_OBJECTS] * 7)
+        bad = await produce(compressing, 0, *[EMPTY_OBJECTS] * 7)
     combiner = start("combiner", session_timeout_seconds=6)
     await combiner.until_ready()
     await produce(producer, 0, *backfill(models=2_000, events=150_000))
@@ -72,4 +74,7 @@ async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
     await eventually(all_is_counted, what="the backfill to be counted")
     log = combiner.log.read_text()
     assert log.count("partitions_assigned") == 1, "it was never thrown out of its group"
-    assert log.count("record_dead_lettered") == 7
+    letters = [
+        decode(DeadLetter, record.value) for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+    ]
+    assert sorted(letter.offset for letter in letters if letter.partition == 0 and letter.offset in bad) == bad

@@ -66,7 +66,7 @@ async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> None:
 
 async def until_ended(part: Part) -> None:
     assert await asyncio.to_thread(part.process.wait, 60) == EXIT_FAILED, part.log.read_text()
-    assert "deleted or recreated; starting again with its new epoch" in part.log.read_text()
+    assert "deleted or recreated; restarting with its new epoch" in part.log.read_text()
 
 
 async def test_events_of_the_new_predictions_topic_are_counted_beside_those_of_the_old(

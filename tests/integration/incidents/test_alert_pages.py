@@ -168,7 +168,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"remind_after_minutes": "1"}, "Remind after: from 5 minutes to 7 days"),
         ({"remind_after_minutes": "soon"}, "Remind after: from 5 minutes to 7 days"),
         ({"remind_times": "0"}, "Maximum number of reminders: a whole number"),
-        ({"kinds": ["resolved"]}, "Kinds: names no alarm"),
+        ({"kinds": ["resolved"]}, "Kinds: names no alerting kind"),
         ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
         ({"name": "slack"}, "That name is taken"),
     ],

@@ -153,7 +153,7 @@ async def test_alert_that_no_route_took_and_nobody_noted_is_found(world: World) 
 
 
 async def test_step_that_never_came_is_found(world: World) -> None:
-    """What was dead-lettered as a dead letter is in no table; the numbers of the steps around it tell."""
+    """What was dead-lettered is in no table; the numbers of the steps around it tell."""
     await world.take_in(opened_warn(), acknowledged())
     assert await faults(world) == []
     await world.take_in(resolved(sequence=4))

@@ -203,7 +203,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     }
     end = await preview(api, model_id="flights", kind="resolved", severity="critical")
     assert end["channels"] == ["ops", "slack"]
-    assert "assumed" in end["assumed"]
+    assert "Assumes" in end["assumed"]
     quiet = await preview(api, model_id="flights", kind="noted")
     assert quiet["words"] == "Nobody would be notified: no route takes it."
     assert await world.deliveries() == []

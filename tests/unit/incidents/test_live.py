@@ -54,7 +54,7 @@ async def test_what_happened_between_a_page_and_its_stream_is_told() -> None:
 
 @pytest.mark.parametrize("since", ["", "x", "0.0", "00000000.1", "x.-1"])
 async def test_a_moment_that_is_not_known_here_counts_as_before_everything(since: str) -> None:
-    """A page that another process has made, or this one before it was started again."""
+    """A page that another process has made, or this one before it was started anew."""
     assert await watch(Live(), FLIGHTS, since).take(0)
 
 

@@ -106,7 +106,7 @@ async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewV
 
 
 def _step(asked: Described) -> Step:
-    alert = asked.kind in ALERTING if asked.alert is None else asked.alert
+    alert = asked.kind in MAY_ALERT if asked.alert is None else asked.alert
     return Step(asked.model_id, asked.kind, asked.severity, alert)
 
 
