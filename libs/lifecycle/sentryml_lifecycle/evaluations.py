@@ -125,7 +125,7 @@ def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cau
     followed = replace(last, latched_until=None) if last and last.latched_until else None
     decision = replace(applied(seen), followed=followed)
     opened = decision.recording(TransitionKind.OPENED, incident, mark_of(evaluation, cause, alert=True))
-    return opened.keeping(EvidenceRole.OPENED, EvidenceRole.PEAK)
+    return opened.with_evidence(EvidenceRole.OPENED, EvidenceRole.PEAK)
 
 
 def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
@@ -157,7 +157,7 @@ def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity
         acknowledged_by=(),
     )
     mark = mark_of(evaluation, ABOVE[severity], alert=True)
-    return applied(seen).recording(TransitionKind.REOPENED, after, mark).keeping(EvidenceRole.REOPENED, *roles)
+    return applied(seen).recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
 
 
 def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Decision:
@@ -165,7 +165,7 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     seen, incident = decision.snapshot, decision.snapshot.incident
     assert incident is not None
     incident, roles = _look(incident, evaluation, grade)
-    decision = replace(decision, snapshot=replace(seen, incident=incident)).keeping(*roles)
+    decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
     counts, settings = seen.counts, seen.settings
     if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
         return _escalate(decision, evaluation, incident)
@@ -190,13 +190,13 @@ def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) ->
     """Worse than anyone has seen: an acknowledged incident goes back to open."""
     after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=())
     mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
-    return decision.recording(TransitionKind.ESCALATED, after, mark).keeping(EvidenceRole.ESCALATED)
+    return decision.recording(TransitionKind.ESCALATED, after, mark).with_evidence(EvidenceRole.ESCALATED)
 
 
 def _deescalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
     mark = mark_of(evaluation, Cause.PSI_BELOW_CRITICAL)
     after = replace(incident, severity=Severity.WARN)
-    return decision.recording(TransitionKind.DEESCALATED, after, mark).keeping(EvidenceRole.DEESCALATED)
+    return decision.recording(TransitionKind.DEESCALATED, after, mark).with_evidence(EvidenceRole.DEESCALATED)
 
 
 def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
@@ -209,4 +209,4 @@ def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> 
         monitor_change=None,
     )
     mark = mark_of(evaluation, cause, alert=True)
-    return decision.recording(TransitionKind.RESOLVED, after, mark).keeping(EvidenceRole.RESOLVED)
+    return decision.recording(TransitionKind.RESOLVED, after, mark).with_evidence(EvidenceRole.RESOLVED)

@@ -15,7 +15,7 @@ from sentryml_common.http.internal import ACTOR, ActingPerson
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients import notifier
 from sentryml_incidents.clients.notifier import Notifier, NotifierAway
-from sentryml_incidents.clients.notifier_answers import DeliveryTold, RouteTold, ToldPage, read_answer
+from sentryml_incidents.clients.notifier_answers import DeliveryResponse, ResponsePage, RouteResponse, read_answer
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_notifier.http import deliveries
 
@@ -106,12 +106,12 @@ async def test_without_a_secret_nobody_is_asked() -> None:
 
 def test_an_answer_in_another_form_is_no_answer() -> None:
     with pytest.raises(NotifierAway, match="another version"):
-        read_answer(ToldPage[RouteTold], {"items": [{"route_id": "x"}], "next_cursor": None})
+        read_answer(ResponsePage[RouteResponse], {"items": [{"route_id": "x"}], "next_cursor": None})
 
 
-def a_delivery(**changes: Any) -> DeliveryTold:
+def a_delivery(**changes: Any) -> DeliveryResponse:
     given = {**deliveries.EXAMPLE, **changes}
-    return read_answer(DeliveryTold, given)
+    return read_answer(DeliveryResponse, given)
 
 
 def test_a_delivery_reads_as_on_the_timeline() -> None:

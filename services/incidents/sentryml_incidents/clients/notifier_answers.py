@@ -16,20 +16,20 @@ from sentryml_incidents.clients.notifier import NotifierAway
 T = TypeVar("T")
 
 
-class Told(BaseModel):
+class Response(BaseModel):
     """Part of an answer."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class ToldPage(Told, Generic[T]):
+class ResponsePage(Response, Generic[T]):
     """One page of a list."""
 
     items: tuple[T, ...]
     next_cursor: str | None = None
 
 
-class RouteTold(Told):
+class RouteResponse(Response):
     """A route."""
 
     route_id: UUID
@@ -45,7 +45,7 @@ class RouteTold(Told):
     version: int
 
 
-class ChannelTold(Told):
+class ChannelResponse(Response):
     """A channel: never its secret, only a hint of it."""
 
     channel_id: UUID
@@ -74,7 +74,7 @@ class ChannelTold(Told):
         return self.secret_setting is not None
 
 
-class DeliveryTold(Told):
+class DeliveryResponse(Response):
     """A transition on its way to a channel."""
 
     delivery_id: UUID
@@ -99,7 +99,7 @@ class DeliveryTold(Told):
     attempts: tuple[Attempt, ...]
 
 
-class ChangeTold(Told):
+class ChangeResponse(Response):
     """Who changed what."""
 
     change_id: int
@@ -111,22 +111,22 @@ class ChangeTold(Told):
     words: str
 
 
-class FindingTold(Told):
+class FindingResponse(Response):
     """What an audit found; of no channel if that is None."""
 
     channel: str | None
     words: str
 
 
-class AuditTold(Told):
+class AuditResponse(Response):
     """The last audit."""
 
     at: datetime
-    findings: tuple[FindingTold, ...]
+    findings: tuple[FindingResponse, ...]
     alerts_untold: int
 
 
-class TrialTold(Told):
+class TrialResponse(Response):
     """What became of a test message."""
 
     delivered: bool
@@ -134,7 +134,7 @@ class TrialTold(Told):
     what_next: str
 
 
-class VerdictTold(Told):
+class VerdictResponse(Response):
     """What a route would do."""
 
     name: str
@@ -144,12 +144,12 @@ class VerdictTold(Told):
     channel_broken: str | None
 
 
-class PreviewTold(Told):
+class PreviewResponse(Response):
     """Where an alarm would go."""
 
     words: str
     assumed: str | None
-    routes: tuple[VerdictTold, ...]
+    routes: tuple[VerdictResponse, ...]
 
 
 def read_answer(form: type[T], answer: object) -> T:

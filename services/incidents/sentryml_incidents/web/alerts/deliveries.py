@@ -13,9 +13,9 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import DeliveryTold, read_answer
+from sentryml_incidents.clients.notifier_answers import DeliveryResponse, read_answer
 from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, notifier_for
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless
@@ -55,7 +55,7 @@ CursorField = Annotated[str | None, Query(max_length=500)]
 class Row:
     """One delivery of the list."""
 
-    told: DeliveryTold
+    told: DeliveryResponse
     step: str
     line: DeliveryLine
 
@@ -65,9 +65,9 @@ class Row:
         return self.line.tone in (Tone.STUCK, Tone.WAITING) and self.told.state != "sending"
 
 
-def delivery_lines(deliveries: Sequence[DeliveryTold], now: datetime) -> tuple[Row, ...]:
+def delivery_lines(deliveries: Sequence[DeliveryResponse], now: datetime) -> tuple[Row, ...]:
     """Deliveries as they are listed."""
-    return tuple(Row(told, _step(told), line_of(_as_told(told), now)) for told in deliveries)
+    return tuple(Row(told, _step(told), line_of(_as_published(told), now)) for told in deliveries)
 
 
 @router.get("")
@@ -93,17 +93,17 @@ async def retry(
     back: Annotated[str, Form(pattern=r"^(all|stuck|waiting|delivered|alerts)$")] = "stuck",
 ) -> Response:
     """Try again now what waits or is stuck; leads `back` to where the button was."""
-    await desk_of(context, visitor).retry(delivery_id)
+    await notifier_for(context, visitor).retry(delivery_id)
     return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
 
 
 async def _page(
     request: Request, context: Context, visitor: Visitor, shown: Shown, channel: str, model: str, cursor: str | None
 ) -> Response:
-    desk, refused = desk_of(context, visitor), ""
-    ids = {each.name: each.channel_id for each in await desk.channels()}
+    notifier, refused = notifier_for(context, visitor), ""
+    ids = {each.name: each.channel_id for each in await notifier.channels()}
     try:
-        page = await desk.deliveries(
+        page = await notifier.deliveries(
             **STATES[shown], channel=channel or None, model=model or None, cursor=cursor, limit=ROWS
         )
     except Problem as err:
@@ -128,11 +128,11 @@ async def _page(
     )
 
 
-def _step(told: DeliveryTold) -> str:
+def _step(told: DeliveryResponse) -> str:
     return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
 
 
-def _as_told(told: DeliveryTold) -> Delivery:
+def _as_published(told: DeliveryResponse) -> Delivery:
     """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
 
     Raises:

@@ -14,14 +14,14 @@ from sentryml_common.http.internal import ActingPerson
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_incidents.clients.notifier import STARTING, Notifier, NotifierAway
 from sentryml_incidents.clients.notifier_answers import (
-    AuditTold,
-    ChangeTold,
-    ChannelTold,
-    DeliveryTold,
-    PreviewTold,
-    RouteTold,
-    ToldPage,
-    TrialTold,
+    AuditResponse,
+    ChangeResponse,
+    ChannelResponse,
+    DeliveryResponse,
+    PreviewResponse,
+    ResponsePage,
+    RouteResponse,
+    TrialResponse,
     read_answer,
 )
 from sentryml_incidents.usecases.context import Context
@@ -56,7 +56,7 @@ def in_words(err: Problem) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class NotifierClient:
     """The notifier, asked for one person. Everything may raise NotifierAway, and Problem for what it refuses."""
 
     notifier: Notifier
@@ -66,41 +66,41 @@ class Desk:
         """Anything at all."""
         return await self.notifier.ask(self.person, method, target, body, if_match)
 
-    async def routes(self) -> tuple[RouteTold, ...]:
+    async def routes(self) -> tuple[RouteResponse, ...]:
         """All routes, in the order in which they are asked."""
-        return (await self._page(RouteTold, "/v1/routes")).items
+        return (await self._page(RouteResponse, "/v1/routes")).items
 
-    async def channels(self) -> tuple[ChannelTold, ...]:
+    async def channels(self) -> tuple[ChannelResponse, ...]:
         """All channels, by name."""
-        return (await self._page(ChannelTold, "/v1/channels")).items
+        return (await self._page(ChannelResponse, "/v1/channels")).items
 
-    async def route(self, route_id: UUID) -> RouteTold:
+    async def route(self, route_id: UUID) -> RouteResponse:
         """One route."""
-        return read_answer(RouteTold, await self._known("GET", f"/v1/routes/{route_id}"))
+        return read_answer(RouteResponse, await self._known("GET", f"/v1/routes/{route_id}"))
 
-    async def deliveries(self, **query: object) -> ToldPage[DeliveryTold]:
+    async def deliveries(self, **query: object) -> ResponsePage[DeliveryResponse]:
         """Deliveries, newest first; `query` as the notifier takes it, without what is None."""
-        return await self._page(DeliveryTold, "/v1/deliveries", **query)
+        return await self._page(DeliveryResponse, "/v1/deliveries", **query)
 
-    async def changes(self, **query: object) -> ToldPage[ChangeTold]:
+    async def changes(self, **query: object) -> ResponsePage[ChangeResponse]:
         """Changes, newest first."""
-        return await self._page(ChangeTold, "/v1/changes", **query)
+        return await self._page(ChangeResponse, "/v1/changes", **query)
 
-    async def audit(self) -> AuditTold | None:
+    async def audit(self) -> AuditResponse | None:
         """The last audit; None while there is none."""
         try:
-            return read_answer(AuditTold, await self.ask("GET", "/v1/audit"))
+            return read_answer(AuditResponse, await self.ask("GET", "/v1/audit"))
         except NotifierAway:
             return None
 
-    async def preview(self, model_id: str, severity: str) -> PreviewTold:
+    async def preview(self, model_id: str, severity: str) -> PreviewResponse:
         """Where an alarm would go."""
         asked = {"model_id": model_id, "severity": severity}
-        return read_answer(PreviewTold, await self.ask("POST", "/v1/routes:preview", asked))
+        return read_answer(PreviewResponse, await self.ask("POST", "/v1/routes:preview", asked))
 
-    async def test(self, channel_id: UUID) -> TrialTold:
+    async def test(self, channel_id: UUID) -> TrialResponse:
         """Send a test message."""
-        return read_answer(TrialTold, await self._known("POST", f"/v1/channels/{channel_id}:test"))
+        return read_answer(TrialResponse, await self._known("POST", f"/v1/channels/{channel_id}:test"))
 
     async def retry(self, delivery_id: UUID) -> None:
         """Try a delivery again now."""
@@ -113,12 +113,12 @@ class Desk:
         except Problem as err:
             raise Problem(err.status, err.kind, " ".join(in_words(err))) from err
 
-    async def _page(self, form: type[T], path: str, **query: object) -> ToldPage[T]:
+    async def _page(self, form: type[T], path: str, **query: object) -> ResponsePage[T]:
         asked = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
-        return read_answer(ToldPage[form], await self.ask("GET", f"{path}?{asked}" if asked else path))  # type: ignore[valid-type]
+        return read_answer(ResponsePage[form], await self.ask("GET", f"{path}?{asked}" if asked else path))  # type: ignore[valid-type]
 
 
-def desk_of(context: Context, visitor: Visitor) -> Desk:
+def notifier_for(context: Context, visitor: Visitor) -> NotifierClient:
     """The notifier for who looks.
 
     Raises:
@@ -127,4 +127,4 @@ def desk_of(context: Context, visitor: Visitor) -> Desk:
     if context.notifier is None:
         raise NotifierAway(STARTING)
     user = visitor.user
-    return Desk(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))
+    return NotifierClient(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))
