@@ -78,7 +78,7 @@ class Decision:
         snapshot = replace(self.snapshot, incident=after)
         return replace(self, snapshot=snapshot, transitions=(*self.transitions, step))
 
-    def keeping(self, *roles: EvidenceRole) -> Decision:
+    def with_evidence(self, *roles: EvidenceRole) -> Decision:
         """This decision with the evaluation kept as evidence for `roles`."""
         return replace(self, evidence=(*self.evidence, *roles))
 

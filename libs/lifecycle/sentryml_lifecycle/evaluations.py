@@ -20,14 +20,14 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
         return Decision(why_not, snapshot)
     grade = grade_of(evaluation, snapshot.settings)
     if grade is Grade.INSUFFICIENT:
-        return _blind(snapshot, evaluation)
+        return _paused(snapshot, evaluation)
     incident = snapshot.incident
     seen = _count(snapshot, evaluation, grade)
     if incident is None or incident.state is State.CLOSED:
         return _while_quiet(seen, evaluation, grade)
     if incident.state is State.RESOLVED:
         return _while_resolved(seen, evaluation, incident)
-    return _while_live(_seeing(snapshot, seen, evaluation, incident), evaluation, grade)
+    return _while_live(_resumed(snapshot, seen, evaluation, incident), evaluation, grade)
 
 
 def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
@@ -49,7 +49,7 @@ def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
 def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot:
     """The snapshot after an evaluation that could see, before any step."""
     seconds = 0.0
-    if snapshot.last_evaluated_at is not None and snapshot.blind_since is None:
+    if snapshot.last_evaluated_at is not None and snapshot.evaluation_paused_since is None:
         seconds = (evaluation.evaluated_at - snapshot.last_evaluated_at).total_seconds()
     return replace(
         snapshot,
@@ -57,29 +57,31 @@ def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot
         last_evaluated_at=evaluation.evaluated_at,
         counts=snapshot.counts.counting(grade, seconds),
         last_grade=grade,
-        blind_since=None,
+        evaluation_paused_since=None,
     )
 
 
-def _blind(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
+def _paused(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
     """Too little data changes nothing; a live incident says since when, once."""
     frozen = replace(
         snapshot,
         last_evaluation_id=evaluation.evaluation_id,
         last_evaluated_at=evaluation.evaluated_at,
-        blind_since=snapshot.blind_since or evaluation.evaluated_at,
+        evaluation_paused_since=snapshot.evaluation_paused_since or evaluation.evaluated_at,
     )
     incident = snapshot.incident
-    if incident is None or not incident.live or snapshot.blind_since is not None:
+    if incident is None or not incident.live or snapshot.evaluation_paused_since is not None:
         return applied(frozen)
     cause = Cause(evaluation.reason.value) if evaluation.reason else Cause.TOO_FEW_SAMPLES
-    return applied(frozen).recording(TransitionKind.BLIND, incident, mark_of(evaluation, cause))
+    return applied(frozen).recording(TransitionKind.EVALUATION_PAUSED, incident, mark_of(evaluation, cause))
 
 
-def _seeing(before: Snapshot, seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
-    if before.blind_since is None:
+def _resumed(before: Snapshot, seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
+    if before.evaluation_paused_since is None:
         return applied(seen)
-    return applied(seen).recording(TransitionKind.SEEING, incident, mark_of(evaluation, Cause.DATA_ARE_BACK))
+    return applied(seen).recording(
+        TransitionKind.EVALUATION_RESUMED, incident, mark_of(evaluation, Cause.DATA_ARE_BACK)
+    )
 
 
 def _reached(snapshot: Snapshot) -> Severity | None:
@@ -123,7 +125,7 @@ def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cau
     followed = replace(last, latched_until=None) if last and last.latched_until else None
     decision = replace(applied(seen), followed=followed)
     opened = decision.recording(TransitionKind.OPENED, incident, mark_of(evaluation, cause, alert=True))
-    return opened.keeping(EvidenceRole.OPENED, EvidenceRole.PEAK)
+    return opened.with_evidence(EvidenceRole.OPENED, EvidenceRole.PEAK)
 
 
 def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
@@ -155,7 +157,7 @@ def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity
         acknowledged_by=(),
     )
     mark = mark_of(evaluation, ABOVE[severity], alert=True)
-    return applied(seen).recording(TransitionKind.REOPENED, after, mark).keeping(EvidenceRole.REOPENED, *roles)
+    return applied(seen).recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
 
 
 def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Decision:
@@ -163,7 +165,7 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     seen, incident = decision.snapshot, decision.snapshot.incident
     assert incident is not None
     incident, roles = _look(incident, evaluation, grade)
-    decision = replace(decision, snapshot=replace(seen, incident=incident)).keeping(*roles)
+    decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
     counts, settings = seen.counts, seen.settings
     if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
         return _escalate(decision, evaluation, incident)
@@ -188,13 +190,13 @@ def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) ->
     """Worse than anyone has seen: an acknowledged incident goes back to open."""
     after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=())
     mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
-    return decision.recording(TransitionKind.ESCALATED, after, mark).keeping(EvidenceRole.ESCALATED)
+    return decision.recording(TransitionKind.ESCALATED, after, mark).with_evidence(EvidenceRole.ESCALATED)
 
 
 def _deescalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
     mark = mark_of(evaluation, Cause.PSI_BELOW_CRITICAL)
     after = replace(incident, severity=Severity.WARN)
-    return decision.recording(TransitionKind.DEESCALATED, after, mark).keeping(EvidenceRole.DEESCALATED)
+    return decision.recording(TransitionKind.DEESCALATED, after, mark).with_evidence(EvidenceRole.DEESCALATED)
 
 
 def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
@@ -207,4 +209,4 @@ def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> 
         monitor_change=None,
     )
     mark = mark_of(evaluation, cause, alert=True)
-    return decision.recording(TransitionKind.RESOLVED, after, mark).keeping(EvidenceRole.RESOLVED)
+    return decision.recording(TransitionKind.RESOLVED, after, mark).with_evidence(EvidenceRole.RESOLVED)

@@ -18,8 +18,8 @@
 
     Beside the state, the severity: warn ─ critical × confirm_critical ▶ critical ─ below × confirm_deescalate ▶ warn.
     A live incident whose monitor is disabled, or whose model is deleted, is closed, and says so. Too little data
-    freezes everything: `blind` and `seeing` go on the timeline once each. Nothing that a person does ever silences
-    what comes after.
+    pauses evaluation: `evaluation_paused` and `evaluation_resumed` go on the timeline once each. Nothing that a
+    person does ever mutes what comes after.
 
 Who may close: nobody while it is open and unseen; so a live incident can only end by clean data, by a monitor
 that was switched off, by the deletion of its model, or by someone who has acknowledged it.

@@ -34,8 +34,10 @@ def on_monitor_changed(
     """Put new settings in force. What was counted under other thresholds counts no more."""
     changed = changes(snapshot.settings, settings)
     cause = _cause(set(changed), enabled=settings.enabled)
-    blind_since = snapshot.blind_since if settings.enabled else None
-    after = replace(snapshot, settings=settings, monitor_version=version, blind_since=blind_since)
+    evaluation_paused_since = snapshot.evaluation_paused_since if settings.enabled else None
+    after = replace(
+        snapshot, settings=settings, monitor_version=version, evaluation_paused_since=evaluation_paused_since
+    )
     if cause is not Cause.TIMES_CHANGED:
         after = replace(after, counts=Counts())
     incident = snapshot.incident

@@ -41,7 +41,7 @@ def on_asked(
         return Decision(Outcome.UNCHANGED, snapshot)
     if action not in ALLOWED[incident.state]:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
-    mark = Mark(at=now, cause=Cause.ASKED, actor=actor, note=note)
+    mark = Mark(at=now, cause=Cause.REQUESTED, actor=actor, note=note)
     match action:
         case Action.ACKNOWLEDGE:
             return _acknowledge(snapshot, incident, mark)
@@ -73,7 +73,7 @@ def _acknowledge(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision
     if incident.state is State.OPEN:
         after = replace(after, state=State.ACKNOWLEDGED)
     else:
-        seen = Cause.ALSO_SEEN if incident.state is State.ACKNOWLEDGED else Cause.REVIEWED
+        seen = Cause.CO_ACKNOWLEDGED if incident.state is State.ACKNOWLEDGED else Cause.REVIEWED_AFTER
         mark = replace(mark, cause=seen)
     return applied(snapshot).recording(TransitionKind.ACKNOWLEDGED, after, mark)
 

@@ -71,7 +71,7 @@ class Regrading:
         if self._same:
             return evaluation, Basis.EXACT
         if evaluation.level is Level.INSUFFICIENT_DATA:
-            return evaluation, self._blindness(evaluation)
+            return evaluation, self._too_few(evaluation)
         basis = Basis.APPROXIMATE if self.differs else Basis.EXACT
         watched = tuple(found for found in evaluation.signals if found.signal in self._settings.signals)
         if not watched:
@@ -83,8 +83,8 @@ class Regrading:
         level = max((found.level for found in signals), key=_RANK.__getitem__)
         return evaluation.model_copy(update={"signals": signals, "level": level}), basis
 
-    def _blindness(self, evaluation: Evaluation) -> Basis:
-        """Whether it would have been blind under the other settings, too."""
+    def _too_few(self, evaluation: Evaluation) -> Basis:
+        """Whether it would have had too little data under the other settings, too."""
         match evaluation.reason:
             case InsufficientReason.WARMING_UP:
                 still = evaluation.baseline.coverage < self._settings.min_baseline_coverage

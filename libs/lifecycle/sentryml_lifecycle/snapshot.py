@@ -126,7 +126,7 @@ class Snapshot:
     last_evaluation_id: UUID | None = None
     last_evaluated_at: datetime | None = None
     last_grade: Grade | None = None
-    blind_since: datetime | None = None
+    evaluation_paused_since: datetime | None = None
     first_version: int = 1
 
 

@@ -32,8 +32,8 @@ CAUSES = {
     Cause.THRESHOLDS_CHANGED: "the thresholds were changed",
     Cause.BASELINE_CHANGED: "what is compared was changed",
     Cause.TIMES_CHANGED: "times were changed",
-    Cause.ALSO_SEEN: "acknowledged by one more",
-    Cause.REVIEWED: "reviewed after it resolved",
+    Cause.CO_ACKNOWLEDGED: "acknowledged by one more",
+    Cause.REVIEWED_AFTER: "reviewed after it resolved",
 }
 
 STEPS = {
@@ -46,8 +46,8 @@ STEPS = {
     TransitionKind.RESOLVED: "Resolved",
     TransitionKind.REOPENED: "Reopened",
     TransitionKind.CLOSED: "Closed",
-    TransitionKind.BLIND: "Evaluation paused",
-    TransitionKind.SEEING: "Evaluation resumed",
+    TransitionKind.EVALUATION_PAUSED: "Evaluation paused",
+    TransitionKind.EVALUATION_RESUMED: "Evaluation resumed",
     TransitionKind.MONITOR_CHANGED: "Monitor changed",
 }
 
@@ -62,10 +62,10 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
         if incident.resolved_at is None:
             return f"{incident.model_id} had drifted for {lasted}, {worst}, when the incident was closed."
         return f"{incident.model_id} drifted for {lasted}, {worst}; the incident is {incident.state}."
-    if snapshot.blind_since is not None:
-        blind = duration(now - snapshot.blind_since)
+    if snapshot.evaluation_paused_since is not None:
+        paused = duration(now - snapshot.evaluation_paused_since)
         return (
-            f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {blind} there has been too little "
+            f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {paused} there has been too little "
             "data to tell whether it still does."
         )
     if snapshot.counts.ok:
@@ -88,7 +88,7 @@ def what_next(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[st
         return (f"Nothing: the model was deleted on {moment(incident.model_deleted_at)}. The incident stays readable.",)
     match incident.state:
         case State.OPEN | State.ACKNOWLEDGED:
-            return (*_blind(snapshot), _worse(incident, snapshot.settings), _resolving(snapshot), *_asking(incident))
+            return (*_paused(snapshot), _worse(incident, snapshot.settings), _resolving(snapshot), *_asking(incident))
         case State.RESOLVED:
             return _after_resolving(incident, snapshot.settings, now)
         case State.CLOSED:
@@ -127,12 +127,12 @@ def ago(now: datetime, at: datetime) -> str:
 _HOW = {Severity.WARN: "noticeably", Severity.CRITICAL: "critically"}
 
 
-def _blind(snapshot: Snapshot) -> tuple[str, ...]:
-    if snapshot.blind_since is None:
+def _paused(snapshot: Snapshot) -> tuple[str, ...]:
+    if snapshot.evaluation_paused_since is None:
         return ()
     return (
-        f"Evaluation paused since {moment(snapshot.blind_since)}: not enough data. The incident does not change "
-        "until there is more.",
+        f"Evaluation paused since {moment(snapshot.evaluation_paused_since)}: not enough data. The incident does not "
+        "change until there is more.",
     )
 
 

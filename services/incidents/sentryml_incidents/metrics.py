@@ -24,8 +24,10 @@ ACK_SECONDS = Histogram(
     buckets=(30, 60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600),
 )
 FLAPPING = Gauge("sentryml_incident_flapping", "Live incidents that have opened again three times or more.")
-MONITORS_BLIND = Gauge(
-    "sentryml_monitor_blind", "Models whose newest evaluation could not be judged, by the reason.", ["reason"]
+MONITORS_PAUSED = Gauge(
+    "sentryml_monitor_evaluation_paused",
+    "Models whose newest evaluation could not be judged, by the reason.",
+    ["reason"],
 )
 LIVE_INCIDENTS = Gauge("sentryml_incidents_live", "Live incidents, by state and severity.", ["state", "severity"])
 MODELS_REGISTERED_TOTAL = Counter("sentryml_incidents_models_registered_total", "Models seen for the first time.")
@@ -58,7 +60,7 @@ for outcome in Outcome:
 for kind in TransitionKind:
     TRANSITIONS_TOTAL.labels(kind=kind)
 for reason in InsufficientReason:
-    MONITORS_BLIND.labels(reason=reason)
+    MONITORS_PAUSED.labels(reason=reason)
 for state in LIVE:
     for severity in Severity:
         LIVE_INCIDENTS.labels(state=state, severity=severity)

@@ -21,8 +21,8 @@ MODELS = 3
 
 TABLES = {
     "monitor": """
-        SELECT version, last_evaluated_at, last_grade, blind_since, count_warn, count_critical, count_below_critical,
-               count_ok, ok_seconds
+        SELECT version, last_evaluated_at, last_grade, evaluation_paused_since, count_warn, count_critical,
+               count_below_critical, count_ok, ok_seconds
           FROM monitor WHERE model_id = $1
         """,
     "incident": """
@@ -67,7 +67,16 @@ async def test_a_batch_of_any_size_writes_what_its_evaluations_write_one_by_one(
         await consumer.take_all([evaluation])
     alone = await rows_of(pool, "alone")
     kinds = {row[2] for row in alone[0]["transition"]}
-    assert kinds >= {"opened", "reopened", "closed", "blind", "seeing", "escalated", "deescalated", "resolved"}
+    assert kinds >= {
+        "opened",
+        "reopened",
+        "closed",
+        "evaluation_paused",
+        "evaluation_resumed",
+        "escalated",
+        "deescalated",
+        "resolved",
+    }
     for size in (2, 7, 100):
         evaluations = await history(pool, f"batch-{size}")
         for start in range(0, len(evaluations), size):

@@ -20,7 +20,7 @@ from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from sentryml_incidents.streaming import pages as hub
 from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.usecases.context import Context
-from sentryml_incidents.web.people.session import BY_ITSELF, cookie_name
+from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
 from tests.integration.incidents.following import serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery
@@ -252,7 +252,7 @@ async def test_a_page_that_fetches_itself_does_not_keep_its_session(
     reader: httpx.AsyncClient, pool: Pool, clock: StillClock
 ) -> None:
     clock.now = at(5)
-    await reader.get("/models", headers={BY_ITSELF: "1"})
+    await reader.get("/models", headers={BACKGROUND: "1"})
     assert await pool.fetchval("SELECT last_seen_at FROM session") == at(0)
     await reader.get("/models")
     assert await pool.fetchval("SELECT last_seen_at FROM session") == at(5)

@@ -65,8 +65,8 @@ async def test_models_that_cannot_be_judged_are_counted_by_reason(pool: Pool, li
     await Life(pool, "seeing").sees("ok")
     await life.sees("insufficient")
     await Timer(pool, 90, clock).tick()
-    assert value("sentryml_monitor_blind", reason="no_data") == 1
-    assert value("sentryml_monitor_blind", reason="warming_up") == 0
+    assert value("sentryml_monitor_evaluation_paused", reason="no_data") == 1
+    assert value("sentryml_monitor_evaluation_paused", reason="warming_up") == 0
     await life.sees("ok")
     await Timer(pool, 90, clock).tick()
-    assert value("sentryml_monitor_blind", reason="no_data") == 0
+    assert value("sentryml_monitor_evaluation_paused", reason="no_data") == 0

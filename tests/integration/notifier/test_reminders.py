@@ -95,7 +95,7 @@ async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: A
     await alerted(world, api)
     taken_back = a_transition(
         TransitionKind.UNACKNOWLEDGED,
-        sequence=3, minutes=20, from_=SEEN_WARN, to=OPEN_WARN, actor=ADA, cause="asked", alert=False,
+        sequence=3, minutes=20, from_=SEEN_WARN, to=OPEN_WARN, actor=ADA, cause="requested", alert=False,
     )  # fmt: skip
     await world.take_in(acknowledged(), taken_back)
     assert await later(world, 20 * 60 + AFTER - 2) == 0

@@ -27,7 +27,7 @@ from tests.unit.incidents.builders import an_evaluation, at, quick
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
 LOUD = {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED, TransitionKind.RESOLVED}
-BY_DATA = {*LOUD, TransitionKind.DEESCALATED, TransitionKind.BLIND, TransitionKind.SEEING}
+BY_DATA = {*LOUD, TransitionKind.DEESCALATED, TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED}
 
 MONITORS = st.builds(
     quick,
@@ -153,7 +153,7 @@ class IncidentMachine(RuleBasedStateMachine):
         if not before.snapshot.settings.enabled:
             assert after == before
         elif grade == "insufficient":
-            assert [step.kind for step in new] in ([], [TransitionKind.BLIND])
+            assert [step.kind for step in new] in ([], [TransitionKind.EVALUATION_PAUSED])
             assert after.snapshot.counts == before.snapshot.counts
             assert _standing(after.newest) == _standing(before.newest)
         _assert_that_a_rise_is_told_once(before, after, new)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.transition import State
-from sentryml_incidents.web.view.bulk_summary import MEANWHILE, Result, not_allowed, tell
+from sentryml_incidents.web.view.bulk_summary import MEANWHILE, Result, not_allowed, summarize
 from sentryml_lifecycle.people import ALLOWED, Action
 
 LATE = MEANWHILE[State.RESOLVED]
 
 
 def test_what_was_done_is_counted_and_each_other_one_named() -> None:
-    told = tell(Action.ACKNOWLEDGE, [*map(Result, range(1, 6)), Result(6, LATE)])
+    told = summarize(Action.ACKNOWLEDGE, [*map(Result, range(1, 6)), Result(6, LATE)])
     assert told.words == (
         "5 acknowledged; #6 was resolved meanwhile. Acknowledging does not mute alerts. Check the incidents "
         "that were skipped before you try again."
@@ -21,7 +21,7 @@ def test_what_was_done_is_counted_and_each_other_one_named() -> None:
 
 
 def test_those_with_the_same_reason_are_named_together() -> None:
-    told = tell(Action.CLOSE, [Result(1, LATE), Result(2, "does not exist"), Result(3, LATE)])
+    told = summarize(Action.CLOSE, [Result(1, LATE), Result(2, "does not exist"), Result(3, LATE)])
     assert told.words == (
         "Nothing was done; #1, #3 each was resolved meanwhile; #2 does not exist. Check the incidents that were "
         "skipped before you try again."
@@ -30,8 +30,8 @@ def test_those_with_the_same_reason_are_named_together() -> None:
 
 
 def test_where_all_was_done_nothing_else_is_said() -> None:
-    assert tell(Action.ACKNOWLEDGE, [Result(1)]).words == "1 acknowledged. Acknowledging does not mute alerts."
-    assert tell(Action.NOTE, [Result(1)]).words == "1 given the note."
+    assert summarize(Action.ACKNOWLEDGE, [Result(1)]).words == "1 acknowledged. Acknowledging does not mute alerts."
+    assert summarize(Action.NOTE, [Result(1)]).words == "1 given the note."
 
 
 @pytest.mark.parametrize("action", [Action.ACKNOWLEDGE, Action.UNACKNOWLEDGE, Action.CLOSE])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Level, Signal, Window
-from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 from sentryml_incidents.web.view.charts import (
     MOST_TIME_TICKS,
     Sparkline,
@@ -28,16 +28,16 @@ STEP = timedelta(minutes=5)
 DAY = Span(MONDAY, MONDAY + timedelta(days=1), STEP)
 
 
-def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> Look:
+def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> EvaluationPoint:
     level = Level.INSUFFICIENT_DATA if psi is None else Level.OK
     known = psi is not None
-    return Look(
+    return EvaluationPoint(
         MONDAY + timedelta(minutes=minutes), signal, level, psi,
         warn_at=0.1 if known else None, critical_at=0.2 if known else None, noise_floor=0.01 if known else None,
     )  # fmt: skip
 
 
-def paths(looks: list[Look]) -> dict[str, str]:
+def paths(looks: list[EvaluationPoint]) -> dict[str, str]:
     return {line.kind: line.path for line in psi_chart(looks, DAY).lines}
 
 

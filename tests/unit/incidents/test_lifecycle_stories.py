@@ -74,25 +74,25 @@ def test_time_without_data_does_not_count_as_clean() -> None:
     story = Story(settings=quick(confirm_resolve=2, resolve_after_seconds=3600))
     story.sees("warn", "ok", "insufficient")
     story.minute += 24 * 60
-    assert said(story.sees("ok")) == "seeing"
+    assert said(story.sees("ok")) == "evaluation_resumed"
     assert story.snapshot.counts.ok_seconds == 0
     story.minute += 60
     assert said(story.sees("ok")) == "resolved!"
 
 
-def test_blind_and_seeing_are_said_once_each() -> None:
+def test_paused_and_resumed_are_said_once_each() -> None:
     story = Story()
     story.sees("warn")
-    assert [said(story.sees("insufficient")) for _ in range(3)] == ["blind", "applied", "applied"]
-    assert story.snapshot.blind_since == at(2)
-    assert said(story.sees("warn")) == "seeing"
-    assert story.snapshot.blind_since is None
+    assert [said(story.sees("insufficient")) for _ in range(3)] == ["evaluation_paused", "applied", "applied"]
+    assert story.snapshot.evaluation_paused_since == at(2)
+    assert said(story.sees("warn")) == "evaluation_resumed"
+    assert story.snapshot.evaluation_paused_since is None
 
 
-def test_seeing_again_and_worse_says_both() -> None:
+def test_resumed_and_worse_says_both() -> None:
     story = Story()
     story.sees("warn", "insufficient")
-    assert said(story.sees("critical")) == "seeing escalated!"
+    assert said(story.sees("critical")) == "evaluation_resumed escalated!"
 
 
 def test_the_severity_falls_after_three_evaluations_below_critical_and_rises_again_with_an_alert() -> None:
@@ -125,7 +125,7 @@ def test_everyone_who_has_seen_it_is_recorded_once() -> None:
     story = Story()
     story.sees("warn")
     story.asks(Action.ACKNOWLEDGE)
-    assert story.asks(Action.ACKNOWLEDGE, BEN).transitions[0].cause is Cause.ALSO_SEEN
+    assert story.asks(Action.ACKNOWLEDGE, BEN).transitions[0].cause is Cause.CO_ACKNOWLEDGED
     assert said(story.asks(Action.ACKNOWLEDGE, BEN)) == "unchanged"
     assert story.snapshot.incident is not None
     assert story.snapshot.incident.acknowledged_by == (ANA, BEN)

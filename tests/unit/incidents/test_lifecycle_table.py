@@ -176,7 +176,7 @@ TABLE: dict[str, dict[str, tuple[str, str]]] = {
         "critical": ("escalated!", "open/critical"),
         "ok": ("resolved!", "resolved/warn"),
         "hold": (APPLIED, "open/warn"),
-        "insufficient": ("blind", "open/warn"),
+        "insufficient": ("evaluation_paused", "open/warn"),
         "acknowledge": ("acknowledged", "acknowledged/warn"),
         "acknowledge other": ("acknowledged", "acknowledged/warn"),
         "unacknowledge": (NOT_ALLOWED, "open/warn"),
@@ -192,7 +192,7 @@ TABLE: dict[str, dict[str, tuple[str, str]]] = {
         "critical": (APPLIED, "open/critical"),
         "ok": ("resolved!", "resolved/critical"),
         "hold": ("deescalated", "open/warn"),
-        "insufficient": ("blind", "open/critical"),
+        "insufficient": ("evaluation_paused", "open/critical"),
         "acknowledge": ("acknowledged", "acknowledged/critical"),
         "acknowledge other": ("acknowledged", "acknowledged/critical"),
         "unacknowledge": (NOT_ALLOWED, "open/critical"),
@@ -208,7 +208,7 @@ TABLE: dict[str, dict[str, tuple[str, str]]] = {
         "critical": ("escalated!", "open/critical"),
         "ok": ("resolved!", "resolved/warn"),
         "hold": (APPLIED, "acknowledged/warn"),
-        "insufficient": ("blind", "acknowledged/warn"),
+        "insufficient": ("evaluation_paused", "acknowledged/warn"),
         "acknowledge": (UNCHANGED, "acknowledged/warn"),
         "acknowledge other": ("acknowledged", "acknowledged/warn"),
         "unacknowledge": ("unacknowledged", "open/warn"),
@@ -224,7 +224,7 @@ TABLE: dict[str, dict[str, tuple[str, str]]] = {
         "critical": (APPLIED, "acknowledged/critical"),
         "ok": ("resolved!", "resolved/critical"),
         "hold": ("deescalated", "acknowledged/warn"),
-        "insufficient": ("blind", "acknowledged/critical"),
+        "insufficient": ("evaluation_paused", "acknowledged/critical"),
         "acknowledge": (UNCHANGED, "acknowledged/critical"),
         "acknowledge other": ("acknowledged", "acknowledged/critical"),
         "unacknowledge": ("unacknowledged", "open/critical"),
@@ -294,4 +294,4 @@ def test_below_the_limit_nothing_but_the_counts_moves(state: str, grade: str) ->
     before = stands(story.snapshot)
     decision = story.sees(grade)
     assert stands(story.snapshot) == before
-    assert said(decision) in {"applied", "blind"}
+    assert said(decision) in {"applied", "evaluation_paused"}

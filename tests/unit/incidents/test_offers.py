@@ -1,11 +1,11 @@
-"""What the page of an incident offers: exactly what the state machine takes, and never a silence."""
+"""What the page of an incident available_actions: exactly what the state machine takes, and never a silence."""
 
 from __future__ import annotations
 
 import pytest
 
 from sentryml_common.contracts.transition import Actor, ActorType
-from sentryml_incidents.web.view.available_actions import Offer, offers
+from sentryml_incidents.web.view.available_actions import AvailableAction, available_actions
 from sentryml_lifecycle.decision import Outcome
 from sentryml_lifecycle.people import Action
 from tests.unit.incidents.builders import ANA, Story
@@ -13,9 +13,9 @@ from tests.unit.incidents.builders import ANA, Story
 BEN = Actor(type=ActorType.USER, id="2", name="ben")
 
 
-def offered(story: Story, actor: Actor = ANA) -> dict[Action, Offer]:
+def offered(story: Story, actor: Actor = ANA) -> dict[Action, AvailableAction]:
     assert story.snapshot.incident is not None
-    return {offer.action: offer for offer in offers(story.snapshot.incident, actor)}
+    return {offer.action: offer for offer in available_actions(story.snapshot.incident, actor)}
 
 
 def buttons(story: Story, actor: Actor = ANA) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_incidents.web.view.warm_up import warming
+from sentryml_incidents.web.view.warm_up import warm_up
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at
 
 HOUR = timedelta(hours=1)
@@ -28,7 +28,7 @@ def blind(reason: InsufficientReason, baseline: int, current: int) -> Evaluation
 
 
 def test_time_and_events_are_told_with_when_it_begins() -> None:
-    found = warming(monitor(), blind(InsufficientReason.WARMING_UP, 0, 412), MONDAY, MONDAY + 3 * HOUR)
+    found = warm_up(monitor(), blind(InsufficientReason.WARMING_UP, 0, 412), MONDAY, MONDAY + 3 * HOUR)
     assert found is not None
     # ├── half of the baseline of 40 h ──┼── 4 h ──┤: 24 h, from the first event on.
     assert [(round(each.part, 3), each.words) for each in found.progress] == [
@@ -40,7 +40,7 @@ def test_time_and_events_are_told_with_when_it_begins() -> None:
 
 
 def test_before_the_first_evaluation_there_is_only_time() -> None:
-    found = warming(monitor(), None, MONDAY, at(1))
+    found = warm_up(monitor(), None, MONDAY, at(1))
     assert found is not None
     assert len(found.progress) == 1
     assert found.outlook == "First comparison about 24 Nov 2026, 09:15:00 UTC."
@@ -48,20 +48,20 @@ def test_before_the_first_evaluation_there_is_only_time() -> None:
 
 def test_longer_windows_warm_up_from_where_events_are_kept() -> None:
     kept = monitor(kept_since=(MONDAY + 10 * HOUR).isoformat())
-    found = warming(kept, None, MONDAY, MONDAY + 11 * HOUR)
+    found = warm_up(kept, None, MONDAY, MONDAY + 11 * HOUR)
     assert found is not None
     assert found.progress[0].words.startswith("1 h of 1 d")
 
 
 def test_with_all_the_time_passed_it_is_events_that_are_missing() -> None:
-    found = warming(monitor(), blind(InsufficientReason.TOO_FEW_SAMPLES, 1500, 999), MONDAY, MONDAY + 50 * HOUR)
+    found = warm_up(monitor(), blind(InsufficientReason.TOO_FEW_SAMPLES, 1500, 999), MONDAY, MONDAY + 50 * HOUR)
     assert found is not None
     assert [each.part for each in found.progress] == [1.0, 1.0, 0.999]
     assert found.outlook.startswith("It is compared as soon as both windows hold enough events.")
 
 
 def test_when_all_is_there_the_next_evaluation_compares() -> None:
-    found = warming(monitor(), blind(InsufficientReason.WARMING_UP, 1500, 1000), MONDAY, MONDAY + 25 * HOUR)
+    found = warm_up(monitor(), blind(InsufficientReason.WARMING_UP, 1500, 1000), MONDAY, MONDAY + 25 * HOUR)
     assert found is not None
     assert found.outlook == "First comparison within 5 min."
 
@@ -72,4 +72,4 @@ def test_when_all_is_there_the_next_evaluation_compares() -> None:
 )
 def test_what_is_compared_silent_or_off_is_not_warming_up(latest: Evaluation | None, enabled: bool) -> None:
     now: datetime = MONDAY + HOUR
-    assert warming(monitor(enabled=enabled), latest, MONDAY, now) is None
+    assert warm_up(monitor(enabled=enabled), latest, MONDAY, now) is None

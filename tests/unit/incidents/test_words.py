@@ -127,7 +127,7 @@ def test_the_latch_says_when_it_will_speak_again(severity: str, worse: bool) -> 
 
 def test_every_kind_and_every_cause_that_people_meet_has_words() -> None:
     assert set(STEPS) == set(TransitionKind)
-    assert set(CAUSES) == set(Cause) - {Cause.ASKED}
+    assert set(CAUSES) == set(Cause) - {Cause.REQUESTED}
 
 
 @pytest.mark.parametrize(

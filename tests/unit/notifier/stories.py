@@ -116,7 +116,14 @@ def opened_critical(**changes: object) -> Transition:
 def acknowledged(sequence: int = 2, minutes: float = 9, from_: Standing = OPEN_WARN) -> Transition:
     to = Standing(state=S.ACKNOWLEDGED, severity=from_.severity)
     return a_transition(
-        K.ACKNOWLEDGED, sequence=sequence, minutes=minutes, from_=from_, to=to, actor=ADA, cause="asked", alert=False
+        K.ACKNOWLEDGED,
+        sequence=sequence,
+        minutes=minutes,
+        from_=from_,
+        to=to,
+        actor=ADA,
+        cause="requested",
+        alert=False,
     )
 
 

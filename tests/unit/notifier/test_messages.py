@@ -36,7 +36,7 @@ from tests.unit.notifier.stories import (
 
 GOLDEN = Path(__file__).parent / "golden"
 K = TransitionKind
-BLIND = a_transition(K.BLIND, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data")
+BLIND = a_transition(K.EVALUATION_PAUSED, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data")
 
 
 def closed(cause: str, **changes: object) -> Story:
@@ -83,13 +83,13 @@ STORIES: dict[str, Story] = {
     "closed-by-system": closed("monitor_disabled"),
     "closed-monitor-disabled": closed("monitor_disabled", actor=ADA, note="enabled on → off"),
     "closed-model-deleted": closed("model_deleted", actor=ADA),
-    "closed-by-person": closed("asked", actor=ADA, note="The new feed is on purpose."),
+    "closed-by-person": closed("requested", actor=ADA, note="The new feed is on purpose."),
     "deescalated": quiet(K.DEESCALATED, from_=OPEN_CRITICAL, cause="psi_below_critical"),
-    "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="asked"),
-    "unacknowledged": quiet(K.UNACKNOWLEDGED, actor=ADA, cause="asked"),
-    "noted": quiet(K.NOTED, actor=ADA, cause="asked", note="Looking at the feed of station KJFK."),
+    "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="requested"),
+    "unacknowledged": quiet(K.UNACKNOWLEDGED, actor=ADA, cause="requested"),
+    "noted": quiet(K.NOTED, actor=ADA, cause="requested", note="Looking at the feed of station KJFK."),
     "blind": told(opened_warn(), BLIND),
-    "seeing": quiet(K.SEEING, cause="data_are_back"),
+    "seeing": quiet(K.EVALUATION_RESUMED, cause="data_are_back"),
     "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed", note="warn 0.1 → 0.15"),
     "opened-late-and-seen-meanwhile": Story(
         [opened_warn()], [opened_warn()], a_monitor(), [acknowledged(), escalated(sequence=3)]
@@ -98,7 +98,8 @@ STORIES: dict[str, Story] = {
     "stuck-thirty-steps-now-over": told(*flapping(), count=30),
     "stuck-thirty-steps-drifting-again": told(*flapping()[:-1], count=29),
     "stuck-then-closed-by-person": Story(
-        [opened_critical(), closed("asked", actor=ADA).last], [opened_critical(), closed("asked", actor=ADA).last]
+        [opened_critical(), closed("requested", actor=ADA).last],
+        [opened_critical(), closed("requested", actor=ADA).last],
     ),
     "reminder": Story([opened_critical()], [opened_critical()], a_monitor(), reminder=Reminder(1, 3)),
     "reminder-less-severe": Story(

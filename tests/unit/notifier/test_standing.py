@@ -38,13 +38,13 @@ LESS = a_transition(
     why=(score_why(0.16),),
 )  # fmt: skip
 BLIND = a_transition(
-    K.BLIND, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data", alert=False
+    K.EVALUATION_PAUSED, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data", alert=False
 )  # fmt: skip
 SEEING = a_transition(
-    K.SEEING, sequence=3, minutes=65, from_=OPEN_WARN, to=OPEN_WARN, cause="data_are_back", alert=False
+    K.EVALUATION_RESUMED, sequence=3, minutes=65, from_=OPEN_WARN, to=OPEN_WARN, cause="data_are_back", alert=False
 )  # fmt: skip
 NOTED = a_transition(
-    K.NOTED, sequence=3, minutes=400, from_=SEEN.to, to=resolved().to, actor=ADA, cause="asked", alert=False,
+    K.NOTED, sequence=3, minutes=400, from_=SEEN.to, to=resolved().to, actor=ADA, cause="requested", alert=False,
     note="It was the feed of station KJFK.",
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ def story_with(nasty: str) -> Story:
     """An incident whose category, note and person are all called so."""
     opened = opened_critical(why=(score_why(bins=(a_category(nasty, 0.1, 0.6),)),))
     by = Actor(type=ActorType.USER, id="7", name=nasty)
-    noted = a_transition(sequence=2, kind="noted", from_=opened.to, actor=by, cause="asked", note=nasty)  # type: ignore[arg-type]
+    noted = a_transition(sequence=2, kind="noted", from_=opened.to, actor=by, cause="requested", note=nasty)  # type: ignore[arg-type]
     return Story([opened, noted], [opened, noted])
 
 

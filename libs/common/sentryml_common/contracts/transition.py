@@ -40,8 +40,8 @@ class TransitionKind(StrEnum):
     RESOLVED = "resolved"
     REOPENED = "reopened"
     CLOSED = "closed"
-    BLIND = "blind"
-    SEEING = "seeing"
+    EVALUATION_PAUSED = "evaluation_paused"
+    EVALUATION_RESUMED = "evaluation_resumed"
     MONITOR_CHANGED = "monitor_changed"
 
 
@@ -65,9 +65,9 @@ class Cause(StrEnum):
     THRESHOLDS_CHANGED = "thresholds_changed"
     BASELINE_CHANGED = "baseline_changed"
     TIMES_CHANGED = "times_changed"
-    ASKED = "asked"
-    ALSO_SEEN = "also_seen"
-    REVIEWED = "reviewed"
+    REQUESTED = "requested"
+    CO_ACKNOWLEDGED = "co_acknowledged"
+    REVIEWED_AFTER = "reviewed_after"
 
 
 class ActorType(StrEnum):

@@ -49,7 +49,7 @@ MODEL_EXAMPLE: dict[str, JsonValue] = {
     "reason": None,
     "psi": 0.31,
     "evaluated_at": "2026-11-23T09:15:00Z",
-    "blind_since": None,
+    "evaluation_paused_since": None,
     "incident": {
         "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
         "incident_number": 17,
@@ -142,7 +142,7 @@ class ModelView(BaseModel):
     reason: InsufficientReason | None
     psi: float | None
     evaluated_at: datetime | None
-    blind_since: datetime | None = Field(description="Since when no evaluation had enough data.")
+    evaluation_paused_since: datetime | None = Field(description="Since when no evaluation had enough data.")
     incident: LiveIncidentView | None = Field(description="The live incident, if there is one.")
 
 
@@ -169,7 +169,7 @@ def model_view(model: ModelSummary, public_url: str) -> ModelView:
         reason=model.reason,
         psi=model.psi,
         evaluated_at=model.evaluated_at,
-        blind_since=model.blind_since,
+        evaluation_paused_since=model.evaluation_paused_since,
         incident=LiveIncidentView(
             incident_id=live.incident_id,
             incident_number=live.incident_number,

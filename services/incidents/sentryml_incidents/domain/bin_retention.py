@@ -18,7 +18,7 @@ def keeps_bins(before: Snapshot, evaluation: Evaluation) -> bool:
     stood."""
     if not any(found.bins for found in evaluation.signals):
         return False
-    if before.last_evaluated_at is None or before.blind_since is not None:
+    if before.last_evaluated_at is None or before.evaluation_paused_since is not None:
         return True
     slot = before.settings.current_seconds / KEPT_PER_WINDOW
     return _slot(evaluation.evaluated_at, slot) != _slot(before.last_evaluated_at, slot)

@@ -9,7 +9,7 @@ from sentryml_common.contracts.evaluation import Level, Signal
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EvaluationPoint:
     """What was found of one signal at one moment; None where there was too little data."""
 
     at: datetime

@@ -54,7 +54,7 @@ class IncidentRow:
     incident: Incident
     why: tuple[SignalWhy, ...]
     stuck: int
-    unheard: int
+    without_route: int
 
 
 def place_of(incident: Incident, order: Order) -> Place:
@@ -138,14 +138,14 @@ async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[
     rows = await connection.fetch(
         """
         SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS stuck,
-               count(*) FILTER (WHERE state = 'no_route') AS unheard
+               count(*) FILTER (WHERE state = 'no_route') AS without_route
           FROM delivery
          WHERE incident_id = ANY ($1) AND state IN ('parked', 'no_route')
          GROUP BY incident_id
         """,
         ids,
     )
-    return {row["incident_id"]: (row["stuck"], row["unheard"]) for row in rows}
+    return {row["incident_id"]: (row["stuck"], row["without_route"]) for row in rows}
 
 
 def _values(wanted: Listing, now: datetime) -> tuple[Any, ...]:

@@ -121,7 +121,7 @@ async def count_flapping(connection: Connection, reopened: int) -> int:
     return found
 
 
-async def count_blind(connection: Connection) -> dict[str, int]:
+async def count_paused(connection: Connection) -> dict[str, int]:
     """Models whose newest evaluation could not be judged, by its reason."""
     rows = await connection.fetch(
         """

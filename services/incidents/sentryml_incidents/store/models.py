@@ -37,7 +37,7 @@ class ModelSummary:
     reason: InsufficientReason | None
     psi: float | None
     evaluated_at: datetime | None
-    blind_since: datetime | None
+    evaluation_paused_since: datetime | None
     incident: LiveIncident | None
 
 
@@ -63,7 +63,7 @@ async def list_models(
     """Models in the order of their ids, from after `after` on."""
     rows = await connection.fetch(
         """
-        SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.blind_since,
+        SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.evaluation_paused_since,
                (monitor_version.settings ->> 'enabled')::boolean AS enabled,
                latest_evaluation.level, latest_evaluation.reason, latest_evaluation.psi, latest_evaluation.evaluated_at,
                incident.incident_id, incident.incident_number, incident.state, incident.severity
@@ -116,6 +116,6 @@ def _summary_of(row: asyncpg.Record) -> ModelSummary:
         reason=InsufficientReason(row["reason"]) if row["reason"] else None,
         psi=row["psi"],
         evaluated_at=row["evaluated_at"],
-        blind_since=row["blind_since"],
+        evaluation_paused_since=row["evaluation_paused_since"],
         incident=live,
     )

@@ -56,7 +56,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
     rows = await connection.fetch(
         f"""
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
-               last_evaluation_id, last_evaluated_at, last_grade, blind_since,
+               last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
                count_warn, count_critical, count_below_critical, count_ok, ok_seconds, first_version,
                {INCIDENT_COLUMNS}
           FROM monitor
@@ -93,7 +93,7 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
         last_evaluation_id=row["last_evaluation_id"],
         last_evaluated_at=row["last_evaluated_at"],
         last_grade=Grade(row["last_grade"]) if row["last_grade"] else None,
-        blind_since=row["blind_since"],
+        evaluation_paused_since=row["evaluation_paused_since"],
         first_version=row["first_version"],
     )
 
@@ -159,8 +159,9 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
     await connection.executemany(
         """
         UPDATE monitor
-           SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5, blind_since = $6,
-               count_warn = $7, count_critical = $8, count_below_critical = $9, count_ok = $10, ok_seconds = $11
+           SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
+               evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
+               count_ok = $10, ok_seconds = $11
          WHERE model_id = $1
         """,
         [
@@ -170,7 +171,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.last_evaluation_id,
                 snapshot.last_evaluated_at,
                 snapshot.last_grade,
-                snapshot.blind_since,
+                snapshot.evaluation_paused_since,
                 snapshot.counts.warn,
                 snapshot.counts.critical,
                 snapshot.counts.below_critical,

@@ -176,7 +176,7 @@ class Stream:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _hear(self, connection: Connection) -> None:
-        await connection.add_listener(CHANNEL, self._heard)
+        await connection.add_listener(CHANNEL, self._on_notify)
         self.live.lose_track()  # of evaluations that were told while nobody listened
         try:
             while True:
@@ -186,7 +186,7 @@ class Stream:
                 await self._woken()
         finally:
             if not connection.is_closed():
-                await connection.remove_listener(CHANNEL, self._heard)
+                await connection.remove_listener(CHANNEL, self._on_notify)
 
     async def _tell_transitions(self, connection: Connection) -> None:
         async with connection.transaction():
@@ -219,7 +219,7 @@ class Stream:
         except TimeoutError:
             return
 
-    def _heard(self, *heard: Any) -> None:
+    def _on_notify(self, *heard: Any) -> None:
         payload: str = heard[-1]
         if not payload:
             self._wake.set()

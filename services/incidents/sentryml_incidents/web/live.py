@@ -50,7 +50,7 @@ async def follow(request: Request, context: WithContext, on: Shown, model: Model
     """Follow what a page shows, from the moment `since` on, which the page was made at."""
     if context.stream is None:
         raise Unavailable("pages are not live yet: the service is starting")
-    visitor = await find_visitor(request, context, by_itself=True)
+    visitor = await find_visitor(request, context, background=True)
     if visitor is None or visitor.user.initial_password_until is not None:
         return _only("signed-out")
     watcher = context.stream.live.watch(visitor.session.session_hash, Subject(on, model), since)

@@ -32,7 +32,7 @@ from sentryml_incidents.web.models import monitor as monitor_page
 from sentryml_incidents.web.people import account, api_keys, sign_in, users
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
-from sentryml_incidents.web.view.available_actions import offers
+from sentryml_incidents.web.view.available_actions import available_actions
 from sentryml_lifecycle.people import Action
 from sentryml_lifecycle.snapshot import Incident
 
@@ -120,7 +120,7 @@ async def _incident(
         status=status,
         page=page,
         incident=page.incident,
-        offers=offers(page.incident, visitor.actor),
+        available_actions=available_actions(page.incident, visitor.actor),
         refused=refused,
         note=note,
         note_length_max=NOTE_LENGTH_MAX,

@@ -20,7 +20,7 @@ from sentryml_notifier.domain.story import Story
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""
 
-SIGHT = (TransitionKind.BLIND, TransitionKind.SEEING)
+SIGHT = (TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED)
 LATEST_SHOWN = 5
 EDIT_AFTER = timedelta(seconds=3)
 """How long an edit of the root waits for more changes, so that one edit shows them all."""
@@ -68,7 +68,7 @@ def _live(message: Message, story: Story, since: Sequence[Transition]) -> Messag
         title=title,
         summary=f"{title}. Incident #{last.incident_number}",
         lead=f"Incident #{last.incident_number} {how}. What {last.model_id} predicts does not look like its baseline.",
-        notes=(_blind(sight),) if sight is not None and sight.kind is TransitionKind.BLIND else (),
+        notes=(_blind(sight),) if sight is not None and sight.kind is TransitionKind.EVALUATION_PAUSED else (),
     )
 
 

@@ -54,8 +54,8 @@ QUIET_TITLES = {
     TransitionKind.NOTED: "Note",
     TransitionKind.RESOLVED: "Resolved",
     TransitionKind.CLOSED: "Closed",
-    TransitionKind.BLIND: "Blind",
-    TransitionKind.SEEING: "Seeing again",
+    TransitionKind.EVALUATION_PAUSED: "Blind",
+    TransitionKind.EVALUATION_RESUMED: "Seeing again",
     TransitionKind.MONITOR_CHANGED: "Monitor changed",
 }
 
@@ -129,7 +129,7 @@ def _ended(story: Story) -> str:
     if step.kind is TransitionKind.RESOLVED:
         return f"resolved by itself: {because}" if step.cause is RECOVERED else f"ended: {because}"
     by = "the system" if step.actor.type is ActorType.SYSTEM else actor_name(step)
-    return f"was closed by {by}." if step.cause is Cause.ASKED else f"was closed by {by}: {because}"
+    return f"was closed by {by}." if step.cause is Cause.REQUESTED else f"was closed by {by}: {because}"
 
 
 def _combined(story: Story) -> str:
@@ -193,7 +193,7 @@ TELL: Mapping[TransitionKind, Callable[[Story], str]] = {
     TransitionKind.RESOLVED: _ended,
     TransitionKind.REOPENED: _reopened,
     TransitionKind.CLOSED: _ended,
-    TransitionKind.BLIND: _blind,
-    TransitionKind.SEEING: lambda _: "can be judged again: data are back.",
+    TransitionKind.EVALUATION_PAUSED: _blind,
+    TransitionKind.EVALUATION_RESUMED: lambda _: "can be judged again: data are back.",
     TransitionKind.MONITOR_CHANGED: _monitor_changed,
 }

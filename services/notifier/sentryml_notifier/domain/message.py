@@ -198,7 +198,7 @@ def _when(story: Story) -> Fact | None:
 
 def _seen(story: Story) -> Fact | None:
     """Whether anybody has looked at what is over now."""
-    if story.last.kind not in ENDINGS or story.last.cause is Cause.ASKED:
+    if story.last.kind not in ENDINGS or story.last.cause is Cause.REQUESTED:
         return None
     seen_by = story.seen_by
     return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))
@@ -232,7 +232,7 @@ def _what_next(story: Story) -> Fact:
         lines = ["Nothing more comes until the monitor is switched on again."]
     elif step.cause is Cause.MODEL_DELETED:
         lines = ["Nothing more comes, unless new events register the model anew."]
-    elif step.cause is Cause.ASKED:
+    elif step.cause is Cause.REQUESTED:
         lines = [_after_closing(monitor)]
     else:
         lines = ["Nothing more comes from this incident."]

@@ -55,7 +55,7 @@ def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
             "from": None,
             "to": Standing(state=State.CLOSED, severity=Severity.WARN),
             "actor": actor,
-            "cause": Cause.ASKED,
+            "cause": Cause.REQUESTED,
             "alert": False,
             "note": "A test message: nothing has happened.",
             "evaluation_id": None,

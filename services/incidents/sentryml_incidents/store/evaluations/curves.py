@@ -10,10 +10,10 @@ import asyncpg
 
 from sentryml_common.contracts.evaluation import Level, Signal
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 
 
-async def read_curve(connection: Connection, model_id: str, span: Span) -> list[Look]:
+async def read_curve(connection: Connection, model_id: str, span: Span) -> list[EvaluationPoint]:
     """Looks of one model, oldest first, one per signal and step."""
     rows = await connection.fetch(
         """
@@ -41,7 +41,7 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
         span.end,
         span.step,
     )
-    return [_look(row) for row in rows]
+    return [_point(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
     """How each of some models has been doing over its own time."""
     rows = await connection.fetch(
         """
-        SELECT wanted.model_id, looks.at, looks.psi
+        SELECT wanted.model_id, points.at, points.psi
           FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::interval[])
                AS wanted (model_id, start, "end", step)
           JOIN model USING (model_id)
@@ -67,8 +67,8 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
                 WHERE evaluation.model_id = wanted.model_id AND evaluated_at BETWEEN wanted.start AND wanted."end"
                   AND (model.deleted_at IS NULL OR evaluated_at > model.deleted_at)
                 GROUP BY 1
-               ) AS looks
-         ORDER BY wanted.model_id, looks.at
+               ) AS points
+         ORDER BY wanted.model_id, points.at
         """,
         list(spans),
         [span.start for span in spans.values()],
@@ -90,8 +90,8 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
     return found
 
 
-def _look(row: asyncpg.Record) -> Look:
-    return Look(
+def _point(row: asyncpg.Record) -> EvaluationPoint:
+    return EvaluationPoint(
         at=row["at"],
         signal=Signal(row["signal"]),
         level=Level(row["level"]),

@@ -19,7 +19,7 @@ class Found:
     later: datetime | None
 
 
-async def find_look(connection: Connection, model_id: str, at: datetime | None) -> Found | None:
+async def find_evaluation_at(connection: Connection, model_id: str, at: datetime | None) -> Found | None:
     """The evaluation of a time, or the last before it, or the first one after; the newest where none is asked for."""
     if at is None:
         evaluation = await find_latest_evaluation(connection, model_id)

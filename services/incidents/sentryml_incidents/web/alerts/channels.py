@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from sentryml_common.contracts.notifier_api import ChannelResponse, TrialResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, Desk, desk_of, in_words
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, in_words, notifier_for
 from sentryml_incidents.web.people.session import Administrator, Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import (
@@ -42,7 +42,7 @@ async def show_new(
 ) -> Response:
     """The form for another channel of a kind."""
     form = _known_kind(kind)
-    await desk_of(context, visitor).channels()  # without the notifier nobody should fill in a form
+    await notifier_for(context, visitor).channels()  # without the notifier nobody should fill in a form
     return _new(request, form, "", shown_settings(form, {}))
 
 
@@ -53,7 +53,7 @@ async def make(request: Request, context: WithContext, visitor: Administrator) -
     form = _known_kind(typed.get("kind", ""))
     wanted = {"name": typed.get("name", ""), "kind": form.kind, **config_of(form, typed)}
     try:
-        made = await desk_of(context, visitor).ask("POST", "/v1/channels", wanted)
+        made = await notifier_for(context, visitor).ask("POST", "/v1/channels", wanted)
     except Problem as err:
         return _new(request, form, harmless(typed.get("name", "")), typed_again(form, typed), err)
     return go_to(request, f"{CHANNELS}/{made['channel_id']}")
@@ -70,7 +70,7 @@ async def test(request: Request, context: WithContext, visitor: Responder, chann
     """Send a test message, and show what became of it."""
     began = perf_counter()
     try:
-        trial = await desk_of(context, visitor).test(channel_id)
+        trial = await notifier_for(context, visitor).test(channel_id)
     except Problem as err:
         return await _page(request, context, visitor, channel_id, err=err)
     return await _page(request, context, visitor, channel_id, trial=trial, took=latency(perf_counter() - began))
@@ -79,14 +79,14 @@ async def test(request: Request, context: WithContext, visitor: Responder, chann
 @router.post("/{channel_id}/change")
 async def change(request: Request, context: WithContext, visitor: Administrator, channel_id: UUID) -> Response:
     """Change a channel; secrets that are left empty stay as they are."""
-    typed, desk = await _typed(request), desk_of(context, visitor)
-    channel = await _known_channel(desk, channel_id)
+    typed, notifier = await _typed(request), notifier_for(context, visitor)
+    channel = await _known_channel(notifier, channel_id)
     form = _known_kind(channel.kind)
     wanted = {"name": typed.get("name", ""), **config_of(form, typed)}
     if form.secret_optional and typed.get("forget"):
         wanted[SECRET] = {}
     try:
-        await desk.ask("PATCH", f"/v1/channels/{channel_id}", wanted)
+        await notifier.ask("PATCH", f"/v1/channels/{channel_id}", wanted)
     except Problem as err:
         return await _page(request, context, visitor, channel_id, err=err, typed=typed)
     return go_to(request, f"{CHANNELS}/{channel_id}")
@@ -103,7 +103,7 @@ async def set_fallback(
     """Name the channel that is told while this one is broken, or none."""
     body = {"channel_id": str(fallback) if fallback else None}
     try:
-        await desk_of(context, visitor).ask("PUT", f"/v1/channels/{channel_id}/fallback", body)
+        await notifier_for(context, visitor).ask("PUT", f"/v1/channels/{channel_id}/fallback", body)
     except Problem as err:
         return await _page(request, context, visitor, channel_id, err=err)
     return go_to(request, f"{CHANNELS}/{channel_id}")
@@ -120,7 +120,7 @@ async def remove(
     """Remove a channel to which no route leads; with `discard` also if messages wait on it."""
     target = f"/v1/channels/{channel_id}?discard=true" if discard else f"/v1/channels/{channel_id}"
     try:
-        await desk_of(context, visitor).ask("DELETE", target)
+        await notifier_for(context, visitor).ask("DELETE", target)
     except Problem as err:
         return await _page(request, context, visitor, channel_id, err=err)
     return go_to(request, "/alerts")
@@ -137,10 +137,10 @@ async def _page(
     took: str = "",
     typed: Mapping[str, str] | None = None,
 ) -> Response:
-    desk = desk_of(context, visitor)
-    channels, routes = await asyncio.gather(desk.channels(), desk.routes())
+    notifier = notifier_for(context, visitor)
+    channels, routes = await asyncio.gather(notifier.channels(), notifier.routes())
     channel = next((each for each in channels if each.channel_id == channel_id), None) or await _known_channel(
-        desk, channel_id
+        notifier, channel_id
     )
     form = form_of(channel.kind)
     return render(
@@ -182,8 +182,8 @@ async def _typed(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
-async def _known_channel(desk: Desk, channel_id: UUID) -> ChannelResponse:
-    found = next((each for each in await desk.channels() if each.channel_id == channel_id), None)
+async def _known_channel(notifier: NotifierClient, channel_id: UUID) -> ChannelResponse:
+    found = next((each for each in await notifier.channels() if each.channel_id == channel_id), None)
     if found is None:
         raise Problem(404, "unknown-channel", "There is no such channel: it may have been removed meanwhile.")
     return found

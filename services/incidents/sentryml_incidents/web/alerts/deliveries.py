@@ -16,7 +16,7 @@ from sentryml_common.contracts.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier_answers import read_answer
 from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, notifier_for
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless
@@ -68,7 +68,7 @@ class Row:
 
 def delivery_lines(deliveries: Sequence[DeliveryResponse], now: datetime) -> tuple[Row, ...]:
     """Deliveries as they are listed."""
-    return tuple(Row(told, _step(told), line_of(_as_told(told), now)) for told in deliveries)
+    return tuple(Row(told, _step(told), line_of(_as_published(told), now)) for told in deliveries)
 
 
 @router.get("")
@@ -94,17 +94,17 @@ async def retry(
     back: Annotated[str, Form(pattern=r"^(all|stuck|waiting|delivered|alerts)$")] = "stuck",
 ) -> Response:
     """Try again now what waits or is stuck; leads `back` to where the button was."""
-    await desk_of(context, visitor).retry(delivery_id)
+    await notifier_for(context, visitor).retry(delivery_id)
     return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
 
 
 async def _page(
     request: Request, context: Context, visitor: Visitor, shown: Shown, channel: str, model: str, cursor: str | None
 ) -> Response:
-    desk, refused = desk_of(context, visitor), ""
-    ids = {each.name: each.channel_id for each in await desk.channels()}
+    notifier, refused = notifier_for(context, visitor), ""
+    ids = {each.name: each.channel_id for each in await notifier.channels()}
     try:
-        page = await desk.deliveries(
+        page = await notifier.deliveries(
             **STATES[shown], channel=channel or None, model=model or None, cursor=cursor, limit=ROWS
         )
     except Problem as err:
@@ -133,7 +133,7 @@ def _step(told: DeliveryResponse) -> str:
     return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
 
 
-def _as_told(told: DeliveryResponse) -> Delivery:
+def _as_published(told: DeliveryResponse) -> Delivery:
     """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
 
     Raises:

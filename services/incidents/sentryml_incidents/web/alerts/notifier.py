@@ -56,7 +56,7 @@ def in_words(err: Problem) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class NotifierClient:
     """The notifier, asked for one person. Everything may raise NotifierAway, and Problem for what it refuses."""
 
     notifier: Notifier
@@ -118,7 +118,7 @@ class Desk:
         return read_answer(Page[form], await self.ask("GET", f"{path}?{asked}" if asked else path))  # type: ignore[valid-type]
 
 
-def desk_of(context: Context, visitor: Visitor) -> Desk:
+def notifier_for(context: Context, visitor: Visitor) -> NotifierClient:
     """The notifier for who looks.
 
     Raises:
@@ -127,4 +127,4 @@ def desk_of(context: Context, visitor: Visitor) -> Desk:
     if context.notifier is None:
         raise NotifierAway(STARTING)
     user = visitor.user
-    return Desk(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))
+    return NotifierClient(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))

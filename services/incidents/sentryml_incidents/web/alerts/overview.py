@@ -12,7 +12,7 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, Desk, desk_of
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, notifier_for
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import render
 from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in_words
@@ -36,16 +36,16 @@ async def show(
     severity: Severity = Severity.CRITICAL,
 ) -> Response:
     """Routes and channels, and what is wrong with them; with a `model`, where its alarm would go."""
-    desk, now, model = desk_of(context, visitor), context.now(), model.strip()
+    notifier, now, model = notifier_for(context, visitor), context.now(), model.strip()
     routes, channels, audit, changes, (preview, refused) = await asyncio.gather(
-        desk.routes(),
-        desk.channels(),
-        desk.audit(),
-        desk.changes(limit=CHANGES_SHOWN),
-        _preview(desk, model, severity),
+        notifier.routes(),
+        notifier.channels(),
+        notifier.audit(),
+        notifier.changes(limit=CHANGES_SHOWN),
+        _preview(notifier, model, severity),
     )
     stuck = sum(channel.parked for channel in channels)
-    told = await desk.deliveries(stuck="true", limit=STUCK_SHOWN) if stuck else None
+    told = await notifier.deliveries(stuck="true", limit=STUCK_SHOWN) if stuck else None
     return render(
         request,
         "alerts.html",
@@ -72,7 +72,7 @@ async def show(
 @router.get("/changes")
 async def show_changes(request: Request, context: WithContext, visitor: Reader, cursor: CursorField = None) -> Response:
     """Who changed what, newest first."""
-    page = await desk_of(context, visitor).changes(cursor=cursor, limit=CHANGES_ROWS)
+    page = await notifier_for(context, visitor).changes(cursor=cursor, limit=CHANGES_ROWS)
     return render(
         request,
         "alert_changes.html",
@@ -83,12 +83,14 @@ async def show_changes(request: Request, context: WithContext, visitor: Reader, 
     )
 
 
-async def _preview(desk: Desk, model: str, severity: Severity) -> tuple[PreviewResponse | None, tuple[str, ...]]:
+async def _preview(
+    notifier: NotifierClient, model: str, severity: Severity
+) -> tuple[PreviewResponse | None, tuple[str, ...]]:
     """Where an alarm of a model would go, or why that cannot be said."""
     if not model:
         return None, ()
     try:
-        return await desk.preview(model, severity), ()
+        return await notifier.preview(model, severity), ()
     except Problem as err:
         if err.status != 422:
             raise

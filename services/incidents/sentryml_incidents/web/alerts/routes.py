@@ -12,7 +12,7 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, desk_of, in_words
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
@@ -54,7 +54,7 @@ async def show_new(request: Request, context: WithContext, visitor: Administrato
 async def make(request: Request, context: WithContext, visitor: Administrator, typed: Typed) -> Response:
     """Add route; it takes what happens from now on."""
     try:
-        await desk_of(context, visitor).ask("POST", "/v1/routes", typed.wanted())
+        await notifier_for(context, visitor).ask("POST", "/v1/routes", typed.wanted())
     except Problem as err:
         return await _page(request, context, visitor, typed, err=err)
     return go_to(request, "/alerts")
@@ -63,7 +63,7 @@ async def make(request: Request, context: WithContext, visitor: Administrator, t
 @router.get("/{route_id}")
 async def show(request: Request, context: WithContext, visitor: Reader, route_id: UUID) -> Response:
     """One route; for admins, the form that changes it."""
-    route = await desk_of(context, visitor).route(route_id)
+    route = await notifier_for(context, visitor).route(route_id)
     return await _page(request, context, visitor, _form_of(route), route=route)
 
 
@@ -72,11 +72,11 @@ async def change(
     request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField, typed: Typed
 ) -> Response:
     """Change a route, unless it is another by now than the version that was `seen`."""
-    desk = desk_of(context, visitor)
+    notifier = notifier_for(context, visitor)
     try:
-        await desk.ask("PUT", f"/v1/routes/{route_id}", typed.wanted(), if_match=etag(seen))
+        await notifier.ask("PUT", f"/v1/routes/{route_id}", typed.wanted(), if_match=etag(seen))
     except Problem as err:
-        return await _page(request, context, visitor, typed, err=err, route=await desk.route(route_id), seen=seen)
+        return await _page(request, context, visitor, typed, err=err, route=await notifier.route(route_id), seen=seen)
     return go_to(request, "/alerts")
 
 
@@ -85,11 +85,11 @@ async def remove(
     request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField
 ) -> Response:
     """Remove a route. What it has taken is delivered all the same."""
-    desk = desk_of(context, visitor)
+    notifier = notifier_for(context, visitor)
     try:
-        await desk.ask("DELETE", f"/v1/routes/{route_id}", if_match=etag(seen))
+        await notifier.ask("DELETE", f"/v1/routes/{route_id}", if_match=etag(seen))
     except Problem as err:
-        route = await desk.route(route_id)
+        route = await notifier.route(route_id)
         return await _page(request, context, visitor, _form_of(route), err=err, route=route)
     return go_to(request, "/alerts")
 
@@ -113,7 +113,7 @@ async def _page(
         name=harmless(form.name) if err else form.name,
         models=harmless_words(form.models) if err else form.models,
         seen=seen or (route.version if route else None),
-        channels=await desk_of(context, visitor).channels(),
+        channels=await notifier_for(context, visitor).channels(),
         severities=list(Severity),
         kinds={kind.value: STEPS[kind] for kind in CHOICE},
         refused_because=in_words(err) if err else (),

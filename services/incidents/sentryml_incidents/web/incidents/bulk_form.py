@@ -12,7 +12,7 @@ from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, Refused
 from sentryml_incidents.web.incidents.notes import read_note
-from sentryml_incidents.web.view.bulk_summary import ALREADY, DELETED, GONE, MEANWHILE, Result, not_allowed, tell
+from sentryml_incidents.web.view.bulk_summary import ALREADY, DELETED, GONE, MEANWHILE, Result, not_allowed, summarize
 from sentryml_lifecycle.people import Action
 
 _AS_SEEN = re.compile(r"(\d{1,19}) v(\d{1,10})", re.ASCII)
@@ -40,7 +40,7 @@ async def act_on_all(context: Context, actor: Actor, action: Action, chosen: Seq
         raise Problem(422, "invalid-request", "Select at least one incident first.")
     text = read_note(action, note)
     results = [await _act_on_one(context, actor, action, number, sequence, text) for number, sequence in seen]
-    told = tell(action, results)
+    told = summarize(action, results)
     ticked = frozenset(str(number) for number in told.refused)
     if len(told.refused) == len(results):
         return Acted(refused=told.words, ticked=ticked, note=note)

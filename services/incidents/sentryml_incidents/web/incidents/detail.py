@@ -108,7 +108,7 @@ class IncidentPage:
         return self._count(Tone.STUCK)
 
     @property
-    def unheard(self) -> int:
+    def without_route(self) -> int:
         """Of how many alerts nobody was told."""
         return self._count(Tone.NOBODY)
 
@@ -181,11 +181,11 @@ async def _charts(
     every = timedelta(seconds=settings.every_seconds)
     span = Span(start, end, max((end - start) / CURVE_STEPS, every))
     marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
-    looks = await read_curve(connection, incident.model_id, span)
+    points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
-    for look in looks:
+    for look in points:
         counts[look.at] = max(counts.get(look.at, 0), look.current_count or 0)
-    return psi_chart(looks, span, marks), volume_chart(list(counts.items()), span.step, span)
+    return psi_chart(points, span, marks), volume_chart(list(counts.items()), span.step, span)
 
 
 def _mark(kind: TransitionKind) -> str:

@@ -21,14 +21,14 @@ from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
-from sentryml_incidents.store.evaluations.neighbours import Found, find_look, find_nearest_with_bins
+from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import ModelSummary, find_model
 from sentryml_incidents.store.monitors import find_activity, find_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
-from sentryml_incidents.web.view.chart_click_areas import Slice, slices, worst_of
+from sentryml_incidents.web.view.chart_click_areas import ClickArea, click_areas, worst_of
 from sentryml_incidents.web.view.charts import (
     HistogramChart,
     PsiChart,
@@ -40,7 +40,7 @@ from sentryml_incidents.web.view.charts import (
     volume_chart,
     windows_chart,
 )
-from sentryml_incidents.web.view.warm_up import Warming, warming
+from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.explanation import in_words, why_of
 from sentryml_lifecycle.snapshot import Incident
 
@@ -89,9 +89,9 @@ class ModelPage:
     status: Status
     latest: Evaluation | None
     why: tuple[str, ...]
-    warming: Warming | None
+    warm_up: WarmUp | None
     curve: PsiChart
-    slices: tuple[Slice, ...]
+    click_areas: tuple[ClickArea, ...]
     shown: Shown | None
     activity: Activity | None
     volume: VolumeChart | None
@@ -101,7 +101,7 @@ class ModelPage:
     @property
     def worst(self) -> datetime | None:
         """When the evaluation with the highest PSI on the curve was made; None if that is the one shown."""
-        found = worst_of(self.slices)
+        found = worst_of(self.click_areas)
         shown = self.shown.evaluation.evaluated_at if self.shown else None
         return None if found is None or found.at == shown else found.at
 
@@ -146,16 +146,16 @@ async def _read(
     activity = await find_activity(connection, model_id)
     incidents = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MARKED_INCIDENTS)
     span = recent(model.first_seen, now, length, CURVE_STEPS, timedelta(seconds=monitor.every_seconds))
-    looks = await read_curve(connection, model_id, span)
+    points = await read_curve(connection, model_id, span)
     return ModelPage(
         model=model,
         monitor=monitor,
         status=status_of(model.enabled, model.level, model.reason),
         latest=latest,
         why=in_words(why_of(latest)) if latest is not None else (),
-        warming=warming(monitor, latest, model.first_seen, now),
-        curve=psi_chart(looks, span, _marks(incidents)),
-        slices=slices(looks, span),
+        warm_up=warm_up(monitor, latest, model.first_seen, now),
+        curve=psi_chart(points, span, _marks(incidents)),
+        click_areas=click_areas(points, span),
         shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
         activity=activity,
         volume=_volume(activity),
@@ -165,7 +165,7 @@ async def _read(
 
 
 async def _shown(connection: Connection, model_id: str, span: Span, at: datetime | None) -> Shown | None:
-    found = await find_look(connection, model_id, at)
+    found = await find_evaluation_at(connection, model_id, at)
     if found is None:
         return None
     evaluation, histograms = found.evaluation, _histograms(found)

@@ -34,7 +34,7 @@ from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.forms import SAFE_METHODS, check_form
 
 HOME, SIGN_IN, ACCOUNT = "/models", "/sign-in", "/account"
-BY_ITSELF = "Sentryml-By-Itself"
+BACKGROUND = "Sentryml-Background"
 """The header of a page that fetches itself anew: nobody has asked for it, so it does not keep a session from ending."""
 
 _PATH = re.compile(r"(/[\w.~%:,;=@+-]+)+(\?[\w.~%:,;=@+&/-]*)?", re.ASCII)
@@ -82,8 +82,8 @@ def masked(token: str) -> str:
     return mask_token(token, secrets.token_bytes(TOKEN_BYTES))
 
 
-async def find_visitor(request: Request, context: Context, *, by_itself: bool = False) -> Visitor | None:
-    """Who is looking, if they are signed in. What a page asks `by_itself` does not count as the session being used.
+async def find_visitor(request: Request, context: Context, *, background: bool = False) -> Visitor | None:
+    """Who is looking, if they are signed in. What a page asks `background` does not count as the session being used.
 
     Raises:
         Unavailable: PostgreSQL is away.
@@ -97,7 +97,7 @@ async def find_visitor(request: Request, context: Context, *, by_itself: bool = 
         if found is None or not found[0].alive(now):
             return None
         session, user = found
-        if session.to_be_marked(now) and not by_itself:
+        if session.to_be_marked(now) and not background:
             await mark_seen(connection, session.session_hash, now)
     return Visitor(user, session, form_token(secret))
 
@@ -105,7 +105,7 @@ async def find_visitor(request: Request, context: Context, *, by_itself: bool = 
 async def _signed_in(request: Request, context: WithContext) -> Visitor:
     """Anybody who is signed in; who is not is led to the sign-in and back. Their forms are theirs."""
     request.state.since = context.stream.live.now if context.stream is not None else ""
-    visitor = await find_visitor(request, context, by_itself=BY_ITSELF in request.headers)
+    visitor = await find_visitor(request, context, background=BACKGROUND in request.headers)
     if visitor is None:
         raise Elsewhere(f"{SIGN_IN}?{urlencode({'next': _page_of(request)})}")
     request.state.visitor = visitor

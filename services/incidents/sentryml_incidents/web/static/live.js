@@ -96,7 +96,7 @@
 
   async function fetchPage() {
     const answer = await fetch(location.href, {
-      headers: { "Sentryml-By-Itself": "1" }, redirect: "manual", signal: AbortSignal.timeout(SILENCE),
+      headers: { "Sentryml-Background": "1" }, redirect: "manual", signal: AbortSignal.timeout(SILENCE),
     });
     if (answer.type === "opaqueredirect") return endSession();
     if (answer.status >= 500) throw new Error(answer.statusText);

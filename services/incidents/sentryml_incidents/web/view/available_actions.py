@@ -10,7 +10,7 @@ from sentryml_lifecycle.snapshot import Incident
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class AvailableAction:
     """A button and what it does."""
 
     action: Action
@@ -18,36 +18,38 @@ class Offer:
     means: str
 
 
-def offers(incident: Incident, actor: Actor) -> tuple[Offer, ...]:
+def available_actions(incident: Incident, actor: Actor) -> tuple[AvailableAction, ...]:
     """What `actor` can do now, by the state machine's own table."""
     return tuple(
-        _offer(action, incident)
+        _available(action, incident)
         for action in ALLOWED[incident.state]
         if not (action is Action.ACKNOWLEDGE and actor in incident.acknowledged_by)
     )
 
 
-def _offer(action: Action, incident: Incident) -> Offer:
+def _available(action: Action, incident: Incident) -> AvailableAction:
     match action:
         case Action.ACKNOWLEDGE:
             return _acknowledge(incident)
         case Action.UNACKNOWLEDGE:
             means = "Opens it again, as if nobody had seen it. Alerts are not affected."
-            return Offer(action, "Take back", means)
+            return AvailableAction(action, "Take back", means)
         case Action.CLOSE:
-            return Offer(action, "Close", _closing(incident))
+            return AvailableAction(action, "Close", _closing(incident))
         case Action.NOTE:
-            return Offer(action, "Add note only", "Changes nothing else.")
+            return AvailableAction(action, "Add note only", "Changes nothing else.")
 
 
-def _acknowledge(incident: Incident) -> Offer:
+def _acknowledge(incident: Incident) -> AvailableAction:
     if incident.state is State.RESOLVED:
-        return Offer(Action.ACKNOWLEDGE, "Mark as reviewed", "Records that you have reviewed it after it resolved.")
+        return AvailableAction(
+            Action.ACKNOWLEDGE, "Mark as reviewed", "Records that you have reviewed it after it resolved."
+        )
     button = "Acknowledge too" if incident.acknowledged_by else "Acknowledge"
     worse = "gets worse, " if incident.severity is Severity.WARN else ""
     again = f"you are notified again when it {worse}resolves or comes back"
     means = f"Says that you have seen it. It does not mute alerts: {again}."
-    return Offer(Action.ACKNOWLEDGE, button, means)
+    return AvailableAction(Action.ACKNOWLEDGE, button, means)
 
 
 def _closing(incident: Incident) -> str:

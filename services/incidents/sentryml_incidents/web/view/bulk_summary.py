@@ -44,7 +44,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class BulkSummary:
     """The whole in words; `refused` says of which incidents nothing was done."""
 
     words: str
@@ -58,7 +58,7 @@ def not_allowed(action: Action, state: State) -> str:
     return f"is {state}, so it cannot be {'closed' if action is Action.CLOSE else DONE[action].partition(':')[0]}"
 
 
-def tell(action: Action, results: Sequence[Result]) -> Told:
+def summarize(action: Action, results: Sequence[Result]) -> BulkSummary:
     """All results in one sentence, then what the action means, then what to do about the rest."""
     done = sum(result.why_not is None for result in results)
     parts = [f"{done} {DONE[action]}"] if done else ["Nothing was done"]
@@ -71,7 +71,7 @@ def tell(action: Action, results: Sequence[Result]) -> Told:
         sentences.append(AFTERWARDS[action])
     if refused:
         sentences.append("Check the incidents that were skipped before you try again.")
-    return Told(" ".join(filter(None, sentences)), tuple(result.number for result in refused))
+    return BulkSummary(" ".join(filter(None, sentences)), tuple(result.number for result in refused))
 
 
 def _those(numbers: Iterable[int]) -> str:

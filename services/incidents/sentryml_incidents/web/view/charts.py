@@ -13,7 +13,7 @@ from math import sqrt
 
 from sentryml_common.contracts.evaluation import Bin, Signal, SignalEvaluation, Window
 from sentryml_common.text import cut
-from sentryml_incidents.domain.psi_series import Look, Span
+from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 from sentryml_lifecycle.explanation import carrying
 from sentryml_lifecycle.number_format import bin_name, share
 
@@ -80,17 +80,19 @@ class PsiChart:
         return self.highest is None
 
 
-def psi_chart(looks: Sequence[Look], span: Span, marks: Iterable[tuple[datetime, str, str]] = ()) -> PsiChart:
+def psi_chart(
+    points: Sequence[EvaluationPoint], span: Span, marks: Iterable[tuple[datetime, str, str]] = ()
+) -> PsiChart:
     """The chart of all signals; thresholds and noise are those of the signal that drifts most. Marks are (time, kind,
     words); those outside the span are left out."""
-    found = [look.psi for look in looks if look.psi is not None]
+    found = [look.psi for look in points if look.psi is not None]
     highest = max(found, default=None)
-    top = _top(looks, highest)
-    looks = sorted(looks, key=lambda look: look.at)
-    worst = _worst(looks)
+    top = _top(points, highest)
+    points = sorted(points, key=lambda look: look.at)
+    worst = _worst(points)
     lines = [
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
-        *(_line(each, [look for look in looks if look.signal is each], span, top, _psi) for each in Signal),
+        *(_line(each, [look for look in points if look.signal is each], span, top, _psi) for each in Signal),
     ]
     inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
     return PsiChart(
@@ -136,29 +138,35 @@ def _time_label(at: datetime, step: timedelta) -> str:
     return f"{at:%H:%M}"
 
 
-def _psi(look: Look) -> float | None:
+def _psi(look: EvaluationPoint) -> float | None:
     return look.psi
 
 
-GUIDES: tuple[tuple[str, Callable[[Look], float | None]], ...] = (
+GUIDES: tuple[tuple[str, Callable[[EvaluationPoint], float | None]], ...] = (
     ("noise", lambda look: look.noise_floor),
     ("warn", lambda look: look.warn_at),
     ("critical", lambda look: look.critical_at),
 )
 
 
-def _worst(looks: Sequence[Look]) -> list[Look]:
+def _worst(points: Sequence[EvaluationPoint]) -> list[EvaluationPoint]:
     """At each moment the look with the highest PSI."""
-    by_time: dict[datetime, Look] = {}
-    for look in looks:
+    by_time: dict[datetime, EvaluationPoint] = {}
+    for look in points:
         known = by_time.get(look.at)
         if known is None or (look.psi or 0.0) > (known.psi or 0.0):
             by_time[look.at] = look
     return [by_time[at] for at in sorted(by_time)]
 
 
-def _line(kind: str, looks: Iterable[Look], span: Span, top: float, value: Callable[[Look], float | None]) -> Line:
-    return Line(kind, _path([(look.at, value(look)) for look in looks], span, top))
+def _line(
+    kind: str,
+    points: Iterable[EvaluationPoint],
+    span: Span,
+    top: float,
+    value: Callable[[EvaluationPoint], float | None],
+) -> Line:
+    return Line(kind, _path([(look.at, value(look)) for look in points], span, top))
 
 
 def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
@@ -182,8 +190,8 @@ def _height(psi: float, top: float) -> float:
     return round(100 - 100 * min(1.0, sqrt(max(psi, 0.0) / top)), 2)
 
 
-def _top(looks: Sequence[Look], highest: float | None) -> float:
-    critical = max((look.critical_at for look in looks if look.critical_at is not None), default=0.0)
+def _top(points: Sequence[EvaluationPoint], highest: float | None) -> float:
+    critical = max((look.critical_at for look in points if look.critical_at is not None), default=0.0)
     return HEADROOM * max(LOWEST_TOP, highest or 0.0, critical)
 
 

@@ -18,8 +18,8 @@ CHOICE: Final = (
     TransitionKind.UNACKNOWLEDGED,
     TransitionKind.NOTED,
     TransitionKind.CLOSED,
-    TransitionKind.BLIND,
-    TransitionKind.SEEING,
+    TransitionKind.EVALUATION_PAUSED,
+    TransitionKind.EVALUATION_RESUMED,
     TransitionKind.MONITOR_CHANGED,
 )
 """The kinds that a route may name, what calls somebody first."""

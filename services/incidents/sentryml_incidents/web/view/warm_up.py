@@ -23,21 +23,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Warming:
+class WarmUp:
     """What is still missing, and what follows from it."""
 
     progress: tuple[Progress, ...]
     outlook: str
 
 
-def warming(monitor: Monitor, latest: Evaluation | None, first_seen: datetime, now: datetime) -> Warming | None:
+def warm_up(monitor: Monitor, latest: Evaluation | None, first_seen: datetime, now: datetime) -> WarmUp | None:
     """How far a watched model is; None once it is compared, or where other things are missing than time and events."""
     if not monitor.enabled or (latest is not None and latest.reason not in MISSING):
         return None
     since = first_seen if monitor.kept_since is None else max(first_seen, monitor.kept_since)
     needed = timedelta(seconds=monitor.current_seconds + monitor.min_baseline_coverage * monitor.baseline_seconds)
     events = _events(monitor, latest)
-    return Warming((_time(monitor, now - since, needed), *events), _outlook(monitor, since + needed, now, events))
+    return WarmUp((_time(monitor, now - since, needed), *events), _outlook(monitor, since + needed, now, events))
 
 
 def _time(monitor: Monitor, passed: timedelta, needed: timedelta) -> Progress:
