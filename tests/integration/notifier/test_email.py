@@ -154,7 +154,7 @@ async def test_server_that_offers_less_than_is_asked_for_gets_no_mail(world: Wor
     [
         ({"to_sender": "421 closing"}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
         ({"to_sender": "451 local error"}, Outcome.NOT_ACCEPTED, "smtp_4xx", "(451)"),
-        ({"to_sender": "550 never"}, Outcome.CHANNEL_REFUSED, "sender_refused", "for this sender (550)"),
+        ({"to_sender": "550 never"}, Outcome.CHANNEL_REFUSED, "sender_refused", "accept this sender (550)"),
         ({"to_sender": "530 sign in"}, Outcome.CHANNEL_REFUSED, "sign_in_refused", "(530)"),
         ({"refusals": {ANA: "421 closing"}}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
         ({"refusals": {ANA: "450 busy"}}, Outcome.NOT_ACCEPTED, "recipients_put_off", f"{ANA} (450)"),
