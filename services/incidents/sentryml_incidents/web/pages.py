@@ -68,8 +68,8 @@ async def start() -> RedirectResponse:
 async def show_incident(
     request: Request, context: WithContext, visitor: Reader, reference: str, evaluation: UUID | None = None
 ) -> Response:
-    """One incident: what, how bad, why, since when, what next, and everything that happened to it. `evaluation` is one of
-    those that are kept for it."""
+    """One incident: what, how bad, why, since when, what next, and everything that happened to it. `evaluation` is one
+    of those that are kept for it."""
     return await _incident(request, context, visitor, reference, evaluation=evaluation)
 
 
