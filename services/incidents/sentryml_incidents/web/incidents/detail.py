@@ -109,7 +109,7 @@ class IncidentPage:
 
     @property
     def without_route(self) -> int:
-        """Of how many alerts nobody was told."""
+        """Of how many alerts nobody was notified."""
         return self._count(Tone.NOBODY)
 
     def _count(self, tone: Tone) -> int:
