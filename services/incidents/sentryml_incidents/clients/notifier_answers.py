@@ -65,7 +65,7 @@ class ChannelResponse(Response):
 
     @property
     def broken(self) -> bool:
-        """Whether nothing leaves there until somebody mends it."""
+        """Whether nothing is sent there until somebody fixes it."""
         return self.state == "broken"
 
     @property

@@ -135,5 +135,5 @@ async def _known_incident(connection: Connection, reference: str) -> Incident:
 def _in_words(err: Problem) -> str:
     """A refusal for the page that shows how the incident stands."""
     if err.status == 412:
-        return "The incident has moved on since you looked at it, and nothing was done. This is how it stands now."
+        return "The incident has changed since you opened it, and nothing was done. This is how it stands now."
     return err.detail[:1].upper() + err.detail[1:]
