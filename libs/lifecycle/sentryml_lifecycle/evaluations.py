@@ -147,9 +147,9 @@ def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> 
 
 
 def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity: Severity) -> Decision:
-    looked, roles = _look(incident, evaluation, Grade(severity.value))
+    measured, roles = _with_psi(incident, evaluation, Grade(severity.value))
     after = replace(
-        looked,
+        measured,
         state=State.OPEN,
         severity=severity,
         resolved_at=None,
@@ -164,7 +164,7 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     """The incident is open or acknowledged: at most one of escalate, de-escalate, resolve."""
     seen, incident = decision.snapshot, decision.snapshot.incident
     assert incident is not None
-    incident, roles = _look(incident, evaluation, grade)
+    incident, roles = _with_psi(incident, evaluation, grade)
     decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
     counts, settings = seen.counts, seen.settings
     if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
@@ -176,14 +176,14 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     return decision
 
 
-def _look(incident: Incident, evaluation: Evaluation, grade: Grade) -> tuple[Incident, tuple[EvidenceRole, ...]]:
+def _with_psi(incident: Incident, evaluation: Evaluation, grade: Grade) -> tuple[Incident, tuple[EvidenceRole, ...]]:
     """The incident with the newest PSI and peak; drift under the monitor in force outlives its last change."""
     psi = psi_of(evaluation) or 0.0
     drifts = grade in (Grade.WARN, Grade.CRITICAL)
-    looked = replace(incident, psi=psi, monitor_change=None if drifts else incident.monitor_change)
+    measured = replace(incident, psi=psi, monitor_change=None if drifts else incident.monitor_change)
     if psi <= incident.peak_psi:
-        return looked, ()
-    return replace(looked, peak_psi=psi, peak_at=evaluation.evaluated_at), (EvidenceRole.PEAK,)
+        return measured, ()
+    return replace(measured, peak_psi=psi, peak_at=evaluation.evaluated_at), (EvidenceRole.PEAK,)
 
 
 def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:

@@ -71,7 +71,7 @@ async def test_a_responder_marks_it_and_the_timeline_says_from_where(
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ADA@example.org", incident_id, 1)
     assert answer["acknowledged"]
-    assert "never silences" in answer["words"]
+    assert "does not mute" in answer["words"]
     assert (await steps(pool))[1:] == [("acknowledged", "ada", "via Slack")]
     assert await press("ada@example.org", incident_id, 1) == answer, "a request sent again changes nothing"
     assert len(await steps(pool)) == 2

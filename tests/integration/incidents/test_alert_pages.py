@@ -156,7 +156,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
     assert "fraud off fraud-* △ warn all alerts slack no" in changed
     late = await submit(admin, page, f"{page}/change", seen="1", **data | {"models": "late-*"})
     assert (late.status_code, "late-*</textarea>" in late.text) == (412, True)
-    assert "has changed since you looked at it, and nothing was done" in text_of(late)
+    assert "has changed since you opened it, and nothing was done" in text_of(late)
     assert "ada removed the route fraud" in text_of(await submit(admin, page, f"{page}/remove", seen="2"))
     assert (await admin.get(page)).status_code == 404
 

@@ -277,7 +277,7 @@ async def test_a_form_that_cannot_be_acted_on_changes_nothing(
 async def test_only_who_may_act_finds_boxes(life: Life, reader: httpx.AsyncClient, ana: httpx.AsyncClient) -> None:
     await life.sees("critical")
     assert boxes(await reader.get(LIST), "picked") == []
-    assert "never silences" not in text_of(await reader.get(LIST))
+    assert "does not mute" not in text_of(await reader.get(LIST))
     assert boxes(await ana.get(LIST), "picked") == ["1 v1"]
     assert "Acknowledging does not mute alerts." in text_of(await ana.get(LIST))
     assert (await ana.get(BULK)).headers["location"] == "../incidents"

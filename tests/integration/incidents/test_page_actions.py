@@ -64,7 +64,7 @@ async def test_an_incident_that_has_moved_on_is_shown_as_it_stands_and_the_note_
     data = {"token": token, "seen": '"v1"', "note": "a <long> note"}
     answer = await ana.post(f"{PAGE}/acknowledge", data=data, headers=SAME_ORIGIN)
     assert answer.status_code == 412
-    assert "The incident has moved on since you looked at it, and nothing was done." in text_of(answer)
+    assert "The incident has changed since you opened it, and nothing was done." in text_of(answer)
     assert "a &lt;long&gt; note</textarea>" in answer.text
     assert 'value="&#34;v2&#34;"' in answer.text or 'value="&quot;v2&quot;"' in answer.text
     assert (await api.get(f"/v1{PAGE}")).json()["state"] == "open"

@@ -78,7 +78,7 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
     await life.sees("warn", "critical", "warn", "ok", psi=None)
     clock.now = at(20)
     page = await reader.get("/incidents/1")
-    links = re.findall(r'href="\.\.(/incidents/1\?look=[^"#]+)#evidence"[^>]*>([a-z, -]+) <span', page.text)
+    links = re.findall(r'href="\.\.(/incidents/1\?evaluation=[^"#]+)#evidence"[^>]*>([a-z, -]+) <span', page.text)
     assert [called for _, called in links] == ["opened", "escalated, peak", "de-escalated", "resolved"]
     assert 'aria-current="true">escalated, peak' in page.text, "the worst, unless another is asked for"
     for (link, called), (when, psi) in zip(
@@ -92,16 +92,18 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
         assert f"{when}: 22 Nov 2026" in text_of(shown)
         assert f"Score: PSI {psi:.2f}" in text_of(shown)
     timeline = page.text.partition('id="timeline"')[2]
-    assert [link for link, _ in links][::-1] == re.findall(r'"\.\.(/incidents/1\?look=[^"#]+)#evidence"', timeline)
+    assert [link for link, _ in links][::-1] == re.findall(
+        r'"\.\.(/incidents/1\?evaluation=[^"#]+)#evidence"', timeline
+    )
 
 
 async def test_a_live_incident_shows_the_last_look_while_that_drifts(reader: httpx.AsyncClient, life: Life) -> None:
     await life.sees("critical", "critical")
     page = await reader.get("/incidents/1")
     assert 'aria-current="true">latest evaluation' in page.text
-    assert (await reader.get(f"/incidents/1?look={IDS}")).status_code == 404
-    assert "This incident keeps no such evaluation." in text_of(await reader.get(f"/incidents/1?look={IDS}"))
-    assert (await reader.get("/incidents/1?look=odd")).status_code == 422
+    assert (await reader.get(f"/incidents/1?evaluation={IDS}")).status_code == 404
+    assert "This incident keeps no such evaluation." in text_of(await reader.get(f"/incidents/1?evaluation={IDS}"))
+    assert (await reader.get("/incidents/1?evaluation=odd")).status_code == 422
 
 
 async def test_an_incident_that_is_over_is_shown_as_bad_as_it_was(reader: httpx.AsyncClient, life: Life) -> None:

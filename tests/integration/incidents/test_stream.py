@@ -225,7 +225,7 @@ async def test_an_id_that_cannot_be_resumed_says_so_and_goes_on(
 ) -> None:
     await life.sees("warn")
     client = await follower(api, await replica(), last_id)
-    assert "read the lists anew" in (await client.until(1, "resync"))[0]["reason"]
+    assert "read the lists again" in (await client.until(1, "resync"))[0]["reason"]
     await life.sees("critical")
     assert [step["kind"] for step in await client.until(1)] == ["escalated"]
     await client.stop()

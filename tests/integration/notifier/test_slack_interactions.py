@@ -140,7 +140,7 @@ async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Off
     assert (answer.status_code, answer.content) == (200, b"")
     told = await office.told()
     assert "marked as seen by you" in told
-    assert "never silences" in told
+    assert "does not mute" in told
     assert f"{PUBLIC_URL}/incidents/1" in told
     assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
     await office.relay()

@@ -95,7 +95,9 @@ class Rotation(BaseModel):
 
 
 @router.post(
-    "", status_code=201, responses=problem_answers(ACCESS[0], MORE_POWER, (422, "It cannot be made so."), AWAY)
+    "",
+    status_code=201,
+    responses=problem_answers(ACCESS[0], MORE_POWER, (422, "The key cannot be created like this."), AWAY),
 )
 async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
     """Create a key. The answer is the only place where it is ever shown."""

@@ -58,7 +58,7 @@ async def acknowledge(
     body: WithNote | None = None,
     if_match: IfMatch = None,
 ) -> IncidentView:
-    """Say that it was seen. Silences nothing: it alerts again when it gets worse, comes back or resolves."""
+    """Say that it was seen. Does not mute alerts: it alerts again when it gets worse, comes back or resolves."""
     note = body.note if body else None
     return await _act(context, key, reference, Action.ACKNOWLEDGE, note, if_match, response)
 

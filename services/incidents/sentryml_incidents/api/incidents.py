@@ -93,7 +93,7 @@ async def show_deliveries(
     context: WithContext, key: Reader, reference: Reference, cursor: Cursor = None, limit: Limit = 200
 ) -> Page[Delivery]:
     """Where each alert of an incident went, and what became of it, in the order of its timeline: as the notifier told
-    it last. One whose `state` is `no_route` went nowhere: nobody was told."""
+    it last. One whose `state` is `no_route` went nowhere: nobody was notified."""
     async with context.transaction() as connection:
         incident = await known_incident(connection, key.allows_model, reference)
         after = from_cursor(cursor, _PLACE) or BEFORE_ALL

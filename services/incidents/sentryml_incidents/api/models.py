@@ -32,7 +32,10 @@ PathModelId = Annotated[
     Path(pattern=MODEL_ID_PATTERN, description="The model's id, as its events name it.", examples=["flights-delay"]),
 ]
 
-Levels = Annotated[list[Level] | None, Query(alias="level", description="Only models last found so; may be repeated.")]
+Levels = Annotated[
+    list[Level] | None,
+    Query(alias="level", description="Only models whose newest evaluation has this level; may be repeated."),
+]
 Enabled = Annotated[bool | None, Query(description="Only models that are watched, or that are not.")]
 HasIncident = Annotated[bool | None, Query(alias="live", description="Only models with a live incident, or without.")]
 Search = Annotated[

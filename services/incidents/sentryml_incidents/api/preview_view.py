@@ -87,13 +87,13 @@ class PreviewView(BaseModel):
 
     changes: str = Field(description="What would change, in words; empty if nothing would.")
     basis: Literal["panes", "stored_psi", "panes_and_stored_psi"] = Field(
-        description="What the changed monitor was tried on. `panes`: all evaluations were made anew from the counts "
+        description="What the changed monitor was tried on. `panes`: all evaluations were recomputed from the counts "
         "that are kept. `stored_psi`: its thresholds were applied to the PSI that was found then."
     )
-    recomputed: int = Field(description="How many of the evaluations were made anew from panes.")
+    recomputed: int = Field(description="How many of the evaluations were recomputed from panes.")
     recomputed_from: datetime | None = Field(
         description="From when on panes were used. Evaluations of before are by stored PSI; later ones only where that "
-        "says exactly what the changed monitor would have found. Null: none was made anew."
+        "says exactly what the changed monitor would have found. Null: none was recomputed."
     )
     stored_psi_because: str | None = Field(
         description="Why stored PSI was used, for all evaluations or for those before `recomputed_from`, in words; "

@@ -65,7 +65,7 @@ FOLLOWED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events, until you hang up. `transition` (as on the timeline, with an id to resume from), "
         "`evaluation`, `model` and `delivery` (hints, without an id), `resync` (the id cannot be resumed: read the "
-        "lists anew).",
+        "lists again).",
         "content": {"text/event-stream": {"schema": EVENT, "example": EXAMPLE}},
         "headers": {"Cache-Control": {"description": "`no-store`", "schema": {"type": "string"}}},
     }
@@ -136,7 +136,7 @@ async def _frames(
     last = told if start is None else start
     yield format_sse_event(comment="following", id=str(last), retry=RETRY_MILLISECONDS)
     if resync:
-        reason = "this Last-Event-ID cannot be resumed: read the lists anew, then go on with what follows"
+        reason = "this Last-Event-ID cannot be resumed: read the lists again, then go on with what follows"
         yield format_sse_event(event="resync", data_str=orjson.dumps({"reason": reason}).decode(), id=str(last))
     try:
         async for event in _missed(context, subscription, last, told):

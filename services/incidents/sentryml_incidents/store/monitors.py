@@ -1,4 +1,4 @@
-"""Models and the versions of their monitors. A model is registered by being seen, also anew after it was deleted."""
+"""Models and the versions of their monitors. A model is registered by being seen, also again after it was deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells open pages that what they show has changed; they fetch themselves anew.
+"""Tells open pages that what they show has changed; they fetch themselves again.
 
 It hears what the stream hears, and remembers the last of it, so that a page can say from where on it wants to be told:
 from when it was made. Activity is not told by PostgreSQL, since every model reports all the time: who is shown is
@@ -27,7 +27,7 @@ LOOK_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
 """Least time between two changes that one page is told of: what comes meanwhile is one change."""
 LOOKS_UNTIL_OVERVIEW = 5
-"""The overview follows evaluations and activity of all models, and is the dearest page: so many looks apart."""
+"""The overview follows all models, and is the most expensive page: its checks are this far apart."""
 REMEMBERED = 2_000
 PAGES_MAX, PAGES_OF_SESSION_MAX = 1_000, 20
 

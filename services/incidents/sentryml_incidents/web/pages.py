@@ -68,11 +68,11 @@ async def start() -> RedirectResponse:
 
 @router.get("/incidents/{reference}")
 async def show_incident(
-    request: Request, context: WithContext, visitor: Reader, reference: str, look: UUID | None = None
+    request: Request, context: WithContext, visitor: Reader, reference: str, evaluation: UUID | None = None
 ) -> Response:
-    """One incident: what, how bad, why, since when, what next, and everything that happened to it. `look` is one of the
-    evaluations that are kept for it."""
-    return await _incident(request, context, visitor, reference, look=look)
+    """One incident: what, how bad, why, since when, what next, and everything that happened to it. `evaluation` is one
+    of those that are kept for it."""
+    return await _incident(request, context, visitor, reference, evaluation=evaluation)
 
 
 @router.post("/incidents/{reference}/{action}")
@@ -106,12 +106,12 @@ async def _incident(
     status: int = 200,
     refused: str | None = None,
     note: str = "",
-    look: UUID | None = None,
+    evaluation: UUID | None = None,
 ) -> Response:
     """The page of an incident; with what was refused, and the note that would have come with it."""
     async with context.transaction() as connection:
         known = await _known_incident(connection, reference)
-        page = await read_incident_page(connection, known.incident_id, context.public_url, context.now(), look)
+        page = await read_incident_page(connection, known.incident_id, context.public_url, context.now(), evaluation)
     if page is None:
         raise Problem(404, "unknown-evaluation", "This incident keeps no such evaluation.")
     return render(
@@ -140,6 +140,6 @@ async def _known_incident(connection: Connection, reference: str) -> Incident:
 def _in_words(err: Refused) -> str:
     """A refusal for the page that shows how the incident stands."""
     if isinstance(err, IncidentMovedOn):
-        return "The incident has moved on since you looked at it, and nothing was done. This is how it stands now."
+        return "The incident has changed since you opened it, and nothing was done. This is how it stands now."
     detail = str(err)
     return detail[:1].upper() + detail[1:]

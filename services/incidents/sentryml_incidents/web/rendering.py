@@ -170,7 +170,7 @@ def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
 
 def _compressed(request: Request, page: HTMLResponse) -> HTMLResponse:
     """The page in fewer bytes, for browsers that take them so. Its one secret that is the same in page after page, the
-    form token, is masked anew in each (`domain/sessions.py`): how long a page gets does not give it away."""
+    form token, is masked afresh in each (`domain/sessions.py`): how long a page gets does not give it away."""
     page.headers["Vary"] = "Accept-Encoding"
     if not accepts_gzip(request):
         return page

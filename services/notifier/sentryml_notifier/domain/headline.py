@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition, TransitionKind
 from sentryml_common.text import cut
-from sentryml_notifier.domain.routing import ALARMS
+from sentryml_notifier.domain.routing import ALERTING
 from sentryml_notifier.domain.story import Story
 
 LONGEST_NAME = 80
@@ -69,7 +69,7 @@ def title_of(story: Story) -> str:
         return f"Drift came and went (was {severity_name(story.worst)}) · {step.model_id}"
     if step.kind is TransitionKind.RESOLVED and step.cause is not RECOVERED:
         return f"Ended by a change of its monitor · {step.model_id}"
-    if step.kind not in ALARMS:
+    if step.kind not in ALERTING:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
     if story.reminder is not None:
         return f"{_severity_word(story.newest)} drift, still unseen · {step.model_id}"
@@ -134,7 +134,7 @@ def _ended(story: Story) -> str:
 
 def _combined(story: Story) -> str:
     began = {TransitionKind.ESCALATED: "got worse", TransitionKind.REOPENED: "opened again"}
-    first = next(step for step in story.told if step.kind in ALARMS)
+    first = next(step for step in story.told if step.kind in ALERTING)
     return (
         f"Incident #{story.last.incident_number} {began.get(first.kind, 'opened')} as {severity_name(story.worst)} and "
         f"{_ended(story)} This is one message for {_all_of(story)}: the first could not be delivered before it was "

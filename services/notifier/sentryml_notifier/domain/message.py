@@ -23,7 +23,7 @@ from sentryml_notifier.domain.headline import (
     title_of,
     what_happened,
 )
-from sentryml_notifier.domain.routing import ALARMS, ENDINGS
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story import Story
 
 LATE_AFTER = timedelta(minutes=2)
@@ -123,9 +123,9 @@ def with_delivery_notes(
 
 
 def _tone(story: Story) -> Tone:
-    if story.last.kind in ENDINGS:
+    if story.last.kind in CLOSING:
         return Tone.CALM if story.last.cause is RECOVERED else Tone.NEUTRAL
-    if story.last.kind in ALARMS or (story.is_catching_up and story.last.to.state in LIVE):
+    if story.last.kind in ALERTING or (story.is_catching_up and story.last.to.state in LIVE):
         told = story.newest if story.reminder else story.last
         return Tone.CRITICAL if told.to.severity is Severity.CRITICAL else Tone.WARN
     return Tone.NEUTRAL
@@ -134,10 +134,10 @@ def _tone(story: Story) -> Tone:
 def _summary(title: str, story: Story) -> str:
     step, began = story.last, story.began
     parts, why = [title], story.evidence.why
-    if (step.kind in ALARMS and step.why) or (story.is_catching_up and why):
+    if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
         parts += [cut(words, LONGEST_LINE) for words in (worst.how_serious, *worst.moves[:1]) if words]
-    if step.kind in ENDINGS and began is not None:
+    if step.kind in CLOSING and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
 
@@ -160,14 +160,14 @@ def _seriousness(story: Story) -> Fact | None:
         return None
     label = "How serious it was" if story.reminder else "How serious"
     return Fact(
-        "Now" if step.kind in ENDINGS else label,
+        "Now" if step.kind in CLOSING else label,
         tuple((cut(why.how_serious, LONGEST_LINE),) for why in step.why),
     )
 
 
 def _why(story: Story) -> Fact | None:
     """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
-    told = reversed(story.history) if story.last.kind in ENDINGS or story.is_catching_up else [story.last]
+    told = reversed(story.history) if story.last.kind in CLOSING or story.is_catching_up else [story.last]
     source = next((step for step in told if any(_drifts(why) for why in step.why)), None)
     if source is None:
         return None
@@ -177,7 +177,7 @@ def _why(story: Story) -> Fact | None:
         if _drifts(why)
         for words in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
-    past = story.last.kind in ENDINGS or story.reminder is not None
+    past = story.last.kind in CLOSING or story.reminder is not None
     label = "What had moved (baseline → then)" if past else "Why (baseline → now)"
     return Fact(label, lines) if lines else None
 
@@ -188,7 +188,7 @@ def _when(story: Story) -> Fact | None:
         return Fact("Still open and unseen since", ((story.unseen_since,),))
     if began is None:
         return Fact("When", ((step.at,),))
-    if step.kind in ENDINGS:
+    if step.kind in CLOSING:
         return Fact("It lasted", ((f"{duration(step.at - began.at)}, from ", began.at, " to ", step.at),))
     since: Line = (began.at,)
     if step.sequence > began.sequence:
@@ -198,7 +198,7 @@ def _when(story: Story) -> Fact | None:
 
 def _seen(story: Story) -> Fact | None:
     """Whether anybody has looked at what is over now."""
-    if story.last.kind not in ENDINGS or story.last.cause is Cause.REQUESTED:
+    if story.last.kind not in CLOSING or story.last.cause is Cause.REQUESTED:
         return None
     seen_by = story.seen_by
     return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))

@@ -25,7 +25,6 @@ OPENING = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
 CLOSING = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
 """Kinds that end an incident."""
 
-ALARMS, ENDINGS = ALERTING, CLOSING  # names that headline.py and message.py still import
 
 WILDCARD = re.compile(r"[*?\[]")
 

@@ -90,7 +90,7 @@ def _stored_of(row: asyncpg.Record) -> StoredKey:
 
 
 async def set_expiry(connection: Connection, key_id: str, expires_at: datetime) -> None:
-    """Let a key end at `expires_at`, and have it published anew."""
+    """Let a key end at `expires_at`, and have it published again."""
     await connection.execute(
         "UPDATE api_key SET expires_at = $2, published_at = NULL WHERE key_id = $1", key_id, expires_at
     )
@@ -98,7 +98,7 @@ async def set_expiry(connection: Connection, key_id: str, expires_at: datetime) 
 
 
 async def revoke_api_key(connection: Connection, key_id: str, now: datetime) -> bool:
-    """Revoke a key and have it published anew; once revoked it stays so. False if there is none."""
+    """Revoke a key and have it published again; once revoked it stays so. False if there is none."""
     found = await connection.fetchval(
         """
         UPDATE api_key

@@ -75,7 +75,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
-    """Everything on the page. `look` is the evaluation shown, one of `choices`: the one asked for, else the newest
+    """Everything on the page. `evaluation` is the one shown, one of `choices`: the one asked for, else the newest
     while it drifts, else the worst. `monitor_version` is the one in force now."""
 
     incident: Incident
@@ -84,7 +84,7 @@ class IncidentPage:
     monitor_version: int
     headline: str
     next: tuple[str, ...]
-    look: Evaluation
+    evaluation: Evaluation
     choices: tuple[Choice, ...]
     curve: PsiChart
     volume: VolumeChart | None
@@ -95,7 +95,7 @@ class IncidentPage:
     @property
     def chosen(self) -> Choice:
         """What the evaluation shown is kept for."""
-        return next(each for each in self.choices if each.evaluation_id == self.look.evaluation_id)
+        return next(each for each in self.choices if each.evaluation_id == self.evaluation.evaluation_id)
 
     @property
     def kept(self) -> frozenset[UUID]:
@@ -109,7 +109,7 @@ class IncidentPage:
 
     @property
     def without_route(self) -> int:
-        """Of how many alerts nobody was told."""
+        """Of how many alerts nobody was notified."""
         return self._count(Tone.NOBODY)
 
     def _count(self, tone: Tone) -> int:
@@ -133,8 +133,8 @@ async def read_incident_page(
     steps = await list_transitions(connection, found.incident_id, public_url, oldest, TIMELINE_ROWS)
     lines = await _deliveries(connection, found.incident_id, oldest, now)
     newest, moments = await _newest(connection, incident), await list_moments(connection, found.incident_id)
-    look = await _look(connection, incident, newest, moments, wanted)
-    if look is None:
+    evaluation = await _shown(connection, incident, newest, moments, wanted)
+    if evaluation is None:
         return None
     curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
     return IncidentPage(
@@ -144,12 +144,12 @@ async def read_incident_page(
         monitor_version=snapshot.monitor_version,
         headline=headline(snapshot, incident, now),
         next=what_next(snapshot, incident, now),
-        look=look,
+        evaluation=evaluation,
         choices=choices(moments, (newest.evaluation_id, newest.evaluated_at) if newest else None),
         curve=curve,
         volume=volume,
-        why=in_words(why_of(look)),
-        tables=tuple(_table(each) for each in look.signals if each.bins),
+        why=in_words(why_of(evaluation)),
+        tables=tuple(_table(each) for each in evaluation.signals if each.bins),
         steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
     )
 
@@ -183,8 +183,8 @@ async def _charts(
     marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
     points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
-    for look in points:
-        counts[look.at] = max(counts.get(look.at, 0), look.current_count or 0)
+    for point in points:
+        counts[point.at] = max(counts.get(point.at, 0), point.current_count or 0)
     return psi_chart(points, span, marks), volume_chart(list(counts.items()), span.step, span)
 
 
@@ -195,7 +195,7 @@ def _mark(kind: TransitionKind) -> str:
     return "resolved" if kind in (TransitionKind.RESOLVED, TransitionKind.CLOSED) else "step"
 
 
-async def _look(
+async def _shown(
     connection: Connection,
     incident: Incident,
     newest: Evaluation | None,

@@ -23,7 +23,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_incidents.web.models.detail import known_for_people
-from sentryml_incidents.web.models.monitor_preview import Tried, tried_of
+from sentryml_incidents.web.models.monitor_preview import MonitorPreview, monitor_preview_of
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.monitor_form import (
@@ -71,7 +71,7 @@ class Filled:
     theirs: Texts = field(default_factory=dict)
     refused: str | None = None
     days: int = PREVIEW_DAYS[0]
-    tried: Tried | None = None
+    monitor_preview: MonitorPreview | None = None
     version: int | None = None
 
 
@@ -146,7 +146,7 @@ async def preview(
     async with context.transaction() as connection:
         happened = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MOST_HAPPENED)
         critical = await find_ever_critical(connection, [each.incident_id for each in happened])
-    filled = Filled(typed, days=days, tried=tried_of(found, happened, critical), version=version)
+    filled = Filled(typed, days=days, monitor_preview=monitor_preview_of(found, happened, critical), version=version)
     return await page(request, context, model_id, filled)
 
 

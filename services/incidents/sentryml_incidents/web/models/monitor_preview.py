@@ -18,7 +18,7 @@ CHANGED, IN_FORCE, HAPPENED = "these settings", "those in force", "actually happ
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class MonitorPreview:
     """A preview with its chart; `happened` are the incidents that there really were in that time, newest first."""
 
     view: PreviewView
@@ -36,7 +36,7 @@ class Tried:
         return _episode(found).lasted(self.view.to)
 
 
-def tried_of(view: PreviewView, incidents: Iterable[Incident], critical: Set[UUID]) -> Tried:
+def monitor_preview_of(view: PreviewView, incidents: Iterable[Incident], critical: Set[UUID]) -> MonitorPreview:
     """`incidents` are the newest of the model; those in `critical` were so at any time."""
     happened = tuple(each for each in incidents if (_end(each) or view.to) >= view.since)
     rows = (
@@ -45,7 +45,7 @@ def tried_of(view: PreviewView, incidents: Iterable[Incident], critical: Set[UUI
         (HAPPENED, [_was(each, critical) for each in happened]),
     )
     notes = tuple(_note(each) for each in view.notes)
-    return Tried(view, episodes_chart(rows, Span(view.since, view.to, timedelta(0))), happened, notes)
+    return MonitorPreview(view, episodes_chart(rows, Span(view.since, view.to, timedelta(0))), happened, notes)
 
 
 def _all(replayed: ReplayView) -> Sequence[Episode]:

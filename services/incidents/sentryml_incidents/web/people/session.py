@@ -35,7 +35,7 @@ from sentryml_incidents.web.forms import SAFE_METHODS, check_form
 
 HOME, SIGN_IN, ACCOUNT = "/models", "/sign-in", "/account"
 BACKGROUND = "Sentryml-Background"
-"""The header of a page that fetches itself anew: nobody has asked for it, so it does not keep a session from ending."""
+"""The header of a page that refetches itself: nobody has asked for it, so it does not keep a session from ending."""
 
 _PATH = re.compile(r"(/[\w.~%:,;=@+-]+)+(\?[\w.~%:,;=@+&/-]*)?", re.ASCII)
 

@@ -25,7 +25,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "unknown-route": "There is no such route: it may have been removed meanwhile.",
     "unknown-channel": "There is no such channel: it may have been removed meanwhile.",
     "unknown-delivery": "There is no such delivery.",
-    "route-moved-on": "The route has changed since you looked at it, and nothing was done. Below is what you entered; "
+    "route-moved-on": "The route has changed since you opened it, and nothing was done. Below is what you entered; "
     "reload the route to see its current version.",
     "name-taken": "That name is taken: choose another.",
     "fallback-is-itself": "A channel cannot be its own fallback: choose another.",

@@ -1,4 +1,4 @@
-"""A curve cut into click_areas that can be clicked: each leads to the worst evaluation in it."""
+"""A curve cut into areas that can be clicked: each leads to the worst evaluation in it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def click_areas(points: Iterable[EvaluationPoint], span: Span) -> tuple[ClickAre
     """From left to right, at most MOST_SLICES; where there was no evaluation, there is none."""
     count = min(MOST_SLICES, max(1, (span.end - span.start) // span.step)) if span.step else MOST_SLICES
     width, worst = 100 / count, dict[int, EvaluationPoint]()
-    for look in points:
-        number = min(count - 1, int(span.place(look.at) * count / 100))
+    for point in points:
+        number = min(count - 1, int(span.place(point.at) * count / 100))
         known = worst.get(number)
-        if known is None or _rank(look) > _rank(known):
-            worst[number] = look
+        if known is None or _rank(point) > _rank(known):
+            worst[number] = point
     return tuple(_slice(number * width, width, worst[number]) for number in sorted(worst))
 
 
-def _rank(look: EvaluationPoint) -> float:
-    return -1.0 if look.psi is None else look.psi
+def _rank(point: EvaluationPoint) -> float:
+    return -1.0 if point.psi is None else point.psi
 
 
-def _slice(place: float, width: float, look: EvaluationPoint) -> ClickArea:
-    found = "too little data" if look.psi is None else f"PSI {look.psi:.3f}"
-    return ClickArea(round(place, 2), round(width, 2), look.at, look.psi, f"{moment(look.at)}: {found}")
+def _slice(place: float, width: float, point: EvaluationPoint) -> ClickArea:
+    found = "too little data" if point.psi is None else f"PSI {point.psi:.3f}"
+    return ClickArea(round(place, 2), round(width, 2), point.at, point.psi, f"{moment(point.at)}: {found}")

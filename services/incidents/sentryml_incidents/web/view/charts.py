@@ -85,14 +85,14 @@ def psi_chart(
 ) -> PsiChart:
     """The chart of all signals; thresholds and noise are those of the signal that drifts most. Marks are (time, kind,
     words); those outside the span are left out."""
-    found = [look.psi for look in points if look.psi is not None]
+    found = [point.psi for point in points if point.psi is not None]
     highest = max(found, default=None)
     top = _top(points, highest)
-    points = sorted(points, key=lambda look: look.at)
+    points = sorted(points, key=lambda point: point.at)
     worst = _worst(points)
     lines = [
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
-        *(_line(each, [look for look in points if look.signal is each], span, top, _psi) for each in Signal),
+        *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
     ]
     inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
     return PsiChart(
@@ -138,24 +138,24 @@ def _time_label(at: datetime, step: timedelta) -> str:
     return f"{at:%H:%M}"
 
 
-def _psi(look: EvaluationPoint) -> float | None:
-    return look.psi
+def _psi(point: EvaluationPoint) -> float | None:
+    return point.psi
 
 
 GUIDES: tuple[tuple[str, Callable[[EvaluationPoint], float | None]], ...] = (
-    ("noise", lambda look: look.noise_floor),
-    ("warn", lambda look: look.warn_at),
-    ("critical", lambda look: look.critical_at),
+    ("noise", lambda point: point.noise_floor),
+    ("warn", lambda point: point.warn_at),
+    ("critical", lambda point: point.critical_at),
 )
 
 
 def _worst(points: Sequence[EvaluationPoint]) -> list[EvaluationPoint]:
-    """At each moment the look with the highest PSI."""
+    """At each moment the point with the highest PSI."""
     by_time: dict[datetime, EvaluationPoint] = {}
-    for look in points:
-        known = by_time.get(look.at)
-        if known is None or (look.psi or 0.0) > (known.psi or 0.0):
-            by_time[look.at] = look
+    for point in points:
+        known = by_time.get(point.at)
+        if known is None or (point.psi or 0.0) > (known.psi or 0.0):
+            by_time[point.at] = point
     return [by_time[at] for at in sorted(by_time)]
 
 
@@ -166,11 +166,11 @@ def _line(
     top: float,
     value: Callable[[EvaluationPoint], float | None],
 ) -> Line:
-    return Line(kind, _path([(look.at, value(look)) for look in points], span, top))
+    return Line(kind, _path([(point.at, value(point)) for point in points], span, top))
 
 
 def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
-    """Straight lines between looks, oldest first; a break wherever there was nothing to judge, or no look at all."""
+    """Straight lines between points, oldest first; a break wherever there was no result."""
     parts: list[str] = []
     before: datetime | None = None
     for at, psi in found:
@@ -179,7 +179,7 @@ def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float
             continue
         joined = before is not None and at - before <= GAP * span.step
         place = f"{span.place(at):g} {_height(psi, top):g}"
-        # A line of no length: with round ends it is a dot, so that a single look is seen too.
+        # A line of no length: with round ends it is a dot, so that a single point is seen too.
         parts.append(f"L{place}" if joined else f"M{place}h0")
         before = at
     return "".join(parts)
@@ -191,7 +191,7 @@ def _height(psi: float, top: float) -> float:
 
 
 def _top(points: Sequence[EvaluationPoint], highest: float | None) -> float:
-    critical = max((look.critical_at for look in points if look.critical_at is not None), default=0.0)
+    critical = max((point.critical_at for point in points if point.critical_at is not None), default=0.0)
     return HEADROOM * max(LOWEST_TOP, highest or 0.0, critical)
 
 
