@@ -76,7 +76,7 @@ async def test_a_page_that_cannot_be_made_is_asked_for_less_and_less(scene: Scen
     """The stream connects each time; only what is behind it fails."""
 
     async def fail(route: Route) -> None:
-        await (route.fulfill(status=503) if "sentryml-by-itself" in route.request.headers else route.continue_())
+        await (route.fulfill(status=503) if "sentryml-background" in route.request.headers else route.continue_())
 
     async with visit(Role.VIEWER, away=True) as page:
         await page.add_init_script(HASTE)
