@@ -228,7 +228,7 @@ def test_a_program_that_keeps_ending_is_reported_with_its_own_words(folder: Path
     (folder / "postgres/data").mkdir(parents=True)
     with down_at_the_end(servers_in(folder, "postgres")) as stack, pytest.raises(StackError) as problem:
         stack.up()
-    assert "postgres ends as often as it is started" in str(problem.value)
+    assert "postgres exits each time it is started" in str(problem.value)
     assert "postgres/data" in str(problem.value), "the end of its log"
     none_left(folder)
 

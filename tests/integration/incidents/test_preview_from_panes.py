@@ -136,7 +136,7 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     for urls, secret, why in (
         ((), SECRET, NO_ADDRESS),
         ((worker.url,), None, NO_SECRET),
-        ((worker.url,), SecretStr("x" * 32), "a processor answers 401: the signature is not right"),
+        ((worker.url,), SecretStr("x" * 32), "a processor answers 401: the signature is invalid"),
     ):
         by_stored_psi(await preview({"bins": 5}, urls, secret), why)
     worker.process.send_signal(signal.SIGSTOP)

@@ -313,3 +313,15 @@ def test_records_hold_partials_by_partition_and_are_split_by_size() -> None:
 def test_a_broken_record_is_undecodable(record: bytes) -> None:
     with pytest.raises(UndecodableMessage):
         unpack_record(record + (b"\xff" * 50 if len(record) > 40 else b""))
+
+
+def test_a_complete_chunk_keeps_no_sum_that_has_been_emitted() -> None:
+    chunk = OpenChunk(0, 0, 0, RULES)
+    add(chunk, 0, [an_event(f"live-{n}") for n in range(50)] + [an_event("old", at=NOON - 86_400)])
+    chunk.count()
+    assert len(list(chunk.take_live())) == 150
+    chunk.complete = True
+    assert list(chunk.take_live()) == []
+    assert len(chunk._sums) == chunk.backfilled == 2
+    assert len(list(chunk.take_backfilled(9))) == 2
+    assert not chunk._sums

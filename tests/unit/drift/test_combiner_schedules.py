@@ -193,6 +193,38 @@ def test_a_bad_record_that_is_read_again_after_a_failure_is_dead_lettered_once()
     assert len(log.records(DEAD_LETTERS.name)) == 1
 
 
+async def truncated(log: MemoryLog) -> None:
+    """The end of the log is lost, as by an unclean election; other events are written in its place."""
+    for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+        log.create(topic.name, topic.partitions)
+    value = orjson.dumps({"model_id": "a", "prediction": 1.0})
+    (partition,) = (each for each in log.partitions_of([PREDICTIONS.name]) if each.partition == 0)
+    for _ in range(10):
+        log.append(PREDICTIONS.name, value, partition=0, timestamp=NOON * 1000)
+    worker = Worker(log)
+    await asyncio.sleep(5)
+    part = log.partition(partition)
+    del part.records[4:]
+    part.end = 4
+    log.notify()
+    await asyncio.sleep(5)
+    for _ in range(9):
+        log.append(PREDICTIONS.name, value, partition=0, timestamp=NOON * 1000)
+    await asyncio.sleep(30)
+    worker.kill()
+
+
+def test_what_is_left_of_a_log_that_became_shorter_is_counted_once() -> None:
+    log = MemoryLog(1, Chances(longest_pause=0.01))
+    run_in_virtual_time(truncated(log))
+    sums: dict[Target, ChunkedSum] = {}
+    for record in log.records(HISTOGRAMS.name):
+        for partial in unpack_record(record.value):
+            sums[partial.target] = sums.get(partial.target, NOTHING).apply(partial.label, partial.payload)
+    counts = [counts_of(known.values()).total for target, known in sums.items() if target.kind is Kind.COARSE]
+    assert counts == [4 + 9]
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_every_event_is_counted_once_and_every_bad_record_is_dead_lettered(block: int) -> None:
     for seed in range(10 * block, 10 * block + 10):

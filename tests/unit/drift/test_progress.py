@@ -60,3 +60,19 @@ def test_a_backlog_that_shrinks_slowly_ends_nobody() -> None:
     for offset in range(10, 1_000, 10):
         watched.wait(25, {0: 1_000_000})
         watched.progress.emitted({0: offset})
+
+
+def test_emissions_in_which_nothing_moves_are_said_to_stand_still() -> None:
+    watched = Watched()
+    watched.progress.emitted({0: 100})
+    for _ in range(10):
+        watched.wait(5, {0: 140})
+        watched.progress.emitted({0: 100})
+    assert "40 records wait" in watched.health.waiting_for["input"]
+
+
+def test_a_long_emission_is_no_standstill() -> None:
+    watched = Watched(stall_seconds=30)
+    for _ in range(20):
+        watched.wait(25, {0: 1_000_000})
+        watched.progress.published()

@@ -6,8 +6,8 @@ them durable and would otherwise be busy with the past for minutes. Where too ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.kafka.producer import Publisher, Record
@@ -21,14 +21,13 @@ BACKFILLED_PER_SECOND = 4_000
 """A third of what a processor makes durable in a second (`make bench-drift`)."""
 MOST_BACKFILLED = 1_000_000
 """Backfilled targets that may wait: some 300 MB."""
-RECORDS_AT_ONCE = 4
 
 
 class Emitter:
-    """Publishes partials of open partitions and waits for their acknowledgements."""
+    """Publishes partials of open partitions and waits for their acknowledgements; tells `published` of each batch."""
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher, self._pace = publisher, Pacer()
+    def __init__(self, publisher: Publisher, published: Callable[[], None]) -> None:
+        self._publisher, self._published, self._pace = publisher, published, Pacer()
 
     async def emit(self, partitions: Sequence[OpenPartition], seconds: float) -> None:
         """Emit what has been touched: all that is live, and of what is backfilled the share of `seconds`.
@@ -65,10 +64,21 @@ class Emitter:
         chunk.outcomes.clear()
 
     async def _publish(self, partials: Iterator[Partial]) -> None:
-        records = pack_records(_noted(partials), HISTOGRAMS.partitions)
-        while batch := list(islice(records, RECORDS_AT_ONCE)):
-            await self._publisher.publish([Record(HISTOGRAMS.name, None, value, number) for number, value in batch])
-            await self._pace()
+        """Publish, with at most one record per partition under way. Of two, Kafka may lose the first and keep the
+        second, whose partials may be of a newer chunk: sent again, those of the first would be ignored."""
+        batch: dict[int, bytes] = {}
+        for partition, value in pack_records(_noted(partials), HISTOGRAMS.partitions):
+            if partition in batch:
+                await self._send(batch)
+                batch = {}
+            batch[partition] = value
+        if batch:
+            await self._send(batch)
+
+    async def _send(self, batch: Mapping[int, bytes]) -> None:
+        await self._publisher.publish([Record(HISTOGRAMS.name, None, value, number) for number, value in batch.items()])
+        self._published()
+        await self._pace()
 
 
 def _backfilled(chunks: Sequence[OpenChunk], quota: float) -> Iterator[Iterator[Partial]]:

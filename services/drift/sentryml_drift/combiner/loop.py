@@ -63,8 +63,8 @@ SUPERSEDED = (
 )
 """What Kafka answers to a worker whose partitions have gone, or are going, to another."""
 
-MOST_COMPLETE_TARGETS = 50_000
-"""Targets of complete chunks that may wait for the next emission: some 35 MB."""
+MOST_COMPLETE_WORK = 50_000
+"""Targets and rows of complete chunks that may wait for the next emission: some 35 MB."""
 
 Committed = Callable[[], Awaitable[dict[TopicPartition, OffsetAndMetadata]]]
 """Asks for what the group has committed."""
@@ -141,7 +141,7 @@ class Combiner:
         self._settings, self._rules, self._incarnation = settings, rules, incarnation
         self._publisher, self._dead_letters = publisher, dead_letters
         self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
-        self._emitter, self._pace, self._dead_lettered = Emitter(publisher), Pacer(), UncommittedDeadLetters()
+        self._pace, self._dead_lettered = Pacer(), UncommittedDeadLetters()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
         self._record_bytes = float(MOST_RECORD_BYTES)
@@ -183,7 +183,7 @@ class Combiner:
 
     async def combine(self, consumer: Consumer, progress: Progress) -> None:
         """Read and emit until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, emitter = asyncio.get_running_loop(), Emitter(self._publisher, progress.published)
         emitted_at, next_emission = loop.time(), loop.time() + self._settings.emit_interval
         while True:
             try:
@@ -191,11 +191,11 @@ class Combiner:
                 await self._read(consumer, next_emission - loop.time())
                 if loop.time() >= next_emission:
                     begun, seconds, emitted_at = time.thread_time(), loop.time() - emitted_at, loop.time()
-                    await self._emit_all(consumer, seconds, progress)
+                    await self._emit_all(emitter, consumer, seconds, progress)
                     pause = min(PAUSE_PER_EMISSION * (time.thread_time() - begun), LONGEST_PAUSE_SECONDS)
                     next_emission = loop.time() + max(self._settings.emit_interval, pause)
-                elif self._complete_targets() > MOST_COMPLETE_TARGETS:
-                    await self._emit_complete()
+                elif self._complete_work() > MOST_COMPLETE_WORK:
+                    await self._emit_complete(emitter)
             except Unavailable as err:
                 log.warning("emission_failed", why=str(err))
                 self._forget()  # never on in the middle of a chunk: what was emitted of it is not known
@@ -239,6 +239,7 @@ class Combiner:
             if opened is None:
                 continue  # it is not known yet where to begin: these records come again
             for record in records:
+                _check_order(opened, record.offset)
                 chunk = self._add(opened, record, letters)
                 if chunk is not None and (chunk.complete or chunk.waiting >= ROWS_AT_ONCE):
                     await self._count(chunk)
@@ -291,31 +292,37 @@ class Combiner:
         if not self._dead_lettered.has(record):
             letters.append((record, self._dead_letters.letter(record, error)))
 
-    def _complete_targets(self) -> int:
-        return sum(opened.complete_targets() for opened in self._partitions.values())
+    def _complete_work(self) -> int:
+        return sum(opened.complete_work() for opened in self._partitions.values())
 
-    async def _emit_complete(self) -> None:
-        """Emit the live targets of complete chunks, to free their memory; all others have time."""
+    async def _emit_complete(self, emitter: Emitter) -> None:
+        """Count and emit the complete chunks' live targets, to free their memory; all others have time."""
         await self._incarnation.check()
-        await self._emitter.emit_complete(list(self._partitions.values()))
+        await emitter.emit_complete(list(self._partitions.values()))
 
-    async def _emit_all(self, consumer: Consumer, seconds: float, progress: Progress) -> None:
+    async def _emit_all(self, emitter: Emitter, consumer: Consumer, seconds: float, progress: Progress) -> None:
         """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
-        generation, partitions = self._generation, dict(self._partitions)
         await self._incarnation.check()
-        await self._skip_to_positions(consumer, partitions)
-        await self._emitter.emit(list(partitions.values()), seconds)
+        await self._skip_to_positions(consumer)
+        generation, partitions = self._generation, dict(self._partitions)
+        await emitter.emit(list(partitions.values()), seconds)
         if generation != self._generation:
             return
         progress.emitted({partition.partition: opened.offset for partition, opened in partitions.items()})
         places = {partition: opened.places() for partition, opened in partitions.items()}
         await self._commit(consumer, {tp: each for tp, each in places.items() if self._commits.get(tp) != each})
 
-    async def _skip_to_positions(self, consumer: Consumer, partitions: dict[TopicPartition, OpenPartition]) -> None:
+    async def _skip_to_positions(self, consumer: Consumer) -> None:
         """Note that offsets without records have been passed (transaction markers, aborted transactions)."""
-        for partition, opened in partitions.items():
-            if partition in consumer.assignment():
-                opened.read_through(await consumer.position(partition) - 1)
+        for partition in list(self._partitions):
+            try:
+                position = await consumer.position(partition)
+            except IllegalStateError:  # it has gone to another
+                continue
+            opened = self._partitions.get(partition)
+            if opened is not None:
+                _check_order(opened, position)
+                opened.read_through(position - 1)
 
     async def _commit(self, consumer: Consumer, places: dict[TopicPartition, Places]) -> None:
         try:
@@ -336,3 +343,13 @@ class Combiner:
         CONSUMED_TOTAL.labels(topic=partition.topic).inc(len(records))
         if partition in consumer.assignment():
             self._lag.show(partition.partition, records[-1].offset + 1, consumer.highwater(partition))
+
+
+def _check_order(opened: OpenPartition, offset: int) -> None:
+    """See that the log goes on where reading has come to.
+
+    Raises:
+        Unavailable: it has become shorter, and Kafka begins at its start again: what is open has to be read again.
+    """
+    if offset < opened.offset:
+        raise Unavailable(f"the log has become shorter: offset {offset} comes after {opened.offset - 1}")

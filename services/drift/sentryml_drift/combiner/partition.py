@@ -50,9 +50,9 @@ class OpenPartition:
         """The chunks that are complete and not emitted to the end."""
         return [chunk for _, chunk in self._complete]
 
-    def complete_targets(self) -> int:
-        """Live targets of complete chunks that wait to be emitted."""
-        return sum(len(chunk.live) for _, chunk in self._complete)
+    def complete_work(self) -> int:
+        """Live targets of complete chunks that wait to be emitted, and rows of them that wait to be counted."""
+        return sum(len(chunk.live) + chunk.waiting for _, chunk in self._complete)
 
     def chunks(self) -> list[OpenChunk]:
         """All chunks that hold something, those of each source in their order."""

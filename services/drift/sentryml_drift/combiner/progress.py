@@ -37,8 +37,13 @@ class Progress:
 
     def emitted(self, offsets: Mapping[int, int]) -> None:
         """Everything before these offsets (by partition) is emitted and acknowledged."""
+        if any(self._emitted.get(partition) != offset for partition, offset in offsets.items()):
+            self._since = None
         self._emitted.update(offsets)
-        self._since = None
+
+    def published(self) -> None:
+        """Part of an emission is acknowledged: a long one is no standstill."""
+        self._watchdog.reset(self._clock().timestamp())
 
     async def watch(self, consumer: Ends) -> NoReturn:
         """Compare every few seconds, until cancelled.

@@ -147,6 +147,8 @@ class OpenChunk:
         touched, self._live = sorted(self._live), set()
         for target in touched:
             self._backfilled.pop(target, None)
+        if self.complete and len(self._sums) > len(touched) + len(self._backfilled):  # the others are emitted for good
+            self._sums = {target: self._sums[target] for target in (*touched, *self._backfilled)}
         return self._partials(touched)
 
     def take_backfilled(self, most: int) -> Iterator[Partial]:
