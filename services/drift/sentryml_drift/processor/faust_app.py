@@ -27,6 +27,7 @@ from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 LIFE_SECONDS = 0.5
 FORGET_SECONDS = 1.0
 PURGE_SECONDS = 60.0
+METADATA_MILLISECONDS = 10_000
 JOINING = "joining the group, and reading what came in while this worker was away"
 
 
@@ -48,6 +49,8 @@ def make_app(settings: DriftSettings) -> faust.App:
         stream_buffer_maxsize=256,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=8_000_000,
+        # A group that is balanced while a broker starts may share out topics of which no partition is known yet.
+        consumer_metadata_max_age_ms=METADATA_MILLISECONDS,
         broker_session_timeout=timeout,
         broker_heartbeat_interval=timeout / 5,
         broker_rebalance_timeout=30.0,
