@@ -116,4 +116,4 @@ def run_processor() -> None:
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 
-    run(Service("sentryml_drift.processor.loop", settings, http, health, work))
+    run(Service("sentryml_drift.processor", settings, http, health, work))
