@@ -116,7 +116,7 @@ async def _incident(
         raise Problem(404, "unknown-evaluation", "This incident keeps no such evaluation.")
     return render(
         request,
-        "incident.html",
+        "incidents/detail.html",
         status=status,
         page=page,
         incident=page.incident,

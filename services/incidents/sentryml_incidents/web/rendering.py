@@ -118,7 +118,7 @@ def _pages_for(visitor: Visitor | None) -> Sequence[tuple[str, str]]:
 
 def message(request: Request, status: int, title: str, text: str) -> HTMLResponse:
     """A page that says one thing."""
-    return render(request, "message.html", status=status, title=title, text=text)
+    return render(request, "shared/message.html", status=status, title=title, text=text)
 
 
 def go_to(request: Request, path: str) -> RedirectResponse:

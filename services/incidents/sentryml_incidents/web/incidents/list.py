@@ -180,7 +180,7 @@ async def _list(
     here = {name: value for name, value in (("after", after), ("before", before)) if value}
     return render(
         request,
-        "incidents.html",
+        "incidents/list.html",
         status=status,
         page=page,
         wanted=wanted,

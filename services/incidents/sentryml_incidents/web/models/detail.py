@@ -115,7 +115,7 @@ async def show(
         page = await _read(connection, model_id, timedelta(days=days), at, context.now())
     return render(
         request,
-        "model.html",
+        "models/detail.html",
         page=page,
         model=page.model,
         days=days,

@@ -206,7 +206,7 @@ async def page(
         rows = await _versions(connection, model_id, before)
     return render(
         request,
-        "monitor.html",
+        "models/monitor.html",
         status=status,
         model=model,
         monitor=monitor,
