@@ -32,7 +32,7 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater

@@ -10,7 +10,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.auditor import audit_once, measure
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.store.audit import Fault
 from sentryml_notifier.store.channels import pause_channel
 from tests.integration.notifier.asking import Api, api

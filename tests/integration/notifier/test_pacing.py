@@ -9,7 +9,7 @@ from datetime import timedelta
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import RateLimit, Script
 from sentryml_notifier.channel_registry import SettingsChannel
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.store.channels import register_channel
 from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually

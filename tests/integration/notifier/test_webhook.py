@@ -19,7 +19,7 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.reminders import remind
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose, with_delivery_notes
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.http_server import Answer, HttpServer, Received, answer, flood, hang, http_server, reset

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
-from sentryml_local.demo.story import (
+from sentryml_local.demo.time_scale import (
     DAYS_OF_HISTORY,
     REAL_MONITOR,
     SECONDS_PER_DAY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sentryml_drift.pacing import Pacer
+from sentryml_drift.event_loop_slices import Pacer
 
 
 async def turns_of_another(pace: Pacer, steps: int) -> int:

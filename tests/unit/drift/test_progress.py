@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sentryml_common.http.health import Health
-from sentryml_drift.combiner.progress import SAID_AFTER_SECONDS, Progress
+from sentryml_drift.combiner.stall_detection import SAID_AFTER_SECONDS, Progress
 from sentryml_drift.watchdog import Stalled
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -21,7 +21,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
 from sentryml_common.contracts.transition import Transition as PublishedTransition
-from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.on_action import ALLOWED, Action
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
 from tests.unit.incidents.builders import an_evaluation, at, quick
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_incidents.domain.bin_retention import keeps_bins
-from sentryml_lifecycle.lifecycle import Evaluated, decide
 from sentryml_lifecycle.snapshot import Snapshot
+from sentryml_lifecycle.state_machine import Evaluated, decide
 from tests.unit.incidents.builders import MODEL, an_evaluation, at, quick
 
 

@@ -13,10 +13,10 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.lifecycle import Asked, Evaluated, MonitorChanged, Ticked, decide
-from sentryml_lifecycle.monitor_changes import changes as changed
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.on_monitor_change import changes as changed
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
+from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, Ticked, decide
 from tests.unit.incidents.builders import ANA, BEN, MODEL
 from tests.unit.incidents.machine import IncidentMachine, Sight
 

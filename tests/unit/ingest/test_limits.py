@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_ingest.domain import limits
-from sentryml_ingest.domain.limits import BURST_SECONDS, Buckets, KeyLimits, Limit, LimitReached, Rate
+from sentryml_ingest.domain import key_limits
+from sentryml_ingest.domain.key_limits import BURST_SECONDS, Buckets, KeyLimits, Limit, LimitReached, Rate
 
 NONE = {"events_per_second": 0.0, "bytes_per_second": 0.0, "new_models_per_hour": 0.0}
 
@@ -104,8 +104,8 @@ def test_the_average_holds_whatever_is_sent_when(requests: list[tuple[int, float
 
 
 def test_memory_is_bounded_in_keys_and_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_KEYS", 100)
-    monkeypatch.setattr(limits, "MOST_MODELS", 100)
+    monkeypatch.setattr(key_limits, "MOST_KEYS", 100)
+    monkeypatch.setattr(key_limits, "MOST_MODELS", 100)
     buckets = Buckets(Rate(1, 10))
     for number in range(1_000):
         buckets.take(f"k{number}", 10, now=0)

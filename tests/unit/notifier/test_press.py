@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_notifier.domain.press import Press, button_value, read_press
+from sentryml_notifier.domain.slack_interaction import Press, button_value, read_press
 
 INCIDENT = UUID(int=42)
 PAYLOAD: dict[str, Any] = {

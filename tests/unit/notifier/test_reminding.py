@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.transition import State
-from sentryml_notifier.domain.reminding import SentAlert, next_reminder
+from sentryml_notifier.domain.reminder_schedule import SentAlert, next_reminder
 from tests.unit.notifier.stories import NIGHT
 
 HOUR = timedelta(hours=1)

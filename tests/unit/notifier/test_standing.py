@@ -13,7 +13,7 @@ from sentryml_notifier.channels.slack_bot.blocks import rich_payload
 from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
 from sentryml_notifier.domain.message import compose
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.stories import (
     ADA,
     OPEN_CRITICAL,

@@ -18,9 +18,9 @@ from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.plain_text import as_text
 from sentryml_notifier.channels.slack_bot.blocks import notice_payload, plain_payload, rich_payload
 from sentryml_notifier.channels.webhook.body import body_of
+from sentryml_notifier.domain.channel_tests import trial_message
 from sentryml_notifier.domain.message import Message, compose
-from sentryml_notifier.domain.story import Story
-from sentryml_notifier.domain.trial import trial_message
+from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.stories import NIGHT, a_category, a_transition, opened_critical, score_why
 
 HIDDEN = ["\u202e", "\u2066", "\x00", "\x1b", "\x9b", "\u200b", "\ufeff", "\u00ad", "\U000e0041"]

@@ -30,8 +30,8 @@ from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
 from sentryml_incidents.web.forms import SAFE_METHODS, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
-from sentryml_lifecycle.explanation import in_one_line
 from sentryml_lifecycle.number_format import rate, share
+from sentryml_lifecycle.psi_explanation import in_one_line
 from sentryml_lifecycle.wording import ago, between, clock, moment, stamp
 
 HEADERS = {

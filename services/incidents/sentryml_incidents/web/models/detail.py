@@ -41,7 +41,7 @@ from sentryml_incidents.web.view.charts import (
     windows_chart,
 )
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
-from sentryml_lifecycle.explanation import in_words, why_of
+from sentryml_lifecycle.psi_explanation import in_words, why_of
 from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -10,7 +10,7 @@ from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.headline import LONGEST_NAME
 from sentryml_notifier.domain.message import Fact, Message, Tone
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 
 TEST_MODEL = "sentryml-test"
 NEXT = {

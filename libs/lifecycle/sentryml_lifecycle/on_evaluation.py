@@ -1,4 +1,4 @@
-"""What an evaluation does: open, escalate, de-escalate, resolve, reopen, or only count. Part of `lifecycle`."""
+"""What an evaluation does: open, escalate, de-escalate, resolve, reopen, or only count. Part of `state_machine`."""
 
 from __future__ import annotations
 

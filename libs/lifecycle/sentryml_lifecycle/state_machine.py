@@ -34,12 +34,12 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.deletion import on_model_deleted
-from sentryml_lifecycle.evaluations import on_evaluation
-from sentryml_lifecycle.monitor_changes import on_monitor_changed
-from sentryml_lifecycle.people import Action, on_asked
+from sentryml_lifecycle.on_action import Action, on_asked
+from sentryml_lifecycle.on_evaluation import on_evaluation
+from sentryml_lifecycle.on_model_deletion import on_model_deleted
+from sentryml_lifecycle.on_monitor_change import on_monitor_changed
+from sentryml_lifecycle.on_tick import on_tick
 from sentryml_lifecycle.snapshot import Snapshot
-from sentryml_lifecycle.timers import on_tick
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What people, and programs with a key, may do to an incident. Part of `lifecycle`.
+"""What people, and programs with a key, may do to an incident. Part of `state_machine`.
 
 Nothing here silences anything: an acknowledged incident alerts when it gets worse, resolves or comes back, and
 one that is closed while it drifts says when it will speak again. Asking for what already is, is no error.

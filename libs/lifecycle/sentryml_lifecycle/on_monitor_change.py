@@ -1,4 +1,4 @@
-"""What a changed monitor does to a live incident. Part of `lifecycle`.
+"""What a changed monitor does to a live incident. Part of `state_machine`.
 
 An incident that ends because someone moved the threshold must never read as if the data had recovered: the
 change is on the timeline, and stays the cause of a recovery until drift is seen under the new settings.

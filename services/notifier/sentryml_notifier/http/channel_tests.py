@@ -15,8 +15,8 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.change import Action, Change
+from sentryml_notifier.domain.channel_tests import NEXT, trial_message, trial_story, what_next
 from sentryml_notifier.domain.delivery import Outcome, SendResult
-from sentryml_notifier.domain.trial import NEXT, trial_message, trial_story, what_next
 from sentryml_notifier.http.auth import Asker, Tester
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
