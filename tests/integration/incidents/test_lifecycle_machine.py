@@ -1,4 +1,4 @@
-"""The rules of `tests/unit/incidents/machine.py` on the service: its consumer, its API and its timer, on PostgreSQL."""
+"""The rules of `state_machine_rules.py` on the service: its consumer, its API and its timer, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, register
 from tests.unit.incidents.builders import quick
-from tests.unit.incidents.machine import IncidentMachine, Sight
+from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import IDS, NIGHT, a_monitor
+from tests.unit.notifier.builders import IDS, NIGHT, a_monitor
 
 SEND_SECONDS = 60.0
 """However slow the machine: only a test about time-outs may see one."""

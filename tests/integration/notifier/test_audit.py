@@ -13,9 +13,9 @@ from sentryml_notifier.delivery.auditor import audit_once, measure
 from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.store.audit import Fault
 from sentryml_notifier.store.channels import pause_channel
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import acknowledged, escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import acknowledged, escalated, opened_critical, opened_warn, resolved
 
 __all__ = ["api"]
 

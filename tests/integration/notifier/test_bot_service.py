@@ -19,7 +19,7 @@ from sentryml_notifier.http.slack_actions import PATH
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import acknowledged, escalated, opened_warn
+from tests.unit.notifier.builders import acknowledged, escalated, opened_warn
 
 __all__ = ["producer"]
 

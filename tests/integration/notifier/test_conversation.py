@@ -20,8 +20,7 @@ from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.thread import EditWanted
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import find_conversation
-from tests.integration.notifier.conftest import World
-from tests.integration.notifier.talking import (
+from tests.integration.notifier.bot_notifier import (
     CHANNEL,
     button_of,
     calls,
@@ -32,7 +31,8 @@ from tests.integration.notifier.talking import (
     thread_of,
     title,
 )
-from tests.unit.notifier.stories import (
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.builders import (
     ADA,
     SEEN_WARN,
     acknowledged,

@@ -19,7 +19,7 @@ from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payl
 from sentryml_notifier.domain.channel_tests import trial_message
 from sentryml_notifier.domain.message import Detour, Message, compose, with_delivery_notes
 from sentryml_notifier.domain.message_input import Reminder, Story
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     ADA,
     OPEN_CRITICAL,
     OPEN_WARN,

@@ -12,7 +12,7 @@ from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.webhook.body import body_of
 from sentryml_notifier.domain.message import compose, with_delivery_notes
-from tests.unit.notifier.stories import IDS, NIGHT
+from tests.unit.notifier.builders import IDS, NIGHT
 from tests.unit.notifier.test_messages import STORIES, compare
 
 NAMES = ("opened-critical", "opened-warn", "escalated", "resolved", "combined", "repeat-and-late", "reminder")

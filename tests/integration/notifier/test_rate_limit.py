@@ -13,7 +13,7 @@ from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.store.channels import register_channel
 from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import opened_critical, opened_warn
+from tests.unit.notifier.builders import opened_critical, opened_warn
 
 ONE_A_SECOND = Rate(1.0, 3)
 

@@ -9,9 +9,9 @@ import pytest
 from sentryml_common.contracts.api_key import Scope
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.secrets import SecretBox
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 
 __all__ = ["api"]
 

@@ -16,7 +16,7 @@ from sentryml_notifier.domain.delivery import Delivered, Outcome, RetryState, Se
 from sentryml_notifier.store import queue
 from sentryml_notifier.store.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 
 OK = SendResult(Outcome.DELIVERED, "ok", "Slack has it.", 200)
 

@@ -22,7 +22,7 @@ from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
-from tests.integration.incidents.following import serving
+from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery
 from tests.integration.incidents.test_model_pages import an_activity
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sentryml_notifier.channels.base import Paced
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.rate_limit import Rate
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 
 
 def sent(rate: Rate, asked: list[float]) -> list[float]:

@@ -21,7 +21,7 @@ from sentryml_notifier.channels.webhook.body import body_of
 from sentryml_notifier.domain.channel_tests import trial_message
 from sentryml_notifier.domain.message import Message, compose
 from sentryml_notifier.domain.message_input import Story
-from tests.unit.notifier.stories import NIGHT, a_category, a_transition, opened_critical, score_why
+from tests.unit.notifier.builders import NIGHT, a_category, a_transition, opened_critical, score_why
 
 HIDDEN = ["\u202e", "\u2066", "\x00", "\x1b", "\x9b", "\u200b", "\ufeff", "\u00ad", "\U000e0041"]
 

@@ -25,13 +25,13 @@ from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.relay import METRICS, outboxes
 from sentryml_notifier.store.outbox import claim_deliveries, measure_outbox
 from tests.integration.notifier.conftest import Slack, World
+from tests.integration.notifier.test_lease_takeover import claim_and_vanish
 from tests.integration.notifier.test_service import notifier, producer, publish, settings_of, titles_of
-from tests.integration.notifier.test_taking_over import claim_and_vanish
 from tests.support.dying_notifier import STEPS
 from tests.support.eventually import eventually
 from tests.support.own_kafka import own_kafka
 from tests.support.reading import messages_in
-from tests.unit.notifier.stories import IDS, NIGHT, acknowledged, opened_critical, resolved
+from tests.unit.notifier.builders import IDS, NIGHT, acknowledged, opened_critical, resolved
 
 __all__ = ["producer"]
 

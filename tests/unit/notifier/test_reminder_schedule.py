@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.transition import State
 from sentryml_notifier.domain.reminder_schedule import SentAlert, next_reminder
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 
 HOUR = timedelta(hours=1)
 SENT = SentAlert(NIGHT, State.OPEN, made=0, waiting=False, after=HOUR, times=3)

@@ -14,7 +14,7 @@ from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Story
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     ADA,
     OPEN_CRITICAL,
     OPEN_WARN,

@@ -22,7 +22,7 @@ from sentryml_notifier.http.context import Context
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import IDS
+from tests.unit.notifier.builders import IDS
 
 SECRET_BOX_KEY = "v" * 32
 
