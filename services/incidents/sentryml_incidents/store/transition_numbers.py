@@ -3,9 +3,6 @@ number sees all below it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
-
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
@@ -57,13 +54,3 @@ async def read_stream(
         limit,
     )
     return [(row["stream_number"], transition_of(row, public_url)) for row in rows]
-
-
-async def find_spent_keys(connection: Connection, key_ids: Collection[str], now: datetime) -> set[str]:
-    """Those of `key_ids` that were revoked or have expired."""
-    rows = await connection.fetch(
-        "SELECT key_id FROM api_key WHERE key_id = ANY ($1::text[]) AND (revoked_at IS NOT NULL OR expires_at <= $2)",
-        list(key_ids),
-        now,
-    )
-    return {row["key_id"] for row in rows}
