@@ -1,6 +1,6 @@
 """The state machines of many models at once: which rounds of evaluations open an incident, and which reopen one.
 
-This is `sentryml_lifecycle.lifecycle.decide` as far as nobody acts and severities do not matter, on arrays:
+This is `sentryml_lifecycle.state_machine.decide` as far as nobody acts and severities do not matter, on arrays:
 `decide` itself takes a quarter of a millisecond, and a month of one model has 8,640 evaluations. tests/unit/bench
 holds it equal to `decide`, transition by transition.
 """

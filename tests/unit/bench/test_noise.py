@@ -28,8 +28,8 @@ from bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS,
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_lifecycle.lifecycle import Evaluated, decide
 from sentryml_lifecycle.snapshot import Snapshot
+from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.bins import bin_counts
 from sentryml_statistics.evaluation import WindowCounts, evaluate, evaluation_id
 from sentryml_statistics.histogram import Histogram

@@ -17,7 +17,7 @@ from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher
-from sentryml_drift import pacing
+from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, partition_of
@@ -322,7 +322,7 @@ async def test_long_work_gives_others_their_turn(
     worker = Worker()
     await a_table(worker.kafka, partition=0, values=300)
     await worker.begin()
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)
     of_another = 0
 
     async def another() -> None:

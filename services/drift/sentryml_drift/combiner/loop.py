@@ -35,11 +35,11 @@ from sentryml_common.logging import get_logger
 from sentryml_common.metrics import CONSUMED_TOTAL
 from sentryml_drift.combiner.emission import Emitter
 from sentryml_drift.combiner.partition import OpenPartition
-from sentryml_drift.combiner.progress import Progress
+from sentryml_drift.combiner.stall_detection import Progress
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, ROWS_AT_ONCE, ChunkRules, OpenChunk, size_class_of
-from sentryml_drift.domain.places import Places
+from sentryml_drift.domain.resume_offsets import Places
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVENTS, LAST_COMMIT
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.settings import DriftSettings
 
 log = get_logger(__name__)

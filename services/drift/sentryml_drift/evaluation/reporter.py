@@ -15,7 +15,7 @@ from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.activity import activity_of
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.pacing import Pacer
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, kind_and_number, read_counts
 from sentryml_drift.settings import DriftSettings

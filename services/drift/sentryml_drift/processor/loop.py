@@ -26,8 +26,8 @@ from sentryml_common.logging import get_logger
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.partials import Partial, Target, unpack_record
 from sentryml_drift.domain.payloads import check_payload
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor.input_stream import InputRecord, InputStream
 from sentryml_drift.processor.models import OwnedModels, add_partial
 from sentryml_drift.processor.partitions import OpenTable, Partitions

@@ -21,8 +21,8 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.chunked_sum import VERSION
 from sentryml_drift.domain.partials import Kind, Target
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import TABLE_WRITES
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.local_copy import Changes, DamagedCopy, MemoryStore, RocksDBStore, Store
 from sentryml_drift.state.partition_writer import Changelog

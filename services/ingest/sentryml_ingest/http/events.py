@@ -19,7 +19,7 @@ from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem, problem_answers, unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.domain.admission import TimeLimits, admit, encode_events, models_of
-from sentryml_ingest.domain.limits import KeyLimits, Limit, LimitReached
+from sentryml_ingest.domain.key_limits import KeyLimits, Limit, LimitReached
 from sentryml_ingest.http.auth import check_models
 from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED, REQUESTS, REQUESTS_LIMITED
 from sentryml_ingest.publisher import EventPublisher
