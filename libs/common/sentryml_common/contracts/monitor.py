@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
@@ -15,6 +16,19 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 Seconds = Annotated[float, Field(ge=0, le=366 * DAY)]
 Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"unknown time zone {name!r}: give a name of the IANA database, such as Europe/Berlin"
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)]
 
 
 class MonitorValues(Part):
@@ -51,7 +65,7 @@ class MonitorValues(Part):
     season_seconds: float | None = Field(
         7 * DAY, ge=60, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
     )
-    time_zone: str = Field("UTC", description="Whose clock says what the same time of another day is.")
+    time_zone: TimeZone = Field("UTC", description="Whose clock says what the same time of another day is.")
 
     @property
     def samples_needed(self) -> int:
