@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.noise_evaluation import Figures, evaluate_many
-from bench.noise_incidents import Rule, Watch
-from bench.noise_traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
+from bench.noise.evaluation import Figures, evaluate_many
+from bench.noise.incidents import Rule, Watch
+from bench.noise.traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_statistics.panes import PaneGrid

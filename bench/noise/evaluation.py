@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.noise_traffic import CATEGORIES, SCORES, Counts
+from bench.noise.traffic import CATEGORIES, SCORES, Counts
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.chi_square import inverse_survival
 from sentryml_statistics.noise import LEAST_RATIO, alpha_for

@@ -37,7 +37,7 @@ HOURS = 8 * 24
 MONITOR = Monitor(model_id="model", version=1)
 STEPS = 12
 REPEATED = 5
-RIVALS = Path(__file__).parents[1] / ".venv-rivals" / "bin" / "python"
+RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -126,7 +126,7 @@ def scan_python(baseline: list[float], current: list[float]) -> float:
 
 def report_of_evidently(events: int) -> float:
     """CPU seconds of a report by Evidently, in an environment of its own (`make bench-drift` installs it)."""
-    script = Path(__file__).parent / "rivals" / "evidently_psi.py"
+    script = Path(__file__).parents[1] / "rivals" / "evidently_psi.py"
     return float(subprocess.run([RIVALS, script, str(events)], check=True, stdout=subprocess.PIPE).stdout)
 
 
