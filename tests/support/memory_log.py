@@ -27,6 +27,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     NotEnoughReplicasError,
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
@@ -92,6 +93,8 @@ class MemoryLog:
         self._topics: dict[str, list[Partition]] = {}
         self._groups: dict[str, Group] = {}
         self._failing: defaultdict[str, deque[BaseException]] = defaultdict(deque)
+        self.most_bytes = 1_048_576
+        """Longer values are refused, as by the client itself."""
         self._changed = asyncio.Event()
         self._held: set[str] = set()
 
@@ -229,6 +232,8 @@ class MemoryProducer:
         self, topic: str, value: bytes | None, key: bytes | None = None, partition: int | None = None
     ) -> Awaitable[None]:
         """Queue a record; what is returned is done when it is acknowledged."""
+        if value is not None and len(value) > self._log.most_bytes:
+            raise MessageSizeTooLargeError
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tp = TopicPartition(topic, self._log.partition_for(topic, key) if partition is None else partition)
         self._lines[tp].append((key, value, acknowledged))
