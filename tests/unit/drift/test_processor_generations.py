@@ -56,6 +56,18 @@ async def test_after_its_end_it_takes_nothing_in() -> None:
     assert worker.place() == 0
 
 
+async def test_it_is_idle_where_the_group_has_no_partition_for_it() -> None:
+    worker = Worker()
+    idle = worker.processor.partitions.idle
+    assert not idle(), "the group has not said so yet"
+    await worker.begin([])
+    assert idle()
+    await worker.stream.revoke(worker.processor)
+    assert not idle()
+    await worker.begin([0])
+    assert not idle()
+
+
 async def test_what_is_too_old_for_any_window_is_passed_and_not_kept() -> None:
     worker = Worker()
     await worker.begin()

@@ -137,6 +137,10 @@ class Partitions:
             task.result()
         return not self._stream.rebalancing and self.owned <= self.tables.keys()
 
+    def idle(self) -> bool:
+        """Whether the group has given us no partition, as where it has more workers than partitions."""
+        return self._settled.is_set() and not self.owned
+
     @asynccontextmanager
     async def writing(self, partition: int) -> AsyncIterator[Table | None]:
         """The table of a partition for a step of work that is alone in writing; None where it is not surely ours. One
