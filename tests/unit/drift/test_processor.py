@@ -10,6 +10,7 @@ from itertools import count
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
@@ -143,8 +144,11 @@ async def test_offsets_that_no_record_has_are_passed() -> None:
     await worker.take(one(0))
     await worker.take(one(5), one(6))
     assert worker.place() == 1, "records 1 to 4 may be missing"
-    await worker.take(one(5), one(6))
+    worker.stream.first[0] = 1
+    with capture_logs() as logs:
+        await worker.take(one(5), one(6))
     assert (worker.place(), worker.counted()) == (7, 3)
+    assert not [line for line in logs if line["event"] == "input_lost_to_retention"]
 
 
 async def test_what_retention_has_removed_is_passed() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from sentryml_common.errors import Unavailable
 from sentryml_drift import pacing
 from tests.unit.drift.test_processor import MODEL, Worker, one, partials
 
@@ -45,6 +46,22 @@ async def test_a_gap_of_before_a_rebalance_is_no_sign_after_it() -> None:
     await worker.take(one(5))
     assert worker.place() == 0, "records 0 to 4 may be missing"
     assert worker.stream.sought == [(0, 0)] * 2
+
+
+async def test_a_batch_that_kafka_does_not_take_ends_it_and_is_not_in_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its producer has numbered and dropped leaves it useless; the next process begins where the table ends."""
+    worker = Worker()
+    await worker.begin()
+    await worker.take(one(0))
+
+    async def refuse(*_: object) -> int:
+        raise Unavailable("LeaderNotAvailableError")
+
+    monkeypatch.setattr(worker.processor.partitions.tables[0]._changelog, "append", refuse)
+    with pytest.raises(Unavailable):
+        await worker.take(one(1))
+    assert (worker.place(), worker.stream.committed) == (1, {0: 1})
+    assert len(worker.processor.models.by_id[MODEL].sums) == 1
 
 
 async def test_after_its_end_it_takes_nothing_in() -> None:

@@ -17,6 +17,7 @@ from sentryml_drift.domain.partials import Kind, Target
 from sentryml_drift.processor.models import LoadedModels
 from sentryml_drift.state.local_copy import MemoryStore, RocksDBStore
 from sentryml_drift.state.table import COPIED_AT_ONCE, Place, Table, key_of
+from tests.support import memory_table
 from tests.support.memory_table import MemoryChangelogs
 from tests.unit.drift.test_store import spoil, table_file
 
@@ -46,7 +47,10 @@ async def recovered(table: Table) -> set[str]:
 
 
 @pytest.mark.parametrize(("newer", "models"), [(OURS, {"model-1"}), (None, set())], ids=["written over", "deleted"])
-async def test_values_of_another_build_are_refused_until_they_are_gone(newer: bytes | None, models: set[str]) -> None:
+async def test_values_of_another_build_are_refused_until_they_are_gone(
+    newer: bytes | None, models: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_table, "READ_AT_ONCE", 1)  # the older value is read before the newer one
     changelogs = MemoryChangelogs()
     table = await changelogs.open_table(0)
     await table.write(Place(1, 1), [(target(1), FOREIGN)])
