@@ -70,7 +70,7 @@ async def test_a_combiner_in_a_group_that_reads_nothing_ends_to_join_it_again(
     )
     await leader.start()
     try:
-        combiner = start("combiner", stall_seconds=5)
+        combiner = start("combiner", soon=True, stall_seconds=5)
         assert await asyncio.to_thread(combiner.process.wait, 120) == EXIT_FAILED, combiner.log.read_text()
         assert f"reads partitions [0, 1, 2, 3] of {PREDICTIONS.name}, for 5 s" in combiner.log.read_text()
     finally:
