@@ -25,7 +25,7 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
 from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import Resolution
+from sentryml_statistics.panes import FINE_PANES_KEPT, Resolution
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, single_records
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
@@ -243,7 +243,7 @@ async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_coun
 async def test_an_event_older_than_the_fine_panes_counts_in_the_coarse_one_alone(
     kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
 ) -> None:
-    young, old = event(model_id, 1, 60), event(model_id, 2, GRID.fine_life_seconds + 60)
+    young, old = event(model_id, 1, 60), event(model_id, 2, FINE_PANES_KEPT * GRID.fine_seconds + 60)
     await produce(producer, 3, orjson.dumps([young, old]))
     start("combiner")
     sent = await until_counted(kafka, model_id, 2)

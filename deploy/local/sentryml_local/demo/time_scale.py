@@ -78,10 +78,6 @@ class Story:
         """The calendar date of a day of the story."""
         return self.first_date + timedelta(days=day)
 
-    def day_after(self, now: datetime) -> float:
-        """How many days have been played at `now`, between 0 and all of them."""
-        return min(max((now.timestamp() - self.start) / SECONDS_PER_DAY, 0.0), float(self.days))
-
 
 def plan_story(now: datetime, first_date: date, days: int) -> Story:
     """A story whose curtain rises with the first whole second that is at least a second away."""
