@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import pytest
 
 from sentryml_common.errors import Unavailable
-from sentryml_drift import pacing
 from tests.unit.drift.test_processor import MODEL, Worker, one, partials
 
 

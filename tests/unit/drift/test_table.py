@@ -8,7 +8,6 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from tests.unit.drift.test_store import spoil, table_file
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
@@ -20,6 +19,7 @@ from sentryml_drift.state.local_copy import MemoryStore, RocksDBStore
 from sentryml_drift.state.table import COPIED_AT_ONCE, Place, Table, key_of
 from tests.support import memory_table
 from tests.support.memory_table import MemoryChangelogs
+from tests.unit.drift.test_local_copy import spoil, table_file
 
 CHANGELOG = UUID(int=1)
 OURS, FOREIGN = ChunkedSum((b"value" * 20,)).pack(), b"\x63" + b"value" * 20
