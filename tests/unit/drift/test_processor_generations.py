@@ -129,7 +129,7 @@ async def test_the_end_of_before_a_rebalance_is_not_that_of_after_it(monkeypatch
 
 
 async def test_it_has_caught_up_once_the_view_has_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
     worker = Worker()
     worker.stream.end = {0: 1}
     await worker.begin()

@@ -11,7 +11,7 @@ import pytest
 
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
-from sentryml_drift import pacing
+from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.partials import Kind, Target
 from sentryml_drift.processor.models import LoadedModels
@@ -80,7 +80,7 @@ async def test_of_a_copy_that_is_found_damaged_midway_nothing_is_kept(tmp_path: 
 async def test_a_copy_whose_reading_was_given_up_is_free_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
     folder, changelogs = tmp_path / "partition-0", MemoryChangelogs()
     store = RocksDBStore(folder, CHANGELOG)
     store.write({key_of(target(number)): OURS for number in range(1000)}, 0)
