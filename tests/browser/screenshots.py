@@ -27,7 +27,7 @@ from sentryml_local.demo.folder import own_folder
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.performance import open_performance
 from sentryml_local.demo.predictions import predict_days
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL
+from sentryml_local.demo.time_scale import LABEL_MODEL, SCORE_MODEL
 from sentryml_local.stack import Options, Stack
 from tests.browser.pages import Page as Listed
 from tests.browser.scene import Scene, a_scene

@@ -46,7 +46,7 @@ from tests.chaos.workers import Worker
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.servers import a_kafka, a_postgres
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 
 FIRST_INCIDENT = 1_000_000
 CRITICAL_SHARE, WORSE_SHARE, OVER_SHARE = 0.3, 0.2, 0.2

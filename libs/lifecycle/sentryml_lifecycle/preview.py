@@ -19,9 +19,9 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_lifecycle.lifecycle import Evaluated, Ticked, decide
 from sentryml_lifecycle.regrading import Basis, Regrading
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
+from sentryml_lifecycle.state_machine import Evaluated, Ticked, decide
 
 FIRST = 1
 """Evaluations of any version decide, as if there had only been this monitor."""

@@ -44,20 +44,6 @@ _ONE_CELL = {width: struct.Struct(f"<BBBBHHq{code}{code}") for width, code in _C
 _FEW_OF = {width: [struct.Struct(f"<{n}{code}") for n in range(FEW + 1)] for width, code in _CODES.items()}
 
 
-def pack_histogram(histogram: Histogram) -> bytes:
-    """Return a histogram as bytes."""
-    return pack_histograms((histogram,))
-
-
-def unpack_histogram(packed: bytes) -> Histogram:
-    """Read a histogram.
-
-    Raises:
-        UndecodableMessage: these are not the bytes of one histogram of a known version.
-    """
-    return unpack_histograms(packed, 1)[0]
-
-
 def pack_histograms(histograms: Sequence[Histogram]) -> bytes:
     """Return some histograms that belong together as bytes."""
     content = b"".join((_START.pack(VERSION, len(histograms)), *map(_body, histograms)))

@@ -21,8 +21,8 @@ from sentryml_incidents.store.people.sessions import delete_old_sessions
 from sentryml_incidents.store.people.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_lifecycle.decision import Outcome
-from sentryml_lifecycle.lifecycle import Ticked, decide
 from sentryml_lifecycle.snapshot import LIVE
+from sentryml_lifecycle.state_machine import Ticked, decide
 
 log = get_logger(__name__)
 

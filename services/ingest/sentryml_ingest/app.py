@@ -20,7 +20,7 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
-from sentryml_ingest.domain.limits import KeyLimits
+from sentryml_ingest.domain.key_limits import KeyLimits
 from sentryml_ingest.http.events import Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-from sentryml_ingest.domain.limits import Limit
+from sentryml_ingest.domain.key_limits import Limit
 
 REQUESTS = Counter("sentryml_ingest_requests_total", "Requests to POST /v1/events, by status.", ["status"])
 EVENTS_ACCEPTED = Counter("sentryml_ingest_events_accepted_total", "Events that Kafka has acknowledged.")

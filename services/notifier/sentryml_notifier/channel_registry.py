@@ -22,7 +22,7 @@ from sentryml_common.postgres.pool import transaction
 from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Identity, Kind, Outgoing, Tools
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.delivery import Outcome, SendResult
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.secrets import Sealed, SecretBox
 from sentryml_notifier.store import channels
 from sentryml_notifier.store.channels import StoredChannel

@@ -22,7 +22,7 @@ from sentryml_common.contracts.evaluation import Evaluation, Window
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, DEAD_LETTERS, EVALUATIONS, HISTOGRAMS, MONITORS
-from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
+from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
@@ -33,13 +33,13 @@ SPAN_SECONDS = 400.0
 
 async def activity_of(kafka: OwnKafka, model_id: str, since: datetime) -> Activity | None:
     """The newest that was said of a model."""
-    records = await read_all(kafka, ACTIVITY.name, ACTIVITY.partitions)
+    records = await kafka.records(ACTIVITY)
     said = [decode(Activity, record.value) for record in records if record.key == model_id.encode()]
     return said[-1] if said and said[-1].at > since else None
 
 
 async def evaluation_of(kafka: OwnKafka, model_id: str, since: datetime) -> Evaluation | None:
-    records = await read_all(kafka, EVALUATIONS.name, EVALUATIONS.partitions)
+    records = await kafka.records(EVALUATIONS)
     said = [decode(Evaluation, record.value) for record in records if record.key == model_id.encode()]
     return said[-1] if said and said[-1].evaluated_at > since else None
 
@@ -114,7 +114,7 @@ async def test_records_that_cannot_be_read_are_dead_lettered_and_hold_nothing_up
         return found is not None and sum(pane.count for pane in found.coarse_panes) == 1
 
     async def dead_lettered() -> bool:
-        records = await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+        records = await kafka.records(DEAD_LETTERS)
         letters = [decode(DeadLetter, record.value) for record in records]
         found = Counter((letter.partition, letter.offset) for letter in letters if letter.topic == HISTOGRAMS.name)
         return found == Counter((record.partition, record.offset) for record in bad)

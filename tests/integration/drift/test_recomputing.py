@@ -29,7 +29,7 @@ from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors
 from sentryml_statistics.evaluation import WindowCounts, evaluate
 from sentryml_statistics.pane_counts import PaneCounts
 from sentryml_statistics.windows import WindowCover, WindowPlan
-from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
+from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.integration.drift.test_processor import activity_of
 from tests.integration.drift.test_reassignment import assignments, until_shared
 from tests.support.eventually import eventually
@@ -62,7 +62,7 @@ async def recomputed(part: Part, monitor: Monitor, since: datetime) -> Recompute
 
 async def published(kafka: OwnKafka, model_id: str, since: datetime) -> dict[datetime, Evaluation]:
     """The evaluations of a model of after a time, without their bins, by time."""
-    records = await read_all(kafka, EVALUATIONS.name, EVALUATIONS.partitions)
+    records = await kafka.records(EVALUATIONS)
     said = [decode(Evaluation, record.value) for record in records if record.key == model_id.encode()]
     return {each.evaluated_at: without_bins(each) for each in said if each.evaluated_at > since}
 

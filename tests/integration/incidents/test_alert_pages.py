@@ -28,10 +28,10 @@ from sentryml_notifier.http.context import Context as NotifierContext
 from sentryml_notifier.store.audit import Audit, Fault, Finding
 from tests.integration.incidents.conftest import SignedIn, StillClock
 from tests.integration.incidents.test_pages import text_of
-from tests.integration.notifier.asking import make_context
+from tests.integration.notifier.api_client import make_context
 from tests.integration.notifier.conftest import Slack, World, slack
 from tests.support.signing_in import submit
-from tests.unit.notifier.stories import opened_critical, opened_warn
+from tests.unit.notifier.builders import opened_critical, opened_warn
 
 __all__ = ["slack"]
 

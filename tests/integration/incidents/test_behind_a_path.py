@@ -24,7 +24,7 @@ from sentryml_incidents.store.people.api_keys import insert_api_key
 from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
-from tests.integration.incidents.following import serving
+from tests.integration.incidents.stream_clients import serving
 from tests.support.nginx import nginx
 from tests.support.ports import free_port
 from tests.support.signing_in import SAME_ORIGIN, token_of

@@ -17,7 +17,7 @@ from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.usecases.context import Context
-from sentryml_incidents.web import live
+from sentryml_incidents.web import page_updates
 from sentryml_incidents.web.models import detail as model_page
 from sentryml_incidents.web.models import overview
 from tests.integration.incidents.conftest import PASSWORD, PUBLIC_URL, SignedIn, StillClock
@@ -28,7 +28,7 @@ from tests.support.hard_inputs import INTEGERS, TEXTS, TIMES, doubled_fields, ha
 from tests.support.signing_in import SAME_ORIGIN, token_of
 from tests.unit.incidents.builders import MODEL, MONDAY
 
-PAGES = (*PARTS, overview, model_page, live)
+PAGES = (*PARTS, overview, model_page, page_updates)
 NOBODY = "00000000-0000-0000-0000-000000000007"
 KEY = "000000000000"
 IDS = {"model_id": MODEL, "reference": "2", "key_id": KEY}

@@ -1,4 +1,4 @@
-"""The rules of `tests/unit/incidents/machine.py` on the service: its consumer, its API and its timer, on PostgreSQL."""
+"""The rules of `state_machine_rules.py` on the service: its consumer, its API and its timer, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from sentryml_incidents.store.snapshots import lock_snapshot
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, register
 from tests.unit.incidents.builders import quick
-from tests.unit.incidents.machine import IncidentMachine, Sight
+from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from tests.integration.incidents.conftest import Life, StillClock, register
-from tests.integration.incidents.following import serving
+from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_stream import an_app
 from tests.support.schemathesis import Beyond, hold_to_openapi
 from tests.unit.incidents.builders import MODEL, a_delivery, an_activity, at, quick

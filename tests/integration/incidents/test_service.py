@@ -28,7 +28,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
-from tests.integration.incidents.following import Follower
+from tests.integration.incidents.stream_clients import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port

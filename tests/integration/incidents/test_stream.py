@@ -23,9 +23,9 @@ from sentryml_incidents.store.snapshots import Change, lock_snapshot, save_chang
 from sentryml_incidents.streaming import transitions as hub
 from sentryml_incidents.streaming.transitions import Stream
 from sentryml_incidents.usecases.context import Context
-from sentryml_lifecycle.lifecycle import Evaluated, decide
+from sentryml_lifecycle.state_machine import Evaluated, decide
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
-from tests.integration.incidents.following import Follower, serving
+from tests.integration.incidents.stream_clients import Follower, serving
 from tests.support.eventually import eventually
 from tests.unit.incidents.builders import MODEL, an_evaluation, at, quick
 

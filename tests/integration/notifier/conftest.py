@@ -32,14 +32,14 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import IDS, NIGHT, a_monitor
+from tests.unit.notifier.builders import IDS, NIGHT, a_monitor
 
 SEND_SECONDS = 60.0
 """However slow the machine: only a test about time-outs may see one."""

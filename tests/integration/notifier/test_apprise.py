@@ -14,10 +14,10 @@ from sentryml_notifier.channels.base import Channel, ChannelMisconfigured, Ident
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import Tone, compose
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from tests.integration.notifier.conftest import SEND_SECONDS, World
 from tests.support.http_server import Answer, answer, hang, http_server, reset
-from tests.unit.notifier.stories import a_monitor, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import a_monitor, opened_critical, opened_warn, resolved
 
 # Of apprise's own, as it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")

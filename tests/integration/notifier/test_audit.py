@@ -10,12 +10,12 @@ from sentryml_common.http.health import Health
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.auditor import audit_once, measure
-from sentryml_notifier.domain.pacing import Rate
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.store.audit import Fault
 from sentryml_notifier.store.channels import pause_channel
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import acknowledged, escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import acknowledged, escalated, opened_critical, opened_warn, resolved
 
 __all__ = ["api"]
 

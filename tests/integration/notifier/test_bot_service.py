@@ -9,17 +9,17 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.clock import system_clock
+from sentryml_local.slack_stand_in.button_clicks import press_payload, signed
 from sentryml_local.slack_stand_in.page import as_text, render_page
-from sentryml_local.slack_stand_in.pressing import press_payload, signed
 from sentryml_local.slack_stand_in.sockets import open_sockets
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Posted
-from sentryml_notifier.domain.press import ACKNOWLEDGE
+from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import PATH
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import acknowledged, escalated, opened_warn
+from tests.unit.notifier.builders import acknowledged, escalated, opened_warn
 
 __all__ = ["producer"]
 

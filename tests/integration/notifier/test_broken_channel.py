@@ -8,7 +8,7 @@ from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.store.channels import break_channel
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import opened_critical, resolved
+from tests.unit.notifier.builders import opened_critical, resolved
 
 
 @pytest.mark.parametrize(

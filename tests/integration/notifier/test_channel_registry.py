@@ -14,7 +14,7 @@ from sentryml_notifier.settings_channels import SLACK_SETTING
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.eventually import eventually
 from tests.support.http_server import answer, http_server
-from tests.unit.notifier.stories import escalated, opened_warn
+from tests.unit.notifier.builders import escalated, opened_warn
 
 OLD, NEW = "o" * 32, "n" * 32
 

@@ -16,10 +16,10 @@ from sentryml_common.http.health import Health
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.auditor import measure
 from sentryml_notifier.secrets import SecretBox
-from tests.integration.notifier.asking import SECRET_BOX_KEY, Api, api
+from tests.integration.notifier.api_client import SECRET_BOX_KEY, Api, api
 from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 
 __all__ = ["api"]
 

@@ -13,15 +13,14 @@ from sentryml_local.slack_stand_in.store import Ending, RateLimit
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
 from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.domain.channel_tests import trial_message, trial_story
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose
-from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.thread import EditWanted
-from sentryml_notifier.domain.trial import trial_message, trial_story
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import find_conversation
-from tests.integration.notifier.conftest import World
-from tests.integration.notifier.talking import (
+from tests.integration.notifier.bot_notifier import (
     CHANNEL,
     button_of,
     calls,
@@ -32,7 +31,8 @@ from tests.integration.notifier.talking import (
     thread_of,
     title,
 )
-from tests.unit.notifier.stories import (
+from tests.integration.notifier.conftest import World
+from tests.unit.notifier.builders import (
     ADA,
     SEEN_WARN,
     acknowledged,

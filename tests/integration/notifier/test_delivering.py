@@ -8,9 +8,9 @@ import pytest
 
 from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.domain.message import Message, compose
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     NIGHT,
     a_category,
     acknowledged,

@@ -13,8 +13,7 @@ from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
 from sentryml_notifier.channel_registry import OpenChannel, SettingsChannel
 from sentryml_notifier.store.channels import register_channel
-from tests.integration.notifier.conftest import World
-from tests.integration.notifier.talking import (
+from tests.integration.notifier.bot_notifier import (
     CHANNEL,
     TICK,
     calls,
@@ -24,8 +23,9 @@ from tests.integration.notifier.talking import (
     talk,
     title,
 )
+from tests.integration.notifier.conftest import World
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     SEEN_WARN,
     acknowledged,
     escalated,

@@ -18,12 +18,12 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_tls
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import compose, with_delivery_notes
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.certificates import make_certificate
 from tests.support.smtp_server import MailServer, mail_server
-from tests.unit.notifier.stories import IDS, a_monitor, opened_critical, resolved
+from tests.unit.notifier.builders import IDS, a_monitor, opened_critical, resolved
 
 OPS = Identity(UUID(int=2), "ops")
 ANA, BEN, CAT = "ana@example.org", "ben@example.org", "cat@example.org"

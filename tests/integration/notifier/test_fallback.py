@@ -11,7 +11,7 @@ from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.store.fallback import set_fallback
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     OPEN_CRITICAL,
     a_category,
     acknowledged,

@@ -10,11 +10,11 @@ import pytest
 from sentryml_common.http.paging import to_cursor
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import SendResult
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
 from tests.integration.notifier.test_openapi import CHANNEL, ROUTE, lived
 from tests.support.hard_inputs import doubled_fields, hard_requests
-from tests.unit.notifier.stories import IDS, NIGHT, opened_critical
+from tests.unit.notifier.builders import IDS, NIGHT, opened_critical
 
 __all__ = ["api"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from sentryml_common.http.problems import install_problems
 from sentryml_notifier.delivery.auditor import audit_once
 from sentryml_notifier.http.api import create_app
-from tests.integration.incidents.following import serving
-from tests.integration.notifier.asking import Api, api
+from tests.integration.incidents.stream_clients import serving
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
 from tests.support.schemathesis import Beyond, hold_to_openapi
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 
 __all__ = ["api"]
 

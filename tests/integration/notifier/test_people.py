@@ -12,9 +12,9 @@ from sentryml_common.http.internal import ACTOR, ActingPerson, signed_headers
 from sentryml_incidents.domain.roles import Role
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.http.auth import SCOPE_OF
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import opened_critical
+from tests.unit.notifier.builders import opened_critical
 
 __all__ = ["api"]
 

@@ -13,10 +13,10 @@ from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.reminders import remind
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import Slack, World
 from tests.integration.notifier.test_service import notifier, settings_of, titles_of
-from tests.unit.notifier.stories import (
+from tests.unit.notifier.builders import (
     ADA,
     OPEN_CRITICAL,
     OPEN_WARN,

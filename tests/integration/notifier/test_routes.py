@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from sentryml_common.contracts.api_key import Scope
-from tests.integration.notifier.asking import Api, api
+from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import World
-from tests.unit.notifier.stories import acknowledged, escalated, opened_critical, opened_warn, reopened, resolved
+from tests.unit.notifier.builders import acknowledged, escalated, opened_critical, opened_warn, reopened, resolved
 
 __all__ = ["api"]
 

@@ -17,7 +17,7 @@ from tests.integration.keys.test_secrecy import everything_in, everything_kept
 from tests.integration.notifier.conftest import TOKEN, Slack
 from tests.integration.notifier.test_service import Notifier, notifier, producer, publish, settings_of, titles_of
 from tests.support.eventually import eventually
-from tests.unit.notifier.stories import opened_critical
+from tests.unit.notifier.builders import opened_critical
 
 __all__ = ["producer"]
 

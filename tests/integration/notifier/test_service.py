@@ -29,7 +29,7 @@ from tests.integration.notifier.conftest import Slack, World
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.proxy import Proxy
-from tests.unit.notifier.stories import escalated, opened_critical, opened_warn
+from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 
 SHORTEST_LEASE_SECONDS = 16
 IMPATIENT = ("tests.support.impatient_kafka", "sentryml_notifier")

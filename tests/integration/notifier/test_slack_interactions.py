@@ -25,13 +25,13 @@ from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.users import disable_user
 from sentryml_incidents.usecases.context import Context
+from sentryml_local.slack_stand_in.button_clicks import NoButton, press_payload, signed
 from sentryml_local.slack_stand_in.page import as_text
-from sentryml_local.slack_stand_in.pressing import NoButton, press_payload, signed
 from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
 from sentryml_local.slack_stand_in.workspace import Body, Posted
 from sentryml_notifier import incidents
 from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.press import ACKNOWLEDGE
+from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.slack.interactions import SlackInteractions

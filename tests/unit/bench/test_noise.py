@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from bench.noise import work
-from bench.noise_evaluation import Figures, evaluate_many
-from bench.noise_incidents import Rule, Step, Watch
-from bench.noise_report import Row, delay, rate, show_tallies
-from bench.noise_simulation import (
+from bench.noise.evaluation import Figures, evaluate_many
+from bench.noise.incidents import Rule, Step, Watch
+from bench.noise.report import Row, delay, rate, show_tallies
+from bench.noise.run import work
+from bench.noise.simulation import (
     GRID,
     LOOK_DAYS,
     ORIGIN,
@@ -24,12 +24,12 @@ from bench.noise_simulation import (
     slot_at,
     warm_up_slots,
 )
-from bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
+from bench.noise.traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_lifecycle.lifecycle import Evaluated, decide
 from sentryml_lifecycle.snapshot import Snapshot
+from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.bins import bin_counts
 from sentryml_statistics.evaluation import WindowCounts, evaluate, evaluation_id
 from sentryml_statistics.histogram import Histogram

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.transition import SYSTEM, Severity, Standing, State, Transition, TransitionKind
-from sentryml_local.demo.story import SCORE_MODEL
+from sentryml_local.demo.time_scale import SCORE_MODEL
 from sentryml_local.demo.verdict import SlackMessage
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

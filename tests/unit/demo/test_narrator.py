@@ -12,7 +12,7 @@ from sentryml_common.contracts.evaluation import Level
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.observer import Sightings
-from sentryml_local.demo.story import LABEL_MODEL, Story
+from sentryml_local.demo.time_scale import LABEL_MODEL, Story
 from sentryml_local.demo.verdict import SlackMessage
 from tests.unit.demo.builders import URL, a_transition, an_evaluation
 

@@ -13,7 +13,7 @@ from sentryml_common.contracts.message import Message
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.errors import Unavailable
 from sentryml_local.demo.observer import Observer, Rest
-from sentryml_local.demo.story import LABEL_MODEL, SCORE_MODEL
+from sentryml_local.demo.time_scale import LABEL_MODEL, SCORE_MODEL
 from tests.unit.demo.builders import NOON, an_evaluation, an_incident
 
 

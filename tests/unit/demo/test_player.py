@@ -13,7 +13,7 @@ import pytest
 from sentryml_common.contracts.prediction import PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable
 from sentryml_local.demo.player import ARRAY_EVENTS, Gateway, Player, Progress, TopicWriter, label_records, score_events
-from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 ALL = slice(0, None)
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from sentryml_local.demo.flights import find_data, read_flights
 from sentryml_local.demo.predictions import FEATURES, predict_days, train
-from sentryml_local.demo.story import FlightDay
+from sentryml_local.demo.time_scale import FlightDay
 
 BASELINE_DAYS, CURRENT_DAYS = 28, 3
 

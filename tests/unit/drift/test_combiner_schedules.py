@@ -16,7 +16,7 @@ from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIO
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
-from sentryml_drift import pacing
+from sentryml_drift import event_loop_slices
 from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
@@ -167,8 +167,8 @@ class Schedule:
 def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let others in wherever work may give way to them, and let backfilled panes wait for long."""
     monkeypatch.setattr(emission, "BACKFILLED_PER_SECOND", 1)
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(pacing.Pacer.__init__, "__defaults__", (0.0,))
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(event_loop_slices.Pacer.__init__, "__defaults__", (0.0,))
 
 
 async def read_again(log: MemoryLog) -> None:

@@ -8,7 +8,7 @@ from sentryml_drift.combiner.emission import Emitter
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules
 from sentryml_drift.domain.partials import RECORD_BYTES_MAX
-from sentryml_drift.domain.places import Places
+from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_statistics.panes import PaneGrid
 

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.kafka.producer import Record
-from sentryml_drift import pacing
+from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.evaluation.evaluator import Evaluator
@@ -123,7 +123,7 @@ async def test_where_nothing_was_due_for_long_nothing_is_left_out() -> None:
 async def test_a_round_over_many_models_gives_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
     scene.models.by_id |= {f"model-{number}": OwnedModel(0) for number in range(100)}
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)
     turns = 0
 
     async def another() -> None:

@@ -15,7 +15,7 @@ from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, SizeClass
 from sentryml_drift.domain.partials import Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, counts_of
-from sentryml_drift.domain.places import Places
+from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.processor.models import add_partial
 from sentryml_statistics.panes import PaneGrid

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
-from sentryml_drift import pacing
+from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
 from sentryml_drift.processor.models import read_counts
 from sentryml_drift.processor.retention import Retention
@@ -150,7 +150,7 @@ def pack_bad(partial: Partial) -> bytes:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_every_partial_is_counted_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
+    monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
     schedule = Schedule(seed)
     run_in_virtual_time(schedule.run())
     assert schedule.counted() == schedule.sent

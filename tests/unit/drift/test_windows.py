@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from sentryml_statistics.windows import WindowCover, cover, windows_at
 
 MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
@@ -99,7 +99,7 @@ def test_cover_is_adjacent_whole_living_and_inside(start: int, length: int, age:
         assert borders[-1][1] == found.end <= end_time
     for each in found.ranges:
         if each.resolution is Resolution.FINE:
-            assert grid.start_of(each.first, Resolution.FINE) >= now - grid.fine_life_seconds
+            assert grid.start_of(each.first, Resolution.FINE) >= now - FINE_PANES_KEPT * grid.fine_seconds
 
 
 def test_baseline_is_the_window_just_before_the_current_one() -> None:

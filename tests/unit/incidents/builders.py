@@ -23,9 +23,9 @@ from sentryml_common.contracts.evaluation import (
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.lifecycle import Asked, Evaluated, Event, MonitorChanged, Ticked, decide
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Snapshot
+from sentryml_lifecycle.state_machine import Asked, Evaluated, Event, MonitorChanged, Ticked, decide
 
 IDS = UUID("11111111-2222-5333-8444-555555555555")
 MONDAY = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)

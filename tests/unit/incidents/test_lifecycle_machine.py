@@ -1,4 +1,4 @@
-"""The rules of `machine` on the pure function alone."""
+"""The rules of `state_machine_rules` on the pure function alone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.lifecycle import Asked, Evaluated, MonitorChanged, Ticked, decide
-from sentryml_lifecycle.monitor_changes import changes as changed
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.on_monitor_change import changes as changed
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
+from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, Ticked, decide
 from tests.unit.incidents.builders import ANA, BEN, MODEL
-from tests.unit.incidents.machine import IncidentMachine, Sight
+from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
 
 
 class Ledger:

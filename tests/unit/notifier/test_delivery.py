@@ -25,7 +25,7 @@ from sentryml_notifier.domain.delivery import (
     decide,
     next_batch,
 )
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 
 FRESH = RetryState()
 TIRED = RetryState(failures=4, failing_since=NIGHT - timedelta(minutes=1))

@@ -20,7 +20,7 @@ from sentryml_notifier.channels.base import ChannelMisconfigured, Identity, Outg
 from sentryml_notifier.channels.email.form import SUBJECT_LENGTH, email_of
 from sentryml_notifier.channels.email.sender import EmailSecret, EmailSettings, open_email
 from sentryml_notifier.domain.message import Fact, compose
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 from tests.unit.notifier.test_messages import STORIES
 
 OPS = Identity(UUID(int=2), "ops")

@@ -16,10 +16,10 @@ from sentryml_common.contracts.transition import Severity, Standing, State, Tran
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
+from sentryml_notifier.domain.channel_tests import trial_message
 from sentryml_notifier.domain.message import Detour, Message, compose, with_delivery_notes
-from sentryml_notifier.domain.story import Reminder, Story
-from sentryml_notifier.domain.trial import trial_message
-from tests.unit.notifier.stories import (
+from sentryml_notifier.domain.message_input import Reminder, Story
+from tests.unit.notifier.builders import (
     ADA,
     OPEN_CRITICAL,
     OPEN_WARN,

@@ -25,7 +25,7 @@ from sentryml_notifier.domain.routing import (
     urgency_of,
     verdicts,
 )
-from tests.unit.notifier.stories import OPEN_WARN, a_transition, acknowledged, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import OPEN_WARN, a_transition, acknowledged, opened_critical, opened_warn, resolved
 
 SLACK, PAGER = UUID(int=1), UUID(int=2)
 EVERYTHING = Route(UUID(int=11), SLACK, ())

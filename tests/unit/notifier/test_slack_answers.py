@@ -12,7 +12,7 @@ from sentryml_notifier.channels.outbound import Guard
 from sentryml_notifier.channels.posting import Answer, seconds_of
 from sentryml_notifier.channels.slack_webhook.sender import check_address, judge
 from sentryml_notifier.domain.delivery import Outcome
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 
 SETTING = "SENTRYML_SLACK_WEBHOOK_URL"
 OF_SETTINGS = Identity(UUID(int=1), "slack", SETTING)

@@ -26,8 +26,8 @@ from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, 
 from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
-from sentryml_notifier.domain.story import Story
-from tests.unit.notifier.stories import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_monitor, a_transition, score_why
+from sentryml_notifier.domain.message_input import Story
+from tests.unit.notifier.builders import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_monitor, a_transition, score_why
 
 MARKUP = re.compile(r"<[^<>]*>")
 OURS = re.compile(

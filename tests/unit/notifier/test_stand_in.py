@@ -11,7 +11,7 @@ from sentryml_local.slack_stand_in.page import mrkdwn, render_page
 from sentryml_local.slack_stand_in.protocol import address_problem, answer_to, read_payload
 from sentryml_local.slack_stand_in.store import RateLimit, Request, Script, Store
 from sentryml_local.slack_stand_in.workspace import Workspace
-from tests.unit.notifier.stories import NIGHT
+from tests.unit.notifier.builders import NIGHT
 
 
 def text(content: str, kind: str = "mrkdwn") -> dict[str, str]:

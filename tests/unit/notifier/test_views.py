@@ -17,14 +17,23 @@ from sentryml_common.contracts.notifier_api import (
     TrialResponse,
 )
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.http import audits, changes, channel_config, channels, deliveries, previews, routes, trials
+from sentryml_notifier.http import (
+    audits,
+    changes,
+    channel_config,
+    channel_tests,
+    channels,
+    deliveries,
+    previews,
+    routes,
+)
 
 PREVIEWED: Any = previews.PreviewView.model_validate(previews.EXAMPLE).model_dump(mode="json")["routes"][0]
 VIEWS = [
     (routes.RouteView, routes.EXAMPLE),
     (previews.PreviewView, previews.EXAMPLE),
     (channels.ChannelView, channels.EXAMPLE),
-    (trials.TrialView, trials.EXAMPLE),
+    (channel_tests.TrialView, channel_tests.EXAMPLE),
     (deliveries.DeliveryView, deliveries.EXAMPLE),
     (changes.ChangeView, changes.EXAMPLE),
     (audits.AuditView, audits.EXAMPLE),
@@ -43,7 +52,7 @@ CONTRACTS = [
     (DeliveryResponse, deliveries.EXAMPLE, "parked_because", "too_heavy"),
     (ChangeResponse, changes.EXAMPLE, "action", "channel_painted"),
     (AuditResponse, audits.EXAMPLE, "findings", [{"fault": "melted", "channel": None, "words": "It melted."}]),
-    (TrialResponse, trials.EXAMPLE, "outcome", "half_delivered"),
+    (TrialResponse, channel_tests.EXAMPLE, "outcome", "half_delivered"),
     (PreviewResponse, previews.EXAMPLE, "routes", [{**PREVIEWED, "why": "friday"}]),
 ]
 

@@ -21,7 +21,7 @@ from sentryml_common.errors import ConfigurationError, SentryMLError
 from sentryml_local.demo.folder import own_folder
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.performance import open_performance
-from sentryml_local.demo.story import FlightDay
+from sentryml_local.demo.time_scale import FlightDay
 from sentryml_local.programs import PORT_BASE, PORTS_USED
 from sentryml_local.stack import Options, Stack
 

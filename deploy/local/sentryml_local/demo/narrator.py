@@ -18,7 +18,7 @@ from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_local.demo.observer import Sightings
 from sentryml_local.demo.player import Progress as Played
-from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 from sentryml_local.demo.verdict import SlackMessage, by_incident
 
 BAR_OF_PSI, LONGEST_BAR = 40, 40

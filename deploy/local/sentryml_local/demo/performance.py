@@ -20,7 +20,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.observer import Observer, Rest, Sightings
 from sentryml_local.demo.player import Gateway, Player, TopicWriter
-from sentryml_local.demo.story import (
+from sentryml_local.demo.time_scale import (
     LABEL_MODEL,
     REAL_MONITOR,
     SCORE_MODEL,

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable
-from sentryml_local.demo.story import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 PARTS_OF_DAY = 4
 SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sentryml_local.demo.flights import find_data, read_flights
-from sentryml_local.demo.story import FlightDay
+from sentryml_local.demo.time_scale import FlightDay
 
 FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
 LATE_MINUTES = 15

@@ -25,7 +25,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_common.settings import ServiceSettings
 from sentryml_local.slack_stand_in import store as kept
-from sentryml_local.slack_stand_in.endings import play
+from sentryml_local.slack_stand_in.connection_faults import play
 from sentryml_local.slack_stand_in.page import as_text, render_page
 from sentryml_local.slack_stand_in.protocol import Answer, Json, address_problem, answer_to, read_payload
 from sentryml_local.slack_stand_in.store import Ending, RateLimit, Script, Store

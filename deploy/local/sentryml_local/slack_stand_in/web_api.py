@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from sentryml_common.clock import Clock
 from sentryml_common.logging import get_logger
-from sentryml_local.slack_stand_in.endings import play
+from sentryml_local.slack_stand_in.connection_faults import play
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import RateLimit, Script, Tokens
 from sentryml_local.slack_stand_in.workspace import Body, Workspace

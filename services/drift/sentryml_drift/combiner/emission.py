@@ -14,8 +14,8 @@ from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.domain.chunks import OpenChunk
 from sentryml_drift.domain.partials import Partial, pack_records
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import BACKFILLED_WAITING, EVENTS, PARTIALS_SENT
-from sentryml_drift.pacing import Pacer
 
 BACKFILLED_PER_SECOND = 4_000
 """A third of what a processor makes durable in a second (`make bench-drift`)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, OpenChunk, SizeClass, source_of
-from sentryml_drift.domain.places import Places
+from sentryml_drift.domain.resume_offsets import Places
 
 
 class OpenPartition:

@@ -19,8 +19,8 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings

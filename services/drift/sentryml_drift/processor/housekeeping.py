@@ -12,8 +12,8 @@ from sentryml_common.contracts.topics import ACTIVITY
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.partials import Target
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import TABLE_VALUES
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, Pane, kind_and_number
 from sentryml_drift.processor.retention import Retention

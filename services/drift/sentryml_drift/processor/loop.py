@@ -26,8 +26,8 @@ from sentryml_common.logging import get_logger
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.partials import Partial, Target, unpack_record
 from sentryml_drift.domain.payloads import check_payload
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.processor.input_stream import InputRecord, InputStream
 from sentryml_drift.processor.models import OwnedModels, add_partial
 from sentryml_drift.processor.partitions import OpenTable, Partitions
@@ -78,7 +78,6 @@ class Processor:
         """The partitions may be going: let the batch in flight end before another worker gets them, so that it need not
         read it again."""
         await self.partitions.revoked()
-        self._sought.clear()
 
     async def assigned(self, partitions: Iterable[int]) -> None:
         """These partitions are ours now, and no others."""
@@ -187,7 +186,6 @@ class Processor:
             await pace()
         place = replace(draft.table.place, next_offset=draft.next_offset)
         await draft.table.write(place, packed.items(), draft.letters)
-        self._sought.pop(partition, None)
         for target, value in packed.items():
             self.models.put(partition, target, value)
             await pace()

@@ -23,7 +23,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.producer import Record
 from sentryml_common.settings import KafkaSettings
-from sentryml_drift.pacing import Pacer
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.state.local_copy import Changes
 
 FETCH_BYTES = 8 * 1024 * 1024

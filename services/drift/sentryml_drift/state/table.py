@@ -7,6 +7,7 @@ the input, and what comes after that place is read again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -21,8 +22,8 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.chunked_sum import VERSION
 from sentryml_drift.domain.partials import Kind, Target
+from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import TABLE_WRITES
-from sentryml_drift.pacing import Pacer
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.local_copy import Changes, DamagedCopy, MemoryStore, RocksDBStore, Store
 from sentryml_drift.state.partition_writer import Changelog
@@ -165,7 +166,8 @@ class Table:
 
     async def _read_copy(self, reading: _Reading) -> None:
         try:
-            await reading.apply(self._store.items())
+            with closing(self._store.items()) as items:
+                await reading.apply(items)
         except DamagedCopy as err:
             self._store.start_again(str(err))
             reading.clear()

@@ -19,7 +19,7 @@ from sentryml_incidents.api.views import IncidentView, incident_view
 from sentryml_incidents.usecases.act_on_incident import act
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.texts import NoteText
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 
 ACTED = {
     **VERSIONED,

@@ -25,7 +25,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.monitor_patch import Wanted
-from sentryml_lifecycle.monitor_changes import changes, in_words
+from sentryml_lifecycle.on_monitor_change import changes, in_words
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_lifecycle.monitor_changes import changes, in_words
+from sentryml_lifecycle.on_monitor_change import changes, in_words
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import CANNOT, Basis
 

@@ -21,7 +21,7 @@ from sentryml_incidents.store.people.users import User, find_user_by_email
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 
 NO_ACCOUNT = "Nobody has an account of SentryML with your address here, {email}. An admin can make one."
 DISABLED = "Your account of SentryML is disabled. An admin can enable it."

@@ -21,7 +21,7 @@ from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.errors import Unavailable
 from sentryml_incidents.api.auth import Reader
-from sentryml_incidents.store.stream import newest_number, read_stream
+from sentryml_incidents.store.transition_numbers import newest_number, read_stream
 from sentryml_incidents.streaming.transitions import PAGE_ROWS, Event, EventKind, Stream, Subscription, event_of
 from sentryml_incidents.usecases.context import Context, WithContext
 

@@ -31,8 +31,8 @@ from sentryml_incidents.store.monitors import (
 )
 from sentryml_incidents.store.snapshots import Change, lock_snapshots, save_changes
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.lifecycle import Evaluated, decide
 from sentryml_lifecycle.snapshot import Snapshot, deleted_model
+from sentryml_lifecycle.state_machine import Evaluated, decide
 
 log = get_logger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -119,3 +120,17 @@ def _summary_of(row: asyncpg.Record) -> ModelSummary:
         evaluation_paused_since=row["evaluation_paused_since"],
         incident=live,
     )
+
+
+async def read_activity_times(connection: Connection, model_ids: Collection[str]) -> dict[str, datetime]:
+    """When each model reported last."""
+    rows = await connection.fetch(
+        "SELECT model_id, at FROM activity WHERE model_id = ANY ($1::text[])", list(model_ids)
+    )
+    return {row["model_id"]: row["at"] for row in rows}
+
+
+async def newest_activity(connection: Connection) -> datetime | None:
+    """When any model reported last."""
+    newest: datetime | None = await connection.fetchval("SELECT max(at) FROM activity")
+    return newest

@@ -19,7 +19,8 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.metrics import FULL, FULL_FOR_SESSION, LIVE_PAGES, LIVE_PAGES_REFUSED_TOTAL
-from sentryml_incidents.store.live import find_over_sessions, newest_activity, read_activity_times
+from sentryml_incidents.store.models import newest_activity, read_activity_times
+from sentryml_incidents.store.people.sessions import find_over_sessions
 
 log = get_logger(__name__)
 

@@ -27,7 +27,13 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import AWAY, CONNECT_TIMEOUT_SECONDS, Connection, Pool
 from sentryml_incidents.metrics import STREAM_CLIENTS, STREAM_OVERFLOWS_TOTAL
-from sentryml_incidents.store.stream import CHANNEL, find_spent_keys, newest_number, number_transitions, read_stream
+from sentryml_incidents.store.people.api_keys import find_spent_keys
+from sentryml_incidents.store.transition_numbers import (
+    CHANNEL,
+    newest_number,
+    number_transitions,
+    read_stream,
+)
 from sentryml_incidents.streaming.pages import Live
 
 log = get_logger(__name__)

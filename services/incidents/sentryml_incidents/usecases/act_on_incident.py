@@ -20,9 +20,9 @@ from sentryml_incidents.store.timeline import find_step
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, UnknownIncident
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.lifecycle import Asked, decide
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Incident, Snapshot
+from sentryml_lifecycle.state_machine import Asked, decide
 
 LARGEST_NUMBER = 2**63 - 1
 

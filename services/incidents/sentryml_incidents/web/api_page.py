@@ -16,4 +16,4 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 async def show(request: Request, context: WithContext) -> Response:
     """All operations by their subject, for anybody: there is no secret in them."""
     request.state.visitor = await find_visitor(request, context)
-    return render(request, "api.html", api=describe(request.app))
+    return render(request, "shared/api.html", api=describe(request.app))

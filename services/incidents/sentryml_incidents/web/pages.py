@@ -17,7 +17,7 @@ from sentryml_incidents.usecases.act_on_incident import act, everything, read_re
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused, UnknownIncident
 from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
-from sentryml_incidents.web import api_page, assets, live
+from sentryml_incidents.web import api_page, assets, page_updates
 from sentryml_incidents.web.alerts import channels as alert_channels
 from sentryml_incidents.web.alerts import deliveries as alert_deliveries
 from sentryml_incidents.web.alerts import overview as alerts
@@ -33,7 +33,7 @@ from sentryml_incidents.web.people import account, api_keys, sign_in, users
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.available_actions import available_actions
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -56,7 +56,7 @@ def install_pages(app: FastAPI) -> None:
     for page in (alerts, alert_deliveries, alert_routes, alert_channels, monitor_page, monitor_switch, delete_page):
         app.include_router(page.router)
     read_assets()
-    for part in (assets.router, live.router, api_page.router):
+    for part in (assets.router, page_updates.router, api_page.router):
         app.include_router(part)
 
 
@@ -116,7 +116,7 @@ async def _incident(
         raise Problem(404, "unknown-evaluation", "This incident keeps no such evaluation.")
     return render(
         request,
-        "incident.html",
+        "incidents/detail.html",
         status=status,
         page=page,
         incident=page.incident,

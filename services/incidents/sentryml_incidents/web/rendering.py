@@ -30,8 +30,8 @@ from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
 from sentryml_incidents.web.forms import SAFE_METHODS, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
-from sentryml_lifecycle.explanation import in_one_line
 from sentryml_lifecycle.number_format import rate, share
+from sentryml_lifecycle.psi_explanation import in_one_line
 from sentryml_lifecycle.wording import ago, between, clock, moment, stamp
 
 HEADERS = {
@@ -118,7 +118,7 @@ def _pages_for(visitor: Visitor | None) -> Sequence[tuple[str, str]]:
 
 def message(request: Request, status: int, title: str, text: str) -> HTMLResponse:
     """A page that says one thing."""
-    return render(request, "message.html", status=status, title=title, text=text)
+    return render(request, "shared/message.html", status=status, title=title, text=text)
 
 
 def go_to(request: Request, path: str) -> RedirectResponse:

@@ -18,8 +18,8 @@ from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, m
 from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
-from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.domain.thread import Conversation
 
 SLACK_API = "https://slack.com/api/"

@@ -13,7 +13,7 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.domain.reminding import next_reminder
+from sentryml_notifier.domain.reminder_schedule import next_reminder
 from sentryml_notifier.store.reminders import end_reminding, insert_reminder, list_alerts
 
 log = get_logger(__name__)

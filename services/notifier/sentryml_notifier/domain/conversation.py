@@ -14,8 +14,8 @@ from sentryml_common.contracts.transition import Severity, State, Transition, Tr
 from sentryml_common.text import cut
 from sentryml_notifier.domain.headline import BLIND_BECAUSE, LONGEST_NAME, step_name
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone, compose
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story import Story
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition, TransitionKind
 from sentryml_common.text import cut
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING
-from sentryml_notifier.domain.story import Story
 
 LONGEST_NAME = 80
 LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})

@@ -23,8 +23,8 @@ from sentryml_notifier.domain.headline import (
     title_of,
     what_happened,
 )
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story import Story
 
 LATE_AFTER = timedelta(minutes=2)
 LONGEST_NOTE, LATER_SHOWN, EARLIER_SHOWN = 500, 5, 6

@@ -11,13 +11,13 @@ from sentryml_notifier.http import (
     audits,
     changes,
     channel_config,
+    channel_tests,
     channels,
     deliveries,
     fallbacks,
     previews,
     retries,
     routes,
-    trials,
 )
 from sentryml_notifier.http.auth import KEYED
 from sentryml_notifier.http.context import Context, install_context
@@ -34,7 +34,7 @@ def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
     app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
-    for part in (routes, previews, channels, fallbacks, trials, deliveries, retries, changes, audits):
+    for part in (routes, previews, channels, fallbacks, channel_tests, deliveries, retries, changes, audits):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     install_openapi(app, **channel_config.schemas())
     install_api_page(app)

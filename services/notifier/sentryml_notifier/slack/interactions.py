@@ -16,7 +16,7 @@ from sentryml_notifier.channels.slack_bot.blocks import notice_payload
 from sentryml_notifier.channels.slack_bot.people import Unknown, email_of
 from sentryml_notifier.channels.slack_bot.sender import SlackBot
 from sentryml_notifier.domain.delivery import SendResult
-from sentryml_notifier.domain.press import Press, read_press
+from sentryml_notifier.domain.slack_interaction import Press, read_press
 from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.metrics import SLACK_PRESS_TOTAL
 from sentryml_notifier.store.conversations import find_link

@@ -16,7 +16,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.story import Story
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 

@@ -31,8 +31,8 @@ from sentryml_notifier.domain.delivery import (
     next_batch,
 )
 from sentryml_notifier.domain.message import STRAIGHT, Detour
-from sentryml_notifier.domain.pacing import Rate
-from sentryml_notifier.domain.story import Reminder, Story
+from sentryml_notifier.domain.message_input import Reminder, Story
+from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_detour

@@ -10,7 +10,7 @@ import asyncpg
 
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.reminding import SentAlert
+from sentryml_notifier.domain.reminder_schedule import SentAlert
 from sentryml_notifier.domain.routing import ALERTING, CLOSING, Urgency
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -127,3 +128,13 @@ async def save_usage(connection: Connection, usage: ApiKeyUsage) -> None:
         usage.used_at,
         usage.service,
     )
+
+
+async def find_spent_keys(connection: Connection, key_ids: Collection[str], now: datetime) -> set[str]:
+    """Those of `key_ids` that were revoked or have expired."""
+    rows = await connection.fetch(
+        "SELECT key_id FROM api_key WHERE key_id = ANY ($1::text[]) AND (revoked_at IS NOT NULL OR expires_at <= $2)",
+        list(key_ids),
+        now,
+    )
+    return {row["key_id"] for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -94,3 +95,19 @@ async def revoke_sessions(connection: Connection, user_id: UUID, keep: str | Non
 async def delete_old_sessions(connection: Connection, now: datetime) -> None:
     """Delete what opens nothing any more."""
     await connection.execute("DELETE FROM session WHERE expires_at <= $1 OR last_seen_at <= $2", now, now - IDLE)
+
+
+async def find_over_sessions(connection: Connection, session_hashes: Collection[str], now: datetime) -> set[str]:
+    """Those of `session_hashes` that open nothing any more: ended, too old, or of an account that is kept out."""
+    rows = await connection.fetch(
+        """
+        SELECT session_hash
+          FROM session
+          JOIN app_user USING (user_id)
+         WHERE session_hash = ANY ($1::text[]) AND expires_at > $2 AND last_seen_at > $3 AND disabled_at IS NULL
+        """,
+        list(session_hashes),
+        now,
+        now - IDLE,
+    )
+    return set(session_hashes) - {row["session_hash"] for row in rows}

@@ -145,7 +145,7 @@ async def _page(
     form = form_of(channel.kind)
     return render(
         request,
-        "alert_channel.html",
+        "alerts/channel.html",
         status=err.status if err else 200,
         channel=channel,
         kind=kind_label(channel.kind),
@@ -166,7 +166,7 @@ def _new(
 ) -> Response:
     return render(
         request,
-        "alert_new_channel.html",
+        "alerts/new_channel.html",
         status=err.status if err else 200,
         form=form,
         kinds=KINDS,

@@ -113,7 +113,7 @@ async def _page(
         page, refused = None, "That is no name of a model, or no place in this list: change what is asked for."
     return render(
         request,
-        "alert_deliveries.html",
+        "alerts/deliveries.html",
         status=422 if refused else 200,
         rows=delivery_lines(page.items, context.now()) if page else (),
         older=page.next_cursor if page else None,

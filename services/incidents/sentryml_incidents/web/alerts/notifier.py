@@ -43,7 +43,7 @@ class AlertsRoute(PageRoute):
             try:
                 return await handle(request)
             except NotifierAway as err:
-                answer = render(request, "alerts_away.html", status=503, why=str(err))
+                answer = render(request, "alerts/unavailable.html", status=503, why=str(err))
                 answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
                 return answer
 

@@ -48,7 +48,7 @@ async def show(
     told = await notifier.deliveries(stuck="true", limit=STUCK_SHOWN) if stuck else None
     return render(
         request,
-        "alerts.html",
+        "alerts/overview.html",
         status=422 if refused else 200,
         routes=routes,
         channels=channels,
@@ -75,7 +75,7 @@ async def show_changes(request: Request, context: WithContext, visitor: Reader, 
     page = await notifier_for(context, visitor).changes(cursor=cursor, limit=CHANGES_ROWS)
     return render(
         request,
-        "alert_changes.html",
+        "alerts/changes.html",
         changes=page.items,
         action_words=action_words,
         older=page.next_cursor,

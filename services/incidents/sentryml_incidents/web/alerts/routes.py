@@ -106,7 +106,7 @@ async def _page(
 ) -> Response:
     return render(
         request,
-        "alert_route.html",
+        "alerts/route.html",
         status=err.status if err else 200,
         route=route,
         form=form,

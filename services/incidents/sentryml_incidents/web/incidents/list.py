@@ -34,7 +34,7 @@ from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
 from sentryml_incidents.web.incidents.bulk_form import Acted, act_on_all
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, render
-from sentryml_lifecycle.people import Action
+from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -180,7 +180,7 @@ async def _list(
     here = {name: value for name, value in (("after", after), ("before", before)) if value}
     return render(
         request,
-        "incidents.html",
+        "incidents/list.html",
         status=status,
         page=page,
         wanted=wanted,

@@ -41,7 +41,7 @@ async def confirm(
     except DeletionNotConfirmed as err:
         refused = f"Nothing was deleted: {err.why_not}. Below is how it stands now; if you still want to, do it again."
         return await _page(request, context, model_id, 409, refused)
-    return render(request, "model_deleted.html", model_id=model_id)
+    return render(request, "models/deleted.html", model_id=model_id)
 
 
 async def _page(
@@ -52,4 +52,4 @@ async def _page(
         snapshot = await read_snapshot(connection, model_id)
         assert snapshot is not None
         offered = await offer_deletion(connection, snapshot, context.now())
-    return render(request, "delete_model.html", status=status, model=model, offered=offered, refused=refused)
+    return render(request, "models/delete.html", status=status, model=model, offered=offered, refused=refused)

@@ -41,7 +41,7 @@ from sentryml_incidents.web.view.charts import (
     windows_chart,
 )
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
-from sentryml_lifecycle.explanation import in_words, why_of
+from sentryml_lifecycle.psi_explanation import in_words, why_of
 from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -115,7 +115,7 @@ async def show(
         page = await _read(connection, model_id, timedelta(days=days), at, context.now())
     return render(
         request,
-        "model.html",
+        "models/detail.html",
         page=page,
         model=page.model,
         days=days,

@@ -36,7 +36,7 @@ from sentryml_incidents.web.view.monitor_form import (
     rebase,
     write,
 )
-from sentryml_lifecycle.monitor_changes import changes
+from sentryml_lifecycle.on_monitor_change import changes
 from sentryml_lifecycle.snapshot import LAST_VERSION
 
 router = APIRouter(prefix="/models/{model_id}/monitor", include_in_schema=False, route_class=PageRoute)
@@ -206,7 +206,7 @@ async def page(
         rows = await _versions(connection, model_id, before)
     return render(
         request,
-        "monitor.html",
+        "models/monitor.html",
         status=status,
         model=model,
         monitor=monitor,

@@ -53,7 +53,7 @@ async def show(
         rows = await _rows(connection, [*found[:ROWS], *urgent], now)
     return render(
         request,
-        "overview.html",
+        "models/overview.html",
         rows=[rows[model.model_id] for model in found[:ROWS]],
         attention=[rows[model.model_id] for model in urgent],
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,

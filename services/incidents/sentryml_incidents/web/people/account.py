@@ -106,4 +106,4 @@ async def _page(
     async with context.transaction() as connection:
         found = await list_sessions(connection, visitor.user.user_id)
     sessions = [session for session in found if session.alive(now)]
-    return render(request, "account.html", status=status, sessions=sessions, done=done, refused=refused)
+    return render(request, "people/account.html", status=status, sessions=sessions, done=done, refused=refused)

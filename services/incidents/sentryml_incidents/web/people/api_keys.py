@@ -91,7 +91,7 @@ async def _list(
         found = await list_api_keys(connection)
     return render(
         request,
-        "keys.html",
+        "people/api_keys.html",
         status=status,
         keys=[api_key_view(stored, context.now()) for stored in found],
         means=MEANS,
@@ -107,7 +107,7 @@ def _show_once(
     request: Request, context: Context, visitor: Visitor, stored: StoredKey, text: str, event: str
 ) -> Response:
     _report(event, stored.key.key_id, visitor)
-    return render(request, "new_key.html", key=api_key_view(stored, context.now()), text=text)
+    return render(request, "people/new_api_key.html", key=api_key_view(stored, context.now()), text=text)
 
 
 def _in_words(err: ValidationError) -> str:

@@ -122,7 +122,13 @@ def _form(request: Request, page: str, email: str = "", refused: str | None = No
     if not is_secret(guest):
         guest = make_secret(secrets.token_bytes(SECRET_BYTES))
     answer = render(
-        request, "sign_in.html", status=status, next=page, email=email, refused=refused, token=masked(form_token(guest))
+        request,
+        "people/sign_in.html",
+        status=status,
+        next=page,
+        email=email,
+        refused=refused,
+        token=masked(form_token(guest)),
     )
     set_cookie(answer, public_url, "sign-in", guest)
     return answer

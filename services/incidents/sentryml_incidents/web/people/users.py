@@ -50,7 +50,7 @@ async def show_list(request: Request, context: WithContext, visitor: Administrat
     """Everybody who has an account."""
     async with context.transaction() as connection:
         users = await list_users(connection)
-    return render(request, "users.html", users=users, roles=MEANS)
+    return render(request, "people/users.html", users=users, roles=MEANS)
 
 
 @router.post("/add")
@@ -74,7 +74,7 @@ async def show(request: Request, context: WithContext, visitor: Administrator, u
     """One person, and what can be done."""
     async with context.transaction() as connection:
         user = await _known_user(connection, user_id)
-    return render(request, "user.html", user=user, roles=MEANS)
+    return render(request, "people/user.html", user=user, roles=MEANS)
 
 
 @router.post("/{user_id}/role")
@@ -130,7 +130,7 @@ async def reset(request: Request, context: WithContext, visitor: Administrator, 
 
 
 def _show_password(request: Request, email: str, user_id: UUID, password: str, until: datetime) -> Response:
-    return render(request, "initial_password.html", email=email, user_id=user_id, password=password, until=until)
+    return render(request, "people/initial_password.html", email=email, user_id=user_id, password=password, until=until)
 
 
 async def _known_user(connection: Connection, user_id: UUID) -> User:

@@ -1,4 +1,4 @@
-// Keeps an open page as it would be if it were loaded now. The server says that something has changed (http/live.py),
+// Keeps an open page as it would be if it were loaded now. The server says that something has changed (web/page_updates.py),
 // the page fetches itself, and Idiomorph takes over what is different: focus, open details, scrolling, and what
 // somebody is filling in stay as they are.
 "use strict";

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import Actor, Severity, State
-from sentryml_lifecycle.people import ALLOWED, Action
+from sentryml_lifecycle.on_action import ALLOWED, Action
 from sentryml_lifecycle.snapshot import Incident
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
-from sentryml_notifier.domain.press import ACKNOWLEDGE, button_value
+from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE, button_value
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000

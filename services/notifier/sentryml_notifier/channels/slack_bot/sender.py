@@ -24,8 +24,8 @@ from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payl
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
 from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story import Story
 from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"

@@ -1,0 +1,212 @@
+"""What an evaluation does: open, escalate, de-escalate, resolve, reopen, or only count. Part of `state_machine`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
+from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
+from sentryml_lifecycle.grades import Grade, grade_of, psi_of
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
+
+ABOVE = {Severity.WARN: Cause.PSI_ABOVE_WARN, Severity.CRITICAL: Cause.PSI_ABOVE_CRITICAL}
+
+
+def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
+    """Take one evaluation into account, or say why not."""
+    if (why_not := _set_aside(snapshot, evaluation)) is not None:
+        return Decision(why_not, snapshot)
+    grade = grade_of(evaluation, snapshot.settings)
+    if grade is Grade.INSUFFICIENT:
+        return _paused(snapshot, evaluation)
+    incident = snapshot.incident
+    seen = _count(snapshot, evaluation, grade)
+    if incident is None or incident.state is State.CLOSED:
+        return _while_quiet(seen, evaluation, grade)
+    if incident.state is State.RESOLVED:
+        return _while_resolved(seen, evaluation, incident)
+    return _while_live(_resumed(snapshot, seen, evaluation, incident), evaluation, grade)
+
+
+def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
+    """Why an evaluation decides nothing: of before the model was deleted, seen before, out of order, or of a monitor
+    that is no longer in force."""
+    if evaluation.monitor_version < snapshot.first_version:
+        return Outcome.MODEL_DELETED
+    if evaluation.evaluation_id == snapshot.last_evaluation_id:
+        return Outcome.REPEATED
+    if snapshot.last_evaluated_at is not None and evaluation.evaluated_at <= snapshot.last_evaluated_at:
+        return Outcome.OLDER
+    if not snapshot.settings.enabled:
+        return Outcome.MONITOR_DISABLED
+    if evaluation.monitor_version < snapshot.monitor_version:
+        return Outcome.SUPERSEDED
+    return None
+
+
+def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot:
+    """The snapshot after an evaluation that could see, before any step."""
+    seconds = 0.0
+    if snapshot.last_evaluated_at is not None and snapshot.evaluation_paused_since is None:
+        seconds = (evaluation.evaluated_at - snapshot.last_evaluated_at).total_seconds()
+    return replace(
+        snapshot,
+        last_evaluation_id=evaluation.evaluation_id,
+        last_evaluated_at=evaluation.evaluated_at,
+        counts=snapshot.counts.counting(grade, seconds),
+        last_grade=grade,
+        evaluation_paused_since=None,
+    )
+
+
+def _paused(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
+    """Too little data changes nothing; a live incident says since when, once."""
+    frozen = replace(
+        snapshot,
+        last_evaluation_id=evaluation.evaluation_id,
+        last_evaluated_at=evaluation.evaluated_at,
+        evaluation_paused_since=snapshot.evaluation_paused_since or evaluation.evaluated_at,
+    )
+    incident = snapshot.incident
+    if incident is None or not incident.live or snapshot.evaluation_paused_since is not None:
+        return applied(frozen)
+    cause = Cause(evaluation.reason.value) if evaluation.reason else Cause.TOO_FEW_SAMPLES
+    return applied(frozen).recording(TransitionKind.EVALUATION_PAUSED, incident, mark_of(evaluation, cause))
+
+
+def _resumed(before: Snapshot, seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
+    if before.evaluation_paused_since is None:
+        return applied(seen)
+    return applied(seen).recording(
+        TransitionKind.EVALUATION_RESUMED, incident, mark_of(evaluation, Cause.DATA_ARE_BACK)
+    )
+
+
+def _reached(snapshot: Snapshot) -> Severity | None:
+    """The severity that the counts confirm."""
+    if snapshot.counts.critical >= snapshot.settings.confirm_critical:
+        return Severity.CRITICAL
+    if snapshot.counts.warn >= snapshot.settings.confirm_warn:
+        return Severity.WARN
+    return None
+
+
+def _while_quiet(seen: Snapshot, evaluation: Evaluation, grade: Grade) -> Decision:
+    """Nothing is live: open when confirmed, unless the last incident was closed by hand and still keeps quiet."""
+    last, severity, now = seen.incident, _reached(seen), evaluation.evaluated_at
+    if last is None or last.latched_until is None:
+        return applied(seen) if severity is None else _open(seen, evaluation, severity, ABOVE[severity])
+    if grade is Grade.OK:
+        return applied(replace(seen, incident=replace(last, latched_until=None)))
+    if severity is None:
+        return applied(seen)
+    if not last.latched(now):
+        return _open(seen, evaluation, severity, Cause.STILL_DRIFTING_AFTER_LATCH)
+    if severity is Severity.CRITICAL and last.severity is Severity.WARN:
+        return _open(seen, evaluation, severity, Cause.WORSE_THAN_WHEN_CLOSED)
+    return applied(seen)
+
+
+def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cause) -> Decision:
+    now, psi, last = evaluation.evaluated_at, psi_of(evaluation) or 0.0, seen.incident
+    incident = Incident(
+        incident_id=incident_id_of(seen.model_id, evaluation.evaluation_id),
+        model_id=seen.model_id,
+        state=State.OPEN,
+        severity=severity,
+        opened_at=now,
+        psi=psi,
+        peak_psi=psi,
+        peak_at=now,
+        previous_incident_id=last.incident_id if last else None,
+    )
+    followed = replace(last, latched_until=None) if last and last.latched_until else None
+    decision = replace(applied(seen), followed=followed)
+    opened = decision.recording(TransitionKind.OPENED, incident, mark_of(evaluation, cause, alert=True))
+    return opened.with_evidence(EvidenceRole.OPENED, EvidenceRole.PEAK)
+
+
+def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
+    """Drift that comes back soon reopens the incident; later, it is a new one."""
+    severity = _reached(seen)
+    if severity is None:
+        return applied(seen)
+    if _within_reopen_window(seen, incident, evaluation.evaluated_at):
+        return _reopen(seen, evaluation, incident, severity)
+    closed = replace(incident, state=State.CLOSED, closed_at=evaluation.evaluated_at)
+    ended = applied(seen).recording(TransitionKind.CLOSED, closed, mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT))
+    opened = _open(ended.snapshot, evaluation, severity, ABOVE[severity])
+    return replace(opened, transitions=(*ended.transitions, *opened.transitions), followed=ended.snapshot.incident)
+
+
+def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> bool:
+    window = timedelta(seconds=seen.settings.reopen_window_seconds)
+    return incident.resolved_at is not None and now - incident.resolved_at <= window
+
+
+def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity: Severity) -> Decision:
+    measured, roles = _with_psi(incident, evaluation, Grade(severity.value))
+    after = replace(
+        measured,
+        state=State.OPEN,
+        severity=severity,
+        resolved_at=None,
+        reopened=incident.reopened + 1,
+        acknowledged_by=(),
+    )
+    mark = mark_of(evaluation, ABOVE[severity], alert=True)
+    return applied(seen).recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
+
+
+def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Decision:
+    """The incident is open or acknowledged: at most one of escalate, de-escalate, resolve."""
+    seen, incident = decision.snapshot, decision.snapshot.incident
+    assert incident is not None
+    incident, roles = _with_psi(incident, evaluation, grade)
+    decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
+    counts, settings = seen.counts, seen.settings
+    if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
+        return _escalate(decision, evaluation, incident)
+    if counts.ok >= settings.confirm_resolve and counts.ok_seconds >= settings.resolve_dwell_seconds:
+        return _resolve(decision, evaluation, incident)
+    if incident.severity is Severity.CRITICAL and counts.below_critical >= settings.confirm_deescalate:
+        return _deescalate(decision, evaluation, incident)
+    return decision
+
+
+def _with_psi(incident: Incident, evaluation: Evaluation, grade: Grade) -> tuple[Incident, tuple[EvidenceRole, ...]]:
+    """The incident with the newest PSI and peak; drift under the monitor in force outlives its last change."""
+    psi = psi_of(evaluation) or 0.0
+    drifts = grade in (Grade.WARN, Grade.CRITICAL)
+    measured = replace(incident, psi=psi, monitor_change=None if drifts else incident.monitor_change)
+    if psi <= incident.peak_psi:
+        return measured, ()
+    return replace(measured, peak_psi=psi, peak_at=evaluation.evaluated_at), (EvidenceRole.PEAK,)
+
+
+def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
+    """Worse than anyone has seen: an acknowledged incident goes back to open."""
+    after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=())
+    mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
+    return decision.recording(TransitionKind.ESCALATED, after, mark).with_evidence(EvidenceRole.ESCALATED)
+
+
+def _deescalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
+    mark = mark_of(evaluation, Cause.PSI_BELOW_CRITICAL)
+    after = replace(incident, severity=Severity.WARN)
+    return decision.recording(TransitionKind.DEESCALATED, after, mark).with_evidence(EvidenceRole.DEESCALATED)
+
+
+def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
+    cause = incident.monitor_change or Cause.DATA_RETURNED_TO_NORMAL
+    after = replace(
+        incident,
+        state=State.RESOLVED,
+        resolved_at=evaluation.evaluated_at,
+        acknowledged_by=(),
+        monitor_change=None,
+    )
+    mark = mark_of(evaluation, cause, alert=True)
+    return decision.recording(TransitionKind.RESOLVED, after, mark).with_evidence(EvidenceRole.RESOLVED)

@@ -1,0 +1,21 @@
+"""What the passing of time does by itself: it closes what has been resolved for long. Part of `state_machine`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sentryml_common.contracts.transition import Cause, State, TransitionKind
+from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
+from sentryml_lifecycle.snapshot import Snapshot
+
+
+def on_tick(snapshot: Snapshot, now: datetime) -> Decision:
+    """Close the incident if its time has come."""
+    incident = snapshot.incident
+    if incident is None or incident.state is not State.RESOLVED or incident.resolved_at is None:
+        return Decision(Outcome.UNCHANGED, snapshot)
+    if now - incident.resolved_at < timedelta(seconds=snapshot.settings.close_after_seconds):
+        return Decision(Outcome.UNCHANGED, snapshot)
+    after = replace(incident, state=State.CLOSED, closed_at=now)
+    return applied(snapshot).recording(TransitionKind.CLOSED, after, Mark(now, Cause.RESOLVED_LONG_AGO))

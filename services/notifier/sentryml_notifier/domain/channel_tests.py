@@ -1,0 +1,71 @@
+"""The test message: clearly no alert, and the story it is made from, for channels that need one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sentryml_common.contracts.transition import Actor, Cause, Severity, Standing, State, Transition, TransitionKind
+from sentryml_common.text import cut, visible
+from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.headline import LONGEST_NAME
+from sentryml_notifier.domain.message import Fact, Message, Tone
+from sentryml_notifier.domain.message_input import Story
+
+TEST_MODEL = "sentryml-test"
+NEXT = {
+    Outcome.DELIVERED: "Look for it there: it is called “Test message”.",
+    Outcome.RATE_LIMITED: "Alerts wait as long as was asked for. Test again later.",
+    Outcome.NOT_ACCEPTED: "Check that the notifier can reach it, then test again. Alerts are retried automatically.",
+    Outcome.UNCERTAIN: "Look whether it has arrived, then test again. Alerts are retried, marked as repeats.",
+    Outcome.MESSAGE_REFUSED: "Please report this: the form of our message is at fault, not the channel.",
+    Outcome.CHANNEL_REFUSED: "Fix what it says, then test again.",
+}
+"""What to do after a test, by what became of it."""
+
+
+def trial_message(channel: str, actor: Actor, now: datetime) -> Message:
+    """A message that nobody takes for an alert."""
+    by, channel = cut(actor.name, LONGEST_NAME), visible(channel)
+    return Message(
+        tone=Tone.NEUTRAL,
+        title="Test message · no alert",
+        summary="Test message from SentryML, no alert: nothing has happened",
+        lead=f"This is a test of the channel {channel}, asked for by {by}. Nothing has happened to any model.",
+        facts=(
+            Fact("What it shows", ((f"Alerts whose route leads to {channel} arrive here.",),)),
+            Fact("Sent", ((now,),)),
+        ),
+        link_label="Nothing has to be done.",
+        link_url="",
+    )
+
+
+def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
+    """The story of an incident that never was, of the model `sentryml-test`."""
+    step = Transition.model_validate(
+        {
+            "transition_id": trial_id,
+            "incident_id": trial_id,
+            "incident_number": 1,
+            "model_id": TEST_MODEL,
+            "sequence": 1,
+            "kind": TransitionKind.NOTED,
+            "at": now,
+            "from": None,
+            "to": Standing(state=State.CLOSED, severity=Severity.WARN),
+            "actor": actor,
+            "cause": Cause.REQUESTED,
+            "alert": False,
+            "note": "A test message: nothing has happened.",
+            "evaluation_id": None,
+            "why": (),
+            "incident_url": "",
+        }
+    )
+    return Story([step], [step])
+
+
+def what_next(result: SendResult) -> str:
+    """What to do after a test."""
+    return NEXT.get(result.outcome, "Test again.")

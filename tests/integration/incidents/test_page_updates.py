@@ -1,0 +1,258 @@
+"""`GET /live` through a real server on a real PostgreSQL: a page is told when it has changed, and when that is over."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from html import unescape
+from uuid import uuid5
+
+import httpx
+import pytest
+
+from sentryml_common.http.problems import install_problems
+from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.asgi import create_app
+from sentryml_incidents.consumers.deliveries import DeliveryConsumer
+from sentryml_incidents.consumers.evaluations import ActivityConsumer
+from sentryml_incidents.streaming import pages as hub
+from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
+from tests.integration.incidents.stream_clients import serving
+from tests.integration.incidents.test_deliveries import IDS, a_delivery
+from tests.integration.incidents.test_model_pages import an_activity
+from tests.support.eventually import eventually
+from tests.unit.incidents.builders import MODEL, at, quick
+
+MODEL_PAGE = f"/models/{MODEL}"
+
+
+class OpenPage:
+    """A page as a browser holds it: loaded, and following what its stream says."""
+
+    def __init__(self, url: str, path: str, cookie: str) -> None:
+        self._client = httpx.AsyncClient(base_url=url, headers={"Cookie": cookie}, timeout=None, trust_env=False)
+        self._path, self.told = path, list[str]()
+        self.task: asyncio.Task[None] | None = None
+
+    async def load(self) -> OpenPage:
+        page = (await self._client.get(self._path)).raise_for_status()
+        found = re.search(r'data-since="([^"]*)".* data-stream="([^"]+)"', page.text)
+        assert found is not None, page.text
+        self.text = unescape(page.text)
+        self._since, self._stream = found[1], page.url.join(unescape(found[2]))
+        return self
+
+    def follow(self) -> None:
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        async with self._client.stream("GET", f"{self._stream}&since={self._since}") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert answer.headers["cache-control"] == "no-store"
+            assert "content-encoding" not in answer.headers
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    self.told.append(line.removeprefix("event: "))
+
+    async def until(self, event: str, count: int = 1) -> None:
+        async def told() -> bool:
+            return self.told.count(event) >= count
+
+        await eventually(told, what=f"{count} × {event} on {self._path}")
+
+    async def first(self) -> str:
+        """The first that it is told."""
+
+        async def told() -> bool:
+            return bool(self.told)
+
+        await eventually(told, what=f"anything on {self._path}")
+        return self.told[0]
+
+    async def ended(self) -> list[str]:
+        """What it was told, once its stream has ended."""
+        assert self.task is not None
+        async with asyncio.timeout(60):
+            await self.task
+        return self.told
+
+    async def close(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            with suppress(asyncio.CancelledError, httpx.HTTPError):
+                await self.task
+        await self._client.aclose()
+
+
+Open = Callable[..., Awaitable[OpenPage]]
+
+
+@pytest.fixture
+def stream(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Stream:
+    """The hub of the service, which looks often here."""
+    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(hub, "PAUSE_SECONDS", 0.02)
+    return Stream(PUBLIC_URL, clock)
+
+
+@pytest.fixture
+async def url(pool: Pool, clock: StillClock, stream: Stream) -> AsyncIterator[str]:
+    """A server of the whole application, with its hub at work."""
+    app = create_app(Context(PUBLIC_URL, clock, pool, stream, ingest_url="https://events.example.org"))
+    install_problems(app)
+    running = [asyncio.create_task(stream.run(pool)), asyncio.create_task(stream.live.run(pool))]
+
+    async def begun() -> bool:
+        return stream.position is not None
+
+    await eventually(begun, what="the stream to begin")
+    async with serving(app, stream.close) as address:
+        yield address
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+
+
+@pytest.fixture
+async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
+    """Opens pages; each person has one session."""
+    pages, cookies = list[OpenPage](), dict[str, str]()
+
+    async def make(path: str, who: str = "vera", follows: str | None = "live") -> OpenPage:
+        """Load it; follow it until the first that it is told is `follows`."""
+        if who not in cookies:
+            name = cookie_name(PUBLIC_URL)
+            cookies[who] = f"{name}={(await signed_in(who)).cookies[name]}"
+        pages.append(OpenPage(url, path, cookies[who]))
+        await pages[-1].load()
+        if follows is not None:
+            pages[-1].follow()
+            await pages[-1].until(follows)
+        return pages[-1]
+
+    yield make
+    for page in pages:
+        await page.close()
+
+
+async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, stream: Stream) -> None:
+    await life.sees("critical")
+
+    async def heard() -> bool:
+        return stream.position == 1
+
+    await eventually(heard, what="the hub to have heard of the incident")
+    overview, model, incidents, incident = [
+        await open_page(path) for path in ("/models", MODEL_PAGE, "/incidents", "/incidents/1")
+    ]
+    await life.sees("critical")  # an evaluation without a step
+    for page in (model, incident, overview):
+        await page.until("changed")
+    assert incidents.told == ["live"]
+    await life.sees("warn")
+    await incidents.until("changed")
+
+
+async def test_deliveries_reach_the_incident_and_the_list(
+    open_page: Open, life: Life, pool: Pool, api: httpx.AsyncClient
+) -> None:
+    await life.sees("critical")
+    pages = [await open_page(path) for path in ("/incidents", "/incidents/1")]
+    incident_id = (await api.get("/v1/incidents/1")).json()["incident_id"]
+    told = a_delivery(incident_id=incident_id, delivery_id=uuid5(IDS, "live"))
+    await DeliveryConsumer(pool).take_all([told.model_copy(update={"model_id": MODEL})])
+    for page in pages:
+        await page.until("changed")
+
+
+async def test_the_first_event_of_the_first_model_reaches_an_empty_overview(open_page: Open, pool: Pool) -> None:
+    page = await open_page("/models")
+    assert 'curl -X POST "https://events.example.org/v1/events"' in page.text
+    await ActivityConsumer(pool, quick()).take_all([an_activity("first")])
+    await page.until("changed")
+
+
+async def test_activity_reaches_the_models_page_and_the_overview(
+    open_page: Open, pool: Pool, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = ActivityConsumer(pool, quick())
+    await consumer.take_all([an_activity("first")])
+    model, overview = await open_page(MODEL_PAGE), await open_page("/models")
+    later = 0
+
+    async def told() -> bool:
+        """The first look of the hub only takes note of how it is, so activity goes on here as it does."""
+        nonlocal later
+        later += 1
+        await consumer.take_all([an_activity("next").model_copy(update={"at": at(60 + later)})])
+        return "changed" in model.told and "changed" in overview.told
+
+    await eventually(told, what="both pages to be told")
+
+
+async def test_what_happened_before_the_stream_was_open_is_told(open_page: Open, life: Life) -> None:
+    page = await open_page(MODEL_PAGE, follows=None)
+    await life.sees("critical")
+    page.follow()
+    await page.until("changed")
+
+
+@pytest.mark.parametrize("how", ["revoked", "disabled", "idle"])
+async def test_a_session_that_is_over_ends_its_pages_and_no_others(
+    open_page: Open, pool: Pool, clock: StillClock, life: Life, how: str
+) -> None:
+    page = await open_page("/models")
+    if how == "revoked":
+        other = await open_page("/models", "otto")
+        await pool.execute(
+            "DELETE FROM session USING app_user WHERE name = 'vera' AND app_user.user_id = session.user_id"
+        )
+        assert (await page.ended())[-1] == "signed-out"
+        await life.sees("critical")
+        await other.until("changed")
+        return
+    if how == "disabled":
+        await pool.execute("UPDATE app_user SET disabled_at = now()")
+    else:
+        clock.now = at(12 * 60)
+    assert (await page.ended())[-1] == "signed-out"
+
+
+async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        for cookie in ("", f"{cookie_name(PUBLIC_URL)}={'A' * 43}"):
+            answer = await client.get("/live?on=overview", headers={"Cookie": cookie})
+            assert answer.text.split() == ["event:", "signed-out", "data:", "-"]
+            assert (await client.get("/live", headers={"Cookie": cookie})).status_code == 422
+        refused = await client.get("/live?on=overview", headers={"Authorization": "Bearer sml_x"})
+        assert "signed-out" in refused.text
+
+
+async def test_a_page_too_many_is_told_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "PAGES_OF_SESSION_MAX", 1)
+    first, other = await open_page("/models"), await open_page("/models", "otto")
+    assert await (await open_page("/models", follows="full")).ended() == ["full"]
+    assert first.told == other.told == ["live"]
+    await first.close()
+
+    async def let_in() -> bool:
+        page = await open_page("/models", follows=None)
+        page.follow()
+        return await page.first() == "live"
+
+    await eventually(let_in, what="room for another")
+
+
+async def test_a_page_that_fetches_itself_does_not_keep_its_session(
+    reader: httpx.AsyncClient, pool: Pool, clock: StillClock
+) -> None:
+    clock.now = at(5)
+    await reader.get("/models", headers={BACKGROUND: "1"})
+    assert await pool.fetchval("SELECT last_seen_at FROM session") == at(0)
+    await reader.get("/models")
+    assert await pool.fetchval("SELECT last_seen_at FROM session") == at(5)

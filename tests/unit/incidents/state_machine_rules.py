@@ -1,0 +1,314 @@
+"""The state machine of incidents under any history, told as rules: people and evaluations in any order, repeated, late
+and superseded ones too.
+
+A `World` is where the model lives: the pure function (tests/unit), or the service on PostgreSQL (tests/integration).
+The rules see no more of it than anyone can look at, so what they find holds for both.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Protocol
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Transition as PublishedTransition
+from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
+from tests.unit.incidents.builders import an_evaluation, at, quick
+
+GRADES = ("ok", "hold", "warn", "critical", "insufficient")
+LOUD = {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED, TransitionKind.RESOLVED}
+BY_DATA = {*LOUD, TransitionKind.DEESCALATED, TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED}
+
+MONITORS = st.builds(
+    quick,
+    confirm_warn=st.integers(1, 3),
+    confirm_critical=st.integers(1, 2),
+    confirm_deescalate=st.integers(1, 3),
+    confirm_resolve=st.integers(1, 3),
+    resolve_after_seconds=st.sampled_from([0, 120]),
+)
+CHANGES = st.sampled_from(
+    [{"warn": 0.12}, {"warn": 0.1}, {"latch_seconds": 60}, {"latch_seconds": 86_400}, {"bins": 20}, {"bins": 10}]
+)
+
+AnyTransition = Transition | PublishedTransition
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that can be seen of a model: where it stands, its incidents by number, its steps as they are published."""
+
+    snapshot: Snapshot
+    incidents: tuple[Incident, ...]
+    steps: tuple[AnyTransition, ...]
+
+    @property
+    def newest(self) -> Incident | None:
+        return self.snapshot.incident
+
+
+NOTHING = Sight(Snapshot(model_id="", monitor_version=0, settings=MonitorSettings()), (), ())
+
+
+class World(Protocol):
+    """Where one model lives."""
+
+    actors: tuple[Actor, Actor]
+    model_id: str
+
+    def begin(self, settings: MonitorSettings) -> None:
+        """Register the model."""
+
+    def take(self, evaluation: Evaluation) -> None:
+        """An evaluation arrives."""
+
+    def ask(self, incident: Incident, action: Action, actor: Actor, now: datetime) -> bool:
+        """Somebody asks for something; whether that was allowed."""
+
+    def change(self, changes: dict[str, Any], now: datetime) -> None:
+        """Somebody changes the monitor."""
+
+    def tick(self, now: datetime) -> None:
+        """Time has passed."""
+
+    def look(self) -> Sight:
+        """What can be seen."""
+
+
+@dataclass
+class Replay:
+    """What a timeline says of its incident, read from its first step on."""
+
+    state: State = State.OPEN
+    severity: Severity = Severity.WARN
+    sequence: int = 0
+    reopened: int = 0
+    last_kind: TransitionKind = TransitionKind.OPENED
+    opened_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    acknowledged_by: tuple[Actor, ...] = field(default_factory=tuple)
+
+    def read(self, step: AnyTransition) -> None:
+        self.state, self.severity, self.sequence = step.to.state, step.to.severity, step.sequence
+        if step.kind is not TransitionKind.NOTED:
+            self.last_kind = step.kind
+        match step.kind:
+            case TransitionKind.OPENED:
+                self.opened_at = step.at
+            case TransitionKind.ACKNOWLEDGED:
+                self.acknowledged_by = (*self.acknowledged_by, step.actor)
+            case TransitionKind.UNACKNOWLEDGED | TransitionKind.ESCALATED:
+                self.acknowledged_by = ()
+            case TransitionKind.RESOLVED:
+                self.resolved_at, self.acknowledged_by = step.at, ()
+            case TransitionKind.REOPENED:
+                self.reopened, self.resolved_at, self.acknowledged_by = self.reopened + 1, None, ()
+            case TransitionKind.CLOSED:
+                self.closed_at = step.at
+
+
+class IncidentMachine(RuleBasedStateMachine):
+    """Lives one model's life, and holds up what must be so after each event."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.minute = 0.0
+        self.evaluations: list[Evaluation] = []
+        self.sight = NOTHING
+
+    @property
+    def now(self) -> datetime:
+        return at(self.minute)
+
+    @initialize(settings=MONITORS)
+    def begins(self, settings: MonitorSettings) -> None:
+        self.world.begin(settings)
+        self.looks()
+
+    # What happens.
+
+    @rule(grade=st.sampled_from(GRADES), times=st.integers(1, 4))
+    def sees(self, grade: str, times: int) -> None:
+        for _ in range(times):
+            self._sees(grade)
+
+    def _sees(self, grade: str) -> None:
+        self.minute += 1
+        before = self.sight
+        self._take(an_evaluation(grade, self.now, model_id=self.world.model_id, version=self._version(before)))
+        after = self.looks()
+        new = after.steps[len(before.steps) :]
+        if not before.snapshot.settings.enabled:
+            assert after == before
+        elif grade == "insufficient":
+            assert [step.kind for step in new] in ([], [TransitionKind.EVALUATION_PAUSED])
+            assert after.snapshot.counts == before.snapshot.counts
+            assert _standing(after.newest) == _standing(before.newest)
+        _assert_that_a_rise_is_told_once(before, after, new)
+
+    @precondition(lambda self: self.evaluations)
+    @rule(data=st.data())
+    def sees_again(self, data: st.DataObject) -> None:
+        """A replay of any stretch of what was seen changes nothing."""
+        first = data.draw(st.integers(0, len(self.evaluations) - 1))
+        before = self.sight
+        for evaluation in self.evaluations[first : first + 5]:
+            self.world.take(evaluation)
+        assert self.looks() == before
+
+    @precondition(lambda self: self.sight.snapshot.last_evaluated_at is not None)
+    @rule(grade=st.sampled_from(GRADES), earlier=st.sampled_from([0.0, 0.5, 1_000.0]))
+    def sees_late(self, grade: str, earlier: float) -> None:
+        """An evaluation of another time that is not after the last, or of an earlier version, decides nothing."""
+        before = self.sight
+        assert before.snapshot.last_evaluated_at is not None
+        when = before.snapshot.last_evaluated_at - timedelta(minutes=earlier)
+        version = self._version(before)
+        self.world.take(an_evaluation(grade, when, model_id=self.world.model_id, version=version))
+        if version > 1:
+            self.minute += 1
+            self.world.take(an_evaluation(grade, self.now, model_id=self.world.model_id, version=version - 1))
+        assert self.looks() == before
+
+    @precondition(lambda self: self.sight.newest is not None)
+    @rule(action=st.sampled_from(Action), who=st.sampled_from([0, 1]))
+    def somebody_asks(self, action: Action, who: int) -> None:
+        self.minute += 1
+        before = self.sight
+        assert before.newest is not None
+        allowed = self.world.ask(before.newest, action, self.world.actors[who], self.now)
+        after = self.looks()
+        new = after.steps[len(before.steps) :]
+        assert allowed or (action not in ALLOWED[before.newest.state] and not new)
+        assert not any(step.alert for step in new)
+        assert not {step.kind for step in new} & BY_DATA
+        if {step.kind for step in new} == {TransitionKind.CLOSED}:
+            assert before.newest.state in (State.ACKNOWLEDGED, State.RESOLVED)
+        if not new:
+            assert after == before
+
+    @rule(minutes=st.sampled_from([1.0, 30.0, 61.0, 24 * 60.0, 8 * 24 * 60.0]))
+    def time_passes(self, minutes: float) -> None:
+        self.minute += minutes
+        before = self.sight
+        self.world.tick(self.now)
+        after = self.looks()
+        if before.newest is None or before.newest.state is not State.RESOLVED:
+            assert after == before
+
+    @rule(changes=CHANGES)
+    def monitor_changes(self, changes: dict[str, Any]) -> None:
+        self.minute += 1
+        before = self.sight
+        self.world.change(changes, self.now)
+        after = self.looks()
+        assert (after.newest and after.newest.state) == (before.newest and before.newest.state)
+
+    @rule()
+    def monitor_switched(self) -> None:
+        self.minute += 1
+        before = self.sight
+        self.world.change({"enabled": not before.snapshot.settings.enabled}, self.now)
+        assert not (after := self.looks()).newest or not after.newest.live or after.snapshot.settings.enabled
+
+    # What must be so.
+
+    @invariant()
+    def at_most_one_incident_is_live_and_it_is_the_newest(self) -> None:
+        sight = self.sight
+        live = [incident for incident in sight.incidents if incident.live]
+        assert live in ([], [sight.newest])
+        assert sight.newest == (sight.incidents[-1] if sight.incidents else None)
+
+    @invariant()
+    def timelines_say_all_that_is_stored(self) -> None:
+        sight = self.sight
+        timelines: defaultdict[UUID, list[AnyTransition]] = defaultdict(list)
+        for step in sight.steps:
+            timelines[step.incident_id].append(step)
+        assert list(timelines) == [incident.incident_id for incident in sight.incidents]
+        for incident in sight.incidents:
+            _assert_one_life(timelines[incident.incident_id])
+            _assert_replays(timelines[incident.incident_id], incident)
+
+    @invariant()
+    def what_is_stored_of_an_incident_holds_together(self) -> None:
+        known = set()
+        for incident in self.sight.incidents:
+            assert incident.peak_psi >= incident.psi
+            assert incident.peak_at >= incident.opened_at
+            severities = {step.to.severity for step in self.sight.steps if step.incident_id == incident.incident_id}
+            assert incident.worst_severity is (Severity.CRITICAL if Severity.CRITICAL in severities else Severity.WARN)
+            assert (incident.latched_until is not None) <= (
+                incident.state is State.CLOSED and incident == self.sight.newest
+            )
+            assert incident.previous_incident_id in {None, *known}
+            known.add(incident.incident_id)
+
+    def looks(self) -> Sight:
+        """Look again; timelines only grow."""
+        before, self.sight = self.sight, self.world.look()
+        assert self.sight.steps[: len(before.steps)] == before.steps
+        return self.sight
+
+    def _take(self, evaluation: Evaluation) -> None:
+        self.evaluations.append(evaluation)
+        self.world.take(evaluation)
+
+    @staticmethod
+    def _version(sight: Sight) -> int:
+        return sight.snapshot.monitor_version
+
+
+def _standing(incident: Incident | None) -> object:
+    return incident and (incident.incident_id, incident.standing)
+
+
+def _assert_that_a_rise_is_told_once(before: Sight, after: Sight, new: tuple[AnyTransition, ...]) -> None:
+    """From quiet to live, or from warn to critical: one step says so, aloud, and the incident is open again."""
+    was, now = before.newest, after.newest
+    if now is None or not now.live:
+        return
+    same = was is not None and was.live
+    if not same or (was and was.severity, now.severity) == (Severity.WARN, Severity.CRITICAL):
+        told = [step for step in new if step.alert and step.incident_id == now.incident_id]
+        wanted = {TransitionKind.ESCALATED} if same else {TransitionKind.OPENED, TransitionKind.REOPENED}
+        assert len(told) == 1
+        assert told[0].kind in wanted
+        assert now.state is State.OPEN
+        assert now.acknowledged_by == ()
+
+
+def _assert_one_life(steps: list[AnyTransition]) -> None:
+    """It opens once, first; each step begins where the one before ended; it resolves only while live; rises alert."""
+    assert [step.sequence for step in steps] == list(range(1, len(steps) + 1))
+    assert [step.kind is TransitionKind.OPENED for step in steps] == [True] + [False] * (len(steps) - 1)
+    assert steps[0].from_ is None
+    for before, after in pairwise(steps):
+        assert after.from_ == before.to
+        assert after.at >= before.at
+        assert (after.kind is TransitionKind.RESOLVED) <= (before.to.state in LIVE)
+        assert (after.kind is TransitionKind.REOPENED) <= (before.to.state is State.RESOLVED)
+        assert before.to.state is not State.CLOSED or after.kind is TransitionKind.NOTED
+    assert all(step.alert for step in steps if step.kind in LOUD)
+
+
+def _assert_replays(steps: list[AnyTransition], incident: Incident) -> None:
+    """Whoever reads the timeline knows what is stored, whether people or data led there."""
+    replay = Replay()
+    for step in steps:
+        replay.read(step)
+    for name in Replay.__dataclass_fields__:
+        assert getattr(incident, name) == getattr(replay, name), name

@@ -1,0 +1,147 @@
+"""Builders of transitions and stories, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, RangeBin, Signal
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.transition import (
+    SYSTEM,
+    Actor,
+    ActorType,
+    Severity,
+    SignalWhy,
+    Standing,
+    State,
+    Transition,
+    TransitionKind,
+)
+from sentryml_lifecycle.psi_explanation import explain
+
+IDS = UUID("00000000-0000-5000-8000-000000000001")
+NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
+ADA = Actor(type=ActorType.USER, id="7", name="Ada Lovelace")
+
+K, S, V = TransitionKind, State, Severity
+OPEN_WARN = Standing(state=S.OPEN, severity=V.WARN)
+OPEN_CRITICAL = Standing(state=S.OPEN, severity=V.CRITICAL)
+SEEN_WARN = Standing(state=S.ACKNOWLEDGED, severity=V.WARN)
+RESOLVED_CRITICAL = Standing(state=S.RESOLVED, severity=V.CRITICAL)
+CLOSED_CRITICAL = Standing(state=S.CLOSED, severity=V.CRITICAL)
+
+
+def a_bin(lower: float | None, upper: float | None, before: float, now: float) -> Bin:
+    return RangeBin(lower=lower, upper=upper, baseline_share=before, current_share=now, contribution=abs(now - before))
+
+
+def a_category(value: str, before: float, now: float) -> Bin:
+    return CategoryBin(value=value, baseline_share=before, current_share=now, contribution=abs(now - before))
+
+
+MOVED_BINS: tuple[Bin, ...] = (
+    a_bin(0.92, 1.0, 0.041, 0.19),
+    a_bin(None, 0.031, 0.1001, 0.0412),
+    a_bin(0.5, 0.62, 0.1, 0.052),
+)
+
+
+def score_why(psi: float = 0.574, bins: tuple[Bin, ...] = MOVED_BINS) -> SignalWhy:
+    return explain(Signal.SCORE, psi, 0.1, 0.2, bins)
+
+
+def prediction_why(psi: float = 0.131) -> SignalWhy:
+    new = NewBin(baseline_share=0.00002, current_share=0.012, contribution=0.08)
+    missing = NullBin(baseline_share=0.002, current_share=0.051, contribution=0.1)
+    bins = (a_category("late", 0.18, 0.27), missing, new)
+    return explain(Signal.PREDICTION, psi, 0.1, 0.2, bins)
+
+
+def a_monitor(model_id: str = "flights-delay", **changes: object) -> Monitor:
+    return Monitor.model_validate({"model_id": model_id, "version": 3, **changes})
+
+
+def a_transition(
+    kind: TransitionKind = K.OPENED,
+    *,
+    sequence: int = 1,
+    minutes: float = 0,
+    from_: Standing | None = None,
+    to: Standing = OPEN_CRITICAL,
+    actor: Actor = SYSTEM,
+    cause: str = "psi_above_critical",
+    alert: bool = True,
+    note: str | None = None,
+    why: tuple[SignalWhy, ...] = (),
+    model_id: str = "flights-delay",
+    incident: int = 42,
+    at: datetime = NIGHT,
+    incident_url: str | None = None,
+) -> Transition:
+    """A transition of incident `incident`, `minutes` after `at`."""
+    incident_id = uuid5(IDS, f"incident/{incident}")
+    return Transition.model_validate(
+        {
+            "transition_id": uuid5(incident_id, str(sequence)),
+            "incident_id": incident_id,
+            "incident_number": incident,
+            "model_id": model_id,
+            "sequence": sequence,
+            "kind": kind,
+            "at": at + timedelta(minutes=minutes),
+            "from": from_,
+            "to": to,
+            "actor": actor,
+            "cause": cause,
+            "alert": alert,
+            "note": note,
+            "evaluation_id": None,
+            "why": why,
+            "incident_url": incident_url or f"https://sentryml.example/incidents/{incident}",
+        }
+    )
+
+
+def opened_warn(**changes: object) -> Transition:
+    defaults = {"to": OPEN_WARN, "cause": "psi_above_warn", "why": (score_why(0.142),)}
+    return a_transition(K.OPENED, **{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def opened_critical(**changes: object) -> Transition:
+    defaults = {"why": (score_why(), prediction_why())}
+    return a_transition(K.OPENED, **{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def acknowledged(sequence: int = 2, minutes: float = 9, from_: Standing = OPEN_WARN) -> Transition:
+    to = Standing(state=S.ACKNOWLEDGED, severity=from_.severity)
+    return a_transition(
+        K.ACKNOWLEDGED,
+        sequence=sequence,
+        minutes=minutes,
+        from_=from_,
+        to=to,
+        actor=ADA,
+        cause="requested",
+        alert=False,
+    )
+
+
+def escalated(sequence: int = 2, minutes: float = 25, from_: Standing = OPEN_WARN, **changes: object) -> Transition:
+    defaults = {"to": OPEN_CRITICAL, "why": (score_why(0.31),)}
+    return a_transition(
+        K.ESCALATED, sequence=sequence, minutes=minutes, from_=from_, **{**defaults, **changes}  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def resolved(sequence: int = 2, minutes: float = 312, from_: Standing = OPEN_CRITICAL, **changes: object) -> Transition:
+    to = Standing(state=S.RESOLVED, severity=from_.severity)
+    defaults = {"to": to, "cause": "data_returned_to_normal", "why": (score_why(0.043),)}
+    return a_transition(
+        K.RESOLVED, sequence=sequence, minutes=minutes, from_=from_, **{**defaults, **changes}  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def reopened(sequence: int = 3, minutes: float = 371, **changes: object) -> Transition:
+    defaults = {"from_": RESOLVED_CRITICAL, "to": OPEN_WARN, "cause": "psi_above_warn", "why": (score_why(0.155),)}
+    return a_transition(K.REOPENED, sequence=sequence, minutes=minutes, **{**defaults, **changes})  # type: ignore[arg-type]

@@ -1,0 +1,91 @@
+"""The root message of a conversation after each kind of history, and the quiet replies, as golden files to be read.
+
+Write them anew with SENTRYML_TEST_WRITE_GOLDEN=1, and read the difference.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from sentryml_common.contracts.transition import Severity, Standing, State, TransitionKind
+from sentryml_local.slack_stand_in.page import as_text
+from sentryml_notifier.channels.slack_bot.blocks import rich_payload
+from sentryml_notifier.channels.slack_bot.sender import root_payload
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
+from sentryml_notifier.domain.message import compose
+from sentryml_notifier.domain.message_input import Story
+from tests.unit.notifier.builders import (
+    ADA,
+    OPEN_CRITICAL,
+    OPEN_WARN,
+    SEEN_WARN,
+    a_transition,
+    acknowledged,
+    escalated,
+    opened_critical,
+    opened_warn,
+    reopened,
+    resolved,
+    score_why,
+)
+from tests.unit.notifier.test_messages import STORIES, compare, told
+
+K = TransitionKind
+SEEN_CRITICAL = Standing(state=State.ACKNOWLEDGED, severity=Severity.CRITICAL)
+SEEN = acknowledged(from_=OPEN_CRITICAL)
+LESS = a_transition(
+    K.DEESCALATED, sequence=3, minutes=70, from_=SEEN_CRITICAL, to=SEEN_WARN, cause="psi_below_critical", alert=False,
+    why=(score_why(0.16),),
+)  # fmt: skip
+BLIND = a_transition(
+    K.EVALUATION_PAUSED, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data", alert=False
+)  # fmt: skip
+SEEING = a_transition(
+    K.EVALUATION_RESUMED, sequence=3, minutes=65, from_=OPEN_WARN, to=OPEN_WARN, cause="data_are_back", alert=False
+)  # fmt: skip
+NOTED = a_transition(
+    K.NOTED, sequence=3, minutes=400, from_=SEEN.to, to=resolved().to, actor=ADA, cause="requested", alert=False,
+    note="It was the feed of station KJFK.",
+)  # fmt: skip
+
+STANDING: dict[str, Story] = {
+    "opened": told(opened_critical()),
+    "seen": told(opened_critical(), SEEN),
+    "seen-then-less-severe": told(opened_critical(), SEEN, LESS),
+    "worse-after-seen": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "blind": told(opened_warn(), BLIND),
+    "seeing-again": told(opened_warn(), BLIND, SEEING),
+    "resolved": told(opened_critical(), SEEN, resolved(sequence=3, from_=SEEN_CRITICAL)),
+    "noted-after-it-resolved": told(opened_critical(), resolved(), NOTED),
+    "reopened": told(opened_critical(), resolved(), reopened()),
+    "closed": STORIES["closed-by-person"],
+}
+
+
+@pytest.mark.parametrize("name", STANDING)
+def test_root_reads_as_its_golden_file(name: str) -> None:
+    payload = root_payload(how_it_stands(STANDING[name]), STANDING[name], plain=False)
+    compare(f"root-{name}.txt", f"notification: {payload['text']}\n\n{as_text(payload)}\n")
+
+
+QUIET = ("acknowledged", "unacknowledged", "noted", "deescalated", "blind", "seeing", "monitor-changed")
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_quiet_reply_reads_as_its_golden_file(name: str) -> None:
+    reply = as_reply(compose(STORIES[name]), STORIES[name])
+    compare(f"reply-{name}.txt", f"notification: {reply.summary}\n\n{as_text(rich_payload(reply))}\n")
+
+
+@pytest.mark.parametrize("name", STANDING)
+def test_only_what_is_open_and_unseen_has_a_button(name: str) -> None:
+    story = STANDING[name]
+    payload = root_payload(how_it_stands(story), story, plain=False)
+    has_button = "[Mark as seen]" in as_text(payload).split("\n")
+    assert has_button == is_unseen(story) == (story.history[-1].to.state is State.OPEN)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_calls_somebody_is_said_aloud_and_nothing_else(name: str) -> None:
+    story = STORIES[name]
+    assert is_said_aloud(story) == any(step.kind in (K.OPENED, K.ESCALATED, K.REOPENED) for step in story.told)
