@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from sentryml_common.errors import Unavailable
+from sentryml_drift import event_loop_slices
 from tests.unit.drift.test_processor import MODEL, Worker, one, partials
 
 
