@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -25,11 +24,11 @@ from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
+from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.processor.models import OwnedModel, add_partial, pane_of
-from sentryml_statistics.evaluation import WindowCounts, evaluate
 from sentryml_statistics.pane_counts import PaneCounts
 from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import windows_at
+from sentryml_statistics.plan import plan_evaluation
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0
@@ -72,14 +71,8 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
 
 def look(model: OwnedModel, at: float) -> float:
     """One evaluation, as the evaluator makes it; returns the PSI of the score."""
-    baseline, current = windows_at(GRID, MONITOR, at, at - 30 * 86_400, at)
-    found = evaluate(
-        "model",
-        MONITOR,
-        datetime.fromtimestamp(at, UTC),
-        WindowCounts(baseline, model.baseline.of(model.panes(baseline.cover.ranges))),
-        WindowCounts(current, model.current.of(model.panes(current.cover.ranges))),
-    )
+    plan = plan_evaluation(GRID, MONITOR, at, at - 30 * 86_400, at)
+    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan)
     return found.signals[0].psi or 0.0
 
 

@@ -97,7 +97,7 @@ def rounds(case: Case, begins: NDArray[np.int64], last: int) -> Iterator[Figures
         slots[slot % len(slots)] = case.traffic.draw(random, slot, begins <= slot)
         if slot + 1 >= warm_up:
             at = ORIGIN + timedelta(seconds=(slot + 1) * SLOT_SECONDS)
-            plans = windows_at(GRID, case.monitor, at.timestamp(), ORIGIN.timestamp())
+            plans = windows_at(GRID, case.monitor, at.timestamp())
             counts = [window.moved_to(plan.cover) for window, plan in zip(windows, plans, strict=True)]
             yield evaluate_many(at, case.monitor, *counts)
 

@@ -172,6 +172,7 @@ def test_packed_partials_decode_for_ever(name: str) -> None:
     assert facts.label == Label(source=2, epoch=1, chunk=19, offset=81_919, final=True)
     assert ModelFacts.unpack(facts.payload) == ModelFacts(
         first_seen=1_795_425_300.0,
+        first_score=1_795_425_300.0,
         last_seen=1_795_425_359.5,
         late=4,
         future=1,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sentryml_common.contracts.evaluation import Evaluation, Level
+from sentryml_common.contracts.evaluation import Evaluation, Level, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 
 
@@ -41,13 +41,16 @@ def grade_of(evaluation: Evaluation, settings: MonitorSettings) -> Grade:
 
 
 def psi_of(evaluation: Evaluation) -> float | None:
-    """The highest PSI of all signals; None when no signal had enough data."""
-    return max((found.psi for found in evaluation.signals if found.psi is not None), default=None)
+    """The highest headline PSI of all signals; None when no signal had enough data."""
+    return max((psi for found in evaluation.signals if (psi := found.headline_psi) is not None), default=None)
 
 
 def _holds(evaluation: Evaluation, settings: MonitorSettings) -> bool:
-    return any(
-        found.psi >= settings.resolve_below * found.warn_at
-        for found in evaluation.signals
-        if found.psi is not None and found.warn_at is not None
-    )
+    """Whether a signal is clean neither against its baseline nor against its season."""
+    return not all(_is_clean(found, settings.resolve_below) for found in evaluation.signals)
+
+
+def _is_clean(found: SignalEvaluation, resolve_below: float) -> bool:
+    if found.psi is None or found.warn_at is None or found.psi < resolve_below * found.warn_at:
+        return True
+    return found.season is not None and found.season.psi < resolve_below * found.season.warn_at

@@ -9,6 +9,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
 from sentryml_lifecycle.grades import Grade, grade_of, psi_of
+from sentryml_lifecycle.normal_time import with_normal_time
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
 
 ABOVE = {Severity.WARN: Cause.PSI_ABOVE_WARN, Severity.CRITICAL: Cause.PSI_ABOVE_CRITICAL}
@@ -22,7 +23,7 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
     if grade is Grade.INSUFFICIENT:
         return _paused(snapshot, evaluation)
     incident = snapshot.incident
-    seen = _count(snapshot, evaluation, grade)
+    seen = with_normal_time(_count(snapshot, evaluation, grade), evaluation)
     if incident is None or incident.state is State.CLOSED:
         return _while_quiet(seen, evaluation, grade)
     if incident.state is State.RESOLVED:
@@ -31,8 +32,8 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
 
 
 def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
-    """Why an evaluation decides nothing: of before the model was deleted, seen before, out of order, or of a monitor
-    that is no longer in force."""
+    """Why an evaluation decides nothing: of before the model was deleted, seen before, out of order, of a monitor that
+    is no longer in force, or against a baseline of what is no longer normal time."""
     if evaluation.monitor_version < snapshot.first_version:
         return Outcome.MODEL_DELETED
     if evaluation.evaluation_id == snapshot.last_evaluation_id:
@@ -41,9 +42,10 @@ def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
         return Outcome.OLDER
     if not snapshot.settings.enabled:
         return Outcome.MONITOR_DISABLED
-    if evaluation.monitor_version < snapshot.monitor_version:
-        return Outcome.SUPERSEDED
-    return None
+    compared_with = evaluation.monitor_version, evaluation.normal_time_revision
+    in_force = snapshot.monitor_version, snapshot.normal_time.revision
+    outdated = any(used < known for used, known in zip(compared_with, in_force, strict=True))
+    return Outcome.SUPERSEDED if outdated else None
 
 
 def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot:
@@ -55,7 +57,7 @@ def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot
         snapshot,
         last_evaluation_id=evaluation.evaluation_id,
         last_evaluated_at=evaluation.evaluated_at,
-        counts=snapshot.counts.counting(grade, seconds),
+        counts=snapshot.counts.counting(grade, seconds, evaluation.current.start),
         last_grade=grade,
         evaluation_paused_since=None,
     )
@@ -84,18 +86,9 @@ def _resumed(before: Snapshot, seen: Snapshot, evaluation: Evaluation, incident:
     )
 
 
-def _reached(snapshot: Snapshot) -> Severity | None:
-    """The severity that the counts confirm."""
-    if snapshot.counts.critical >= snapshot.settings.confirm_critical:
-        return Severity.CRITICAL
-    if snapshot.counts.warn >= snapshot.settings.confirm_warn:
-        return Severity.WARN
-    return None
-
-
 def _while_quiet(seen: Snapshot, evaluation: Evaluation, grade: Grade) -> Decision:
     """Nothing is live: open when confirmed, unless the last incident was closed by hand and still keeps quiet."""
-    last, severity, now = seen.incident, _reached(seen), evaluation.evaluated_at
+    last, severity, now = seen.incident, seen.confirmed_severity, evaluation.evaluated_at
     if last is None or last.latched_until is None:
         return applied(seen) if severity is None else _open(seen, evaluation, severity, ABOVE[severity])
     if grade is Grade.OK:
@@ -130,7 +123,7 @@ def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cau
 
 def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) -> Decision:
     """Drift that comes back soon reopens the incident; later, it is a new one."""
-    severity = _reached(seen)
+    severity = seen.confirmed_severity
     if severity is None:
         return applied(seen)
     if _within_reopen_window(seen, incident, evaluation.evaluated_at):
@@ -169,7 +162,7 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     counts, settings = seen.counts, seen.settings
     if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
         return _escalate(decision, evaluation, incident)
-    if counts.ok >= settings.confirm_resolve and counts.ok_seconds >= settings.resolve_dwell_seconds:
+    if seen.confirms_clean:
         return _resolve(decision, evaluation, incident)
     if incident.severity is Severity.CRITICAL and counts.below_critical >= settings.confirm_deescalate:
         return _deescalate(decision, evaluation, incident)

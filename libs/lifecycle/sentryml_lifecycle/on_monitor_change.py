@@ -15,7 +15,16 @@ from sentryml_common.contracts.transition import Actor, Cause, State, Transition
 from sentryml_lifecycle.decision import Decision, Mark, applied
 from sentryml_lifecycle.snapshot import Counts, Incident, Snapshot
 
-BASELINE = {"signals", "baseline_seconds", "current_seconds", "bins", "min_samples", "min_baseline_coverage"}
+BASELINE = {
+    "signals",
+    "baseline_seconds",
+    "current_seconds",
+    "bins",
+    "min_samples",
+    "min_baseline_coverage",
+    "season_seconds",
+    "time_zone",
+}
 THRESHOLDS = {
     "warn",
     "critical",

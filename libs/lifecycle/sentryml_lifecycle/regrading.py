@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, SignalEvaluation
+from sentryml_common.contracts.evaluation import (
+    RANK,
+    Evaluation,
+    InsufficientReason,
+    Level,
+    NoSeason,
+    SignalEvaluation,
+    level_of,
+)
 from sentryml_common.contracts.monitor import MonitorSettings
 
 CANNOT = {
@@ -19,11 +27,11 @@ CANNOT = {
     "current_seconds": "the stored PSI is of another current window",
     "bins": "the stored PSI is of other bins",
     "false_incidents_per_model_month": "the stored noise floor is of another false-alarm budget",
+    "season_seconds": "the stored evaluations were checked against another season",
+    "time_zone": "the stored evaluations were checked against another season",
     "every_seconds": "none was made at other times; of those made, as many are used as were asked for",
 }
 """What stored PSI and noise floor depend on, and so cannot answer for other values of."""
-
-_RANK = {Level.OK: 0, Level.WARN: 1, Level.CRITICAL: 2}
 
 
 class Basis(StrEnum):
@@ -76,11 +84,12 @@ class Regrading:
         watched = tuple(found for found in evaluation.signals if found.signal in self._settings.signals)
         if not watched:
             return _insufficient(evaluation, InsufficientReason.NO_DATA), Basis.UNKNOWN
-        reason = self._too_little(evaluation, watched)
+        judged = tuple(found for found in watched if found.reason is None)
+        reason = self._too_little(evaluation, judged) if judged else watched[0].reason
         if reason is not None:
             return _insufficient(evaluation, reason), basis
         signals = tuple(_graded(found, self._settings) for found in watched)
-        level = max((found.level for found in signals), key=_RANK.__getitem__)
+        level = max((found.level for found in signals if found.reason is None), key=RANK.__getitem__)
         return evaluation.model_copy(update={"signals": signals, "level": level}), basis
 
     def _too_few(self, evaluation: Evaluation) -> Basis:
@@ -112,10 +121,22 @@ def _insufficient(evaluation: Evaluation, reason: InsufficientReason) -> Evaluat
 
 
 def _graded(found: SignalEvaluation, settings: MonitorSettings) -> SignalEvaluation:
-    """A level is reached when PSI ≥ max(threshold, noise floor)."""
-    psi, floor = found.psi or 0.0, found.noise_floor or 0.0
-    warn_at, critical_at = max(settings.warn, floor), max(settings.critical, floor)
-    level = Level.CRITICAL if psi >= critical_at else Level.WARN if psi >= warn_at else Level.OK
-    if (level, warn_at, critical_at) == (found.level, found.warn_at, found.critical_at):
+    """A level is reached when PSI ≥ max(threshold, noise floor); of baseline and season, the lower one holds."""
+    if found.psi is None or found.noise_floor is None:
         return found
-    return found.model_copy(update={"level": level, "warn_at": warn_at, "critical_at": critical_at})
+    warn_at, critical_at = _thresholds(settings, found.noise_floor)
+    level, season = level_of(found.psi, warn_at, critical_at), found.season
+    if season is not None:
+        seasonal = dict(zip(("warn_at", "critical_at"), _thresholds(settings, season.noise_floor), strict=True))
+        season = season.model_copy(update=seasonal)
+        level = min(level, season.level, key=RANK.__getitem__)
+    if found.no_season is NoSeason.NOT_YET:
+        level = min(level, Level.WARN, key=RANK.__getitem__)
+    if (level, warn_at, critical_at, season) == (found.level, found.warn_at, found.critical_at, found.season):
+        return found
+    changed = {"level": level, "warn_at": warn_at, "critical_at": critical_at, "season": season}
+    return found.model_copy(update=changed)
+
+
+def _thresholds(settings: MonitorSettings, floor: float) -> tuple[float, float]:
+    return max(settings.warn, floor), max(settings.critical, floor)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.transition import Actor, Cause, Severity, SignalWhy, Standing, State, TransitionKind
 from sentryml_lifecycle.grades import Grade
 
@@ -33,7 +34,8 @@ class EvidenceRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Evaluations in a row: at warn or worse, at critical, below critical, clean; and for how long clean.
+    """Evaluations in a row: at warn or worse, at critical, below critical, clean; and for how long clean. `drift_from`
+    is where the current window of the first one at warn or worse begins.
 
     Time between two clean evaluations counts as clean only if both could see.
     """
@@ -43,14 +45,16 @@ class Counts:
     below_critical: int = 0
     ok: int = 0
     ok_seconds: float = 0.0
+    drift_from: datetime | None = None
 
-    def counting(self, grade: Grade, seconds: float) -> Counts:
-        """The counts after one more evaluation, `seconds` after the one before it."""
-        below = self.below_critical + 1
+    def counting(self, grade: Grade, seconds: float, window_start: datetime) -> Counts:
+        """The counts after one more evaluation, `seconds` after the one before it, whose current window begins at
+        `window_start`."""
+        below, drift_from = self.below_critical + 1, self.drift_from or window_start
         if grade is Grade.CRITICAL:
-            return Counts(warn=self.warn + 1, critical=self.critical + 1)
+            return Counts(warn=self.warn + 1, critical=self.critical + 1, drift_from=drift_from)
         if grade is Grade.WARN:
-            return Counts(warn=self.warn + 1, below_critical=below)
+            return Counts(warn=self.warn + 1, below_critical=below, drift_from=drift_from)
         if grade is Grade.HOLD:
             return Counts(below_critical=below)
         if grade is Grade.OK:
@@ -128,6 +132,22 @@ class Snapshot:
     last_grade: Grade | None = None
     evaluation_paused_since: datetime | None = None
     first_version: int = 1
+    normal_time: NormalTime = field(default_factory=NormalTime)
+
+    @property
+    def confirmed_severity(self) -> Severity | None:
+        """The severity that evaluations in a row confirm."""
+        if self.counts.critical >= self.settings.confirm_critical:
+            return Severity.CRITICAL
+        if self.counts.warn >= self.settings.confirm_warn:
+            return Severity.WARN
+        return None
+
+    @property
+    def confirms_clean(self) -> bool:
+        """Whether the data have been clean for long enough."""
+        counts, settings = self.counts, self.settings
+        return counts.ok >= settings.confirm_resolve and counts.ok_seconds >= settings.resolve_dwell_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ CAUSES = {
     Cause.WARMING_UP: "the baseline is still too short",
     Cause.TOO_FEW_SAMPLES: "too few events",
     Cause.NO_DATA: "no events",
+    Cause.NOT_SENT: "nothing of what is watched was sent",
     Cause.DATA_ARE_BACK: "there are enough events again",
     Cause.MONITOR_DISABLED: "the monitor was switched off",
     Cause.MODEL_DELETED: "the model was deleted",

@@ -64,15 +64,32 @@ def bin_counts(baseline: Histogram, current: Histogram, bins: int) -> list[BinCo
 
     In order: ranges from low to high, categories from frequent to rare, other, new, null.
     """
+    return [each for each in _all_bins(baseline, current, bins) if each.baseline or each.current]
+
+
+def counts_in_bins_of(baseline: Histogram, one: Histogram, other: Histogram, bins: int) -> tuple[list[int], list[int]]:
+    """Count two other sides in the bins of the baseline, without bins in which neither has anything."""
+    numbers = max(each.numbers.dropped for each in (baseline, one, other))
+    categories = max(each.categories.dropped for each in (baseline, one, other))
+    rough = Histogram(baseline.numbers.coarsened(numbers), baseline.categories.coarsened(categories), baseline.nulls)
+    pairs = [
+        (first.current, second.current)
+        for first, second in zip(_all_bins(rough, one, bins), _all_bins(rough, other, bins), strict=True)
+        if first.current or second.current
+    ]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def _all_bins(baseline: Histogram, current: Histogram, bins: int) -> list[BinCounts]:
+    """The same with those bins in which neither side has anything."""
     ranges, new_numbers = _number_bins(baseline.numbers, current.numbers, bins)
     categories, new_categories = _category_bins(baseline.categories, current.categories, baseline.total / bins)
-    found = [
+    return [
         *ranges,
         *categories,
         BinCounts("new", 0, new_numbers + new_categories),
         BinCounts("null", baseline.nulls, current.nulls),
     ]
-    return [each for each in found if each.baseline or each.current]
 
 
 def _number_bins(baseline: CellCounts, current: CellCounts, bins: int) -> tuple[list[BinCounts], int]:

@@ -39,10 +39,11 @@ LEAST_RATIO = 1e-6
 """Below this G is mostly rounding, and PSI / G is taken as its limit k."""
 
 
-def alpha_for(monitor: MonitorSettings) -> float:
-    """How probably an evaluation may take noise in one signal for drift, to keep the monthly budget; at most ½."""
+def alpha_for(monitor: MonitorSettings, signals: int) -> float:
+    """How probably an evaluation may take noise in one of so many judged signals for drift, to keep the monthly
+    budget; at most ½."""
     windows = MONTH_SECONDS / monitor.current_seconds
-    chances = windows * chances_per_window(monitor) * len(monitor.signals)
+    chances = windows * chances_per_window(monitor) * signals
     return min(LARGEST_ALPHA, monitor.false_incidents_per_model_month / chances)
 
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.windows import WindowPlan, windows_at
+from sentryml_statistics.plan import EvaluationPlan, plan_evaluation
 
 LEAST_PART = 0.9
 
@@ -26,8 +26,7 @@ LEAST_PART = 0.9
 class Look:
     """What to add up for an evaluation at a past time."""
 
-    baseline: WindowPlan
-    current: WindowPlan
+    plan: EvaluationPlan
     exact: bool
 
 
@@ -41,16 +40,17 @@ class Reach:
     first_seen: float
 
 
-def look_back(grid: PaneGrid, monitor: MonitorSettings, at: float, made_at: float, reach: Reach) -> Look | None:
-    """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back."""
+def look_back(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach: Reach) -> Look | None:
+    """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back.
+
+    Normal time is taken as it is known now, which is more than was known then: where it has an interval excluded, no
+    look back is exact.
+    """
     if max(at - monitor.reach_seconds, reach.first_seen) < reach.kept_from:
         return None
-    then = windows_at(grid, monitor, at, reach.first_seen, made_at)
-    now = windows_at(grid, monitor, at, reach.first_seen, max(made_at, reach.now))
-    if any(_length(left) < LEAST_PART * _length(was) for was, left in zip(then, now, strict=True)):
+    then = plan_evaluation(grid, monitor, at, reach.first_seen, made_at)
+    now = plan_evaluation(grid, monitor, at, reach.first_seen, max(made_at, reach.now))
+    windows = ((then.baseline, now.baseline), (then.current, now.current))
+    if any(left.cover.seconds < LEAST_PART * was.cover.seconds for was, left in windows):
         return None
-    return Look(*now, exact=then == now)
-
-
-def _length(plan: WindowPlan) -> float:
-    return plan.cover.end - plan.cover.start
+    return Look(now, exact=then == now and not monitor.normal_time.excluded)

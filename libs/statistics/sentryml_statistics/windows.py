@@ -1,4 +1,4 @@
-"""Windows: which panes a look at a model adds up.
+"""Windows: which panes an evaluation adds up.
 
 A window that is asked for as [start, end) is covered from inside by the union of the whole coarse panes in it
 and of fine panes at its ragged ends, as far as those still live (2 h at 60 s):
@@ -8,14 +8,19 @@ and of fine panes at its ragged ends, as far as those still live (2 h at 60 s):
     fine             ╷╷╷╷╷╷                                                 ╷╷╷╷╷╷╷╷╷╷
                      dropped if one is no longer alive                      alive: young
 
-So an old end snaps inward to a whole coarse pane. What was really covered is a result, and is reported.
+So an old end snaps inward to a whole coarse pane. A baseline with excluded intervals inside is covered piece by piece.
+What was really covered is a result, and is reported.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.normal_time import NormalSpan
+from sentryml_statistics.normal_time import ALWAYS, Span, held_at, newest_normal
 from sentryml_statistics.panes import FINE_PER_COARSE, PaneGrid, Resolution, micros
 
 
@@ -30,7 +35,7 @@ class PaneRange:
 
 @dataclass(frozen=True, slots=True)
 class WindowCover:
-    """Adjacent ranges of panes, in order, and the time they cover: [start, end) in epoch seconds.
+    """Ranges of panes, in order, and the time they cover: [start, end) in epoch seconds without `gaps`.
 
     An empty cover has no ranges, and start = end.
     """
@@ -38,15 +43,20 @@ class WindowCover:
     start: float
     end: float
     ranges: tuple[PaneRange, ...]
+    gaps: tuple[Span, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How much time is covered."""
+        return self.end - self.start - sum(end - start for start, end in self.gaps)
 
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """What to add up for one window; `coverage` is the part of the asked-for window, from 0 to 1, in which the
-    model existed already and was kept."""
+    """What to add up for one window, and the time that was asked for, oldest span first."""
 
     cover: WindowCover
-    coverage: float
+    spans: tuple[Span, ...]
 
 
 def cover(grid: PaneGrid, start: float, end: float, now: float) -> WindowCover:
@@ -55,44 +65,61 @@ def cover(grid: PaneGrid, start: float, end: float, now: float) -> WindowCover:
     fine_start, fine_end = _whole_panes(grid, start, end, Resolution.FINE)
     coarse_start, coarse_end = _whole_panes(grid, start, end, Resolution.COARSE)
     if coarse_start >= coarse_end:
-        return _covering(grid, [PaneRange(Resolution.FINE, max(fine_start, first_live), fine_end)])
+        return covering(grid, [PaneRange(Resolution.FINE, max(fine_start, first_live), fine_end)])
     ranges = [PaneRange(Resolution.COARSE, coarse_start, coarse_end)]
     if fine_start >= first_live:
         ranges.insert(0, PaneRange(Resolution.FINE, fine_start, coarse_start * FINE_PER_COARSE))
     if coarse_end * FINE_PER_COARSE >= first_live:
         ranges.append(PaneRange(Resolution.FINE, coarse_end * FINE_PER_COARSE, fine_end))
-    return _covering(grid, ranges)
+    return covering(grid, ranges)
+
+
+def cover_spans(grid: PaneGrid, normal: NormalSpan, spans: Sequence[Span], now: float) -> WindowCover:
+    """Cover several spans of normal time, at least one and oldest first, each from inside."""
+    covers = [cover(grid, *span, min(now, fine_panes_held_at(grid, normal, span))) for span in spans]
+    filled = [each for each in covers if each.ranges] or covers[-1:]
+    gaps = tuple((earlier.end, later.start) for earlier, later in pairwise(filled) if earlier.end < later.start)
+    ranges = tuple(each for piece in filled for each in piece.ranges)
+    return WindowCover(filled[0].start, filled[-1].end, ranges, gaps)
 
 
 def windows_at(
     grid: PaneGrid,
     monitor: MonitorSettings,
     evaluated_at: float,
-    first_seen: float | None,
+    normal: NormalSpan = ALWAYS,
     now: float | None = None,
-    kept_since: float | None = None,
 ) -> tuple[WindowPlan, WindowPlan]:
     """Plan the baseline and the current window of an evaluation.
 
-        ├───────── baseline ─────────┼── current ──┤
-        t − current − baseline       t − current   t = evaluated_at
+        ├───── baseline, of normal time ─────┼── current ──┤
+                                             t − current   t = evaluated_at
 
     `now` says at what time the panes are read, where that is later than `evaluated_at`: by then, fewer fine
-    panes are alive. `first_seen` is the model's oldest event, or None; `kept_since` says since when panes have been
-    kept for windows of this length, where that is later.
+    panes are alive.
     """
     now = evaluated_at if now is None else max(now, evaluated_at)
-    if first_seen is not None and kept_since is not None:
-        first_seen = max(first_seen, kept_since)
     border = evaluated_at - monitor.current_seconds
-    baseline = _plan(grid, border - monitor.baseline_seconds, border, first_seen, now)
-    current = _plan(grid, border, evaluated_at, first_seen, now)
-    return baseline, current
+    spans = newest_normal(normal, border, monitor.baseline_seconds) or ((border, border),)
+    return _plan(grid, normal, spans, now), _plan(grid, ALWAYS, ((border, evaluated_at),), now)
 
 
-def _plan(grid: PaneGrid, start: float, end: float, first_seen: float | None, now: float) -> WindowPlan:
+def fine_panes_held_at(grid: PaneGrid, normal: NormalSpan, span: Span) -> float:
+    """The time whose fine panes are kept of a span of normal time that drift has ended, else the baseline of a model
+    with short windows would dissolve while drift lasts. A coarse pane after the confirmation: by then, whoever keeps
+    panes has heard of it."""
+    return held_at(normal, span[1]) + grid.coarse_seconds
+
+
+def existed(span: Span, first_seen: float | None) -> float:
+    """The part of a span, from 0 to 1, in which the model existed already."""
+    start, end = span
     seen = 0.0 if first_seen is None else (end - max(start, first_seen)) / (end - start)
-    return WindowPlan(cover(grid, start, end, now), min(1.0, max(0.0, seen)))
+    return min(1.0, max(0.0, seen))
+
+
+def _plan(grid: PaneGrid, normal: NormalSpan, spans: tuple[Span, ...], now: float) -> WindowPlan:
+    return WindowPlan(cover_spans(grid, normal, spans, now), spans)
 
 
 def _whole_panes(grid: PaneGrid, start: float, end: float, resolution: Resolution) -> tuple[int, int]:
@@ -101,7 +128,7 @@ def _whole_panes(grid: PaneGrid, start: float, end: float, resolution: Resolutio
     return -(-micros(start) // length), micros(end) // length
 
 
-def _covering(grid: PaneGrid, ranges: list[PaneRange]) -> WindowCover:
+def covering(grid: PaneGrid, ranges: list[PaneRange]) -> WindowCover:
     """Leave out empty ranges; say what the others cover."""
     filled = tuple(each for each in ranges if each.first < each.end)
     if not filled:

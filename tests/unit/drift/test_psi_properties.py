@@ -22,14 +22,14 @@ from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Si
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.cells import cells_of
-from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.histogram import Histogram
 from sentryml_statistics.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.windows import WindowCover, WindowPlan
 from tests.support.exact_psi import Numbers, Pair, Value, as_counted, psi_of_numbers, psi_of_pairs, psi_of_values
 
 AT = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
-PLAN = WindowPlan(WindowCover(AT.timestamp() - 3600, AT.timestamp(), ()), 1.0)
+PLAN = WindowPlan(WindowCover(AT.timestamp() - 3600, AT.timestamp(), ()), ())
 BINS = 10
 
 seeds = st.integers(0, 2**32)
@@ -46,7 +46,7 @@ def pane_of(values: list[Value]) -> PaneCounts:
 
 def evaluation_of(baseline: PaneCounts, current: PaneCounts, bins: int = BINS) -> Evaluation:
     monitor = Monitor.model_validate({"model_id": "any", "version": 1, "bins": bins, "min_samples": 1})
-    return evaluate("any", monitor, AT, WindowCounts(PLAN, baseline), WindowCounts(PLAN, current))
+    return evaluate("any", monitor, AT, Baseline(PLAN, baseline, 1.0), WindowCounts(PLAN, current, 1.0))
 
 
 def score_of(baseline: list[Value], current: list[Value]) -> SignalEvaluation:

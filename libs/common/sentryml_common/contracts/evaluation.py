@@ -29,21 +29,48 @@ class Level(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
 
 
+RANK = {Level.OK: 0, Level.WARN: 1, Level.CRITICAL: 2}
+"""The levels of signals that could be judged, from low to high."""
+
+
+def level_of(psi: float, warn_at: float, critical_at: float) -> Level:
+    """The level that a PSI reaches."""
+    if psi >= critical_at:
+        return Level.CRITICAL
+    return Level.WARN if psi >= warn_at else Level.OK
+
+
 class InsufficientReason(StrEnum):
     """Why an evaluation could not say anything."""
 
     WARMING_UP = "warming_up"
     TOO_FEW_SAMPLES = "too_few_samples"
     NO_DATA = "no_data"
+    NOT_SENT = "not_sent"
+
+
+class LeftOut(Part):
+    """Time inside a window that was not counted: `start` inclusive, `end` exclusive."""
+
+    start: UtcDatetime
+    end: UtcDatetime
 
 
 class Window(Part):
-    """The panes that were really counted: `start` inclusive, `end` exclusive; `coverage` is the part of the
-    asked-for window in which the model existed already."""
+    """The panes that were really counted: `start` inclusive, `end` exclusive, but for what was `left_out`, since it is
+    not normal time. `coverage` is, of a baseline, the part of its normal time in which the model sent events; of the
+    current window, the part of it in which the model existed already."""
 
     start: UtcDatetime
     end: UtcDatetime
     coverage: Share
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How much time was counted."""
+        left_out = sum((each.end - each.start).total_seconds() for each in self.left_out)
+        return (self.end - self.start).total_seconds() - left_out
 
 
 class BinShares(Part):
@@ -90,15 +117,49 @@ class NullBin(BinShares):
 Bin = Annotated[RangeBin | CategoryBin | OtherBin | NewBin | NullBin, Field(discriminator="kind")]
 
 
+class NoSeason(StrEnum):
+    """Why a difference from the baseline could not be checked against the same time of an earlier period."""
+
+    BASELINE_TOO_SHORT = "baseline_too_short"
+    NOT_YET = "not_yet"
+    NOT_NORMAL = "not_normal"
+    TOO_FEW_SAMPLES = "too_few_samples"
+
+
+class Season(Part):
+    """The seasonal check of one signal: the current window against the same time of earlier periods, in the baseline's
+    bins. `periods` says how many periods ago each of those times is; `count` are their events.
+
+    `warn_at` and `critical_at` are as those of the signal. The check is made where the signal differs from its
+    baseline by as much as could matter.
+    """
+
+    psi: Annotated[float, Field(ge=0)]
+    period_seconds: float
+    periods: tuple[int, ...]
+    count: int
+    noise_floor: float
+    warn_at: float
+    critical_at: float
+
+    @property
+    def level(self) -> Level:
+        """The level against the season alone."""
+        return level_of(self.psi, self.warn_at, self.critical_at)
+
+
 class SignalEvaluation(Part):
     """One signal's PSI with all that explains it.
 
     `warn_at` and `critical_at` are the thresholds in force: the monitor's, raised to the noise that samples of
-    this size show without any drift. The figures are null when there was too little data.
+    this size show without any drift. The figures are null when there was too little data; `reason` then says why.
+    `level` is the lower of that against the baseline and that against the `season`, where there is one; `no_season`
+    says why a difference has none.
     """
 
     signal: Signal
     level: Level
+    reason: InsufficientReason | None = None
     psi: Annotated[float, Field(ge=0)] | None
     baseline_count: Annotated[int, Field(ge=0)]
     current_count: Annotated[int, Field(ge=0)]
@@ -107,15 +168,31 @@ class SignalEvaluation(Part):
     critical_at: float | None
     p_value: Share | None
     overlap: Annotated[float, Field(ge=0, le=1.000001)] | None
+    season: Season | None = None
+    no_season: NoSeason | None = None
     bins: tuple[Bin, ...]
+
+    @property
+    def explained_by_season(self) -> bool:
+        """Whether the level is that of the seasonal check, which is lower than that against the baseline."""
+        if self.season is None or self.psi is None or self.warn_at is None or self.critical_at is None:
+            return False
+        return RANK[self.season.level] < RANK[level_of(self.psi, self.warn_at, self.critical_at)]
+
+    @property
+    def headline_psi(self) -> float | None:
+        """The PSI of the comparison that gave the level."""
+        return self.season.psi if self.season is not None and self.explained_by_season else self.psi
 
 
 class Evaluation(Message):
-    """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version and time."""
+    """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version, revision of normal time and
+    time."""
 
     evaluation_id: UUID
     model_id: ModelId
     monitor_version: Annotated[int, Field(ge=1)]
+    normal_time_revision: Annotated[int, Field(ge=0)] = 0
     evaluated_at: UtcDatetime
     level: Level
     reason: InsufficientReason | None

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
+from sentryml_common.contracts.normal_time import NormalTime
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 Seconds = Annotated[float, Field(ge=0, le=366 * DAY)]
 Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"unknown time zone {name!r}: give a name of the IANA database, such as Europe/Berlin"
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)]
 
 
 class MonitorValues(Part):
@@ -47,6 +62,10 @@ class MonitorValues(Part):
     )
     latch_seconds: Seconds = Field(1 * DAY, description="How long an incident closed while drifting stays quiet.")
     close_after_seconds: Seconds = Field(7 * DAY, description="A resolved incident is closed after this time.")
+    season_seconds: float | None = Field(
+        7 * DAY, ge=60, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
+    )
+    time_zone: TimeZone = Field("UTC", description="Whose clock says what the same time of another day is.")
 
     @property
     def samples_needed(self) -> int:
@@ -144,11 +163,14 @@ class Monitor(MonitorSettings, Message):
     """A model's monitor, as published on `monitors.v1` (key: model_id; a tombstone deletes it).
 
     `kept_since` is set where windows were lengthened: what they reach beyond it was not kept, whenever the model was
-    first seen.
+    first seen. `normal_time` changes without a new version.
     """
 
     model_id: ModelId
     version: Annotated[int, Field(ge=1)]
     kept_since: UtcDatetime | None = Field(
         None, description="Since when events have been kept for windows of this length; null: ever since the first."
+    )
+    normal_time: NormalTime = Field(
+        NormalTime(), description="The time that the baseline is made of. Set by SentryML and by a person's word."
     )

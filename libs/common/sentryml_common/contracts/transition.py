@@ -59,6 +59,7 @@ class Cause(StrEnum):
     WARMING_UP = "warming_up"
     TOO_FEW_SAMPLES = "too_few_samples"
     NO_DATA = "no_data"
+    NOT_SENT = "not_sent"
     DATA_ARE_BACK = "data_are_back"
     MONITOR_DISABLED = "monitor_disabled"
     MODEL_DELETED = "model_deleted"

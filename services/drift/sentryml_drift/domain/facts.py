@@ -17,10 +17,11 @@ Recent = tuple[float, str | float | bool, float | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Facts that add up: earliest and latest event time (epoch seconds; None before the first counted event),
-    events left out as late or future, and the newest events."""
+    """Facts that add up: earliest and latest event time, and the earliest of an event with a score (epoch seconds;
+    None before the first counted one), events left out as late or future, and the newest events."""
 
     first_seen: float | None = None
+    first_score: float | None = None
     last_seen: float | None = None
     late: int = 0
     future: int = 0
@@ -31,28 +32,29 @@ class ModelFacts:
 
     def pack(self) -> bytes:
         """The facts as bytes."""
-        packed = orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent])
+        packed = orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent, self.first_score])
         return bytes(memoryview(packed))  # orjson's own bytes keep the 4 KB they were written in
 
     @classmethod
     def unpack(cls, packed: bytes) -> ModelFacts:
-        """Read back what `pack` made.
+        """Read back what `pack` made. Facts of before the first score was noted count as if there had always been one.
 
         Raises:
             UndecodableMessage: these are not facts.
         """
         try:
-            first_seen, last_seen, late, future, recent = orjson.loads(packed)
+            first_seen, last_seen, late, future, recent, *later = orjson.loads(packed)
             events = tuple((at, prediction, score, event_id) for at, prediction, score, event_id in recent)
         except (orjson.JSONDecodeError, ValueError, TypeError) as err:
             raise UndecodableMessage("not_facts", f"packed facts cannot be decoded: {err}") from err
-        return cls(first_seen, last_seen, late, future, events)
+        return cls(first_seen, later[0] if later else first_seen, last_seen, late, future, events)
 
 
 def merge_facts(parts: Sequence[ModelFacts]) -> ModelFacts:
     """The sum of many facts."""
     return ModelFacts(
         first_seen=min((part.first_seen for part in parts if part.first_seen is not None), default=None),
+        first_score=min((part.first_score for part in parts if part.first_score is not None), default=None),
         last_seen=max((part.last_seen for part in parts if part.last_seen is not None), default=None),
         late=sum(part.late for part in parts),
         future=sum(part.future for part in parts),

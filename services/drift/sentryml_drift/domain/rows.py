@@ -158,5 +158,6 @@ def _facts(
             (at, row.prediction, row.score, row.event_id)
             for at, row in zip(times[first:end], counted.rows[first:end], strict=True)
         ]
-        facts = ModelFacts(times[begin], times[end - 1], late_of, future_of, newest(recent))
+        first_score = next((times[place] for place in range(begin, end) if counted.rows[place].score is not None), None)
+        facts = ModelFacts(times[begin], first_score, times[end - 1], late_of, future_of, newest(recent))
         yield facts, bool(fine[end - 1] != _NO_PANE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.evaluation import Evaluation
@@ -19,16 +18,16 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.table import Table
-from sentryml_statistics.evaluation import WindowCounts, evaluate
 from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.plan import plan_evaluation
 from sentryml_statistics.schedule import due_at, instants_between
-from sentryml_statistics.windows import windows_at
 
 log = get_logger(__name__)
 
@@ -107,15 +106,7 @@ class Evaluator:
         if first_seen is None or due <= first_seen:
             return None
         with EVALUATION_SECONDS.time():
-            kept_since = None if monitor.kept_since is None else monitor.kept_since.timestamp()
-            now = self._clock().timestamp()
-            baseline, current = windows_at(self._grid, monitor, due, first_seen, now, kept_since)
-            evaluation = evaluate(
-                model_id,
-                monitor,
-                datetime.fromtimestamp(due, UTC),
-                WindowCounts(baseline, model.baseline.of(model.panes(baseline.cover.ranges))),
-                WindowCounts(current, model.current.of(model.panes(current.cover.ranges))),
-            )
+            plan = plan_evaluation(self._grid, monitor, due, first_seen, self._clock().timestamp())
+            evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan)
         EVALUATIONS.labels(level=evaluation.level.value).inc()
         return evaluation

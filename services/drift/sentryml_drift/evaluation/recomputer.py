@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from itertools import islice
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import SentryMLError, Unavailable
-from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import partition_of
+from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.metrics import RECOMPUTED
 from sentryml_drift.processor.loop import Processor
-from sentryml_drift.processor.models import OwnedModel, Pane, read_counts
+from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.evaluation import WindowCounts, evaluate
 from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.past_windows import Look, Reach, look_back
+from sentryml_statistics.past_windows import Reach, look_back
 from sentryml_statistics.schedule import delay_of, instants_back
 
 SLICE_SECONDS = 0.01
@@ -138,25 +135,13 @@ class _Looks:
     def __init__(self, grid: PaneGrid, monitor: Monitor, model: OwnedModel) -> None:
         self._grid, self._monitor, self._model = grid, monitor, model
         self._delay = delay_of(grid, monitor.model_id, monitor.every_seconds)
-        self._baseline: KeptSum[Pane] = KeptSum(read_counts)
-        self._current: KeptSum[Pane] = KeptSum(read_counts)
+        self._windows = WindowSums()
 
     def at(self, at: float, settled_at: float, reach: Reach) -> RecomputedEvaluation | None:
         """The evaluation at a time; None where panes do not reach back."""
         look = look_back(self._grid, self._monitor, at, settled_at + self._delay, reach)
         if look is None:
             return None
-        evaluation = self._made(at, look)
+        evaluation = evaluate_model(self._grid, self._monitor, self._model, self._windows, at, look.plan)
         thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
         return RecomputedEvaluation(exact=look.exact, evaluation=evaluation.model_copy(update={"signals": thin}))
-
-    def _made(self, at: float, look: Look) -> Evaluation:
-        baseline = self._baseline.of(self._model.panes(look.baseline.cover.ranges))
-        current = self._current.of(self._model.panes(look.current.cover.ranges))
-        return evaluate(
-            self._monitor.model_id,
-            self._monitor,
-            datetime.fromtimestamp(at, UTC),
-            WindowCounts(look.baseline, baseline),
-            WindowCounts(look.current, current),
-        )

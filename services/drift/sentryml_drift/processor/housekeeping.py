@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sentryml_common.contracts.topics import ACTIVITY
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.partials import Target
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import TABLE_VALUES
@@ -36,15 +37,15 @@ class Housekeeping:
         """Delete what no window can reach any more; return how many keys."""
         pace, values, freed = Pacer(), 0, 0
         for partition in sorted(self._partitions.owned):
-            due: dict[str, Mapping[Resolution, int]] = {}
+            due: dict[str, Mapping[Resolution, KeptPanes]] = {}
             keys = 0
             for model_id, model in self._models.of_partition(partition):
                 await pace()
                 values += len(model.sums)
-                first_kept = self._retention.first_kept(model_id)
-                expired = len(model.before(first_kept))
+                kept = self._retention.kept(model_id)
+                expired = len(model.outside(kept))
                 if expired:
-                    due[model_id] = first_kept
+                    due[model_id] = kept
                     keys += expired
                 if keys >= FREED_AT_ONCE:
                     freed += await self._purge(partition, due)
@@ -53,18 +54,18 @@ class Housekeeping:
         TABLE_VALUES.set(values - freed)
         return freed
 
-    async def _purge(self, partition: int, due: Mapping[str, Mapping[Resolution, int]]) -> int:
-        """Delete the panes of some models of a partition that lie before the first ones to be kept."""
+    async def _purge(self, partition: int, due: Mapping[str, Mapping[Resolution, KeptPanes]]) -> int:
+        """Delete the panes of some models of a partition that are not to be kept."""
         if not due:
             return 0
         async with self._partitions.writing(partition) as table:
             if table is None:
                 return 0
             there = [(model_id, self._models.by_id[model_id]) for model_id in due if model_id in self._models.by_id]
-            gone = [each for model_id, model in there for each in _deleting(model_id, model.before(due[model_id]))]
+            gone = [each for model_id, model in there for each in _deleting(model_id, model.outside(due[model_id]))]
             await table.write(table.place, gone)
             for model_id, model in there:
-                model.remove_before(due[model_id])
+                model.remove_outside(due[model_id])
         return len(gone)
 
     async def forget(self, deleted: Mapping[str, float]) -> int:
@@ -95,11 +96,11 @@ class Housekeeping:
             return True
 
     async def _free_what_was_over(self, table: Table, model_id: str, model: OwnedModel, deleted_at: float) -> None:
-        first_kept = self._retention.first_open(deleted_at)
-        gone = model.before(first_kept)
+        kept = self._retention.over_by(deleted_at)
+        gone = model.outside(kept)
         if gone:
             await table.write(table.place, _deleting(model_id, gone))
-            model.remove_before(first_kept)
+            model.remove_outside(kept)
 
 
 def _deleting(model_id: str, panes: Iterable[Pane]) -> Iterator[tuple[Target, None]]:

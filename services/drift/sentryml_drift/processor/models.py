@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
+from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
@@ -59,6 +60,16 @@ def read_counts(packed: bytes) -> PaneCounts:
     return counts_of(unpack_sum(packed).values())
 
 
+class WindowSums:
+    """The sums of a model's two windows, kept from one evaluation to the next."""
+
+    __slots__ = ("baseline", "current")
+
+    def __init__(self) -> None:
+        self.baseline: KeptSum[Pane] = KeptSum(read_counts)
+        self.current: KeptSum[Pane] = KeptSum(read_counts)
+
+
 @dataclass(slots=True)
 class OwnedModel:
     """One model: its partition, its packed sums by pane, and the sums that are kept for the next look at it."""
@@ -69,8 +80,7 @@ class OwnedModel:
     """Whether it was in the table when this worker took it over."""
     changed: bool = True
     reported_at: float = 0.0
-    baseline: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
-    current: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    windows: WindowSums = field(default_factory=WindowSums)
     shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     _events: dict[Pane, int] = field(default_factory=dict)
     _oldest: dict[Kind, int] = field(default_factory=dict)
@@ -123,21 +133,22 @@ class OwnedModel:
         self.sums.pop(pane, None)
         self._events.pop(pane, None)
 
-    def before(self, first_kept: Mapping[Resolution, int]) -> list[Pane]:
-        """The panes that lie before the first ones that are kept."""
-        oldest = (
-            (resolution, self._oldest.get(KIND_OF[resolution], first)) for resolution, first in first_kept.items()
-        )
-        ranges = [PaneRange(each, number, first_kept[each]) for each, number in oldest if number < first_kept[each]]
+    def outside(self, kept: Mapping[Resolution, KeptPanes]) -> list[Pane]:
+        """The panes that are not among those that are kept."""
+        ranges = [
+            PaneRange(resolution, gap.start, gap.stop)
+            for resolution, panes in kept.items()
+            for gap in panes.gaps(self._oldest.get(KIND_OF[resolution], panes.first))
+        ]
         return list(self.panes(ranges)) if ranges else []
 
-    def remove_before(self, first_kept: Mapping[Resolution, int]) -> None:
+    def remove_outside(self, kept: Mapping[Resolution, KeptPanes]) -> None:
         """Forget these."""
-        for pane in self.before(first_kept):
+        for pane in self.outside(kept):
             self.remove(pane)
-        for resolution, first in first_kept.items():
+        for resolution, panes in kept.items():
             kind = KIND_OF[resolution]
-            self._oldest[kind] = max(first, self._oldest.get(kind, first))
+            self._oldest[kind] = max(panes.oldest, self._oldest.get(kind, panes.first))
 
 
 class LoadedModels:

@@ -44,6 +44,9 @@ OF_REASON = {
     InsufficientReason.NO_DATA: Status(
         Sign.UNKNOWN, "no events", "No events in the current window: is the model running?"
     ),
+    InsufficientReason.NOT_SENT: Status(
+        Sign.UNKNOWN, "not sent", "The model has never sent what is watched: send scores, or watch its predictions."
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.store.monitors import insert_version
+from sentryml_incidents.store.monitors import insert_deletion
 
 CLEAN_UP_ROWS = 10_000
 
@@ -44,7 +44,7 @@ async def delete_model(connection: Connection, model_id: str, version: int, acto
 
     Its evaluations go afterwards, some at a time: there may be millions.
     """
-    await insert_version(connection, model_id, version + 1, None, actor, now)
+    await insert_deletion(connection, model_id, version + 1, actor, now)
     await connection.execute("DELETE FROM monitor WHERE model_id = $1", model_id)
     await connection.execute("DELETE FROM latest_evaluation WHERE model_id = $1", model_id)
     await connection.execute("DELETE FROM activity WHERE model_id = $1", model_id)

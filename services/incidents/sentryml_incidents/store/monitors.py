@@ -14,13 +14,9 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.wake import wake_relay
 
 
-def monitor_of(
-    model_id: str, version: int, settings: dict[str, Any] | None, kept_since: datetime | None = None
-) -> Monitor | None:
-    """A version's row as it is published; None for the one that says that the model was deleted."""
-    if settings is None:
-        return None
-    return Monitor.model_validate({**settings, "model_id": model_id, "version": version, "kept_since": kept_since})
+def monitor_of(message: dict[str, Any] | None) -> Monitor | None:
+    """A monitor as it is published; None for the deletion of its model."""
+    return None if message is None else Monitor.model_validate(message)
 
 
 async def find_registered(connection: Connection, model_ids: Iterable[str]) -> set[str]:
@@ -88,15 +84,23 @@ async def _begin(connection: Connection, monitor: Monitor, at: datetime) -> None
     await connection.execute(
         "INSERT INTO monitor (model_id, version, first_version) VALUES ($1, $2, $2)", monitor.model_id, monitor.version
     )
+    await queue_monitors(connection, [monitor.model_id])
 
 
 async def insert_monitor_version(connection: Connection, monitor: Monitor, actor: Actor, now: datetime) -> None:
-    """Keep a new version of a monitor; the relay publishes it."""
+    """Keep a new version of a monitor."""
     settings = monitor.model_dump(mode="json", include=set(MonitorSettings.model_fields))
-    await insert_version(connection, monitor.model_id, monitor.version, settings, actor, now, monitor.kept_since)
+    await _insert_version(connection, monitor.model_id, monitor.version, settings, actor, now, monitor.kept_since)
 
 
-async def insert_version(
+async def insert_deletion(connection: Connection, model_id: str, version: int, actor: Actor, now: datetime) -> None:
+    """Keep the deletion of a model as a version of its monitor; the relay publishes it as a tombstone."""
+    await _insert_version(connection, model_id, version, None, actor, now)
+    await connection.execute("INSERT INTO monitor_message (model_id) VALUES ($1)", model_id)
+    await wake_relay(connection)
+
+
+async def _insert_version(
     connection: Connection,
     model_id: str,
     version: int,
@@ -105,7 +109,6 @@ async def insert_version(
     now: datetime,
     kept_since: datetime | None = None,
 ) -> None:
-    """Keep a version's row; without settings it is the deletion, and leaves as a tombstone."""
     await connection.execute(
         """
         INSERT INTO monitor_version (model_id, version, settings, actor, at, kept_since)
@@ -118,20 +121,34 @@ async def insert_version(
         now,
         kept_since,
     )
+
+
+MESSAGE = """
+       settings || jsonb_build_object(
+         'model_id', model_id, 'version', version, 'kept_since', kept_since, 'normal_time', normal_time)
+"""
+
+
+async def queue_monitors(connection: Connection, model_ids: Iterable[str]) -> None:
+    """Have the monitors of models published as they are now, with their normal time."""
+    await connection.execute(
+        f"""
+        INSERT INTO monitor_message (model_id, message)
+        SELECT model_id, {MESSAGE}
+          FROM monitor JOIN monitor_version USING (model_id, version)
+         WHERE model_id = ANY ($1)
+        """,
+        list(model_ids),
+    )
     await wake_relay(connection)
 
 
 async def find_monitor(connection: Connection, model_id: str) -> Monitor | None:
     """The monitor in force."""
-    row = await connection.fetchrow(
-        """
-        SELECT model_id, version, settings, kept_since
-          FROM monitor JOIN monitor_version USING (model_id, version)
-         WHERE model_id = $1
-        """,
-        model_id,
+    message = await connection.fetchval(
+        f"SELECT {MESSAGE} FROM monitor JOIN monitor_version USING (model_id, version) WHERE model_id = $1", model_id
     )
-    return monitor_of(*row) if row else None
+    return monitor_of(message)
 
 
 @dataclass(frozen=True, slots=True)

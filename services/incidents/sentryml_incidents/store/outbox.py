@@ -57,37 +57,31 @@ async def claim_transitions(connection: Connection, public_url: str, now: dateti
 
 
 async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
-    """Claim the oldest unpublished version of each monitor, likewise. A deletion waits for the model's transitions:
-    that its incident has ended is told before anything is freed."""
+    """Claim the oldest message of each monitor, likewise; here the row goes when Kafka has it. A deletion waits for the
+    model's transitions: that its incident has ended is published before anything is freed."""
     rows = await connection.fetch(
         """
         WITH head AS (
-            SELECT model_id, version
-              FROM monitor_version AS candidate
-             WHERE published_at IS NULL
-               AND NOT EXISTS (
-                   SELECT FROM monitor_version AS earlier
-                    WHERE earlier.model_id = candidate.model_id
-                      AND earlier.version < candidate.version
-                      AND earlier.published_at IS NULL)
-               AND (candidate.settings IS NOT NULL OR NOT EXISTS (
+            SELECT position
+              FROM monitor_message AS candidate
+             WHERE NOT EXISTS (
+                   SELECT FROM monitor_message AS earlier
+                    WHERE earlier.model_id = candidate.model_id AND earlier.position < candidate.position)
+               AND (candidate.message IS NOT NULL OR NOT EXISTS (
                    SELECT FROM transition
                     WHERE transition.model_id = candidate.model_id AND transition.published_at IS NULL))
-             ORDER BY model_id
+             ORDER BY position
              LIMIT $1
                FOR UPDATE SKIP LOCKED
         )
-        UPDATE monitor_version
-           SET published_at = $2
-          FROM head
-         WHERE monitor_version.model_id = head.model_id AND monitor_version.version = head.version
-        RETURNING monitor_version.model_id, monitor_version.version, monitor_version.settings,
-                  monitor_version.kept_since
+        DELETE FROM monitor_message
+         USING head
+         WHERE monitor_message.position = head.position
+        RETURNING model_id, message
         """,
         CLAIM_ROWS,
-        now,
     )
-    return [Claim(row["model_id"], monitor_of(*row)) for row in rows]
+    return [Claim(row["model_id"], monitor_of(row["message"])) for row in rows]
 
 
 async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:

@@ -13,8 +13,10 @@ import asyncpg
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
+from sentryml_incidents.store.monitors import queue_monitors
 from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
@@ -57,7 +59,8 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
         f"""
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds, first_version,
+               count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
+               normal_time,
                {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
@@ -89,12 +92,14 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
             below_critical=row["count_below_critical"],
             ok=row["count_ok"],
             ok_seconds=row["ok_seconds"],
+            drift_from=row["drift_from"],
         ),
         last_evaluation_id=row["last_evaluation_id"],
         last_evaluated_at=row["last_evaluated_at"],
         last_grade=Grade(row["last_grade"]) if row["last_grade"] else None,
         evaluation_paused_since=row["evaluation_paused_since"],
         first_version=row["first_version"],
+        normal_time=NormalTime.model_validate(row["normal_time"]),
     )
 
 
@@ -119,6 +124,8 @@ async def save_changes(connection: Connection, changes: Sequence[Change]) -> Non
     await update_incidents(connection, [each for each in incidents if each.incident_number is not None])
     await insert_incidents(connection, [each for each in incidents if each.incident_number is None])
     await _update_monitors(connection, _monitors_of(changes))
+    if published := _to_publish(changes):
+        await queue_monitors(connection, published)
     transitions = [step for change in changes for step in change.decision.transitions]
     await insert_transitions(connection, transitions)
     await keep_evidence(connection, [kept for change in changes for kept in _evidence_of(change)])
@@ -148,6 +155,16 @@ def _monitors_of(changes: Sequence[Change]) -> list[Snapshot]:
     return list(found.values())
 
 
+def _to_publish(changes: Sequence[Change]) -> set[str]:
+    """The models whose monitor or normal time has changed."""
+    return {
+        change.before.model_id
+        for change in changes
+        if (change.before.monitor_version, change.before.normal_time)
+        != (change.decision.snapshot.monitor_version, change.decision.snapshot.normal_time)
+    }
+
+
 def _evidence_of(change: Change) -> list[tuple[UUID, EvidenceRole, Evaluation]]:
     incident, evaluation = change.decision.snapshot.incident, change.evaluation
     if incident is None or evaluation is None:
@@ -161,7 +178,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
         UPDATE monitor
            SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
                evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
-               count_ok = $10, ok_seconds = $11
+               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13
          WHERE model_id = $1
         """,
         [
@@ -177,6 +194,8 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.counts.below_critical,
                 snapshot.counts.ok,
                 snapshot.counts.ok_seconds,
+                snapshot.counts.drift_from,
+                snapshot.normal_time.model_dump(mode="json"),
             )
             for snapshot in snapshots
         ],

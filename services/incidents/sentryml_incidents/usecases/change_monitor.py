@@ -57,4 +57,5 @@ def _next_version(monitor: Monitor, settings: MonitorSettings, now: datetime) ->
         model_id=monitor.model_id,
         version=monitor.version + 1,
         kept_since=kept_since(monitor, settings, now),
+        normal_time=monitor.normal_time,
     )

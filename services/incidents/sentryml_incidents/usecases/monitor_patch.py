@@ -15,7 +15,7 @@ from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMea
 from sentryml_lifecycle.snapshot import Snapshot
 
 IDENTITY = ("v", "model_id", "version")
-READ_ONLY = "kept_since"
+READ_ONLY = ("kept_since", "normal_time")
 
 Wanted = Annotated[
     dict[str, Any],
@@ -56,7 +56,7 @@ def _settings_in(snapshot: Snapshot, wanted: dict[str, Any]) -> dict[str, Any]:
     current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
     if "version" in wanted and wanted["version"] != current["version"]:
         raise MonitorChangedMeanwhile(snapshot.monitor_version, wanted["version"])
-    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - {*IDENTITY, READ_ONLY})
+    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - {*IDENTITY, *READ_ONLY})
     strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
     if unknown or strange:
         raise InvalidMonitor(

@@ -45,6 +45,7 @@ BLIND_BECAUSE = {
     Cause.WARMING_UP: "there is too little baseline yet",
     Cause.TOO_FEW_SAMPLES: "too few events came",
     Cause.NO_DATA: "no events came",
+    Cause.NOT_SENT: "nothing of what is watched was sent",
 }
 
 QUIET_TITLES = {

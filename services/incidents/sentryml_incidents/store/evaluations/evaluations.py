@@ -28,9 +28,9 @@ async def save_evaluations(
     await connection.executemany(
         """
         INSERT INTO evaluation (
-               evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals, psi,
-               bins)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+               evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
+               current, signals, psi, bins)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -38,6 +38,7 @@ async def save_evaluations(
                 evaluation.evaluation_id,
                 evaluation.model_id,
                 evaluation.monitor_version,
+                evaluation.normal_time_revision,
                 evaluation.evaluated_at,
                 evaluation.level,
                 evaluation.reason,
@@ -96,8 +97,9 @@ async def list_evaluations(
     """A model's evaluations, newest first, from after `before` on; with bins those that keep them, and the newest."""
     rows = await connection.fetch(
         """
-        SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.evaluated_at,
-               evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current, evaluation.signals,
+        SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.normal_time_revision,
+               evaluation.evaluated_at, evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current,
+               evaluation.signals,
                evaluation.bins,
                latest_evaluation.evaluation AS whole
           FROM evaluation

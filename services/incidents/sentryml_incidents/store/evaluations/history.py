@@ -35,7 +35,8 @@ async def read_history(
     """Thin evaluations of a model, oldest first, from after `after` on."""
     rows = await connection.fetch(
         """
-        SELECT evaluation_id, model_id, monitor_version, evaluated_at, level, reason, baseline, current, signals
+        SELECT evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
+               current, signals
           FROM evaluation
          WHERE model_id = $1 AND evaluated_at >= $2
            AND ($3::timestamptz IS NULL OR (evaluated_at, evaluation_id) > ($3, $4::uuid))

@@ -1,0 +1,54 @@
+"""Coverage: in how much of a baseline's normal time the model sent events.
+
+The normal time is cut into as many equal parts as current windows fit into it, at least one and at most ten. A part
+counts when a pane with events lies in it. So one stray old event covers one part, not all the time since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_statistics.normal_time import Span
+
+MOST_PARTS = 10
+
+
+def parts_of(monitor: MonitorSettings) -> int:
+    """Into how many parts a baseline is cut."""
+    return max(1, min(MOST_PARTS, int(monitor.baseline_seconds / monitor.current_seconds)))
+
+
+def coverage_of(
+    spans: Sequence[Span], monitor: MonitorSettings, starts: NDArray[np.float64], ends: NDArray[np.float64]
+) -> float:
+    """The part, from 0 to 1, of the asked-for baseline in which there are events.
+
+    `spans` is its normal time, oldest first, which may be shorter than asked for; `starts` and `ends` are those of the
+    panes with events that cover it, in epoch seconds and any order.
+    """
+    if len(starts) == 0:
+        return 0.0
+    parts = parts_of(monitor)
+    part_seconds = monitor.baseline_seconds / parts
+    begins, finishes = (_from_the_end(times, spans) / part_seconds for times in (starts, ends))
+    # Counted from the young end: the oldest parts are those that may not exist.
+    filled = set(((begins + finishes) / 2).astype(np.int64).tolist())
+    for begin, finish in zip(begins.tolist(), finishes.tolist(), strict=True):
+        if begin - finish > 1:
+            filled.update(range(int(np.ceil(finish)), int(begin)))
+    return len([part for part in filled if 0 <= part < parts]) / parts
+
+
+def _from_the_end(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:
+    """How much normal time lies between each time and the end of the last span."""
+    starts, ends = np.array(spans, dtype=np.float64).T
+    lengths = ends - starts
+    after = np.concatenate((np.cumsum(lengths[::-1])[::-1][1:], [0.0]))
+    at = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, len(spans) - 1)
+    inside = np.clip(ends[at] - times, 0.0, lengths[at])
+    result: NDArray[np.float64] = after[at] + inside
+    return result

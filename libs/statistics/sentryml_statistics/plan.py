@@ -1,0 +1,31 @@
+"""What an evaluation needs: its windows and its seasonal partners, planned from the monitor and the time alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.season import Season, season_at
+from sentryml_statistics.windows import WindowPlan, windows_at
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationPlan:
+    """The windows of one evaluation, and its seasonal check where the monitor wants one."""
+
+    baseline: WindowPlan
+    current: WindowPlan
+    season: Season | None
+
+
+def plan_evaluation(
+    grid: PaneGrid, monitor: Monitor, evaluated_at: float, first_seen: float, now: float
+) -> EvaluationPlan:
+    """Plan an evaluation of a model first seen at `first_seen`, from the panes that are there at `now` (epoch
+    seconds)."""
+    normal = monitor.normal_time
+    baseline, current = windows_at(grid, monitor, evaluated_at, normal, now)
+    return EvaluationPlan(
+        baseline, current, season_at(grid, monitor, evaluated_at, normal, baseline.spans[0][0], first_seen, now)
+    )

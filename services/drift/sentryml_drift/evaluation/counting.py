@@ -1,0 +1,84 @@
+"""From a planned evaluation to the evaluation: adds up the panes of its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sentryml_common.contracts.evaluation import Evaluation, Signal
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_drift.domain.partials import Kind
+from sentryml_drift.processor.models import OwnedModel, Pane, WindowSums, read_counts
+from sentryml_statistics.coverage import coverage_of
+from sentryml_statistics.evaluation import Baseline, SignalStart, WindowCounts, evaluate
+from sentryml_statistics.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.plan import EvaluationPlan
+from sentryml_statistics.season import SeasonCounts
+from sentryml_statistics.windows import WindowCover, WindowPlan, existed
+
+Times = NDArray[np.float64]
+
+
+def evaluate_model(
+    grid: PaneGrid, monitor: Monitor, model: OwnedModel, sums: WindowSums, at: float, plan: EvaluationPlan
+) -> Evaluation:
+    """The evaluation of a model at a time (epoch seconds), as planned."""
+    facts = model.facts()
+    current = WindowCounts(
+        plan.current,
+        sums.current.of(model.panes(plan.current.cover.ranges)),
+        existed(plan.current.spans[0], facts.first_seen),
+    )
+    panes = model.panes(plan.baseline.cover.ranges)
+    starts, ends = _times(grid, panes)
+    baseline = Baseline(
+        plan.baseline,
+        sums.baseline.of(panes),
+        coverage_of(plan.baseline.spans, monitor, starts, ends),
+        _score_start(monitor, model, plan.baseline, panes, facts.first_score, (starts, ends)),
+    )
+    season = None if plan.season is None else SeasonCounts(plan.season, _counts_in(model))
+    return evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+
+
+def _times(grid: PaneGrid, panes: Iterable[Pane]) -> tuple[Times, Times]:
+    """When each pane begins and ends, in epoch seconds."""
+    packed = np.fromiter(panes, dtype=np.int64)
+    lengths = np.where(packed & 3 == Kind.COARSE, grid.coarse_seconds, grid.fine_seconds)
+    starts = (packed >> 2).astype(np.float64) * lengths
+    return starts, starts + lengths
+
+
+def _score_start(
+    monitor: Monitor,
+    model: OwnedModel,
+    plan: WindowPlan,
+    panes: Iterable[Pane],
+    first_score: float | None,
+    times: tuple[Times, Times],
+) -> Mapping[Signal, SignalStart]:
+    """The start of the scores, where they began later than the baseline. Predictions are never left out."""
+    if first_score is None:
+        return {Signal.SCORE: SignalStart(coverage=0.0, events_before=0, sent=False)}
+    if first_score <= plan.cover.start:
+        return {}
+    starts, ends = times
+    sent = ends > first_score
+    before = [pane for pane, sent_in in zip(panes, sent.tolist(), strict=True) if not sent_in]
+    coverage = coverage_of(plan.spans, monitor, starts[sent], ends[sent])
+    return {Signal.SCORE: SignalStart(coverage, sum(map(model.events, before)))}
+
+
+def _counts_in(model: OwnedModel) -> Callable[[WindowCover], PaneCounts]:
+    """How the panes of a cover are added up, each cover once."""
+
+    @cache
+    def counts(cover: WindowCover) -> PaneCounts:
+        return merge_panes(map(read_counts, model.panes(cover.ranges).values()))
+
+    return counts
