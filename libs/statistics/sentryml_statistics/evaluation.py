@@ -32,8 +32,9 @@ from sentryml_common.contracts.evaluation import (
     Window,
     level_of,
 )
-from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.bins import BinCounts, bin_counts, counts_in_bins_of
+from sentryml_statistics.coverage import parts_of
 from sentryml_statistics.histogram import EMPTY, Histogram
 from sentryml_statistics.noise import Chance, alpha_for, chance_of
 from sentryml_statistics.pane_counts import PaneCounts
@@ -127,7 +128,7 @@ def evaluation_id(model_id: str, monitor_version: int, normal_time_revision: int
 
 
 def insufficient_reason(
-    signal: Signal, monitor: MonitorSettings, baseline: Baseline, current: WindowCounts
+    signal: Signal, monitor: Monitor, baseline: Baseline, current: WindowCounts
 ) -> InsufficientReason | None:
     """Why nothing can be said of a signal; None when something can."""
     if current.counts.total == 0:
@@ -135,11 +136,24 @@ def insufficient_reason(
     histogram, coverage, sent = baseline.of_signal(signal)
     if not sent:
         return InsufficientReason.NOT_SENT
-    if coverage < monitor.min_baseline_coverage:
+    if coverage < _least_coverage(monitor) or not _is_long_enough(monitor, baseline.plan):
         return InsufficientReason.WARMING_UP
     if min(histogram.total, current.counts.total) < monitor.samples_needed:
         return InsufficientReason.TOO_FEW_SAMPLES
     return None
+
+
+def _least_coverage(monitor: Monitor) -> float:
+    """Once a person has accepted a new normal, as much of it as the current window is long is enough."""
+    if monitor.normal_time.since is None:
+        return monitor.min_baseline_coverage
+    return min(monitor.min_baseline_coverage, 1 / parts_of(monitor))
+
+
+def _is_long_enough(monitor: Monitor, plan: WindowPlan) -> bool:
+    if monitor.normal_time.since is None:
+        return True
+    return sum(end - start for start, end in plan.spans) >= monitor.current_seconds
 
 
 @dataclass(frozen=True, slots=True)
