@@ -18,7 +18,7 @@ WORKERS ?= 2
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-noise bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-noise bench-real bench-ui check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ bench-ui: install ## What pages cost with 10,000 drifting models, beside the API
 
 bench-noise: install ## False incidents without drift, and how soon real ones open, simulated (MODEL_MONTHS=200 SEED=)
 	@$(RUN)python -m bench.noise $(if $(MODEL_MONTHS),--model-months $(MODEL_MONTHS)) $(if $(SEED),--seed $(SEED))
+
+bench-real: install ## Five real streams of a year: false incidents, and what is found, beside rivals' rules (PROCESSES=)
+	@$(RUN)python -m bench.real $(if $(PROCESSES),--processes $(PROCESSES))
 
 check: install ## Format, lint, types, imports, house rules, generated files
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }
