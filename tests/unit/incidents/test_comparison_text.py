@@ -16,7 +16,8 @@ from sentryml_common.contracts.evaluation import (
     Signal,
     SignalEvaluation,
 )
-from sentryml_incidents.web.view.comparison_text import compared_with
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_incidents.web.view.comparison_text import compared_with, what_is_seen
 from tests.unit.incidents.builders import MONDAY, a_signal, an_evaluation
 
 DAY = timedelta(days=1)
@@ -67,6 +68,15 @@ def test_the_seasonal_check_gives_both_numbers(season: Season, words: str) -> No
     (sentence,) = of_score(season=season)
     assert sentence.startswith("Score: ")
     assert words in sentence
+
+
+def test_it_says_which_shift_is_found_nine_times_in_ten() -> None:
+    few = a_signal().model_copy(update={"current_count": 120, "baseline_count": 840})
+    (sentence,) = what_is_seen(MonitorSettings(), evaluation_of(few))
+    assert sentence.startswith(
+        "With 120 events in the current window and 840 in the baseline, a shift of the score by PSI"
+    )
+    assert what_is_seen(MonitorSettings(), an_evaluation("insufficient")) == ()
 
 
 @pytest.mark.parametrize("reason", NoSeason)

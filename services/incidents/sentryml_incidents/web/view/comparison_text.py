@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, NoSeason, Season, SignalEvaluation
-from sentryml_common.contracts.monitor import DAY
+from sentryml_common.contracts.monitor import DAY, MonitorSettings
 from sentryml_common.text import duration
 from sentryml_lifecycle.wording import between
+from sentryml_statistics.noise import alpha_for
+from sentryml_statistics.power import smallest_shift
 
 WEEK = 7 * DAY
 NO_SEASON = {
@@ -29,6 +31,24 @@ def compared_with(evaluation: Evaluation) -> tuple[str, ...]:
     judged = any(found.reason is None for found in evaluation.signals)
     signals = (_of_signal(found, judged) for found in evaluation.signals)
     return (*_left_out(evaluation), *(sentence for sentences in signals for sentence in sentences))
+
+
+def what_is_seen(monitor: MonitorSettings, evaluation: Evaluation) -> tuple[str, ...]:
+    """Of each signal that was compared, the smallest shift that is found nine times in ten with as many events."""
+    judged = [found for found in evaluation.signals if found.reason is None]
+    if not judged:
+        return ()
+    alpha = alpha_for(monitor, len(judged))
+    return tuple(_seen(found, alpha, monitor.warn) for found in judged)
+
+
+def _seen(found: SignalEvaluation, alpha: float, warn: float) -> str:
+    n, m = found.current_count, found.baseline_count
+    shift = smallest_shift(m, n, max(2, len(found.bins)), alpha, warn)
+    return (
+        f"With {n:,} events in the current window and {m:,} in the baseline, a shift of the {found.signal} by PSI "
+        f"{shift:.2g} is found nine times in ten."
+    )
 
 
 def _left_out(evaluation: Evaluation) -> tuple[str, ...]:
