@@ -77,6 +77,7 @@ def test_the_monitors_times_shrink_a_day_to_a_second() -> None:
         "reopen_seconds": 0.75,
         "latch_seconds": 1.0,
         "close_after_seconds": 7.0,
+        "season_seconds": 7.0,
     }
 
 

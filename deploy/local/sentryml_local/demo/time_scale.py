@@ -98,5 +98,7 @@ def scale_monitor(real: MonitorSettings, seconds_per_day: float = SECONDS_PER_DA
         "reopen_seconds": real.reopen_window_seconds,
         "latch_seconds": real.latch_seconds,
         "close_after_seconds": real.close_after_seconds,
+        "season_seconds": real.season_seconds,
     }
-    return {name: round(seconds * seconds_per_day / DAY, 6) for name, seconds in times.items()}
+    scale = seconds_per_day / DAY
+    return {name: round(seconds * scale, 6) for name, seconds in times.items() if seconds is not None}
