@@ -16,7 +16,7 @@ MONITOR = {
     "resolve_after_seconds": 1,
     "reopen_seconds": 1,
 }
-LONG = 4 * (BASELINE + CURRENT)
+LONG = 2 * (BASELINE + CURRENT)
 """Evaluations, one a second: by then, a baseline that rolls on has long been made of the shift alone."""
 
 
