@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, NoSeason, Season, SignalEvaluation
-from sentryml_common.contracts.monitor import DAY, MonitorSettings
+from sentryml_common.contracts.evaluation import (
+    Evaluation,
+    InsufficientReason,
+    Level,
+    NoSeason,
+    Season,
+    SignalEvaluation,
+)
+from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.text import duration
+from sentryml_lifecycle.season_text import of_drift, same_time
 from sentryml_lifecycle.wording import between
 from sentryml_statistics.noise import alpha_for
 from sentryml_statistics.power import smallest_shift
 
-WEEK = 7 * DAY
 NO_SEASON = {
     NoSeason.BASELINE_TOO_SHORT: "the baseline is shorter than a season",
-    NoSeason.NOT_YET: "there is no earlier season of this model yet, so the level is at most a warning",
     NoSeason.NOT_NORMAL: "the same time of earlier seasons was not normal",
     NoSeason.TOO_FEW_SAMPLES: "the same time of earlier seasons had too few events to tell",
 }
@@ -62,29 +68,18 @@ def _left_out(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _of_signal(found: SignalEvaluation, judged: bool) -> tuple[str, ...]:
+    """What is not in the reasons of a drifting signal, which say what its season says."""
     if found.reason is not None:
         return (f"{_name(found)}: not compared: {NOT_JUDGED[found.reason]}.",) if judged else ()
-    if found.no_season is not None:
+    if found.no_season is not None and of_drift(found) is None:
         return (f"{_name(found)}: not compared with an earlier season: {NO_SEASON[found.no_season]}.",)
-    return (_seasonal(found, found.season),) if found.season is not None else ()
+    return (_explained(found, found.season),) if found.season is not None and found.level is Level.OK else ()
 
 
-def _seasonal(found: SignalEvaluation, season: Season) -> str:
-    both = f"PSI {season.psi:.2f} against {_when(season)}; {found.psi:.2f} against the baseline"
-    verdict = "the season explains the difference" if found.explained_by_season else "it differs from both"
+def _explained(found: SignalEvaluation, season: Season) -> str:
+    both = f"PSI {season.psi:.2f} against {same_time(season)}; {found.psi:.2f} against the baseline"
+    verdict = "the season explains the difference" if found.explained_by_season else "neither is much"
     return f"{_name(found)}: {both}: {verdict}."
-
-
-def _when(season: Season) -> str:
-    """`the same time last week`, `the same time 1 and 2 weeks before`."""
-    unit = {WEEK: "week", DAY: "day"}.get(round(season.period_seconds))
-    if unit is None:
-        return f"the same time {duration(timedelta(seconds=season.period_seconds))} before"
-    if season.periods == (1,):
-        return "the same time last week" if unit == "week" else "the same time yesterday"
-    numbers = [str(each) for each in season.periods]
-    listed = " and ".join(filter(None, (", ".join(numbers[:-1]), numbers[-1])))
-    return f"the same time {listed} {unit}s before"
 
 
 def _name(found: SignalEvaluation) -> str:
