@@ -77,6 +77,7 @@ def season_at(
     period = _period(monitor)
     if period is None:
         return Season(monitor.season_seconds, (), NoSeason.BASELINE_TOO_SHORT, whole=True)
+    normal = _with_what_may_be_rhythm(normal, period / 2 + monitor.current_seconds)
     since = first_seen if normal.since is None else max(first_seen, normal.since.timestamp())
     oldest = max(baseline_start, since) - grid.coarse_seconds
     spans = list(_partner_spans(monitor, period, evaluated_at, oldest))
@@ -85,6 +86,15 @@ def season_at(
     whole = normal_seconds(normal, since, evaluated_at) >= asked - grid.coarse_seconds
     why_none = NoSeason.NOT_NORMAL if spans and not partners else NoSeason.NOT_YET
     return Season(period, partners, why_none, whole)
+
+
+def _with_what_may_be_rhythm(normal: NormalSpan, longest: float) -> NormalSpan:
+    """Normal time, and drift that was over within half a season beside the window that it began with: that may be how
+    the model's week is. Without it, a weekend once taken for drift would never be there to explain the next."""
+    kept = tuple(
+        each for each in normal.excluded if each.end is None or (each.end - each.start).total_seconds() > longest
+    )
+    return NormalSpan(since=normal.since, excluded=kept)
 
 
 def _period(monitor: MonitorSettings) -> float | None:

@@ -46,12 +46,24 @@ def test_a_longer_baseline_has_further_weeks() -> None:
     assert [each.periods for each in found.partners] == [1, 2, 3]
 
 
-def test_a_week_that_drifted_is_no_partner_and_the_one_before_is() -> None:
-    drift = (NOON - 8 * DAY, NOON - 7.5 * DAY)
-    found = partners(a_monitor(baseline_seconds=21 * DAY), drift)
-    assert [each.periods for each in found.partners] == [2, 3]
-    only = partners(a_monitor(), drift)
+LONG_DRIFT = (NOON - 12 * DAY, NOON - 7 * DAY)
+
+
+def test_a_week_that_drifted_for_long_is_no_partner_and_the_one_before_is() -> None:
+    found = partners(a_monitor(baseline_seconds=28 * DAY), LONG_DRIFT)
+    assert [each.periods for each in found.partners] == [2, 3, 4]
+    only = partners(a_monitor(), LONG_DRIFT)
     assert (only.partners, only.why_none, only.whole) == ((), NoSeason.NOT_NORMAL, True)
+
+
+def test_drift_that_lasts_is_no_partner_however_short_it_is() -> None:
+    assert partners(a_monitor(), (NOON - 7.5 * DAY, None)).partners == ()
+
+
+def test_a_weekend_that_was_taken_for_drift_explains_the_next_one() -> None:
+    # From the start of its first window to the end of its last: a weekend, half a day on both sides, and a day.
+    found = partners(a_monitor(), (NOON - 8.5 * DAY, NOON - 4.5 * DAY))
+    assert [each.periods for each in found.partners] == [1]
 
 
 def test_a_young_model_has_none_yet() -> None:
