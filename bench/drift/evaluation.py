@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.evaluation.counting import evaluate_model
-from sentryml_drift.processor.models import OwnedModel, add_partial, pane_of
+from sentryml_drift.processor.models import FACTS, OwnedModel, add_partial, pane_of
 from sentryml_statistics.pane_counts import PaneCounts
 from sentryml_statistics.panes import PaneGrid, Resolution
 from sentryml_statistics.plan import plan_evaluation
@@ -66,6 +67,9 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
         model.sums[pane_of(Kind.COARSE, last_coarse - number)] = coarse[number % len(coarse)]
     for number in range(120):
         model.sums[pane_of(Kind.FINE, last_fine + 60 - number)] = fine[number % len(fine)]
+    long_ago = END - 30 * 86_400
+    facts = ModelFacts(first_seen=long_ago, first_score=long_ago, last_seen=END)
+    model.sums[FACTS] = ChunkedSum((facts.pack(),)).pack()
     return model
 
 
