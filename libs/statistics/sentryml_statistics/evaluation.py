@@ -97,7 +97,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's current window with its baseline and, where these differ, with its season; `evaluated_at` has
     an offset."""
-    reasons = {signal: insufficient_reason(signal, monitor, baseline, current) for signal in monitor.signals}
+    events = current.counts.total
+    reasons = {signal: insufficient_reason(signal, monitor, baseline, events) for signal in monitor.signals}
     judged = sum(reason is None for reason in reasons.values())
     comparison = _Comparison(monitor, alpha_for(monitor, judged) if judged else 1.0, season)
     signals = tuple(
@@ -127,18 +128,16 @@ def evaluation_id(model_id: str, monitor_version: int, normal_time_revision: int
     return uuid5(EVALUATIONS, f"{model_id}|{monitor_version}|{normal_time_revision}|{at}")
 
 
-def insufficient_reason(
-    signal: Signal, monitor: Monitor, baseline: Baseline, current: WindowCounts
-) -> InsufficientReason | None:
-    """Why nothing can be said of a signal; None when something can."""
-    if current.counts.total == 0:
+def insufficient_reason(signal: Signal, monitor: Monitor, baseline: Baseline, events: int) -> InsufficientReason | None:
+    """Why nothing can be said of a signal with so many `events` in the current window; None when something can."""
+    if events == 0:
         return InsufficientReason.NO_DATA
     histogram, coverage, sent = baseline.of_signal(signal)
     if not sent:
         return InsufficientReason.NOT_SENT
     if coverage < _least_coverage(monitor) or not _is_long_enough(monitor, baseline.plan):
         return InsufficientReason.WARMING_UP
-    if min(histogram.total, current.counts.total) < monitor.samples_needed:
+    if min(histogram.total, events) < monitor.samples_needed:
         return InsufficientReason.TOO_FEW_SAMPLES
     return None
 
@@ -168,7 +167,8 @@ class _Comparison:
         """Compare a signal with its baseline and, where they differ, with its season."""
         bins = bin_counts(baseline, current, self.monitor.bins)
         found = divergence([each.baseline for each in bins], [each.current for each in bins])
-        chance = chance_of(found, baseline.total, current.total, self.alpha)
+        m, n = baseline.total, current.total
+        chance = chance_of(found, m, n, self.alpha)
         warn_at, critical_at = self._thresholds(chance)
         level = level_of(found.psi, warn_at, critical_at)
         seasonal, no_season = None, None
@@ -179,8 +179,8 @@ class _Comparison:
             signal=signal,
             level=level,
             psi=found.psi,
-            baseline_count=baseline.total,
-            current_count=current.total,
+            baseline_count=m,
+            current_count=n,
             noise_floor=chance.noise_floor,
             warn_at=warn_at,
             critical_at=critical_at,

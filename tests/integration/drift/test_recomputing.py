@@ -86,7 +86,7 @@ def by_events(monitor: Monitor, found: Evaluation, events: list[dict[str, Any]])
     """What the events say of the windows and the time of an evaluation."""
     baseline, current = Baseline(*counted(events, found.baseline)), WindowCounts(*counted(events, found.current))
     at = found.evaluated_at.timestamp()
-    season = season_at(PaneGrid(1), monitor, at, monitor.normal_time, at - monitor.reach_seconds, 0.0, at)
+    season = season_at(PaneGrid(1), monitor, at, 0.0, at)
     assert season is not None
     assert season.partners == (), "the baseline is shorter than a season"
     checked = SeasonCounts(season, {}.__getitem__)

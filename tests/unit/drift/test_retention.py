@@ -50,8 +50,9 @@ def test_while_drift_lasts_the_normal_time_before_it_is_kept() -> None:
     assert not kept.expired(coarse(drift - HOUR))
     assert not kept.expired(coarse(drift - 8 * DAY))
     assert kept.expired(coarse(drift - 8 * DAY - 4 * HOUR))
-    assert kept.expired(coarse(drift + 5 * DAY)), "drift of long ago is in no window"
+    assert kept.expired(coarse(drift + 10 * DAY)), "drift of long ago is in no window"
     assert not kept.expired(coarse(NOON - 7 * DAY)), "the newest of any time"
+    assert not kept.expired(coarse(NOON - 14 * DAY)), "and a season more, for the seasonal check"
 
 
 def test_fine_panes_of_a_held_baseline_are_kept_as_they_were_when_drift_was_confirmed() -> None:

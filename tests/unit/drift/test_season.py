@@ -8,6 +8,7 @@ import numpy as np
 
 from sentryml_common.contracts.evaluation import Level, NoSeason, SignalEvaluation
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.histogram import Histogram
 from sentryml_statistics.pane_counts import PaneCounts
@@ -26,10 +27,14 @@ def a_monitor(**settings: object) -> Monitor:
 
 
 def partners(
-    monitor: Monitor, *excluded: tuple[float, float | None], first_seen: float = LONG_AGO, when: float = NOON
+    monitor: Monitor,
+    *excluded: tuple[float, float | None],
+    first_seen: float = LONG_AGO,
+    when: float = NOON,
+    confirmed: float = 0.0,
 ) -> Season:
-    oldest = when - monitor.reach_seconds
-    found = season_at(MINUTES, monitor, when, normal(*excluded), oldest, first_seen, when)
+    normal_time = NormalTime(excluded=normal(*excluded, confirmed=confirmed).excluded)
+    found = season_at(MINUTES, monitor.model_copy(update={"normal_time": normal_time}), when, first_seen, when)
     assert found is not None
     return found
 
@@ -51,19 +56,33 @@ LONG_DRIFT = (NOON - 12 * DAY, NOON - 7 * DAY)
 
 def test_a_week_that_drifted_for_long_is_no_partner_and_the_one_before_is() -> None:
     found = partners(a_monitor(baseline_seconds=28 * DAY), LONG_DRIFT)
-    assert [each.periods for each in found.partners] == [2, 3, 4]
-    only = partners(a_monitor(), LONG_DRIFT)
+    assert [each.periods for each in found.partners] == [2, 3, 4, 5]
+
+
+def test_after_drift_a_week_more_is_kept_and_only_that() -> None:
+    assert [each.periods for each in partners(a_monitor(), LONG_DRIFT).partners] == [2]
+
+
+def test_what_was_gone_when_drift_was_confirmed_is_no_partner() -> None:
+    # Confirmed five days ago, when panes reached back to thirteen days ago.
+    only = partners(a_monitor(), (NOON - 8 * DAY, NOON - 2 * DAY), confirmed=3 * DAY)
     assert (only.partners, only.why_none, only.whole) == ((), NoSeason.NOT_NORMAL, True)
 
 
 def test_drift_that_lasts_is_no_partner_however_short_it_is() -> None:
-    assert partners(a_monitor(), (NOON - 7.5 * DAY, None)).partners == ()
+    assert [each.periods for each in partners(a_monitor(), (NOON - 7.5 * DAY, None)).partners] == [2]
 
 
-def test_a_weekend_that_was_taken_for_drift_explains_the_next_one() -> None:
+def test_a_weekend_that_was_taken_for_drift_explains_the_next_one_after_those_that_were_not() -> None:
     # From the start of its first window to the end of its last: a weekend, half a day on both sides, and a day.
-    found = partners(a_monitor(), (NOON - 8.5 * DAY, NOON - 4.5 * DAY))
-    assert [each.periods for each in found.partners] == [1]
+    weekend = (NOON - 8.5 * DAY, NOON - 4.5 * DAY)
+    assert [each.periods for each in partners(a_monitor(), weekend, confirmed=2 * DAY).partners] == [1]
+    assert [each.periods for each in partners(a_monitor(), weekend).partners] == [2, 1]
+
+
+def test_while_drift_lasts_only_normal_weeks_count() -> None:
+    weekend = (NOON - 8.5 * DAY, NOON - 4.5 * DAY)
+    assert [each.periods for each in partners(a_monitor(), weekend, (NOON - DAY, None)).partners] == [2]
 
 
 def test_a_young_model_has_none_yet() -> None:
@@ -87,7 +106,7 @@ def test_a_current_window_longer_than_the_season_never_overlaps_its_partner() ->
 
 
 def test_no_season_when_switched_off() -> None:
-    assert season_at(MINUTES, a_monitor(season_seconds=None), NOON, normal(), NOON - 8 * DAY, LONG_AGO, NOON) is None
+    assert season_at(MINUTES, a_monitor(season_seconds=None), NOON, LONG_AGO, NOON) is None
 
 
 def test_the_same_time_follows_the_clock_of_the_time_zone() -> None:

@@ -1,9 +1,9 @@
 """How long panes are kept: as long as a window of their model's monitor can reach them.
 
 Kept are the newest R of any time and the newest R of normal time, where R is baseline, current window and one coarse
-pane; fine panes of normal time that drift has ended are kept as they were when it was confirmed. So a model with an
-excluded interval keeps at most twice as much. What a person's word has set aside is kept
-likewise, until the word can no longer be undone.
+pane; fine panes of normal time that drift has ended are kept as they were when it was confirmed. A model with an
+excluded interval also keeps one season more, so that the seasonal check finds a normal week behind one that drifted.
+What a person's word has set aside is kept likewise, until the word can no longer be undone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.partials import KIND_OF, Kind, Target
 from sentryml_statistics.normal_time import newest_normal
 from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.season import kept_from
 from sentryml_statistics.windows import fine_panes_held_at
 
 DEFAULT_MONITOR = MonitorSettings()
@@ -86,6 +87,9 @@ class Retention:
 
     def _held_ranges(self, monitor: Monitor, resolution: Resolution) -> Iterator[range]:
         now, normal = self._clock().timestamp(), monitor.normal_time
+        if resolution is Resolution.COARSE and normal.excluded:
+            first, end = kept_from(monitor, now), now - monitor.reach_seconds
+            yield range(self._grid.pane_of(first, resolution) - 1, self._grid.pane_of(end, resolution) + 1)
         in_use: list[NormalSpan] = [normal]
         if normal.set_aside is not None and now < normal.set_aside.until.timestamp():
             in_use.append(normal.set_aside)
