@@ -78,7 +78,7 @@ def test_it_says_which_shift_is_found_nine_times_in_ten() -> None:
     assert what_is_seen(MonitorSettings(), an_evaluation("insufficient")) == ()
 
 
-@pytest.mark.parametrize("reason", set(NoSeason) - {NoSeason.NOT_YET})
+@pytest.mark.parametrize("reason", [each for each in NoSeason if each is not NoSeason.NOT_YET])
 def test_a_missing_season_says_why(reason: NoSeason) -> None:
     (sentence,) = of_score(no_season=reason)
     assert sentence.startswith("Score: not compared with an earlier season: ")
