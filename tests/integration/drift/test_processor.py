@@ -26,7 +26,7 @@ from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
-FINE_SECONDS = 1.0
+FINE_SECONDS = EVERY_SECONDS = 1.0
 EVENTS = 1200
 SPAN_SECONDS = 400.0
 
@@ -56,7 +56,12 @@ async def events(producer: AIOKafkaProducer, model_id: str) -> list[dict[str, An
 async def watched(producer: AIOKafkaProducer, model_id: str) -> AsyncIterator[str]:
     """The model, with a monitor of short windows."""
     monitor = Monitor(
-        model_id=model_id, version=1, baseline_seconds=600, current_seconds=60, every_seconds=1, min_baseline_coverage=0
+        model_id=model_id,
+        version=1,
+        baseline_seconds=600,
+        current_seconds=60,
+        every_seconds=EVERY_SECONDS,
+        min_baseline_coverage=0,
     )
     await producer.send_and_wait(MONITORS.name, encode(monitor), key=model_id.encode())
     yield model_id
@@ -150,6 +155,12 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     assert await first.end(signal.SIGKILL) == -signal.SIGKILL
     assert (tmp_path / "state").exists()
     shutil.rmtree(tmp_path / "state")
+    killed_at = time.time()
+
+    async def evaluations_fell_due() -> bool:
+        return time.time() > killed_at + 3 * EVERY_SECONDS
+
+    await eventually(evaluations_fell_due, what="evaluations to fall due while no processor runs")
     again = datetime.fromtimestamp(time.time(), UTC)
     second = start("processor", **settings)
     await second.until_ready()
