@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 from pydantic import SecretStr
 
-from bench.incidents_evaluations import MODELS, an_evaluation
-from bench.incidents_service import Incidents, incidents_service
+from bench.incidents.evaluations import MODELS, an_evaluation
+from bench.incidents.service import Incidents, incidents_service
 from bench.report import say_table
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import posixpath
 import re
 import subprocess
 from functools import cache
@@ -149,6 +150,30 @@ def test_the_lock_of_what_pages_load_has_a_hash_and_no_address_for_every_package
     assert loaded
     assert all(package["integrity"].startswith("sha512-") for package in loaded.values())
     assert not [name for name, package in loaded.items() if "resolved" in package]
+
+
+NAMED_FILE = re.compile(r"(?<![\w/.$}~{-])((?:[\w.-]+/)+[\w.-]+\.(?:md|py|sql|html|js|yml|toml))\b")
+LINK = re.compile(r"\]\(([^)\s#:]+)(?:#[^)\s]*)?\)")
+NOT_COMMITTED = ("node_modules/", "vendor/")
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """A path may leave out its beginning, and the folder that a package shares with all its files."""
+    known = set()
+    for name in map(name_of, tracked()):
+        for path in (name, re.sub(r"/sentryml_\w+(?=/)", "", name)):
+            parts = path.split("/")
+            known |= {"/".join(parts[first:]) for first in range(len(parts))}
+    found = []
+    for path in tracked(".py", ".md", ".js", ".html", ".yml", ".toml", "Makefile", "Dockerfile", ".example"):
+        text = path.read_text()
+        named = [each for each in NAMED_FILE.findall(text) if not any(part in each for part in NOT_COMMITTED)]
+        found += [
+            f"{name_of(path)} names {each}" for each in named if posixpath.normpath(each).lstrip("./") not in known
+        ]
+        links = LINK.findall(text) if path.suffix == ".md" else []
+        found += [f"{name_of(path)} links to {each}" for each in links if not (path.parent / each).exists()]
+    assert not found, "\n".join(found)
 
 
 def test_make_help_lists_every_target() -> None:

@@ -8,7 +8,7 @@ None of them counts nulls as drift: those are left out, as they do.
 - NannyML: the Jensen-Shannon distance of a day from the reference, in bins by Doane's rule with one for all beyond;
   thresholds are mean ± 3 standard deviations over the reference's own days (docs, "Thresholds").
 - Evidently: PSI ≥ 0.1 of a day against the seven before, in equal bins over both by Sturges' rule, or by value where
-  there are at most 20; empty bins hold 0.0001 (`calculations/stattests/psi.py`).
+  there are at most 20; empty bins hold 0.0001 (its PSI test).
 """
 
 from __future__ import annotations

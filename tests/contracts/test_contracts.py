@@ -157,8 +157,9 @@ def test_invalid_events_are_refused_for_their_reason(path: Path) -> None:
     assert example["reason"] in "; ".join([str(refused.value), *(error.for_sender() for error in errors)])
 
 
-def test_packed_partials_decode_for_ever() -> None:
-    record = bytes.fromhex((EXAMPLES / "histograms" / "v1" / "partials.hex").read_text())
+@pytest.mark.parametrize("name", ["partials", "partials-cells-2"])
+def test_packed_partials_decode_for_ever(name: str) -> None:
+    record = bytes.fromhex((EXAMPLES / "histograms" / "v1" / f"{name}.hex").read_text())
     counts, facts = unpack_record(record)
 
     assert counts.target == Target("flights-delay", Kind.FINE, 29_923_755)
@@ -171,6 +172,7 @@ def test_packed_partials_decode_for_ever() -> None:
     assert facts.label == Label(source=2, epoch=1, chunk=19, offset=81_919, final=True)
     assert ModelFacts.unpack(facts.payload) == ModelFacts(
         first_seen=1_795_425_300.0,
+        first_score=1_795_425_300.0,
         last_seen=1_795_425_359.5,
         late=4,
         future=1,

@@ -15,9 +15,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import ACTIVITY, API_KEYS, EVALUATIONS, MONITORS, Topic
+from sentryml_common.contracts.topics import ACTIVITY, API_KEYS, DELIVERIES, EVALUATIONS, MONITORS, Topic
 from sentryml_local.postgres import POSTGRES_BIN_PATH
 from sentryml_local.stack import Options, Stack
+from tests.e2e.conftest import Traffic, User, user
+from tests.e2e.test_story import MONITOR
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
 from tests.support.reading import messages_in
@@ -25,6 +27,9 @@ from tests.support.reading import messages_in
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = (ROOT / "docs" / "backup.md").read_text()
 STOPPED = ["incidents", "notifier"]
+REWOUND = {"evaluations": EVALUATIONS, "activity": ACTIVITY, "deliveries": DELIVERIES}
+
+__all__ = ["user"]  # a fixture
 
 
 @pytest.fixture
@@ -86,6 +91,12 @@ class Site:
             assert statement in DOCS
             self.run("psql", "--quiet", "--command", statement, database="postgres")
         self.run("pg_restore", "--exit-on-error", str(dump))
+
+    async def rewind_all(self, to: float) -> None:
+        """What the page has done before incidents starts again."""
+        assert f"for group in {' '.join(REWOUND)}; do" in DOCS
+        for group, topic in REWOUND.items():
+            await self.rewind(topic, f"sentryml.incidents.{group}", to)
 
     async def rewind(self, topic: Topic, group: str, to: float) -> None:
         """What `kafka-consumer-groups.sh --reset-offsets --to-datetime` does to a group without members."""
@@ -166,9 +177,7 @@ async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) 
     # The other steps of the page.
     stack.stop(STOPPED)
     site.run("psql", "--quiet", "--file", str(ROOT / "deploy" / "after-restore.sql"))
-    for group, topic in (("evaluations", EVALUATIONS), ("activity", ACTIVITY)):
-        assert group in DOCS
-        await site.rewind(topic, f"sentryml.incidents.{group}", backed_up_at)
+    await site.rewind_all(backed_up_at)
     await asyncio.to_thread(stack.up)
     await eventually(lambda: site.knows("after"), what="the model that appeared since the backup to come back")
 
@@ -196,3 +205,66 @@ async def delete_key(site: Site, key_id: str) -> None:
         await producer.send_and_wait(API_KEYS.name, None, key_id.encode())
     finally:
         await producer.stop()
+
+
+async def open_incident(user: User, model_id: str) -> dict[str, Any]:
+    """An incident of a model whose data drift, once Slack has its alert; then no more events come."""
+    traffic = Traffic(user, model_id, seed=7)
+    try:
+        await user.watch(model_id, **MONITOR)
+
+        async def quiet() -> bool:
+            found = (await user.get(f"/v1/models/{model_id}/evaluations"))["items"]
+            return bool(found) and found[0]["level"] == "ok"
+
+        await eventually(quiet, what="a quiet evaluation")
+        traffic.drifting = True
+        opened = await eventually(lambda: user.incident_of(model_id), what="an incident")
+        await eventually(lambda: user.messages_about(model_id), what="its alert")
+    finally:
+        await traffic.stop()
+    assert opened is not None
+    return opened
+
+
+async def alerts_about(user: User, model_id: str) -> list[str]:
+    """What Slack shows of each message about a model in a list. The rest of it depends on the monitor, too."""
+    return [message.partition("'blocks'")[0] for message in await user.messages_about(model_id)]
+
+
+async def first_delivery(user: User, incident_id: str) -> dict[str, Any] | None:
+    """That of the alert of an incident that has opened, as incidents knows it, once it is delivered."""
+    found = (await user.get(f"/v1/incidents/{incident_id}/deliveries"))["items"]
+    return next((each for each in found if each["kind"] == "opened" and each["state"] == "delivered"), None)
+
+
+async def test_incidents_come_back_and_only_alerts_since_the_backup_are_sent_again(
+    stack: Stack, site: Site, user: User
+) -> None:
+    before = await open_incident(user, "before")
+    delivered = await eventually(lambda: first_delivery(user, before["incident_id"]), what="the delivery to be known")
+    dump, backed_up_at = stack.folder / "sentryml.dump", time.time()
+    site.run("pg_dump", "--format", "custom", "--file", str(dump))
+    since = await open_incident(user, "since")
+    opened = (await user.timeline(since["incident_id"]))[0]
+    [alert, *_], [first_alert, *_] = await alerts_about(user, "since"), await alerts_about(user, "before")
+
+    stack.stop(STOPPED)
+    site.restore(dump)
+    site.run("psql", "--quiet", "--file", str(ROOT / "deploy" / "after-restore.sql"))
+    await site.rewind_all(backed_up_at)
+    await asyncio.to_thread(stack.up)
+
+    async def came_back() -> bool:
+        found = await user.incident_of("since")
+        return found is not None and found["incident_id"] == since["incident_id"]
+
+    await eventually(came_back, what="the incident since the backup to come back")
+    assert (await user.timeline(since["incident_id"]))[0] == opened
+
+    async def sent_again() -> bool:
+        return (await alerts_about(user, "since")).count(alert) == 2
+
+    await eventually(sent_again, what="the alert since the backup to be sent a second time")
+    assert (await alerts_about(user, "before")).count(first_alert) == 1
+    assert await first_delivery(user, before["incident_id"]) == delivered

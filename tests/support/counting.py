@@ -13,7 +13,7 @@ from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.payloads import counts_of
 from sentryml_drift.state.table import PLACE, Place, target_of
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 
 HISTOGRAMS_EPOCH = 1
 
@@ -40,7 +40,7 @@ class Producer:
                 self._count(str(event["model_id"]), float(str(event["timestamp"])))
 
     def _count(self, model_id: str, at: float) -> None:
-        if self._grid.admits_fine(at, time.time()):
+        if at >= time.time() - FINE_PANES_KEPT * self._grid.fine_seconds:
             self.produced[model_id, Kind.FINE, self._grid.pane_of(at, Resolution.FINE)] += 1
         self.produced[model_id, Kind.COARSE, self._grid.pane_of(at, Resolution.COARSE)] += 1
 

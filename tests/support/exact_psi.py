@@ -1,7 +1,7 @@
 """PSI straight from the values, as an oracle for the product, and sharing no code with it.
 
 No cells, no histograms: every rule of `docs/drift.md` is applied to the values themselves, in the plainest way.
-(Values below 2.3e-308, and a difference in the last bit of a double, are not told apart by the product: give none.)
+(Numbers that are one after rounding to 24 bits are not told apart by the product: give none, or `as_counted`.)
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ def psi_of_values(baseline: Sequence[Value], current: Sequence[Value], bins: int
     category_pairs, new_names = _category_pairs(_names(baseline), _names(current), per_bin)
     nulls = sum(value is None for value in baseline), sum(value is None for value in current)
     return psi_of_pairs([*pairs, *category_pairs, (0, new_numbers + new_names), nulls])
+
+
+def as_counted(numbers: Numbers) -> Numbers:
+    """Numbers rounded to 24 bits of mantissa, and 0 for subnormal ones."""
+    mantissa, exponent = np.frexp(numbers)
+    with np.errstate(over="ignore"):
+        rounded = np.ldexp(np.rint(mantissa * 2**24), exponent - 24)
+    return np.where(np.abs(rounded) < 2.0**-1022, 0.0, rounded)
 
 
 def psi_of_numbers(baseline: Numbers, current: Numbers, bins: int) -> float:

@@ -12,12 +12,15 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from sentryml_common.kafka import ownership
+
 SESSION_SECONDS = 6 if "SENTRYML_TEST_KAFKA" in os.environ else 3
 """The local stack's Kafka allows less than the default of other ones, which is 6."""
 
 
 def forget_the_dead_soon() -> None:
-    """Have Kafka give the partitions of a dead process away after a short time, and notice new ones within a second."""
+    """Have Kafka give the partitions of a dead process away after a short time, and notice within a second which are
+    new, and which nobody reads."""
     begin = AIOKafkaConsumer.__init__
     soon = {"session_timeout_ms": SESSION_SECONDS * 1000, "heartbeat_interval_ms": SESSION_SECONDS * 1000 // 6}
 
@@ -27,6 +30,7 @@ def forget_the_dead_soon() -> None:
         begin(self, *topics, **options | soon | asks)
 
     AIOKafkaConsumer.__init__ = begin_shortly
+    ownership.CHECK_SECONDS = 1.0
 
 
 if __name__ == "__main__":

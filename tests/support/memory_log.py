@@ -18,22 +18,27 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     NotEnoughReplicasError,
     RequestTimedOutError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import DefaultPartitioner
 
+from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Publisher
+from sentryml_common.settings import KafkaSettings
 from tests.support.memory_consumer import MemoryConsumer
 from tests.support.memory_group import Group
 
@@ -90,8 +95,11 @@ class MemoryLog:
         self.chances = chances or Chances()
         self.heartbeat_seconds, self.session_seconds = heartbeat_seconds, session_seconds
         self._topics: dict[str, list[Partition]] = {}
+        self._ids: dict[str, UUID] = {}
         self._groups: dict[str, Group] = {}
         self._failing: defaultdict[str, deque[BaseException]] = defaultdict(deque)
+        self.most_bytes = 1_048_576
+        """Longer values are refused, as by the client itself."""
         self._changed = asyncio.Event()
         self._held: set[str] = set()
 
@@ -100,12 +108,13 @@ class MemoryLog:
     def create(self, topic: str, partitions: int = 1) -> None:
         """Make a topic, or add partitions to it."""
         known = self._topics.setdefault(topic, [])
+        self._ids.setdefault(topic, UUID(int=self.rng.getrandbits(128)))
         known += [Partition() for _ in range(len(known), partitions)]
         self.notify()
 
     def delete(self, topic: str) -> None:
         """Delete a topic, to make it anew: its offsets begin at 0 again."""
-        del self._topics[topic]
+        del self._topics[topic], self._ids[topic]
 
     def append(
         self,
@@ -169,6 +178,11 @@ class MemoryLog:
         """A `Publisher` into this log."""
         return Publisher(MemoryProducer(self))
 
+    @asynccontextmanager
+    async def open_topic_ids(self, *_: Any) -> AsyncIterator[MemoryTopicIds]:
+        """As `open_topic_ids` of the real one."""
+        yield MemoryTopicIds(self, self._ids)
+
     # What its clients do with it
 
     async def at(self, call: str, group: Group | None = None) -> None:
@@ -217,6 +231,22 @@ class MemoryLog:
         await self._changed.wait()
 
 
+class MemoryTopicIds:
+    """As `TopicIds`."""
+
+    def __init__(self, log: MemoryLog, ids: dict[str, UUID]) -> None:
+        self._log, self._ids = log, ids
+
+    async def of(self, *topics: str) -> dict[str, UUID]:
+        """The ids of those that exist."""
+        await self._log.at("topic ids")
+        return {topic: self._ids[topic] for topic in topics if topic in self._ids}
+
+    async def wait_for_ids(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]:
+        """The same."""
+        return await self.of(*topics)
+
+
 class MemoryProducer:
     """As an idempotent `AIOKafkaProducer`: a moment later, each partition's records in the order they were given."""
 
@@ -229,6 +259,8 @@ class MemoryProducer:
         self, topic: str, value: bytes | None, key: bytes | None = None, partition: int | None = None
     ) -> Awaitable[None]:
         """Queue a record; what is returned is done when it is acknowledged."""
+        if value is not None and len(value) > self._log.most_bytes:
+            raise MessageSizeTooLargeError
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tp = TopicPartition(topic, self._log.partition_for(topic, key) if partition is None else partition)
         self._lines[tp].append((key, value, acknowledged))

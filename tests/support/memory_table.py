@@ -14,7 +14,7 @@ from typing import cast
 
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record
-from sentryml_drift.state.local_copy import Changes, MemoryStore
+from sentryml_drift.state.local_copy import Changes, MemoryStore, Store
 from sentryml_drift.state.partition_writer import Changelog, FencedOff
 from sentryml_drift.state.table import Table
 
@@ -39,7 +39,7 @@ class MemoryChangelogs:
         self.taken_over: Counter[int] = Counter()
         self.open: list[int] = []
 
-    async def open_table(self, partition: int, pause: Pause | None = None) -> Table:
+    async def open_table(self, partition: int, pause: Pause | None = None, store: Store | None = None) -> Table:
         """Take over a partition, which shuts out whoever held it; with `pause` for all that is done with it."""
         pause = pause or self.pause
         await pause()
@@ -47,7 +47,7 @@ class MemoryChangelogs:
         self.open.append(partition)
         changelog = _Changelog(partition, self.taken_over[partition], self, pause)
         await pause()  # the broker has done it, and its answer is on the way
-        return Table(cast(Changelog, changelog), MemoryStore(), epoch=1)
+        return Table(cast(Changelog, changelog), store or MemoryStore(), epoch=1)
 
     def values(self, partition: int) -> dict[bytes, bytes]:
         """The newest value of each key."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from sentryml_common.contracts.topics import Topic
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack
 from tests.support.ports import free_port_base
+from tests.support.reading import records_in
 from tests.support.servers import a_folder, end
 
 
@@ -19,11 +23,20 @@ class OwnKafka:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.bootstrap = stack.addresses.kafka
+        self._records: defaultdict[str, list[Any]] = defaultdict(list)
+        self._positions: defaultdict[str, dict[int, int]] = defaultdict(dict)
 
     @property
     def settings(self) -> KafkaSettings:
         """Settings of clients."""
         return KafkaSettings(kafka_bootstrap=self.bootstrap)
+
+    async def records(self, topic: Topic) -> list[Any]:
+        """All records of a topic, in order per partition. Those of the last call are kept: waiting for a record reads
+        each once. Not for a topic that is deleted and made again."""
+        known = self._records[topic.name]
+        known += await records_in(self.bootstrap, topic, self._positions[topic.name])
+        return known
 
     @property
     def pid(self) -> int | None:

@@ -18,18 +18,22 @@ async def messages_in(kafka_bootstrap: str, topic: Topic, contract: type[M], key
     return [decode(contract, each.value) for each in records if key is None or each.key == key.encode()]
 
 
-async def records_in(kafka_bootstrap: str, topic: Topic) -> list[Any]:
-    """All records of a topic, in order per partition."""
+async def records_in(kafka_bootstrap: str, topic: Topic, positions: dict[int, int] | None = None) -> list[Any]:
+    """All records of a topic, in order per partition; those from `positions` on, which move to the end."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None)
     await consumer.start()
     found: list[Any] = []
     try:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         consumer.assign(partitions)
+        for number, offset in (positions or {}).items():
+            consumer.seek(TopicPartition(topic.name, number), offset)
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found += records
+        if positions is not None:
+            positions |= {tp.partition: await consumer.position(tp) for tp in partitions}
     finally:
         await consumer.stop()
     return found

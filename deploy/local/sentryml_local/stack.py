@@ -23,7 +23,8 @@ from sentryml_local.readiness import postgres_waits, service_waits
 from sentryml_local.state import StackState, new_state, own_folder, read_state, with_internal_secret, write_state
 from sentryml_local.supervision import Supervisor
 
-READY_SECONDS, SAY_AFTER_SECONDS = 120.0, 5.0
+SAY_EVERY_SECONDS, LONGEST_WAIT_SECONDS = 15.0, 1800.0
+"""How soon a program is ready depends on the machine alone: only a program that hangs is given up."""
 ENDS_MAX = 4
 FINE_PANE_SECONDS, PANES_MIN, PANES_MAX = 60.0, 0.1, 3600.0
 ACTIVE = {"STARTING", "RUNNING", "BACKOFF"}
@@ -250,13 +251,13 @@ class Stack:
         self._wait(name, partial(service_waits, self.addresses.http(name)))
 
     def _wait(self, name: str, why_not: Callable[[], str | None]) -> None:
-        """Wait until a program listens and is ready; say what it waits for when that takes long.
+        """Wait until a program listens and is ready; say every 15 s for how long, and what it waits for.
 
         Raises:
-            StackError: it is not in time, or keeps ending, with what it waits for and the end of its log; another
-                process has taken its port.
+            StackError: it keeps ending, or hangs, with what it waits for and the end of its log; another process has
+                taken its port.
         """
-        began, said, ends = time.monotonic(), "", set[int]()
+        began, said, ends = time.monotonic(), 0.0, set[int]()
         while True:
             known = self._supervisor.processes().get(name)
             if known is None or known["statename"] == "STOPPED":
@@ -268,11 +269,11 @@ class Stack:
             if len(ends) > ENDS_MAX:
                 raise StackError(f"{name} exits each time it is started.\n{self._what_is_left(name)}")
             waited = time.monotonic() - began
-            if waited > READY_SECONDS:
+            if waited > LONGEST_WAIT_SECONDS:
                 raise StackError(f"{name} is not ready after {waited:.0f} s: {why}\n{self._what_is_left(name)}")
-            if waited > SAY_AFTER_SECONDS and why != said:
-                self._say(f"waiting for {name}: {why}")
-                said = why
+            if waited - said >= SAY_EVERY_SECONDS:
+                self._say(f"still waiting for {name}, {waited:.0f} s: {why}")
+                said = waited
             _PAUSE.wait(0.1)
         self._say(f"{name} is ready")
 

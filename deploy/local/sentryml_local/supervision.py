@@ -31,7 +31,7 @@ from sentryml_local.state import private_folder
 LONGEST_SOCKET_PATH = 90
 UNFIT = ("%", ",", '"', "'", "\\", "\n", " ;", " #")
 """What a data folder's path cannot hold: supervisor's settings or Kafka's have no way to write it."""
-START_SECONDS, STOP_SECONDS, KILLED_SECONDS = 15.0, 60.0, 5.0
+START_SECONDS, STOP_SECONDS, KILLED_SECONDS = 300.0, 60.0, 5.0
 MARK = "SENTRYML_STACK"
 _PAUSE = threading.Event()
 AWAY = (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError)
@@ -80,9 +80,14 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._settings)]
         result = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
-        if result.returncode or not _eventually(self.running, START_SECONDS):
+        _eventually(lambda: self.running() or not self._lives(), START_SECONDS)
+        if result.returncode or not self.running():
             said = (result.stderr or result.stdout).strip()[-500:]
             raise StackError(f"the supervisor did not start: {said or 'see ' + str(self._folder / 'logs')}")
+
+    def _lives(self) -> bool:
+        """Whether there is a process of it, whether it answers or not."""
+        return any(str(self._settings) in _command(process) for process in psutil.process_iter())
 
     def _configuration(self, programs: Iterable[Program]) -> str:
         user = "user=root\n" if os.geteuid() == 0 else ""
@@ -149,6 +154,13 @@ class Supervisor:
             return process.environ().get(MARK) == str(self._folder)
         except (psutil.Error, OSError):
             return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

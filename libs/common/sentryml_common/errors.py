@@ -4,6 +4,7 @@
     ├── Unavailable          a server we need does not answer; trying again later helps
     ├── UndecodableMessage   bytes that are not a message of their contract; trying again never helps
     └── ConfigurationError   the installation is wrong; a person has to change something
+        └── RecordTooLarge   Kafka takes no record of this size
 
 Whose fault it is and whether a retry helps is decided by the class, never by the text.
 """
@@ -33,3 +34,7 @@ class UndecodableMessage(SentryMLError):
 
 class ConfigurationError(SentryMLError):
     """The installation is wrong; the message says what to change."""
+
+
+class RecordTooLarge(ConfigurationError):
+    """Kafka takes no record of this size, however often it is sent; the message names it, and the limit to raise."""

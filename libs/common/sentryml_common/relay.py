@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.message import encode
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
@@ -100,11 +100,13 @@ class Relay:
         return len(claims)
 
     async def _publish(self, box: Outbox, records: list[Record]) -> None:
-        """Publish; while Kafka is away this waits for it, and says so."""
+        """Publish; while Kafka is away this waits for it, and says so. What Kafka will never take counts as published:
+        the publisher has logged it, and other rows wait behind it."""
         told = f"Kafka has not accepted pending records within {SLOW_SECONDS:.0f} s: {box.topic}"
         slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, told)
         try:
-            await self._publisher.publish(records)
+            with suppress(RecordTooLarge):
+                await self._publisher.publish(records)
         finally:
             slow.cancel()
 

@@ -1,6 +1,6 @@
 """Settings common to all services: environment variables with the prefix `SENTRYML_`, read once at start.
 
-Every field is described; `docs/configuration.md` is made from the descriptions.
+Every field is described; `.env.example` is made from the descriptions.
 """
 
 from __future__ import annotations

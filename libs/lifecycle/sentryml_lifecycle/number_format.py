@@ -10,6 +10,10 @@ from sentryml_common.text import cut
 LONGEST_VALUE = 60
 FEWEST_DIGITS, MOST_DIGITS = 3, 9
 LARGE = 1e9
+ONE_VALUE = 2.0**-22
+"""Up to this width, beside its ends, a range holds a single value: numbers are told apart as float32."""
+TINY = 1e-45
+"""What float32 has as 0."""
 
 ONE = {Signal.SCORE: "score", Signal.PREDICTION: "prediction"}
 MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
@@ -64,14 +68,13 @@ def _range_name(many: str, found: RangeBin) -> str:
     if found.lower is None and found.upper is None:
         return f"all {many}"
     ends = [end for end in (found.lower, found.upper) if end is not None]
+    if len(ends) == 2 and ends[1] - ends[0] <= max(ONE_VALUE * max(map(abs, ends)), TINY):
+        return f"{many} at {ends[0] if abs(ends[0]) > TINY else 0:.6g}"
     shown = apart(ends, _whole if all(end.is_integer() for end in ends) else _number)
     if found.lower is None:
         return f"{many} below {shown[0]}"
     if found.upper is None:
         return f"{many} from {shown[0]} up"
-    if shown[0] == shown[1]:
-        # A bin may hold a single value: its end is then the next number that a computer knows.
-        return f"{many} at {ends[0]:.6g}"
     return f"{many} {shown[0]}–{shown[1]}"
 
 

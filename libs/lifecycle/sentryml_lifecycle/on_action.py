@@ -13,6 +13,7 @@ from enum import StrEnum
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
 from sentryml_lifecycle.grades import Grade
+from sentryml_lifecycle.on_word_about_normal import on_accepted, on_undone, on_was_normal
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 
@@ -22,36 +23,56 @@ class Action(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     UNACKNOWLEDGE = "unacknowledge"
     CLOSE = "close"
+    ACCEPT = "accept"
+    WAS_NORMAL = "was-normal"
+    UNDO = "undo"
     NOTE = "note"
 
 
 ALLOWED: dict[State, tuple[Action, ...]] = {
-    State.OPEN: (Action.ACKNOWLEDGE, Action.NOTE),
-    State.ACKNOWLEDGED: (Action.ACKNOWLEDGE, Action.UNACKNOWLEDGE, Action.CLOSE, Action.NOTE),
-    State.RESOLVED: (Action.ACKNOWLEDGE, Action.CLOSE, Action.NOTE),
+    State.OPEN: (Action.ACKNOWLEDGE, Action.ACCEPT, Action.WAS_NORMAL, Action.NOTE),
+    State.ACKNOWLEDGED: (
+        Action.ACKNOWLEDGE,
+        Action.UNACKNOWLEDGE,
+        Action.CLOSE,
+        Action.ACCEPT,
+        Action.WAS_NORMAL,
+        Action.NOTE,
+    ),
+    State.RESOLVED: (Action.ACKNOWLEDGE, Action.CLOSE, Action.WAS_NORMAL, Action.NOTE),
     State.CLOSED: (Action.NOTE,),
 }
 
 
-def on_asked(
-    snapshot: Snapshot, incident: Incident, action: Action, actor: Actor, note: str | None, now: datetime
-) -> Decision:
-    """Do what was asked, find it done already, or say that it is not allowed."""
-    if _is_so_already(incident, action, actor):
+def allowed(incident: Incident) -> tuple[Action, ...]:
+    """What the incident's state allows; `undo` where a word about normal time has closed it."""
+    return (*ALLOWED[incident.state], *([Action.UNDO] if incident.undo_until is not None else []))
+
+
+def on_asked(snapshot: Snapshot, incident: Incident, action: Action, mark: Mark, since: datetime | None) -> Decision:
+    """Do what was asked, find it done already, or say that it is not allowed. `mark` says when, by whom and with which
+    note; `since` is when an accepted new normal begins."""
+    if _is_so_already(incident, action, mark.actor):
         return Decision(Outcome.UNCHANGED, snapshot)
-    if action not in ALLOWED[incident.state]:
+    if action not in allowed(incident):
         return Decision(Outcome.NOT_ALLOWED, snapshot)
-    mark = Mark(at=now, cause=Cause.REQUESTED, actor=actor, note=note)
     match action:
         case Action.ACKNOWLEDGE:
-            return _acknowledge(snapshot, incident, mark)
+            decision = _acknowledge(snapshot, incident, mark)
         case Action.UNACKNOWLEDGE:
             after = replace(incident, state=State.OPEN, acknowledged_by=())
-            return applied(snapshot).recording(TransitionKind.UNACKNOWLEDGED, after, mark)
+            decision = applied(snapshot).recording(TransitionKind.UNACKNOWLEDGED, after, mark)
         case Action.CLOSE:
-            return _close(snapshot, incident, mark)
+            decision = _close(snapshot, incident, mark)
+        case Action.ACCEPT:
+            decision = on_accepted(snapshot, incident, mark, since)
+        case Action.WAS_NORMAL:
+            decision = on_was_normal(snapshot, incident, mark)
+        case Action.UNDO:
+            decision = on_undone(snapshot, incident, mark)
         case Action.NOTE:
-            return applied(snapshot).recording(TransitionKind.NOTED, incident, mark)
+            decision = applied(snapshot).recording(TransitionKind.NOTED, incident, mark)
+    return decision
 
 
 def _is_so_already(incident: Incident, action: Action, actor: Actor) -> bool:
@@ -63,6 +84,10 @@ def _is_so_already(incident: Incident, action: Action, actor: Actor) -> bool:
             return incident.state is State.OPEN and incident.last_kind is TransitionKind.UNACKNOWLEDGED
         case Action.CLOSE:
             return incident.state is State.CLOSED
+        case Action.ACCEPT | Action.WAS_NORMAL:
+            return incident.undo_until is not None
+        case Action.UNDO:
+            return incident.state is State.OPEN and incident.last_kind is TransitionKind.REOPENED
         case Action.NOTE:
             return False
 

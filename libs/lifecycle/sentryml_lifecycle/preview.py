@@ -118,7 +118,9 @@ class Replay:
         self._last_used = evaluation.evaluated_at
         self.used[basis] += 1
         self._step(Ticked(), evaluation.evaluated_at)
-        self._step(Evaluated(evaluation), evaluation.evaluated_at)
+        revision = self._snapshot.normal_time.revision
+        current = evaluation.model_copy(update={"normal_time_revision": revision})
+        self._step(Evaluated(current), evaluation.evaluated_at)
 
     def _step(self, event: Evaluated | Ticked, now: datetime) -> None:
         before, decision = self._snapshot.incident, decide(self._snapshot, event, now)

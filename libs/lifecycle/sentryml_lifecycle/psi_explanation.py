@@ -8,10 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from sentryml_common.contracts.evaluation import Bin, Evaluation, NewBin, NullBin, RangeBin, Signal
+from sentryml_common.contracts.evaluation import (
+    Bin,
+    Evaluation,
+    NewBin,
+    NullBin,
+    RangeBin,
+    Signal,
+    SignalEvaluation,
+)
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.number_format import MANY, bin_name, psi_line, share_change
+from sentryml_lifecycle.season_text import of_drift
 
 TOP_BINS = 3
 NOTEWORTHY = 0.01
@@ -24,10 +33,14 @@ def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
     """The signals that drift, worst first; if none does, all that had enough data."""
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
-    return tuple(
-        explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
-        for found in sorted(chosen, key=lambda found: -(found.psi or 0.0))
-    )
+    return tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+
+
+def _why(found: SignalEvaluation) -> SignalWhy:
+    """One signal's figures, and what they say; of a drifting one, also what its season says."""
+    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+    season = of_drift(found) if found.level in DRIFTING else None
+    return why if season is None else why.model_copy(update={"how_serious": f"{why.how_serious}; {season}"})
 
 
 def explain(

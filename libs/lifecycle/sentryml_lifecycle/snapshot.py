@@ -30,6 +30,7 @@ class EvidenceRole(StrEnum):
     REOPENED = "reopened"
     PEAK = "peak"
     RESOLVED = "resolved"
+    ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Incident:
 
     `sequence` is that of its newest transition. `acknowledged_by` has seen it as it stands: whatever changes
     what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
-    last drift from now. `worst_severity` is the highest it has ever had. `incident_number` is given by the database,
+    last drift from now. `worst_severity` is the highest it has ever had. `undo_until` is set where a
+    person's word about normal time has closed it. `incident_number` is given by the database,
     hence None until the first write, and so is `model_deleted_at`: of what is deleted with its model nothing changes
     any more.
     """
@@ -91,6 +93,7 @@ class Incident:
     previous_incident_id: UUID | None = None
     monitor_change: Cause | None = None
     latched_until: datetime | None = None
+    undo_until: datetime | None = None
     worst_severity: Severity = Severity.WARN
     incident_number: int | None = None
     model_deleted_at: datetime | None = None
@@ -109,6 +112,10 @@ class Incident:
     def standing(self) -> Standing:
         """State and severity."""
         return Standing(state=self.state, severity=self.severity)
+
+    def called_normal(self, now: datetime) -> bool:
+        """Whether a person has said that its drift is normal, while it lasts."""
+        return self.undo_until is not None and self.latched(now)
 
     def latched(self, now: datetime) -> bool:
         """Whether it was closed while drifting and still keeps its model quiet."""

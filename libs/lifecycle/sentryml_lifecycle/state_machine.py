@@ -22,7 +22,8 @@
     person does ever mutes what comes after.
 
 Who may close: nobody while it is open and unseen; so a live incident can only end by clean data, by a monitor
-that was switched off, by the deletion of its model, or by someone who has acknowledged it.
+that was switched off, by the deletion of its model, by someone who has acknowledged it, or by a person's word that
+what it is about is normal (`on_word_about_normal`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from datetime import datetime
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Actor
-from sentryml_lifecycle.decision import Decision, Outcome
+from sentryml_common.contracts.transition import Actor, Cause
+from sentryml_lifecycle.decision import Decision, Mark, Outcome
 from sentryml_lifecycle.on_action import Action, on_asked
 from sentryml_lifecycle.on_evaluation import on_evaluation
 from sentryml_lifecycle.on_model_deletion import on_model_deleted
@@ -51,11 +52,12 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A person, or a program with a key, asks for something."""
+    """A person, or a program with a key, asks for something; `since` is when an accepted new normal begins."""
 
     action: Action
     actor: Actor
     note: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,11 @@ def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
     match event:
         case Evaluated(evaluation):
             return on_evaluation(snapshot, evaluation)
-        case Asked(action, actor, note):
+        case Asked(action, actor, note, since):
             if snapshot.incident is None:
                 return Decision(Outcome.NOT_ALLOWED, snapshot)
-            return on_asked(snapshot, snapshot.incident, action, actor, note, now)
+            mark = Mark(at=now, cause=Cause.REQUESTED, actor=actor, note=note)
+            return on_asked(snapshot, snapshot.incident, action, mark, since)
         case MonitorChanged(settings, version, actor):
             return on_monitor_changed(snapshot, settings, version, actor, now)
         case ModelDeleted(actor):

@@ -35,6 +35,9 @@ CAUSES = {
     Cause.TIMES_CHANGED: "times were changed",
     Cause.CO_ACKNOWLEDGED: "acknowledged by one more",
     Cause.REVIEWED_AFTER: "reviewed after it resolved",
+    Cause.NEW_NORMAL: "accepted as the new normal",
+    Cause.WAS_NORMAL: "what it was about was normal",
+    Cause.UNDONE: "what was said about normal data was taken back",
 }
 
 STEPS = {
@@ -189,6 +192,16 @@ def _after_resolving(incident: Incident, settings: MonitorSettings, now: datetim
 
 
 def _after_closing(incident: Incident, now: datetime) -> tuple[str, ...]:
+    return (*_closed_for_now(incident, now), *_undoing(incident, now))
+
+
+def _undoing(incident: Incident, now: datetime) -> tuple[str, ...]:
+    if incident.undo_until is None or now >= incident.undo_until:
+        return ()
+    return (f"That can be undone until {moment(incident.undo_until)}, or until another incident opens.",)
+
+
+def _closed_for_now(incident: Incident, now: datetime) -> tuple[str, ...]:
     if not incident.latched(now) or incident.latched_until is None:
         return ("If the model drifts again, a new incident is opened and linked to this one.",)
     worse = "when it gets critical, " if incident.severity is Severity.WARN else ""

@@ -48,7 +48,7 @@ _BEFORE_ALL, _AFTER_ALL = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 class BinCounts:
     """A bin and the entries of both sides in it.
 
-    A range holds `lower` ≤ x < `upper` (None: unbounded); `value` is the category, for others empty.
+    A range holds `lower` ≤ x < `upper`, compared as float32 (None: unbounded); `value` is the category, else empty.
     """
 
     kind: BinKind

@@ -68,6 +68,11 @@ class CellCounts:
             for begin, end in pairwise(ends)
         ]
 
+    @classmethod
+    def of_sorted(cls, dropped: int, cells: Cells, counts: NDArray[np.int64]) -> CellCounts:
+        """Put together counts of cells in order, in which a cell may be repeated; not empty."""
+        return _frozen(dropped, *_grouped(cells, counts))
+
     @property
     def cell_array(self) -> Cells:
         """The cells as a numpy array (int64[n], no copy)."""
@@ -87,8 +92,7 @@ class CellCounts:
         """Return the same counts at more dropped bits."""
         if dropped == self.dropped or not self.cells:
             return self
-        cells = coarsen(self.cell_array, self.dropped, dropped)
-        return _frozen(dropped, *_grouped(cells, self.count_array))
+        return CellCounts.of_sorted(dropped, coarsen(self.cell_array, self.dropped, dropped), self.count_array)
 
     def fitted(self, most: int = MAX_CELLS) -> CellCounts:
         """Return the same counts in at most `most` cells."""

@@ -8,6 +8,7 @@
                m name lengths in bytes: u16 │ the names, UTF-8, in order of the names
 
 Little-endian throughout; gaps and counts are unsigned, in the least of 1, 2, 4, 8 bytes that fits them all.
+Version 1 had finer cells (`cells_v1`); it is still read.
 The checksum distinguishes what we packed from anything else, so a body is only checked for its lengths.
 """
 
@@ -23,12 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.errors import UndecodableMessage
+from sentryml_statistics import cells_v1
 from sentryml_statistics.category_counts import NO_CATEGORIES, CategoryCounts
 from sentryml_statistics.cell_counts import FEW, MAX_CELLS, NO_NUMBERS, CellCounts
 from sentryml_statistics.cells import MOST_DROPPED
 from sentryml_statistics.histogram import Histogram
 
-VERSION = 1
+VERSION = 2
+_MOST_DROPPED = {1: cells_v1.MOST_DROPPED, VERSION: MOST_DROPPED}
+"""Of each version that is read."""
 
 _START = struct.Struct("<BB")
 _HEAD = struct.Struct("<BBBBHH")
@@ -38,20 +42,6 @@ _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _ONLY_NULLS = {width: struct.Struct(f"<BBBBHH{code}") for width, code in _CODES.items()}
 _ONE_CELL = {width: struct.Struct(f"<BBBBHHq{code}{code}") for width, code in _CODES.items()}
 _FEW_OF = {width: [struct.Struct(f"<{n}{code}") for n in range(FEW + 1)] for width, code in _CODES.items()}
-
-
-def pack_histogram(histogram: Histogram) -> bytes:
-    """Return a histogram as bytes."""
-    return pack_histograms((histogram,))
-
-
-def unpack_histogram(packed: bytes) -> Histogram:
-    """Read a histogram.
-
-    Raises:
-        UndecodableMessage: these are not the bytes of one histogram of a known version.
-    """
-    return unpack_histograms(packed, 1)[0]
 
 
 def pack_histograms(histograms: Sequence[Histogram]) -> bytes:
@@ -86,7 +76,7 @@ def check_packed(packed: bytes, expected: int) -> int:
         UndecodableMessage: they are not.
     """
     end = len(packed) - _CHECKSUM.size
-    if end < _START.size or packed[0] != VERSION:
+    if end < _START.size or packed[0] not in _MOST_DROPPED:
         raise UndecodableMessage("unknown_version", f"packed counts start with {packed[:1]!r}, expected {VERSION}")
     if _CHECKSUM.unpack_from(packed, end)[0] != crc32(memoryview(packed)[:end]):
         raise UndecodableMessage("bad_checksum", "packed counts are damaged or cut short")
@@ -127,7 +117,7 @@ def _body_of_many(histogram: Histogram) -> bytes:
 
 def _read_body(packed: bytes, at: int) -> tuple[Histogram, int]:
     gaps_width, counts_width, dropped, categories_dropped, n, m = _HEAD.unpack_from(packed, at)
-    if gaps_width not in _CODES or counts_width not in _CODES or dropped > MOST_DROPPED or n > MAX_CELLS:
+    if gaps_width not in _CODES or counts_width not in _CODES or dropped > _MOST_DROPPED[packed[0]] or n > MAX_CELLS:
         raise ValueError("widths, dropped bits or number of cells out of range")
     at += _HEAD.size
     cells = NO_NUMBERS.cells
@@ -142,7 +132,16 @@ def _read_body(packed: bytes, at: int) -> tuple[Histogram, int]:
         names, at = _read_names(packed, at, m)
         categories = CategoryCounts(categories_dropped, dict(zip(names, counts[n:], strict=True)))
         del counts[n:]
-    return Histogram(CellCounts(dropped, cells, counts) if n else NO_NUMBERS, categories, nulls), at
+    return Histogram(_numbers(packed[0], dropped, cells, counts), categories, nulls), at
+
+
+def _numbers(version: int, dropped: int, cells: array[int], counts: array[int]) -> CellCounts:
+    if not cells:
+        return NO_NUMBERS
+    if version == VERSION:
+        return CellCounts(dropped, cells, counts)
+    today, dropped = cells_v1.cells_today(np.asarray(cells), dropped)
+    return CellCounts.of_sorted(dropped, today, np.asarray(counts))
 
 
 def _packed_cells(cells: array[int]) -> tuple[bytes, int, bytes]:

@@ -37,18 +37,20 @@ def coverage_of(
     begins, finishes = (_from_the_end(times, spans) / part_seconds for times in (starts, ends))
     # Counted from the young end: the oldest parts are those that may not exist.
     filled = set(((begins + finishes) / 2).astype(np.int64).tolist())
-    for begin, finish in zip(begins.tolist(), finishes.tolist(), strict=True):
-        if begin - finish > 1:
-            filled.update(range(int(np.ceil(finish)), int(begin)))
+    longer = begins - finishes > 1
+    for begin, finish in zip(begins[longer].tolist(), finishes[longer].tolist(), strict=True):
+        filled.update(range(int(np.ceil(finish)), int(begin)))
     return len([part for part in filled if 0 <= part < parts]) / parts
 
 
 def _from_the_end(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:
     """How much normal time lies between each time and the end of the last span."""
+    if len(spans) == 1:
+        inside: NDArray[np.float64] = np.clip(spans[0][1] - times, 0.0, spans[0][1] - spans[0][0])
+        return inside
     starts, ends = np.array(spans, dtype=np.float64).T
     lengths = ends - starts
     after = np.concatenate((np.cumsum(lengths[::-1])[::-1][1:], [0.0]))
     at = np.clip(np.searchsorted(starts, times, side="right") - 1, 0, len(spans) - 1)
-    inside = np.clip(ends[at] - times, 0.0, lengths[at])
-    result: NDArray[np.float64] = after[at] + inside
+    result: NDArray[np.float64] = after[at] + np.clip(ends[at] - times, 0.0, lengths[at])
     return result

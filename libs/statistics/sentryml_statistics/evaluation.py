@@ -32,8 +32,9 @@ from sentryml_common.contracts.evaluation import (
     Window,
     level_of,
 )
-from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.bins import BinCounts, bin_counts, counts_in_bins_of
+from sentryml_statistics.coverage import parts_of
 from sentryml_statistics.histogram import EMPTY, Histogram
 from sentryml_statistics.noise import Chance, alpha_for, chance_of
 from sentryml_statistics.pane_counts import PaneCounts
@@ -96,7 +97,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's current window with its baseline and, where these differ, with its season; `evaluated_at` has
     an offset."""
-    reasons = {signal: insufficient_reason(signal, monitor, baseline, current) for signal in monitor.signals}
+    events = current.counts.total
+    reasons = {signal: insufficient_reason(signal, monitor, baseline, events) for signal in monitor.signals}
     judged = sum(reason is None for reason in reasons.values())
     comparison = _Comparison(monitor, alpha_for(monitor, judged) if judged else 1.0, season)
     signals = tuple(
@@ -126,20 +128,31 @@ def evaluation_id(model_id: str, monitor_version: int, normal_time_revision: int
     return uuid5(EVALUATIONS, f"{model_id}|{monitor_version}|{normal_time_revision}|{at}")
 
 
-def insufficient_reason(
-    signal: Signal, monitor: MonitorSettings, baseline: Baseline, current: WindowCounts
-) -> InsufficientReason | None:
-    """Why nothing can be said of a signal; None when something can."""
-    if current.counts.total == 0:
+def insufficient_reason(signal: Signal, monitor: Monitor, baseline: Baseline, events: int) -> InsufficientReason | None:
+    """Why nothing can be said of a signal with so many `events` in the current window; None when something can."""
+    if events == 0:
         return InsufficientReason.NO_DATA
     histogram, coverage, sent = baseline.of_signal(signal)
     if not sent:
         return InsufficientReason.NOT_SENT
-    if coverage < monitor.min_baseline_coverage:
+    if coverage < _least_coverage(monitor) or not _is_long_enough(monitor, baseline.plan):
         return InsufficientReason.WARMING_UP
-    if min(histogram.total, current.counts.total) < monitor.samples_needed:
+    if min(histogram.total, events) < monitor.samples_needed:
         return InsufficientReason.TOO_FEW_SAMPLES
     return None
+
+
+def _least_coverage(monitor: Monitor) -> float:
+    """Once a person has accepted a new normal, as much of it as the current window is long is enough."""
+    if monitor.normal_time.since is None:
+        return monitor.min_baseline_coverage
+    return min(monitor.min_baseline_coverage, 1 / parts_of(monitor))
+
+
+def _is_long_enough(monitor: Monitor, plan: WindowPlan) -> bool:
+    if monitor.normal_time.since is None:
+        return True
+    return sum(end - start for start, end in plan.spans) >= monitor.current_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,8 @@ class _Comparison:
         """Compare a signal with its baseline and, where they differ, with its season."""
         bins = bin_counts(baseline, current, self.monitor.bins)
         found = divergence([each.baseline for each in bins], [each.current for each in bins])
-        chance = chance_of(found, baseline.total, current.total, self.alpha)
+        m, n = baseline.total, current.total
+        chance = chance_of(found, m, n, self.alpha)
         warn_at, critical_at = self._thresholds(chance)
         level = level_of(found.psi, warn_at, critical_at)
         seasonal, no_season = None, None
@@ -165,8 +179,8 @@ class _Comparison:
             signal=signal,
             level=level,
             psi=found.psi,
-            baseline_count=baseline.total,
-            current_count=current.total,
+            baseline_count=m,
+            current_count=n,
             noise_floor=chance.noise_floor,
             warn_at=warn_at,
             critical_at=critical_at,

@@ -44,6 +44,12 @@ def is_normal(normal: NormalSpan, start: float, end: float) -> bool:
     return any(since <= start and end <= until for since, until in _normal_before(normal, end))
 
 
+def held_at(normal: NormalSpan, end: float) -> float:
+    """When the drift was confirmed that ended a span of normal time; inf for one that goes on."""
+    starts = ((each.start.timestamp(), each.confirmed_at.timestamp()) for each in normal.excluded)
+    return next((confirmed_at for start, confirmed_at in starts if start == end), inf)
+
+
 def _normal_before(normal: NormalSpan, end: float) -> Iterator[Span]:
     """The normal time before `end`, newest span first; the last one may begin at -inf."""
     begin = -inf if normal.since is None else normal.since.timestamp()

@@ -59,11 +59,6 @@ class PaneGrid:
         """Length of a coarse pane."""
         return FINE_PER_COARSE * self.fine_seconds
 
-    @property
-    def fine_life_seconds(self) -> float:
-        """How far back fine panes reach."""
-        return FINE_PANES_KEPT * self.fine_seconds
-
     def pane_of(self, timestamp: float, resolution: Resolution) -> int:
         """The pane that holds a time."""
         return micros(timestamp) // self.micros_per_pane(resolution)
@@ -72,16 +67,12 @@ class PaneGrid:
         """When a pane begins (inclusive), in epoch seconds."""
         return pane * self.micros_per_pane(resolution) / _MICROS
 
-    def admits_fine(self, event_timestamp: float, record_timestamp: float) -> bool:
-        """Whether an event still counts in a fine pane; if not, it counts in the coarse one alone.
+    def admits_fine(self, events: NDArray[np.int64], records: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether events still count in a fine pane; if not, they count in the coarse one alone. Times in whole
+        microseconds.
 
-        Judged by the Kafka timestamp of its record, so that every reading of the log decides alike.
+        Judged by the Kafka timestamps of their records, so that every reading of the log decides alike.
         """
-        life = FINE_PANES_KEPT * self.micros_per_pane(Resolution.FINE)
-        return micros(event_timestamp) >= micros(record_timestamp) - life
-
-    def admits_fine_micros(self, events: NDArray[np.int64], records: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """The same for many events at once; times in whole microseconds."""
         return events >= records - FINE_PANES_KEPT * self.micros_per_pane(Resolution.FINE)
 
     def first_live_fine(self, now: float) -> int:

@@ -24,8 +24,5 @@ def plan_evaluation(
 ) -> EvaluationPlan:
     """Plan an evaluation of a model first seen at `first_seen`, from the panes that are there at `now` (epoch
     seconds)."""
-    normal = monitor.normal_time
-    baseline, current = windows_at(grid, monitor, evaluated_at, normal, now)
-    return EvaluationPlan(
-        baseline, current, season_at(grid, monitor, evaluated_at, normal, baseline.spans[0][0], first_seen, now)
-    )
+    baseline, current = windows_at(grid, monitor, evaluated_at, monitor.normal_time, now)
+    return EvaluationPlan(baseline, current, season_at(grid, monitor, evaluated_at, first_seen, now))

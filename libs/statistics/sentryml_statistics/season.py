@@ -1,7 +1,7 @@
 """The seasonal check: is the current window like the same time of last week?
 
 A second comparison guards the first. Where the current window differs from the baseline, it is compared with windows of
-the same length one season before, two seasons before, and so on, as far as panes of normal time are kept:
+the same length one season before, two seasons before, and so on, as far as panes are kept, normal ones first:
 
     ├── baseline, with partner 1 at its old end ──┼── current ──┤
     ├─partner 1─┤                                 t − c         t          t − c − season … t − season
@@ -21,7 +21,7 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from sentryml_common.contracts.evaluation import NoSeason
-from sentryml_common.contracts.monitor import DAY, MonitorSettings
+from sentryml_common.contracts.monitor import DAY, Monitor, MonitorSettings
 from sentryml_common.contracts.normal_time import NormalSpan
 from sentryml_statistics.normal_time import Span, is_normal, normal_seconds
 from sentryml_statistics.pane_counts import PaneCounts
@@ -59,32 +59,50 @@ class SeasonCounts:
     counts: Callable[[WindowCover], PaneCounts]
 
 
-def season_at(
-    grid: PaneGrid,
-    monitor: MonitorSettings,
-    evaluated_at: float,
-    normal: NormalSpan,
-    baseline_start: float,
-    first_seen: float,
-    now: float,
-) -> Season | None:
-    """Plan the seasonal check of an evaluation; None where the monitor wants none.
-
-    `baseline_start` is the oldest time of the baseline's normal time: partners further back are not kept.
-    """
+def season_at(grid: PaneGrid, monitor: Monitor, evaluated_at: float, first_seen: float, now: float) -> Season | None:
+    """Plan the seasonal check of an evaluation, from the panes that are there at `now`; None where the monitor wants
+    none."""
     if monitor.season_seconds is None:
         return None
     period = _period(monitor)
     if period is None:
         return Season(monitor.season_seconds, (), NoSeason.BASELINE_TOO_SHORT, whole=True)
+    normal = monitor.normal_time
     since = first_seen if normal.since is None else max(first_seen, normal.since.timestamp())
-    oldest = max(baseline_start, since) - grid.coarse_seconds
+    oldest = max(kept_from(monitor, evaluated_at), since) - grid.coarse_seconds
     spans = list(_partner_spans(monitor, period, evaluated_at, oldest))
-    partners = tuple(Partner(periods, _cover(grid, span, now)) for periods, span in spans if is_normal(normal, *span))
+    chosen = [each for each in spans if is_normal(normal, *each[1])]
+    rhythm = _with_what_may_be_rhythm(normal, period / 2 + monitor.current_seconds)
+    chosen += [each for each in spans if each not in chosen and is_normal(rhythm, *each[1])]
     asked = _first_period(monitor, period) * period + monitor.current_seconds
-    whole = normal_seconds(normal, since, evaluated_at) >= asked - grid.coarse_seconds
-    why_none = NoSeason.NOT_NORMAL if spans and not partners else NoSeason.NOT_YET
-    return Season(period, partners, why_none, whole)
+    whole = normal_seconds(rhythm, since, evaluated_at) >= asked - grid.coarse_seconds
+    return Season(
+        period,
+        tuple(Partner(periods, _cover(grid, span, now)) for periods, span in chosen),
+        NoSeason.NOT_NORMAL if spans and not chosen else NoSeason.NOT_YET,
+        whole,
+    )
+
+
+def kept_from(monitor: Monitor, now: float) -> float:
+    """Since when panes of any time are kept: as far as the windows reach and, once there has been drift, one season
+    further, so that there is a week behind one that drifted."""
+    reach = now - monitor.reach_seconds
+    excluded = monitor.normal_time.excluded
+    if monitor.season_seconds is None or not excluded:
+        return reach
+    first_heard = min(each.confirmed_at for each in excluded).timestamp()
+    return max(reach - monitor.season_seconds, first_heard - monitor.reach_seconds)
+
+
+def _with_what_may_be_rhythm(normal: NormalSpan, longest: float) -> NormalSpan:
+    """Normal time, and drift that was over within half a season beside the window that it began with: that may be how
+    the model's week is. Without it, a weekend once taken for drift would never be there to explain the next. While
+    drift lasts, none of it: what is called over has to be like normal time."""
+    if not normal.excluded or normal.drift_lasts:
+        return normal
+    kept = tuple(each for each in normal.excluded if each.end and (each.end - each.start).total_seconds() > longest)
+    return NormalSpan(since=normal.since, excluded=kept)
 
 
 def _period(monitor: MonitorSettings) -> float | None:

@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.normal_time import NormalSpan
-from sentryml_statistics.normal_time import ALWAYS, Span, newest_normal
+from sentryml_statistics.normal_time import ALWAYS, Span, held_at, newest_normal
 from sentryml_statistics.panes import FINE_PER_COARSE, PaneGrid, Resolution, micros
 
 
@@ -74,9 +74,9 @@ def cover(grid: PaneGrid, start: float, end: float, now: float) -> WindowCover:
     return covering(grid, ranges)
 
 
-def cover_spans(grid: PaneGrid, spans: Sequence[Span], now: float) -> WindowCover:
-    """Cover several spans, at least one and oldest first, each from inside."""
-    covers = [cover(grid, start, end, now) for start, end in spans]
+def cover_spans(grid: PaneGrid, normal: NormalSpan, spans: Sequence[Span], now: float) -> WindowCover:
+    """Cover several spans of normal time, at least one and oldest first, each from inside."""
+    covers = [cover(grid, *span, min(now, fine_panes_held_at(grid, normal, span))) for span in spans]
     filled = [each for each in covers if each.ranges] or covers[-1:]
     gaps = tuple((earlier.end, later.start) for earlier, later in pairwise(filled) if earlier.end < later.start)
     ranges = tuple(each for piece in filled for each in piece.ranges)
@@ -101,7 +101,14 @@ def windows_at(
     now = evaluated_at if now is None else max(now, evaluated_at)
     border = evaluated_at - monitor.current_seconds
     spans = newest_normal(normal, border, monitor.baseline_seconds) or ((border, border),)
-    return _plan(grid, spans, now), _plan(grid, ((border, evaluated_at),), now)
+    return _plan(grid, normal, spans, now), _plan(grid, ALWAYS, ((border, evaluated_at),), now)
+
+
+def fine_panes_held_at(grid: PaneGrid, normal: NormalSpan, span: Span) -> float:
+    """The time whose fine panes are kept of a span of normal time that drift has ended, else the baseline of a model
+    with short windows would dissolve while drift lasts. A coarse pane after the confirmation: by then, whoever keeps
+    panes has heard of it."""
+    return held_at(normal, span[1]) + grid.coarse_seconds
 
 
 def existed(span: Span, first_seen: float | None) -> float:
@@ -111,8 +118,8 @@ def existed(span: Span, first_seen: float | None) -> float:
     return min(1.0, max(0.0, seen))
 
 
-def _plan(grid: PaneGrid, spans: tuple[Span, ...], now: float) -> WindowPlan:
-    return WindowPlan(cover_spans(grid, spans, now), spans)
+def _plan(grid: PaneGrid, normal: NormalSpan, spans: tuple[Span, ...], now: float) -> WindowPlan:
+    return WindowPlan(cover_spans(grid, normal, spans, now), spans)
 
 
 def _whole_panes(grid: PaneGrid, start: float, end: float, resolution: Resolution) -> tuple[int, int]:

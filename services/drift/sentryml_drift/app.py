@@ -10,13 +10,14 @@ from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, TABLE_CHANGELOG
+from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, PROCESSOR_APP, TABLE_CHANGELOG
 from sentryml_common.http.health import Health
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.group_offsets import committed_offsets
+from sentryml_common.kafka.ownership import watch_owners
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
@@ -59,7 +60,12 @@ def run_combiner() -> None:
             )
             letters = DeadLetters("drift-combiner", publisher)
             committed = partial(committed_offsets, group_of(incarnation.epoch), settings, health)
-            await Combiner(settings, rules, incarnation, publisher, letters, committed).run(health)
+            combiner = Combiner(settings, rules, incarnation, publisher, letters, committed)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(
+                    watch_owners(group_of(incarnation.epoch), PREDICTIONS, settings, health, settings.stall_seconds)
+                )
+                tasks.create_task(combiner.run(health))
 
     run(
         Service(
@@ -113,6 +119,7 @@ def run_processor() -> None:
             tasks.create_task(
                 run_app(stream, processor, housekeeping, monitors.deleted, health, settings.stall_seconds)
             )
+            tasks.create_task(watch_owners(PROCESSOR_APP, HISTOGRAMS, settings, health, settings.stall_seconds))
             tasks.create_task(evaluator.run())
             tasks.create_task(reporter.run())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
+from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
@@ -66,14 +68,15 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
     new_models = MonitorSettings(enabled=settings.monitor_new_models)
     async with open_publisher(settings, health) as publisher, asyncio.TaskGroup() as tasks:
         letters = DeadLetters("incidents", publisher)
-        evaluations = EvaluationConsumer(pool, new_models).consuming(letters)
-        activity = ActivityConsumer(pool, new_models).consuming(letters)
-        tasks.create_task(evaluations.run(settings, health), name="evaluations")
-        tasks.create_task(activity.run(settings, health), name="activity")
-        deliveries = DeliveryConsumer(pool).consuming(letters)
-        tasks.create_task(deliveries.run(settings, health), name="deliveries")
-        key_usage = KeyUsageConsumer(pool).consuming(letters)
-        tasks.create_task(key_usage.run(settings, health), name="key-usage")
+        consumers: dict[str, BatchConsumer[Any]] = {
+            "evaluations": EvaluationConsumer(pool, new_models).consuming(letters),
+            "activity": ActivityConsumer(pool, new_models).consuming(letters),
+            "deliveries": DeliveryConsumer(pool).consuming(letters),
+            "key-usage": KeyUsageConsumer(pool).consuming(letters),
+        }
+        for name, consumer in consumers.items():
+            tasks.create_task(consumer.run(settings, health), name=name)
+            tasks.create_task(consumer.watch(settings, health), name=f"{name}-owners")
         relay = Relay(pool, publisher, outboxes(settings.public_url), METRICS, health)
         tasks.create_task(relay.run(), name="relay")
         health.ready("start")

@@ -27,6 +27,7 @@ class EventPublisher:
         Raises:
             Unavailable: it has not in time. The record may still arrive: a sender that tries again may then be
                 counted twice, one that does not may have been counted.
+            RecordTooLarge: Kafka takes no record of this size.
         """
         if self._publisher is None:
             raise Unavailable("Kafka is not reached yet: try again in a few seconds")

@@ -159,6 +159,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(parts.monitors.run(settings, health), name="monitors")
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
+            group.create_task(consumer.watch(settings, health), name="owners")
             await parts.monitors.caught_up.wait()
             health.ready("start")
             await consumer.run(settings, health)

@@ -17,6 +17,7 @@ from sentryml_common.contracts.topics import MONITORS, TOPIC_EPOCHS, Topic
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.epochs import TopicIncarnation, TopicRecreated, read_epochs
+from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topic_ids import TopicIds, open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics, find_differences
@@ -112,3 +113,31 @@ async def test_a_record_that_cannot_be_read_keeps_nobody_from_beginning(
         await publisher.publish([Record(TOPIC_EPOCHS.name, b"whoever", value)])
     again = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert (first.epoch, again.epoch) == (1, 1)
+
+
+async def test_a_follower_of_a_recreated_topic_holds_the_new_keys_alone(settings: KafkaSettings, topic: Topic) -> None:
+    async def publish(*keys: bytes) -> None:
+        async with open_publisher(settings, Health()) as publisher:
+            message = encode(TopicEpoch(topic="any", epoch=1, made_at=WHEN))
+            await publisher.publish(Record(topic.name, key, message) for key in keys)
+
+    follower, health = Follower(topic, TopicEpoch), Health()
+    health.ready("start")
+    await publish(b"kept", b"gone")
+    task = asyncio.create_task(follower.run(settings, health))
+    try:
+        await eventually(lambda: holds(follower, {"kept", "gone"}), what="the first keys")
+        await delete(settings, topic)
+        await ensure_topics(settings, Health(), [topic])
+        await publish(b"new", b"kept", b"new", b"new")
+        await eventually(lambda: holds(follower, {"kept", "new"}), what="the keys of the new topic alone")
+        await publish(b"later")
+        await eventually(lambda: holds(follower, {"kept", "new", "later"}), what="what comes later")
+        assert not health.waiting_for
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def holds(follower: Follower[TopicEpoch], keys: set[str]) -> bool:
+    return follower.current.keys() == keys

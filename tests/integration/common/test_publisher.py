@@ -1,15 +1,18 @@
-"""A producer whose numbers the broker no longer takes is replaced: else nothing is published until a restart."""
+"""A publisher goes on after a producer whose numbers the broker refuses, and after records that are too large."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 from secrets import token_hex
 
+import pytest
 from aiokafka import TopicPartition
+from structlog.testing import capture_logs
 
 from sentryml_common.contracts.topics import DEAD_LETTERS
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
@@ -41,3 +44,27 @@ async def test_publishing_goes_on_after_the_broker_and_the_producer_have_fallen_
 
         await eventually(taken, what="records to be taken again")
     assert [each.value for each in await records_in(kafka_bootstrap, topic)] == [b"first", b"again"]
+
+
+@pytest.mark.parametrize(
+    ("accepted_bytes", "size"), [("1048588", 1_100_000), ("2000", 3_000)], ids=["for the client", "for the broker"]
+)
+async def test_a_record_that_is_too_large_is_named_and_holds_up_no_other(
+    kafka_bootstrap: str, accepted_bytes: str, size: int
+) -> None:
+    settings, health = KafkaSettings(kafka_bootstrap=kafka_bootstrap), Health()
+    name = f"sentryml.test.{token_hex(8)}"
+    topic = replace(DEAD_LETTERS, name=name, config=DEAD_LETTERS.config | {"max.message.bytes": accepted_bytes})
+    await ensure_topics(settings, health, [topic])
+    large = Record(name, b"large", random.Random(1).randbytes(size))
+    async with open_publisher(settings, health) as publisher:
+        await publisher.publish([Record(name, b"key", b"first")])
+        with capture_logs() as logs, pytest.raises(RecordTooLarge, match=r"max\.message\.bytes"):
+            await publisher.publish([Record(name, b"key", b"second"), large, Record(name, b"key", b"third")])
+        said = [line for line in logs if line["event"] == "record_too_large"]
+        assert [(line["topic"], line["key"], line["bytes"]) for line in said] == [(name, "large", size)]
+        with pytest.raises(RecordTooLarge):
+            await publisher.publish([large])
+        await publisher.publish([Record(name, b"key", b"fourth")])
+    values = [each.value for each in await records_in(kafka_bootstrap, topic)]
+    assert values == [b"first", b"second", b"third", b"fourth"]

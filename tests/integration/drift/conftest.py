@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
@@ -142,21 +142,3 @@ def event(model_id: str, number: int, age_seconds: float = 0.0) -> dict[str, Any
 
 def single_records(events: list[dict[str, Any]]) -> list[bytes]:
     return [orjson.dumps(each) for each in events]
-
-
-async def read_all(kafka: OwnKafka, topic: str, partitions: int) -> list[Any]:
-    """Every record of a topic, to its end, in the order of each partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        assigned = [TopicPartition(topic, number) for number in range(partitions)]
-        consumer.assign(assigned)
-        await consumer.seek_to_beginning(*assigned)
-        ends = await consumer.end_offsets(assigned)
-        found: list[Any] = []
-        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += records
-        return found
-    finally:
-        await consumer.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import dataclass, field
 
 import orjson
 from aiokafka import AIOKafkaProducer
@@ -12,7 +13,7 @@ from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_drift.domain.partials import Kind, unpack_record
-from tests.integration.drift.conftest import StartPart, event, produce, read_all
+from tests.integration.drift.conftest import StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
@@ -38,15 +39,20 @@ def backfill(models: int, events: int) -> list[bytes]:
     ]
 
 
-async def sent_models(kafka: OwnKafka) -> list[str]:
-    """The model of each partial of a coarse pane, in the order in which Kafka got them."""
-    records = await read_all(kafka, HISTOGRAMS.name, HISTOGRAMS.partitions)
-    partials = (partial for record in sorted(records, key=_when) for partial in unpack_record(record.value))
-    return [partial.target.model_id for partial in partials if partial.target.kind is Kind.COARSE]
+@dataclass
+class Sent:
+    """The model of each partial of a coarse pane that the combiner has sent."""
 
+    kafka: OwnKafka
+    models: list[str] = field(default_factory=list)
+    records: int = 0
 
-def _when(record: object) -> int:
-    return int(record.timestamp)  # type: ignore[attr-defined]
+    async def read_on(self) -> list[str]:
+        records = await self.kafka.records(HISTOGRAMS)
+        partials = (partial for record in records[self.records :] for partial in unpack_record(record.value))
+        self.models += [partial.target.model_id for partial in partials if partial.target.kind is Kind.COARSE]
+        self.records = len(records)
+        return self.models
 
 
 async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
@@ -61,20 +67,20 @@ async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
     await produce(producer, 0, *backfill(models=2_000, events=150_000))
     await produce(producer, 0, orjson.dumps(event(model_id, 1)))
 
-    async def canary_is_counted() -> list[str]:
-        models = await sent_models(kafka)
-        return models if model_id in models else []
+    sent = Sent(kafka)
 
-    before = await eventually(canary_is_counted, what="the new event to be counted")
+    async def canary_is_counted() -> bool:
+        return model_id in await sent.read_on()
+
+    await eventually(canary_is_counted, what="the new event to be counted")
+    before = len(sent.models)
 
     async def all_is_counted() -> bool:
-        return len(await sent_models(kafka)) > 140_000
+        return len(await sent.read_on()) > 140_000
 
-    assert len(before) < 100_000, "a new event is counted before the backfill is through"
+    assert before < 100_000, "a new event is counted before the backfill is through"
     await eventually(all_is_counted, what="the backfill to be counted")
     log = combiner.log.read_text()
     assert log.count("partitions_assigned") == 1, "it was never thrown out of its group"
-    letters = [
-        decode(DeadLetter, record.value) for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
-    ]
+    letters = [decode(DeadLetter, record.value) for record in await kafka.records(DEAD_LETTERS)]
     assert sorted(letter.offset for letter in letters if letter.partition == 0 and letter.offset in bad) == bad

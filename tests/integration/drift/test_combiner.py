@@ -25,8 +25,8 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
 from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import Resolution
-from tests.integration.drift.conftest import GRID, StartPart, event, produce, read_all, single_records
+from sentryml_statistics.panes import FINE_PANES_KEPT, Resolution
+from tests.integration.drift.conftest import GRID, StartPart, event, produce, single_records
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
@@ -60,8 +60,10 @@ class Sent:
 
 
 async def sent_of(kafka: OwnKafka, model_id: str) -> Sent:
-    records = await read_all(kafka, HISTOGRAMS.name, HISTOGRAMS.partitions)
-    partials = [(record.partition, partial) for record in records for partial in unpack_record(record.value)]
+    records = await kafka.records(HISTOGRAMS)
+    # Unpacking all that other tests have sent takes seconds each time.
+    about = [record for record in records if record.value and model_id.encode() in record.value]
+    partials = [(record.partition, partial) for record in about for partial in unpack_record(record.value)]
     found = [(partition, partial) for partition, partial in partials if partial.target.model_id == model_id]
     assert all(partition == partition_of(model_id, HISTOGRAMS.partitions) for partition, _ in found)
     return Sent([partial for _, partial in found])
@@ -153,11 +155,9 @@ async def test_records_of_all_sizes_are_counted_and_one_that_is_too_long_is_dead
     sent = await until_counted(kafka, model_id, total)
     assert sent.counts() == expected(each for events in by_record for each in events)
     assert {label.source for label in labels(sent.partials)} == {source_of(2, each) for each in SIZE_CLASSES}
-    letters = [
-        decode(DeadLetter, record.value) for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
-    ]
-    assert [letter.reason for letter in letters if letter.partition == 2] == ["record_too_long"]
-    assert [letter.offset for letter in letters if letter.partition == 2] == [offsets[4]]
+    letters = [decode(DeadLetter, record.value) for record in await kafka.records(DEAD_LETTERS)]
+    own = [letter for letter in letters if (letter.topic, letter.partition) == (PREDICTIONS.name, 2)]
+    assert [(letter.reason, letter.offset) for letter in own] == [("record_too_long", offsets[4])]
     assert await combiner.end(signal.SIGKILL) == -signal.SIGKILL
     again = event(model_id, 7)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
@@ -226,10 +226,7 @@ async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_coun
     facts = sent.facts()
     assert (facts.late, facts.future) == (1, 2)
     assert facts.first_seen == pytest.approx(now, abs=60)
-    letters = [
-        (decode(DeadLetter, record.value), record.value)
-        for record in await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
-    ]
+    letters = [(decode(DeadLetter, record.value), record.value) for record in await kafka.records(DEAD_LETTERS)]
     found = {
         letter.offset: letter for letter, _ in letters if (letter.topic, letter.partition) == (PREDICTIONS.name, 3)
     }
@@ -246,7 +243,7 @@ async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_coun
 async def test_an_event_older_than_the_fine_panes_counts_in_the_coarse_one_alone(
     kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
 ) -> None:
-    young, old = event(model_id, 1, 60), event(model_id, 2, GRID.fine_life_seconds + 60)
+    young, old = event(model_id, 1, 60), event(model_id, 2, FINE_PANES_KEPT * GRID.fine_seconds + 60)
     await produce(producer, 3, orjson.dumps([young, old]))
     start("combiner")
     sent = await until_counted(kafka, model_id, 2)

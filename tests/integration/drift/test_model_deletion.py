@@ -15,7 +15,7 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, TABLE_CHANGELOG, Topic
 from sentryml_drift.state.table import PLACE, target_of
-from tests.integration.drift.conftest import StartPart, event, produce, read_all
+from tests.integration.drift.conftest import StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
@@ -24,14 +24,14 @@ OLD, NEW = 300, 7
 
 async def newest(kafka: OwnKafka, topic: Topic, model_id: str) -> Any:
     """The newest record of a topic about a model."""
-    records = [each for each in await read_all(kafka, topic.name, topic.partitions) if each.key == model_id.encode()]
+    records = [each for each in await kafka.records(topic) if each.key == model_id.encode()]
     return records[-1] if records else None
 
 
 async def kept(kafka: OwnKafka, model_id: str) -> int:
     """How many values of a model the processor's table holds."""
     table: dict[bytes, bytes | None] = {}
-    for record in await read_all(kafka, TABLE_CHANGELOG.name, TABLE_CHANGELOG.partitions):
+    for record in await kafka.records(TABLE_CHANGELOG):
         if record.key not in (None, PLACE):
             table[record.key] = record.value
     found = (target_of(key) for key, value in table.items() if value is not None)

@@ -22,24 +22,24 @@ from sentryml_common.contracts.evaluation import Evaluation, Window
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, DEAD_LETTERS, EVALUATIONS, HISTOGRAMS, MONITORS
-from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
+from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
 
-FINE_SECONDS = 1.0
+FINE_SECONDS = EVERY_SECONDS = 1.0
 EVENTS = 1200
 SPAN_SECONDS = 400.0
 
 
 async def activity_of(kafka: OwnKafka, model_id: str, since: datetime) -> Activity | None:
     """The newest that was said of a model."""
-    records = await read_all(kafka, ACTIVITY.name, ACTIVITY.partitions)
+    records = await kafka.records(ACTIVITY)
     said = [decode(Activity, record.value) for record in records if record.key == model_id.encode()]
     return said[-1] if said and said[-1].at > since else None
 
 
 async def evaluation_of(kafka: OwnKafka, model_id: str, since: datetime) -> Evaluation | None:
-    records = await read_all(kafka, EVALUATIONS.name, EVALUATIONS.partitions)
+    records = await kafka.records(EVALUATIONS)
     said = [decode(Evaluation, record.value) for record in records if record.key == model_id.encode()]
     return said[-1] if said and said[-1].evaluated_at > since else None
 
@@ -56,7 +56,12 @@ async def events(producer: AIOKafkaProducer, model_id: str) -> list[dict[str, An
 async def watched(producer: AIOKafkaProducer, model_id: str) -> AsyncIterator[str]:
     """The model, with a monitor of short windows."""
     monitor = Monitor(
-        model_id=model_id, version=1, baseline_seconds=600, current_seconds=60, every_seconds=1, min_baseline_coverage=0
+        model_id=model_id,
+        version=1,
+        baseline_seconds=600,
+        current_seconds=60,
+        every_seconds=EVERY_SECONDS,
+        min_baseline_coverage=0,
     )
     await producer.send_and_wait(MONITORS.name, encode(monitor), key=model_id.encode())
     yield model_id
@@ -114,7 +119,7 @@ async def test_records_that_cannot_be_read_are_dead_lettered_and_hold_nothing_up
         return found is not None and sum(pane.count for pane in found.coarse_panes) == 1
 
     async def dead_lettered() -> bool:
-        records = await read_all(kafka, DEAD_LETTERS.name, DEAD_LETTERS.partitions)
+        records = await kafka.records(DEAD_LETTERS)
         letters = [decode(DeadLetter, record.value) for record in records]
         found = Counter((letter.partition, letter.offset) for letter in letters if letter.topic == HISTOGRAMS.name)
         return found == Counter((record.partition, record.offset) for record in bad)
@@ -150,6 +155,12 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     assert await first.end(signal.SIGKILL) == -signal.SIGKILL
     assert (tmp_path / "state").exists()
     shutil.rmtree(tmp_path / "state")
+    killed_at = time.time()
+
+    async def evaluations_fell_due() -> bool:
+        return time.time() > killed_at + 3 * EVERY_SECONDS
+
+    await eventually(evaluations_fell_due, what="evaluations to fall due while no processor runs")
     again = datetime.fromtimestamp(time.time(), UTC)
     second = start("processor", **settings)
     await second.until_ready()

@@ -26,10 +26,12 @@ from sentryml_common.contracts.topics import EVALUATIONS, HISTOGRAMS, MONITORS
 from sentryml_common.http.internal import signed_headers
 from sentryml_drift.domain.partials import partition_of
 from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors, make_client
-from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.season import SeasonCounts, season_at
 from sentryml_statistics.windows import WindowCover, WindowPlan
-from tests.integration.drift.conftest import Part, StartPart, event, produce, read_all
+from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.integration.drift.test_processor import activity_of
 from tests.integration.drift.test_reassignment import assignments, until_shared
 from tests.support.eventually import eventually
@@ -62,7 +64,7 @@ async def recomputed(part: Part, monitor: Monitor, since: datetime) -> Recompute
 
 async def published(kafka: OwnKafka, model_id: str, since: datetime) -> dict[datetime, Evaluation]:
     """The evaluations of a model of after a time, without their bins, by time."""
-    records = await read_all(kafka, EVALUATIONS.name, EVALUATIONS.partitions)
+    records = await kafka.records(EVALUATIONS)
     said = [decode(Evaluation, record.value) for record in records if record.key == model_id.encode()]
     return {each.evaluated_at: without_bins(each) for each in said if each.evaluated_at > since}
 
@@ -72,18 +74,23 @@ def without_bins(evaluation: Evaluation) -> Evaluation:
     return evaluation.model_copy(update={"signals": thin})
 
 
-def counted(events: list[dict[str, Any]], window: Window) -> WindowCounts:
+def counted(events: list[dict[str, Any]], window: Window) -> tuple[WindowPlan, PaneCounts, float]:
     """A window of the events themselves."""
     start, end = window.start.timestamp(), window.end.timestamp()
     inside = [each for each in events if start <= each["timestamp"] < end]
     counts = PaneCounts.of([each["prediction"] for each in inside], [each["score"] for each in inside])
-    return WindowCounts(WindowPlan(WindowCover(start, end, ()), window.coverage), counts)
+    return WindowPlan(WindowCover(start, end, ()), ()), counts, window.coverage
 
 
 def by_events(monitor: Monitor, found: Evaluation, events: list[dict[str, Any]]) -> Evaluation:
     """What the events say of the windows and the time of an evaluation."""
-    windows = counted(events, found.baseline), counted(events, found.current)
-    return without_bins(evaluate(monitor.model_id, monitor, found.evaluated_at, *windows))
+    baseline, current = Baseline(*counted(events, found.baseline)), WindowCounts(*counted(events, found.current))
+    at = found.evaluated_at.timestamp()
+    season = season_at(PaneGrid(1), monitor, at, 0.0, at)
+    assert season is not None
+    assert season.partners == (), "the baseline is shorter than a season"
+    checked = SeasonCounts(season, {}.__getitem__)
+    return without_bins(evaluate(monitor.model_id, monitor, found.evaluated_at, baseline, current, checked))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a processor refuses to work with, in words: another one's folder, another build's table."""
+"""What a worker refuses to work with, in words: another's folder, another build's table, a group that reads nothing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
+from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_common.service import EXIT_CONFIGURATION
+from sentryml_common.service import EXIT_CONFIGURATION, EXIT_FAILED
+from sentryml_drift.combiner.loop import group_of
 from sentryml_drift.domain.partials import Kind, Target
 from sentryml_drift.state.partition_writer import Changelog
 from sentryml_drift.state.table import key_of
+from tests.integration.common.test_ownership import Forgetful
 from tests.integration.drift.conftest import Part, StartPart
 from tests.support.own_kafka import OwnKafka, own_kafka
 
@@ -53,3 +57,21 @@ async def test_another_ones_folder_and_another_builds_table_are_refused(
     said = await refusal(start("processor", state_dir=tmp_path / "state"))
     assert "holds values of another build" in said
     assert "delete sentryml.table-changelog.v1" in said
+
+
+async def test_a_combiner_in_a_group_that_reads_nothing_ends_to_join_it_again(
+    kafka: OwnKafka, start: StartPart
+) -> None:
+    leader = AIOKafkaConsumer(
+        PREDICTIONS.name,
+        bootstrap_servers=kafka.bootstrap,
+        group_id=group_of(1),
+        partition_assignment_strategy=(Forgetful,),
+    )
+    await leader.start()
+    try:
+        combiner = start("combiner", soon=True, stall_seconds=5)
+        assert await asyncio.to_thread(combiner.process.wait, 120) == EXIT_FAILED, combiner.log.read_text()
+        assert f"reads partitions [0, 1, 2, 3] of {PREDICTIONS.name}, for 5 s" in combiner.log.read_text()
+    finally:
+        await leader.stop()

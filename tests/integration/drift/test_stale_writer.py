@@ -1,7 +1,7 @@
 """A worker frozen inside its table writes wakes after another has taken over: none of its writes counts.
 
-What `reference/streaming.md` §10 could not solve with Faust's tables. The freeze is forced, again and again, with a
-writer that dwells inside its transactions.
+Faust's own tables keep such writes. The freeze is forced, again and again, with a writer that dwells inside its
+transactions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aiokafka import TopicPartition
 
 from sentryml_common.contracts.topics import TABLE_CHANGELOG
+from sentryml_common.errors import Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
@@ -99,3 +101,20 @@ async def test_reading_on_from_a_position_brings_what_came_after_it(settings: Ka
     end = parts[-1][1]
     assert [part async for part in log.read(end, Health(), lambda _: None)] == []
     await log.close()
+
+
+async def test_a_writer_out_of_step_with_the_broker_fails_and_whoever_takes_over_goes_on(
+    settings: KafkaSettings,
+) -> None:
+    broken = await Changelog.take_over(3, settings, Health())
+    await broken.append({b"key": b"first"})
+    # What aiokafka does to a batch that it has numbered and then drops, since its partition has no leader.
+    broken._producer._txn_manager.increment_sequence_number(TopicPartition(TABLE_CHANGELOG.name, 3), 1)
+    with pytest.raises(Unavailable, match="OutOfOrderSequenceNumber"):
+        await broken.append({b"key": b"refused", b"other": b"refused"})
+    await broken.close()
+    owner = await Changelog.take_over(3, settings, Health())
+    assert await everything(owner) == {b"key": b"first"}
+    await owner.append({b"key": b"second"})
+    assert await everything(owner) == {b"key": b"second"}
+    await owner.close()

@@ -34,7 +34,7 @@ async def test_acknowledge_says_who_and_why_and_silences_nothing(
     clock.now = at(2)
     answer = await api.post(f"{INCIDENT}/acknowledge", json={"note": "looking at it"})
     assert (answer.status_code, answer.json()["state"], answer.headers["ETag"]) == (200, "acknowledged", '"v2"')
-    assert answer.json()["allowed"] == ["acknowledge", "unacknowledge", "close", "note"]
+    assert answer.json()["allowed"] == ["acknowledge", "unacknowledge", "close", "accept", "was-normal", "note"]
     await life.sees("critical")
     steps = await timeline(api)
     assert [(step["kind"], step["alert"]) for step in steps] == [
@@ -78,9 +78,9 @@ async def test_a_second_person_is_recorded(client_with: MakeClient, api: httpx.A
 @pytest.mark.parametrize(
     ("grades", "action", "state", "allowed"),
     [
-        (["critical"], "close", "open", ["acknowledge", "note"]),
-        (["critical"], "unacknowledge", "open", ["acknowledge", "note"]),
-        (["critical", "ok"], "unacknowledge", "resolved", ["acknowledge", "close", "note"]),
+        (["critical"], "close", "open", ["acknowledge", "accept", "was-normal", "note"]),
+        (["critical"], "unacknowledge", "open", ["acknowledge", "accept", "was-normal", "note"]),
+        (["critical", "ok"], "unacknowledge", "resolved", ["acknowledge", "close", "was-normal", "note"]),
     ],
 )
 async def test_what_is_not_allowed_is_409_and_says_what_is(

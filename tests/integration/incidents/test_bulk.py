@@ -39,7 +39,7 @@ async def test_each_has_a_result_of_its_own_in_the_order_asked(api: httpx.AsyncC
         (incident_id, 409),
     ]
     assert (results[0]["incident"]["state"], results[0]["etag"], results[0]["problem"]) == ("closed", '"v3"', None)
-    assert results[2]["problem"]["allowed"] == ["acknowledge", "note"]
+    assert results[2]["problem"]["allowed"] == ["acknowledge", "accept", "was-normal", "note"]
     assert results[2]["incident"] is None
     assert (await api.get("/v1/incidents/3/timeline")).json()["items"][-1]["note"] == "all quiet"
 

@@ -38,8 +38,9 @@ BODIES: dict[str, list[Any]] = {
     "POST /v1/models/{model_id}/monitor:preview": [MONITOR],
     **{
         f"POST /v1/incidents/{{reference}}/{action}": [{"note": "seen"}]
-        for action in ("acknowledge", "unacknowledge", "close", "notes")
+        for action in ("acknowledge", "unacknowledge", "close", "was-normal", "undo", "notes")
     },
+    "POST /v1/incidents/{reference}/accept": [{"note": "seen", "since": "2026-11-23T09:17:00Z"}],
     "POST /v1/incidents:bulk": [
         {"action": "note", "incidents": [1, {"incident": 2, "if_match": '"v1"'}], "note": "seen"},
     ],

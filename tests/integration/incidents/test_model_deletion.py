@@ -124,8 +124,8 @@ async def test_the_end_of_the_incident_leaves_before_the_tombstone(
     await relay(pool, log).publish_all()
     steps = [decode(Transition, record.value) for record in log.of(TRANSITIONS)[MODEL]]
     assert (steps[-1].kind, steps[-1].cause) == ("closed", "model_deleted")
-    first, last = log.of(MONITORS)[MODEL]
-    assert decode(Monitor, first.value).version == 1
+    first, held, last = log.of(MONITORS)[MODEL]
+    assert [decode(Monitor, each.value).normal_time.drift_lasts for each in (first, held)] == [False, True]
     assert last.value is None
     assert log.records.index(last) > log.records.index(log.of(TRANSITIONS)[MODEL][-1])
 
@@ -137,9 +137,10 @@ async def test_a_tombstone_waits_for_the_transitions(api: httpx.AsyncClient, dri
     monitors = next(box for box in outboxes(PUBLIC_URL).boxes if box.topic == MONITORS.name)
     while await publishing._publish_some(monitors):
         pass
-    assert [record.value is None for record in log.of(MONITORS)[MODEL]] == [False], "the end has not been told yet"
+    deletions = [record.value is None for record in log.of(MONITORS)[MODEL]]
+    assert deletions == [False, False], "the end has not been published yet"
     await publishing.publish_all()
-    assert [record.value is None for record in log.of(MONITORS)[MODEL]] == [False, True]
+    assert [record.value is None for record in log.of(MONITORS)[MODEL]] == [False, False, True]
 
 
 async def test_what_was_on_its_way_brings_nothing_back(api: httpx.AsyncClient, drifting: Life, pool: Pool) -> None:

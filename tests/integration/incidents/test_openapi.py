@@ -29,7 +29,7 @@ LISTS = (
     "models/{model_id}/evaluations",
     "models/{model_id}/monitor/versions",
 )
-ACTIONS = ("acknowledge", "unacknowledge", "close", "notes")
+ACTIONS = ("acknowledge", "unacknowledge", "close", "accept", "was-normal", "undo", "notes")
 BEYOND = [
     *(Beyond("GET", path_of(path), 422, "a cursor is opaque: only ours are taken") for path in LISTS),
     *(

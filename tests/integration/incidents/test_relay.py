@@ -240,7 +240,7 @@ async def test_what_reaches_kafka_is_the_contract_under_the_models_key(
     await life.sees("warn", "critical", "ok")
     async with open_publisher(kafka_settings, Health()) as publisher:
         boxes = outboxes(PUBLIC_URL, transitions=topics.transitions, monitors=topics.monitors, api_keys=topics.api_keys)
-        assert await Relay(pool, publisher, boxes, METRICS, Health(), StillClock()).publish_all() == 4
+        assert await Relay(pool, publisher, boxes, METRICS, Health(), StillClock()).publish_all() == 6
     consumer = AIOKafkaConsumer(
         topics.transitions.name, bootstrap_servers=kafka_settings.kafka_bootstrap, auto_offset_reset="earliest"
     )

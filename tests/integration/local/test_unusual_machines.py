@@ -1,13 +1,17 @@
-"""The local stack where a machine is odd: a data folder with a very long path, a proxy that leads nowhere."""
+"""The local stack on odd machines: a data folder with a very long path, a slow start, a proxy that leads nowhere."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
+from sentryml_local import stack
 from sentryml_local.jar_cache import ensure_jars
 from sentryml_local.kafka import cluster_id, prepare
 from sentryml_local.stack import Options, Stack
@@ -19,13 +23,27 @@ def test_a_data_folder_with_a_very_long_path_works() -> None:
     with TemporaryDirectory(prefix="sentryml-local-") as name:
         folder = Path(name) / "a-folder-whose-name-is-long" / "/".join(["and-yet-longer"] * 8)
         assert len(str(folder)) > LONGEST_SOCKET_PATH
-        stack = Stack(folder, Options(port_base=free_port_base(), only=("kafka", "postgres"), durable=False))
+        long = Stack(folder, Options(port_base=free_port_base(), only=("kafka", "postgres"), durable=False))
         try:
-            stack.up()
-            assert {each.name for each in stack.status() if each.state == "running"} >= {"kafka", "postgres"}
+            long.up()
+            assert {each.name for each in long.status() if each.state == "running"} >= {"kafka", "postgres"}
         finally:
-            stack.down()
-        assert not any(each.pid for each in stack.status())
+            long.down()
+        assert not any(each.pid for each in long.status())
+
+
+def test_on_a_slow_machine_it_says_what_it_waits_for_and_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "SAY_EVERY_SECONDS", 0.2)  # any machine is slow for somebody in such a hurry
+    said: list[str] = []
+    with TemporaryDirectory(prefix="sentryml-local-") as name:
+        slow = Stack(Path(name), Options(port_base=free_port_base(), only=("kafka",), durable=False), said.append)
+        try:
+            slow.up()
+        finally:
+            slow.down()
+    waiting = [line for line in said if re.fullmatch(r"still waiting for kafka, \d+ s: it does not listen yet", line)]
+    assert len(waiting) > 1
+    assert said[-1] == "kafka is ready"
 
 
 def test_any_folder_will_do_also_one_whose_cluster_id_begins_with_a_hyphen(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.http.health import Health
 from sentryml_local.slack_stand_in.store import Script
+from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.auditor import measure
 from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.api_client import SECRET_BOX_KEY, Api, api
@@ -64,6 +65,20 @@ async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> Non
         ("channel_made", "ops", "of the kind slack_webhook"),
         ("route_made", "ops", "leads to ops"),
     ]
+
+
+async def test_kinds_of_channels_describe_themselves(api: Api) -> None:
+    viewer = api.key("readtest0000", Scope.READ)
+    kinds = {each["name"]: each for each in (await api.ask("GET", "/v1/channel-kinds", 200, headers=viewer))["items"]}
+    assert list(kinds) == list(KINDS)
+    bot, mail = kinds["slack_bot"], kinds["email"]
+    assert (bot["threads"], bot["edits"], bot["buttons"]) == (True, True, True)
+    assert (mail["title"], mail["threads"], mail["edits"]) == ("E-mail", True, False)
+    assert mail["settings"]["properties"]["recipients"]["title"] == "To"
+    for kind in kinds.values():
+        assert not ["writeOnly" for field in kind["settings"]["properties"].values() if "writeOnly" in field]
+        assert all(field["writeOnly"] for field in kind["secret"]["properties"].values())
+    await api.ask("GET", "/v1/channel-kinds", 401, headers={"Authorization": ""})
 
 
 async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from bench.noise import work
-from bench.noise_evaluation import Figures, evaluate_many
-from bench.noise_incidents import Rule, Step, Watch
-from bench.noise_report import Row, delay, rate, show_tallies
-from bench.noise_simulation import (
+from bench.noise.evaluation import Figures, evaluate_many
+from bench.noise.incidents import Rule, Step, Watch
+from bench.noise.report import Row, delay, rate, show_tallies
+from bench.noise.run import work
+from bench.noise.simulation import (
     GRID,
     LOOK_DAYS,
     ORIGIN,
@@ -24,14 +24,14 @@ from bench.noise_simulation import (
     slot_at,
     warm_up_slots,
 )
-from bench.noise_traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
+from bench.noise.traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.bins import bin_counts
-from sentryml_statistics.evaluation import WindowCounts, evaluate, evaluation_id
+from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate, evaluation_id
 from sentryml_statistics.histogram import Histogram
 from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 from sentryml_statistics.panes import FINE_PER_COARSE, Resolution
@@ -57,7 +57,10 @@ class Panes:
         ]
 
     def window(self, model: int, plan: WindowPlan) -> WindowCounts:
-        return WindowCounts(plan, merge_panes(self._panes(model, plan)))
+        return WindowCounts(plan, merge_panes(self._panes(model, plan)), 1.0)
+
+    def baseline(self, model: int, plan: WindowPlan) -> Baseline:
+        return Baseline(plan, merge_panes(self._panes(model, plan)), 1.0)
 
     def _panes(self, model: int, plan: WindowPlan) -> Iterator[PaneCounts]:
         origin = GRID.pane_of(ORIGIN.timestamp(), Resolution.COARSE)
@@ -92,9 +95,11 @@ def test_figures_are_those_of_the_domain(window: int, events_per_hour: int, step
     panes = Panes(case, begins, last)
     compared = 0
     for figures in rounds(case, begins, last):
-        plans = windows_at(GRID, monitor, figures.at.timestamp(), ORIGIN.timestamp())
+        baseline, current = windows_at(GRID, monitor, figures.at.timestamp())
         for model in range(case.models):
-            found = evaluate("model", monitor, figures.at, *(panes.window(model, plan) for plan in plans))
+            found = evaluate(
+                "model", monitor, figures.at, panes.baseline(model, baseline), panes.window(model, current)
+            )
             assert bool(figures.enough[model]) == (found.level is not Level.INSUFFICIENT_DATA)
             for signal, psi, floor in zip(found.signals, figures.psi[model], figures.floor[model], strict=True):
                 assert signal.baseline_count == figures.baseline_count[model]
@@ -119,10 +124,10 @@ def test_figures_are_those_of_the_domain_where_the_baseline_has_gaps(baseline_ev
     baseline, current = baseline[usable], current[usable]
     assert len(baseline) > 5
     figures = evaluate_many(ORIGIN, monitor, baseline, current)
-    plan = windows_at(GRID, monitor, ORIGIN.timestamp(), ORIGIN.timestamp() - 30 * DAY)[0]
+    plan = windows_at(GRID, monitor, ORIGIN.timestamp())[0]
     for model in range(len(baseline)):
-        sides = (WindowCounts(plan, pane_of(counts[model])) for counts in (baseline, current))
-        found = evaluate("model", monitor, ORIGIN, *sides)
+        was, now = pane_of(baseline[model]), pane_of(current[model])
+        found = evaluate("model", monitor, ORIGIN, Baseline(plan, was, 1.0), WindowCounts(plan, now, 1.0))
         assert figures.psi[model] == pytest.approx([signal.psi for signal in found.signals], rel=1e-9)
         assert figures.floor[model] == pytest.approx([signal.noise_floor for signal in found.signals], rel=1e-9)
 
@@ -195,22 +200,24 @@ def decided(noisy: list[Figures], model: int, monitor: MonitorSettings, rule: Ru
     """One model's steps by the incidents service's own state machine."""
     snapshot = Snapshot(f"model-{model}", 1, monitor)
     for figures in noisy:
-        decision = decide(snapshot, Evaluated(evaluation_of(figures, model, monitor, rule)), figures.at)
+        found = evaluation_of(figures, model, monitor, rule, snapshot.normal_time.revision)
+        decision = decide(snapshot, Evaluated(found), figures.at)
         snapshot = decision.snapshot
         for step in decision.transitions:
             if step.kind in (TransitionKind.OPENED, TransitionKind.REOPENED, TransitionKind.RESOLVED):
                 yield Step(model, step.kind, step.at)
 
 
-def evaluation_of(figures: Figures, model: int, monitor: MonitorSettings, rule: Rule) -> Evaluation:
+def evaluation_of(figures: Figures, model: int, monitor: MonitorSettings, rule: Rule, revision: int = 0) -> Evaluation:
     """One model's evaluation as the drift service would publish it, without its bins."""
     signals = tuple(signals_of(figures, model, monitor, rule)) if figures.enough[model] else ()
     levels = {found.level for found in signals}
     border = figures.at - timedelta(seconds=monitor.current_seconds)
     return Evaluation(
-        evaluation_id=evaluation_id(f"model-{model}", 1, figures.at),
+        evaluation_id=evaluation_id(f"model-{model}", 1, revision, figures.at),
         model_id=f"model-{model}",
         monitor_version=1,
+        normal_time_revision=revision,
         evaluated_at=figures.at,
         level=next(
             (each for each in (Level.CRITICAL, Level.WARN, Level.OK) if each in levels), Level.INSUFFICIENT_DATA

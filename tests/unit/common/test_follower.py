@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -14,7 +16,7 @@ from structlog.testing import capture_logs
 
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
-from sentryml_common.contracts.topics import TOPIC_EPOCHS
+from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.settings import KafkaSettings
@@ -122,11 +124,16 @@ def test_deletions_of_long_ago_are_forgotten(following: Following) -> None:
     assert min(following.follower.deleted.values()) == 960 * day
 
 
+def following_in(log: MemoryLog, topic: Topic = TOPIC_EPOCHS, **how: Any) -> Follower[TopicEpoch]:
+    make = partial(log.consumer, auto_offset_reset="earliest")
+    return Follower(topic, TopicEpoch, make=lambda _: make(), open_ids=log.open_topic_ids, **how)
+
+
 async def life(log: MemoryLog, health: Health) -> Follower[TopicEpoch]:
     """Follow a topic that is written, deleted from and compacted all the time, by a Kafka that fails now and then."""
     topic, rng = replace(TOPIC_EPOCHS, partitions=3), log.rng
     log.create(topic.name, topic.partitions)
-    follower = Follower(topic, TopicEpoch, make=lambda _: log.consumer(auto_offset_reset="earliest"))
+    follower = following_in(log, topic)
 
     def write(count: int) -> None:
         for _ in range(count):
@@ -175,7 +182,7 @@ def test_while_kafka_refuses_readyz_says_so_and_what_is_known_serves() -> None:
         log, health = MemoryLog(), Health()
         log.create(TOPIC_EPOCHS.name)
         log.append(TOPIC_EPOCHS.name, encode(epoch(1)), b"t")
-        follower = Follower(TOPIC_EPOCHS, TopicEpoch, make=lambda _: log.consumer(auto_offset_reset="earliest"))
+        follower = following_in(log)
         task = asyncio.create_task(follower.run(KafkaSettings(), health))
         await follower.caught_up.wait()
         log.fail_next("getmany", TopicAuthorizationFailedError(TOPIC_EPOCHS.name))
@@ -190,6 +197,45 @@ def test_while_kafka_refuses_readyz_says_so_and_what_is_known_serves() -> None:
             return TOPIC_EPOCHS.name not in health.waiting_for
 
         await eventually(is_ready, what="/readyz to say that all is well", within=30)
+        task.cancel()
+        await asyncio.wait([task])
+
+    run_in_virtual_time(story())
+
+
+@pytest.mark.parametrize("more", [0, 1, 5], ids=["fewer records", "as many", "more"])
+def test_of_a_topic_that_was_recreated_it_holds_the_new_keys_alone(more: int) -> None:
+    async def story() -> None:
+        log, health, changed = MemoryLog(), Health(), set[str]()
+        log.create(TOPIC_EPOCHS.name)
+        for key in (b"kept", b"gone"):
+            log.append(TOPIC_EPOCHS.name, encode(epoch(1)), key)
+        log.append(TOPIC_EPOCHS.name, None, b"deleted")
+        follower = following_in(log, on_change=changed.add)
+        task = asyncio.create_task(follower.run(KafkaSettings(), health))
+        await follower.caught_up.wait()
+        changed.clear()
+        current, deleted = follower.current, follower.deleted
+        log.delete(TOPIC_EPOCHS.name)
+
+        async def says_so() -> bool:
+            return "does not exist" in health.waiting_for.get(TOPIC_EPOCHS.name, "")
+
+        await eventually(says_so, what="/readyz to say that the topic does not exist", within=30)
+        assert current.keys() == {"kept", "gone"}, "what is known until then serves"
+        log.create(TOPIC_EPOCHS.name)
+        log.append(TOPIC_EPOCHS.name, encode(epoch(2)), b"kept")
+        for number in range(2 * more):
+            log.append(TOPIC_EPOCHS.name, encode(epoch(number + 1)), b"kept")
+
+        async def is_read_again() -> bool:
+            return current == latest(log) and TOPIC_EPOCHS.name not in health.waiting_for
+
+        await eventually(is_read_again, what="the new topic to be read", within=30)
+        assert (follower.published.keys(), deleted) == ({"kept"}, {})
+        assert changed == {"kept", "gone"}
+        log.append(TOPIC_EPOCHS.name, None, b"kept")
+        await eventually(is_read_again, what="what comes later to be read", within=30)
         task.cancel()
         await asyncio.wait([task])
 

@@ -20,6 +20,8 @@ def written(default: Any) -> str:
         return "none"
     if isinstance(default, bool):
         return "on" if default else "off"
+    if isinstance(default, str):
+        return default
     return ", ".join(default) if isinstance(default, tuple) else f"{default:g}"
 
 

@@ -231,6 +231,27 @@ def test_a_topic_that_kafka_does_not_take_keeps_no_other_waiting_and_readyz_says
     play(story, MemoryLog())
 
 
+def test_a_row_that_is_too_large_for_kafka_is_logged_and_holds_up_no_other() -> None:
+    large = "model-" + 1000 * "x"
+
+    async def story(log: MemoryLog) -> Database:
+        log.most_bytes = 1000
+        database = Database(log)
+        for key in ("before", large, "after"):
+            database.write(STORM, key)
+        relay = Running(database)
+        await until(lambda: not database.waiting(STORM), "the rows to be done with")
+        assert relay.health.waiting_for == {}
+        await relay.stop()
+        return database
+
+    log = MemoryLog()
+    with capture_logs() as logs:
+        play(story, log)
+    assert published(log, STORM).keys() == {"before", "after"}
+    assert [line["key"] for line in logs if line["event"] == "record_too_large"] == [large]
+
+
 async def life(log: MemoryLog) -> Database:
     """Rows are written, relays come and go, both servers fail now and then; then all becomes calm."""
     database, rng = Database(log, faults=0.05), log.rng

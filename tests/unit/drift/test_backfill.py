@@ -20,7 +20,7 @@ from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.panes import PaneGrid, Resolution
 from sentryml_statistics.windows import WindowPlan, windows_at
@@ -76,9 +76,14 @@ class Counted:
 
     def evaluation(self, monitor: Monitor, evaluated_at: float, now: float) -> Evaluation:
         """As the evaluator makes one at `now` that was due at `evaluated_at`."""
-        plans = windows_at(GRID, monitor, evaluated_at, self.facts.first_seen, now)
-        baseline, current = (WindowCounts(plan, self._in(plan)) for plan in plans)
-        return evaluate("model", monitor, datetime.fromtimestamp(evaluated_at, UTC), baseline, current)
+        baseline, current = windows_at(GRID, monitor, evaluated_at, now=now)
+        return evaluate(
+            "model",
+            monitor,
+            datetime.fromtimestamp(evaluated_at, UTC),
+            Baseline(baseline, self._in(baseline), 1.0),
+            WindowCounts(current, self._in(current), 1.0),
+        )
 
     def _in(self, plan: WindowPlan) -> PaneCounts:
         places = [(KINDS[each.resolution], pane) for each in plan.cover.ranges for pane in range(each.first, each.end)]
@@ -136,7 +141,7 @@ def test_only_fine_panes_that_no_window_asks_for_any_more_are_missing() -> None:
     assert differing == {pane for pane in fine_live if pane < first_whole}
     assert min(fine_late) == first_whole - 1, "what lies in the middle of a pane when the fine panes' life ends"
     assert 0 < fine_late[first_whole - 1].total < fine_live[first_whole - 1].total
-    _, current = windows_at(GRID, SHORT, END, None)
+    _, current = windows_at(GRID, SHORT, END)
     assert all(part.first >= first_whole for part in current.cover.ranges if part.resolution is Resolution.FINE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_statistics.codec import _body_of_many, _body_of_one, pack_histogram, unpack_histogram
+from sentryml_statistics.codec import _body_of_many, _body_of_one, pack_histograms, unpack_histograms
 from sentryml_statistics.histogram import EMPTY, Histogram
 from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 
+EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples" / "histograms" / "v1"
 RANDOM = np.random.default_rng(11)
 HISTOGRAMS = {
     "empty": EMPTY,
@@ -29,13 +31,21 @@ HISTOGRAMS = {
 }
 
 
+def pack(histogram: Histogram) -> bytes:
+    return pack_histograms((histogram,))
+
+
+def unpack(packed: bytes) -> Histogram:
+    return unpack_histograms(packed, 1)[0]
+
+
 def sealed(content: bytes) -> bytes:
     return content + struct.pack("<I", crc32(content))
 
 
 @pytest.mark.parametrize("name", HISTOGRAMS)
 def test_what_is_packed_comes_back(name: str) -> None:
-    assert unpack_histogram(pack_histogram(HISTOGRAMS[name])) == HISTOGRAMS[name]
+    assert unpack(pack(HISTOGRAMS[name])) == HISTOGRAMS[name]
 
 
 @given(
@@ -45,7 +55,7 @@ def test_what_is_packed_comes_back(name: str) -> None:
 )
 def test_anything_that_is_packed_comes_back(numbers: list[float], names: list[str], nulls: int) -> None:
     histogram = Histogram.of(numbers, names, nulls)
-    assert unpack_histogram(pack_histogram(histogram)) == histogram
+    assert unpack(pack(histogram)) == histogram
 
 
 @pytest.mark.parametrize("nulls", [0, 1, 255, 256, 70_000, 2**40])
@@ -71,46 +81,64 @@ def test_panes_add_subtract_and_merge_signal_by_signal() -> None:
 
 
 def test_bytes_are_small() -> None:
-    assert len(pack_histogram(Histogram.of([0.25, 0.5, 0.75]))) < 48
+    assert len(pack(Histogram.of([0.25, 0.5, 0.75]))) < 48
     scores = HISTOGRAMS["scores"]
-    assert len(pack_histogram(scores)) < 3 * len(scores.numbers.cells)
+    assert len(pack(scores)) < 3 * len(scores.numbers.cells)
 
 
-def test_the_bytes_of_version_1_are_read_for_ever() -> None:
-    head = "01 01" + "08 01 00 00 0200 0100"  # version, histograms │ gaps of 8 bytes, counts of 1, 2 cells, 1 name
-    cells = "000000000000e81f" + "0000000000001000"  # b(¼) >> 1, and the way to the cell of ¾
-    rest = "02 01" + "01" + "02" + "0400 6c617465" + "6a241298"  # counts, of the name, of nulls, the name, checksum
+def test_the_bytes_of_version_2_are_read_for_ever() -> None:
+    head = "02 01" + "04 01 00 00 0200 0100"  # version, histograms │ gaps of 4 bytes, counts of 1, 2 cells, 1 name
+    cells = "000080fe01000000" + "00000001"  # b(¼), and the way to the cell of ¾
+    rest = "02 01" + "01" + "02" + "0400 6c617465" + "8eda0887"  # counts, of the name, of nulls, the name, checksum
     packed = bytes.fromhex(head + cells + rest)
-    assert unpack_histogram(packed) == Histogram.of([0.25, 0.25, 0.75], ["late"], 2)
-    assert pack_histogram(Histogram.of([0.25, 0.25, 0.75], ["late"], 2)) == packed
+    assert unpack(packed) == Histogram.of([0.25, 0.25, 0.75], ["late"], 2)
+    assert pack(Histogram.of([0.25, 0.25, 0.75], ["late"], 2)) == packed
+
+
+VERSION_1 = {
+    "few": Histogram.of(
+        [s * k / w for w, s in ((10, -1), (10, 1), (100, 1)) for k in range(w + 1)] + [1e-300, -3e300, 1234.5, 1e-310],
+        ["late"],
+        2,
+    ),
+    "close": Histogram.of(1 + np.arange(1100) * 2.0**-40),
+    "many": Histogram.of(np.arange(1, 2000) / 2000),
+}
+
+
+@pytest.mark.parametrize("name", VERSION_1)
+def test_the_bytes_of_version_1_are_read_in_the_cells_of_today(name: str) -> None:
+    packed = bytes.fromhex((EXAMPLES / f"numbers-{name}.hex").read_text())
+    assert packed[0] == 1
+    assert unpack(packed) == VERSION_1[name]
 
 
 @given(st.binary(max_size=80))
 def test_garbage_is_undecodable(garbage: bytes) -> None:
     with pytest.raises(UndecodableMessage):
-        unpack_histogram(garbage)
+        unpack(garbage)
 
 
-@given(st.binary(max_size=80))
-def test_garbage_under_a_good_checksum_raises_nothing_but_ours(garbage: bytes) -> None:
+@given(st.sampled_from([b"\x01\x01", b"\x02\x01"]), st.binary(max_size=80))
+def test_garbage_under_a_good_checksum_raises_nothing_but_ours(head: bytes, garbage: bytes) -> None:
     with suppress(UndecodableMessage):
-        assert isinstance(unpack_histogram(sealed(b"\x01\x01" + garbage)), Histogram)
+        assert isinstance(unpack(sealed(head + garbage)), Histogram)
 
 
 @pytest.mark.parametrize("name", HISTOGRAMS)
 def test_damaged_bytes_are_undecodable(name: str) -> None:
-    packed = pack_histogram(HISTOGRAMS[name])
+    packed = pack(HISTOGRAMS[name])
     for at in range(0, len(packed), max(1, len(packed) // 50)):
         damaged = bytearray(packed)
         damaged[at] ^= 0x10
         with pytest.raises(UndecodableMessage):
-            unpack_histogram(bytes(damaged))
+            unpack(bytes(damaged))
         with pytest.raises(UndecodableMessage):
-            unpack_histogram(packed[:at])
+            unpack(packed[:at])
 
 
 def test_another_version_or_number_of_histograms_is_named() -> None:
     with pytest.raises(UndecodableMessage, match="unknown_version"):
-        unpack_histogram(sealed(b"\x02" + pack_histogram(EMPTY)[1:-4]))
+        unpack(sealed(b"\x03" + pack(EMPTY)[1:-4]))
     with pytest.raises(UndecodableMessage, match="1 histograms are packed, expected 2"):
-        PaneCounts.unpack(pack_histogram(EMPTY))
+        PaneCounts.unpack(pack(EMPTY))

@@ -17,7 +17,8 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_common.contracts.normal_time import NormalTime
+from sentryml_statistics.evaluation import Baseline, SignalStart, WindowCounts, evaluate
 from sentryml_statistics.histogram import EMPTY, Histogram
 from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts
 from sentryml_statistics.windows import WindowCover, WindowPlan
@@ -26,13 +27,20 @@ AT = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 RANDOM = np.random.default_rng(77)
 
 
-def a_window(counts: PaneCounts, coverage: float = 1.0) -> WindowCounts:
-    return WindowCounts(WindowPlan(WindowCover(AT.timestamp() - 3600, AT.timestamp(), ()), coverage), counts)
+PLAN = WindowPlan(WindowCover(AT.timestamp() - 3600, AT.timestamp(), ()), ())
+
+
+def a_window(counts: PaneCounts) -> WindowCounts:
+    return WindowCounts(PLAN, counts, 1.0)
+
+
+def a_baseline(counts: PaneCounts, coverage: float = 1.0, score: SignalStart | None = None) -> Baseline:
+    return Baseline(PLAN, counts, coverage, {Signal.SCORE: score} if score else {})
 
 
 def an_evaluation(baseline: PaneCounts, current: PaneCounts, coverage: float = 1.0, **settings: object) -> Evaluation:
     monitor = Monitor.model_validate({"model_id": "flights-delay", "version": 3, **settings})
-    return evaluate("flights-delay", monitor, AT, a_window(baseline, coverage), a_window(current))
+    return evaluate("flights-delay", monitor, AT, a_baseline(baseline, coverage), a_window(current))
 
 
 def of_score(scores: Histogram) -> PaneCounts:
@@ -181,15 +189,17 @@ def test_an_evaluation_is_a_function_of_its_input() -> None:
     assert encode(an_evaluation(baseline, current)) == encode(an_evaluation(baseline, current))
 
 
-def test_the_id_depends_on_model_version_and_time_alone() -> None:
+def test_the_id_depends_on_model_version_normal_time_and_time_alone() -> None:
     monitor = Monitor(model_id="flights-delay", version=3)
-    empty = a_window(EMPTY_PANE)
-    first = evaluate("flights-delay", monitor, AT, empty, empty).evaluation_id
-    assert str(first) == "84eefce4-2582-5e09-9c1b-364a983c6a85"
+    empty, none = a_window(EMPTY_PANE), a_baseline(EMPTY_PANE)
+    first = evaluate("flights-delay", monitor, AT, none, empty).evaluation_id
+    assert str(first) == "76efd910-8e8c-50ad-b1e5-0b14faf6202a"
     elsewhere = AT.astimezone(timezone(timedelta(hours=2)))
-    assert evaluate("flights-delay", monitor, elsewhere, a_window(of_score(scores(9))), empty).evaluation_id == first
-    assert evaluate("other", monitor, AT, empty, empty).evaluation_id != first
-    assert evaluate("flights-delay", Monitor(model_id="a", version=4), AT, empty, empty).evaluation_id != first
+    assert evaluate("flights-delay", monitor, elsewhere, a_baseline(of_score(scores(9))), empty).evaluation_id == first
+    revised = monitor.model_copy(update={"normal_time": NormalTime(revision=1)})
+    assert evaluate("flights-delay", revised, AT, none, empty).evaluation_id != first
+    assert evaluate("other", monitor, AT, none, empty).evaluation_id != first
+    assert evaluate("flights-delay", Monitor(model_id="a", version=4), AT, none, empty).evaluation_id != first
 
 
 def test_an_evaluation_travels_as_its_contract_says() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sentryml_statistics.category_counts import MAX_CATEGORIES, CategoryCounts
 from sentryml_statistics.cell_counts import MAX_CELLS, CellCounts
 from sentryml_statistics.cells import cells_of
-from sentryml_statistics.codec import pack_histogram
+from sentryml_statistics.codec import pack_histograms
 from sentryml_statistics.histogram import EMPTY, Histogram, merge
 from sentryml_statistics.pane_counts import PaneCounts, count_runs
 
@@ -60,12 +60,12 @@ def cut(entries: Values, seed: int) -> list[Values]:
 @given(values | many_values(), st.integers(0, 2**32))
 @settings(max_examples=60)
 def test_any_order_and_any_grouping_give_equal_bytes(entries: Values, seed: int) -> None:
-    whole = pack_histogram(of(entries))
+    whole = pack_histograms([of(entries)])
     parts = [of(part) for part in cut(entries, seed)]
-    assert pack_histogram(reduce(add, parts, EMPTY)) == whole
-    assert pack_histogram(reduce(add, reversed(parts), EMPTY)) == whole
-    assert pack_histogram(merge(parts)) == whole
-    assert pack_histogram(merge([merge(parts[:3]), *parts[3:]])) == whole
+    assert pack_histograms([reduce(add, parts, EMPTY)]) == whole
+    assert pack_histograms([reduce(add, reversed(parts), EMPTY)]) == whole
+    assert pack_histograms([merge(parts)]) == whole
+    assert pack_histograms([merge([merge(parts[:3]), *parts[3:]])]) == whole
 
 
 @given(many_values())

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.noise import alpha_for, chance_of, chances_per_window
 from sentryml_statistics.psi import Divergence, divergence
@@ -14,12 +13,11 @@ from sentryml_statistics.psi import Divergence, divergence
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
-def a_monitor(window: float, every: float = 5 * MINUTE, budget: float = 0.1, signals: int = 1) -> MonitorSettings:
+def a_monitor(window: float, every: float = 5 * MINUTE, budget: float = 0.1) -> MonitorSettings:
     return MonitorSettings(
         current_seconds=window,
         every_seconds=every,
         false_incidents_per_model_month=budget,
-        signals=tuple(Signal)[:signals],
     )
 
 
@@ -37,16 +35,16 @@ def test_evaluations_that_share_data_are_fewer_chances(window: float, every: flo
 
 @pytest.mark.parametrize(("window", "alpha"), [(HOUR, 1.852e-5), (HOUR / 4, 1.331e-5), (DAY, 1.782e-4)])
 def test_alpha_follows_budget_and_window(window: float, alpha: float) -> None:
-    assert alpha_for(a_monitor(window)) == pytest.approx(alpha, rel=1e-3)
-    assert alpha_for(a_monitor(window, budget=0.2)) == pytest.approx(2 * alpha, rel=1e-3)
+    assert alpha_for(a_monitor(window), 1) == pytest.approx(alpha, rel=1e-3)
+    assert alpha_for(a_monitor(window, budget=0.2), 1) == pytest.approx(2 * alpha, rel=1e-3)
 
 
 def test_signals_share_the_budget() -> None:
-    assert alpha_for(a_monitor(DAY, signals=2)) == pytest.approx(alpha_for(a_monitor(DAY)) / 2)
+    assert alpha_for(a_monitor(DAY), 2) == pytest.approx(alpha_for(a_monitor(DAY), 1) / 2)
 
 
 def test_alpha_never_exceeds_one_half() -> None:
-    assert alpha_for(a_monitor(7 * DAY, every=DAY, budget=1000)) == 0.5
+    assert alpha_for(a_monitor(7 * DAY, every=DAY, budget=1000), 1) == 0.5
 
 
 def test_the_floor_of_a_slight_difference_is_the_textbook_one() -> None:

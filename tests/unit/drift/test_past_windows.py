@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_statistics.panes import PaneGrid, Resolution
 from sentryml_statistics.past_windows import LEAST_PART, Look, Reach, look_back
-from sentryml_statistics.windows import windows_at
+from sentryml_statistics.plan import plan_evaluation
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
 
-WEEK = MonitorSettings()
-SHORT = MonitorSettings(baseline_seconds=4 * HOUR, current_seconds=HOUR)
+WEEK = Monitor(model_id="model", version=1)
+SHORT = Monitor(model_id="model", version=1, baseline_seconds=4 * HOUR, current_seconds=HOUR)
 EVER, LONG_AGO = 0.0, MIDNIGHT - 90 * DAY
 
 
-def look(when: str, now: str, settings: MonitorSettings = WEEK, **changes: float) -> Look | None:
+def look(when: str, now: str, settings: Monitor = WEEK, **changes: float) -> Look | None:
     reach = {"now": at(now), "kept_from": LONG_AGO, "first_seen": EVER + LONG_AGO} | changes
     return look_back(MINUTES, settings, at(when), at(when) + 7, Reach(**reach))
 
@@ -37,7 +40,7 @@ def look(when: str, now: str, settings: MonitorSettings = WEEK, **changes: float
 def test_the_ragged_end_lives_as_long_as_fine_panes(when: str, now: str, current: list[str], exact: bool) -> None:
     found = look(when, now)
     assert found is not None
-    assert (drawn(MINUTES, found.current.cover), found.exact) == (current, exact)
+    assert (drawn(MINUTES, found.plan.current.cover), found.exact) == (current, exact)
 
 
 @pytest.mark.parametrize(("when", "possible"), [("12:10", True), ("11:50", False), ("6:00", True), ("6:10", False)])
@@ -62,10 +65,13 @@ def test_panes_have_to_reach_back_as_far_as_there_was_anything(
     assert (found is not None) == possible
 
 
-def test_coverage_is_that_of_then() -> None:
-    found = look("12:00", "20:00", kept_from=at("12:00") - 4.5 * DAY, first_seen=at("12:00") - 4.5 * DAY)
+def test_no_look_back_is_exact_over_what_is_known_of_normal_time_only_now() -> None:
+    start, confirmed, end = (datetime.fromtimestamp(at(each), UTC) for each in ("9:00", "9:10", "9:30"))
+    drift = ExcludedInterval(start=start, confirmed_at=confirmed, end=end)
+    monitor = WEEK.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
+    found = look("12:00", "20:00", monitor)
     assert found is not None
-    assert (found.baseline.coverage, found.current.coverage) == (0.5, 1.0)
+    assert not found.exact
 
 
 @given(
@@ -73,14 +79,16 @@ def test_coverage_is_that_of_then() -> None:
 )
 def test_a_look_is_the_windows_of_then_or_little_less(minute: int, age: int, baseline: int, current: int) -> None:
     grid, when = PaneGrid(60), MIDNIGHT + 60 * minute
-    settings = MonitorSettings(baseline_seconds=max(baseline, current) * HOUR, current_seconds=current * HOUR)
+    settings = Monitor(
+        model_id="model", version=1, baseline_seconds=max(baseline, current) * HOUR, current_seconds=current * HOUR
+    )
     made_at = when + 7
     found = look_back(grid, settings, when, made_at, Reach(made_at + age, LONG_AGO, LONG_AGO))
-    then = windows_at(grid, settings, when, LONG_AGO, made_at)
+    then = plan_evaluation(grid, settings, when, LONG_AGO, made_at)
     if found is None:
         return
-    assert found.exact == ((found.baseline, found.current) == then)
-    for was, left in zip(then, (found.baseline, found.current), strict=True):
+    assert found.exact == (found.plan == then)
+    for was, left in ((then.baseline, found.plan.baseline), (then.current, found.plan.current)):
         assert left.cover.start >= was.cover.start
         assert left.cover.end <= was.cover.end
         assert left.cover.end - left.cover.start >= LEAST_PART * (was.cover.end - was.cover.start)

@@ -10,6 +10,7 @@ from itertools import count
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
@@ -131,7 +132,7 @@ async def test_nothing_is_missing_whatever_comes_before_what_was_sought() -> Non
     for first in (10, 14, 18):
         await worker.take(*map(one, range(first, first + 4)))
     assert worker.place() == 3, "no record was skipped"
-    assert {place for _, place in worker.stream.sought} == {3}
+    assert worker.stream.sought == [(0, 3)] * 3, "once for each batch"
     await worker.take(*map(one, range(18, 20)), *map(one, range(3, 12)))
     await worker.take(*map(one, range(12, 22)))
     assert (worker.place(), worker.counted()) == (22, 22)
@@ -143,14 +144,19 @@ async def test_offsets_that_no_record_has_are_passed() -> None:
     await worker.take(one(0))
     await worker.take(one(5), one(6))
     assert worker.place() == 1, "records 1 to 4 may be missing"
-    await worker.take(one(5), one(6))
+    worker.stream.first[0] = 1
+    with capture_logs() as logs:
+        await worker.take(one(5), one(6))
     assert (worker.place(), worker.counted()) == (7, 3)
+    assert not [line for line in logs if line["event"] == "input_lost_to_retention"]
 
 
 async def test_what_retention_has_removed_is_passed() -> None:
     worker = Worker()
     await worker.begin()
     worker.stream.first[0] = 5
+    await worker.take(one(8))
+    assert worker.stream.sought == [(0, 5)]
     await worker.take(one(5), one(6))
     assert (worker.place(), worker.counted()) == (7, 2)
 
@@ -211,6 +217,22 @@ async def test_a_revocation_does_not_wait_for_a_recovery() -> None:
     assert len(worker.processor.models.by_id[MODEL].sums) == 50
 
 
+async def test_a_recovery_that_ends_while_partitions_may_be_going_is_followed_by_no_other() -> None:
+    worker, gate = Worker(), asyncio.Event()
+    await a_table(worker.kafka, partition=0, values=50)
+    worker.kafka.pause = pausing_at(gate, after=2)
+    await worker.stream.give(worker.processor, [0, 1])
+    await turns(20)
+    await worker.stream.revoke(worker.processor)
+    gate.set()
+    await turns(50)
+    assert worker.processor.partitions.tables.keys() == {0}
+    assert worker.kafka.open == [0]
+    await worker.stream.give(worker.processor, [0, 1])
+    await worker.processor.partitions.held()
+    assert worker.kafka.open == [0, 1]
+
+
 async def test_a_recovery_is_given_up_where_another_worker_gets_the_partition() -> None:
     worker, gate = Worker(), asyncio.Event()
     await a_table(worker.kafka, partition=0, values=50)
@@ -229,17 +251,48 @@ async def test_a_recovery_is_given_up_where_another_worker_gets_the_partition() 
     assert not any("partition" in what for what in worker.health.waiting_for)
 
 
-async def test_nothing_is_taken_over_once_partitions_may_be_going() -> None:
+@pytest.mark.parametrize(("pauses", "held"), [(0, []), (2, [0])], ids=["the first", "the second of two"])
+async def test_nothing_is_taken_over_once_partitions_may_be_going(pauses: int, held: list[int]) -> None:
     """A worker that takes over late would shut out the next owner."""
     worker, gate = Worker(), asyncio.Event()
-    worker.kafka.pause = pausing_at(gate, after=0)
+    worker.kafka.pause = pausing_at(gate, after=pauses)
     await worker.stream.give(worker.processor, [0, 1])
     await turns(20)
     await worker.stream.revoke(worker.processor)
     gate.set()
     await turns(20)
-    assert worker.kafka.taken_over == {}
-    assert worker.kafka.open == []
+    assert worker.kafka.taken_over == dict.fromkeys(held, 1)
+    assert worker.kafka.open == held
+
+
+async def test_who_gives_up_taking_over_waits_for_kafka_no_longer() -> None:
+    worker = Worker()
+
+    async def never() -> None:
+        worker.health.waiting("kafka", "it does not answer")
+        await asyncio.Event().wait()
+
+    worker.kafka.pause = never
+    await worker.stream.give(worker.processor, [0])
+    await turns(20)
+    assert "kafka" in worker.health.waiting_for
+    await worker.stream.revoke(worker.processor)
+    assert "kafka" not in worker.health.waiting_for
+
+
+async def test_a_partition_that_comes_back_is_taken_over_once_it_was_closed() -> None:
+    """Its local copy has one user at a time."""
+    worker, gate = Worker(), asyncio.Event()
+    await worker.begin()
+    worker.processor.partitions.tables[0] = await worker.kafka.open_table(0, pausing_at(gate, after=2))
+    taken_over = worker.kafka.taken_over[0]
+    await worker.stream.give(worker.processor, [])
+    await worker.stream.give(worker.processor, [0])
+    await turns(50)
+    assert worker.kafka.taken_over[0] == taken_over
+    gate.set()
+    await worker.processor.partitions.held()
+    assert worker.kafka.taken_over[0] == taken_over + 1
 
 
 async def test_a_worker_that_the_group_no_longer_knows_takes_nothing_over() -> None:
@@ -262,6 +315,7 @@ async def test_nothing_is_written_to_a_partition_that_has_gone_or_may_be_going(m
     before = {partition: len(worker.kafka.changes[partition]) for partition in range(2)}
     if moment == "reassigned":
         await worker.stream.give(worker.processor, [0])
+        assert worker.processor.models.by_id.keys() == {MODEL}, "nor is the other one's model in the view"
     else:
         worker.stream.rebalancing = True
 

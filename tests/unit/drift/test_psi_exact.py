@@ -94,6 +94,16 @@ def test_psi_of_repeating_values_is_that_of_the_same_bins_on_raw_values(name: st
     assert psi_of_cells(baseline, current) == close(psi_of_numbers(baseline, current, BINS))
 
 
+@pytest.mark.parametrize("name", [*CONTINUOUS, *REPEATING])
+def test_psi_is_the_same_when_the_current_numbers_come_as_float32(name: str) -> None:
+    random = np.random.default_rng(4)
+    shape = (CONTINUOUS | REPEATING)[name]
+    baseline, current = shape(random, 20_000, 0.0), shape(random, 20_000, 1.0)
+    current = np.clip(current, -1e37, 1e37)  # what float32 can hold
+    current[np.abs(current) < 1e-37] = 0
+    assert psi_of_cells(baseline, current.astype(np.float32).astype(np.float64)) == psi_of_cells(baseline, current)
+
+
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_both_references_agree_where_nothing_repeats(name: str) -> None:
     random = np.random.default_rng(3)

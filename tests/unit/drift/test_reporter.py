@@ -12,6 +12,7 @@ import pytest
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.message import decode, encode
+from sentryml_common.errors import RecordTooLarge
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
@@ -92,13 +93,16 @@ class Owning:
 
 
 class Publishing:
-    """Keeps the order of what is published."""
+    """Keeps the order of what is published; with one model it says that its record is too large."""
 
-    def __init__(self) -> None:
+    def __init__(self, too_large: str = "") -> None:
         self.model_ids: list[str] = []
+        self._too_large = too_large
 
     async def publish(self, records: list[Record]) -> None:
         self.model_ids += [decode(Activity, cast(bytes, record.value)).model_id for record in records]
+        if self._too_large in self.model_ids:
+            raise RecordTooLarge(self._too_large)
 
 
 async def test_a_model_that_was_never_reported_does_not_wait_behind_thousands_that_were() -> None:
@@ -116,3 +120,17 @@ async def test_a_model_that_was_never_reported_does_not_wait_behind_thousands_th
     await eventually(all_reported, what="all to be reported")
     running.cancel()
     assert published.model_ids == ["first-event", "backfilled", "old-2", "old-1", "old-0"]
+
+
+async def test_a_report_that_is_too_large_for_kafka_is_not_made_again_and_ends_nothing() -> None:
+    models = {"large": a_model(ModelFacts(late=1))}
+    published = Publishing(too_large="large")
+    reporter = Reporter(cast(Processor, Owning(models)), GRID, cast(Publisher, published), SETTINGS)
+    running = asyncio.create_task(reporter.run())
+
+    async def reported_once() -> bool:
+        return published.model_ids == ["large"] and not models["large"].changed
+
+    await eventually(reported_once, what="the report")
+    assert not running.done()
+    running.cancel()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import WindowCover, cover, windows_at
+from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_statistics.windows import WindowCover, cover, existed, windows_at
 
 MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
 MIDNIGHT = 1_795_392_000.0  # 2026-11-23T00:00:00Z
@@ -99,22 +99,21 @@ def test_cover_is_adjacent_whole_living_and_inside(start: int, length: int, age:
         assert borders[-1][1] == found.end <= end_time
     for each in found.ranges:
         if each.resolution is Resolution.FINE:
-            assert grid.start_of(each.first, Resolution.FINE) >= now - grid.fine_life_seconds
+            assert grid.start_of(each.first, Resolution.FINE) >= now - FINE_PANES_KEPT * grid.fine_seconds
 
 
 def test_baseline_is_the_window_just_before_the_current_one() -> None:
     # 23rd 00:00 of the week before ───── baseline 7 d ─────┼── current 1 d ──┤ 23rd 12:20
     monitor = MonitorSettings()
-    baseline, current = windows_at(MINUTES, monitor, at("12:20"), first_seen=0.0)
+    baseline, current = windows_at(MINUTES, monitor, at("12:20"))
     assert drawn(MINUTES, baseline.cover) == ["coarse -179:00–-12:00"]
     assert drawn(MINUTES, current.cover) == ["coarse -11:00–12:00", "fine 12:00–12:20"]
-    assert baseline.coverage == current.coverage == 1.0
 
 
 def test_windows_shorter_than_a_coarse_pane_are_all_fine_panes() -> None:
     # The demo: a day of data is a second.  ├─ 28 s ─┼ 3 s ┤
     monitor = MonitorSettings(baseline_seconds=28, current_seconds=3, every_seconds=1)
-    baseline, current = windows_at(SECONDS, monitor, MIDNIGHT + 100, first_seen=MIDNIGHT)
+    baseline, current = windows_at(SECONDS, monitor, MIDNIGHT + 100)
     assert (baseline.cover.start, baseline.cover.end) == (MIDNIGHT + 69, MIDNIGHT + 97)
     assert (current.cover.start, current.cover.end) == (MIDNIGHT + 97, MIDNIGHT + 100)
     assert {each.resolution for plan in (baseline, current) for each in plan.cover.ranges} == {Resolution.FINE}
@@ -124,48 +123,25 @@ def test_windows_of_half_a_second_panes_do_not_drift() -> None:
     monitor = MonitorSettings(baseline_seconds=14, current_seconds=1.5, every_seconds=1)
     for step in range(1000):
         evaluated_at = MIDNIGHT + 0.5 * step
-        baseline, current = windows_at(PaneGrid(0.5), monitor, evaluated_at, first_seen=0.0)
+        baseline, current = windows_at(PaneGrid(0.5), monitor, evaluated_at)
         assert (baseline.cover.start, baseline.cover.end) == (evaluated_at - 15.5, evaluated_at - 1.5)
         assert (current.cover.start, current.cover.end) == (evaluated_at - 1.5, evaluated_at)
 
 
 @pytest.mark.parametrize(
-    ("first_seen", "baseline_coverage", "current_coverage"),
+    ("first_seen", "part"),
     [
-        (None, 0.0, 0.0),
-        (at("12:00") - 8 * DAY, 1.0, 1.0),
-        (at("12:00") - 4.5 * DAY, 0.5, 1.0),
-        (at("12:00") - 0.25 * DAY, 0.0, 0.25),
-        (at("13:00"), 0.0, 0.0),
+        (None, 0.0),
+        (at("12:00") - 8 * DAY, 1.0),
+        (at("12:00") - 0.25 * DAY, 0.25),
+        (at("13:00"), 0.0),
     ],
 )
-def test_coverage_is_the_part_since_the_model_was_first_seen(
-    first_seen: float | None, baseline_coverage: float, current_coverage: float
-) -> None:
-    baseline, current = windows_at(MINUTES, MonitorSettings(), at("12:00"), first_seen)
-    assert (baseline.coverage, current.coverage) == (baseline_coverage, current_coverage)
-
-
-@pytest.mark.parametrize(
-    ("first_seen", "kept_since", "baseline_coverage"),
-    [
-        # seen for long, but the windows have been so long only since: older panes are gone, whatever was seen
-        (at("12:00") - 90 * DAY, at("12:00") - 4.5 * DAY, 0.5),
-        (at("12:00") - 90 * DAY, at("12:00") - 30 * DAY, 1.0),
-        # seen only after that
-        (at("12:00") - 4.5 * DAY, at("12:00") - 6 * DAY, 0.5),
-        (None, at("12:00") - 90 * DAY, 0.0),
-    ],
-)
-def test_coverage_counts_only_what_was_kept(
-    first_seen: float | None, kept_since: float, baseline_coverage: float
-) -> None:
-    baseline, current = windows_at(MINUTES, MonitorSettings(), at("12:00"), first_seen, kept_since=kept_since)
-    assert baseline.coverage == baseline_coverage
-    assert current.coverage == (0.0 if first_seen is None else 1.0)
+def test_a_model_existed_in_the_part_of_a_window_since_it_was_first_seen(first_seen: float | None, part: float) -> None:
+    assert existed((at("12:00") - DAY, at("12:00")), first_seen) == part
 
 
 def test_an_evaluation_made_late_uses_only_panes_that_still_live() -> None:
     # due at 9:20, made at 11:30: minutes before 9:30 are gone, so the young end snaps to 9:00
-    _, current = windows_at(MINUTES, MonitorSettings(), at("9:20"), first_seen=0.0, now=at("11:30"))
+    _, current = windows_at(MINUTES, MonitorSettings(), at("9:20"), now=at("11:30"))
     assert drawn(MINUTES, current.cover) == ["coarse -14:00–9:00"]

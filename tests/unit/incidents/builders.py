@@ -31,6 +31,9 @@ IDS = UUID("11111111-2222-5333-8444-555555555555")
 MONDAY = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 MODEL = "flights-delay"
 
+NEWEST_REVISION = 1_000_000
+"""No normal time is ever newer."""
+
 ANA = Actor(type=ActorType.USER, id="ana", name="Ana")
 BEN = Actor(type=ActorType.USER, id="ben", name="Ben")
 
@@ -76,15 +79,18 @@ def an_evaluation(
     psi: float | None = None,
     model_id: str = MODEL,
     version: int = 1,
+    revision: int = NEWEST_REVISION,
     bins: tuple[Bin, ...] = BINS,
 ) -> Evaluation:
-    """An evaluation that says `grade`: ok, hold, warn, critical or insufficient."""
+    """An evaluation that says `grade`: ok, hold, warn, critical or insufficient; of the newest revision of normal time
+    unless one is given."""
     blind = grade == "insufficient"
     day, week = timedelta(days=1), timedelta(days=7)
     return Evaluation(
-        evaluation_id=uuid5(IDS, f"{model_id}/{version}/{when.isoformat()}"),
+        evaluation_id=uuid5(IDS, f"{model_id}/{version}/{revision}/{when.isoformat()}"),
         model_id=model_id,
         monitor_version=version,
+        normal_time_revision=revision,
         evaluated_at=when,
         level=Level.INSUFFICIENT_DATA if blind else LEVEL_OF[grade],
         reason=InsufficientReason.NO_DATA if blind else None,
@@ -193,6 +199,10 @@ class Story:
             evaluation = an_evaluation(grade, at(self.minute), psi=psi, model_id=self.model_id, version=version)
             self._take(Evaluated(evaluation))
         return self.decisions[-1]
+
+    def takes(self, evaluation: Evaluation) -> Decision:
+        """One evaluation, as it is."""
+        return self._take(Evaluated(evaluation))
 
     def asks(self, action: Action, actor: Actor = ANA, note: str | None = None) -> Decision:
         """Somebody asks for something."""

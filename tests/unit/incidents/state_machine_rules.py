@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind
 from sentryml_common.contracts.transition import Transition as PublishedTransition
-from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
 from tests.unit.incidents.builders import an_evaluation, at, quick
 
@@ -40,6 +40,8 @@ MONITORS = st.builds(
 CHANGES = st.sampled_from(
     [{"warn": 0.12}, {"warn": 0.1}, {"latch_seconds": 60}, {"latch_seconds": 86_400}, {"bins": 20}, {"bins": 10}]
 )
+
+ABOUT_NORMAL = {Action.ACCEPT, Action.WAS_NORMAL, Action.UNDO}
 
 AnyTransition = Transition | PublishedTransition
 
@@ -113,7 +115,8 @@ class Replay:
             case TransitionKind.RESOLVED:
                 self.resolved_at, self.acknowledged_by = step.at, ()
             case TransitionKind.REOPENED:
-                self.reopened, self.resolved_at, self.acknowledged_by = self.reopened + 1, None, ()
+                self.reopened, self.acknowledged_by = self.reopened + 1, ()
+                self.resolved_at = self.closed_at = None
             case TransitionKind.CLOSED:
                 self.closed_at = step.at
 
@@ -188,16 +191,21 @@ class IncidentMachine(RuleBasedStateMachine):
         self.minute += 1
         before = self.sight
         assert before.newest is not None
-        allowed = self.world.ask(before.newest, action, self.world.actors[who], self.now)
+        done = self.world.ask(before.newest, action, self.world.actors[who], self.now)
         after = self.looks()
         new = after.steps[len(before.steps) :]
-        assert allowed or (action not in ALLOWED[before.newest.state] and not new)
-        assert not any(step.alert for step in new)
-        assert not {step.kind for step in new} & BY_DATA
-        if {step.kind for step in new} == {TransitionKind.CLOSED}:
+        assert done or not new
+        assert done or action is Action.UNDO or action not in allowed(before.newest)
+        assert all(step.alert == (action in ABOUT_NORMAL) for step in new)
+        assert not {step.kind for step in new} & (
+            BY_DATA - ({TransitionKind.REOPENED} if action is Action.UNDO else set())
+        )
+        if new and action is Action.CLOSE:
             assert before.newest.state in (State.ACKNOWLEDGED, State.RESOLVED)
         if not new:
             assert after == before
+        revision = before.snapshot.normal_time.revision
+        assert after.snapshot.normal_time.revision == revision + (action in ABOUT_NORMAL and bool(new))
 
     @rule(minutes=st.sampled_from([1.0, 30.0, 61.0, 24 * 60.0, 8 * 24 * 60.0]))
     def time_passes(self, minutes: float) -> None:
@@ -300,8 +308,9 @@ def _assert_one_life(steps: list[AnyTransition]) -> None:
         assert after.from_ == before.to
         assert after.at >= before.at
         assert (after.kind is TransitionKind.RESOLVED) <= (before.to.state in LIVE)
-        assert (after.kind is TransitionKind.REOPENED) <= (before.to.state is State.RESOLVED)
-        assert before.to.state is not State.CLOSED or after.kind is TransitionKind.NOTED
+        undone = after.cause is Cause.UNDONE
+        assert (after.kind is TransitionKind.REOPENED) <= (before.to.state is State.RESOLVED or undone)
+        assert before.to.state is not State.CLOSED or after.kind is TransitionKind.NOTED or undone
     assert all(step.alert for step in steps if step.kind in LOUD)
 
 

@@ -2,45 +2,100 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import Field, SecretStr
 
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_incidents.web.view.alerts import ACTIONS, refusal
 from sentryml_incidents.web.view.channel_forms import (
-    KINDS,
-    KindForm,
+    ChannelForm,
     config_of,
     form_of,
     harmless,
     harmless_words,
-    kind_label,
     shown_settings,
     typed_again,
+    wrong_fields,
 )
 from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
-from sentryml_notifier.channels import kinds
+from sentryml_notifier.channels.base import Config, Kind
+from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action
+from sentryml_notifier.http.channel_kinds import ChannelKindView
 
 WEBHOOK = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
 
-def test_every_kind_has_a_form() -> None:
-    assert {form.kind for form in KINDS} == set(kinds.KINDS)
+class Loft(Config):
+    """What the settings of a kind may hold."""
+
+    place: str = Field(title="Loft", description="where it flies to", examples=["roof 3"])
+    wind: float = Field(1.0, title="Most wind")
+    rings: tuple[int, ...] = ()
+    breed: Literal["homing", "fantail"] | None = None
+    by_night: bool = False
 
 
-@pytest.mark.parametrize("form", KINDS, ids=lambda form: form.kind)
-def test_a_form_has_every_field_and_needs_what_is_needed(form: KindForm) -> None:
-    kind = kinds.KINDS[form.kind]
-    for part, model in (("settings", kind.settings), ("secret", kind.secret)):
-        fields = {field.name: field for field in form.of(part)}
-        assert set(fields) == set(model.model_fields)
-        needed = {name for name, field in model.model_fields.items() if field.is_required()}
-        assert {name for name, field in fields.items() if field.required and not field.default} == needed
-        for name, field in fields.items():
-            if field.default:
-                assert str(model.model_fields[name].default).removesuffix(".0") == field.default
+class Word(Config):
+    """What a kind's secret may hold."""
+
+    word: SecretStr
+    stamp: str | None = None
+
+
+PIGEON: Kind[Loft, Word] = Kind("pigeon", "Carrier pigeon", "Slow, and needs seed.", Loft, Word, lambda *_: None)  # type: ignore[arg-type, return-value]
+
+
+def a_form(kind: str) -> ChannelForm:
+    return form_of(ChannelKindView.of({**KINDS, "pigeon": PIGEON}[kind]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_every_kind_has_a_label_and_secrets_are_only_written(kind: str) -> None:
+    form = a_form(kind)
+    for part, model in (("settings", KINDS[kind].settings), ("secret", KINDS[kind].secret)):
+        assert [field.name for field in form.of(part)] == list(model.model_fields)
+        for field in form.of(part):
+            assert field.label == model.model_fields[field.name].title
+            assert field.required is model.model_fields[field.name].is_required()
+            assert field.secret is (part == "secret")
+
+
+def test_a_form_is_made_from_the_schema_of_any_kind() -> None:
+    form = a_form("pigeon")
+    place, wind, rings, breed, by_night, word, stamp = form.fields
+    assert (place.label, place.hint, place.placeholder, place.required) == ("Loft", "where it flies to", "roof 3", True)
+    assert (wind.type, wind.default, wind.required, rings.type) == ("number", "1", False, "array")
+    assert (breed.options, by_night.options) == (("", "homing", "fantail"), ("true", "false"))
+    assert (word.secret, word.required, stamp.secret, stamp.required) == (True, True, True, False)
+    assert shown_settings(form, {"by_night": True, "breed": "homing", "rings": [1, 2]}) == {
+        "settings.place": "", "settings.wind": "1", "settings.rings": "1 2", "settings.breed": "homing",
+        "settings.by_night": "true",
+    }  # fmt: skip
+    typed = {"settings.by_night": "false", "settings.wind": "0.5", "settings.rings": "1, 2", "settings.breed": ""}
+    assert config_of(form, typed)["settings"] == {"by_night": False, "wind": 0.5, "rings": ["1", "2"]}
+
+
+def test_only_a_kind_without_required_secrets_can_forget_them() -> None:
+    assert [name for name in KINDS if a_form(name).secret_optional] == ["email"]
+
+
+def test_an_error_belongs_to_its_field() -> None:
+    errors = [
+        {"field": "settings.rings.0", "reason": "Input should be a valid integer"},
+        {"field": "settings.rings.1", "reason": "Input should be a valid integer"},
+        {"field": "secret.word", "reason": "Value error, too short."},
+        {"field": "name", "reason": "is taken"},
+        {"field": "settings, secret", "reason": "they do not go together"},
+    ]
+    wrong, others = wrong_fields(a_form("pigeon"), errors)
+    assert wrong == {
+        "settings.rings": "Input should be a valid integer", "secret.word": "too short", "name": "is taken",
+    }  # fmt: skip
+    assert others == errors[-1:]
+    assert wrong_fields(a_form("pigeon"), None) == ({}, [])
 
 
 def test_every_change_has_words() -> None:
@@ -49,12 +104,6 @@ def test_every_change_has_words() -> None:
 
 def test_every_kind_of_transition_can_be_chosen() -> None:
     assert set(CHOICE) == set(TransitionKind)
-
-
-def a_form(kind: str) -> KindForm:
-    form = form_of(kind)
-    assert form is not None
-    return form
 
 
 def test_what_is_typed_becomes_a_configuration() -> None:
@@ -76,8 +125,6 @@ def test_what_is_typed_becomes_a_configuration() -> None:
 def test_a_form_is_filled_with_what_is_and_with_defaults() -> None:
     shown = shown_settings(a_form("email"), {"host": "h", "recipients": ["a@b", "c@d"]})
     assert (shown["settings.host"], shown["settings.recipients"], shown["settings.port"]) == ("h", "a@b c@d", "587")
-    assert kind_label("email") == "E-mail"
-    assert kind_label("pigeon") == "pigeon"
 
 
 def test_what_was_typed_comes_back_without_secrets() -> None:
@@ -123,8 +170,8 @@ def test_times_are_a_whole_number_or_what_was_typed(typed: str, times: Any) -> N
         (
             "invalid-channel",
             "nothing was changed",
-            [{"field": "secret.url", "reason": "Value error, Must be https."}],
-            ("Address: must be https.",),
+            [{"field": "secret", "reason": "Value error, Must be https."}],
+            ("Secret: must be https.",),
         ),
         (
             "invalid-request",

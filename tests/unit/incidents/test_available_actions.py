@@ -32,12 +32,15 @@ def lived(*steps: str) -> Story:
     return story
 
 
+NORMAL = ("Accept as the new normal", "This was normal")
+
+
 @pytest.mark.parametrize(
     ("steps", "for_ana", "for_ben"),
     [
-        (["warn"], ["Acknowledge"], ["Acknowledge"]),
-        (["warn", "acknowledge"], ["Take back", "Close"], ["Acknowledge too", "Take back", "Close"]),
-        (["warn", "ok"], ["Mark as reviewed", "Close"], ["Mark as reviewed", "Close"]),
+        (["warn"], ["Acknowledge", *NORMAL], ["Acknowledge", *NORMAL]),
+        (["warn", "acknowledge"], ["Take back", "Close", *NORMAL], ["Acknowledge too", "Take back", "Close", *NORMAL]),
+        (["warn", "ok"], ["Mark as reviewed", "Close", NORMAL[1]], ["Mark as reviewed", "Close", NORMAL[1]]),
         (["warn", "acknowledge", "close"], [], []),
     ],
 )

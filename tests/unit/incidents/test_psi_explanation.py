@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentryml_common.contracts.evaluation import Bin, NewBin, NullBin, Signal
+from sentryml_common.contracts.evaluation import Bin, NewBin, NoSeason, NullBin, Season, Signal
 from sentryml_lifecycle.psi_explanation import explain, in_words, shift_of, why_of
 from tests.unit.incidents.builders import a_categorical_bin, a_range, a_signal, an_evaluation
 
@@ -37,6 +37,23 @@ def test_a_sentence_says_how_bad_where_to_and_what_moved() -> None:
     assert in_words(why_of(an_evaluation("critical"))) == (
         "Score: PSI 0.50, critical from 0.20; scores higher than in the baseline; "
         "scores from 0.92 up: 4.0 % → 19 %; no score at all: under 0.1 % → 2.0 %; scores below 0.03: 10 % → 4.0 %.",
+    )
+
+
+def test_of_a_drifting_signal_the_season_gives_the_second_number() -> None:
+    season = Season(
+        psi=0.4, period_seconds=7 * 86_400.0, periods=(1,), count=900, noise_floor=0.01, warn_at=0.1, critical_at=0.2
+    )
+    found = a_signal("critical").model_copy(update={"season": season})
+    (why,) = why_of(an_evaluation("critical").model_copy(update={"signals": (found,)}))
+    assert why.how_serious == "score: PSI 0.50, critical from 0.20; PSI 0.40 against the same time last week"
+
+
+def test_without_an_earlier_season_it_says_why_it_is_only_a_warning() -> None:
+    found = a_signal("warn").model_copy(update={"no_season": NoSeason.NOT_YET})
+    (why,) = why_of(an_evaluation("warn").model_copy(update={"signals": (found,)}))
+    assert why.how_serious.endswith(
+        "at most a warning, since there is no earlier season of this model to compare with yet"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.prediction import MOST_ERRORS
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.http.problems import MEDIA_TYPE
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -228,6 +228,12 @@ async def test_a_request_that_would_outgrow_a_record_is_413() -> None:
         problem = await ingest.refused([event(event_id="e" * 64, prediction="p" * 64)] * 4_600, 413, "record-too-large")
         assert "send fewer events at a time" in problem["detail"]
         assert (await ingest.send([event()] * 5_000)).json() == {"accepted": 5_000}
+
+
+async def test_a_request_that_is_too_large_for_this_kafka_is_413(ingest: Ingest) -> None:
+    ingest.publisher.error = RecordTooLarge("it is set to take less")
+    problem = await ingest.refused([event()] * 100, 413, "record-too-large")
+    assert "send fewer events at a time" in problem["detail"]
 
 
 async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:

@@ -21,6 +21,7 @@ from sentryml_notifier.domain.message import Detour, Message, compose, with_deli
 from sentryml_notifier.domain.message_input import Reminder, Story
 from tests.unit.notifier.builders import (
     ADA,
+    CLOSED_CRITICAL,
     OPEN_CRITICAL,
     OPEN_WARN,
     SEEN_WARN,
@@ -84,6 +85,13 @@ STORIES: dict[str, Story] = {
     "closed-monitor-disabled": closed("monitor_disabled", actor=ADA, note="enabled on → off"),
     "closed-model-deleted": closed("model_deleted", actor=ADA),
     "closed-by-person": closed("requested", actor=ADA, note="The new feed is on purpose."),
+    "closed-as-the-new-normal": closed("new_normal", actor=ADA, note="The spring campaign."),
+    "closed-since-it-was-normal": closed("was_normal", actor=ADA, note="Black Friday."),
+    "reopened-by-undoing": told(
+        opened_critical(),
+        closed("new_normal", actor=ADA).last,
+        reopened(cause="undone", actor=ADA, from_=CLOSED_CRITICAL, to=OPEN_CRITICAL, why=()),
+    ),
     "deescalated": quiet(K.DEESCALATED, from_=OPEN_CRITICAL, cause="psi_below_critical"),
     "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="requested"),
     "unacknowledged": quiet(K.UNACKNOWLEDGED, actor=ADA, cause="requested"),

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sentryml_common.contracts.notifier_api import (
     AuditResponse,
     ChangeResponse,
+    ChannelKindResponse,
     ChannelResponse,
     DeliveryResponse,
     PreviewResponse,
@@ -21,6 +22,7 @@ from sentryml_notifier.http import (
     audits,
     changes,
     channel_config,
+    channel_kinds,
     channel_tests,
     channels,
     deliveries,
@@ -33,6 +35,7 @@ VIEWS = [
     (routes.RouteView, routes.EXAMPLE),
     (previews.PreviewView, previews.EXAMPLE),
     (channels.ChannelView, channels.EXAMPLE),
+    (channel_kinds.ChannelKindView, channel_kinds.EXAMPLE),
     (channel_tests.TrialView, channel_tests.EXAMPLE),
     (deliveries.DeliveryView, deliveries.EXAMPLE),
     (changes.ChangeView, changes.EXAMPLE),
@@ -49,6 +52,7 @@ def test_example_is_what_the_view_would_send(view: type[BaseModel], example: dic
 CONTRACTS = [
     (RouteResponse, routes.EXAMPLE, "kinds", ["thawed"]),
     (ChannelResponse, channels.EXAMPLE, "state", "resting"),
+    (ChannelKindResponse, channel_kinds.EXAMPLE, "name", "pigeon"),
     (DeliveryResponse, deliveries.EXAMPLE, "parked_because", "too_heavy"),
     (ChangeResponse, changes.EXAMPLE, "action", "channel_painted"),
     (AuditResponse, audits.EXAMPLE, "findings", [{"fault": "melted", "channel": None, "words": "It melted."}]),

@@ -196,4 +196,4 @@ def _day_name(story: Story, day: int) -> str:
 
 def _psi(evaluation: Evaluation) -> float | None:
     """The PSI of what the model is watched for first: the score, or else the prediction."""
-    return min(evaluation.signals, key=lambda found: list(Signal).index(found.signal)).psi
+    return min(evaluation.signals, key=lambda found: list(Signal).index(found.signal)).headline_psi

@@ -78,10 +78,6 @@ class Story:
         """The calendar date of a day of the story."""
         return self.first_date + timedelta(days=day)
 
-    def day_after(self, now: datetime) -> float:
-        """How many days have been played at `now`, between 0 and all of them."""
-        return min(max((now.timestamp() - self.start) / SECONDS_PER_DAY, 0.0), float(self.days))
-
 
 def plan_story(now: datetime, first_date: date, days: int) -> Story:
     """A story whose curtain rises with the first whole second that is at least a second away."""
@@ -102,5 +98,7 @@ def scale_monitor(real: MonitorSettings, seconds_per_day: float = SECONDS_PER_DA
         "reopen_seconds": real.reopen_window_seconds,
         "latch_seconds": real.latch_seconds,
         "close_after_seconds": real.close_after_seconds,
+        "season_seconds": real.season_seconds,
     }
-    return {name: round(seconds * seconds_per_day / DAY, 6) for name, seconds in times.items()}
+    scale = seconds_per_day / DAY
+    return {name: round(seconds * scale, 6) for name, seconds in times.items() if seconds is not None}

@@ -82,7 +82,7 @@ class BinShares(Part):
 
 
 class RangeBin(BinShares):
-    """Numbers with `lower` <= x < `upper`; null means unbounded."""
+    """Numbers with `lower` <= x < `upper`, compared as float32; null means unbounded."""
 
     kind: Literal["range"] = "range"
     lower: float | None

@@ -63,7 +63,7 @@ class MonitorValues(Part):
     latch_seconds: Seconds = Field(1 * DAY, description="How long an incident closed while drifting stays quiet.")
     close_after_seconds: Seconds = Field(7 * DAY, description="A resolved incident is closed after this time.")
     season_seconds: float | None = Field(
-        7 * DAY, ge=60, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
+        7 * DAY, ge=1, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
     )
     time_zone: TimeZone = Field("UTC", description="Whose clock says what the same time of another day is.")
 

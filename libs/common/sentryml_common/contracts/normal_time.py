@@ -10,9 +10,11 @@ from sentryml_common.contracts.message import Part, UtcDatetime
 
 
 class ExcludedInterval(Part):
-    """A time of confirmed drift: `start` inclusive, `end` exclusive; no end while the drift lasts."""
+    """A time of confirmed drift: `start` inclusive, `end` exclusive; no end while the drift lasts. The evaluation of
+    `confirmed_at` has confirmed it."""
 
     start: UtcDatetime
+    confirmed_at: UtcDatetime
     end: UtcDatetime | None = None
 
     @model_validator(mode="after")

@@ -33,6 +33,22 @@ class RouteResponse(Part):
     created_at: UtcDatetime
 
 
+class ChannelKindResponse(Part):
+    """A kind of channel. A form for one of its channels is made from the two JSON schemas: `title`, `description` and
+    the first of `examples` are a field's label, help and placeholder."""
+
+    name: str = Field(description="The `kind` of such a channel.")
+    title: str = Field(description="What people call it.")
+    help: str = Field(description="What it is good for, and what it needs.")
+    settings: dict[str, Any] = Field(description="JSON schema of `settings`.")
+    secret: dict[str, Any] = Field(
+        description="JSON schema of `secret`. Each of its fields is `writeOnly`: it is taken, and never answered."
+    )
+    threads: bool = Field(description="Whether what is sent about one incident is shown as one conversation.")
+    edits: bool = Field(description="Whether sent messages are updated.")
+    buttons: bool = Field(description="Whether its messages have buttons, for example to acknowledge.")
+
+
 class ChannelResponse(Part):
     """A channel and its trouble: never its secret, only a hint of it."""
 

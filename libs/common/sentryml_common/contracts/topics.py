@@ -38,6 +38,10 @@ BROKER_TIME = {TIMESTAMP_TYPE: "LogAppendTime"}
 """Records get the time of the broker: what counts as late or future depends on no producer's clock."""
 
 
+LARGE_RECORDS = {"max.message.bytes": "8388608"}
+"""A value of the table has up to 150 KB for each partition of `predictions.v1`, which may grow."""
+
+
 def kept_for(days: int) -> dict[str, str]:
     """The configuration of a topic whose records are deleted after some days."""
     return {"cleanup.policy": "delete", "retention.ms": str(days * DAY * 1000)}
@@ -106,7 +110,7 @@ TOPIC_EPOCHS = Topic(
 )  # fmt: skip
 TABLE_CHANGELOG = Topic(
     "sentryml.table-changelog.v1", "changelog of the processor's table, internal to drift", "table key",
-    HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED,
+    HISTOGRAM_PARTITIONS, ("drift processor",), ("drift processor",), None, COMPACTED | LARGE_RECORDS,
 )  # fmt: skip
 
 TOPICS = (

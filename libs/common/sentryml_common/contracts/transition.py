@@ -69,6 +69,9 @@ class Cause(StrEnum):
     REQUESTED = "requested"
     CO_ACKNOWLEDGED = "co_acknowledged"
     REVIEWED_AFTER = "reviewed_after"
+    NEW_NORMAL = "new_normal"
+    WAS_NORMAL = "was_normal"
+    UNDONE = "undone"
 
 
 class ActorType(StrEnum):

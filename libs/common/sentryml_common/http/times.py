@@ -1,4 +1,4 @@
-"""Times in queries."""
+"""Times in requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sentryml_common.contracts.message import UtcDatetime
 
 def _no_number(given: object) -> object:
     """pydantic takes numbers for epoch seconds; a time with an offset is meant."""
-    if isinstance(given, str) and "-" not in given[1:]:
+    if isinstance(given, int | float) or (isinstance(given, str) and "-" not in given[1:]):
         raise ValueError("must be RFC 3339 with an offset, for example 2026-11-23T09:15:00Z")
     return given
 

@@ -8,11 +8,12 @@ the process; what was not committed is read again by the next one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Set
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from typing import Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
+from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
@@ -21,6 +22,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
 from sentryml_common.kafka.lag import LagSeries
+from sentryml_common.kafka.ownership import watch_owners
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import CONSUMED_TOTAL, RETRIES_TOTAL
 from sentryml_common.settings import KafkaSettings
@@ -30,13 +32,14 @@ log = get_logger(__name__)
 BATCH_RECORDS = 500
 POLL_MILLISECONDS = 500
 RETRY_PAUSE_SECONDS = 1.0
+METADATA_MILLISECONDS = 15_000
 
 M = TypeVar("M", bound=Message)
 Batches: TypeAlias = dict[TopicPartition, list[Any]]
 
 
 class Consumer(Protocol):
-    """What the loop calls of `AIOKafkaConsumer`."""
+    """What members of a group call of `AIOKafkaConsumer`."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -44,8 +47,11 @@ class Consumer(Protocol):
     def assignment(self) -> Set[TopicPartition]: ...
     def highwater(self, partition: TopicPartition) -> int | None: ...
     def seek(self, partition: TopicPartition, offset: int) -> None: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Batches: ...
-    async def commit(self, offsets: dict[TopicPartition, int]) -> None: ...
+    async def commit(self, offsets: Mapping[TopicPartition, int | OffsetAndMetadata]) -> None: ...
 
 
 MakeConsumer = Callable[[KafkaSettings, str], Consumer]
@@ -62,6 +68,8 @@ def make_consumer(settings: KafkaSettings, group: str) -> Consumer:
         isolation_level="read_committed",
         session_timeout_ms=15_000,
         heartbeat_interval_ms=3_000,
+        # A group that is balanced while a broker starts may share out topics of which no partition is known yet.
+        metadata_max_age_ms=METADATA_MILLISECONDS,
     )
     return consumer
 
@@ -103,6 +111,14 @@ class BatchConsumer(Generic[M]):
                 self._lag.clear()
                 await consumer.stop()
             await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    async def watch(self, settings: KafkaSettings, health: Health) -> NoReturn:
+        """See that the group reads the whole topic, until cancelled.
+
+        Raises:
+            PartitionsWithoutOwner: it does not, for too long; a restart joins the group again.
+        """
+        await watch_owners(self._group, self._topic, settings, health)
 
     async def _consume(self, consumer: Consumer, health: Health) -> None:
         """Consume until reading fails."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
-from sentryml_common.errors import UndecodableMessage
+from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import ask, client_options, start_client
+from sentryml_common.kafka.epochs import WATCH_SECONDS, TopicRecreated
+from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
 
@@ -39,8 +43,17 @@ class Consumer(Protocol):
     async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]: ...
 
 
+class Ids(Protocol):
+    """What a follower calls of `TopicIds`."""
+
+    async def of(self, *topics: str) -> dict[str, UUID]: ...
+    async def wait_for_ids(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]: ...
+
+
 MakeConsumer = Callable[[KafkaSettings], Consumer]
 """Makes a consumer without a group, which is not started yet."""
+OpenIds = Callable[[KafkaSettings, Health], AbstractAsyncContextManager[Ids]]
+"""Opens what asks for the ids of topics."""
 
 
 def make_consumer(settings: KafkaSettings) -> Consumer:
@@ -57,7 +70,8 @@ class Follower(Generic[M]):
     `current` is complete once `caught_up` is set, and then stays so within a fraction of a second. A message
     that breaks its contract leaves the key as it was, with a log line. `published` says when each was published, and
     `deleted` when a key was last deleted (epoch seconds), as far as the topic still knows; in 40 days of deletions the
-    oldest are forgotten.
+    oldest are forgotten. All three are those of a topic that was recreated, and nothing of its predecessor, once it has
+    been read.
     """
 
     def __init__(
@@ -66,19 +80,49 @@ class Follower(Generic[M]):
         contract: type[M],
         on_change: Callable[[str], None] | None = None,
         make: MakeConsumer = make_consumer,
+        open_ids: OpenIds = open_topic_ids,
     ) -> None:
         self._topic, self._contract = topic, contract
-        self._on_change, self._make = on_change, make
+        self._on_change, self._make, self._open_ids = on_change, make, open_ids
         self.current: dict[str, M] = {}
         self.published: dict[str, float] = {}
         self.deleted: dict[str, float] = {}
         self.caught_up = asyncio.Event()
-        self._failing = False
+        self._failing = self._missing = False
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
         """Follow until cancelled."""
-        health.waiting(self._topic.name, f"reading {self._topic.name} from its start")
+        name = self._topic.name
+        async with self._open_ids(settings, health) as ids:
+            while True:
+                topic_id = (await ids.wait_for_ids(settings, health, name)).get(name)
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._watch(ids, topic_id, health))
+                        tasks.create_task(self._read(settings, health))
+                except* TopicRecreated:
+                    log.warning("topic_recreated", topic=name)
 
+    async def _watch(self, ids: Ids, topic_id: UUID | None, health: Health) -> NoReturn:
+        """Check that the topic is still the one with this id. While there is none, what is known still serves.
+
+        Raises:
+            TopicRecreated: there is another.
+        """
+        name = self._topic.name
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(Unavailable):
+                found = (await ids.of(name)).get(name)
+                self._missing = found is None
+                if found is None:
+                    health.waiting(name, f"the topic {name} does not exist: run `sentryml-topics apply`")
+                elif found != topic_id:
+                    raise TopicRecreated(name)
+
+    async def _read(self, settings: KafkaSettings, health: Health) -> None:
+        """Follow the topic as it is now."""
+        health.waiting(self._topic.name, f"reading {self._topic.name} from its start")
         consumer = await start_client(lambda: self._make(settings), settings, health)
         try:
             await self._follow(consumer, settings, health)
@@ -90,15 +134,30 @@ class Follower(Generic[M]):
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await ask(lambda: consumer.end_offsets(partitions), settings, health)
+        into: Follower[M] = Follower(self._topic, self._contract)  # what was known serves until all is read
         while True:
-            await self._read_some(consumer, health)
-            if not self.caught_up.is_set() and await self._reached(consumer, ends):
-                self.caught_up.set()
+            await self._read_some(consumer, health, into)
+            if into is not self and await self._reached(consumer, ends):
+                self._take_over(into)
+                into = self
                 log.info("topic_read", topic=self._topic.name, keys=len(self.current))
-            if self.caught_up.is_set() and not self._failing:
+            if into is self and not self._failing and not self._missing:
                 health.ready(self._topic.name)
 
-    async def _read_some(self, consumer: Consumer, health: Health) -> None:
+    def _take_over(self, read: Follower[M]) -> None:
+        """Hold what another has read, and nothing else."""
+        changed = self.current.keys() | read.current.keys()
+        for own in (self.current, self.published, self.deleted):
+            own.clear()
+        self.current.update(read.current)
+        self.published.update(read.published)
+        self.deleted.update(read.deleted)
+        self.caught_up.set()
+        if self._on_change is not None:
+            for key in changed:
+                self._on_change(key)
+
+    async def _read_some(self, consumer: Consumer, health: Health, into: Follower[M]) -> None:
         """Apply what comes next. What Kafka refuses is asked for again: what is known until then still serves."""
         try:
             batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
@@ -112,7 +171,7 @@ class Follower(Generic[M]):
         self._failing = False
         for records in batches.values():
             for record in records:
-                self._apply(record)
+                into._apply(record)
 
     async def _reached(self, consumer: Consumer, ends: dict[TopicPartition, int]) -> bool:
         try:

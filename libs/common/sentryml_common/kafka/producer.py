@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerIdMapping,
     KafkaError,
+    MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
+    RecordListTooLargeError,
     UnknownProducerId,
 )
 
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.logging import get_logger
@@ -39,9 +42,11 @@ class Record:
     partition: int | None = None
 
 
-OUT_OF_STEP = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerIdMapping, ProducerFenced)
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+OUT_OF_STEP = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerIdMapping, ProducerFenced, *TOO_LARGE)
 """Client and broker number a producer's records differently, and will for ever: only a new producer helps. It comes to
-that when aiokafka drops records that it has numbered, as it does where a partition has no leader for ten seconds."""
+that when aiokafka drops records that it has numbered, as it does where a partition has no leader for ten seconds, or
+where the broker refuses them as too large."""
 
 
 class Publisher:
@@ -64,18 +69,50 @@ class Publisher:
 
         Raises:
             Unavailable: Kafka refused some of them, or knows no leader for them; others may have been taken.
+            RecordTooLarge: Kafka will never take some of them, which are logged; it has taken all others.
         """
+        given = list(records)
+        refused = await self._send(given)
+        if len(given) > 1:  # a broker refuses a batch as a whole: which of its records is too large shows alone
+            refused = [record for record in refused if await self._send([record])]
+        if refused:
+            described = [_describe(record) for record in refused]
+            for each in described:
+                log.error("record_too_large", **each)
+            raise RecordTooLarge(
+                f"Kafka takes no record of this size: {described[0]}; raise the topic's max.message.bytes"
+            )
+
+    async def _send(self, records: Sequence[Record]) -> list[Record]:
+        """Send records and wait for all; return those that are too large, or were in one batch with such a record."""
+        if self._replacing is not None:
+            await asyncio.wait({self._replacing})
+        sent: list[tuple[Record, asyncio.Future[Any]]] = []
+        refused: list[Record] = []
         try:
-            sent = [
-                await self._producer.send(record.topic, record.value, record.key, record.partition)
-                for record in records
-            ]
-            await asyncio.gather(*sent)
+            for record in records:
+                try:
+                    future = await self._producer.send(record.topic, record.value, record.key, record.partition)
+                except TOO_LARGE:
+                    refused.append(record)
+                else:
+                    sent.append((record, future))
+            answers = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
+            for (record, _), answer in zip(sent, answers, strict=True):
+                if isinstance(answer, TOO_LARGE):
+                    self._replace_if_out_of_step(answer)
+                    refused.append(record)
+                elif isinstance(answer, BaseException):
+                    raise answer
         except KafkaError as err:
-            if isinstance(err, OUT_OF_STEP) and self._start and (self._replacing is None or self._replacing.done()):
-                log.warning("producer_replaced", why=f"{type(err).__name__}: {err}")
-                self._replacing = asyncio.create_task(self._replace(self._start))
+            self._replace_if_out_of_step(err)
             raise Unavailable(f"Kafka did not accept the records: {type(err).__name__}: {err}") from err
+        return refused
+
+    def _replace_if_out_of_step(self, err: KafkaError) -> None:
+        if isinstance(err, OUT_OF_STEP) and self._start and (self._replacing is None or self._replacing.done()):
+            log.warning("producer_replaced", why=f"{type(err).__name__}: {err}")
+            self._replacing = asyncio.create_task(self._replace(self._start))
 
     async def _replace(self, start: Callable[[], Awaitable[AIOKafkaProducer]]) -> None:
         """First the end of the old producer, and of all it still sends: nothing of it may land after the new one's."""
@@ -97,6 +134,11 @@ class Publisher:
                 if await asyncio.wait_for(self._producer.client.force_metadata_update(), ASK_SECONDS):
                     KAFKA_ANSWERED.set_to_current_time()
             await asyncio.sleep(ASK_SECONDS)
+
+
+def _describe(record: Record) -> dict[str, Any]:
+    key = None if record.key is None else record.key.decode(errors="replace")
+    return {"topic": record.topic, "key": key, "bytes": len(record.value or b"")}
 
 
 @asynccontextmanager

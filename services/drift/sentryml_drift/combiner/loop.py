@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Set
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
@@ -27,6 +27,7 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.consumer import Consumer
 from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.lag import LagSeries
@@ -68,22 +69,6 @@ MOST_COMPLETE_WORK = 50_000
 
 Committed = Callable[[], Awaitable[dict[TopicPartition, OffsetAndMetadata]]]
 """Asks for what the group has committed."""
-
-
-class Consumer(Protocol):
-    """What the combiner calls of `AIOKafkaConsumer`."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    def subscribe(self, topics: list[str], *, listener: ConsumerRebalanceListener) -> None: ...
-    def assignment(self) -> Set[TopicPartition]: ...
-    def highwater(self, partition: TopicPartition) -> int | None: ...
-    def seek(self, partition: TopicPartition, offset: int) -> None: ...
-    async def position(self, partition: TopicPartition) -> int: ...
-    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]: ...
-    async def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None: ...
 
 
 MakeConsumer = Callable[[DriftSettings, str], Consumer]

@@ -32,22 +32,22 @@ class ModelFacts:
 
     def pack(self) -> bytes:
         """The facts as bytes."""
-        packed = orjson.dumps([self.first_seen, self.first_score, self.last_seen, self.late, self.future, self.recent])
+        packed = orjson.dumps([self.first_seen, self.last_seen, self.late, self.future, self.recent, self.first_score])
         return bytes(memoryview(packed))  # orjson's own bytes keep the 4 KB they were written in
 
     @classmethod
     def unpack(cls, packed: bytes) -> ModelFacts:
-        """Read back what `pack` made.
+        """Read back what `pack` made. Facts of before the first score was noted count as if there had always been one.
 
         Raises:
             UndecodableMessage: these are not facts.
         """
         try:
-            first_seen, first_score, last_seen, late, future, recent = orjson.loads(packed)
+            first_seen, last_seen, late, future, recent, *later = orjson.loads(packed)
             events = tuple((at, prediction, score, event_id) for at, prediction, score, event_id in recent)
         except (orjson.JSONDecodeError, ValueError, TypeError) as err:
             raise UndecodableMessage("not_facts", f"packed facts cannot be decoded: {err}") from err
-        return cls(first_seen, first_score, last_seen, late, future, events)
+        return cls(first_seen, later[0] if later else first_seen, last_seen, late, future, events)
 
 
 def merge_facts(parts: Sequence[ModelFacts]) -> ModelFacts:

@@ -127,7 +127,7 @@ def _panes(
     """The coarse and the fine pane of each event."""
     micros = micros_of(times)
     fine = np.where(
-        grid.admits_fine_micros(micros, micros_of(recorded)), micros // grid.micros_per_pane(Resolution.FINE), _NO_PANE
+        grid.admits_fine(micros, micros_of(recorded)), micros // grid.micros_per_pane(Resolution.FINE), _NO_PANE
     )
     return micros // grid.micros_per_pane(Resolution.COARSE), fine
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import ACTIVITY
-from sentryml_common.errors import Unavailable
+from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.activity import activity_of
@@ -80,7 +81,8 @@ class Reporter:
                 model.changed, model.reported_at = False, now.timestamp()
             await pace()
         try:
-            await self._publisher.publish(records)
+            with suppress(RecordTooLarge):  # logged by the publisher; sent again it would be refused again
+                await self._publisher.publish(records)
         except Unavailable as err:
             for _, model in due:
                 model.changed = True

@@ -125,7 +125,7 @@ async def _watch_life(app: faust.App, processor: Processor, started: asyncio.Tas
             raise FaustStopped("Faust has stopped by itself") from app.crash_reason
         if app.rebalancing:
             health.waiting("tables", JOINING)
-        elif started.done() and await processor.caught_up():
+        elif started.done() and (processor.partitions.idle() or await processor.caught_up()):
             if "tables" in health.waiting_for:
                 # What is held for good is not to be looked through for garbage, which takes 0.1 s with 10,000 models.
                 gc.freeze()

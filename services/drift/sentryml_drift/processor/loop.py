@@ -78,7 +78,6 @@ class Processor:
         """The partitions may be going: let the batch in flight end before another worker gets them, so that it need not
         read it again."""
         await self.partitions.revoked()
-        self._sought.clear()
 
     async def assigned(self, partitions: Iterable[int]) -> None:
         """These partitions are ours now, and no others."""
@@ -187,7 +186,6 @@ class Processor:
             await pace()
         place = replace(draft.table.place, next_offset=draft.next_offset)
         await draft.table.write(place, packed.items(), draft.letters)
-        self._sought.pop(partition, None)
         for target, value in packed.items():
             self.models.put(partition, target, value)
             await pace()

@@ -62,7 +62,7 @@ class Partitions:
         if self._recovering not in self.owned:
             await self._give_up()
         self._settled.set()
-        if self._holding is None or self._holding.done():
+        if self._holding is None:
             self._holding = asyncio.create_task(self._hold(), name="hold partitions")
         self._closing = asyncio.gather(self._closing, *(table.close() for table in leaving))
         log.info("partitions_assigned", partitions=sorted(self.owned))
@@ -137,14 +137,16 @@ class Partitions:
             task.result()
         return not self._stream.rebalancing and self.owned <= self.tables.keys()
 
+    def idle(self) -> bool:
+        """Whether the group has given us no partition, as where it has more workers than partitions."""
+        return self._settled.is_set() and not self.owned
+
     @asynccontextmanager
     async def writing(self, partition: int) -> AsyncIterator[Table | None]:
         """The table of a partition for a step of work that is alone in writing; None where it is not surely ours. One
-        that has gone to another, or may be going, is held for a moment still: who wrote to it would be fenced off, and
-        end, for nothing."""
+        that may be going is held for a moment still: who wrote to it would be fenced off, and end, for nothing."""
         async with self.in_flight:
-            going = self._stream.rebalancing or partition not in self.owned
-            yield None if going else self.tables.get(partition)
+            yield None if self._stream.rebalancing else self.tables.get(partition)
 
     async def close(self) -> None:
         """Let go of all partitions; the caller holds `in_flight`."""

@@ -1,8 +1,9 @@
 """How long panes are kept: as long as a window of their model's monitor can reach them.
 
 Kept are the newest R of any time and the newest R of normal time, where R is baseline, current window and one coarse
-pane. So a model with an excluded interval keeps at most twice as much. What a person's word has set aside is kept
-likewise, until the word can no longer be undone.
+pane; fine panes of normal time that drift has ended are kept as they were when it was confirmed. A model with an
+excluded interval also keeps one season more, so that the seasonal check finds a normal week behind one that drifted.
+What a person's word has set aside is kept likewise, until the word can no longer be undone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.partials import KIND_OF, Kind, Target
 from sentryml_statistics.normal_time import newest_normal
 from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.season import kept_from
+from sentryml_statistics.windows import fine_panes_held_at
 
 DEFAULT_MONITOR = MonitorSettings()
 NEVER_CHANGED = NormalTime()
@@ -30,7 +33,7 @@ class Retention:
         self._grid, self._monitor_of, self._clock = grid, monitor_of, clock
         self._now = 0.0
         self._first_kept: dict[tuple[Kind, float], int] = {}
-        self._held: dict[str, tuple[NormalTime, tuple[range, ...]]] = {}
+        self._held: dict[tuple[str, Kind], tuple[NormalTime, tuple[range, ...]]] = {}
 
     def expired(self, target: Target) -> bool:
         """Whether no window can reach `target`; facts are kept for ever."""
@@ -72,25 +75,33 @@ class Retention:
         return first
 
     def _held_by(self, model_id: str, kind: Kind) -> tuple[range, ...]:
-        """The older coarse panes of normal time that a model's baseline is made of."""
+        """The older panes of normal time that a model's baseline is made of."""
         monitor = self._monitor_of(model_id)
-        if kind is not Kind.COARSE or monitor is None or monitor.normal_time == NEVER_CHANGED:
+        if monitor is None or monitor.normal_time == NEVER_CHANGED:
             return ()
-        normal, held = self._held.get(model_id, (None, ()))
-        if normal is not monitor.normal_time:
-            held = tuple(sorted(self._held_ranges(monitor), key=_start_of))
-            self._held[model_id] = (monitor.normal_time, held)
-        return held
+        known = self._held.get((model_id, kind))
+        if known is None or known[0] is not monitor.normal_time:
+            known = monitor.normal_time, tuple(sorted(self._held_ranges(monitor, _resolution(kind)), key=_start_of))
+            self._held[model_id, kind] = known
+        return known[1]
 
-    def _held_ranges(self, monitor: Monitor) -> Iterator[range]:
+    def _held_ranges(self, monitor: Monitor, resolution: Resolution) -> Iterator[range]:
         now, normal = self._clock().timestamp(), monitor.normal_time
+        if resolution is Resolution.COARSE and normal.excluded:
+            first, end = kept_from(monitor, now), now - monitor.reach_seconds
+            yield range(self._grid.pane_of(first, resolution) - 1, self._grid.pane_of(end, resolution) + 1)
         in_use: list[NormalSpan] = [normal]
         if normal.set_aside is not None and now < normal.set_aside.until.timestamp():
             in_use.append(normal.set_aside)
         for each in in_use:
-            for start, end in newest_normal(each, now, monitor.reach_seconds + self._grid.coarse_seconds):
-                pane = self._grid.pane_of(start, Resolution.COARSE)
-                yield range(pane - 1, self._grid.pane_of(end, Resolution.COARSE) + 1)
+            for span in newest_normal(each, now, monitor.reach_seconds + self._grid.coarse_seconds):
+                first = self._grid.pane_of(span[0], resolution) - 1
+                if resolution is Resolution.FINE:
+                    held_at = min(now, fine_panes_held_at(self._grid, each, span))
+                    first = max(first, self._grid.first_kept(resolution, held_at, monitor.reach_seconds))
+                end = self._grid.pane_of(span[1], resolution) + 1
+                if first < end:
+                    yield range(first, end)
 
     def _window_reach(self, model_id: str) -> float:
         return (self._monitor_of(model_id) or DEFAULT_MONITOR).reach_seconds

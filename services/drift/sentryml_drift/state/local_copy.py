@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -40,8 +40,8 @@ class Store(Protocol):
     position: int
     """The first offset of the changelog that is not in the store."""
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Everything in it.
+    def items(self) -> Generator[tuple[bytes, bytes], None, None]:
+        """Everything in it; to be closed, since its files stay open while it is being read.
 
         Raises:
             DamagedCopy: it cannot be read to its end.
@@ -67,9 +67,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self.position = 0
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
+    def items(self) -> Generator[tuple[bytes, bytes], None, None]:
         """Nothing."""
-        return iter(())
+        yield from ()
 
     def write(self, changes: Changes, position: int) -> None:
         """Only the position moves."""
@@ -96,7 +96,7 @@ class RocksDBStore:
         if self.position < 0:
             self.start_again("it belongs to another changelog")
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
+    def items(self) -> Generator[tuple[bytes, bytes], None, None]:
         """Everything in it.
 
         Raises:
@@ -118,6 +118,7 @@ class RocksDBStore:
         try:
             rest.status()
         except Exception as err:  # rocksdict has no exceptions of its own
+            del rest  # the traceback has this frame, and while there is an iterator, the database stays open
             raise DamagedCopy(str(err)) from err
 
     def write(self, changes: Changes, position: int) -> None:

@@ -7,6 +7,7 @@ the input, and what comes after that place is read again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -165,7 +166,8 @@ class Table:
 
     async def _read_copy(self, reading: _Reading) -> None:
         try:
-            await reading.apply(self._store.items())
+            with closing(self._store.items()) as items:
+                await reading.apply(items)
         except DamagedCopy as err:
             self._store.start_again(str(err))
             reading.clear()

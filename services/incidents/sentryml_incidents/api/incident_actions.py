@@ -1,4 +1,4 @@
-"""`POST /v1/incidents/{id}/acknowledge | unacknowledge | close | notes`: what people and programs do to incidents.
+"""`POST /v1/incidents/{id}/…`: what people and programs do to incidents.
 
 Asking again for what already is answers 200 and changes nothing; `If-Match` makes sure that one acts on what one
 has seen (and that a note sent twice is kept once, also when its first answer got lost).
@@ -6,13 +6,16 @@ has seen (and that a note sent twice is kept once, also when its first answer go
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.http.access import actor_of
 from sentryml_common.http.etags import VERSIONED, IfMatch, etag
 from sentryml_common.http.problems import problem_answers
+from sentryml_common.http.times import WithOffset
 from sentryml_incidents.api.auth import Writer
 from sentryml_incidents.api.incidents import UNKNOWN, Reference
 from sentryml_incidents.api.views import IncidentView, incident_view
@@ -39,6 +42,15 @@ class WithNote(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     note: NoteText | None = None
+
+
+class Accepting(WithNote):
+    """What may come with accepting a new normal."""
+
+    since: WithOffset | None = Field(
+        None,
+        description="When the new normal began: from the opening of the incident, which is the default, until now.",
+    )
 
 
 class Note(BaseModel):
@@ -92,6 +104,51 @@ async def close(
     return await _act(context, key, reference, Action.CLOSE, note, if_match, response)
 
 
+@router.post("/{reference}/accept")
+async def accept(
+    context: WithContext,
+    key: Writer,
+    reference: Reference,
+    response: Response,
+    body: Accepting | None = None,
+    if_match: IfMatch = None,
+) -> IncidentView:
+    """Accept a lasting change as the new normal. The incident closes; the baseline is made of what has been since it
+    opened, or since `since`. The model is evaluated again once that is as long as the current window."""
+    body = body or Accepting()
+    return await _act(context, key, reference, Action.ACCEPT, body.note, if_match, response, body.since)
+
+
+@router.post("/{reference}/was-normal")
+async def was_normal(
+    context: WithContext,
+    key: Writer,
+    reference: Reference,
+    response: Response,
+    body: WithNote | None = None,
+    if_match: IfMatch = None,
+) -> IncidentView:
+    """Say that what it is about was normal: a sale, a holiday, a false alarm. The incident closes, and its time counts
+    as normal again. While the drift goes on, the model stays quiet as after closing."""
+    note = body.note if body else None
+    return await _act(context, key, reference, Action.WAS_NORMAL, note, if_match, response)
+
+
+@router.post("/{reference}/undo")
+async def undo(
+    context: WithContext,
+    key: Writer,
+    reference: Reference,
+    response: Response,
+    body: WithNote | None = None,
+    if_match: IfMatch = None,
+) -> IncidentView:
+    """Take back `accept` or `was-normal`, for 7 days or until another incident opens. The incident is open again, and
+    normal time is as it was before."""
+    note = body.note if body else None
+    return await _act(context, key, reference, Action.UNDO, note, if_match, response)
+
+
 @router.post("/{reference}/notes")
 async def add_note(
     context: WithContext,
@@ -114,7 +171,8 @@ async def _act(
     note: str | None,
     if_match: str | None,
     response: Response,
+    since: datetime | None = None,
 ) -> IncidentView:
-    incident = await act(context, actor_of(key), key.allows_model, reference, action, note, if_match)
+    incident = await act(context, actor_of(key), key.allows_model, reference, action, note, if_match, since)
     response.headers["ETag"] = etag(incident.sequence)
     return incident_view(incident, context.public_url)

@@ -14,7 +14,7 @@ from sentryml_common.contracts.transition import Actor, Severity, State
 from sentryml_incidents.domain.api_keys import EXPIRES_SOON, StoredKey
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.timeline import incident_url
-from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident
 
 INCIDENT_EXAMPLE: dict[str, JsonValue] = {
@@ -34,6 +34,7 @@ INCIDENT_EXAMPLE: dict[str, JsonValue] = {
     "reopened": 0,
     "previous_incident_id": None,
     "latched_until": None,
+    "undo_until": None,
     "model_deleted_at": None,
     "sequence": 3,
     "allowed": ["acknowledge", "unacknowledge", "close", "note"],
@@ -83,6 +84,9 @@ class IncidentView(BaseModel):
     latched_until: datetime | None = Field(
         description="Closed while it drifted: quiet until then, unless it gets worse or recovers first."
     )
+    undo_until: datetime | None = Field(
+        description="A person's word about normal data has closed it: it can be undone until then."
+    )
     sequence: int
     model_deleted_at: datetime | None = Field(
         description="The model was deleted then; its incident stays readable, and nothing can be asked for."
@@ -111,9 +115,10 @@ def incident_view(incident: Incident, public_url: str) -> IncidentView:
         reopened=incident.reopened,
         previous_incident_id=incident.previous_incident_id,
         latched_until=incident.latched_until,
+        undo_until=incident.undo_until,
         sequence=incident.sequence,
         model_deleted_at=incident.model_deleted_at,
-        allowed=[] if incident.model_deleted_at else list(ALLOWED[incident.state]),
+        allowed=[] if incident.model_deleted_at else list(allowed(incident)),
         incident_url=incident_url(public_url, number),
     )
 

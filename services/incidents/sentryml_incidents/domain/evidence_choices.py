@@ -16,6 +16,7 @@ CALLED = {
     EvidenceRole.REOPENED: "reopened",
     EvidenceRole.PEAK: "peak",
     EvidenceRole.RESOLVED: "resolved",
+    EvidenceRole.ACCEPTED: "accepted",
 }
 WHEN = {
     EvidenceRole.OPENED: "when it opened",
@@ -24,6 +25,7 @@ WHEN = {
     EvidenceRole.REOPENED: "when it came back",
     EvidenceRole.PEAK: "at its worst",
     EvidenceRole.RESOLVED: "when it resolved",
+    EvidenceRole.ACCEPTED: "when it was accepted as the new normal",
 }
 LATEST = "latest evaluation"
 

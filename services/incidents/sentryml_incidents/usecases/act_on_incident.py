@@ -7,6 +7,7 @@ Acting is idempotent. Asking for what already is changes nothing; and who names 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
@@ -14,8 +15,9 @@ from sentryml_common.contracts.transition import Actor, TransitionKind
 from sentryml_common.http.etags import etag, matches, version_in
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.journal import report_transitions
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident
-from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+from sentryml_incidents.store.snapshots import Change, lock_snapshot, save_changes
 from sentryml_incidents.store.timeline import find_step
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, UnknownIncident
@@ -39,6 +41,9 @@ KIND_OF = {
     Action.ACKNOWLEDGE: TransitionKind.ACKNOWLEDGED,
     Action.UNACKNOWLEDGE: TransitionKind.UNACKNOWLEDGED,
     Action.CLOSE: TransitionKind.CLOSED,
+    Action.ACCEPT: TransitionKind.CLOSED,
+    Action.WAS_NORMAL: TransitionKind.CLOSED,
+    Action.UNDO: TransitionKind.REOPENED,
     Action.NOTE: TransitionKind.NOTED,
 }
 
@@ -51,8 +56,10 @@ async def act(
     action: Action,
     note: str | None = None,
     if_match: str | None = None,
+    since: datetime | None = None,
 ) -> Incident:
-    """Do what is asked, in a transaction of its own; return the incident as it stands afterwards.
+    """Do what is asked, in a transaction of its own; return the incident as it stands afterwards. `since` is when an
+    accepted new normal begins.
 
     Raises:
         UnknownIncident: there is none that may be seen.
@@ -67,7 +74,7 @@ async def act(
         snapshot = await lock_snapshot(connection, found.model_id, found.incident_id)
         if snapshot is None or snapshot.incident is None or snapshot.incident.model_deleted_at is not None:
             raise ModelDeleted(found)
-        asked = Asked(action, actor, note)
+        asked = Asked(action, actor, note, since)
         if await _is_as_seen(connection, snapshot.incident, asked, if_match):
             decision = await _decide(connection, context, snapshot, asked)
     if decision is None:
@@ -107,7 +114,8 @@ async def _decide(connection: Connection, context: Context, snapshot: Snapshot, 
         assert snapshot.incident is not None
         raise NotAllowed(snapshot.incident, asked.action)
     if decision.outcome is Outcome.APPLIED:
-        await save_decision(connection, snapshot, decision)
+        latest = await find_latest_evaluation(connection, snapshot.model_id) if decision.evidence else None
+        await save_changes(connection, [Change(snapshot, decision, latest)])
     return decision
 
 

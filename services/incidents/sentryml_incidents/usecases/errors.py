@@ -12,7 +12,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError
 from sentryml_common.http.etags import etag
 from sentryml_incidents.store.deletions import Belongings
-from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident
 
 
@@ -38,12 +38,19 @@ class IncidentMovedOn(Refused):
         self.incident = incident
 
 
+HINTS = {
+    Action.CLOSE: "; acknowledge it first",
+    Action.ACCEPT: "; only a live incident can be accepted, from its opening or a later time that has passed",
+    Action.UNDO: "; a word about normal data can be undone for 7 days, until another incident opens",
+}
+
+
 class NotAllowed(Refused):
     """The state of an incident does not allow an action."""
 
     def __init__(self, incident: Incident, action: Action) -> None:
-        self.incident, self.allowed = incident, tuple(str(each) for each in ALLOWED[incident.state])
-        hint = "; acknowledge it first" if action is Action.CLOSE else ""
+        self.incident, self.allowed = incident, tuple(str(each) for each in allowed(incident))
+        hint = HINTS.get(action, "")
         super().__init__(
             f"incident {incident.incident_number} is {incident.state}: {action} is not allowed{hint}. Allowed now: "
             f"{', '.join(self.allowed)}"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.prediction import MOST_ERRORS, EventRow, InvalidEvents, TooManyEvents, read_rows
-from sentryml_common.errors import Unavailable, UndecodableMessage
+from sentryml_common.errors import RecordTooLarge, Unavailable, UndecodableMessage
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.bodies import read_body
 from sentryml_common.http.problems import Problem, problem_answers, unavailable
@@ -95,9 +95,11 @@ class Gateway:
             self.limits.take_events(key.key_id, len(rows), without_monitor, self.clock().timestamp())
         record = encode_events(rows)
         if len(record) > RECORD_BYTES_MAX:
-            detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
-            raise Problem(413, "record-too-large", detail)
-        await self.publisher.publish(record)
+            raise _too_large(record)
+        try:
+            await self.publisher.publish(record)
+        except RecordTooLarge:  # this Kafka is set to take less
+            raise _too_large(record) from None
         EVENTS_ACCEPTED.inc(len(rows))
         return len(rows)
 
@@ -130,6 +132,11 @@ class Gateway:
     def _reach_of(self, model_id: str) -> float:
         monitor = self.monitors.current.get(model_id)
         return DEFAULT_REACH_SECONDS if monitor is None else monitor.reach_seconds
+
+
+def _too_large(record: bytes) -> Problem:
+    detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
+    return Problem(413, "record-too-large", detail)
 
 
 @contextmanager

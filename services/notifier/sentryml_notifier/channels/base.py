@@ -43,8 +43,10 @@ class Config(BaseModel):
 class Paced(Config):
     """Settings of kinds whose other side accepts a limited number of messages a second. The defaults are Slack's."""
 
-    messages_per_second: float = Field(1.0, gt=0, le=1000)
-    burst: int = Field(3, ge=1, le=1000)
+    messages_per_second: float = Field(
+        1.0, gt=0, le=1000, title="Messages per second", description="Slack accepts about one"
+    )
+    burst: int = Field(3, ge=1, le=1000, title="Burst", description="messages that may be sent at once after a pause")
 
     @property
     def rate(self) -> Rate:
@@ -137,16 +139,24 @@ T = TypeVar("T", bound=Config)
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[S, T]):
-    """A kind of channel: what it has to be told, what of it is secret, and how it is opened.
+    """A kind of channel: what people call it, what it is good for, its settings, what of them is secret, how it is
+    opened, and what it can do.
 
-    `open` raises ChannelMisconfigured; it makes no connection. `hint` is what may be shown of a secret.
+    Forms are made from `settings` and `secret`: the title, description and first example of each field are its label,
+    help and placeholder. `open` raises ChannelMisconfigured; it makes no connection. `hint` is what may be shown of a
+    secret.
     """
 
     name: str
+    title: str
+    help: str
     settings: type[S]
     secret: type[T]
     open: Callable[[Tools, Identity, S, T], Channel]
     hint: Callable[[T], str] = lambda _: HIDDEN
+    threads: bool = False
+    edits: bool = False
+    buttons: bool = False
 
     def opened(self, tools: Tools, identity: Identity, settings: Any, secret: Any) -> Channel:
         """The channel of an unchecked configuration.

@@ -32,6 +32,8 @@ ENDED_BECAUSE = {
     Cause.TIMES_CHANGED: f"the times of the monitor were changed. {NO_SIGN}",
     Cause.FOLLOWED_BY_NEW_INCIDENT: "a new incident follows it.",
     Cause.RESOLVED_LONG_AGO: "it was resolved long ago.",
+    Cause.NEW_NORMAL: "the change is accepted as the new normal. From now on it is the baseline.",
+    Cause.WAS_NORMAL: "what it was about was normal. Its time counts as normal again.",
 }
 
 CHANGED = {
@@ -74,7 +76,8 @@ def title_of(story: Story) -> str:
         return f"{QUIET_TITLES[step.kind]} · {step.model_id}"
     if story.reminder is not None:
         return f"{_severity_word(story.newest)} drift, still unseen · {step.model_id}"
-    what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: "drift is back"}
+    again = "drift, open again" if step.cause is Cause.UNDONE else "drift is back"
+    what = {TransitionKind.ESCALATED: "drift, worse than before", TransitionKind.REOPENED: again}
     return f"{_severity_word(step)} {what.get(step.kind, 'drift')} · {step.model_id}"
 
 
@@ -120,6 +123,8 @@ def _escalated(story: Story) -> str:
 
 
 def _reopened(story: Story) -> str:
+    if story.last.cause is Cause.UNDONE:
+        return f"is open again: {actor_name(story.last)} took back what was said about normal data."
     return f"is open again: it had resolved, and what {story.last.model_id} predicts drifts once more."
 
 

@@ -32,6 +32,7 @@ LONGEST_LINE, MOVES_SHOWN = 200, 5
 
 Line = tuple[str | datetime, ...]
 
+BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
 NEVER_SILENCES = "Acknowledging marks it as seen; it never silences."
 ENDS_REMINDERS = "These reminders end when it is acknowledged; alerts do not."
 
@@ -198,7 +199,7 @@ def _when(story: Story) -> Fact | None:
 
 def _seen(story: Story) -> Fact | None:
     """Whether anybody has looked at what is over now."""
-    if story.last.kind not in CLOSING or story.last.cause is Cause.REQUESTED:
+    if story.last.kind not in CLOSING or story.last.cause in BY_PERSON:
         return None
     seen_by = story.seen_by
     return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))
@@ -234,6 +235,8 @@ def _what_next(story: Story) -> Fact:
         lines = ["Nothing more comes, unless new events register the model anew."]
     elif step.cause is Cause.REQUESTED:
         lines = [_after_closing(monitor)]
+    elif step.cause in BY_PERSON:
+        lines = ["That can be undone on the incident's page for 7 days, or until another incident opens."]
     else:
         lines = ["Nothing more comes from this incident."]
     return Fact("What happens next", tuple((line,) for line in lines))

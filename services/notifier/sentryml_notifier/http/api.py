@@ -11,6 +11,7 @@ from sentryml_notifier.http import (
     audits,
     changes,
     channel_config,
+    channel_kinds,
     channel_tests,
     channels,
     deliveries,
@@ -34,7 +35,18 @@ def create_app(context: Context) -> FastAPI:
     """The application, whose routes work as soon as `context` has its pool."""
     app = FastAPI(title="SentryML notifier", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
-    for part in (routes, previews, channels, fallbacks, channel_tests, deliveries, retries, changes, audits):
+    for part in (
+        routes,
+        previews,
+        channels,
+        channel_kinds,
+        fallbacks,
+        channel_tests,
+        deliveries,
+        retries,
+        changes,
+        audits,
+    ):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     install_openapi(app, **channel_config.schemas())
     install_api_page(app)

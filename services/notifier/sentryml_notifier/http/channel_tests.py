@@ -27,9 +27,6 @@ from sentryml_notifier.store.channels import StoredChannel, list_stored_channels
 router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 
-NOT_OPEN = (409, "The channel cannot be opened; it says why.")
-
-
 EXAMPLE: dict[str, JsonValue] = {
     "delivered": True,
     "outcome": "delivered",

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from sentryml_common.contracts.notifier_api import ChannelResponse, TrialResponse
+from sentryml_common.contracts.notifier_api import ChannelKindResponse, ChannelResponse, TrialResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, in_words, notifier_for
 from sentryml_incidents.web.people.session import Administrator, Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
+from sentryml_incidents.web.view.alerts import refusal
 from sentryml_incidents.web.view.channel_forms import (
-    KINDS,
     SECRET,
-    KindForm,
+    ChannelForm,
     config_of,
     form_of,
     harmless,
-    kind_label,
     shown_settings,
     typed_again,
+    wrong_fields,
 )
 from sentryml_incidents.web.view.deliveries import latency
 
@@ -38,24 +38,25 @@ KindField = Annotated[str, Query(max_length=40)]
 
 @router.get("/new")
 async def show_new(
-    request: Request, context: WithContext, visitor: Administrator, kind: KindField = KINDS[0].kind
+    request: Request, context: WithContext, visitor: Administrator, kind: KindField | None = None
 ) -> Response:
     """The form for another channel of a kind."""
-    form = _known_kind(kind)
-    await notifier_for(context, visitor).channels()  # without the notifier nobody should fill in a form
-    return _new(request, form, "", shown_settings(form, {}))
+    kinds = await notifier_for(context, visitor).kinds()
+    form = _form_of_known(kinds, kinds[0].name if kind is None else kind)
+    return _new(request, kinds, form, "", shown_settings(form, {}))
 
 
 @router.post("/make")
 async def make(request: Request, context: WithContext, visitor: Administrator) -> Response:
     """Add channel. Nothing goes there until a route leads to it."""
-    typed = await _typed(request)
-    form = _known_kind(typed.get("kind", ""))
-    wanted = {"name": typed.get("name", ""), "kind": form.kind, **config_of(form, typed)}
+    typed, notifier = await _typed(request), notifier_for(context, visitor)
+    kinds = await notifier.kinds()
+    form = _form_of_known(kinds, typed.get("kind", ""))
+    wanted = {"name": typed.get("name", ""), "kind": form.kind.name, **config_of(form, typed)}
     try:
-        made = await notifier_for(context, visitor).ask("POST", "/v1/channels", wanted)
+        made = await notifier.ask("POST", "/v1/channels", wanted)
     except Problem as err:
-        return _new(request, form, harmless(typed.get("name", "")), typed_again(form, typed), err)
+        return _new(request, kinds, form, harmless(typed.get("name", "")), typed_again(form, typed), err)
     return go_to(request, f"{CHANNELS}/{made['channel_id']}")
 
 
@@ -81,7 +82,7 @@ async def change(request: Request, context: WithContext, visitor: Administrator,
     """Change a channel; secrets that are left empty stay as they are."""
     typed, notifier = await _typed(request), notifier_for(context, visitor)
     channel = await _known_channel(notifier, channel_id)
-    form = _known_kind(channel.kind)
+    form = _form_of_known(await notifier.kinds(), channel.kind)
     wanted = {"name": typed.get("name", ""), **config_of(form, typed)}
     if form.secret_optional and typed.get("forget"):
         wanted[SECRET] = {}
@@ -138,17 +139,17 @@ async def _page(
     typed: Mapping[str, str] | None = None,
 ) -> Response:
     notifier = notifier_for(context, visitor)
-    channels, routes = await asyncio.gather(notifier.channels(), notifier.routes())
+    channels, routes, kinds = await asyncio.gather(notifier.channels(), notifier.routes(), notifier.kinds())
     channel = next((each for each in channels if each.channel_id == channel_id), None) or await _known_channel(
         notifier, channel_id
     )
-    form = form_of(channel.kind)
+    form = _form_of(kinds, channel.kind)
     return render(
         request,
         "alerts/channel.html",
         status=err.status if err else 200,
         channel=channel,
-        kind=kind_label(channel.kind),
+        kind=form.kind.title if form else channel.kind,
         others=[each for each in channels if each.channel_id != channel_id],
         names={each.channel_id: each.name for each in channels},
         routes=[each for each in routes if each.channel_id == channel_id],
@@ -157,24 +158,39 @@ async def _page(
         values=(typed_again(form, typed) if typed else shown_settings(form, channel.settings)) if form else {},
         trial=trial,
         took=took,
-        refused_because=in_words(err) if err else (),
+        **_refused(form, err),
     )
 
 
 def _new(
-    request: Request, form: KindForm, name: str, values: Mapping[str, str], err: Problem | None = None
+    request: Request,
+    kinds: Sequence[ChannelKindResponse],
+    form: ChannelForm,
+    name: str,
+    values: Mapping[str, str],
+    err: Problem | None = None,
 ) -> Response:
     return render(
         request,
         "alerts/new_channel.html",
         status=err.status if err else 200,
         form=form,
-        kinds=KINDS,
+        kinds=kinds,
         name=name,
         values=values,
         channel=None,
-        refused_because=in_words(err) if err else (),
+        **_refused(form, err),
     )
+
+
+def _refused(form: ChannelForm | None, err: Problem | None) -> dict[str, Any]:
+    """What a page says of a refusal: beside each field that is wrong, and above the form the rest."""
+    if err is None or form is None:
+        return {"wrong": {}, "refused_because": in_words(err) if err else ()}
+    wrong, others = wrong_fields(form, err.extra.get("errors"))
+    if wrong and not others:
+        return {"wrong": wrong, "refused_because": ("Nothing was saved: see the marked fields.",)}
+    return {"wrong": wrong, "refused_because": refusal(err.kind, err.detail, others)}
 
 
 async def _typed(request: Request) -> dict[str, str]:
@@ -189,9 +205,13 @@ async def _known_channel(notifier: NotifierClient, channel_id: UUID) -> ChannelR
     return found
 
 
-def _known_kind(kind: str) -> KindForm:
-    form = form_of(kind)
+def _form_of(kinds: Iterable[ChannelKindResponse], name: str) -> ChannelForm | None:
+    return next((form_of(kind) for kind in kinds if kind.name == name), None)
+
+
+def _form_of_known(kinds: Iterable[ChannelKindResponse], name: str) -> ChannelForm:
+    form = _form_of(kinds, name)
     if form is None:
-        known = ", ".join(each.kind for each in KINDS)
-        raise Problem(422, "invalid-request", f"These pages have no form for that kind of channel: known are {known}.")
+        known = ", ".join(kind.name for kind in kinds)
+        raise Problem(422, "invalid-request", f"The notifier has no such kind of channel: known are {known}.")
     return form

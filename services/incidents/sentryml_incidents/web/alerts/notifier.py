@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from sentryml_common.contracts.notifier_api import (
     AuditResponse,
     ChangeResponse,
+    ChannelKindResponse,
     ChannelResponse,
     DeliveryResponse,
     PreviewResponse,
@@ -73,6 +74,10 @@ class NotifierClient:
     async def channels(self) -> list[ChannelResponse]:
         """All channels, by name."""
         return (await self._page(ChannelResponse, "/v1/channels")).items
+
+    async def kinds(self) -> list[ChannelKindResponse]:
+        """The kinds of channels there are; the quickest to set up comes first."""
+        return (await self._page(ChannelKindResponse, "/v1/channel-kinds")).items
 
     async def route(self, route_id: UUID) -> RouteResponse:
         """One route."""

@@ -16,7 +16,7 @@ from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, 
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import render
 from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in_words
-from sentryml_incidents.web.view.channel_forms import harmless, kind_label
+from sentryml_incidents.web.view.channel_forms import harmless
 
 ALERTS = "/alerts"
 STUCK_SHOWN, CHANGES_SHOWN, CHANGES_ROWS = 10, 5, 50
@@ -37,9 +37,10 @@ async def show(
 ) -> Response:
     """Routes and channels, and what is wrong with them; with a `model`, where its alarm would go."""
     notifier, now, model = notifier_for(context, visitor), context.now(), model.strip()
-    routes, channels, audit, changes, (preview, refused) = await asyncio.gather(
+    routes, channels, kinds, audit, changes, (preview, refused) = await asyncio.gather(
         notifier.routes(),
         notifier.channels(),
+        notifier.kinds(),
         notifier.audit(),
         notifier.changes(limit=CHANGES_SHOWN),
         _preview(notifier, model, severity),
@@ -53,7 +54,7 @@ async def show(
         routes=routes,
         channels=channels,
         names={channel.channel_id: channel.name for channel in channels},
-        kind_label=kind_label,
+        kind_titles={kind.name: kind.title for kind in kinds},
         models_in_words=models_in_words,
         audit=audit,
         stale=audit is not None and is_stale(audit.at, now),

@@ -28,6 +28,7 @@ from sentryml_incidents.web.view.charts import (
     psi_chart,
     volume_chart,
 )
+from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.number_format import bin_name, share
@@ -89,6 +90,7 @@ class IncidentPage:
     curve: PsiChart
     volume: VolumeChart | None
     why: tuple[str, ...]
+    compared_with: tuple[str, ...]
     tables: tuple[SignalTable, ...]
     steps: tuple[Step, ...]
 
@@ -149,6 +151,7 @@ async def read_incident_page(
         curve=curve,
         volume=volume,
         why=in_words(why_of(evaluation)),
+        compared_with=compared_with(evaluation),
         tables=tuple(_table(each) for each in evaluation.signals if each.bins),
         steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
     )

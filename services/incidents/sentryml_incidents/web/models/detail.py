@@ -40,6 +40,7 @@ from sentryml_incidents.web.view.charts import (
     volume_chart,
     windows_chart,
 )
+from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.psi_explanation import in_words, why_of
 from sentryml_lifecycle.snapshot import Incident
@@ -76,6 +77,7 @@ class Shown:
     later: datetime | None
     nearest: datetime | None
     why: tuple[str, ...]
+    compared_with: tuple[str, ...]
     windows: WindowsChart | None
     histograms: tuple[HistogramChart, ...]
 
@@ -178,6 +180,7 @@ async def _shown(connection: Connection, model_id: str, span: Span, at: datetime
         later=found.later,
         nearest=None if histograms else await find_nearest_with_bins(connection, model_id, when),
         why=in_words(why_of(evaluation)),
+        compared_with=compared_with(evaluation),
         windows=windows_chart(evaluation.baseline, evaluation.current),
         histograms=histograms,
     )

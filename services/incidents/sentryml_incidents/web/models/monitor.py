@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.api.monitor_preview import try_out
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.evaluations.history import find_version_settings
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.monitors import MonitorVersion, list_monitor_versions
@@ -26,6 +27,7 @@ from sentryml_incidents.web.models.detail import known_for_people
 from sentryml_incidents.web.models.monitor_preview import MonitorPreview, monitor_preview_of
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
+from sentryml_incidents.web.view.comparison_text import what_is_seen
 from sentryml_incidents.web.view.monitor_form import (
     GROUPS,
     SETTINGS,
@@ -204,6 +206,7 @@ async def page(
         model, monitor = await known_for_people(connection, model_id)
         snapshot = await read_snapshot(connection, model_id)
         rows = await _versions(connection, model_id, before)
+        latest = await find_latest_evaluation(connection, model_id)
     return render(
         request,
         "models/monitor.html",
@@ -213,6 +216,7 @@ async def page(
         filled=filled or Filled(write(monitor)),
         in_force=write(monitor),
         groups=GROUPS,
+        what_is_seen=what_is_seen(monitor, latest) if latest is not None else (),
         live=snapshot.incident if snapshot and snapshot.incident and snapshot.incident.live else None,
         versions=rows[:VERSIONS_SHOWN],
         older=rows[VERSIONS_SHOWN - 1].found.version if len(rows) > VERSIONS_SHOWN else None,

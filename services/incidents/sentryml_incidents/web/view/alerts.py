@@ -37,11 +37,6 @@ REFUSALS: Final[Mapping[str, str]] = {
 FIELDS: Final[Mapping[str, str]] = {
     "model_patterns": "models",
     "channel_id": "channel",
-    "url": "address",
-    "token": "bot token",
-    "sender": "from",
-    "recipients": "to",
-    "host": "mail server",
     "remind_after_seconds": "remind after",
     "remind_times": "maximum number of reminders",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import Actor, Severity, State
-from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident
 
 
@@ -18,11 +18,25 @@ class AvailableAction:
     means: str
 
 
+ABOUT_NORMAL = {
+    Action.ACCEPT: (
+        "Accept as the new normal",
+        "Ends it: the predictions since it opened are the new baseline. The model is compared with them as soon as "
+        "there are enough. Can be undone for 7 days.",
+    ),
+    Action.WAS_NORMAL: (
+        "This was normal",
+        "Ends it: a sale, a holiday, or a false alarm. Its time counts as normal again. Can be undone for 7 days.",
+    ),
+    Action.UNDO: ("Undo", "The incident is open again, and normal time is as it was before."),
+}
+
+
 def available_actions(incident: Incident, actor: Actor) -> tuple[AvailableAction, ...]:
     """What `actor` can do now, by the state machine's own table."""
     return tuple(
         _available(action, incident)
-        for action in ALLOWED[incident.state]
+        for action in allowed(incident)
         if not (action is Action.ACKNOWLEDGE and actor in incident.acknowledged_by)
     )
 
@@ -38,6 +52,8 @@ def _available(action: Action, incident: Incident) -> AvailableAction:
             return AvailableAction(action, "Close", _closing(incident))
         case Action.NOTE:
             return AvailableAction(action, "Add note only", "Changes nothing else.")
+        case _:
+            return AvailableAction(action, *ABOUT_NORMAL[action])
 
 
 def _acknowledge(incident: Incident) -> AvailableAction:

@@ -12,12 +12,18 @@ DONE = {
     Action.ACKNOWLEDGE: "acknowledged",
     Action.UNACKNOWLEDGE: "taken back: open again",
     Action.CLOSE: "closed",
+    Action.ACCEPT: "accepted as the new normal",
+    Action.WAS_NORMAL: "closed: what they were about was normal",
+    Action.UNDO: "open again",
     Action.NOTE: "given the note",
 }
 AFTERWARDS = {
     Action.ACKNOWLEDGE: "Acknowledging does not mute alerts.",
     Action.UNACKNOWLEDGE: "Alerts are not affected.",
     Action.CLOSE: "Those that still drift stay quiet for a while; each one's page says until when.",
+    Action.ACCEPT: "That can be undone for 7 days.",
+    Action.WAS_NORMAL: "That can be undone for 7 days.",
+    Action.UNDO: "",
     Action.NOTE: "",
 }
 MEANWHILE = {

@@ -1,34 +1,38 @@
-"""What a form for a channel asks, kind by kind, and what the notifier is told of what was typed. Pure.
+"""The form of a channel, made from what its kind says of itself: a generic one, by JSON schema. Pure.
 
-The notifier checks it all; here is only what people need to fill it in. What is secret is never shown again.
+The notifier checks what is entered; here is only what people need to fill it in. What is secret is never shown again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sentryml_common.contracts.notifier_api import ChannelKindResponse
 
 SECRET_LIKE = re.compile(r"://|xox|xapp-|whsec_|hooks\.|[A-Za-z0-9+/]{24}")
 """What may be a secret that was typed into the wrong field."""
 
 SETTINGS, SECRET = "settings", "secret"
+YES_OR_NO = ("true", "false")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a form; `part` is where it belongs, `options` what can be chosen, `many` that it takes several."""
+    """One field of a form. `part` is where it belongs, `type` as in JSON schema; `options` are what can be chosen."""
 
+    part: str
     name: str
     label: str
-    part: str = SETTINGS
-    hint: str = ""
-    required: bool = True
-    default: str = ""
-    options: tuple[str, ...] = ()
-    number: bool = False
-    many: bool = False
+    hint: str
+    placeholder: str
+    type: str
+    options: tuple[str, ...]
+    default: str
+    required: bool
+    secret: bool
 
     @property
     def input_name(self) -> str:
@@ -37,95 +41,57 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class KindForm:
-    """A kind of channel for people: what it is called, what it is good for, its fields."""
+class ChannelForm:
+    """A kind of channel and its fields."""
 
-    kind: str
-    label: str
-    means: str
+    kind: ChannelKindResponse
     fields: tuple[Field, ...]
-    secret_optional: bool = False
 
     def of(self, part: str) -> tuple[Field, ...]:
         """The fields of one part."""
         return tuple(field for field in self.fields if field.part == part)
 
-
-PACE = (
-    Field("messages_per_second", "Messages a second", hint="Slack takes about one", default="1", number=True),
-    Field("burst", "At once", hint="so many may leave together after a quiet time", default="3", number=True),
-)
-KINDS = (
-    KindForm(
-        "slack_webhook",
-        "Slack, by incoming webhook",
-        "The quickest way: one address, made on Slack's page of your app under “Incoming Webhooks”.",
-        (Field("url", "Address", SECRET, "https://hooks.slack.com/services/…"), *PACE),
-    ),
-    KindForm(
-        "slack_bot",
-        "Slack, by bot",
-        "Each incident is one conversation, with a button to acknowledge. Needs a Slack app: docs/slack.md.",
-        (
-            Field("channel", "Slack's id of the channel", hint="such as C0123456789; invite the bot there"),
-            Field("channel_name", "Name of the channel", hint="for people only", required=False),
-            Field("token", "Bot token", SECRET, "xoxb-…"),
-            Field("signing_secret", "Signing secret", SECRET, "for buttons over HTTP", required=False),
-            Field("app_token", "App-level token", SECRET, "xapp-…, for buttons by Socket Mode", required=False),
-            *PACE,
-        ),
-    ),
-    KindForm(
-        "webhook",
-        "Webhook",
-        "A program of yours gets each alert as signed JSON: docs/webhook.md.",
-        (
-            Field("url", "Address", SECRET, "https://…"),
-            Field(
-                "signing_secrets",
-                "Signing secrets",
-                SECRET,
-                "one to five, newest first, with spaces between; make one with: openssl rand -base64 32",
-                many=True,
-            ),
-        ),
-    ),
-    KindForm(
-        "email",
-        "E-mail",
-        "Plain and HTML mail by your mail server.",
-        (
-            Field("host", "Mail server", hint="its name"),
-            Field("port", "Port", hint="587 for STARTTLS, 465 for TLS", default="587", number=True),
-            Field("tls", "Encryption", options=("starttls", "tls", "none"), default="starttls"),
-            Field("sender", "From", hint="an address that the server sends for"),
-            Field("recipients", "To", hint="one or more addresses, with spaces between", many=True),
-            Field("user", "User", SECRET, "where the server asks for one", required=False),
-            Field("password", "Password", SECRET, required=False),
-        ),
-        secret_optional=True,
-    ),
-    KindForm(
-        "apprise",
-        "Another service, by apprise",
-        "Some 170 services by their apprise address; the operator has to enable each kind: docs/channels.md.",
-        (Field("url", "Apprise address", SECRET, "such as ntfys://topic"),),
-    ),
-)
+    @property
+    def secret_optional(self) -> bool:
+        """Whether such a channel works without a secret."""
+        return not any(field.required for field in self.of(SECRET))
 
 
-def form_of(kind: str) -> KindForm | None:
-    """The form of a kind; None for one that is not known here."""
-    return next((form for form in KINDS if form.kind == kind), None)
+def form_of(kind: ChannelKindResponse) -> ChannelForm:
+    """The form of a kind, its fields in the order of the schemas."""
+    return ChannelForm(kind, (*_fields(SETTINGS, kind.settings), *_fields(SECRET, kind.secret)))
 
 
-def kind_label(kind: str) -> str:
-    """What people call a kind."""
-    form = form_of(kind)
-    return kind if form is None else form.label
+def _fields(part: str, schema: Mapping[str, Any]) -> Iterator[Field]:
+    for name, each in schema.get("properties", {}).items():
+        yield _field(part, name, _resolved(each, schema.get("$defs", {})), name in schema.get("required", ()))
 
 
-def config_of(form: KindForm, typed: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A field's schema with what it refers to; of an optional one without the null."""
+    given: Mapping[str, Any] = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), {})
+    schema = {**given, **schema}
+    return {**definitions.get(str(schema.get("$ref")).rpartition("/")[2], {}), **schema}
+
+
+def _field(part: str, name: str, schema: Mapping[str, Any], required: bool) -> Field:
+    options = tuple(map(str, schema.get("enum", YES_OR_NO if schema.get("type") == "boolean" else ())))
+    default = _text(schema.get("default"))
+    return Field(
+        part,
+        name,
+        label=schema.get("title", name),
+        hint=schema.get("description", ""),
+        placeholder=_text(next(iter(schema.get("examples", ())), None)),
+        type=schema.get("type", "string"),
+        options=options if required or default or not options else ("", *options),
+        default=default,
+        required=required,
+        secret=bool(schema.get("writeOnly")),
+    )
+
+
+def config_of(form: ChannelForm, typed: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """`settings` and `secret` as typed. Empty fields are left out, and so is a secret of which nothing was typed."""
     settings = _part(form.of(SETTINGS), typed)
     secret = _part(form.of(SECRET), typed)
@@ -134,13 +100,15 @@ def config_of(form: KindForm, typed: Mapping[str, str]) -> dict[str, dict[str, A
 
 def _part(fields: Iterable[Field], typed: Mapping[str, str]) -> dict[str, Any]:
     given = {field: typed.get(field.input_name, "").strip() for field in fields}
-    return {field.name: _value(field, text) for field, text in given.items() if text}
+    return {field.name: _value(field.type, text) for field, text in given.items() if text}
 
 
-def _value(field: Field, text: str) -> Any:
-    if field.many:
+def _value(type: str, text: str) -> Any:
+    if type == "array":
         return text.replace(",", " ").split()
-    if field.number:
+    if type == "boolean":
+        return text == "true"
+    if type in ("number", "integer"):
         try:
             number = float(text)
         except ValueError:
@@ -149,12 +117,26 @@ def _value(field: Field, text: str) -> Any:
     return text
 
 
-def shown_settings(form: KindForm, settings: Mapping[str, Any]) -> dict[str, str]:
+def wrong_fields(form: ChannelForm, errors: object) -> tuple[dict[str, str], list[Any]]:
+    """(why the notifier refuses a field, by its name in the form; the errors that are about no field of it)"""
+    names = {"name", *(field.input_name for field in form.fields)}
+    wrong: dict[str, str] = {}
+    others = []
+    for error in errors if isinstance(errors, list) else ():
+        name = ".".join(str(error.get("field", "")).split(".")[:2])
+        if name in names:
+            wrong.setdefault(name, str(error.get("reason", "")).removeprefix("Value error, ").rstrip("."))
+        else:
+            others.append(error)
+    return wrong, others
+
+
+def shown_settings(form: ChannelForm, settings: Mapping[str, Any]) -> dict[str, str]:
     """What the form is filled with: a channel's settings as they are, what is not set with its default."""
     return {field.input_name: _text(settings.get(field.name, field.default)) for field in form.of(SETTINGS)}
 
 
-def typed_again(form: KindForm, typed: Mapping[str, str]) -> dict[str, str]:
+def typed_again(form: ChannelForm, typed: Mapping[str, str]) -> dict[str, str]:
     """What was typed, to go on from: without secrets, and without what may be one in the wrong field."""
     return {field.input_name: harmless(typed.get(field.input_name, "")) for field in form.of(SETTINGS)}
 
@@ -170,4 +152,10 @@ def harmless_words(text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
+    return "" if value is None else str(value)

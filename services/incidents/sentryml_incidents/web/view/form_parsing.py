@@ -20,6 +20,8 @@ SECONDS = {name: size for unit, size in UNITS for name in NAMES[unit]} | dict.fr
     ("w", "week", "weeks"), 7 * 86_400
 )
 
+OFF = "off"
+
 _PART = re.compile(r"(\d+(?:[.,]\d+)?(?:e-\d+)?)\s*([a-z]+)\s*", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -56,6 +58,20 @@ def write_span(seconds: float) -> str:
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts) or "0 s"
+
+
+def read_optional_span(text: str) -> float | None:
+    """The same, or none: of `off`.
+
+    Raises:
+        NotRead: it is neither.
+    """
+    return None if text.strip().lower() == OFF else read_span(text)
+
+
+def write_optional_span(seconds: float | None) -> str:
+    """`7 d`, or `off`."""
+    return OFF if seconds is None else write_span(seconds)
 
 
 def read_share(text: str) -> float:

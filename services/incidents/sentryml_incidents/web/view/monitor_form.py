@@ -15,9 +15,11 @@ from sentryml_incidents.web.view.form_parsing import (
     NotRead,
     read_count,
     read_number,
+    read_optional_span,
     read_share,
     read_span,
     write_number,
+    write_optional_span,
     write_share,
     write_span,
 )
@@ -35,6 +37,8 @@ class Kind:
 
 
 SPAN = Kind("s, min, h or d", read_span, write_span)
+SPAN_OR_OFF = Kind("s, min, h or d, or off", read_optional_span, write_optional_span)
+TIME_ZONE = Kind("", str, str)
 PSI = Kind("PSI", read_number, write_number)
 INCIDENTS = Kind("incidents", read_number, write_number)
 SHARE = Kind("per cent", read_share, write_share)
@@ -78,12 +82,17 @@ COMPARED = Group(
     (
         Setting("signals", "Signals", SIGNALS, "What is monitored of each event."),
         Setting("baseline_seconds", "Baseline", SPAN,
-                "The window that counts as normal: the one just before the current one. It rolls."),
+                "How much normal time before the current window to compare with. Time of drift is left out."),
         Setting("current_seconds", "Current window", SPAN,
                 "The window that is compared with it. Shorter sees drift sooner, and needs more events."),
         Setting("every_seconds", "Time between evaluations", SPAN, "How often both are compared."),
         Setting("bins", "Bins", BINS,
                 "Quantile bins of a numeric signal. More see finer shifts, and need more events."),
+        Setting("season_seconds", "Season", SPAN_OR_OFF,
+                "What differs from the baseline is also compared with the same time one season ago, and alerts only if "
+                "it differs from that too. Off: only the baseline counts."),
+        Setting("time_zone", "Time zone", TIME_ZONE,
+                "Whose clock says what the same time of another day is, through daylight saving."),
     ),
 )  # fmt: skip
 DRIFT = Group(
@@ -136,7 +145,9 @@ def write(values: MonitorValues) -> Texts:
 
 
 def _write(setting: Setting, value: Any) -> str:
-    return "" if value is None else setting.kind.write(value)
+    if value is None and setting.kind is not SPAN_OR_OFF:
+        return ""
+    return setting.kind.write(value)
 
 
 def read(texts: Mapping[str, str]) -> tuple[dict[str, Any], Texts]:
@@ -196,7 +207,7 @@ def _label(name: str) -> str:
 def _shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    if value is None:
+    if value is None and name != "season_seconds":
         return "the default"
     return _words(SETTINGS[name], value) if name in SETTINGS else str(value)
 

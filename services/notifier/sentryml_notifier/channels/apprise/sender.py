@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.base import (
     HIDDEN,
@@ -55,7 +55,7 @@ KINDS_OF_NOTICE = {Tone.CRITICAL: "failure", Tone.WARN: "warning", Tone.CALM: "s
 class AppriseSecret(Config):
     """What is secret: the whole address, which mostly holds a token."""
 
-    url: SecretStr
+    url: SecretStr = Field(title="Apprise address", examples=["ntfys://topic"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,15 @@ def hint_of(secret: AppriseSecret) -> str:
     return f"{schema}://{HIDDEN}" if rest else HIDDEN
 
 
-KIND = Kind("apprise", Nothing, AppriseSecret, open_apprise, hint_of)
+KIND = Kind(
+    "apprise",
+    "Another service, by apprise",
+    "Some 170 services by their apprise address; the operator has to enable each kind: docs/channels.md.",
+    Nothing,
+    AppriseSecret,
+    open_apprise,
+    hint_of,
+)
 
 
 def check_address(address: str, schema: str, allowed: frozenset[str]) -> None:

@@ -49,18 +49,24 @@ class EmailSettings(Config):
     `tls` is `starttls` (usually port 587), `tls` from the first byte (465), or, where the operator allows it, `none`.
     """
 
-    host: Annotated[str, Field(min_length=1, max_length=253)]
-    port: Annotated[int, Field(ge=1, le=65_535)] = 587
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    sender: Email
-    recipients: Annotated[tuple[Email, ...], Field(min_length=1, max_length=RECIPIENTS_MAX)]
+    host: str = Field(min_length=1, max_length=253, title="Mail server", examples=["mail.example.org"])
+    port: int = Field(587, ge=1, le=65_535, title="Port", description="587 for STARTTLS, 465 for TLS")
+    tls: Literal["starttls", "tls", "none"] = Field("starttls", title="Encryption")
+    sender: Email = Field(title="From", description="an address that the server sends for")
+    recipients: tuple[Email, ...] = Field(
+        min_length=1,
+        max_length=RECIPIENTS_MAX,
+        title="To",
+        description="one or more addresses, with spaces between",
+        examples=[["ana@example.org"]],
+    )
 
 
 class EmailSecret(Config):
     """How to sign in to the mail server, where it asks for that."""
 
-    user: str | None = None
-    password: SecretStr | None = None
+    user: str | None = Field(None, title="User", description="where the server asks for one")
+    password: SecretStr | None = Field(None, title="Password")
 
 
 @dataclass
@@ -197,4 +203,12 @@ def open_email(tools: Tools, identity: Identity, settings: EmailSettings, secret
     return EmailChannel(tools, settings, secret, identity.fix)
 
 
-KIND = Kind("email", EmailSettings, EmailSecret, open_email)
+KIND = Kind(
+    "email",
+    "E-mail",
+    "Plain and HTML mail by your mail server.",
+    EmailSettings,
+    EmailSecret,
+    open_email,
+    threads=True,
+)

@@ -48,17 +48,24 @@ COULD_NOT_CHECK = SendResult(
 class BotSettings(Paced):
     """Where a bot writes to: Slack's id of the channel; the name is for people."""
 
-    channel: str = Field(pattern=r"^[CGD][A-Z0-9]{2,20}$")
-    channel_name: str = Field("", max_length=80)
+    channel: str = Field(
+        pattern=r"^[CGD][A-Z0-9]{2,20}$",
+        title="Slack's id of the channel",
+        description="invite the bot there",
+        examples=["C0123456789"],
+    )
+    channel_name: str = Field("", max_length=80, title="Name of the channel", description="for people only")
 
 
 class BotSecret(Config):
     """What is secret of a bot. With `signing_secret`, presses of buttons are taken over HTTP; with `app_token`, by
     Socket Mode."""
 
-    token: SecretStr
-    signing_secret: SecretStr | None = None
-    app_token: SecretStr | None = None
+    token: SecretStr = Field(title="Bot token", examples=["xoxb-1234"])
+    signing_secret: SecretStr | None = Field(None, title="Signing secret", description="for buttons over HTTP")
+    app_token: SecretStr | None = Field(
+        None, title="App-level token", description="for buttons by Socket Mode", examples=["xapp-1234"]
+    )
 
     @field_validator("token")
     @classmethod
@@ -276,4 +283,14 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
     return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.fix, base))
 
 
-KIND = Kind("slack_bot", BotSettings, BotSecret, open_bot)
+KIND = Kind(
+    "slack_bot",
+    "Slack, by bot",
+    "Each incident is one conversation, with a button to acknowledge. Needs a Slack app: docs/slack.md.",
+    BotSettings,
+    BotSecret,
+    open_bot,
+    threads=True,
+    edits=True,
+    buttons=True,
+)

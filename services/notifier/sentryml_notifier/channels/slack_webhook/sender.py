@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import httpx
 import orjson
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.base import (
     HIDDEN,
@@ -55,7 +55,7 @@ MESSAGE_REFUSALS = frozenset(
 class WebhookSecret(Config):
     """What is secret of a webhook: all of its address."""
 
-    url: SecretStr
+    url: SecretStr = Field(title="Address", examples=["https://hooks.slack.com/services/T…/B…/…"])
 
 
 class SlackWebhook:
@@ -89,7 +89,15 @@ def hint_of(secret: WebhookSecret) -> str:
     return f"…/{parts[3][:2]}…/{HIDDEN}" if len(parts) > 4 else HIDDEN
 
 
-KIND = Kind("slack_webhook", Paced, WebhookSecret, open_webhook, hint_of)
+KIND = Kind(
+    "slack_webhook",
+    "Slack, by incoming webhook",
+    "The quickest way: one address, made on Slack's page of your app under “Incoming Webhooks”.",
+    Paced,
+    WebhookSecret,
+    open_webhook,
+    hint_of,
+)
 
 
 def judge(answer: Answer, fix: str) -> SendResult:

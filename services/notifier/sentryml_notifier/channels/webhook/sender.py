@@ -10,7 +10,6 @@ import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Annotated
 
 import httpx
 from pydantic import Field, SecretStr
@@ -56,8 +55,13 @@ class WebhookSecret(Config):
     While a receiver changes to a new secret there are two; it accepts what is signed with either.
     """
 
-    url: SecretStr
-    signing_secrets: Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=SECRETS_MAX)]
+    url: SecretStr = Field(title="Address", examples=["https://ops.example.org/sentryml"])
+    signing_secrets: tuple[SecretStr, ...] = Field(
+        min_length=1,
+        max_length=SECRETS_MAX,
+        title="Signing secrets",
+        description="one to five, newest first, with spaces between; make one with: openssl rand -base64 32",
+    )
 
 
 class Webhook:
@@ -90,7 +94,15 @@ def hint_of(secret: WebhookSecret) -> str:
     return f"https://{httpx.URL(secret.url.get_secret_value()).host}/{HIDDEN}"
 
 
-KIND = Kind("webhook", Nothing, WebhookSecret, open_webhook, hint_of)
+KIND = Kind(
+    "webhook",
+    "Webhook",
+    "A program of yours gets each alert as signed JSON: docs/webhook.md.",
+    Nothing,
+    WebhookSecret,
+    open_webhook,
+    hint_of,
+)
 
 
 def check_address(address: str, guard: Guard) -> httpx.URL:

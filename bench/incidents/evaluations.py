@@ -15,7 +15,7 @@ import orjson
 import psutil
 from aiokafka import AIOKafkaProducer
 
-from bench.incidents_service import Incidents
+from bench.incidents.service import Incidents
 from bench.report import Figure
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Signal, SignalEvaluation, Window

@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -24,12 +23,13 @@ from numpy.typing import NDArray
 from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
-from sentryml_drift.processor.models import OwnedModel, add_partial, pane_of
-from sentryml_statistics.evaluation import WindowCounts, evaluate
+from sentryml_drift.evaluation.counting import evaluate_model
+from sentryml_drift.processor.models import FACTS, OwnedModel, add_partial, pane_of
 from sentryml_statistics.pane_counts import PaneCounts
 from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import windows_at
+from sentryml_statistics.plan import plan_evaluation
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0
@@ -37,7 +37,7 @@ HOURS = 8 * 24
 MONITOR = Monitor(model_id="model", version=1)
 STEPS = 12
 REPEATED = 5
-RIVALS = Path(__file__).parents[1] / ".venv-rivals" / "bin" / "python"
+RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -67,19 +67,16 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
         model.sums[pane_of(Kind.COARSE, last_coarse - number)] = coarse[number % len(coarse)]
     for number in range(120):
         model.sums[pane_of(Kind.FINE, last_fine + 60 - number)] = fine[number % len(fine)]
+    long_ago = END - 30 * 86_400
+    facts = ModelFacts(first_seen=long_ago, first_score=long_ago, last_seen=END)
+    model.sums[FACTS] = ChunkedSum((facts.pack(),)).pack()
     return model
 
 
 def look(model: OwnedModel, at: float) -> float:
     """One evaluation, as the evaluator makes it; returns the PSI of the score."""
-    baseline, current = windows_at(GRID, MONITOR, at, at - 30 * 86_400, at)
-    found = evaluate(
-        "model",
-        MONITOR,
-        datetime.fromtimestamp(at, UTC),
-        WindowCounts(baseline, model.baseline.of(model.panes(baseline.cover.ranges))),
-        WindowCounts(current, model.current.of(model.panes(current.cover.ranges))),
-    )
+    plan = plan_evaluation(GRID, MONITOR, at, at - 30 * 86_400, at)
+    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan)
     return found.signals[0].psi or 0.0
 
 
@@ -126,7 +123,7 @@ def scan_python(baseline: list[float], current: list[float]) -> float:
 
 def report_of_evidently(events: int) -> float:
     """CPU seconds of a report by Evidently, in an environment of its own (`make bench-drift` installs it)."""
-    script = Path(__file__).parent / "rivals" / "evidently_psi.py"
+    script = Path(__file__).parents[1] / "rivals" / "evidently_psi.py"
     return float(subprocess.run([RIVALS, script, str(events)], check=True, stdout=subprocess.PIPE).stdout)
 
 

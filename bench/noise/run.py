@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bench.noise_report import Row, Tallies, show_tallies
-from bench.noise_simulation import Case, Tally, simulate
-from bench.noise_traffic import Traffic
+from bench.noise.report import Row, Tallies, show_tallies
+from bench.noise.simulation import Case, Tally, simulate
+from bench.noise.traffic import Traffic
 from bench.report import say_line
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 
@@ -96,7 +96,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -155,7 +155,7 @@ _READERS: dict[str, Callable[[str, int], Awaitable[None]]] = {"floor": floor, "o
 
 def read_as(reader: str, bootstrap: str, total: int) -> float:
     """CPU seconds that a reader takes, in a process of its own."""
-    command = [sys.executable, "-m", "bench.drift_combiner", reader, bootstrap, str(total)]
+    command = [sys.executable, "-m", "bench.drift.combiner", reader, bootstrap, str(total)]
     with TemporaryDirectory() as folder:
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path.cwd(), timeout=300,
                               env=os.environ | {"F_DATADIR": folder})  # fmt: skip

@@ -10,7 +10,7 @@ from uuid import uuid5
 
 import psutil
 
-from bench.drift_evaluation import a_model
+from bench.drift.evaluation import a_model
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health

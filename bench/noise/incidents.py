@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.noise_evaluation import Figures, Floats
+from bench.noise.evaluation import Figures, Floats
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 

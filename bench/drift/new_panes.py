@@ -1,6 +1,6 @@
 """How fast the processor takes in partials of panes that it does not know yet, as a backfill brings them.
 
-    python -m bench.drift_new_panes
+    python -m bench.drift.new_panes
 
 The real processor, with its local copy, reads records that wait in Kafka: one event of each pane.
 """

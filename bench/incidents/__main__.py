@@ -10,10 +10,10 @@ import signal
 import sys
 import time
 
-from bench.incidents_evaluations import measure as measure_evaluations
-from bench.incidents_lists import measure as measure_lists
-from bench.incidents_service import incidents_service
-from bench.incidents_stream import measure as measure_stream
+from bench.incidents.evaluations import measure as measure_evaluations
+from bench.incidents.lists import measure as measure_lists
+from bench.incidents.service import incidents_service
+from bench.incidents.stream import measure as measure_stream
 from bench.report import show
 from sentryml_common.logging import configure_logging
 from sentryml_common.settings import LogSettings

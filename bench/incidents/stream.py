@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import orjson
 
-from bench.incidents_service import Incidents
+from bench.incidents.service import Incidents
 from bench.report import Figure
 from tests.support.eventually import eventually
 

@@ -10,13 +10,13 @@ import signal
 import sys
 import time
 
-from bench.drift_backfill import measure as measure_backfill
-from bench.drift_combiner import measure as measure_combiner
-from bench.drift_evaluation import measure_evaluation, measure_partials, measure_rounds
-from bench.drift_long_tail import measure as measure_long_tail
-from bench.drift_loop import measure as measure_loop
-from bench.drift_new_panes import measure as measure_new_panes
-from bench.drift_startup import measure as measure_startup
+from bench.drift.backfill import measure as measure_backfill
+from bench.drift.combiner import measure as measure_combiner
+from bench.drift.evaluation import measure_evaluation, measure_partials, measure_rounds
+from bench.drift.long_tail import measure as measure_long_tail
+from bench.drift.loop import measure as measure_loop
+from bench.drift.new_panes import measure as measure_new_panes
+from bench.drift.startup import measure as measure_startup
 from bench.report import show
 
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.noise_evaluation import Figures, evaluate_many
-from bench.noise_incidents import Rule, Watch
-from bench.noise_traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
+from bench.noise.evaluation import Figures, evaluate_many
+from bench.noise.incidents import Rule, Watch
+from bench.noise.traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_statistics.panes import PaneGrid
@@ -97,7 +97,7 @@ def rounds(case: Case, begins: NDArray[np.int64], last: int) -> Iterator[Figures
         slots[slot % len(slots)] = case.traffic.draw(random, slot, begins <= slot)
         if slot + 1 >= warm_up:
             at = ORIGIN + timedelta(seconds=(slot + 1) * SLOT_SECONDS)
-            plans = windows_at(GRID, case.monitor, at.timestamp(), ORIGIN.timestamp())
+            plans = windows_at(GRID, case.monitor, at.timestamp())
             counts = [window.moved_to(plan.cover) for window, plan in zip(windows, plans, strict=True)]
             yield evaluate_many(at, case.monitor, *counts)
 

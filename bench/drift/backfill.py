@@ -1,6 +1,6 @@
 """An honest backfill beside live traffic: is a new event still counted soon, and what does that take?
 
-    python -m bench.drift_backfill
+    python -m bench.drift.backfill
 
 The real combiner and processor run while 840,000 events of 35 days arrive at once, one of each hour of 1,000 models
 with a baseline of 34 days. Every few seconds a model that nobody knows sends its first event; it is visible when its

@@ -14,12 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.noise_traffic import CATEGORIES, SCORES, Counts
+from bench.noise.traffic import CATEGORIES, SCORES, Counts
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.chi_square import inverse_survival
 from sentryml_statistics.noise import LEAST_RATIO, alpha_for
 
 Floats = NDArray[np.float64]
+SIGNALS = 2
 Side = Literal["left", "right"]
 
 
@@ -38,7 +39,7 @@ class Figures:
 def evaluate_many(at: datetime, monitor: MonitorSettings, baseline: Counts, current: Counts) -> Figures:
     """Compare the current windows of many models with their baselines (both int[models, CELLS])."""
     m, n = baseline[:, CATEGORIES].sum(axis=1), current[:, CATEGORIES].sum(axis=1)
-    alpha = alpha_for(monitor)
+    alpha = alpha_for(monitor, SIGNALS)
     scores = _score_bins(baseline[:, SCORES], current[:, SCORES], monitor.bins)
     categories = _category_bins(baseline[:, CATEGORIES], current[:, CATEGORIES], monitor.bins)
     found = [_compare(*scores, alpha), _compare(*categories, alpha)]

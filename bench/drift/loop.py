@@ -1,6 +1,6 @@
 """How long the processor holds up its event loop at most, step by step, with very many models.
 
-    python -m bench.drift_loop
+    python -m bench.drift.loop
 
 The table's changelog is in memory, so that only the processor's own work counts. While the loop is held, no request is
 answered and no partition can be given up.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.noise_incidents import Rule
-from bench.noise_simulation import LOOK_DAYS, Tally
+from bench.noise.incidents import Rule
+from bench.noise.simulation import LOOK_DAYS, Tally
 from bench.report import say_table
 from sentryml_common.contracts.monitor import DAY, HOUR
 from sentryml_statistics.chi_square import inverse_survival

@@ -1,0 +1,86 @@
+"""What an evaluation was compared with, in sentences: normal time that was left out, and the seasonal check."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sentryml_common.contracts.evaluation import (
+    Evaluation,
+    InsufficientReason,
+    Level,
+    NoSeason,
+    Season,
+    SignalEvaluation,
+)
+from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.text import duration
+from sentryml_lifecycle.season_text import of_drift, same_time
+from sentryml_lifecycle.wording import between
+from sentryml_statistics.noise import alpha_for
+from sentryml_statistics.power import smallest_shift
+
+NO_SEASON = {
+    NoSeason.BASELINE_TOO_SHORT: "the baseline is shorter than a season",
+    NoSeason.NOT_NORMAL: "the same time of earlier seasons was not normal",
+    NoSeason.TOO_FEW_SAMPLES: "the same time of earlier seasons had too few events to tell",
+}
+NOT_JUDGED = {
+    InsufficientReason.WARMING_UP: "its baseline is still too short",
+    InsufficientReason.TOO_FEW_SAMPLES: "too few events",
+    InsufficientReason.NO_DATA: "no events",
+    InsufficientReason.NOT_SENT: "never sent by this model",
+}
+
+
+def compared_with(evaluation: Evaluation) -> tuple[str, ...]:
+    """All there is to say beside the windows and their PSI."""
+    judged = any(found.reason is None for found in evaluation.signals)
+    signals = (_of_signal(found, judged) for found in evaluation.signals)
+    return (*_left_out(evaluation), *(sentence for sentences in signals for sentence in sentences))
+
+
+def what_is_seen(monitor: MonitorSettings, evaluation: Evaluation) -> tuple[str, ...]:
+    """Of each signal that was compared, the smallest shift that is found nine times in ten with as many events."""
+    judged = [found for found in evaluation.signals if found.reason is None]
+    if not judged:
+        return ()
+    alpha = alpha_for(monitor, len(judged))
+    return tuple(_seen(found, alpha, monitor.warn) for found in judged)
+
+
+def _seen(found: SignalEvaluation, alpha: float, warn: float) -> str:
+    n, m = found.current_count, found.baseline_count
+    shift = smallest_shift(m, n, max(2, len(found.bins)), alpha, warn)
+    return (
+        f"With {n:,} events in the current window and {m:,} in the baseline, a shift of the {found.signal} by PSI "
+        f"{shift:.2g} is found nine times in ten."
+    )
+
+
+def _left_out(evaluation: Evaluation) -> tuple[str, ...]:
+    """What is missing from the baseline, since data drifted then."""
+    gaps = evaluation.baseline.left_out
+    if not gaps:
+        return ()
+    spans = "; ".join(" to ".join(between(gap.start, gap.end)) for gap in gaps)
+    counted = duration(timedelta(seconds=evaluation.baseline.seconds))
+    return (f"Left out of the baseline, since data drifted: {spans}. {counted} of normal time are in it.",)
+
+
+def _of_signal(found: SignalEvaluation, judged: bool) -> tuple[str, ...]:
+    """What is not in the reasons of a drifting signal, which say what its season says."""
+    if found.reason is not None:
+        return (f"{_name(found)}: not compared: {NOT_JUDGED[found.reason]}.",) if judged else ()
+    if found.no_season is not None and of_drift(found) is None:
+        return (f"{_name(found)}: not compared with an earlier season: {NO_SEASON[found.no_season]}.",)
+    return (_explained(found, found.season),) if found.season is not None and found.level is Level.OK else ()
+
+
+def _explained(found: SignalEvaluation, season: Season) -> str:
+    both = f"PSI {season.psi:.2f} against {same_time(season)}; {found.psi:.2f} against the baseline"
+    verdict = "the season explains the difference" if found.explained_by_season else "neither is much"
+    return f"{_name(found)}: {both}: {verdict}."
+
+
+def _name(found: SignalEvaluation) -> str:
+    return found.signal.value.capitalize()
