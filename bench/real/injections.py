@@ -59,12 +59,17 @@ def outage(events: Events, day: float) -> Injected:
 
 def _replace(events: Events, start: float, end: float, shares: NDArray[np.float64], seed: int) -> Injected:
     rng = np.random.default_rng(seed)
-    top = np.flatnonzero(events.scores >= np.quantile(events.scores, 0.9))
+    top = _top_tenth(events.scores)
     at = np.arange(len(events.times))[_within(events, start, end)][rng.random(len(shares)) < shares]
     drawn = rng.choice(top, len(at))
     scores, labels = events.scores.copy(), events.labels.copy()
     scores[at], labels[at] = events.scores[drawn], events.labels[drawn]
     return Injected(Events(events.times, scores, labels, events.names), start, end)
+
+
+def _top_tenth(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which events have the highest scores: a tenth of all, however many are equal to the least of them."""
+    return np.sort(np.argsort(scores, kind="stable")[-(len(scores) // 10) :])
 
 
 def _within(events: Events, start: float, end: float) -> slice:

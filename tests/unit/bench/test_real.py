@@ -89,6 +89,16 @@ def test_a_shift_replaces_its_share_of_its_time_by_events_of_the_top_tenth() -> 
     assert (again.events.scores == injected.events.scores).all()
 
 
+def test_the_top_tenth_is_a_tenth_where_many_scores_are_equal() -> None:
+    events = some_events(20)
+    count = len(events.times)
+    scores = np.repeat([1.0, 2.0, 3.0], [count // 2, count - count // 2 - count // 20, count // 20])
+    tied = Events(events.times, scores, events.labels, events.names)
+    injected = injections.shift(tied, FIRST, FIRST + 10 * DAY, 1.0, seed=3).events.scores[: count // 2]
+    assert 0.45 < (injected == 3.0).mean() < 0.55
+    assert 0.45 < (injected == 2.0).mean() < 0.55
+
+
 def test_a_step_lasts_and_a_ramp_grows() -> None:
     events = some_events(50)
     stepped = injections.step(events, FIRST + 10 * DAY, seed=1).events.scores != events.scores
