@@ -41,7 +41,7 @@ from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS = 50

@@ -27,9 +27,9 @@ from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.processor.models import FACTS, OwnedModel, add_partial, pane_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.plan import plan_evaluation
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.plan import plan_evaluation
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0

@@ -26,8 +26,8 @@ from sentryml_drift.processor.housekeeping import Housekeeping
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import key_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 from tests.support.memory_table import MemoryChangelogs
 from tests.support.scripted_input import ScriptedInput
 

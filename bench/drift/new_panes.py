@@ -27,8 +27,8 @@ from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
 

@@ -20,7 +20,7 @@ from sentryml_drift.processor.models import LoadedModels, OwnedModels, Pane, kin
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.partition_writer import Changelog
 from sentryml_drift.state.table import key_of, open_table
-from sentryml_statistics.evaluation import EVALUATIONS
+from sentryml_statistics.comparison.evaluation import EVALUATIONS
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS, EVENTS_AN_HOUR = 10_000, 60

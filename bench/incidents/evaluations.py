@@ -24,7 +24,7 @@ from sentryml_common.contracts.topics import EVALUATIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
-from sentryml_statistics.evaluation import evaluation_id
+from sentryml_statistics.comparison.evaluation import evaluation_id
 
 MODELS, ROUNDS = 10_000, 4
 DRIFTING = 0.01

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from bench.noise.traffic import CATEGORIES, SCORES, Counts
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.chi_square import inverse_survival
-from sentryml_statistics.noise import LEAST_RATIO, alpha_for
+from sentryml_statistics.comparison.chi_square import inverse_survival
+from sentryml_statistics.comparison.noise import LEAST_RATIO, alpha_for
 
 Floats = NDArray[np.float64]
 SIGNALS = 2

@@ -10,7 +10,7 @@ from bench.noise.incidents import Rule
 from bench.noise.simulation import LOOK_DAYS, Tally
 from bench.report import say_table
 from sentryml_common.contracts.monitor import DAY, HOUR
-from sentryml_statistics.chi_square import inverse_survival
+from sentryml_statistics.comparison.chi_square import inverse_survival
 
 
 @dataclass(frozen=True, slots=True, order=True)

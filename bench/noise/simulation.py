@@ -19,8 +19,8 @@ from bench.noise.incidents import Rule, Watch
 from bench.noise.traffic import CELLS, SLOT_SECONDS, SLOTS_PER_DAY, Counts, Traffic
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.windows import WindowCover, windows_at
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.windows import WindowCover, windows_at
 
 ORIGIN = datetime(2026, 11, 2, tzinfo=UTC)
 GRID = PaneGrid(60.0)

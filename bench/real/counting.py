@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.real.streams import Events
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import PaneRange, WindowCover
+from sentryml_statistics.histograms.histogram import Histogram
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.windows import PaneRange, WindowCover
 
 GRID = PaneGrid(60)
 MOST_KEPT = 4096

@@ -17,12 +17,12 @@ from sentryml_common.contracts.transition import TransitionKind
 from sentryml_lifecycle.grades import Grade
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
-from sentryml_statistics.coverage import coverage_of
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
-from sentryml_statistics.panes import Resolution
-from sentryml_statistics.plan import EvaluationPlan, plan_evaluation
-from sentryml_statistics.season import SeasonCounts
-from sentryml_statistics.windows import PaneRange, WindowPlan, covering, existed
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.time.coverage import coverage_of
+from sentryml_statistics.time.panes import Resolution
+from sentryml_statistics.time.plan import EvaluationPlan, plan_evaluation
+from sentryml_statistics.time.season import SeasonCounts
+from sentryml_statistics.time.windows import PaneRange, WindowPlan, covering, existed
 
 EVERY = 30 * MINUTE
 REFERENCE_DAYS = 28

@@ -23,7 +23,7 @@ from aiokafka import AIOKafkaProducer
 
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 from tests.chaos.scenario import Scenario
 from tests.chaos.workers import Worker, workers_of
 from tests.support.counting import Changelog, Counts, Producer

@@ -25,7 +25,7 @@ from sentryml_common.contracts.topics import (
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Target, pack, unpack_record
-from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 EXAMPLES = Path(__file__).parent / "examples"
 WITH_CONTRACT = tuple(topic for topic in TOPICS if topic.contract is not None)

@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sentryml_local.stack import Options, Stack
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 from tests.support.counting import Changelog, Producer
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base

@@ -13,7 +13,7 @@ from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.payloads import counts_of
 from sentryml_drift.state.table import PLACE, Place, target_of
-from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_statistics.time.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 
 HISTOGRAMS_EPOCH = 1
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import SYSTEM, Actor, Cause, Severity, SignalWhy, TransitionKind
-from sentryml_lifecycle.psi_explanation import why_of
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, Transition, transition_id_of
+from sentryml_lifecycle.text.psi_explanation import why_of
 
 
 class Outcome(StrEnum):

@@ -22,7 +22,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_common.contracts.transition import Severity
 from sentryml_lifecycle.snapshot import Snapshot
-from sentryml_statistics.normal_time import newest_normal
+from sentryml_statistics.time.normal_time import newest_normal
 
 RETAINED = 2
 """More than is kept: what is dropped here must not be reachable, however long coarse panes are."""

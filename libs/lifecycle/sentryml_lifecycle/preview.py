@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.internal.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_lifecycle.regrading import Basis, Regrading
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition

@@ -38,7 +38,7 @@ from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.local_copy import sole_user_of
 from sentryml_drift.state.table import open_table
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 
 
 def run_combiner() -> None:

@@ -10,7 +10,7 @@ import httpx
 from pydantic import SecretStr, ValidationError
 
 from sentryml_common.clock import Clock
-from sentryml_common.contracts.acknowledgement import PATH, Acknowledge, Acknowledged
+from sentryml_common.contracts.internal.acknowledgement import PATH, Acknowledge, Acknowledged
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.internal import signed_headers

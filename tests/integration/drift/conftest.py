@@ -25,7 +25,7 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 from tests.support import impatient_kafka
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka, own_kafka

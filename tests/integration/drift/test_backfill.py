@@ -26,7 +26,7 @@ from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, PR
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_drift.evaluation.reporter import COARSE_PANES_SHOWN
-from sentryml_statistics.panes import Resolution
+from sentryml_statistics.time.panes import Resolution
 from tests.integration.drift.conftest import GRID, StartPart, produce
 from tests.integration.drift.test_processor import within
 from tests.support.eventually import eventually

@@ -24,8 +24,8 @@ from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, size_c
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import FINE_PANES_KEPT, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.panes import FINE_PANES_KEPT, Resolution
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, single_records
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka

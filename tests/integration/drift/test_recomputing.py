@@ -19,18 +19,18 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Window
+from sentryml_common.contracts.internal.recomputation import PATH, Ended, Recompute, Recomputed
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.recomputation import PATH, Ended, Recompute, Recomputed
 from sentryml_common.contracts.topics import EVALUATIONS, HISTOGRAMS, MONITORS
 from sentryml_common.http.internal import signed_headers
 from sentryml_drift.domain.partials import partition_of
 from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors, make_client
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.season import SeasonCounts, season_at
-from sentryml_statistics.windows import WindowCover, WindowPlan
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.season import SeasonCounts, season_at
+from sentryml_statistics.time.windows import WindowCover, WindowPlan
 from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.integration.drift.test_processor import activity_of
 from tests.integration.drift.test_reassignment import assignments, until_shared

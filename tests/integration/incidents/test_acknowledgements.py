@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from sentryml_common.contracts.acknowledgement import PATH, Acknowledge
+from sentryml_common.contracts.internal.acknowledgement import PATH, Acknowledge
 from sentryml_common.contracts.message import encode
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.http.problems import install_problems

@@ -30,13 +30,13 @@ from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSetting
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
-from sentryml_statistics.bins import bin_counts
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate, evaluation_id
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
-from sentryml_statistics.panes import FINE_PER_COARSE, Resolution
-from sentryml_statistics.psi import divergence
-from sentryml_statistics.windows import WindowPlan, windows_at
+from sentryml_statistics.comparison.bins import bin_counts
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate, evaluation_id
+from sentryml_statistics.comparison.psi import divergence
+from sentryml_statistics.histograms.histogram import Histogram
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_statistics.time.panes import FINE_PER_COARSE, Resolution
+from sentryml_statistics.time.windows import WindowPlan, windows_at
 
 SCORE_OF_CELL = (np.arange(SCORE_CELLS) + 0.5) / SCORE_CELLS
 NAMES = "abcde"

@@ -17,8 +17,8 @@ from bench.real.streams import Events, Kind
 from bench.real.trials import Results
 from sentryml_common.contracts.evaluation import Level
 from sentryml_common.contracts.monitor import DAY, HOUR
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.windows import WindowCover, cover
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.windows import WindowCover, cover
 
 FIRST = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
 PER_DAY = 288

@@ -10,8 +10,8 @@ import pytest
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_drift.domain.activity import activity_of
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_statistics.histogram import EMPTY, Histogram
-from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts
 
 
 def test_quantiles_are_those_of_the_numbers() -> None:

@@ -20,10 +20,10 @@ from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import WindowPlan, windows_at
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.windows import WindowPlan, windows_at
 
 HOUR, DAY = 3600.0, 86_400.0
 GRID = PaneGrid(60)

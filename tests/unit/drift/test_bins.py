@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentryml_statistics.bins import BinCounts, bin_counts
-from sentryml_statistics.histogram import EMPTY, Histogram
+from sentryml_statistics.comparison.bins import BinCounts, bin_counts
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram
 
 RANDOM = np.random.default_rng(8)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.cells import (
+from sentryml_statistics.histograms.cells import (
     cell_of,
     cells_of,
     coarsen,

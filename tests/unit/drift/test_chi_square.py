@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from sentryml_statistics.chi_square import inverse_survival, survival
+from sentryml_statistics.comparison.chi_square import inverse_survival, survival
 
 
 @given(st.floats(0, 600), st.integers(1, 300))

@@ -39,8 +39,8 @@ from sentryml_drift.domain.partials import (
 from sentryml_drift.domain.payloads import add_up, facts_of
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.processor.models import SEALED_BYTES, OwnedModels, add_partial, kind_and_number, pane_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_statistics.codec import _body_of_many, _body_of_one, pack_histograms, unpack_histograms
-from sentryml_statistics.histogram import EMPTY, Histogram
-from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_statistics.histograms.codec import _body_of_many, _body_of_one, pack_histograms, unpack_histograms
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 
 EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples" / "histograms" / "v1"
 RANDOM = np.random.default_rng(11)

@@ -25,7 +25,7 @@ from sentryml_drift.domain.partials import Kind, Target, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 from tests.support.memory_consumer import MemoryConsumer
 from tests.support.memory_log import Chances, MemoryLog
 from tests.support.virtual_time import run_in_virtual_time

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.coverage import coverage_of, parts_of
-from sentryml_statistics.normal_time import Span
+from sentryml_statistics.time.coverage import coverage_of, parts_of
+from sentryml_statistics.time.normal_time import Span
 
 DAY, HOUR = 86_400.0, 3600.0
 WEEK = (0.0, 7 * DAY)

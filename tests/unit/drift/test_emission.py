@@ -10,7 +10,7 @@ from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules
 from sentryml_drift.domain.partials import RECORD_BYTES_MAX
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 40 * 86_400, 300), epoch=1)
 NOON = 1_795_521_600.0

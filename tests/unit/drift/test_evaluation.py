@@ -18,10 +18,10 @@ from sentryml_common.contracts.evaluation import (
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import NormalTime
-from sentryml_statistics.evaluation import Baseline, SignalStart, WindowCounts, evaluate
-from sentryml_statistics.histogram import EMPTY, Histogram
-from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts
-from sentryml_statistics.windows import WindowCover, WindowPlan
+from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts
+from sentryml_statistics.time.windows import WindowCover, WindowPlan
 
 AT = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 RANDOM = np.random.default_rng(77)

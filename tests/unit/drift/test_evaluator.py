@@ -21,7 +21,7 @@ from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.local_copy import MemoryStore
 from sentryml_drift.state.partition_writer import Changelog
 from sentryml_drift.state.table import Place, Table
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sentryml_statistics.category_counts import MAX_CATEGORIES, CategoryCounts
-from sentryml_statistics.cell_counts import MAX_CELLS, CellCounts
-from sentryml_statistics.cells import cells_of
-from sentryml_statistics.codec import pack_histograms
-from sentryml_statistics.histogram import EMPTY, Histogram, merge
-from sentryml_statistics.pane_counts import PaneCounts, count_runs
+from sentryml_statistics.histograms.category_counts import MAX_CATEGORIES, CategoryCounts
+from sentryml_statistics.histograms.cell_counts import MAX_CELLS, CellCounts
+from sentryml_statistics.histograms.cells import cells_of
+from sentryml_statistics.histograms.codec import pack_histograms
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram, merge
+from sentryml_statistics.histograms.pane_counts import PaneCounts, count_runs
 
 Values = list[float | str | None]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_drift.domain.kept_sum import KeptSum
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 
 
 def pane(rng: random.Random, events: int, distinct: int | None, names: int = 2) -> bytes:

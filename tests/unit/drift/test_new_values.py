@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.new_values import LARGEST_P, p_value, surely_more_frequent
+from sentryml_statistics.comparison.new_values import LARGEST_P, p_value, surely_more_frequent
+from sentryml_statistics.histograms.histogram import Histogram
 
 DAY = 10_000
 WEEK = 7 * DAY

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import chi2
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.noise import alpha_for, chance_of, chances_per_window
-from sentryml_statistics.psi import Divergence, divergence
+from sentryml_statistics.comparison.noise import alpha_for, chance_of, chances_per_window
+from sentryml_statistics.comparison.psi import Divergence, divergence
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 

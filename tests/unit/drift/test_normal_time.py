@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalSpan
-from sentryml_statistics.normal_time import is_normal, newest_normal, normal_seconds
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.windows import windows_at
+from sentryml_statistics.time.normal_time import is_normal, newest_normal, normal_seconds
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.windows import windows_at
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
 
 

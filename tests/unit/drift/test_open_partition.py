@@ -18,7 +18,7 @@ from sentryml_drift.domain.payloads import add_up, counts_of
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.processor.models import add_partial
-from sentryml_statistics.panes import PaneGrid
+from sentryml_statistics.time.panes import PaneGrid
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = 1_795_521_600.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge, micros_of
+from sentryml_statistics.time.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge, micros_of
 
 MINUTES = PaneGrid(60)
 FINE, COARSE = Resolution.FINE, Resolution.COARSE

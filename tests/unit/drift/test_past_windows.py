@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.past_windows import LEAST_PART, Look, Reach, look_back
-from sentryml_statistics.plan import plan_evaluation
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.past_windows import LEAST_PART, Look, Reach, look_back
+from sentryml_statistics.time.plan import plan_evaluation
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
 
 WEEK = Monitor(model_id="model", version=1)

@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import chi2, ncx2
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.noise import alpha_for, chance_of
-from sentryml_statistics.power import noncentrality, smallest_shift
-from sentryml_statistics.psi import divergence
+from sentryml_statistics.comparison.noise import alpha_for, chance_of
+from sentryml_statistics.comparison.power import noncentrality, smallest_shift
+from sentryml_statistics.comparison.psi import divergence
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 9, 19, 99])

@@ -28,8 +28,8 @@ from sentryml_drift.processor.models import kind_and_number, read_counts
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.partition_writer import FencedOff
 from sentryml_drift.state.table import PLACE, Place, key_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 from tests.support.memory_table import MemoryChangelogs
 from tests.support.scripted_input import ScriptedInput
 

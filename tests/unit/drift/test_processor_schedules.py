@@ -15,8 +15,8 @@ from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_re
 from sentryml_drift.processor.models import read_counts
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import PLACE, Place, target_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 from tests.support.memory_input import Worker
 from tests.support.memory_log import Chances, MemoryLog
 from tests.support.memory_table import MemoryChangelogs

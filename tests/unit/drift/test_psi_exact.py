@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from sentryml_statistics.bins import bin_counts
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.psi import divergence
+from sentryml_statistics.comparison.bins import bin_counts
+from sentryml_statistics.comparison.psi import divergence
+from sentryml_statistics.histograms.histogram import Histogram
 from tests.support.exact_psi import Numbers, psi_of_deciles, psi_of_numbers
 
 BINS = 10

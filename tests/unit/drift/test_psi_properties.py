@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Signal, SignalEvaluation
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.cells import cells_of
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.windows import WindowCover, WindowPlan
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.histograms.cells import cells_of
+from sentryml_statistics.histograms.histogram import Histogram
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.windows import WindowCover, WindowPlan
 from tests.support.exact_psi import Numbers, Pair, Value, as_counted, psi_of_numbers, psi_of_pairs, psi_of_values
 
 AT = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)

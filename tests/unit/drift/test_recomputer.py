@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 import pytest
 
+from sentryml_common.contracts.internal.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.errors import Unavailable
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
@@ -22,8 +22,8 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import FACTS, OwnedModel, pane_of
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 
 GRID = PaneGrid(60.0)
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -21,8 +21,8 @@ from sentryml_drift.evaluation.reporter import Reporter
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import FACTS, OwnedModel, pane_of
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import PaneGrid, Resolution
 from tests.support.eventually import eventually
 
 GRID = PaneGrid(60.0)

@@ -13,8 +13,8 @@ from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.partials import KIND_OF, Kind, Target
 from sentryml_drift.processor.models import OwnedModel, pane_of
 from sentryml_drift.processor.retention import Retention
-from sentryml_statistics.panes import Resolution
-from sentryml_statistics.windows import windows_at
+from sentryml_statistics.time.panes import Resolution
+from sentryml_statistics.time.windows import windows_at
 from tests.unit.drift.test_normal_time import moment, normal
 from tests.unit.drift.test_windows import DAY, HOUR, MINUTES, at
 

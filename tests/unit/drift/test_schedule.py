@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.schedule import delay_of, due_at, instants_back
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.schedule import delay_of, due_at, instants_back
 
 MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
 NOW = 1_795_435_200.0

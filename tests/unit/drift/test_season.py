@@ -9,11 +9,11 @@ import numpy as np
 from sentryml_common.contracts.evaluation import Level, NoSeason, SignalEvaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import NormalTime
-from sentryml_statistics.evaluation import Baseline, WindowCounts, evaluate
-from sentryml_statistics.histogram import Histogram
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.season import Partner, Season, SeasonCounts, season_at
-from sentryml_statistics.windows import WindowCover, WindowPlan
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.histograms.histogram import Histogram
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.season import Partner, Season, SeasonCounts, season_at
+from sentryml_statistics.time.windows import WindowCover, WindowPlan
 from tests.unit.drift.test_normal_time import normal
 from tests.unit.drift.test_windows import DAY, HOUR, MINUTES, at, drawn
 

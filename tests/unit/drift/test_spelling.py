@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.spelling import Difference, OtherSpelling, Value, other_spellings
+from sentryml_statistics.comparison.spelling import Difference, OtherSpelling, Value, other_spellings
 
 BLANKS, FORM, LOOK_ALIKES, CASE, NUMBER, BOOLEAN = Difference
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
-from sentryml_statistics.windows import WindowCover, cover, existed, windows_at
+from sentryml_statistics.time.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_statistics.time.windows import WindowCover, cover, existed, windows_at
 
 MINUTES, SECONDS = PaneGrid(60), PaneGrid(1)
 MIDNIGHT = 1_795_392_000.0  # 2026-11-23T00:00:00Z

@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.delivery import Attempt, Delivery, DeliveryState
 from sentryml_incidents.web.view.deliveries import channel_name, latency, line_of
-from sentryml_lifecycle.wording import clock
+from sentryml_lifecycle.text.wording import clock
 from tests.unit.incidents.builders import MONDAY, a_delivery, at
 
 DOWN = "Slack is not available at the moment (503)."

@@ -12,9 +12,9 @@ import pytest
 from fastapi import Response
 from pydantic import SecretStr
 
+from sentryml_common.contracts.internal.recomputation import Ended, Recomputed
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.recomputation import Ended, Recomputed
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.settings import load_settings
 from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from sentryml_common.contracts.notifier_api import DeliveryResponse, RouteResponse
+from sentryml_common.contracts.internal.notifier_api import DeliveryResponse, RouteResponse
 from sentryml_common.http.internal import ACTOR, ActingPerson
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Bin, NewBin, NullBin, OtherBin, Signal
-from sentryml_lifecycle.number_format import bin_name, psi_line, rate, share_change
+from sentryml_lifecycle.text.number_format import bin_name, psi_line, rate, share_change
 from tests.unit.incidents.builders import a_categorical_bin, a_range
 
 SHARES = {"baseline_share": 0.1, "current_share": 0.2, "contribution": 0.07}

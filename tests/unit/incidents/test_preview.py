@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Signal
+from sentryml_common.contracts.internal.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.recomputation import RecomputedEvaluation
 from sentryml_lifecycle.grades import grade_of
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import Basis, Regrading

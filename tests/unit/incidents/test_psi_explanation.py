@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.evaluation import Bin, NewBin, NoSeason, NullBin, Season, Signal
-from sentryml_lifecycle.psi_explanation import explain, in_words, shift_of, why_of
+from sentryml_lifecycle.text.psi_explanation import explain, in_words, shift_of, why_of
 from tests.unit.incidents.builders import a_categorical_bin, a_range, a_signal, an_evaluation
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.transition import Cause, Severity, TransitionKind
 from sentryml_lifecycle.on_action import Action
-from sentryml_lifecycle.wording import CAUSES, STEPS, ago, duration, headline, moment, what_next
+from sentryml_lifecycle.text.wording import CAUSES, STEPS, ago, duration, headline, moment, what_next
 from tests.unit.incidents.builders import MONDAY, Story, at, quick
 
 

@@ -18,7 +18,7 @@ from sentryml_common.contracts.transition import (
     Transition,
     TransitionKind,
 )
-from sentryml_lifecycle.psi_explanation import explain
+from sentryml_lifecycle.text.psi_explanation import explain
 
 IDS = UUID("00000000-0000-5000-8000-000000000001")
 NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from sentryml_common.contracts.notifier_api import (
+from sentryml_common.contracts.internal.notifier_api import (
     AuditResponse,
     ChangeResponse,
     ChannelKindResponse,

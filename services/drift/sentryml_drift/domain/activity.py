@@ -6,10 +6,10 @@ import numpy as np
 
 from sentryml_common.contracts.activity import CategoryCount, Quantile, SignalActivity
 from sentryml_common.contracts.evaluation import Signal
-from sentryml_statistics.category_counts import CategoryCounts
-from sentryml_statistics.cell_counts import CellCounts
-from sentryml_statistics.cells import representative
-from sentryml_statistics.pane_counts import PaneCounts
+from sentryml_statistics.histograms.category_counts import CategoryCounts
+from sentryml_statistics.histograms.cell_counts import CellCounts
+from sentryml_statistics.histograms.cells import representative
+from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP_CATEGORIES = 10

@@ -23,8 +23,8 @@ from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import KIND_OF, Kind, Label, Partial, Target
 from sentryml_drift.domain.rows import PaneRules, sort_rows
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import Lateness
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import Lateness
 
 CHUNK_BYTES = 8 * 1024 * 1024
 """Most bytes of records in a chunk. It is part of every label's meaning: never a setting, never changed."""

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from sentryml_statistics.cell_counts import MAX_CELLS
-from sentryml_statistics.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
+from sentryml_statistics.histograms.cell_counts import MAX_CELLS
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts, merge_panes
 
 ROOM = 3
 """With less, more sums end up just above MAX_CELLS, where a few panes that leave make a fresh sum necessary."""

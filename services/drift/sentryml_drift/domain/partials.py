@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_statistics.panes import Resolution
+from sentryml_statistics.time.panes import Resolution
 
 VERSION = 1
 RECORD_BYTES_MAX = 512 * 1024

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sentryml_drift.domain.facts import ModelFacts, merge_facts
 from sentryml_drift.domain.partials import Kind
-from sentryml_statistics.codec import check_packed
-from sentryml_statistics.pane_counts import HISTOGRAMS_PER_PANE, PaneCounts, merge_panes
+from sentryml_statistics.histograms.codec import check_packed
+from sentryml_statistics.histograms.pane_counts import HISTOGRAMS_PER_PANE, PaneCounts, merge_panes
 
 
 def check_payload(kind: Kind, payload: bytes) -> None:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import RECENT_EVENTS, ModelFacts, newest
-from sentryml_statistics.pane_counts import PaneCounts, count_runs
-from sentryml_statistics.panes import PaneGrid, Resolution, micros_of
+from sentryml_statistics.histograms.pane_counts import PaneCounts, count_runs
+from sentryml_statistics.time.panes import PaneGrid, Resolution, micros_of
 
 _NO_PANE = np.iinfo(np.int64).min
 

@@ -13,13 +13,13 @@ from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.processor.models import OwnedModel, Pane, WindowSums, read_counts
-from sentryml_statistics.coverage import coverage_of
-from sentryml_statistics.evaluation import Baseline, SignalStart, WindowCounts, evaluate
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.plan import EvaluationPlan
-from sentryml_statistics.season import SeasonCounts
-from sentryml_statistics.windows import WindowCover, WindowPlan, existed
+from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.coverage import coverage_of
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.plan import EvaluationPlan
+from sentryml_statistics.time.season import SeasonCounts
+from sentryml_statistics.time.windows import WindowCover, WindowPlan, existed
 
 Times = NDArray[np.float64]
 

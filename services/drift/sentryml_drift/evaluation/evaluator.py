@@ -25,9 +25,9 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.table import Table
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.plan import plan_evaluation
-from sentryml_statistics.schedule import due_at, instants_between
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.plan import plan_evaluation
+from sentryml_statistics.time.schedule import due_at, instants_between
 
 log = get_logger(__name__)
 

@@ -14,8 +14,8 @@ from itertools import islice
 from time import thread_time
 
 from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.internal.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_drift.domain.partials import partition_of
@@ -25,9 +25,9 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.past_windows import Reach, look_back
-from sentryml_statistics.schedule import delay_of, instants_back
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.past_windows import Reach, look_back
+from sentryml_statistics.time.schedule import delay_of, instants_back
 
 SLICE_SECONDS = 0.01
 MOST_WORK_SECONDS = 5.0

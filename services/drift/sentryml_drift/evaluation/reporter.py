@@ -20,9 +20,9 @@ from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, kind_and_number, read_counts
 from sentryml_drift.settings import DriftSettings
-from sentryml_statistics.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.panes import FINE_PANES_KEPT, PaneGrid, Resolution
-from sentryml_statistics.windows import PaneRange
+from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.time.panes import FINE_PANES_KEPT, PaneGrid, Resolution
+from sentryml_statistics.time.windows import PaneRange
 
 log = get_logger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from sentryml_common.contracts.internal.recomputation import PATH, Recompute
 from sentryml_common.contracts.message import decode, encode
-from sentryml_common.contracts.recomputation import PATH, Recompute
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem

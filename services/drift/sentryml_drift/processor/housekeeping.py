@@ -19,7 +19,7 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, Pane, kind_and_number
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import Table
-from sentryml_statistics.panes import Resolution
+from sentryml_statistics.time.panes import Resolution
 
 log = get_logger(__name__)
 

@@ -16,9 +16,9 @@ from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import Resolution
-from sentryml_statistics.windows import PaneRange
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import Resolution
+from sentryml_statistics.time.windows import PaneRange
 
 Pane: TypeAlias = int
 """A pane of a model: its number and kind (fine, coarse, or facts) in one number. There are millions of panes, and pairs

@@ -15,10 +15,10 @@ from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.normal_time import NormalSpan, NormalTime
 from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.partials import KIND_OF, Kind, Target
-from sentryml_statistics.normal_time import newest_normal
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.season import kept_from
-from sentryml_statistics.windows import fine_panes_held_at
+from sentryml_statistics.time.normal_time import newest_normal
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.season import kept_from
+from sentryml_statistics.time.windows import fine_panes_held_at
 
 DEFAULT_MONITOR = MonitorSettings()
 NEVER_CHANGED = NormalTime()

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from sentryml_common.contracts.internal.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
-from sentryml_common.contracts.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model

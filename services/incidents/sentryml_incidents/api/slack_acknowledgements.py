@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from sentryml_common.contracts.acknowledgement import PATH, Acknowledge, Acknowledged
+from sentryml_common.contracts.internal.acknowledgement import PATH, Acknowledge, Acknowledged
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.errors import UndecodableMessage

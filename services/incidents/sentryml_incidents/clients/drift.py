@@ -16,9 +16,9 @@ import orjson
 from pydantic import SecretStr
 
 from sentryml_common.clock import Clock, system_clock
+from sentryml_common.contracts.internal.recomputation import PATH, Recompute, Recomputed
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.recomputation import PATH, Recompute, Recomputed
 from sentryml_common.errors import SentryMLError, UndecodableMessage
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.logging import get_logger

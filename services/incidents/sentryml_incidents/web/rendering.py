@@ -30,9 +30,9 @@ from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
 from sentryml_incidents.web.forms import SAFE_METHODS, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
-from sentryml_lifecycle.number_format import rate, share
-from sentryml_lifecycle.psi_explanation import in_one_line
-from sentryml_lifecycle.wording import ago, between, clock, moment, stamp
+from sentryml_lifecycle.text.number_format import rate, share
+from sentryml_lifecycle.text.psi_explanation import in_one_line
+from sentryml_lifecycle.text.wording import ago, between, clock, moment, stamp
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, JsonValue
 
-from sentryml_common.contracts.notifier_api import AuditResponse, FindingResponse
+from sentryml_common.contracts.internal.notifier_api import AuditResponse, FindingResponse
 from sentryml_common.errors import Unavailable
 from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
-from sentryml_common.contracts.notifier_api import ChangeResponse
+from sentryml_common.contracts.internal.notifier_api import ChangeResponse
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_notifier.domain.change import Action
 from sentryml_notifier.http.auth import Reader

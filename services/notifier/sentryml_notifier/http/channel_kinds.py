@@ -7,7 +7,7 @@ from typing import Any, Self
 from fastapi import APIRouter
 from pydantic import ConfigDict, JsonValue
 
-from sentryml_common.contracts.notifier_api import ChannelKindResponse
+from sentryml_common.contracts.internal.notifier_api import ChannelKindResponse
 from sentryml_common.http.paging import Page
 from sentryml_notifier.channels.base import Kind
 from sentryml_notifier.channels.kinds import KINDS

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import ConfigDict, JsonValue
 
-from sentryml_common.contracts.notifier_api import TrialResponse
+from sentryml_common.contracts.internal.notifier_api import TrialResponse
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.channels.base import Outgoing

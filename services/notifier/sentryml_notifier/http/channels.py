@@ -10,7 +10,7 @@ import asyncpg
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, JsonValue
 
-from sentryml_common.contracts.notifier_api import ChannelResponse
+from sentryml_common.contracts.internal.notifier_api import ChannelResponse
 from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch, etag, matches
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
+from sentryml_common.contracts.internal.notifier_api import AttemptResponse, DeliveryResponse
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, UtcDatetime
-from sentryml_common.contracts.notifier_api import AttemptResponse, DeliveryResponse
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import Problem, problem_answers

@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from sentryml_common.contracts.internal.notifier_api import PreviewResponse, VerdictResponse
 from sentryml_common.contracts.message import ModelId
-from sentryml_common.contracts.notifier_api import PreviewResponse, VerdictResponse
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.access import check_model
 from sentryml_common.http.problems import Problem, problem_answers

@@ -11,7 +11,7 @@ import asyncpg
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
-from sentryml_common.contracts.notifier_api import RouteResponse
+from sentryml_common.contracts.internal.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from sentryml_common.contracts.notifier_api import ChannelKindResponse, ChannelResponse, TrialResponse
+from sentryml_common.contracts.internal.notifier_api import ChannelKindResponse, ChannelResponse, TrialResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, in_words, notifier_for

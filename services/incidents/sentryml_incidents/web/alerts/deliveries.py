@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
-from sentryml_common.contracts.notifier_api import DeliveryResponse
+from sentryml_common.contracts.internal.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier_answers import read_answer
 from sentryml_incidents.usecases.context import Context, WithContext
@@ -21,7 +21,7 @@ from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless
 from sentryml_incidents.web.view.deliveries import DeliveryLine, Tone, line_of
-from sentryml_lifecycle.wording import STEPS
+from sentryml_lifecycle.text.wording import STEPS
 
 DELIVERIES = "/alerts/deliveries"
 ROWS = 30

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from sentryml_common.contracts.notifier_api import (
+from sentryml_common.contracts.internal.notifier_api import (
     AuditResponse,
     ChangeResponse,
     ChannelKindResponse,

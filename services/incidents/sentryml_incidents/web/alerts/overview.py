@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from sentryml_common.contracts.notifier_api import PreviewResponse
+from sentryml_common.contracts.internal.notifier_api import PreviewResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.context import WithContext

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
-from sentryml_common.contracts.notifier_api import RouteResponse
+from sentryml_common.contracts.internal.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
@@ -17,7 +17,7 @@ from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
 from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
-from sentryml_lifecycle.wording import STEPS
+from sentryml_lifecycle.text.wording import STEPS
 
 ROUTES = "/alerts/routes"
 

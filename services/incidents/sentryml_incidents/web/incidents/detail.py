@@ -31,10 +31,10 @@ from sentryml_incidents.web.view.charts import (
 from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.number_format import bin_name, share
-from sentryml_lifecycle.psi_explanation import carrying, in_words, why_of
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
-from sentryml_lifecycle.wording import headline, step_in_words, what_next
+from sentryml_lifecycle.text.number_format import bin_name, share
+from sentryml_lifecycle.text.psi_explanation import carrying, in_words, why_of
+from sentryml_lifecycle.text.wording import headline, step_in_words, what_next
 
 TIMELINE_ROWS = 500
 CURVE_STEPS = 288

@@ -42,8 +42,8 @@ from sentryml_incidents.web.view.charts import (
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
-from sentryml_lifecycle.psi_explanation import in_words, why_of
 from sentryml_lifecycle.snapshot import Incident
+from sentryml_lifecycle.text.psi_explanation import in_words, why_of
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

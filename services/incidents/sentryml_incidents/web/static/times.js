@@ -7,7 +7,7 @@
   const zone = here.resolvedOptions().timeZone;
   let ahead = 0; // how far this machine's clock is ahead of the server's, in milliseconds
 
-  // As `ago` of lifecycle/wording.py has it.
+  // As `ago` of lifecycle/text/wording.py has it.
   function ago(seconds) {
     const [name, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["s", 1];
     const text = `${Math.floor(Math.abs(seconds) / size)} ${name}`;

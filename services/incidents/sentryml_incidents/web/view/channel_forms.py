@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sentryml_common.contracts.notifier_api import ChannelKindResponse
+from sentryml_common.contracts.internal.notifier_api import ChannelKindResponse
 
 SECRET_LIKE = re.compile(r"://|xox|xapp-|whsec_|hooks\.|[A-Za-z0-9+/]{24}")
 """What may be a secret that was typed into the wrong field."""

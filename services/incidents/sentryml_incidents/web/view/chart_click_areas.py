@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
-from sentryml_lifecycle.wording import moment
+from sentryml_lifecycle.text.wording import moment
 
 MOST_SLICES = 96
 """Wide enough to be hit. Every evaluation is reached from there by one earlier, one later."""

@@ -14,8 +14,8 @@ from math import sqrt
 from sentryml_common.contracts.evaluation import Bin, Signal, SignalEvaluation, Window
 from sentryml_common.text import cut
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
-from sentryml_lifecycle.number_format import bin_name, share
-from sentryml_lifecycle.psi_explanation import carrying
+from sentryml_lifecycle.text.number_format import bin_name, share
+from sentryml_lifecycle.text.psi_explanation import carrying
 
 ROUND_PSI = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 LOWEST_TOP, HEADROOM = 0.25, 1.15

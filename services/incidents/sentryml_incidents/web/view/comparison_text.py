@@ -14,10 +14,10 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.text import duration
-from sentryml_lifecycle.season_text import of_drift, same_time
-from sentryml_lifecycle.wording import between
-from sentryml_statistics.noise import alpha_for
-from sentryml_statistics.power import smallest_shift
+from sentryml_lifecycle.text.season_text import of_drift, same_time
+from sentryml_lifecycle.text.wording import between
+from sentryml_statistics.comparison.noise import alpha_for
+from sentryml_statistics.comparison.power import smallest_shift
 
 NO_SEASON = {
     NoSeason.BASELINE_TOO_SHORT: "the baseline is shorter than a season",

@@ -10,7 +10,7 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.text import duration
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.web.view.charts import Tick, time_ticks
-from sentryml_lifecycle.wording import moment
+from sentryml_lifecycle.text.wording import moment
 
 NARROWEST = 0.4
 

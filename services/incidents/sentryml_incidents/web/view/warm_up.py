@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.text import duration
-from sentryml_lifecycle.number_format import share
-from sentryml_lifecycle.wording import clock
+from sentryml_lifecycle.text.number_format import share
+from sentryml_lifecycle.text.wording import clock
 
 MISSING = (InsufficientReason.WARMING_UP, InsufficientReason.TOO_FEW_SAMPLES)
 

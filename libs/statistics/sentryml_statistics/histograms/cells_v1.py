@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_statistics.cells import Cells, cells_of
+from sentryml_statistics.histograms.cells import Cells, cells_of
 
 MOST_DROPPED = 62
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.contracts.evaluation import Signal
-from sentryml_statistics.category_counts import NO_CATEGORIES
-from sentryml_statistics.cell_counts import CellCounts
-from sentryml_statistics.codec import pack_histograms, unpack_histograms
-from sentryml_statistics.histogram import EMPTY, Histogram, merge
+from sentryml_statistics.histograms.category_counts import NO_CATEGORIES
+from sentryml_statistics.histograms.cell_counts import CellCounts
+from sentryml_statistics.histograms.codec import pack_histograms, unpack_histograms
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram, merge
 
 HISTOGRAMS_PER_PANE = 2
 

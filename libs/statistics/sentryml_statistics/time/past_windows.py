@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.plan import EvaluationPlan, plan_evaluation
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.plan import EvaluationPlan, plan_evaluation
 
 LEAST_PART = 0.9
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, lgamma
 
-from sentryml_statistics.cells import FULL_PRECISION, representative
-from sentryml_statistics.histogram import Histogram
+from sentryml_statistics.histograms.cells import FULL_PRECISION, representative
+from sentryml_statistics.histograms.histogram import Histogram
 
 LARGEST_P = 1e-6
 LEAST_SHARE = 0.005

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from math import fsum, log
 
 from sentryml_common.contracts.monitor import DAY, MonitorSettings
-from sentryml_statistics.chi_square import inverse_survival, survival
-from sentryml_statistics.psi import Divergence
+from sentryml_statistics.comparison.chi_square import inverse_survival, survival
+from sentryml_statistics.comparison.psi import Divergence
 
 MOST_CHANCES = 20.0
 MONTH_SECONDS = 30.0 * DAY

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.panes import PaneGrid
-from sentryml_statistics.season import Season, season_at
-from sentryml_statistics.windows import WindowPlan, windows_at
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.season import Season, season_at
+from sentryml_statistics.time.windows import WindowPlan, windows_at
 
 
 @dataclass(frozen=True, slots=True)

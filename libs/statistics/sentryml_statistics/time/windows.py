@@ -20,8 +20,8 @@ from itertools import pairwise
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.normal_time import NormalSpan
-from sentryml_statistics.normal_time import ALWAYS, Span, held_at, newest_normal
-from sentryml_statistics.panes import FINE_PER_COARSE, PaneGrid, Resolution, micros
+from sentryml_statistics.time.normal_time import ALWAYS, Span, held_at, newest_normal
+from sentryml_statistics.time.panes import FINE_PER_COARSE, PaneGrid, Resolution, micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_statistics import cells_v1
-from sentryml_statistics.category_counts import NO_CATEGORIES, CategoryCounts
-from sentryml_statistics.cell_counts import FEW, MAX_CELLS, NO_NUMBERS, CellCounts
-from sentryml_statistics.cells import MOST_DROPPED
-from sentryml_statistics.histogram import Histogram
+from sentryml_statistics.histograms import cells_v1
+from sentryml_statistics.histograms.category_counts import NO_CATEGORIES, CategoryCounts
+from sentryml_statistics.histograms.cell_counts import FEW, MAX_CELLS, NO_NUMBERS, CellCounts
+from sentryml_statistics.histograms.cells import MOST_DROPPED
+from sentryml_statistics.histograms.histogram import Histogram
 
 VERSION = 2
 _MOST_DROPPED = {1: cells_v1.MOST_DROPPED, VERSION: MOST_DROPPED}

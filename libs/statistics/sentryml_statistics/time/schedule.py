@@ -16,7 +16,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
 
-from sentryml_statistics.panes import PaneGrid, Resolution, micros
+from sentryml_statistics.time.panes import PaneGrid, Resolution, micros
 
 _SECOND = micros(1.0)
 

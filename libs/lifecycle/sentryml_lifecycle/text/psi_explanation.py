@@ -19,8 +19,8 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.number_format import MANY, bin_name, psi_line, share_change
-from sentryml_lifecycle.season_text import of_drift
+from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change
+from sentryml_lifecycle.text.season_text import of_drift
 
 TOP_BINS = 3
 NOTEWORTHY = 0.01

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import exp, lgamma, log
 
-from sentryml_statistics.chi_square import inverse_survival, survival
+from sentryml_statistics.comparison.chi_square import inverse_survival, survival
 
 POWER = 0.9
 _NEGLIGIBLE = 1e-12

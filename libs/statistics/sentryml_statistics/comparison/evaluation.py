@@ -33,14 +33,14 @@ from sentryml_common.contracts.evaluation import (
     level_of,
 )
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.bins import BinCounts, bin_counts, counts_in_bins_of
-from sentryml_statistics.coverage import parts_of
-from sentryml_statistics.histogram import EMPTY, Histogram
-from sentryml_statistics.noise import Chance, alpha_for, chance_of
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.psi import Divergence, divergence
-from sentryml_statistics.season import SeasonCounts
-from sentryml_statistics.windows import WindowPlan
+from sentryml_statistics.comparison.bins import BinCounts, bin_counts, counts_in_bins_of
+from sentryml_statistics.comparison.noise import Chance, alpha_for, chance_of
+from sentryml_statistics.comparison.psi import Divergence, divergence
+from sentryml_statistics.histograms.histogram import EMPTY, Histogram
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.coverage import parts_of
+from sentryml_statistics.time.season import SeasonCounts
+from sentryml_statistics.time.windows import WindowPlan
 
 EVALUATIONS = UUID("6f1d2f0c-0b1e-5f0a-9d43-5a3b7e6c8d21")
 """Namespace of evaluation ids; never to be changed, since ids made twice must be equal."""

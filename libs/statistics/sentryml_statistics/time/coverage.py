@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.normal_time import Span
+from sentryml_statistics.time.normal_time import Span
 
 MOST_PARTS = 10
 

@@ -34,10 +34,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_statistics.category_counts import CategoryCounts, hash_of
-from sentryml_statistics.cell_counts import CellCounts
-from sentryml_statistics.cells import Cells, lower_edge
-from sentryml_statistics.histogram import Histogram
+from sentryml_statistics.histograms.category_counts import CategoryCounts, hash_of
+from sentryml_statistics.histograms.cell_counts import CellCounts
+from sentryml_statistics.histograms.cells import Cells, lower_edge
+from sentryml_statistics.histograms.histogram import Histogram
 
 BinKind = Literal["range", "category", "other", "new", "null"]
 

@@ -23,10 +23,10 @@ from zoneinfo import ZoneInfo
 from sentryml_common.contracts.evaluation import NoSeason
 from sentryml_common.contracts.monitor import DAY, Monitor, MonitorSettings
 from sentryml_common.contracts.normal_time import NormalSpan
-from sentryml_statistics.normal_time import Span, is_normal, normal_seconds
-from sentryml_statistics.pane_counts import PaneCounts
-from sentryml_statistics.panes import PaneGrid, Resolution
-from sentryml_statistics.windows import PaneRange, WindowCover, cover, covering
+from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.normal_time import Span, is_normal, normal_seconds
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.windows import PaneRange, WindowCover, cover, covering
 
 LEAST_INSIDE = 0.5
 """A partner that whole panes cover by less than this part of its length is covered by all panes that it touches."""

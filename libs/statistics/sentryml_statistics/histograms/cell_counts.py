@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_statistics.cells import Cells, cell_of, cells_of, coarsen, separations
+from sentryml_statistics.histograms.cells import Cells, cell_of, cells_of, coarsen, separations
 
 MAX_CELLS = 1024
 

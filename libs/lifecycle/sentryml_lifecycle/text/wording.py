@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Cause, Severity, State, Transition, TransitionKind
 from sentryml_common.text import UNITS, duration
-from sentryml_lifecycle.number_format import share
 from sentryml_lifecycle.snapshot import Incident, Snapshot
+from sentryml_lifecycle.text.number_format import share
 
 CAUSES = {
     Cause.PSI_ABOVE_WARN: "PSI above the warning threshold",

@@ -13,8 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sentryml_statistics.category_counts import MAX_CATEGORIES, NO_CATEGORIES, CategoryCounts, merge_category_counts
-from sentryml_statistics.cell_counts import MAX_CELLS, NO_NUMBERS, CellCounts, merge_cell_counts
+from sentryml_statistics.histograms.category_counts import (
+    MAX_CATEGORIES,
+    NO_CATEGORIES,
+    CategoryCounts,
+    merge_category_counts,
+)
+from sentryml_statistics.histograms.cell_counts import MAX_CELLS, NO_NUMBERS, CellCounts, merge_cell_counts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Sentences: numbers, explanations and the names of steps, for pages, alerts and API alike."""

@@ -1,0 +1,1 @@
+"""What is made of the counts: bins, PSI, noise, and the evaluation of a monitor."""

@@ -1,0 +1,1 @@
+"""What is counted: cells, histograms, and how they are stored."""

@@ -1,0 +1,1 @@
+"""Which time is counted: panes, windows, the schedule, normal time and seasons."""
