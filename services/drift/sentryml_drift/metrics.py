@@ -20,8 +20,8 @@ BATCHES_DROPPED = Counter(
 )
 TABLE_WRITES = Counter("sentryml_drift_table_writes_total", "Keys written to the processor's tables.")
 EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.", ["level"])
-EVALUATIONS_LEFT_OUT = Counter(
-    "sentryml_drift_evaluations_left_out_total", "Due evaluations that were skipped because newer ones were due."
+EVALUATIONS_SKIPPED = Counter(
+    "sentryml_drift_evaluations_skipped_total", "Due evaluations that were skipped because newer ones were due."
 )
 RECOMPUTED = Counter(
     "sentryml_drift_recomputed_total", "Evaluations of past times that were made for a preview of other settings."
@@ -46,7 +46,7 @@ for level in Level:
 
 OF_COMBINER = (EVENTS, PARTIALS_SENT, BACKFILLED_WAITING, LAST_COMMIT)
 OF_PROCESSOR = (
-    PARTIALS_APPLIED, GAPS, BATCHES_DROPPED, TABLE_WRITES, EVALUATIONS, EVALUATIONS_LEFT_OUT, RECOMPUTED,
+    PARTIALS_APPLIED, GAPS, BATCHES_DROPPED, TABLE_WRITES, EVALUATIONS, EVALUATIONS_SKIPPED, RECOMPUTED,
     EVALUATION_DELAY, EVALUATION_SECONDS, MODELS, PARTITIONS, TABLE_VALUES,
 )  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Looking back on real panes: by unchanged settings a worker finds what it has published, by others what events say.
+"""Recomputing from real panes: with unchanged settings a worker finds what it has published, with others what the
+events give.
 
 Fine panes are of 2 s and live for 240 s, so windows of 120 s are there as they were for 120 s. Of coarse panes, 240 s
 are kept in any case: all events are younger.

@@ -118,7 +118,7 @@ async def test_who_is_not_let_in_learns_why(ingest: Ingest, key: str, kafka_boot
 
 
 async def until_known(ingest: Ingest, key: str) -> None:
-    """Wait until ingest has heard of a key."""
+    """Wait until ingest has received a key."""
 
     async def known() -> bool:
         return (await ingest.send(key, b"{")).status_code == 422

@@ -60,7 +60,7 @@ class SeasonCounts:
 
 
 def season_at(grid: PaneGrid, monitor: Monitor, evaluated_at: float, first_seen: float, now: float) -> Season | None:
-    """Plan the seasonal check of an evaluation, from the panes that are there at `now`; None where the monitor wants
+    """Plan the seasonal check of an evaluation, from the panes that exist at `now`; None where the monitor has
     none."""
     if monitor.season_seconds is None:
         return None
