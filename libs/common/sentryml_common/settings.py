@@ -17,7 +17,7 @@ SECRET_LENGTH = 32
 
 
 class LogSettings(BaseSettings):
-    """How a service talks about itself."""
+    """How a service logs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
@@ -86,7 +86,7 @@ class PostgresSettings(BaseSettings):
 
 
 class InternalSettings(BaseSettings):
-    """What services need that ask each other."""
+    """What services need that send requests to each other."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 

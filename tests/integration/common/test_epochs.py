@@ -1,4 +1,4 @@
-"""The incarnations of a topic on a real Kafka: each has its number, the same for whoever asks."""
+"""The incarnations of a topic on a real Kafka: each has one number, the same for every reader."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)
 
 
 class MonitorValues(Part):
-    """The settings of a monitor, each for itself; the defaults are the design's, for real days.
+    """The settings of a monitor, each validated alone; the defaults are for real days.
 
     Raises:
         ValidationError: a value is out of range.
@@ -88,20 +88,20 @@ class MonitorValues(Part):
 
     @property
     def reach_seconds(self) -> float:
-        """How far back the windows look: so long panes are kept."""
+        """How far back the windows reach: panes are kept for this time."""
         return self.baseline_seconds + self.current_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Settings that do not go together, and what to change."""
+    """Settings that contradict each other, and what to change."""
 
     fields: tuple[str, ...]
     reason: str
 
 
 def contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
-    """What makes values no monitor, all of it.
+    """All contradictions between the settings of a monitor.
 
     Monitors that were published decode for ever: a stricter rule belongs where a person changes a monitor.
     """
@@ -134,7 +134,7 @@ def _every(values: MonitorValues) -> Contradiction | None:
     return Contradiction(
         ("every_seconds", "current_seconds"),
         f"every_seconds ({values.every_seconds:g}) must not exceed current_seconds ({values.current_seconds:g}): "
-        "events between two evaluations would never be looked at; evaluate more often or lengthen the current window",
+        "events between two evaluations would never be compared; evaluate more often or lengthen the current window",
     )
 
 
@@ -145,7 +145,7 @@ def _signals(values: MonitorValues) -> Contradiction | None:
 
 
 class MonitorSettings(MonitorValues):
-    """The settings of a monitor, which go together.
+    """The settings of a monitor, without contradictions.
 
     Raises:
         ValidationError: a value is out of range, or settings contradict each other; the message says which to change.
