@@ -88,7 +88,7 @@ def _days(days: Sequence[float | None]) -> str:
 
 
 def _latest(days: Sequence[float | None]) -> float | None:
-    """The latest day; None where one was not found or none was tried."""
+    """The latest day; None where one was not found or there was none."""
     if not days or None in days:
         return None
     return max(day for day in days if day is not None)

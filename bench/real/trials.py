@@ -1,4 +1,4 @@
-"""What is asked of a rule on one stream: a quiet year, and injections from the state that this year had at their start.
+"""What is measured of a rule on one stream: a quiet year, and injections from the year's state at their start.
 
 An injection is left out where the quiet year has a live incident at its start: nobody could say whether it was found.
 """
@@ -50,14 +50,14 @@ class Product(Subject):
         self._year = Watch(rule, self._counter)
 
     def quiet_year(self) -> Alarms:
-        """Look through the year."""
+        """Evaluate the year."""
         first = first_day(self._counter.events)
         for _ in self._year.run(first, first + YEAR_DAYS * DAY):
             pass
         return self._year.alarms
 
     def injected(self, injected: Injected, since: float, until: float, enough: Until) -> Alarms:
-        """Look at a changed stream from a state of the year on."""
+        """Evaluate a changed stream from a state of the year on."""
         counter = Counter(injected.events, self._counter, (injected.start, injected.end))
         watch = Watch(self._rule, counter)
         for _ in watch.run(since, until, self._year.snapshots[since]):
@@ -73,12 +73,12 @@ class Rivals(Subject):
         self._rival, self._events = rival, events
 
     def quiet_year(self) -> Alarms:
-        """Look through the year."""
+        """Evaluate the year."""
         first = first_day(self._events)
         return DailyWatch(self._rival, Days(self._events)).run(first, first + YEAR_DAYS * DAY)
 
     def injected(self, injected: Injected, since: float, until: float, enough: Until) -> Alarms:
-        """Look at each day of a changed stream."""
+        """Evaluate each day of a changed stream."""
         return DailyWatch(self._rival, Days(injected.events)).run(since, until)
 
 
@@ -161,7 +161,7 @@ def first_day(events: Events) -> float:
 
 
 def _starts(events: Events, every: int, days: int, year: Alarms) -> Iterator[tuple[int, float]]:
-    """Where to inject something of so many days: seeds and beginnings of days, from the end of the fourth week on."""
+    """Where to inject something that lasts for `days`: seeds and starts of days, from the end of the fourth week on."""
     first = first_day(events)
     for day in range(REFERENCE_DAYS, YEAR_DAYS - days + 1, every):
         if not year.live_at(first + day * DAY):

@@ -191,7 +191,7 @@ def test_rivals_look_once_a_day_from_when_they_can() -> None:
     days = Days(some_events(30))
     for rival in (WhyLabs(), NannyML(), Evidently()):
         alarms = DailyWatch(rival, days).run(FIRST, FIRST + 30 * DAY)
-        assert alarms.looks == [FIRST + (day + 1) * DAY for day in range(rival.from_day, 30)]
+        assert alarms.evaluated == [FIRST + (day + 1) * DAY for day in range(rival.from_day, 30)]
 
 
 def test_evidently_bins_over_both_and_few_values_by_value() -> None:

@@ -156,9 +156,9 @@ class Narrator:
         return f"{self._story.date_of(self._story.day_before(at)):%-d %b}"
 
     def say_where(self, environment: Mapping[str, str], folder: Path) -> None:
-        """Where to look now, how to send an event, how to stop."""
+        """Addresses, how to send an event, how to stop."""
         self.say()
-        self.say("Everything still runs. Look at", "bold")
+        self.say("Everything still runs:", "bold")
         self.say(f"  incidents             {environment['SENTRYML_INCIDENTS_URL']}/incidents")
         self.say(f"    sign in as          {environment['SENTRYML_ADMIN_EMAIL']}")
         self.say(f"    with the password   {environment['SENTRYML_ADMIN_PASSWORD']}")

@@ -1,6 +1,6 @@
-"""Whether the demo showed what it promises: a pure judgement over what was seen from outside.
+"""Whether the demo showed what it promises: a pure function of what was seen from outside.
 
-opened ──▶ critical (at once, or escalated) ──▶ resolved      one incident at least went all the way
+opened ──▶ critical (at once, or escalated) ──▶ resolved      at least one incident did all of it
 every transition that should alert ──▶ its message at the stand-in for Slack
 """
 
@@ -15,7 +15,7 @@ from datetime import datetime
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 
 OPENING = {TransitionKind.OPENED, TransitionKind.REOPENED}
-TOLD_AS = {
+SAID_AS = {
     TransitionKind.OPENED: "opened",
     TransitionKind.ESCALATED: "(to critical|got worse)",
     TransitionKind.REOPENED: "again",
@@ -44,17 +44,17 @@ def missing(transitions: Sequence[Transition], messages: Iterable[SlackMessage])
     found = []
     if all(unfinished.values()):
         found = [f"Incident #{number} {what}." for number, what in unfinished.items()]
-    return found + untold(transitions, messages)
+    return found + undelivered(transitions, messages)
 
 
-def untold(transitions: Iterable[Transition], messages: Iterable[SlackMessage]) -> list[str]:
+def undelivered(transitions: Iterable[Transition], messages: Iterable[SlackMessage]) -> list[str]:
     """The alerts of which Slack has fewer messages than there were transitions, one sentence each."""
     texts = [message.text for message in messages]
     due = Counter((step.incident_number, step.kind) for step in transitions if step.alert)
     return [
-        f"Slack has {told} of {count} messages that incident #{number} was {kind.value}."
+        f"Slack has {sent} of {count} messages that incident #{number} was {kind.value}."
         for (number, kind), count in sorted(due.items())
-        if (told := sum(_tells(text, number, kind) for text in texts)) < count
+        if (sent := sum(_says(text, number, kind) for text in texts)) < count
     ]
 
 
@@ -73,7 +73,7 @@ def by_incident(transitions: Iterable[Transition]) -> dict[int, list[Transition]
 
 
 def _unfinished(steps: list[Transition]) -> str | None:
-    """How far short an incident fell of the whole story; None if it went all the way."""
+    """What an incident lacks of the whole story; None if nothing."""
     if not any(step.kind in OPENING for step in steps):
         return "was never seen to open"
     if not any(step.to.severity is Severity.CRITICAL for step in steps):
@@ -83,7 +83,7 @@ def _unfinished(steps: list[Transition]) -> str | None:
     return None
 
 
-def _tells(text: str, number: int, kind: TransitionKind) -> bool:
+def _says(text: str, number: int, kind: TransitionKind) -> bool:
     """Whether a message has a sentence about this incident with the word of this kind."""
-    sentence = rf"Incident #{number} .*\b{TOLD_AS.get(kind, kind.value)}\b"
+    sentence = rf"Incident #{number} .*\b{SAID_AS.get(kind, kind.value)}\b"
     return re.search(sentence, text) is not None
