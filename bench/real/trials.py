@@ -90,7 +90,7 @@ class Results:
     opened: int
     found: dict[tuple[float, int], list[bool]] = field(default_factory=dict)
     steps_found: list[bool] = field(default_factory=list)
-    steps_called_over: list[bool] = field(default_factory=list)
+    steps_resolved_early: list[bool] = field(default_factory=list)
     ramp_days: list[float | None] = field(default_factory=list)
     healthy_after_hours: list[float] = field(default_factory=list)
     echoes: list[int] = field(default_factory=list)
@@ -122,12 +122,12 @@ def _try_shifts(results: Results, share: float, events: Events, subject: Subject
 
 
 def _try_steps(results: Results, events: Events, subject: Subject, year: Alarms) -> None:
-    """A shift that lasts: is it found, and is it called over while it lasts?"""
+    """A shift that lasts: is it found, and does its incident resolve early?"""
     for seed, start in _starts(events, STEP_EVERY, STEP_DAYS, year):
         until = start + STEP_DAYS * DAY
         alarms = subject.injected(injections.step(events, start, seed), start, until, lambda _: False)
         results.steps_found.append(alarms.first_begun(start, start + max(FOUND_WITHIN_DAYS) * DAY) is not None)
-        results.steps_called_over.append(bool(alarms.over))
+        results.steps_resolved_early.append(bool(alarms.over))
 
 
 def _try_ramps(results: Results, events: Events, subject: Subject, year: Alarms) -> None:

@@ -1,4 +1,4 @@
-"""What is called over is over: a lasting shift never becomes normal by waiting, and a repaired one leaves no echo."""
+"""A lasting shift never becomes normal: its incident resolves only after recovery, and the recovery does not alert."""
 
 from __future__ import annotations
 
