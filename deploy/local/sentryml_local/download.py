@@ -31,7 +31,7 @@ def download(jars: Sequence[Jar], folder: Path) -> None:
         raise StackError(
             f"Apache Kafka {KAFKA_VERSION} could not be fetched: {_describe(problem)}.\n"
             "Check that Maven's central repository can be reached from here (HTTPS_PROXY, SSL_CERT_FILE), or name a "
-            f"mirror of it ({MIRROR}=https://…), then run the same command again: what has arrived is kept."
+            f"mirror of it ({MIRROR}=https://…), then run the same command again: downloaded files are kept."
         ) from problem
 
 

@@ -64,13 +64,13 @@ class ServiceSettings(LogSettings, KafkaSettings):
         10.0,
         gt=0,
         le=3600,
-        description="Longest time in which the headers of a request have to arrive, else it is 408.",
+        description="Time limit for the headers of a request; then the answer is 408.",
     )
     http_body_seconds: float = Field(
-        30.0, gt=0, le=3600, description="Longest time in which the body of a request has to arrive, else it is 408."
+        30.0, gt=0, le=3600, description="Time limit for the body of a request; then the answer is 408."
     )
     shutdown_seconds: float = Field(
-        20.0, gt=0, description="Longest time an orderly stop may take; open requests have half of it."
+        20.0, gt=0, description="Time limit for an orderly stop; open requests have half of it."
     )
 
 

@@ -1,4 +1,4 @@
-"""Transitions, evaluations and messages with defaults, so that a test names only what it is about."""
+"""Transitions, evaluations and messages with defaults, so that a test sets only what matters for it."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_copy_that_cannot_be_opened_now_is_kept_and_said(
     with trouble(folder), pytest.raises(ConfigurationError) as failed:
         RocksDBStore(folder, CHANGELOG)
     assert str(folder) in str(failed.value)
-    assert "see that the disk has room and that this process may write there" in str(failed.value)
+    assert "check the disk's free space and the permissions" in str(failed.value)
     store = RocksDBStore(folder, CHANGELOG)
     assert (store.position, dict(store.items())) == (7, VALUES)
     store.close()

@@ -119,7 +119,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_default
 
 FIELDS = frozenset(PredictionEvent.model_fields)
 THE_EVENT = "(event)"
-"""Stands for a field where an event as a whole is wrong."""
+"""In place of a field, where an event as a whole is wrong."""
 
 
 class BadField(BaseModel):

@@ -41,7 +41,7 @@ class ProblemDetails(BaseModel):
 
 _TEXT, _SECONDS = {"type": "string"}, {"type": "integer", "minimum": 0}
 _HEADERS: dict[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"description": "How to say who you are.", "schema": _TEXT}},
+    401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT}},
     412: {"ETag": {"description": "The current version.", "schema": _TEXT}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
     503: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
@@ -93,7 +93,7 @@ class Problem(Exception):
 
 
 def unavailable(detail: str) -> Problem:
-    """503 with `Retry-After`: a server behind us is away, and nothing was taken."""
+    """503 with `Retry-After`: a server that we need is unavailable, and nothing was accepted."""
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

@@ -244,9 +244,7 @@ class Combiner:
         self._record_bytes = max(len(value), 0.99 * self._record_bytes, 1.0)
         size_class = size_class_of(len(value))
         if size_class is None:
-            detail = (
-                f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer events each"
-            )
+            detail = f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer at a time"
             self._refuse(record, UndecodableMessage("record_too_long", detail), letters)
         else:
             chunk = opened.chunk_for(record.offset, size_class)

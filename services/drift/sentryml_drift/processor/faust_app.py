@@ -28,7 +28,7 @@ LIFE_SECONDS = 0.5
 FORGET_SECONDS = 1.0
 PURGE_SECONDS = 60.0
 METADATA_MILLISECONDS = 10_000
-JOINING = "joining the group, and reading what came in while this worker was away"
+JOINING = "joining the group and catching up with the input"
 
 
 def make_app(settings: DriftSettings) -> faust.App:
