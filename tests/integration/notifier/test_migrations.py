@@ -1,4 +1,4 @@
-"""A database that holds rows of every table can be migrated, and its rows are read as before."""
+"""A database that holds rows of every table can be migrated, and its rows can be read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from sentryml_common.http.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.settings import PostgresSettings
+from sentryml_notifier.domain.conversation import how_it_stands
+from sentryml_notifier.store.conversations import read_story
 from tests.unit.notifier.builders import opened_critical
 
 BEFORE_STANDARD_TERMS = 9
@@ -49,7 +51,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 def old_message(sequence: int, kind: str, cause: str) -> dict[str, object]:
     """A transition as incidents published it then, with a note that holds what looks like fields, and U+0000."""
     message = opened_critical(sequence=sequence, note='"kind":"blind" "cause":"asked" \0').model_dump(
-        mode="json", by_alias=True
+        mode="json", by_alias=True, exclude={"text"}
     )
     return {**message, "kind": kind, "cause": cause}
 
@@ -100,5 +102,12 @@ async def test_a_database_with_rows_of_every_table_can_be_migrated(pool: Pool) -
     assert [(row["step_kind"], row["message"]["kind"], row["kind"]) for row in found] == [(k, k, k) for k in kinds]
     assert [row["message"]["cause"] for row in found] == ["psi_above_critical", "no_data", "requested"]
     assert {row["message"]["note"] for row in found} == {old_message(1, "", "")["note"]}
+    async with pool.acquire() as connection:
+        story = await read_story(connection, await connection.fetchval("SELECT incident_id FROM conversation"))
+    assert [step.text.step for step in story.history] == ["Opened", "Evaluation paused", "Acknowledged"]
+    opening, pause, _ = (step.text for step in story.history)
+    assert opening.title == "CRITICAL drift: Opened · flights-delay"
+    assert pause.headline == "Evaluation paused: no data."
+    assert how_it_stands(story).lead == opening.headline == "Opened: psi above critical."
     with pytest.raises(Exception, match="only ever added"):
         await pool.execute("UPDATE transition SET model_id = 'other'")
