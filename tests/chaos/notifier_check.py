@@ -20,15 +20,14 @@ OVERTAKING_GRACE = timedelta(seconds=3)
 """A message may be under way, and a batch of transitions not yet committed, when a critical alert comes."""
 
 TITLES = {
-    "drift, worse than before": "escalated",
+    "drift, escalated": "escalated",
     "drift is back": "reopened",
-    "as it stands now": "",
+    "current state": "",
     "Resolved": "resolved",
-    "Drift came and went": "resolved",
     "drift": "opened",
 }
 MODEL = re.compile(r" · (\S+?)(?: \(repeat\))?$")
-BEFORE = re.compile(r": (opened|escalated|resolved|reopened)\b.* \((?:warn|critical)\)$", re.MULTILINE)
+BEFORE = re.compile(r" UTC: (Opened|Escalated|Resolved|Reopened)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def read(request: Request) -> Posted | None:
     if model is None:
         return None
     said = next(kind for text_of_title, kind in TITLES.items() if text_of_title in title)
-    kinds = frozenset({said} - {""}) | frozenset(BEFORE.findall(text))
+    kinds = frozenset({said} - {""}) | frozenset(map(str.lower, BEFORE.findall(text)))
     return Posted(request.number, request.at, model[1], kinds, title.endswith("(repeat)"), request.accepted)
 
 

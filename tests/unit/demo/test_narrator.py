@@ -56,7 +56,7 @@ def test_cause_comes_before_effect_and_links_stay_whole() -> None:
     day = an_evaluation(0.25, at=end_of(49), level=Level.CRITICAL)
     lines = narrated(Sightings([day], [step], [message]))
     assert lines[0].startswith("Mon 20 May  PSI 0.250")
-    assert lines[1].strip().startswith("● incident #4 opened (flights-delay, critical): psi above critical")
+    assert lines[1].strip().startswith("● incident #4 opened (flights-delay): The predictions of flights-delay")
     assert lines[1].endswith(f"{URL}/4")
     assert lines[2].strip() == "✉ Slack: CRITICAL drift [x]"
 

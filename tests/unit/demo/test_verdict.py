@@ -74,11 +74,12 @@ def test_what_does_not_alert_needs_no_message() -> None:
 
 
 def test_one_message_may_tell_an_alert_and_its_end() -> None:
+    steps = an_incident(OPENED, RESOLVED)
     text = (
-        "Incident #1 opened as critical and resolved by itself: the data look like the baseline again. This is one "
-        "message for both: the first could not be delivered before it was over."
+        f"Resolved before it could be delivered\n{steps[-1].text.headline} This is one message for both steps.\n"
+        "Not delivered before\n2026-11-23 12:00 UTC: Opened\nOpen incident #1: http://127.0.0.1/incidents/1"
     )
-    assert undelivered(an_incident(OPENED, RESOLVED), [SlackMessage(1, NOON, "Drift came and went", text)]) == []
+    assert undelivered(steps, [SlackMessage(1, NOON, "Resolved before it could be delivered", text)]) == []
 
 
 @pytest.mark.parametrize(

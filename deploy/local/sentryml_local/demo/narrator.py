@@ -176,8 +176,8 @@ class Narrator:
 def _transition(step: Transition) -> Text:
     """One step of an incident: what, why, where to read more."""
     style = "green" if step.to.state in {State.RESOLVED, State.CLOSED} else _severity_style(step.to.severity)
-    line = Text(MARGIN).append(f"● incident #{step.incident_number} {step.kind.value}", style)
-    line.append(f" ({step.model_id}, {step.to.severity.value}): {step.cause.replace('_', ' ')}")
+    line = Text(MARGIN).append(f"● incident #{step.incident_number} {step.text.step.lower()}", style)
+    line.append(f" ({step.model_id}): {step.text.headline}")
     return line.append(f"  {step.incident_url}", "cyan")
 
 
