@@ -27,7 +27,7 @@ from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.outboxes import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
 
@@ -35,8 +35,8 @@ from sentryml_incidents.usecases.context import Context
 def main() -> None:
     """Run the service until a signal."""
     settings, health = load_settings_or_exit(IncidentsSettings), Health()
-    stream = Stream(settings.public_url)
-    context = Context(settings.public_url, stream=stream, ingest_url=settings.ingest_url)
+    hub = Hub(settings.public_url)
+    context = Context(settings.public_url, hub=hub, ingest_url=settings.ingest_url)
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
@@ -51,8 +51,7 @@ def main() -> None:
                 tasks.create_task(
                     context.key_usage.publish_forever(KeyUsageConsumer(pool).take_all), name="own-key-usage"
                 )
-                tasks.create_task(stream.run(pool), name="stream")
-                tasks.create_task(stream.live.run(pool), name="live")
+                tasks.create_task(hub.run(pool), name="hub")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
     try:
@@ -60,7 +59,7 @@ def main() -> None:
     except ConfigurationError as err:
         sys.stderr.write(f"{err}\n")
         sys.exit(EXIT_CONFIGURATION)
-    run(Service("sentryml_incidents", settings, http, health, work, before_stop=stream.close))
+    run(Service("sentryml_incidents", settings, http, health, work, before_stop=hub.close))
 
 
 async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) -> None:

@@ -21,7 +21,7 @@ from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.api_keys import insert_api_key
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
 from tests.integration.incidents.stream_clients import serving
@@ -48,7 +48,7 @@ async def proxied(pool: Pool, clock: StillClock, life: Life, tmp_path: Path) -> 
     await life.sees("critical")
     await add_user(pool, "ada", Role.ADMIN)
     port = free_port()
-    address, stream = f"http://127.0.0.1:{port}", Stream("", clock)
+    address, stream = f"http://127.0.0.1:{port}", Hub("", clock)
     app = create_app(Context(address + HERE.rstrip("/"), clock, pool, stream))
     install_problems(app)
     running = asyncio.create_task(stream.run(pool))

@@ -15,7 +15,7 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web import page_updates
 from sentryml_incidents.web.models import detail as model_page
@@ -63,7 +63,7 @@ CURSORS = {
 async def client(api: httpx.AsyncClient, pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
     """May do everything, and hears of every defect. A stream that is asked for ends after what was missed."""
     await lived(api, pool)
-    stream = Stream(PUBLIC_URL, clock)
+    stream = Hub(PUBLIC_URL, clock)
     stream.position = 0
     stream.close()
     app = create_app(Context(PUBLIC_URL, clock, pool, stream))

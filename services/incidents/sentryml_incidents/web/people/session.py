@@ -104,7 +104,7 @@ async def find_visitor(request: Request, context: Context, *, background: bool =
 
 async def _signed_in(request: Request, context: WithContext) -> Visitor:
     """Anybody who is signed in; who is not is led to the sign-in and back. Their forms are theirs."""
-    request.state.since = context.stream.live.now if context.stream is not None else ""
+    request.state.since = context.hub.now if context.hub is not None else ""
     visitor = await find_visitor(request, context, background=BACKGROUND in request.headers)
     if visitor is None:
         raise Elsewhere(f"{SIGN_IN}?{urlencode({'next': _page_of(request)})}")
