@@ -252,4 +252,7 @@ async def test_the_page_is_found_from_the_model_and_from_an_incident(reader: htt
 @pytest.mark.parametrize("path", ["", "/monitor", "/delete"])
 async def test_an_unknown_model_has_none_of_these_pages(signed_in: SignedIn, path: str) -> None:
     answer = await (await signed_in("ada", Role.ADMIN)).get(f"/models/nobody{path}")
-    assert (answer.status_code, "No model nobody has been seen." in text_of(answer)) == (404, True)
+    assert (
+        answer.status_code,
+        "No model nobody has been seen: a model is registered by its first event." in text_of(answer),
+    ) == (404, True)

@@ -20,10 +20,11 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.api_page import TEMPLATES
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
-from sentryml_common.text import duration, visible
+from sentryml_common.text import duration, sentence, visible
 from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.usecases.context import context_of
 from sentryml_incidents.usecases.errors import Refused
@@ -166,7 +167,8 @@ class PageRoute(APIRoute):
 def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
     problem = problem_of(err, context_of(request).public_url) if isinstance(err, Refused) else err
     title = TITLES.get(problem.status, "Request failed")
-    answer = message(request, problem.status, title, problem.detail)
+    text = sentence(problem.detail) if isinstance(err, Refused) else problem.detail
+    answer = message(request, problem.status, title, without_keys(text))
     answer.headers.update(problem.headers)
     return answer
 
