@@ -20,8 +20,9 @@ from sentryml_common.relay import Relay
 from sentryml_common.service import EXIT_CONFIGURATION, Service, load_settings_or_exit, run
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.cli.first_admin import make_first_admin
-from sentryml_incidents.clients import notifier
-from sentryml_incidents.clients.drift import Processors, make_client
+from sentryml_incidents.clients.drift import Processors
+from sentryml_incidents.clients.http_client import make_client
+from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
@@ -40,12 +41,12 @@ def main() -> None:
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
-        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client, notifier.make_client() as asks:
+        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client:
             await migrate(pool, SCHEMA, read_migrations(__package__))
             await make_first_admin(pool, settings, system_clock())
             context.pool = pool
             context.processors = Processors(settings.processors, settings.internal_secret, client)
-            context.notifier = notifier.Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, asks)
+            context.notifier = Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, client)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(
