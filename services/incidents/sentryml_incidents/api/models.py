@@ -12,7 +12,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.evaluation import Evaluation, Level
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId, UtcDatetime
-from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.views import ModelDetail, ModelView, model_view
@@ -64,7 +64,7 @@ async def list_all(
     async with context.transaction() as connection:
         found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, wanted)
     items = [model_view(model, context.public_url) for model in found]
-    return Page(items=items, next_cursor=to_cursor(found[-1].model_id) if len(found) == limit else None)
+    return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.model_id))
 
 
 @router.get("/{model_id}", responses=UNKNOWN)
@@ -89,8 +89,9 @@ async def show_evaluations(
     async with context.transaction() as connection:
         await known_model(connection, model_id)
         found = await list_evaluations(connection, model_id, before, limit)
-    last = (found[-1].evaluated_at, found[-1].evaluation_id) if len(found) == limit else None
-    return Page(items=found, next_cursor=to_cursor(last) if last else None)
+    return Page(
+        items=found, next_cursor=next_cursor(found, limit, lambda last: (last.evaluated_at, last.evaluation_id))
+    )
 
 
 @router.get(
