@@ -1,4 +1,4 @@
-"""Which open pages are told of what, from which moment on, and how many there may be."""
+"""Which subscribers get what, from which moment on, and how many there may be."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_page_changes_by_what_it_shows(subject: Subject, kinds: set[str]
     page = watch(hub, subject)
     for model_id, changing in (("flights", kinds), ("other", kinds if subject.model_id is None else ())):
         for kind in EventKind:
-            hub.tell(happening(kind, model_id))
+            hub.publish(happening(kind, model_id))
             assert await page.take(0) is (kind in changing), (kind, model_id)
 
 
@@ -45,18 +45,18 @@ async def test_changes_gather_while_nobody_takes_them() -> None:
     hub = Hub("")
     page = watch(hub, FLIGHTS)
     for _ in range(3):
-        hub.tell(happening("transition", "flights"))
-    hub.tell(happening("transition", "other"))
+        hub.publish(happening("transition", "flights"))
+    hub.publish(happening("transition", "other"))
     assert await page.take(60)
     assert not await page.take(0)
 
 
-async def test_what_happened_between_a_page_and_its_stream_is_told() -> None:
+async def test_what_happened_between_a_page_and_its_stream_changes_it() -> None:
     hub = Hub("")
     before = hub.now
-    hub.tell(happening("transition", "other"))
+    hub.publish(happening("transition", "other"))
     assert not await watch(hub, FLIGHTS, before).take(0)
-    hub.tell(happening("transition", "flights"))
+    hub.publish(happening("transition", "flights"))
     assert await watch(hub, FLIGHTS, before).take(0)
     assert not await watch(hub, FLIGHTS, hub.now).take(0)
 
@@ -71,9 +71,9 @@ async def test_a_moment_long_ago_is_still_known() -> None:
     hub = Hub("")
     before = hub.now
     for _ in range(10_000):
-        hub.tell(happening("model", "other"))
+        hub.publish(happening("model", "other"))
     assert not await watch(hub, FLIGHTS, before).take(0)
-    hub.tell(happening("evaluation", "flights"))
+    hub.publish(happening("evaluation", "flights"))
     assert await watch(hub, FLIGHTS, before).take(0)
 
 
@@ -82,13 +82,13 @@ async def test_clients_get_each_event_and_pages_one_change() -> None:
     client, page = hub.follow("key", lambda event: event.model_id == "flights"), watch(hub, FLIGHTS)
     events = [happening("transition", "flights"), happening("transition", "other"), happening("model", "flights")]
     for event in events:
-        hub.tell(event)
+        hub.publish(event)
     assert await client.take(60) == [events[0], events[2]]
     assert await client.take(0) == []
     assert (await page.take(60), await page.take(0)) == (True, False)
 
 
-async def test_where_something_may_have_been_missed_all_are_told() -> None:
+async def test_where_something_may_have_been_missed_all_pages_change() -> None:
     hub = Hub("")
     before = hub.now
     page = watch(hub, FLIGHTS)

@@ -89,10 +89,10 @@ async def follow(
         raise Unavailable("the stream has not begun yet: the service is starting")
     async with context.transaction() as connection:
         newest = await newest_number(connection)
-    # From here to `follow` nothing may be awaited: what is told by then is read, what comes later is heard.
+    # From here to `follow` nothing may be awaited: what was published by then is read, what comes later is queued.
     client = hub.follow(key.key_id, _wanting(key, models, kinds))
-    start, told = _read_id(last_event_id, max(newest, hub.position)), hub.position
-    frames = _frames(context, hub, client, start, told, resync=last_event_id is not None and start is None)
+    start, published = _read_id(last_event_id, max(newest, hub.position)), hub.position
+    frames = _frames(context, hub, client, start, published, resync=last_event_id is not None and start is None)
     return SubscriberResponse(hub, client, frames)
 
 
@@ -117,20 +117,20 @@ def _read_id(given: str | None, newest: int) -> int | None:
 
 
 async def _frames(
-    context: Context, hub: Hub, client: Client, start: int | None, told: int, *, resync: bool
+    context: Context, hub: Hub, client: Client, start: int | None, published: int, *, resync: bool
 ) -> AsyncIterator[bytes]:
     """Greeting, what was missed, what comes."""
-    last = told if start is None else start
+    last = published if start is None else start
     yield format_sse_event(comment="following", id=str(last), retry=RETRY_MILLISECONDS)
     if resync:
         reason = "this Last-Event-ID cannot be resumed: read the lists again, then go on with what follows"
         yield format_sse_event(event="resync", data_str=orjson.dumps({"reason": reason}).decode(), id=str(last))
     try:
-        async for event in _missed(context, client, last, told):
+        async for event in _missed(context, client, last, published):
             yield _frame(event)
     except Unavailable:
         return  # the client comes back, and goes on after the last id it has got
-    last = max(last, told)
+    last = max(last, published)
     while not client.ended:
         taken = await client.take(HEARTBEAT_SECONDS)
         for event in taken:
@@ -138,7 +138,7 @@ async def _frames(
                 last = event.number or last
                 yield _frame(event)
         if not taken:
-            # Whatever was told up to here has been sent, or was not for this client.
+            # Whatever was published up to here has been sent, or was not for this client.
             last = max(last, hub.position or 0)
             yield format_sse_event(comment="still here", id=str(last))
 

@@ -1,4 +1,4 @@
-"""What the stream tells: transitions as the contract has them, and hints, which say that there is something to read."""
+"""What the stream holds: transitions as the contract has them, and hints, which say that there is something to read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sentryml_common.contracts.transition import Transition
 
 
 class EventKind(StrEnum):
-    """What the stream tells."""
+    """What the stream holds."""
 
     TRANSITION = "transition"
     EVALUATION = "evaluation"
@@ -71,7 +71,7 @@ class Event:
 
 
 def event_of(number: int, transition: Transition) -> Event:
-    """A transition as it is told: in the form of the contract, with its number to resume from."""
+    """A transition as it is published: in the form of the contract, with its number to resume from."""
     return Event(EventKind.TRANSITION, transition.model_id, encode(transition).decode(), number)
 
 

@@ -1,9 +1,9 @@
-"""Hears PostgreSQL once per process, and tells everybody who follows: clients of the stream and open pages.
+"""Listens to PostgreSQL once per process, and publishes to all who follow: clients of the stream and open pages.
 
 Transitions are read by their stream number once per wake-up, however many follow; the wake-up is only a hint, and the
-hub looks every second anyway. Evaluations, new models and deliveries are in the notification itself, and told as they
-come. Activity is not notified, since every model reports all the time: of the models that are shown it is looked up
-once a second, together with the keys and sessions that are over. No subscriber holds a connection to PostgreSQL.
+hub polls every second anyway. Evaluations, new models and deliveries are in the notification itself, and published as
+they come. Activity is not notified, since every model reports all the time: of the models that are shown it is looked
+up once a second, together with the keys and sessions that are over. No subscriber holds a connection to PostgreSQL.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ FindEnded: TypeAlias = Callable[[Connection, Collection[str], datetime], Awaitab
 
 
 class Hub:
-    """All subscribers of this process. `position` is the number up to which clients were told; None before the start.
-    `now` names this moment, for pages that are made now."""
+    """All subscribers of this process. `position` is the number up to which transitions were published; None
+    before the start. `now` names this moment, for pages that are made now."""
 
     def __init__(self, public_url: str, clock: Clock = system_clock) -> None:
         self._public_url, self._clock = public_url, clock
@@ -68,7 +68,7 @@ class Hub:
         return f"{self._run}.{self._count}"
 
     def follow(self, key_id: str, wants: Callable[[Event], bool]) -> Client:
-        """Be told all that comes after `position` from now on."""
+        """Follow all that comes after `position`."""
         return self._add(Client(key_id, wants))
 
     def follow_page(self, session_hash: str, subject: Subject, since: str) -> Page | None:
@@ -86,7 +86,7 @@ class Hub:
         return page
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Be told no more."""
+        """Follow no longer."""
         self._subscribers.discard(subscriber)
         for happening in subscriber.follows:
             self._following[happening].discard(subscriber)
@@ -100,8 +100,8 @@ class Hub:
         for each in self._subscribers:
             each.end()
 
-    def tell(self, event: Event) -> None:
-        """Tell everybody what has happened."""
+    def publish(self, event: Event) -> None:
+        """Pass on what has happened to all who follow it."""
         self._count += 1
         for happening in ((event.kind, event.model_id), (event.kind, None)):
             self._latest[happening] = self._count
@@ -109,19 +109,19 @@ class Hub:
                 each.offer(event)
 
     def lose_track(self) -> None:
-        """Something may have happened that was not heard. Clients miss nothing by that: hints are no promise."""
+        """Something may have happened unnoticed. Clients miss no transition by that; hints are no promise."""
         self._run, self._count = secrets.token_hex(4), 0
         self._latest.clear()
         for page in self._of(Page):
             page.change()
 
     async def run(self, pool: Pool) -> None:
-        """Tell until cancelled. While PostgreSQL is away there is nothing to tell; no transition is left out
+        """Publish until cancelled. While PostgreSQL is away there is nothing to publish; no transition is left out
         afterwards."""
         while True:
             try:
                 async with pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
-                    await self._hear(connection)
+                    await self._listen(connection)
             except AWAY as err:
                 log.warning("stream_waits", why=f"{type(err).__name__}: {err}")
             await asyncio.sleep(POLL_SECONDS)
@@ -149,14 +149,14 @@ class Hub:
             return True
         return any(self._latest.get(happening, 0) > int(count) for happening in subject.changed_by)
 
-    async def _hear(self, connection: Connection) -> None:
+    async def _listen(self, connection: Connection) -> None:
         await connection.add_listener(CHANNEL, self._on_notify)
         self.lose_track()
         time, next_check = asyncio.get_running_loop().time, 0.0
         try:
             while True:
                 self._wake.clear()
-                await self._tell_transitions(connection)
+                await self._publish_transitions(connection)
                 if time() >= next_check:
                     next_check = time() + POLL_SECONDS
                     await self._check(connection)
@@ -168,11 +168,11 @@ class Hub:
     def _on_notify(self, *notified: Any) -> None:
         payload: str = notified[-1]
         if payload:
-            self.tell(hint_in(payload))
+            self.publish(hint_in(payload))
         else:
             self._wake.set()
 
-    async def _tell_transitions(self, connection: Connection) -> None:
+    async def _publish_transitions(self, connection: Connection) -> None:
         async with connection.transaction():
             await number_transitions(connection)
         if self.position is None:
@@ -180,7 +180,7 @@ class Hub:
         while True:
             rows = await read_stream(connection, self._public_url, after=self.position, limit=PAGE_ROWS)
             for number, transition in rows:
-                self.tell(event_of(number, transition))
+                self.publish(event_of(number, transition))
                 self.position = number
             if len(rows) < PAGE_ROWS:
                 return

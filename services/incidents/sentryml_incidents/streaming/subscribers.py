@@ -19,7 +19,7 @@ from sentryml_incidents.streaming.events import Event, EventKind
 MOST_WAITING = 1_000
 """Events that may wait for one client: some 2 MB."""
 PAUSE_SECONDS = 1.0
-"""Least time between two changes that one page is told of: what comes meanwhile is one change."""
+"""Least time between two changes of one page: what comes meanwhile is one change."""
 
 
 Happening: TypeAlias = tuple[EventKind, str | None]
@@ -43,7 +43,7 @@ class Subscriber(ABC):
 
     def end(self, *, revoked: bool = False) -> None:
         """Say that nothing more comes; `revoked`, because the credential is good no more."""
-        self.revoked = revoked
+        self.revoked = self.revoked or revoked
         self._ended.set()
         self._changed.set()
 
@@ -104,7 +104,7 @@ CHANGES = {
     Shown.INCIDENT: frozenset({EventKind.TRANSITION, EventKind.EVALUATION, EventKind.DELIVERY}),
     Shown.ALERTS: frozenset({EventKind.DELIVERY}),
 }
-"""What changes a page at once; activity, and evaluations on the overview, are looked for."""
+"""What changes a page at once; activity, and evaluations on the overview, are polled."""
 
 
 @dataclass(frozen=True, slots=True)
