@@ -35,7 +35,7 @@ from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.evaluations.evaluations import make_week, save_evaluations
 from sentryml_incidents.store.people.users import insert_user
 from tests.support.eventually import eventually
-from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
+from tests.support.signing_in import SAME_ORIGIN, sign_in
 
 BATCH, ASKED = 500, 50
 LISTED, LONGEST = 60, "model-00000"
@@ -171,7 +171,7 @@ async def tried_row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, days
     """The preview of higher thresholds over `days` on the page; from the API it is over all that is kept, so only
     the longest has its like there."""
     path = f"/models/{LONGEST}/monitor"
-    form = {"token": token_of(await browser.get(path)), "version": "1", "signals": ["score", "prediction"]}
+    form = {"version": "1", "signals": ["score", "prediction"]}
     data = form | {"warn": "0.15", "days": str(days)}
     page = lambda: browser.post(f"{path}/preview", data=data, headers=SAME_ORIGIN)  # noqa: E731
     ours, size = await p95(page, PREVIEWS), await first_load(browser, page)

@@ -26,7 +26,8 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import EVALUATIONS, HISTOGRAMS, MONITORS
 from sentryml_common.http.internal import signed_headers
 from sentryml_drift.domain.partials import partition_of
-from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors, make_client
+from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors
+from sentryml_incidents.clients.http_client import make_client
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid

@@ -193,7 +193,7 @@ async def test_an_unknown_incident_is_a_page_that_says_so(
 ) -> None:
     answer = await reader.get(f"/incidents/{reference}")
     assert answer.status_code == 404
-    assert "There is no such incident" in answer.text
+    assert "There is no incident " in answer.text
     assert "<script>" not in answer.text
 
 

@@ -16,6 +16,7 @@ from sentryml_common.http.bodies import check_json
 from sentryml_common.http.etags import etag
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
+from sentryml_common.text import sentence
 from sentryml_incidents.domain.roles import Permission, may, who_may
 from sentryml_incidents.store.people.users import User, find_user_by_email
 from sentryml_incidents.usecases.act_on_incident import act, everything
@@ -96,5 +97,4 @@ def _in_words(err: Refused) -> str:
     if isinstance(err, IncidentMovedOn):
         incident = err.incident
         return MOVED_ON.format(number=incident.incident_number, state=incident.state, severity=incident.severity)
-    detail = str(err)
-    return f"{detail[0].upper()}{detail[1:]}."
+    return sentence(str(err))
