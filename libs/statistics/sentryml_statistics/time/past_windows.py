@@ -43,8 +43,8 @@ class Reach:
 def look_back(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach: Reach) -> Look | None:
     """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back.
 
-    Normal time is taken as it is known now, which is more than was known then: where it has an interval excluded, no
-    look back is exact.
+    `monitor` has the normal time of then (`as_of`), which says when an interval ended but not when that was known:
+    with an interval excluded, no look back is exact.
     """
     if max(at - monitor.reach_seconds, reach.first_seen) < reach.kept_from:
         return None

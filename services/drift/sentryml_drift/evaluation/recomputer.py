@@ -25,6 +25,7 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.time.normal_time import as_of
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.past_windows import Reach, look_back
 from sentryml_statistics.time.schedule import delay_of, instants_back
@@ -140,9 +141,11 @@ class _Looks:
 
     def at(self, at: float, settled_at: float, reach: Reach) -> RecomputedEvaluation | None:
         """The evaluation at a time; None where panes do not reach back."""
-        look = look_back(self._grid, self._monitor, at, settled_at + self._delay, reach)
+        known = as_of(self._monitor.normal_time, at)
+        monitor = self._monitor.model_copy(update={"normal_time": known})
+        look = look_back(self._grid, monitor, at, settled_at + self._delay, reach)
         if look is None:
             return None
-        evaluation = evaluate_model(self._grid, self._monitor, self._model, self._windows, at, look.plan)
+        evaluation = evaluate_model(self._grid, monitor, self._model, self._windows, at, look.plan)
         thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
         return RecomputedEvaluation(exact=look.exact, evaluation=evaluation.model_copy(update={"signals": thin}))
