@@ -21,8 +21,12 @@ MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
 def share_change(found: Bin) -> str:
     """How a bin's share has moved, for example `4.1 % → 19 %`."""
-    before, after = apart((found.baseline_share, found.current_share), _percent)
-    return f"{before} → {after}"
+    return percent_change(found.baseline_share, found.current_share)
+
+
+def percent_change(before: float, after: float) -> str:
+    """Two shares, for example `4.1 % → 19 %`."""
+    return " → ".join(apart((before, after), _percent))
 
 
 def share(value: float) -> str:

@@ -21,6 +21,7 @@ from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change
 from sentryml_lifecycle.text.season_text import of_drift
+from sentryml_lifecycle.text.value_text import new_values
 
 TOP_BINS = 3
 NOTEWORTHY = 0.01
@@ -39,8 +40,11 @@ def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
 def _why(found: SignalEvaluation) -> SignalWhy:
     """One signal's figures, and what they say; of a drifting one, also what its season says."""
     why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
-    season = of_drift(found) if found.level in DRIFTING else None
-    return why if season is None else why.model_copy(update={"how_serious": f"{why.how_serious}; {season}"})
+    if found.level not in DRIFTING:
+        return why
+    how_serious = "; ".join(filter(None, (why.how_serious, of_drift(found))))
+    moves = (*why.moves, *new_values(found))
+    return why.model_copy(update={"how_serious": how_serious, "moves": moves})
 
 
 def explain(

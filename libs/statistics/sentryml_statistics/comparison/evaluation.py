@@ -34,6 +34,7 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.comparison.bins import BinCounts, bin_counts, counts_in_bins_of
+from sentryml_statistics.comparison.new_values import surely_more_frequent, whole_numbers
 from sentryml_statistics.comparison.noise import Chance, alpha_for, chance_of
 from sentryml_statistics.comparison.psi import Divergence, divergence
 from sentryml_statistics.histograms.histogram import EMPTY, Histogram
@@ -188,6 +189,8 @@ class _Comparison:
             overlap=found.overlap,
             season=seasonal,
             no_season=no_season,
+            more_frequent=surely_more_frequent(baseline, current),
+            whole_numbers=whole_numbers(baseline.numbers) if signal is Signal.PREDICTION else None,
             bins=_bins(bins, found),
         )
 
