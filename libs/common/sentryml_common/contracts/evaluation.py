@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
+from sentryml_common.contracts.reference import Reference
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -231,9 +232,19 @@ class SignalEvaluation(Part):
         return self.season.psi if self.season is not None and self.explained_by_season else self.psi
 
 
+class SlowDrift(Part):
+    """The comparison with the reference: all events of both windows against it, once in each coarse pane. Its level is
+    `warn` at most. Of its signals, `baseline_count` is that of the reference, and `critical_at` is null."""
+
+    reference_id: UUID
+    level: Level
+    signals: tuple[SignalEvaluation, ...]
+
+
 class Evaluation(Message):
     """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version, revision of normal time and
-    time."""
+    time. `level` is that against the baseline; `slow_drift` has a level of its own. `new_reference` is there while the
+    monitor names no reference and the baseline is whole and normal: what is to become the first one."""
 
     evaluation_id: UUID
     model_id: ModelId
@@ -245,3 +256,5 @@ class Evaluation(Message):
     baseline: Window
     current: Window
     signals: tuple[SignalEvaluation, ...]
+    slow_drift: SlowDrift | None = None
+    new_reference: Reference | None = None

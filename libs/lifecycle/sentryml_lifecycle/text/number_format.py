@@ -106,6 +106,13 @@ def psi_line(signal: Signal, psi: float | None, warn_at: float | None, critical_
     return f"{name}: PSI {shown}, calm below {warn}"
 
 
+def slow_psi_line(signal: Signal, psi: float, warn_at: float) -> str:
+    """One signal's PSI against the reference."""
+    shown, warn = apart((psi, warn_at), _decimals)
+    verdict = f"a warning from {warn}" if psi >= warn_at else f"calm below {warn}"
+    return f"{ONE[signal]}: PSI {shown} against the reference, {verdict}"
+
+
 def _decimals(value: float, digits: int) -> str:
     return f"{value:.{digits - 1}f}"
 

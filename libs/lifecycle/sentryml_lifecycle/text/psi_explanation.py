@@ -16,10 +16,11 @@ from sentryml_common.contracts.evaluation import (
     RangeBin,
     Signal,
     SignalEvaluation,
+    SlowDrift,
 )
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change
+from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change, slow_psi_line
 from sentryml_lifecycle.text.season_text import of_drift
 from sentryml_lifecycle.text.value_text import new_values
 
@@ -30,11 +31,25 @@ NOTEWORTHY = 0.01
 MOVED, SPREAD = 0.05, 0.02
 
 
-def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
-    """The signals that drift, worst first; if none does, all that had enough data."""
+def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ...]:
+    """The signals that drift, worst first; if none does, all that had enough data. With `slow`, against the reference
+    where the evaluation has compared with it."""
+    if slow and evaluation.slow_drift is not None:
+        return why_slowly(evaluation.slow_drift)
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
     return tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+
+
+def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:
+    """The signals that drift from the reference, worst first; if none does, all that were compared."""
+    chosen = [each for each in found.signals if each.level in DRIFTING] or list(found.signals)
+    return tuple(_why_slowly(each) for each in sorted(chosen, key=lambda each: -(each.psi or 0.0)))
+
+
+def _why_slowly(found: SignalEvaluation) -> SignalWhy:
+    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+    return why.model_copy(update={"how_serious": slow_psi_line(found.signal, found.psi or 0.0, found.warn_at or 0.0)})
 
 
 def _why(found: SignalEvaluation) -> SignalWhy:

@@ -17,6 +17,7 @@ from sentryml_lifecycle.text.number_format import share
 CAUSES = {
     Cause.PSI_ABOVE_WARN: "PSI above the warning threshold",
     Cause.PSI_ABOVE_CRITICAL: "PSI above the critical threshold",
+    Cause.SLOW_DRIFT: "slow drift away from the reference",
     Cause.PSI_BELOW_CRITICAL: "PSI stayed below the critical threshold",
     Cause.DATA_RETURNED_TO_NORMAL: "the predictions are distributed as in the baseline again",
     Cause.WORSE_THAN_WHEN_CLOSED: "worse than when the last incident was closed",
@@ -72,6 +73,9 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
             f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {paused} there has been too little "
             "data to tell whether it still does."
         )
+    if snapshot.confirmed_drift is None and snapshot.drifts_slowly:
+        since = moment(snapshot.slow.since or incident.opened_at)
+        return f"{incident.model_id} has drifted slowly since {since}; PSI {incident.psi:.2f} against its reference."
     if snapshot.counts.ok:
         return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the latest evaluation."
     return f"{incident.model_id} has been drifting {how} for {lasted}; latest PSI {incident.psi:.2f}."
@@ -148,6 +152,11 @@ def _worse(incident: Incident, settings: MonitorSettings) -> str:
 
 def _resolving(snapshot: Snapshot) -> str:
     settings, counts = snapshot.settings, snapshot.counts
+    if snapshot.drifts_slowly:
+        return (
+            "It resolves by itself once the data of both windows are like the reference again. If they will stay as "
+            "they are, accept them as the new normal: they become the new reference."
+        )
     wanted = settings.confirm_resolve
     clean = f"{wanted} clean evaluations in a row" if wanted > 1 else "one clean evaluation"
     dwell = duration(timedelta(seconds=settings.resolve_dwell_seconds))

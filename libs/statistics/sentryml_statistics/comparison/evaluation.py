@@ -191,7 +191,7 @@ class _Comparison:
             no_season=no_season,
             more_frequent=surely_more_frequent(baseline, current),
             whole_numbers=whole_numbers(baseline.numbers) if signal is Signal.PREDICTION else None,
-            bins=_bins(bins, found),
+            bins=described(bins, found),
         )
 
     def _seasonal(
@@ -251,7 +251,8 @@ def _insufficient(
     )
 
 
-def _bins(bins: list[BinCounts], found: Divergence) -> tuple[Bin, ...]:
+def described(bins: list[BinCounts], found: Divergence) -> tuple[Bin, ...]:
+    """Bins as an evaluation has them, with their shares and parts of the PSI."""
     shares = zip(bins, found.baseline_shares, found.current_shares, found.contributions, strict=True)
     return tuple(_bin(each, *figures) for each, *figures in shares)
 
