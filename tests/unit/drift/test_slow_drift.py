@@ -66,7 +66,7 @@ def test_a_change_that_no_week_shows_against_the_last_is_seen_against_the_refere
 
 
 def test_the_psi_is_that_of_all_events_of_both_windows_against_the_reference() -> None:
-    reference, baseline, current = some(5_000), some(4_000, 0.5), some(900, 2.0)
+    reference, baseline, current = some(5_000), some(4_000, 0.5), some(900, 0.6)
     found = compared(baseline, current, a_reference(reference)).slow_drift
     assert found is not None
     for each in found.signals:
@@ -81,6 +81,11 @@ def test_however_far_it_is_a_warning_at_most() -> None:
     assert found.level is Level.WARN
     assert found.signals[0].psi is not None
     assert found.signals[0].psi > 1
+
+
+def test_a_sudden_drift_is_no_slow_one() -> None:
+    found = compared(some(7_000), some(1_000, 3.0), a_reference(some(8_000)))
+    assert (found.level, found.slow_drift) == (Level.CRITICAL, None)
 
 
 @pytest.mark.parametrize("reference", [None, a_reference(PaneCounts.of(["x"], [0.1]), uuid4())])

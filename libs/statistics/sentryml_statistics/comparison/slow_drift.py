@@ -6,9 +6,10 @@ coarse pane everything that the evaluation counted, both windows of it, is compa
     reference        frozen when there first was a whole baseline of normal time
     recent           the newest normal time, as long as the baseline, and the current window
 
-By default that is a week and a day, so that no weekday speaks alone. Its level is a warning at most; its noise floor is
-found as that of a signal of the same evaluation. It has no part in normal time: what drifts slowly is still what a
-sudden change is compared with.
+By default that is a week and a day, so that no weekday speaks alone. A current window that drifts from its baseline is
+not compared: a sudden change is no slow one. The level is a warning at most; the noise floor is found as that of a
+signal of the same evaluation. Slow drift has no part in normal time: what drifts slowly is still what a sudden change is
+compared with.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ LEAST_COVERAGE = 0.99
 def with_slow_drift(
     evaluation: Evaluation, monitor: Monitor, baseline: Baseline, current: WindowCounts, reference: Reference | None
 ) -> Evaluation:
-    """The evaluation, with the comparison of its counts with the model's reference. Without it while the reference that
-    the monitor names is not there; with what is to become one where it names none.
+    """The evaluation, with the comparison of its counts with the model's reference where it is ok. Without it while the
+    reference that the monitor names is not there; with what is to become one where it names none.
 
     Raises:
         UndecodableMessage: the reference's counts cannot be read.
     """
     wanted = monitor.normal_time.reference_id
+    if evaluation.level is not Level.OK:
+        return evaluation
     if wanted is None:
         return evaluation.model_copy(update={"new_reference": _proposed(evaluation, monitor, baseline, current)})
     if reference is None or reference.reference_id != wanted:
@@ -74,7 +77,7 @@ def fitted(counts: PaneCounts) -> PaneCounts:
 
 def _proposed(evaluation: Evaluation, monitor: Monitor, baseline: Baseline, current: WindowCounts) -> Reference | None:
     """What is to become the first reference: the counts of an evaluation with a whole baseline and no drift."""
-    if evaluation.level is not Level.OK or baseline.coverage < LEAST_COVERAGE or monitor.normal_time.excluded:
+    if baseline.coverage < LEAST_COVERAGE or monitor.normal_time.drift_lasts:
         return None
     counts = fitted(baseline.counts + current.counts)
     return Reference(
