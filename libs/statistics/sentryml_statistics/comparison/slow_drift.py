@@ -8,8 +8,8 @@ coarse pane everything that the evaluation counted, both windows of it, is compa
 
 By default that is a week and a day, so that no weekday speaks alone. A current window that drifts from its baseline is
 not compared: a sudden change is no slow one. The level is a warning at most; the noise floor is found as that of a
-signal of the same evaluation. Slow drift has no part in normal time: what drifts slowly is still what a sudden change is
-compared with.
+signal of the same evaluation. Slow drift has no part in normal time: what drifts slowly is still what a sudden change
+is compared with.
 """
 
 from __future__ import annotations
