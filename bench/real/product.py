@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import numpy as np
 
@@ -13,14 +14,17 @@ from bench.real.counting import GRID, Counter
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import DAY, MINUTE, Monitor
 from sentryml_common.contracts.normal_time import NormalTime
+from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_lifecycle.grades import Grade
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.time.coverage import coverage_of
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.plan import EvaluationPlan, plan_evaluation
+from sentryml_statistics.time.schedule import is_first_of_coarse_pane
 from sentryml_statistics.time.season import SeasonCounts
 from sentryml_statistics.time.windows import PaneRange, WindowPlan, covering, existed
 
@@ -31,12 +35,14 @@ DRIFTING = (Grade.WARN, Grade.CRITICAL)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the current window is compared with: normal time or, `rolling`, all time; `fixed`: the first four weeks."""
+    """What the current window is compared with: normal time or, `rolling`, all time; `fixed`: the first four weeks.
+    `slow`: a reference of the first week shows slow drift."""
 
     name: str
     season: bool = False
     rolling: bool = False
     fixed: bool = False
+    slow: bool = False
     every: float = EVERY
 
     def monitor(self) -> Monitor:
@@ -45,9 +51,10 @@ class Rule:
         return Monitor(model_id="flights", version=1, every_seconds=self.every, **season)
 
 
-OURS = Rule("ours", season=True)
+OURS = Rule("ours", season=True, slow=True)
 RULES = (
     OURS,
+    Rule("ours without slow drift", season=True),
     Rule("ours without the season"),
     Rule("rolling baseline of all time", rolling=True),
     Rule("fixed reference, PSI 0.1 / 0.2", rolling=True, fixed=True),
@@ -62,6 +69,7 @@ class Watch:
     counter: Counter
     alarms: Alarms = field(default_factory=Alarms)
     snapshots: dict[float, Snapshot] = field(default_factory=dict)
+    references: dict[UUID, Reference] = field(default_factory=dict)
 
     def run(self, since: float, until: float, snapshot: Snapshot | None = None) -> Iterator[float]:
         """Evaluate the model at each due time after `since` up to `until`; gives the times."""
@@ -77,7 +85,10 @@ class Watch:
             yield at
 
     def _evaluate(self, monitor: Monitor, snapshot: Snapshot, at: float, first_seen: float) -> Snapshot:
-        evaluation = evaluation_at(self.counter, monitor, at, first_seen, reference if self.rule.fixed else None)
+        slow = self._slow_drift if self.rule.slow and is_first_of_coarse_pane(GRID, self.rule.every, at) else None
+        evaluation = evaluation_at(self.counter, monitor, at, first_seen, reference if self.rule.fixed else None, slow)
+        if evaluation.new_reference is not None:
+            self.references[evaluation.new_reference.reference_id] = evaluation.new_reference
         decision = decide(snapshot, Evaluated(evaluation), evaluation.evaluated_at)
         self.alarms.evaluated.append(at)
         if decision.snapshot.last_grade in DRIFTING:
@@ -86,6 +97,13 @@ class Watch:
             if (noted := _NOTED.get(each.kind)) is not None:
                 noted(self.alarms).append(at)
         return replace(decision.snapshot, normal_time=NormalTime()) if self.rule.rolling else decision.snapshot
+
+    def _slow_drift(
+        self, evaluation: Evaluation, monitor: Monitor, baseline: Baseline, current: WindowCounts
+    ) -> Evaluation:
+        in_force = monitor.normal_time.reference_id
+        frozen = None if in_force is None else self.references[in_force]
+        return with_slow_drift(evaluation, monitor, baseline, current, frozen)
 
 
 _NOTED: dict[TransitionKind, Callable[[Alarms], list[float]]] = {
@@ -101,6 +119,7 @@ def evaluation_at(
     at: float,
     first_seen: float,
     baseline_of: Callable[[Counter, EvaluationPlan, float], Baseline] | None = None,
+    slow: Callable[[Evaluation, Monitor, Baseline, WindowCounts], Evaluation] | None = None,
 ) -> Evaluation:
     """The evaluation that drift would make at a time, from the panes of that time."""
     plan = plan_evaluation(GRID, monitor, at, first_seen, at)
@@ -114,7 +133,8 @@ def evaluation_at(
         plan.current, counter.of(plan.current.cover).counts, existed(plan.current.spans[0], first_seen)
     )
     season = None if plan.season is None else SeasonCounts(plan.season, lambda cover: counter.of(cover).counts)
-    return evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+    evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+    return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
 
 
 def reference(counter: Counter, plan: EvaluationPlan, first_seen: float) -> Baseline:

@@ -59,7 +59,7 @@ class Product(Subject):
     def injected(self, injected: Injected, since: float, until: float, enough: Until) -> Alarms:
         """Evaluate a changed stream from a state of the year on."""
         counter = Counter(injected.events, self._counter, (injected.start, injected.end))
-        watch = Watch(self._rule, counter)
+        watch = Watch(self._rule, counter, references=dict(self._year.references))
         for _ in watch.run(since, until, self._year.snapshots[since]):
             if enough(watch.alarms):
                 break

@@ -82,11 +82,12 @@ async def user(stack: Stack) -> AsyncIterator[User]:
 
 
 class Traffic:
-    """A model's live traffic: events of now, ten times a second, whose scores can be made to drift."""
+    """A model's live traffic: events of now, ten times a second. Its scores can drift, at once or slowly."""
 
     def __init__(self, user: User, model_id: str, seed: int) -> None:
         self._user, self._model_id, self._rng = user, model_id, random.Random(seed)
         self.drifting = False
+        self._share, self._per_second, self._since = 0.0, 0.0, time.monotonic()
         self._task = asyncio.create_task(self._flow())
 
     async def _flow(self) -> None:
@@ -94,8 +95,16 @@ class Traffic:
             await self._user.send([self._event() for _ in range(50)])
             await asyncio.sleep(0.1)
 
+    def ramp(self, per_second: float) -> None:
+        """From now on let the share of events of the other distribution grow by so much each second."""
+        self._share, self._per_second, self._since = self._share_now(), per_second, time.monotonic()
+
+    def _share_now(self) -> float:
+        return self._share + self._per_second * (time.monotonic() - self._since)
+
     def _event(self) -> dict[str, Any]:
-        score = self._rng.betavariate(6, 2) if self.drifting else self._rng.betavariate(2, 5)
+        drifts = self.drifting or self._rng.random() < self._share_now()
+        score = self._rng.betavariate(6, 2) if drifts else self._rng.betavariate(2, 5)
         return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": time.time()}
 
     async def stop(self) -> None:

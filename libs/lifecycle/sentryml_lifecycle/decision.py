@@ -97,7 +97,7 @@ def mark_of(evaluation: Evaluation, cause: Cause, *, alert: bool = False) -> Mar
         cause=cause,
         alert=alert,
         evaluation_id=evaluation.evaluation_id,
-        why=why_of(evaluation),
+        why=why_of(evaluation, slow=cause is Cause.SLOW_DRIFT),
     )
 
 

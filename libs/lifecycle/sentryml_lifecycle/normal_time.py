@@ -33,7 +33,7 @@ def with_normal_time(seen: Snapshot, evaluation: Evaluation) -> Snapshot:
     normal = seen.normal_time
     if normal.drift_lasts:
         return replace(seen, normal_time=ended(normal, evaluation.current.end)) if seen.confirms_clean else seen
-    if seen.confirmed_severity is None or _is_called_normal(seen, evaluation.evaluated_at):
+    if seen.confirmed_drift is None or _is_called_normal(seen, evaluation.evaluated_at):
         return seen
     start = seen.counts.drift_from or evaluation.current.start
     began = begun(normal, start, evaluation.evaluated_at, seen.settings)
@@ -45,7 +45,7 @@ def _is_called_normal(seen: Snapshot, now: datetime) -> bool:
     incident = seen.incident
     if incident is None or not incident.called_normal(now):
         return False
-    return seen.confirmed_severity is not Severity.CRITICAL or incident.severity is Severity.CRITICAL
+    return seen.confirmed_drift is not Severity.CRITICAL or incident.severity is Severity.CRITICAL
 
 
 def begun(normal: NormalTime, start: datetime, now: datetime, settings: MonitorSettings) -> NormalTime:
@@ -74,4 +74,6 @@ def without_unreachable(normal: NormalTime, now: datetime, settings: MonitorSett
 
 
 def _next(normal: NormalTime, excluded: tuple[ExcludedInterval, ...]) -> NormalTime:
-    return NormalTime(revision=normal.revision + 1, since=normal.since, excluded=excluded)
+    return NormalTime(
+        revision=normal.revision + 1, since=normal.since, reference_id=normal.reference_id, excluded=excluded
+    )

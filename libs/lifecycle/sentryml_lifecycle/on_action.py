@@ -105,7 +105,7 @@ def _acknowledge(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision
 
 def _close(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
     """Close; a live incident that was not seen clean is latched, so that it neither nags nor is forgotten."""
-    drifts = incident.live and snapshot.last_grade is not Grade.OK
+    drifts = incident.live and (snapshot.last_grade is not Grade.OK or snapshot.drifts_slowly)
     latched = mark.at + timedelta(seconds=snapshot.settings.latch_seconds) if drifts else None
     after = replace(incident, state=State.CLOSED, closed_at=mark.at, latched_until=latched)
     return applied(snapshot).recording(TransitionKind.CLOSED, after, mark)

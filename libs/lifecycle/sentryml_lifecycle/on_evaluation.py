@@ -10,6 +10,7 @@ from sentryml_common.contracts.transition import Cause, Severity, State, Transit
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
 from sentryml_lifecycle.grades import Grade, grade_of, psi_of
 from sentryml_lifecycle.normal_time import with_normal_time
+from sentryml_lifecycle.slow_drift import slow_psi, with_new_reference, with_slow_drift
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
 
 ABOVE = {Severity.WARN: Cause.PSI_ABOVE_WARN, Severity.CRITICAL: Cause.PSI_ABOVE_CRITICAL}
@@ -24,6 +25,7 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
         return _paused(snapshot, evaluation)
     incident = snapshot.incident
     seen = with_normal_time(_count(snapshot, evaluation, grade), evaluation)
+    seen = with_new_reference(with_slow_drift(seen, evaluation), evaluation)
     if incident is None or incident.state is State.CLOSED:
         return _while_quiet(seen, evaluation, grade)
     if incident.state is State.RESOLVED:
@@ -90,8 +92,8 @@ def _while_quiet(seen: Snapshot, evaluation: Evaluation, grade: Grade) -> Decisi
     """Nothing is live: open when confirmed, unless the last incident was closed by hand and still keeps quiet."""
     last, severity, now = seen.incident, seen.confirmed_severity, evaluation.evaluated_at
     if last is None or last.latched_until is None:
-        return applied(seen) if severity is None else _open(seen, evaluation, severity, ABOVE[severity])
-    if grade is Grade.OK:
+        return applied(seen) if severity is None else _open(seen, evaluation, severity, _cause(seen, severity))
+    if grade is Grade.OK and not seen.drifts_slowly:
         return applied(replace(seen, incident=replace(last, latched_until=None)))
     if severity is None:
         return applied(seen)
@@ -103,7 +105,8 @@ def _while_quiet(seen: Snapshot, evaluation: Evaluation, grade: Grade) -> Decisi
 
 
 def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cause) -> Decision:
-    now, psi, last = evaluation.evaluated_at, psi_of(evaluation) or 0.0, seen.incident
+    now, last = evaluation.evaluated_at, seen.incident
+    psi = _headline_psi(seen, evaluation, 0.0)
     incident = Incident(
         incident_id=incident_id_of(seen.model_id, evaluation.evaluation_id),
         model_id=seen.model_id,
@@ -130,7 +133,7 @@ def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) 
         return _reopen(seen, evaluation, incident, severity)
     closed = replace(incident, state=State.CLOSED, closed_at=evaluation.evaluated_at)
     ended = applied(seen).recording(TransitionKind.CLOSED, closed, mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT))
-    opened = _open(ended.snapshot, evaluation, severity, ABOVE[severity])
+    opened = _open(ended.snapshot, evaluation, severity, _cause(seen, severity))
     return replace(opened, transitions=(*ended.transitions, *opened.transitions), followed=ended.snapshot.incident)
 
 
@@ -140,7 +143,7 @@ def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> 
 
 
 def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity: Severity) -> Decision:
-    measured, roles = _with_psi(incident, evaluation, Grade(severity.value))
+    measured, roles = _with_psi(seen, incident, evaluation, Grade(severity.value))
     after = replace(
         measured,
         state=State.OPEN,
@@ -149,7 +152,7 @@ def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity
         reopened=incident.reopened + 1,
         acknowledged_by=(),
     )
-    mark = mark_of(evaluation, ABOVE[severity], alert=True)
+    mark = mark_of(evaluation, _cause(seen, severity), alert=True)
     return applied(seen).recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
 
 
@@ -157,22 +160,36 @@ def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Dec
     """The incident is open or acknowledged: at most one of escalate, de-escalate, resolve."""
     seen, incident = decision.snapshot, decision.snapshot.incident
     assert incident is not None
-    incident, roles = _with_psi(incident, evaluation, grade)
+    incident, roles = _with_psi(seen, incident, evaluation, grade)
     decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
     counts, settings = seen.counts, seen.settings
     if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
         return _escalate(decision, evaluation, incident)
-    if seen.confirms_clean:
+    if seen.confirms_clean and not seen.drifts_slowly:
         return _resolve(decision, evaluation, incident)
     if incident.severity is Severity.CRITICAL and counts.below_critical >= settings.confirm_deescalate:
         return _deescalate(decision, evaluation, incident)
     return decision
 
 
-def _with_psi(incident: Incident, evaluation: Evaluation, grade: Grade) -> tuple[Incident, tuple[EvidenceRole, ...]]:
+def _cause(seen: Snapshot, severity: Severity) -> Cause:
+    """What a severity was reached by: the baseline's comparison, or the reference's alone."""
+    return ABOVE[severity] if seen.confirmed_drift is severity else Cause.SLOW_DRIFT
+
+
+def _headline_psi(seen: Snapshot, evaluation: Evaluation, last: float) -> float:
+    """The PSI of the comparison that gives the severity; the reference's is the `last` one between its comparisons."""
+    if seen.confirmed_drift is not None or not seen.drifts_slowly:
+        return psi_of(evaluation) or 0.0
+    return last if evaluation.slow_drift is None else slow_psi(evaluation.slow_drift)
+
+
+def _with_psi(
+    seen: Snapshot, incident: Incident, evaluation: Evaluation, grade: Grade
+) -> tuple[Incident, tuple[EvidenceRole, ...]]:
     """The incident with the newest PSI and peak; drift under the monitor in force outlives its last change."""
-    psi = psi_of(evaluation) or 0.0
-    drifts = grade in (Grade.WARN, Grade.CRITICAL)
+    psi = _headline_psi(seen, evaluation, incident.psi)
+    drifts = grade in (Grade.WARN, Grade.CRITICAL) or seen.drifts_slowly
     measured = replace(incident, psi=psi, monitor_change=None if drifts else incident.monitor_change)
     if psi <= incident.peak_psi:
         return measured, ()

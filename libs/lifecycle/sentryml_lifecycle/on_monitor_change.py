@@ -13,7 +13,7 @@ from typing import Any
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, applied
-from sentryml_lifecycle.snapshot import Counts, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Counts, Incident, SlowCounts, Snapshot
 
 BASELINE = {
     "signals",
@@ -34,6 +34,7 @@ THRESHOLDS = {
     "confirm_critical",
     "confirm_deescalate",
     "confirm_resolve",
+    "slow_drift",
 }
 
 
@@ -48,7 +49,7 @@ def on_monitor_changed(
         snapshot, settings=settings, monitor_version=version, evaluation_paused_since=evaluation_paused_since
     )
     if cause is not Cause.TIMES_CHANGED:
-        after = replace(after, counts=Counts())
+        after = replace(after, counts=Counts(), slow=SlowCounts())
     incident = snapshot.incident
     if incident is None or not incident.live:
         return applied(after)

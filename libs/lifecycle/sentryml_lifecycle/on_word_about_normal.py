@@ -1,6 +1,7 @@
 """A person's word about what is normal: data alone never make a lasting change normal. Part of `state_machine`.
 
-    accept        The incident closes. Normal time begins at its opening, or later if the person says so.
+    accept        The incident closes. Normal time begins at its opening, or later if the person says so, and a new
+                  reference is made. Where nothing but slow drift was found, only the reference is replaced.
     was_normal    The incident closes. Its excluded interval counts as normal again.
     undo          For a week, or until drift begins again: normal time is as before, and the incident is open again.
 
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime, SetAside
 from sentryml_common.contracts.transition import Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
-from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
 
 UNDO_FOR = timedelta(days=7)
 
@@ -25,8 +27,12 @@ def on_accepted(snapshot: Snapshot, incident: Incident, mark: Mark, since: datet
     begins = incident.opened_at if since is None else since
     if not incident.opened_at <= begins <= mark.at:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
-    normal = _next(snapshot.normal_time, mark.at, since=begins, excluded=())
-    decision = _closed(snapshot, incident, normal, replace(mark, cause=Cause.NEW_NORMAL), latched_until=None)
+    before = snapshot.normal_time
+    normal = _next(before, mark.at, since=begins, excluded=(), reference_id=None)
+    if since is None and not any(_is_of(each, incident, mark.at) for each in before.excluded):
+        normal = _next(before, mark.at, since=before.since, excluded=before.excluded, reference_id=None)
+    changed = replace(snapshot, slow=SlowCounts())
+    decision = _closed(changed, incident, normal, replace(mark, cause=Cause.NEW_NORMAL), latched_until=None)
     return decision.with_evidence(EvidenceRole.ACCEPTED)
 
 
@@ -35,7 +41,7 @@ def on_was_normal(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decisio
     after closing, and its time stays normal."""
     before = snapshot.normal_time
     excluded = tuple(each for each in before.excluded if not _is_of(each, incident, mark.at))
-    normal = _next(before, mark.at, since=before.since, excluded=excluded)
+    normal = _next(before, mark.at, since=before.since, excluded=excluded, reference_id=before.reference_id)
     latched = mark.at + timedelta(seconds=snapshot.settings.latch_seconds) if incident.live else None
     return _closed(snapshot, incident, normal, replace(mark, cause=Cause.WAS_NORMAL), latched_until=latched)
 
@@ -45,7 +51,12 @@ def on_undone(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
     before = snapshot.normal_time
     if before.set_aside is None or before.set_aside.until != incident.undo_until or mark.at >= before.set_aside.until:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
-    normal = NormalTime(revision=before.revision + 1, since=before.set_aside.since, excluded=before.set_aside.excluded)
+    normal = NormalTime(
+        revision=before.revision + 1,
+        since=before.set_aside.since,
+        reference_id=before.set_aside.reference_id,
+        excluded=before.set_aside.excluded,
+    )
     after = replace(
         incident,
         state=State.OPEN,
@@ -56,7 +67,7 @@ def on_undone(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
         acknowledged_by=(),
         reopened=incident.reopened + 1,
     )
-    again = replace(snapshot, normal_time=normal, counts=Counts())
+    again = replace(snapshot, normal_time=normal, counts=Counts(), slow=SlowCounts())
     mark = replace(mark, cause=Cause.UNDONE, alert=True)
     return applied(again).recording(TransitionKind.REOPENED, after, mark)
 
@@ -77,10 +88,18 @@ def _closed(
 
 
 def _next(
-    before: NormalTime, now: datetime, since: datetime | None, excluded: tuple[ExcludedInterval, ...]
+    before: NormalTime,
+    now: datetime,
+    since: datetime | None,
+    excluded: tuple[ExcludedInterval, ...],
+    reference_id: UUID | None,
 ) -> NormalTime:
-    set_aside = SetAside(since=before.since, excluded=before.excluded, until=now + UNDO_FOR)
-    return NormalTime(revision=before.revision + 1, since=since, excluded=excluded, set_aside=set_aside)
+    set_aside = SetAside(
+        since=before.since, reference_id=before.reference_id, excluded=before.excluded, until=now + UNDO_FOR
+    )
+    return NormalTime(
+        revision=before.revision + 1, since=since, reference_id=reference_id, excluded=excluded, set_aside=set_aside
+    )
 
 
 def _is_of(interval: ExcludedInterval, incident: Incident, now: datetime) -> bool:

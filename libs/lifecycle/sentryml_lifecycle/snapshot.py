@@ -74,6 +74,17 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowCounts:
+    """Comparisons with the reference in a row: that drift, and that are clean. `confirmed` says whether slow drift is;
+    `since` is when it was first found."""
+
+    drifting: int = 0
+    clean: int = 0
+    since: datetime | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One incident as it stands.
 
@@ -143,6 +154,7 @@ class Snapshot:
     settings: MonitorSettings
     incident: Incident | None = None
     counts: Counts = field(default_factory=Counts)
+    slow: SlowCounts = field(default_factory=SlowCounts)
     last_evaluation_id: UUID | None = None
     last_evaluated_at: datetime | None = None
     last_grade: Grade | None = None
@@ -151,8 +163,18 @@ class Snapshot:
     normal_time: NormalTime = field(default_factory=NormalTime)
 
     @property
+    def drifts_slowly(self) -> bool:
+        """Whether slow drift is confirmed, and the monitor wants a warning of it."""
+        return self.settings.slow_drift and self.slow.confirmed
+
+    @property
     def confirmed_severity(self) -> Severity | None:
-        """The severity that evaluations in a row confirm."""
+        """The severity that evaluations in a row confirm: against the baseline, or else against the reference."""
+        return self.confirmed_drift or (Severity.WARN if self.drifts_slowly else None)
+
+    @property
+    def confirmed_drift(self) -> Severity | None:
+        """The severity that evaluations in a row confirm against the baseline."""
         if self.counts.critical >= self.settings.confirm_critical:
             return Severity.CRITICAL
         if self.counts.warn >= self.settings.confirm_warn:
@@ -161,7 +183,7 @@ class Snapshot:
 
     @property
     def confirms_clean(self) -> bool:
-        """Whether the data have been clean for long enough."""
+        """Whether the data have been like the baseline for long enough."""
         counts, settings = self.counts, self.settings
         return counts.ok >= settings.confirm_resolve and counts.ok_seconds >= settings.resolve_dwell_seconds
 

@@ -10,7 +10,15 @@ from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import HISTOGRAMS, MONITORS, PREDICTIONS, PROCESSOR_APP, TABLE_CHANGELOG
+from sentryml_common.contracts.reference import Reference
+from sentryml_common.contracts.topics import (
+    HISTOGRAMS,
+    MONITORS,
+    PREDICTIONS,
+    PROCESSOR_APP,
+    REFERENCES,
+    TABLE_CHANGELOG,
+)
 from sentryml_common.http.health import Health
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -88,7 +96,7 @@ def run_processor() -> None:
 
     async def work() -> None:
         await ensure_topics(settings, health)
-        grid, monitors = PaneGrid(settings.fine_pane_seconds), Follower(MONITORS, Monitor)
+        grid = PaneGrid(settings.fine_pane_seconds)
         async with AsyncExitStack() as stack:
             if settings.store == "rocksdb":
                 stack.enter_context(sole_user_of(settings.state_dir))
@@ -98,8 +106,7 @@ def run_processor() -> None:
             incarnation = await TopicIncarnation.begin(HISTOGRAMS, ids, settings, health)
             changelog_id = (await ids.wait_for_ids(settings, health, TABLE_CHANGELOG.name))[TABLE_CHANGELOG.name]
             tasks.create_task(incarnation.watch())
-            tasks.create_task(monitors.run(settings, health))
-            await monitors.caught_up.wait()
+            monitors, references = await _follow(tasks, settings, health)
             retention = Retention(grid, monitors.current.get)
             stream = FaustInput(make_app(settings), settings.batch_seconds)
             processor = Processor(
@@ -113,7 +120,9 @@ def run_processor() -> None:
             )
             stream.connect(processor)
             housekeeping = Housekeeping(processor, retention)
-            evaluator = Evaluator(processor, monitors.current.get, monitors.published.get, grid, settings)
+            evaluator = Evaluator(
+                processor, monitors.current.get, monitors.published.get, references.current.get, grid, settings
+            )
             reporter = Reporter(processor, grid, publisher, settings)
             recomputing.recomputer = Recomputer(processor, retention, grid, settings)
             tasks.create_task(
@@ -124,3 +133,14 @@ def run_processor() -> None:
             tasks.create_task(reporter.run())
 
     run(Service("sentryml_drift.processor", settings, http, health, work))
+
+
+async def _follow(
+    tasks: asyncio.TaskGroup, settings: DriftSettings, health: Health
+) -> tuple[Follower[Monitor], Follower[Reference]]:
+    """The monitors and references of all models, once they have been read to the end."""
+    monitors, references = Follower(MONITORS, Monitor), Follower(REFERENCES, Reference)
+    for follower in (monitors, references):
+        tasks.create_task(follower.run(settings, health))
+        await follower.caught_up.wait()
+    return monitors, references

@@ -134,6 +134,12 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     assert exact["exact"] == exact["evaluations"]
     assert exact["stored_psi_because"] == "it says exactly what the changed monitor would have found"
 
+    long_over = {"revision": 2, "excluded": [_interval(since - timedelta(hours=1))]}
+    await pool.execute("UPDATE monitor SET normal_time = $1", long_over)
+    around = await preview(changed, (worker.url,))
+    assert around["recomputed"] > 0
+    assert around["exact"] == 0, "processors know what is not normal time, so they say that nothing is exact"
+
     for urls, secret, why in (
         ((), SECRET, NO_ADDRESS),
         ((worker.url,), None, NO_SECRET),
@@ -148,6 +154,11 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     by_stored_psi(frozen, "a processor has not answered in time")
     assert await worker.end(signal.SIGTERM) == 0
     by_stored_psi(await preview({"bins": 5}, (worker.url,)), "a processor does not answer (ConnectError)")
+
+
+def _interval(start: datetime) -> dict[str, str]:
+    times = {"start": start, "confirmed_at": start + timedelta(seconds=30), "end": start + timedelta(minutes=2)}
+    return {name: time.isoformat() for name, time in times.items()}
 
 
 def by_stored_psi(found: dict[str, Any], why: str) -> None:

@@ -47,6 +47,7 @@ class Scene:
             cast(Processor, self),
             lambda _: self.monitor,
             lambda _: self.in_force_since,
+            lambda _: None,
             PaneGrid(60.0),
             settings,
             lambda: datetime.fromtimestamp(self.now, UTC),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.normal_time import ExcludedInterval, NormalSpan
-from sentryml_statistics.time.normal_time import is_normal, newest_normal, normal_seconds
+from sentryml_common.contracts.normal_time import ExcludedInterval, NormalSpan, NormalTime
+from sentryml_statistics.time.normal_time import as_of, is_normal, newest_normal, normal_seconds
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.windows import windows_at
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
@@ -54,6 +54,25 @@ def test_how_much_of_a_time_is_normal() -> None:
     assert is_normal(spans, 600, 800)
     assert not is_normal(spans, 599, 601)
     assert not is_normal(spans, 50, 150)
+
+
+def test_as_of_an_earlier_time_later_drift_is_not_known_and_lasting_drift_has_no_end() -> None:
+    now = normal((500, 600), (800, 900), confirmed=50)
+    known = NormalTime(revision=4, since=now.since, excluded=now.excluded)
+    assert [as_of(known, time).excluded for time in (550, 551, 850, 851, 1000)] == [
+        (),
+        normal((500, None), confirmed=50).excluded,
+        now.excluded[:1],
+        normal((500, 600), (800, None), confirmed=50).excluded,
+        now.excluded,
+    ]
+    assert as_of(known, 700).revision == 4
+
+
+def test_before_a_new_normal_began_there_was_another() -> None:
+    accepted = NormalTime(revision=1, since=moment(800))
+    assert as_of(accepted, 900).since == moment(800)
+    assert as_of(accepted, 700).since is None
 
 
 intervals = st.lists(st.integers(0, 500), max_size=8, unique=True).map(sorted)

@@ -12,6 +12,7 @@ import pytest
 
 from sentryml_common.contracts.internal.recomputation import Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_common.errors import Unavailable
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
@@ -73,6 +74,21 @@ async def test_it_goes_back_as_far_as_panes_reach(worker: Recomputer) -> None:
     assert 4 * DAY < NOW - times[-1] < 4 * DAY + timedelta(hours=2)
     assert all(each.evaluation.level != "insufficient_data" for each in found)
     assert all(signal.bins == () for each in found for signal in each.evaluation.signals)
+
+
+async def test_each_evaluation_is_against_what_was_known_to_be_normal_then(worker: Recomputer) -> None:
+    began, confirmed, ended = (NOW - days * DAY for days in (3, 2.5, 1))
+    drift = ExcludedInterval(start=began, confirmed_at=confirmed, end=ended)
+    monitor = SHORT.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
+    _, found = await recompute(worker, a_model(), monitor)
+    baselines = {each.evaluation.evaluated_at: each.evaluation.baseline for each in found}
+    before = [baseline for at, baseline in baselines.items() if at <= confirmed]
+    during = [baseline for at, baseline in baselines.items() if confirmed < at <= ended]
+    after = [baseline for at, baseline in baselines.items() if at > ended + DAY + timedelta(hours=1)]
+    assert min(len(before), len(during)) > 100, "there are evaluations of both times"
+    assert not any(baseline.left_out for baseline in before)
+    assert max(baseline.end for baseline in during) == began, "the baseline is held"
+    assert all(baseline.left_out[0].start == began for baseline in after)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.comparison.spelling import Difference, OtherSpelling, Value, other_spellings
+from sentryml_common.contracts.evaluation import Difference, OtherSpelling
+from sentryml_statistics.comparison.spelling import Value, other_spellings
 
 BLANKS, FORM, LOOK_ALIKES, CASE, NUMBER, BOOLEAN = Difference
 
 
 def the_spelling(new: Value, *known: Value) -> OtherSpelling:
-    (found,) = other_spellings([new], known)
-    assert found.new == new
-    return found
+    return other_spellings([new], known)[new]
 
 
 @pytest.mark.parametrize(
@@ -76,12 +75,12 @@ def test_what_differs_is_named(known: Value, new: Value, differences: list[Diffe
     ],
 )
 def test_other_values_are_no_spellings(known: Value, new: Value) -> None:
-    assert other_spellings([new], [known]) == []
+    assert other_spellings([new], [known]) == {}
 
 
 @pytest.mark.parametrize("value", ["fraud", "", 1.0, "true", "👨‍👩‍👧" * 30])
 def test_a_known_value_is_not_new(value: Value) -> None:
-    assert other_spellings([value], [value, "FRAUD", "1"]) == []
+    assert other_spellings([value], [value, "FRAUD", "1"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_of_several_spellings_the_one_with_the_fewest_differences_is_meant_and_o
 
 def test_every_new_value_is_looked_at() -> None:
     found = other_spellings(["True", "maybe", "False"], ["true", "false"])
-    assert [(each.known, each.new) for each in found] == [("true", "True"), ("false", "False")]
+    assert {new: each.known for new, each in found.items()} == {"True": "true", "False": "false"}
 
 
 @given(st.text(st.characters(max_codepoint=0x17F), max_size=20))
@@ -124,4 +123,4 @@ def test_a_text_in_another_form_case_or_with_blanks_is_found_or_equal(text: str)
     for other in (normalize("NFD", text), normalize("NFC", text), f" {text}\u200b", text.casefold()):
         found = other_spellings([other], [text])
         assert len(found) == (other != text)
-        assert all(each.differences for each in found)
+        assert all(each.differences for each in found.values())

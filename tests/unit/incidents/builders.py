@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
@@ -18,14 +19,17 @@ from sentryml_common.contracts.evaluation import (
     RangeBin,
     Signal,
     SignalEvaluation,
+    SlowDrift,
     Window,
 )
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.reference import Reference, ReferenceSource
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Asked, Evaluated, Event, MonitorChanged, Ticked, decide
+from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 IDS = UUID("11111111-2222-5333-8444-555555555555")
 MONDAY = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
@@ -46,6 +50,9 @@ BINS: tuple[Bin, ...] = (
     RangeBin(lower=0.92, upper=None, baseline_share=0.04, current_share=0.19, contribution=0.234),
     NullBin(baseline_share=0.0001, current_share=0.02, contribution=0.1),
 )
+
+
+REFERENCE = uuid5(IDS, "reference")
 
 
 def at(minutes: float) -> datetime:
@@ -98,6 +105,29 @@ def an_evaluation(
         current=Window(start=when - day, end=when, coverage=1.0),
         signals=() if blind else (a_signal(grade, psi=psi, bins=bins),),
     )
+
+
+def slowly(evaluation: Evaluation, grade: str, reference_id: UUID = REFERENCE) -> Evaluation:
+    """The evaluation with a comparison with a reference, which is ok, hold or warn."""
+    signal = a_signal(grade).model_copy(update={"critical_at": None})
+    slow = SlowDrift(reference_id=reference_id, level=LEVEL_OF[grade], signals=(signal,))
+    return evaluation.model_copy(update={"slow_drift": slow})
+
+
+def proposing(evaluation: Evaluation, reference_id: UUID = REFERENCE) -> Evaluation:
+    """The evaluation with what is to become the model's reference."""
+    counts = PaneCounts.of(["late", "on time"] * 30, [0.9, 0.1] * 30)
+    reference = Reference(
+        reference_id=reference_id,
+        model_id=evaluation.model_id,
+        source=ReferenceSource.HISTORY,
+        made_at=evaluation.evaluated_at,
+        start=evaluation.baseline.start,
+        end=evaluation.current.end,
+        events=counts.total,
+        counts=b64encode(counts.pack()).decode(),
+    )
+    return evaluation.model_copy(update={"new_reference": reference})
 
 
 def a_range(
@@ -195,10 +225,20 @@ class Story:
         """Evaluations, a minute apart."""
         for grade in grades:
             self.minute += 1
-            version = self.snapshot.monitor_version
-            evaluation = an_evaluation(grade, at(self.minute), psi=psi, model_id=self.model_id, version=version)
-            self._take(Evaluated(evaluation))
+            self._take(Evaluated(self._evaluation(grade, psi)))
         return self.decisions[-1]
+
+    def sees_slowly(self, *grades: str, baseline: str = "ok") -> Decision:
+        """Evaluations that also compare with the reference."""
+        for grade in grades:
+            self.minute += 1
+            self.takes(slowly(self._evaluation(baseline), grade))
+        return self.decisions[-1]
+
+    def has_a_reference(self) -> None:
+        """An evaluation proposes one."""
+        self.minute += 1
+        self.takes(proposing(self._evaluation("ok")))
 
     def takes(self, evaluation: Evaluation) -> Decision:
         """One evaluation, as it is."""
@@ -219,6 +259,10 @@ class Story:
         """Time passes."""
         self.minute += minutes
         return self._take(Ticked())
+
+    def _evaluation(self, grade: str, psi: float | None = None) -> Evaluation:
+        version = self.snapshot.monitor_version
+        return an_evaluation(grade, at(self.minute), psi=psi, model_id=self.model_id, version=version)
 
     def _take(self, event: Event) -> Decision:
         decision = decide(self.snapshot, event, at(self.minute))

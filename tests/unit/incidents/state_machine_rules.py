@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -23,7 +23,7 @@ from sentryml_common.contracts.transition import Actor, Cause, Severity, State, 
 from sentryml_common.contracts.transition import Transition as PublishedTransition
 from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
-from tests.unit.incidents.builders import an_evaluation, at, quick
+from tests.unit.incidents.builders import an_evaluation, at, proposing, quick, slowly
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
 LOUD = {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED, TransitionKind.RESOLVED}
@@ -147,10 +147,21 @@ class IncidentMachine(RuleBasedStateMachine):
         for _ in range(times):
             self._sees(grade)
 
-    def _sees(self, grade: str) -> None:
+    @rule(grade=st.sampled_from(GRADES), slow=st.sampled_from(["ok", "hold", "warn"]), times=st.integers(1, 4))
+    def sees_slowly(self, grade: str, slow: str, times: int) -> None:
+        """With a comparison with the reference; where there is none yet, with a proposal of one."""
+        for _ in range(times):
+            self._sees(grade, slow)
+
+    def _sees(self, grade: str, slow: str | None = None) -> None:
         self.minute += 1
         before = self.sight
-        self._take(an_evaluation(grade, self.now, model_id=self.world.model_id, version=self._version(before)))
+        evaluation = an_evaluation(grade, self.now, model_id=self.world.model_id, version=self._version(before))
+        if slow is not None and grade != "insufficient":
+            in_force = before.snapshot.normal_time.reference_id
+            new = uuid5(evaluation.evaluation_id, "reference")
+            evaluation = proposing(evaluation, new) if in_force is None else slowly(evaluation, slow, in_force)
+        self._take(evaluation)
         after = self.looks()
         new = after.steps[len(before.steps) :]
         if not before.snapshot.settings.enabled:
@@ -160,6 +171,13 @@ class IncidentMachine(RuleBasedStateMachine):
             assert after.snapshot.counts == before.snapshot.counts
             assert _standing(after.newest) == _standing(before.newest)
         _assert_that_a_rise_is_told_once(before, after, new)
+        if any(step.kind is TransitionKind.RESOLVED for step in new):
+            assert grade == "ok"
+            assert not after.snapshot.drifts_slowly
+        if grade == "ok":
+            begun = len(before.snapshot.normal_time.excluded), before.snapshot.normal_time.drift_lasts
+            still = len(after.snapshot.normal_time.excluded), after.snapshot.normal_time.drift_lasts
+            assert still in (begun, (begun[0], False)), "slow drift is no part of normal time"
 
     @precondition(lambda self: self.evaluations)
     @rule(data=st.data())

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
+from sentryml_common.contracts.reference import Reference
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -117,6 +118,49 @@ class NullBin(BinShares):
 Bin = Annotated[RangeBin | CategoryBin | OtherBin | NewBin | NullBin, Field(discriminator="kind")]
 
 
+class Difference(StrEnum):
+    """In what two spellings of one value differ; in the order in which they are folded away."""
+
+    BLANKS = "blanks"
+    """Blanks, at the ends or inside, and characters that cannot be seen."""
+    UNICODE_FORM = "unicode_form"
+    """Composed or decomposed, or compatible characters, as full-width letters."""
+    LOOK_ALIKES = "look_alikes"
+    """Letters of other alphabets, dashes and apostrophes that look the same."""
+    CASE = "case"
+    NUMBER = "number"
+    """A number as text, or with other digits: `1`, `"1"`, `"1.0"`."""
+    BOOLEAN = "boolean"
+    """`true` or `false` as 1 or 0."""
+
+
+class OtherSpelling(Part):
+    """The `known` value of the baseline that a new one equals but for `differences`, its share there, and the code
+    points in which each differs from the other, for example `U+00E9 LATIN SMALL LETTER E WITH ACUTE`; none where the
+    difference is seen in print."""
+
+    known: str | float
+    baseline_share: Share = 0.0
+    differences: tuple[Difference, ...]
+    new_code_points: tuple[str, ...] = ()
+    known_code_points: tuple[str, ...] = ()
+
+
+class MoreFrequent(Part):
+    """A value that is surely new (`baseline_count` 0) or surely more frequent than in the baseline, with its shares of
+    all events and a two-sided p-value. `others`: it stands for a group of names, since there are too many to count
+    each."""
+
+    value: str | float
+    others: bool = False
+    baseline_count: Annotated[int, Field(ge=0)]
+    current_count: Annotated[int, Field(ge=0)]
+    baseline_share: Share
+    current_share: Share
+    p_value: Share
+    spelling: OtherSpelling | None = None
+
+
 class NoSeason(StrEnum):
     """Why a difference from the baseline could not be checked against the same time of an earlier period."""
 
@@ -154,7 +198,8 @@ class SignalEvaluation(Part):
     `warn_at` and `critical_at` are the thresholds in force: the monitor's, raised to the noise that samples of
     this size show without any drift. The figures are null when there was too little data; `reason` then says why.
     `level` is the lower of that against the baseline and that against the `season`, where there is one; `no_season`
-    says why a difference has none.
+    says why a difference has none. `more_frequent` names values whose change is certain however small the PSI, the most
+    frequent first; `whole_numbers` is how many different ones the baseline has, where they may be ids of classes.
     """
 
     signal: Signal
@@ -170,6 +215,8 @@ class SignalEvaluation(Part):
     overlap: Annotated[float, Field(ge=0, le=1.000001)] | None
     season: Season | None = None
     no_season: NoSeason | None = None
+    more_frequent: tuple[MoreFrequent, ...] = ()
+    whole_numbers: int | None = None
     bins: tuple[Bin, ...]
 
     @property
@@ -185,9 +232,19 @@ class SignalEvaluation(Part):
         return self.season.psi if self.season is not None and self.explained_by_season else self.psi
 
 
+class SlowDrift(Part):
+    """The comparison with the reference: all events of both windows against it, once in each coarse pane. Its level is
+    `warn` at most. Of its signals, `baseline_count` is that of the reference, and `critical_at` is null."""
+
+    reference_id: UUID
+    level: Level
+    signals: tuple[SignalEvaluation, ...]
+
+
 class Evaluation(Message):
     """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version, revision of normal time and
-    time."""
+    time. `level` is that against the baseline; `slow_drift` has a level of its own. `new_reference` is there while the
+    monitor names no reference and the baseline is whole and normal: what is to become the first one."""
 
     evaluation_id: UUID
     model_id: ModelId
@@ -199,3 +256,5 @@ class Evaluation(Message):
     baseline: Window
     current: Window
     signals: tuple[SignalEvaluation, ...]
+    slow_drift: SlowDrift | None = None
+    new_reference: Reference | None = None

@@ -66,6 +66,7 @@ class MonitorValues(Part):
         7 * DAY, ge=1, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
     )
     time_zone: TimeZone = Field("UTC", description="IANA time zone of the seasonal check.")
+    slow_drift: bool = Field(True, description="Whether drift from the reference opens a warning, or is only shown.")
 
     @property
     def samples_needed(self) -> int:

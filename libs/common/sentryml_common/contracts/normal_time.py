@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
@@ -26,9 +27,10 @@ class ExcludedInterval(Part):
 
 class NormalSpan(Part):
     """Time from `since` on (null: from the first event on) outside the excluded intervals, which are disjoint and in
-    the order of time; only the last may have no end."""
+    the order of time; only the last may have no end. The reference is what was normal when it was made."""
 
     since: UtcDatetime | None = None
+    reference_id: UUID | None = None
     excluded: tuple[ExcludedInterval, ...] = ()
 
     @model_validator(mode="after")

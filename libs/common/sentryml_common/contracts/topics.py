@@ -16,6 +16,7 @@ from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import Message
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.transition import Transition
 
@@ -75,6 +76,10 @@ MONITORS = Topic(
     "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
     ("incidents",), ("drift processor", "ingest"), Monitor, COMPACTED,
 )  # fmt: skip
+REFERENCES = Topic(
+    "sentryml.references.v1", "the reference of each model; a tombstone deletes it", "model_id", 1,
+    ("incidents",), ("drift processor",), Reference, COMPACTED,
+)  # fmt: skip
 EVALUATIONS = Topic(
     "sentryml.evaluations.v1", "one evaluation of a model: PSI, bins, level", "model_id", 4,
     ("drift processor",), ("incidents",), Evaluation, kept_for(7),
@@ -114,6 +119,6 @@ TABLE_CHANGELOG = Topic(
 )  # fmt: skip
 
 TOPICS = (
-    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, EVALUATIONS, ACTIVITY, TRANSITIONS, DELIVERIES, API_KEYS,
-    API_KEY_USAGE, DEAD_LETTERS, TABLE_CHANGELOG,
+    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, REFERENCES, EVALUATIONS, ACTIVITY, TRANSITIONS, DELIVERIES,
+    API_KEYS, API_KEY_USAGE, DEAD_LETTERS, TABLE_CHANGELOG,
 )  # fmt: skip

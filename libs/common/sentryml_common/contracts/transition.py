@@ -50,6 +50,7 @@ class Cause(StrEnum):
 
     PSI_ABOVE_WARN = "psi_above_warn"
     PSI_ABOVE_CRITICAL = "psi_above_critical"
+    SLOW_DRIFT = "slow_drift"
     PSI_BELOW_CRITICAL = "psi_below_critical"
     DATA_RETURNED_TO_NORMAL = "data_returned_to_normal"
     WORSE_THAN_WHEN_CLOSED = "worse_than_when_closed"

@@ -21,8 +21,12 @@ MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
 def share_change(found: Bin) -> str:
     """How a bin's share has moved, for example `4.1 % → 19 %`."""
-    before, after = apart((found.baseline_share, found.current_share), _percent)
-    return f"{before} → {after}"
+    return percent_change(found.baseline_share, found.current_share)
+
+
+def percent_change(before: float, after: float) -> str:
+    """Two shares, for example `4.1 % → 19 %`."""
+    return " → ".join(apart((before, after), _percent))
 
 
 def share(value: float) -> str:
@@ -100,6 +104,13 @@ def psi_line(signal: Signal, psi: float | None, warn_at: float | None, critical_
     if psi >= warn_at:
         return f"{name}: PSI {shown}, a warning from {warn}, critical from {critical}"
     return f"{name}: PSI {shown}, calm below {warn}"
+
+
+def slow_psi_line(signal: Signal, psi: float, warn_at: float) -> str:
+    """One signal's PSI against the reference."""
+    shown, warn = apart((psi, warn_at), _decimals)
+    verdict = f"a warning from {warn}" if psi >= warn_at else f"calm below {warn}"
+    return f"{ONE[signal]}: PSI {shown} against the reference, {verdict}"
 
 
 def _decimals(value: float, digits: int) -> str:

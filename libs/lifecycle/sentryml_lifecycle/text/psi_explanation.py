@@ -16,11 +16,13 @@ from sentryml_common.contracts.evaluation import (
     RangeBin,
     Signal,
     SignalEvaluation,
+    SlowDrift,
 )
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change
+from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change, slow_psi_line
 from sentryml_lifecycle.text.season_text import of_drift
+from sentryml_lifecycle.text.value_text import new_values
 
 TOP_BINS = 3
 NOTEWORTHY = 0.01
@@ -29,18 +31,35 @@ NOTEWORTHY = 0.01
 MOVED, SPREAD = 0.05, 0.02
 
 
-def why_of(evaluation: Evaluation) -> tuple[SignalWhy, ...]:
-    """The signals that drift, worst first; if none does, all that had enough data."""
+def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ...]:
+    """The signals that drift, worst first; if none does, all that had enough data. With `slow`, against the reference
+    where the evaluation has compared with it."""
+    if slow and evaluation.slow_drift is not None:
+        return why_slowly(evaluation.slow_drift)
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
     return tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
 
 
+def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:
+    """The signals that drift from the reference, worst first; if none does, all that were compared."""
+    chosen = [each for each in found.signals if each.level in DRIFTING] or list(found.signals)
+    return tuple(_why_slowly(each) for each in sorted(chosen, key=lambda each: -(each.psi or 0.0)))
+
+
+def _why_slowly(found: SignalEvaluation) -> SignalWhy:
+    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+    return why.model_copy(update={"how_serious": slow_psi_line(found.signal, found.psi or 0.0, found.warn_at or 0.0)})
+
+
 def _why(found: SignalEvaluation) -> SignalWhy:
     """One signal's figures, and what they say; of a drifting one, also what its season says."""
     why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
-    season = of_drift(found) if found.level in DRIFTING else None
-    return why if season is None else why.model_copy(update={"how_serious": f"{why.how_serious}; {season}"})
+    if found.level not in DRIFTING:
+        return why
+    how_serious = "; ".join(filter(None, (why.how_serious, of_drift(found))))
+    moves = (*why.moves, *new_values(found))
+    return why.model_copy(update={"how_serious": how_serious, "moves": moves})
 
 
 def explain(

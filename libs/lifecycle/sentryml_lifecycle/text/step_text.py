@@ -33,6 +33,7 @@ STEPS = {
 
 DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
 """What the title of an alert begins with."""
+SLOW_DRIFT = "Warning: slow drift"
 
 CHANGED = {
     Cause.THRESHOLDS_CHANGED: "the thresholds of the monitor",
@@ -81,7 +82,7 @@ def _name(kind: TransitionKind, step: _Step) -> str:
 
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:
     """What happened, in a few words: alerts begin with their severity."""
-    drift = DRIFT[step.after.severity]
+    drift = SLOW_DRIFT if step.cause is Cause.SLOW_DRIFT else DRIFT[step.after.severity]
     match kind:
         case TransitionKind.OPENED:
             return drift
@@ -128,6 +129,11 @@ def _opened(step: _Step) -> str:
     model = step.after.model_id
     if step.cause is Cause.STILL_DRIFTING_AFTER_LATCH:
         return f"{model} still drifts, and the quiet time after its last incident was closed is over: {_above(step)}."
+    if step.cause is Cause.SLOW_DRIFT:
+        return (
+            f"The predictions of {model} have drifted away from the reference, so slowly that no window differs much "
+            "from its baseline."
+        )
     worse = " It is worse than when the last incident was closed." if step.cause is Cause.WORSE_THAN_WHEN_CLOSED else ""
     return f"The predictions of {model} no longer look like the baseline: {_above(step)}.{worse}"
 
@@ -159,13 +165,15 @@ def _resolved(step: _Step) -> str:
 def _reopened(step: _Step) -> str:
     if step.cause is Cause.UNDONE:
         return f"{step.who} took back that the drift was normal: the incident is open again."
+    if step.cause is Cause.SLOW_DRIFT:
+        return f"{step.after.model_id} drifts away from the reference again: PSI is above the warning threshold."
     return f"The drift of {step.after.model_id} is back: {_above(step)}."
 
 
 CLOSED_BY = {
     Cause.MONITOR_DISABLED: "switched the monitor off: the model is no longer watched",
     Cause.MODEL_DELETED: "deleted the model",
-    Cause.NEW_NORMAL: "accepted the change as the new normal: the baseline is made of it from now on",
+    Cause.NEW_NORMAL: "accepted the change as the new normal: from now on, data are compared with it",
     Cause.WAS_NORMAL: "said that this was normal: the time of the incident counts as normal again",
 }
 

@@ -26,7 +26,7 @@ def what_comes(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[s
         return (f"Nothing: the model was deleted on {moment(incident.model_deleted_at)}. The incident stays readable.",)
     match incident.state:
         case State.OPEN | State.ACKNOWLEDGED:
-            return (*_paused(snapshot), _resolving(snapshot.settings), *_escalating(incident), _acknowledging(incident))
+            return (*_paused(snapshot), _resolving(snapshot), *_escalating(incident), _acknowledging(incident))
         case State.RESOLVED:
             return (*_switched_off(snapshot), *_after_resolving(incident, snapshot.settings, now))
         case State.CLOSED:
@@ -43,7 +43,13 @@ def _paused(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
-def _resolving(settings: MonitorSettings) -> str:
+def _resolving(snapshot: Snapshot) -> str:
+    settings = snapshot.settings
+    if snapshot.drifts_slowly:
+        return (
+            "It resolves by itself once data are like the reference again. If they will stay as they are, accept them "
+            "as the new normal: they become the new reference."
+        )
     wanted = settings.confirm_resolve
     clean = f"{wanted} clean evaluations in a row" if wanted > 1 else "one clean evaluation"
     dwell = timedelta(seconds=settings.resolve_dwell_seconds)

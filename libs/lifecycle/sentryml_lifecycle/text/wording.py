@@ -25,6 +25,9 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
             f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {paused} there has been too little "
             "data to tell whether it still does."
         )
+    if snapshot.confirmed_drift is None and snapshot.drifts_slowly:
+        since = moment(snapshot.slow.since or incident.opened_at)
+        return f"{incident.model_id} has drifted slowly since {since}; PSI {incident.psi:.2f} against its reference."
     if snapshot.counts.ok:
         return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the latest evaluation."
     return f"{incident.model_id} has been drifting {how} for {lasted}; latest PSI {incident.psi:.2f}."

@@ -34,6 +34,7 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.comparison.bins import BinCounts, bin_counts, counts_in_bins_of
+from sentryml_statistics.comparison.new_values import surely_more_frequent, whole_numbers
 from sentryml_statistics.comparison.noise import Chance, alpha_for, chance_of
 from sentryml_statistics.comparison.psi import Divergence, divergence
 from sentryml_statistics.histograms.histogram import EMPTY, Histogram
@@ -188,7 +189,9 @@ class _Comparison:
             overlap=found.overlap,
             season=seasonal,
             no_season=no_season,
-            bins=_bins(bins, found),
+            more_frequent=surely_more_frequent(baseline, current),
+            whole_numbers=whole_numbers(baseline.numbers) if signal is Signal.PREDICTION else None,
+            bins=described(bins, found),
         )
 
     def _seasonal(
@@ -248,7 +251,8 @@ def _insufficient(
     )
 
 
-def _bins(bins: list[BinCounts], found: Divergence) -> tuple[Bin, ...]:
+def described(bins: list[BinCounts], found: Divergence) -> tuple[Bin, ...]:
+    """Bins as an evaluation has them, with their shares and parts of the PSI."""
     shares = zip(bins, found.baseline_shares, found.current_shares, found.contributions, strict=True)
     return tuple(_bin(each, *figures) for each, *figures in shares)
 

@@ -9,52 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import SequenceMatcher
-from enum import StrEnum
 from itertools import combinations
 from unicodedata import name, normalize
 
+from sentryml_common.contracts.evaluation import Difference, OtherSpelling
 from sentryml_common.text import INVISIBLE
 
 Value = str | float
 """A category, or a number. Booleans are the categories 'true' and 'false'."""
 
 
-class Difference(StrEnum):
-    """In what two spellings differ; in the order in which they are folded away."""
-
-    BLANKS = "blanks"
-    """Blanks, at the ends or inside, and characters that cannot be seen."""
-    UNICODE_FORM = "unicode_form"
-    """Composed or decomposed, or compatible characters, as full-width letters."""
-    LOOK_ALIKES = "look_alikes"
-    """Letters of other alphabets, dashes and apostrophes that look the same."""
-    CASE = "case"
-    NUMBER = "number"
-    """A number as text, or with other digits: `1`, `"1"`, `"1.0"`."""
-    BOOLEAN = "boolean"
-    """`true` or `false` as 1 or 0."""
-
-
 SEEN_IN_PRINT = {Difference.CASE, Difference.NUMBER, Difference.BOOLEAN}
 
 
-@dataclass(frozen=True, slots=True)
-class OtherSpelling:
-    """A new value, the known one that it equals but for `differences`, and the code points in which each differs from
-    the other, for example `U+00E9 LATIN SMALL LETTER E WITH ACUTE`; none where the difference is seen in print."""
-
-    new: Value
-    known: Value
-    differences: tuple[Difference, ...]
-    new_code_points: tuple[str, ...] = ()
-    known_code_points: tuple[str, ...] = ()
-
-
-def other_spellings(new: Iterable[Value], known: Collection[Value]) -> list[OtherSpelling]:
-    """Return those of the new values that are spellings of a known one: of several, the one with the fewest
+def other_spellings(new: Iterable[Value], known: Collection[Value]) -> dict[Value, OtherSpelling]:
+    """Return, for those of the new values that are spellings of a known one, which: of several, the one with the fewest
     differences, and the first where these are as few.
 
     Values that are known themselves are not new and are left out.
@@ -64,11 +35,11 @@ def other_spellings(new: Iterable[Value], known: Collection[Value]) -> list[Othe
     for value in known:
         for meaning in _meanings(value):
             by_meaning.setdefault(meaning, []).append(value)
-    found = []
+    found = {}
     for value in new:
         candidates = [each for meaning in _meanings(value) for each in by_meaning.get(meaning, ())]
         if candidates and _typed(value) not in exactly:
-            found.append(min((_compared(value, each) for each in candidates), key=_how_different))
+            found[value] = min((_compared(value, each) for each in candidates), key=_how_different)
     return found
 
 
@@ -88,8 +59,9 @@ def _typed(value: Value) -> tuple[bool, Value]:
 def _compared(new: Value, known: Value) -> OtherSpelling:
     differences = next(some for some in SUBSETS if _folded(new, some) == _folded(known, some))
     if isinstance(new, str) and isinstance(known, str) and not SEEN_IN_PRINT.issuperset(differences):
-        return OtherSpelling(new, known, differences, *_code_points(new, known))
-    return OtherSpelling(new, known, differences)
+        here, there = _code_points(new, known)
+        return OtherSpelling(known=known, differences=differences, new_code_points=here, known_code_points=there)
+    return OtherSpelling(known=known, differences=differences)
 
 
 def _code_points(one: str, other: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -52,6 +52,13 @@ class CategoryCounts:
         """Return label and count by what is compared: the name, or its hash cell."""
         return {_key(label, self.dropped): (label, count) for label, count in self.counts.items()}
 
+    def counts_of(self, labels: Iterable[str]) -> list[int]:
+        """Return the count of each name, or of the hash cell that it is in."""
+        if not self.dropped:
+            return [self.counts.get(label, 0) for label in labels]
+        keyed = self.keyed()
+        return [keyed.get(_key(label, self.dropped), ("", 0))[1] for label in labels]
+
     def coarsened(self, dropped: int) -> CategoryCounts:
         """Return the same counts at more dropped bits.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from sentryml_common.contracts.normal_time import NormalSpan
+from sentryml_common.contracts.normal_time import ExcludedInterval, NormalSpan, NormalTime
 
 Span = tuple[float, float]
 
@@ -48,6 +48,20 @@ def held_at(normal: NormalSpan, end: float) -> float:
     """When the drift was confirmed that ended a span of normal time; inf for one that goes on."""
     starts = ((each.start.timestamp(), each.confirmed_at.timestamp()) for each in normal.excluded)
     return next((confirmed_at for start, confirmed_at in starts if start == end), inf)
+
+
+def as_of(normal: NormalTime, at: float) -> NormalTime:
+    """Normal time as it was known at `at`: without the drift that was confirmed later, and with that which had not
+    ended. A new normal counts from when it begins, whenever a person accepted it."""
+    if normal.since is not None and normal.since.timestamp() > at:
+        normal = normal.model_copy(update={"since": None})
+    excluded = tuple(_as_of(each, at) for each in normal.excluded if each.confirmed_at.timestamp() < at)
+    return normal.model_copy(update={"excluded": excluded})
+
+
+def _as_of(interval: ExcludedInterval, at: float) -> ExcludedInterval:
+    ended = interval.end is not None and interval.end.timestamp() < at
+    return interval if ended else interval.model_copy(update={"end": None})
 
 
 def _normal_before(normal: NormalSpan, end: float) -> Iterator[Span]:

@@ -43,8 +43,8 @@ class Reach:
 def plan_past_evaluation(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach: Reach) -> PastPlan | None:
     """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back.
 
-    Normal time is that of now, which may differ from that of then: where it has an excluded interval, no past
-    evaluation is exact.
+    `monitor` has the normal time of then (`as_of`), which says when an interval ended but not when that was known: with
+    an excluded interval, no past evaluation is exact.
     """
     if max(at - monitor.reach_seconds, reach.first_seen) < reach.kept_from:
         return None

@@ -41,6 +41,12 @@ def instants_between(every_seconds: float, after: float, instant: float) -> int:
     return max(0, -(-(micros(instant) - micros(after)) // micros(every_seconds)) - 1)
 
 
+def is_first_of_coarse_pane(grid: PaneGrid, every_seconds: float, instant: float) -> bool:
+    """Whether an instant of a model's grid is the first one in its coarse pane: what is slow is evaluated only then."""
+    length = grid.micros_per_pane(Resolution.COARSE)
+    return micros(instant) // length != (micros(instant) - micros(every_seconds)) // length
+
+
 def delay_of(grid: PaneGrid, model_id: str, every_seconds: float) -> float:
     """How long after its time an instant of the model's grid is due, in seconds."""
     return _shift_and_delay(grid, model_id, micros(every_seconds))[1] / _SECOND

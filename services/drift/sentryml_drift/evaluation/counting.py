@@ -22,12 +22,19 @@ from sentryml_statistics.time.season import SeasonCounts
 from sentryml_statistics.time.windows import WindowCover, WindowPlan, existed
 
 Times = NDArray[np.float64]
+SlowComparison = Callable[[Evaluation, Monitor, Baseline, WindowCounts], Evaluation]
 
 
 def evaluate_model(
-    grid: PaneGrid, monitor: Monitor, model: OwnedModel, sums: WindowSums, at: float, plan: EvaluationPlan
+    grid: PaneGrid,
+    monitor: Monitor,
+    model: OwnedModel,
+    sums: WindowSums,
+    at: float,
+    plan: EvaluationPlan,
+    slow: SlowComparison | None = None,
 ) -> Evaluation:
-    """The evaluation of a model at a time (epoch seconds), as planned."""
+    """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift."""
     facts = model.facts()
     current = WindowCounts(
         plan.current,
@@ -43,7 +50,8 @@ def evaluate_model(
         _score_start(monitor, model, plan.baseline, panes, facts.first_score, (starts, ends)),
     )
     season = None if plan.season is None else SeasonCounts(plan.season, _counts_in(model))
-    return evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+    evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+    return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
 
 
 def _times(grid: PaneGrid, panes: Iterable[Pane]) -> tuple[Times, Times]:

@@ -15,7 +15,9 @@ from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
+from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.evaluation.counting import evaluate_model
@@ -25,9 +27,11 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.table import Table
+from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts
+from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.plan import plan_evaluation
-from sentryml_statistics.time.schedule import due_at, instants_between
+from sentryml_statistics.time.schedule import due_at, instants_between, is_first_of_coarse_pane
 
 log = get_logger(__name__)
 
@@ -42,13 +46,14 @@ class Evaluator:
         processor: Processor,
         monitor_of: Callable[[str], Monitor | None],
         in_force_since: Callable[[str], float | None],
+        reference_of: Callable[[str], Reference | None],
         grid: PaneGrid,
         settings: DriftSettings,
         clock: Clock = system_clock,
     ) -> None:
         """`in_force_since` says when a model's monitor was made or changed (epoch seconds)."""
         self._processor, self._monitor_of, self._grid = processor, monitor_of, grid
-        self._in_force_since = in_force_since
+        self._in_force_since, self._reference_of = in_force_since, reference_of
         self._settings, self._clock = settings, clock
 
     async def run(self) -> None:
@@ -107,6 +112,17 @@ class Evaluator:
             return None
         with EVALUATION_SECONDS.time():
             plan = plan_evaluation(self._grid, monitor, due, first_seen, self._clock().timestamp())
-            evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan)
+            slow = self._slow_drift if is_first_of_coarse_pane(self._grid, monitor.every_seconds, due) else None
+            evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow)
         EVALUATIONS.labels(level=evaluation.level.value).inc()
         return evaluation
+
+    def _slow_drift(
+        self, evaluation: Evaluation, monitor: Monitor, baseline: Baseline, current: WindowCounts
+    ) -> Evaluation:
+        """With the comparison with the reference; without it where the reference is none of ours to read."""
+        try:
+            return with_slow_drift(evaluation, monitor, baseline, current, self._reference_of(monitor.model_id))
+        except UndecodableMessage as err:
+            log.warning("reference_unreadable", model_id=monitor.model_id, reason=str(err))
+            return evaluation

@@ -25,6 +25,7 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.time.normal_time import as_of
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.past_windows import Reach, plan_past_evaluation
 from sentryml_statistics.time.schedule import delay_of, instants_back
@@ -144,9 +145,11 @@ class _PastEvaluations:
 
     def at(self, at: float, complete_at: float, reach: Reach) -> RecomputedEvaluation | None:
         """The evaluation at a time; None where panes do not reach back."""
-        plan = plan_past_evaluation(self._grid, self._monitor, at, complete_at + self._delay, reach)
+        known = as_of(self._monitor.normal_time, at)
+        monitor = self._monitor.model_copy(update={"normal_time": known})
+        plan = plan_past_evaluation(self._grid, monitor, at, complete_at + self._delay, reach)
         if plan is None:
             return None
-        evaluation = evaluate_model(self._grid, self._monitor, self._model, self._windows, at, plan.plan)
+        evaluation = evaluate_model(self._grid, monitor, self._model, self._windows, at, plan.plan)
         thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
         return RecomputedEvaluation(exact=plan.exact, evaluation=evaluation.model_copy(update={"signals": thin}))

@@ -79,7 +79,9 @@ async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days:
         settings = merge(snapshot, wanted)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)
-    monitor = Monitor(**dict(settings), model_id=model_id, version=snapshot.monitor_version)
+    monitor = Monitor(
+        **dict(settings), model_id=model_id, version=snapshot.monitor_version, normal_time=snapshot.normal_time
+    )
     recomputed, why_stored = await _from_panes(context, monitor, versions.values(), since)
     changed, in_force = Replay(model_id, settings, recomputed), Replay(model_id, snapshot.settings)
     first = await _replay(context, model_id, since, versions, (changed, in_force))

@@ -13,7 +13,9 @@ from uuid import UUID
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, Topic
+from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
@@ -29,6 +31,7 @@ from sentryml_incidents.store.monitors import (
     register_model_anew,
     save_activities,
 )
+from sentryml_incidents.store.references import insert_references
 from sentryml_incidents.store.snapshots import Change, lock_snapshots, save_changes
 from sentryml_lifecycle.decision import Decision, Outcome
 from sentryml_lifecycle.snapshot import Snapshot, deleted_model
@@ -60,6 +63,7 @@ class EvaluationConsumer:
         await self._make_weeks(evaluations)
         async with transaction(self._pool) as connection:
             changes = _decide_all(await self._lock(connection, evaluations), evaluations)
+            await insert_references(connection, _new_references(changes), SYSTEM)
             await save_changes(connection, [each for each in changes if each.decision.outcome is Outcome.APPLIED])
             kept = [each for each in changes if each.decision.outcome not in NOT_KEPT]
             await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation], _with_bins(kept))
@@ -95,6 +99,17 @@ def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -
         snapshots[evaluation.model_id] = decision.snapshot
         changes.append(Change(before, decision, evaluation))
     return changes
+
+
+def _new_references(changes: Iterable[Change]) -> list[Reference]:
+    """Those that evaluations have proposed, and that have become their models'."""
+    return [
+        new
+        for each in changes
+        if each.evaluation
+        and (new := each.evaluation.new_reference) is not None
+        and each.decision.snapshot.normal_time.reference_id == new.reference_id
+    ]
 
 
 def _with_bins(changes: Iterable[Change]) -> set[UUID]:

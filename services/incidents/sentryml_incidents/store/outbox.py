@@ -13,6 +13,7 @@ from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.monitors import monitor_of
 from sentryml_incidents.store.people.api_keys import API_KEY_COLUMNS, api_key_of
+from sentryml_incidents.store.references import reference_of
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 
 CLAIM_ROWS = 100
@@ -82,6 +83,30 @@ async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
         CLAIM_ROWS,
     )
     return [Claim(row["model_id"], monitor_of(row["message"])) for row in rows]
+
+
+async def claim_references(connection: Connection, now: datetime) -> list[Claim]:
+    """Claim the oldest reference of each model, or its deletion, likewise."""
+    rows = await connection.fetch(
+        """
+        WITH head AS (
+            SELECT position
+              FROM reference_message AS candidate
+             WHERE NOT EXISTS (
+                   SELECT FROM reference_message AS earlier
+                    WHERE earlier.model_id = candidate.model_id AND earlier.position < candidate.position)
+             ORDER BY position
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM reference_message
+         USING head
+         WHERE reference_message.position = head.position
+        RETURNING model_id, message
+        """,
+        CLAIM_ROWS,
+    )
+    return [Claim(row["model_id"], reference_of(row["message"])) for row in rows]
 
 
 async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:

@@ -6,7 +6,9 @@ The monitor's row is the lock: whoever holds it is the only one who decides abou
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -17,11 +19,12 @@ from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
 from sentryml_incidents.store.monitors import queue_monitors
+from sentryml_incidents.store.references import queue_references
 from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.grades import Grade
-from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, Snapshot
+from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
@@ -60,7 +63,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
                count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
-               normal_time,
+               normal_time, slow,
                {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
@@ -100,7 +103,17 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
         evaluation_paused_since=row["evaluation_paused_since"],
         first_version=row["first_version"],
         normal_time=NormalTime.model_validate(row["normal_time"]),
+        slow=_slow_counts_of(row["slow"]),
     )
+
+
+def _slow_counts_of(stored: dict[str, Any]) -> SlowCounts:
+    since = stored["since"]
+    return SlowCounts(**{**stored, "since": None if since is None else datetime.fromisoformat(since)})
+
+
+def _stored_slow_counts(slow: SlowCounts) -> dict[str, Any]:
+    return {**asdict(slow), "since": None if slow.since is None else slow.since.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +139,8 @@ async def save_changes(connection: Connection, changes: Sequence[Change]) -> Non
     await _update_monitors(connection, _monitors_of(changes))
     if published := _to_publish(changes):
         await queue_monitors(connection, published)
+    if references := _references_in_force(changes):
+        await queue_references(connection, references)
     transitions = [step for change in changes for step in change.decision.transitions]
     await insert_transitions(connection, transitions)
     await keep_evidence(connection, [kept for change in changes for kept in _evidence_of(change)])
@@ -165,6 +180,16 @@ def _to_publish(changes: Sequence[Change]) -> set[str]:
     }
 
 
+def _references_in_force(changes: Sequence[Change]) -> set[UUID]:
+    """The references that have come into force."""
+    return {
+        after
+        for change in changes
+        if (after := change.decision.snapshot.normal_time.reference_id) is not None
+        and after != change.before.normal_time.reference_id
+    }
+
+
 def _evidence_of(change: Change) -> list[tuple[UUID, EvidenceRole, Evaluation]]:
     incident, evaluation = change.decision.snapshot.incident, change.evaluation
     if incident is None or evaluation is None:
@@ -178,7 +203,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
         UPDATE monitor
            SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
                evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
-               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13
+               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14
          WHERE model_id = $1
         """,
         [
@@ -196,6 +221,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.counts.ok_seconds,
                 snapshot.counts.drift_from,
                 snapshot.normal_time.model_dump(mode="json"),
+                _stored_slow_counts(snapshot.slow),
             )
             for snapshot in snapshots
         ],

@@ -13,6 +13,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Actor, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.evidence_choices import Moment
+from sentryml_incidents.store.evaluations.evaluations import stored_whole
 from sentryml_lifecycle.snapshot import EvidenceRole
 from sentryml_lifecycle.snapshot import Transition as Step
 
@@ -147,7 +148,7 @@ async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, Evide
                       evaluation = excluded.evaluation
         """,
         [
-            (incident_id, role, found.evaluation_id, found.evaluated_at, found.model_dump(mode="json"))
+            (incident_id, role, found.evaluation_id, found.evaluated_at, stored_whole(found))
             for incident_id, role, found in kept
         ],
     )

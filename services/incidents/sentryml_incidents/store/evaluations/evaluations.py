@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.evaluation import Evaluation, SlowDrift
 from sentryml_common.postgres.pool import Connection
 from sentryml_lifecycle.grades import psi_of
 
@@ -29,8 +29,8 @@ async def save_evaluations(
         """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals, psi, bins)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+               current, signals, psi, bins, slow_drift)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -47,10 +47,21 @@ async def save_evaluations(
                 [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
                 psi_of(evaluation),
                 _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
+                _slow_drift_of(evaluation),
             )
             for evaluation in evaluations
         ],
     )
+
+
+def _slow_drift_of(evaluation: Evaluation) -> dict[str, Any] | None:
+    found = evaluation.slow_drift
+    return None if found is None else found.model_dump(mode="json", exclude={"signals": {"__all__": {"bins"}}})
+
+
+def stored_whole(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation with its bins; what has become a reference is stored as one."""
+    return evaluation.model_dump(mode="json", exclude={"new_reference"})
 
 
 def _bins_of(evaluation: Evaluation) -> dict[str, Any]:
@@ -78,7 +89,7 @@ async def save_latest_evaluations(connection: Connection, evaluations: Sequence[
                 evaluation.level,
                 evaluation.reason,
                 psi_of(evaluation),
-                evaluation.model_dump(mode="json"),
+                stored_whole(evaluation),
             )
             for evaluation in newest.values()
         ],
@@ -99,8 +110,7 @@ async def list_evaluations(
         """
         SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.normal_time_revision,
                evaluation.evaluated_at, evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current,
-               evaluation.signals,
-               evaluation.bins,
+               evaluation.signals, evaluation.bins, evaluation.slow_drift,
                latest_evaluation.evaluation AS whole
           FROM evaluation
           JOIN model USING (model_id)
@@ -124,7 +134,30 @@ def evaluation_of(row: dict[str, Any]) -> Evaluation:
     if whole is not None:
         return Evaluation.model_validate(whole)
     signals = [{**found, "bins": bins.get(found["signal"], ())} for found in row["signals"]]
-    return Evaluation.model_validate({**row, "signals": signals})
+    return Evaluation.model_validate({**row, "signals": signals, "slow_drift": slow_drift_of(row.pop("slow_drift"))})
+
+
+def slow_drift_of(stored: dict[str, Any] | None) -> SlowDrift | None:
+    """What a row of `evaluation` has of it, without bins."""
+    if stored is None:
+        return None
+    return SlowDrift.model_validate({**stored, "signals": [{**found, "bins": ()} for found in stored["signals"]]})
+
+
+async def find_slow_drift(connection: Connection, model_id: str, reference_id: UUID) -> SlowDrift | None:
+    """The newest comparison of a model with a reference."""
+    found = await connection.fetchval(
+        """
+        SELECT slow_drift
+          FROM evaluation
+         WHERE model_id = $1 AND slow_drift ->> 'reference_id' = $2
+         ORDER BY evaluated_at DESC
+         LIMIT 1
+        """,
+        model_id,
+        str(reference_id),
+    )
+    return slow_drift_of(found)
 
 
 async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.store.evaluations.evaluations import evaluation_of
 
 Position = tuple[datetime, UUID]
 
@@ -36,7 +37,7 @@ async def read_history(
     rows = await connection.fetch(
         """
         SELECT evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals
+               current, signals, slow_drift
           FROM evaluation
          WHERE model_id = $1 AND evaluated_at >= $2
            AND ($3::timestamptz IS NULL OR (evaluated_at, evaluation_id) > ($3, $4::uuid))
@@ -49,10 +50,7 @@ async def read_history(
         after[1] if after else None,
         limit,
     )
-    return [
-        Evaluation.model_validate({**row, "signals": [{**found, "bins": ()} for found in row["signals"]]})
-        for row in rows
-    ]
+    return [evaluation_of({**row, "bins": None, "whole": None}) for row in rows]
 
 
 async def find_version_settings(connection: Connection, model_id: str) -> dict[int, MonitorSettings]:

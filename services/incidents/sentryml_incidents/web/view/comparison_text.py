@@ -15,6 +15,7 @@ from sentryml_common.contracts.evaluation import (
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.text import duration
 from sentryml_lifecycle.text.season_text import of_drift, same_time
+from sentryml_lifecycle.text.value_text import value_notes
 from sentryml_lifecycle.text.wording import between
 from sentryml_statistics.comparison.noise import alpha_for
 from sentryml_statistics.comparison.power import smallest_shift
@@ -36,7 +37,8 @@ def compared_with(evaluation: Evaluation) -> tuple[str, ...]:
     """All there is to say beside the windows and their PSI."""
     judged = any(found.reason is None for found in evaluation.signals)
     signals = (_of_signal(found, judged) for found in evaluation.signals)
-    return (*_left_out(evaluation), *(sentence for sentences in signals for sentence in sentences))
+    sentences = (sentence for sentences in signals for sentence in sentences)
+    return (*_left_out(evaluation), *sentences, *value_notes(evaluation))
 
 
 def what_is_seen(monitor: MonitorSettings, evaluation: Evaluation) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ SECONDS = {name: size for unit, size in UNITS for name in NAMES[unit]} | dict.fr
     ("w", "week", "weeks"), 7 * 86_400
 )
 
-OFF = "off"
+ON, OFF = "on", "off"
 
 _PART = re.compile(r"(\d+(?:[.,]\d+)?(?:e-\d+)?)\s*([a-z]+)\s*", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -67,6 +67,22 @@ def read_optional_span(text: str) -> float | None:
         NotRead: it is neither.
     """
     return None if text.strip().lower() == OFF else read_span(text)
+
+
+def read_switch(text: str) -> bool:
+    """`on` or `off`.
+
+    Raises:
+        NotRead: it is neither.
+    """
+    if (switch := text.strip().lower()) not in (ON, OFF):
+        raise NotRead("is neither on nor off")
+    return switch == ON
+
+
+def write_switch(on: bool) -> str:
+    """`on` or `off`."""
+    return ON if on else OFF
 
 
 def write_optional_span(seconds: float | None) -> str:

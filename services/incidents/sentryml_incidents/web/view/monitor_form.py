@@ -18,10 +18,12 @@ from sentryml_incidents.web.view.form_parsing import (
     read_optional_span,
     read_share,
     read_span,
+    read_switch,
     write_number,
     write_optional_span,
     write_share,
     write_span,
+    write_switch,
 )
 
 Texts = dict[str, str]
@@ -38,6 +40,7 @@ class Kind:
 
 SPAN = Kind("s, min, h or d", read_span, write_span)
 SPAN_OR_OFF = Kind("s, min, h or d, or off", read_optional_span, write_optional_span)
+SWITCH = Kind("on or off", read_switch, write_switch)
 TIME_ZONE = Kind("", str, str)
 PSI = Kind("PSI", read_number, write_number)
 INCIDENTS = Kind("incidents", read_number, write_number)
@@ -93,6 +96,8 @@ COMPARED = Group(
                 "it differs from that too. Off: only the baseline counts."),
         Setting("time_zone", "Time zone", TIME_ZONE,
                 "Whose clock says what the same time of another day is, through daylight saving."),
+        Setting("slow_drift", "Slow drift", SWITCH,
+                "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
     ),
 )  # fmt: skip
 DRIFT = Group(
