@@ -101,7 +101,7 @@ def run_processor() -> None:
             tasks.create_task(monitors.run(settings, health))
             await monitors.caught_up.wait()
             retention = Retention(grid, monitors.current.get)
-            stream = FaustInput(make_app(settings), settings.batch_seconds)
+            stream = FaustInput(make_app(settings), settings.prefixed(HISTOGRAMS.name), settings.batch_seconds)
             processor = Processor(
                 stream,
                 partial(
