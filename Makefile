@@ -13,7 +13,7 @@ MEMBERS := libs/common libs/statistics libs/lifecycle services/ingest services/d
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
-# Tests wait for a fifth of their time: on two cores, a third worker uses it.
+# Tests wait, too: on two cores, a third worker uses that time.
 WORKERS ?= 3
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
