@@ -32,6 +32,7 @@ class Process:
     `log`. Its environment is ours with `environment` over it."""
 
     def __init__(self, *command: str, environment: Mapping[str, str], log: Path, folder: Path | None = None) -> None:
+        log.write_bytes(b"")  # a test may look into it before the process has begun
         arguments = command, {**os.environ, **environment}, log, folder or Path.cwd()
         self._process = _CONTEXT.Process(target=_run, args=arguments, daemon=True)
         with _LOCK:
@@ -72,7 +73,7 @@ class Process:
 
 def _run(command: tuple[str, ...], environment: dict[str, str], log: Path, folder: Path) -> None:
     """What the forked process does."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(output, stream.fileno())
     os.environ.clear()
