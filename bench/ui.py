@@ -35,12 +35,12 @@ from sentryml_incidents.settings import SCHEMA
 from sentryml_incidents.store.evaluations.evaluations import make_week, save_evaluations
 from sentryml_incidents.store.people.users import insert_user
 from tests.support.eventually import eventually
-from tests.support.signing_in import SAME_ORIGIN, sign_in, token_of
+from tests.support.signing_in import SAME_ORIGIN, sign_in
 
 BATCH, ASKED = 500, 50
 LISTED, LONGEST = 60, "model-00000"
 EVERY, DAY, QUARTER = timedelta(minutes=5), timedelta(days=1), timedelta(days=90)
-TRIED, TRIED_DAYS = 10, (7, 90)
+PREVIEWS, PREVIEW_DAYS = 10, (7, 90)
 EMAIL, PASSWORD = "bench@example.org", "correct horse battery"
 PAGES = {
     "overview": ("/models", "/v1/models?limit=30"),
@@ -59,7 +59,7 @@ PAGES = {
     "incidents, a name in none": ("/incidents?model=nothing", "/v1/incidents?limit=50"),
     "incidents, last hour": ("/incidents?within=hour", "/v1/incidents?limit=50"),
     "incidents, between days": ("/incidents?from=2020-01-01&to=2020-12-31", "/v1/incidents?limit=50"),
-    "incidents, stuck alerts": ("/incidents?stuck=true", "/v1/incidents?limit=50"),
+    "incidents, parked alerts": ("/incidents?stuck=true", "/v1/incidents?limit=50"),
     "incidents, oldest first": ("/incidents?order=oldest", "/v1/incidents?limit=50"),
     "incidents, highest PSI first": ("/incidents?order=peak", "/v1/incidents?limit=50"),
     "incidents, by model": ("/incidents?order=model", "/v1/incidents?limit=50"),
@@ -95,13 +95,13 @@ def say(line: str) -> None:
 
 
 async def fill(postgres: str) -> None:
-    """Every model with a live incident; a day of looks for those on the first page, a quarter for one."""
+    """Every model with a live incident; a day of evaluations for those on the first page, a quarter for one."""
     async with open_pool(PostgresSettings(postgres_url=SecretStr(postgres)), SCHEMA, Health()) as pool:
         await migrate(pool, SCHEMA, read_migrations("sentryml_incidents"))
         now = system_clock()
         for number in range(LISTED):
-            await keep_looks(pool, f"model-{number:05}", now - DAY, now)
-        await keep_looks(pool, LONGEST, now - QUARTER, now - DAY - EVERY)
+            await keep_evaluations(pool, f"model-{number:05}", now - DAY, now)
+        await keep_evaluations(pool, LONGEST, now - QUARTER, now - DAY - EVERY)
         consumer = EvaluationConsumer(pool, MonitorSettings())
         for start in range(0, MODELS, BATCH):
             numbers = range(start, start + BATCH)
@@ -111,14 +111,16 @@ async def fill(postgres: str) -> None:
             await insert_user(connection, EMAIL, Role.ADMIN, hash_password(PASSWORD), now)
 
 
-async def keep_looks(pool: Pool, model_id: str, start: datetime, end: datetime) -> None:
-    """Looks of one model that nothing came of."""
-    looks = [an_evaluation(model_id, start + number * EVERY, drifts=False) for number in range((end - start) // EVERY)]
-    for first in range(0, len(looks), BATCH):
-        some = looks[first : first + BATCH]
-        for look in (some[0], some[-1]):
+async def keep_evaluations(pool: Pool, model_id: str, start: datetime, end: datetime) -> None:
+    """Evaluations of one model without drift."""
+    evaluations = [
+        an_evaluation(model_id, start + number * EVERY, drifts=False) for number in range((end - start) // EVERY)
+    ]
+    for first in range(0, len(evaluations), BATCH):
+        some = evaluations[first : first + BATCH]
+        for each in (some[0], some[-1]):
             async with transaction(pool) as connection:
-                await make_week(connection, look.evaluated_at)
+                await make_week(connection, each.evaluated_at)
         async with transaction(pool) as connection:
             await save_evaluations(connection, some)
 
@@ -138,7 +140,7 @@ async def measure(service: Incidents) -> list[list[str]]:
             say("pages")
             at = (system_clock() - DAY / 2).strftime("%Y-%m-%dT%H:%M:%SZ")
             rows = [await row(browser, machine, name, page.format(at=at), api) for name, (page, api) in PAGES.items()]
-            rows += [await tried_row(browser, machine, days) for days in TRIED_DAYS]
+            rows += [await tried_row(browser, machine, days) for days in PREVIEW_DAYS]
             with service.notifying():
                 await all_waiting(service.postgres)
                 say("pages of alerts")
@@ -166,16 +168,16 @@ async def row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, name: str,
 
 
 async def tried_row(browser: httpx.AsyncClient, machine: httpx.AsyncClient, days: int) -> list[str]:
-    """The preview of higher thresholds over so many days on the page; from the API it is over all that is kept, so only
+    """The preview of higher thresholds over `days` on the page; from the API it is over all that is kept, so only
     the longest has its like there."""
     path = f"/models/{LONGEST}/monitor"
-    form = {"token": token_of(await browser.get(path)), "version": "1", "signals": ["score", "prediction"]}
+    form = {"version": "1", "signals": ["score", "prediction"]}
     data = form | {"warn": "0.15", "days": str(days)}
     page = lambda: browser.post(f"{path}/preview", data=data, headers=SAME_ORIGIN)  # noqa: E731
-    ours, size = await p95(page, TRIED), await first_load(browser, page)
+    ours, size = await p95(page, PREVIEWS), await first_load(browser, page)
     beside = ["–", "–"]
-    if days == max(TRIED_DAYS):
-        rival = await p95(lambda: machine.post(f"/v1{path}:preview", json={"warn": 0.15}), TRIED)
+    if days == max(PREVIEW_DAYS):
+        rival = await p95(lambda: machine.post(f"/v1{path}:preview", json={"warn": 0.15}), PREVIEWS)
         beside = [f"{rival:.1f}", f"{ours / rival:.1f}"]
     return [f"monitor, a preview over {days} days", f"{ours:.0f}", *beside, f"{size / 1024:.0f}"]
 

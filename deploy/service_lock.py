@@ -80,5 +80,5 @@ def select(packages: set[str], lock: str) -> str:
 if __name__ == "__main__":
     lock_text = Path(sys.argv[1]).read_text()
     projects = with_libraries(map(Path, sys.argv[2:]), Path("libs"))
-    wanted = direct_requirements(projects, os.environ.get("EXTRAS", "").split())
-    sys.stdout.write(select(resolve(wanted, lock_text), lock_text))
+    required = direct_requirements(projects, os.environ.get("EXTRAS", "").split())
+    sys.stdout.write(select(resolve(required, lock_text), lock_text))

@@ -51,7 +51,7 @@ READERS = {"floor": 1, "ours": 1, "faust": 10}
 
 
 async def fill(kafka: OwnKafka, records: int, events_per_record: int) -> None:
-    """Produce records of so many events, key-less, of now."""
+    """Produce key-less records of this number of events, of now."""
     rng, now = Random(1), time.time()
 
     def event() -> dict[str, object]:
@@ -93,7 +93,7 @@ async def ours(bootstrap: str, _: int) -> None:
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
         committed = partial(committed_offsets, group_of(own_group), settings, health)
         combiner = _Counting(settings, rules, incarnation, publisher, DeadLetters("bench", publisher), committed)
-        combiner.wanted = await _records(bootstrap)
+        combiner.remaining = await _records(bootstrap)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()
         running.cancel()
@@ -109,9 +109,9 @@ async def _records(bootstrap: str) -> int:
 
 
 class _Counting(Combiner):
-    """The combiner; it says when it has read so many records."""
+    """The combiner; it stops the clock when all records are read."""
 
-    wanted = 0
+    remaining = 0
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -119,8 +119,8 @@ class _Counting(Combiner):
 
     def _report(self, consumer: AIOKafkaConsumer, partition: TopicPartition, records: list[Any]) -> None:
         super()._report(consumer, partition, records)
-        self.wanted -= len(records)
-        if self.wanted <= 0:
+        self.remaining -= len(records)
+        if self.remaining <= 0:
             self.all_read.set()
 
 

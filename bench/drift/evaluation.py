@@ -51,7 +51,7 @@ def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> floa
 
 
 def packed(rng: np.random.Generator, events: int) -> bytes:
-    """A pane of so many events, as the table holds it."""
+    """A pane of this number of events, as the table holds it."""
     scores = rng.beta(2, 5, max(1, events)).tolist()
     counts = PaneCounts.of(["late" if score > 0.3 else "on time" for score in scores], scores)
     return ChunkedSum((counts.pack(),)).pack()
@@ -73,7 +73,7 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
     return model
 
 
-def look(model: OwnedModel, at: float) -> float:
+def evaluate_at(model: OwnedModel, at: float) -> float:
     """One evaluation, as the evaluator makes it; returns the PSI of the score."""
     plan = plan_evaluation(GRID, MONITOR, at, at - 30 * 86_400, at)
     found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan)
@@ -83,17 +83,17 @@ def look(model: OwnedModel, at: float) -> float:
 def look_at_all(models: list[OwnedModel], at: float) -> None:
     """A round."""
     for model in models:
-        look(model, at)
+        evaluate_at(model, at)
 
 
 def steps(model: OwnedModel) -> float:
-    """CPU seconds of one step, over the hour after the first look: the median, and so without the hour's change. The
-    least of some hours, since other work on the machine only adds to it."""
+    """CPU seconds of one step, over the hour after the first evaluation: the median, and so without the hour's
+    change. The least of some hours, since other work on the machine only adds to it."""
     hours = []
     for _ in range(REPEATED):
-        look(model, END)
+        evaluate_at(model, END)
         times = iter([END + 300.0 * number for number in range(1, STEPS)])
-        hours.append(cpu(lambda times=times: look(model, next(times)), times=STEPS - 1))
+        hours.append(cpu(lambda times=times: evaluate_at(model, next(times)), times=STEPS - 1))
     return min(hours)
 
 
@@ -151,8 +151,8 @@ def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
 
 
 def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
-    """A round over many models at 60 events an hour, each with eight days of panes: the first look; the one after an
-    hour has passed, when a coarse pane leaves each window and sums are made afresh; and an ordinary step."""
+    """A round over many models at 60 events an hour, each with eight days of panes: the first evaluation; the one
+    after an hour, when a coarse pane leaves each window and sums are made afresh; and an ordinary step."""
     figures = []
     for models in (1_000, 10_000):
         owned = []

@@ -40,7 +40,7 @@ ONE_EVENT = PaneCounts.of(["late"], [0.5]).pack()
 
 
 class Meter:
-    """The longest time between two turns of a task that always wants one: CPU time, so that other programs do not
+    """The longest time between two turns of a task that is always ready: CPU time, so that other programs do not
     count."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ INSERT = """
 
 
 def evaluations(start: datetime) -> Iterator[Evaluation]:
-    """Every model once a minute; one in a hundred drifts from its second look on."""
+    """Every model once a minute; one in a hundred drifts from its second evaluation on."""
     rng = random.Random(1)
     drifting = {number for number in range(MODELS) if rng.random() < DRIFTING}
     for minute in range(ROUNDS):

@@ -46,10 +46,10 @@ async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure
         ) as http:
             await service.ready(http)
             say(f"{CLIENTS} clients follow {STEPS} steps")
-            told = await _fan_out(http)
+            latencies = await _fan_out(http)
     bare = await _bare(service.postgres)
-    last = [max(each) for each in told]
-    every = [one for each in told for one in each]
+    last = [max(each) for each in latencies]
+    every = [one for each in latencies for one in each]
     return [
         Figure(f"to each of {CLIENTS} clients, p95", _p95(every), bare, _p95(every) / bare),
         Figure("to the last of them, p95", _p95(last), bare, _p95(last) / bare),
@@ -86,15 +86,15 @@ async def _fan_out(http: httpx.AsyncClient) -> list[list[float]]:
 async def _bare(postgres: str) -> float:
     """A bare NOTIFY to one listener, p95 in milliseconds."""
     speaker, listener = await asyncpg.connect(postgres), await asyncpg.connect(postgres)
-    heard = asyncio.Event()
+    notified = asyncio.Event()
     times = []
     try:
-        await listener.add_listener("bench", lambda *_: heard.set())
+        await listener.add_listener("bench", lambda *_: notified.set())
         for _ in range(STEPS):
-            heard.clear()
+            notified.clear()
             began = time.perf_counter()
             await speaker.execute("NOTIFY bench")
-            await heard.wait()
+            await notified.wait()
             times.append(1000 * (time.perf_counter() - began))
     finally:
         await speaker.close()

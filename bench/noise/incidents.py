@@ -78,7 +78,7 @@ class Watch:
         self._live = (self._live | begins) & ~ends
         self._resolved_at[ends] = now
 
-    def moments(self, kind: TransitionKind) -> list[Step]:
+    def steps_of(self, kind: TransitionKind) -> list[Step]:
         """All steps of a kind, in order of time."""
         return [step for step in self.steps if step.kind is kind]
 

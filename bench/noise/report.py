@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.noise.incidents import Rule
-from bench.noise.simulation import LOOK_DAYS, Tally
+from bench.noise.simulation import FOLLOWED_DAYS, Tally
 from bench.report import say_table
 from sentryml_common.contracts.monitor import DAY, HOUR
 from sentryml_statistics.comparison.chi_square import inverse_survival
@@ -52,7 +52,7 @@ def _show_delays(tallies: Tallies, quiet: list[Row], steps: list[float]) -> None
     for row in quiet:
         found = (delay(tallies[Row(row.window, row.events_per_hour, step)].delays) for step in steps)
         rows.append([_window(row), str(row.events_per_hour), *found])
-    title = f"Delay from a step to its incident, our rule: median / 90 % (found within {LOOK_DAYS} days)"
+    title = f"Delay from a step to its incident, our rule: median / 90 % (found within {FOLLOWED_DAYS} days)"
     say_table(title, ["current window", "events/h", *(f"PSI {step:g}" for step in steps)], rows)
 
 

@@ -25,7 +25,7 @@ from sentryml_statistics.time.windows import WindowCover, windows_at
 ORIGIN = datetime(2026, 11, 2, tzinfo=UTC)
 GRID = PaneGrid(60.0)
 MONTH_DAYS = 30
-LOOK_DAYS = 3
+FOLLOWED_DAYS = 3
 """How long after a step an incident still counts as finding it; from then on it is part of the baseline."""
 
 
@@ -103,7 +103,7 @@ def rounds(case: Case, begins: NDArray[np.int64], last: int) -> Iterator[Figures
 
 
 def simulate(case: Case, days: float = MONTH_DAYS) -> Tally:
-    """Watch the models for `days` without drift, or each for LOOK_DAYS after a step of its own."""
+    """Watch the models for `days` without drift, or each for FOLLOWED_DAYS after a step of its own."""
     return _steps(case) if case.traffic.step_psi else _quiet(case, days)
 
 
@@ -114,7 +114,7 @@ def _quiet(case: Case, days: float) -> Tally:
     for figures in rounds(case, never, last):
         for watch in watches:
             watch.take(figures, everyone)
-    opened = Counter({watch.rule: len(watch.moments(TransitionKind.OPENED)) for watch in watches})
+    opened = Counter({watch.rule: len(watch.steps_of(TransitionKind.OPENED)) for watch in watches})
     return Tally(model_months=case.models * days / MONTH_DAYS, opened=opened)
 
 
@@ -123,9 +123,9 @@ def _steps(case: Case) -> Tally:
     warm_up = warm_up_slots(case.monitor)
     begins = warm_up + np.arange(case.models) * SLOTS_PER_DAY // case.models
     watch = Watch(case.monitor, Rule.NOISE_FLOOR, case.models)
-    for figures in rounds(case, begins, warm_up + (1 + LOOK_DAYS) * SLOTS_PER_DAY):
+    for figures in rounds(case, begins, warm_up + (1 + FOLLOWED_DAYS) * SLOTS_PER_DAY):
         watch.take(figures, begins < slot_at(figures.at.timestamp()))
     delays = np.full(case.models, np.inf)
-    for step in reversed(watch.moments(TransitionKind.OPENED)):
+    for step in reversed(watch.steps_of(TransitionKind.OPENED)):
         delays[step.model] = (slot_at(step.at.timestamp()) - begins[step.model]) * SLOT_SECONDS / HOUR
-    return Tally(delays=np.where(delays <= LOOK_DAYS * DAY / HOUR, delays, np.inf).tolist())
+    return Tally(delays=np.where(delays <= FOLLOWED_DAYS * DAY / HOUR, delays, np.inf).tolist())

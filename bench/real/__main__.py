@@ -20,7 +20,7 @@ from bench.real.trials import Results
 from bench.report import say_line, say_table
 
 CHECKED_OFTEN = Kind.WEATHER
-"""What is looked at every five minutes too: of this kind the first stream, since it has the most incidents."""
+"""What is evaluated every five minutes too: of this kind the first stream, since it has the most incidents."""
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     names = [rule.name for rule in (*RULES, *RIVALS)]
     for stream in streams:
         show_stream(stream.name, stream.kind, {name: found[stream.name, name] for name in names})
-    say_table("Ours, by how often it looks", ["look", "incidents", "within an hour of one of the other"], same)
+    say_table("Ours, by evaluation interval", ["interval", "incidents", "within an hour of one of the other"], same)
     show_goals([(stream.name, stream.kind, found[stream.name, OURS.name]) for stream in streams])
     say_line(f"\n{(time.monotonic() - began) / 60:.1f} minutes on {arguments.processes} of {os.cpu_count()} cores")
     return 0
@@ -47,11 +47,11 @@ def _try_all(streams: list[Stream], processes: int) -> tuple[dict[tuple[str, str
     often = next(stream for stream in streams if stream.kind is CHECKED_OFTEN)
     found: dict[tuple[str, str], Results] = {}
     with get_context("spawn").Pool(processes, leave_interrupts_to_the_parent) as pool:
-        by_look = pool.apply_async(by_how_often, (often,))
+        by_interval = pool.apply_async(by_how_often, (often,))
         for (stream, rule), results in pool.imap_unordered(try_one, pieces):
             found[stream, rule] = results
-            sys.stderr.write(f"{len(found)} of {len(pieces)}: tried {rule} on {stream}\n")
-        return found, by_look.get()
+            sys.stderr.write(f"{len(found)} of {len(pieces)}: {rule} on {stream}\n")
+        return found, by_interval.get()
 
 
 def _parser() -> argparse.ArgumentParser:

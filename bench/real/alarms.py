@@ -1,4 +1,4 @@
-"""What a rule did over some time, whichever rule it is: when it looked, when it alarmed, and what it said was over."""
+"""What a rule did over some time, whichever rule it is: when it evaluated, when it alarmed, and when it resolved."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Alarms:
-    """Times in epoch seconds, in order: of `looks`, of those at warn or worse (`drifting`), and of what was opened,
-    reopened and called over. `live` says whether an incident was live before the first look."""
+    """Times in epoch seconds, in order: of evaluations (`evaluated`), of those at warn or worse (`drifting`), and of
+    incidents that opened, reopened and resolved (`over`). `live` says whether an incident was live before the first
+    evaluation."""
 
     live: bool = False
-    looks: list[float] = field(default_factory=list)
+    evaluated: list[float] = field(default_factory=list)
     drifting: list[float] = field(default_factory=list)
     opened: list[float] = field(default_factory=list)
     reopened: list[float] = field(default_factory=list)
@@ -23,7 +24,7 @@ class Alarms:
         return sorted((*self.opened, *self.reopened))
 
     def live_at(self, time: float) -> bool:
-        """Whether an incident is live after all looks up to `time`."""
+        """Whether an incident is live after all evaluations up to `time`."""
         last_begun = max((each for each in self.begun if each <= time), default=None)
         last_over = max((each for each in self.over if each <= time), default=None)
         if last_begun is None:

@@ -16,7 +16,7 @@ LEAST_FOUND = {Kind.WEEKLY: (0.2, 0.95), Kind.STABLE: (0.2, 0.95), Kind.WEATHER:
 LATEST_RAMP_DAY = 23
 HEALTHY_WITHIN_HOURS = 24.0
 HEADINGS = [
-    "rule", "incidents a month", *(f"{share:.0%}: 1 day / 3 days" for share in SHARES), "step found", "called over",
+    "rule", "incidents a month", *(f"{share:.0%}: 1 day / 3 days" for share in SHARES), "step found", "resolved early",
     "ramp found on day", "healthy after outage, h", "echoes",
 ]  # fmt: skip
 
@@ -49,7 +49,11 @@ def goals(kind: Kind, results: Results) -> list[tuple[str, str, bool]]:
             _part(found),
             bool(found) and sum(found) >= least * len(found),
         ),
-        ("lasting step called over: never", _part(results.steps_called_over), not any(results.steps_called_over)),
+        (
+            "lasting step resolved early: never",
+            _part(results.steps_resolved_early),
+            not any(results.steps_resolved_early),
+        ),
         (
             f"ramp found by day {LATEST_RAMP_DAY}",
             _days(results.ramp_days),
@@ -64,7 +68,7 @@ def _cells(results: Results) -> list[str]:
         f"{results.opened / results.months:.2f}",
         *(" / ".join(_part(results.found.get((share, days), [])) for days in FOUND_WITHIN_DAYS) for share in SHARES),
         _part(results.steps_found),
-        _part(results.steps_called_over),
+        _part(results.steps_resolved_early),
         _days(results.ramp_days),
         _of(results.healthy_after_hours, lambda hours: f"{median(hours):.1f} (at most {max(hours):.1f})"),
         _of(results.echoes, lambda echoes: f"{sum(echoes)} of {len(echoes)}"),
@@ -88,7 +92,7 @@ def _days(days: Sequence[float | None]) -> str:
 
 
 def _latest(days: Sequence[float | None]) -> float | None:
-    """The latest day; None where one was not found or none was tried."""
+    """The latest day; None where one was not found or there was none."""
     if not days or None in days:
         return None
     return max(day for day in days if day is not None)

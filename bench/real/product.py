@@ -1,4 +1,4 @@
-"""SentryML's own rules: windows, evaluations and incidents as drift and incidents make them, look by look."""
+"""SentryML's own rules: windows, evaluations and incidents as drift and incidents make them, step by step."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ class Watch:
     snapshots: dict[float, Snapshot] = field(default_factory=dict)
 
     def run(self, since: float, until: float, snapshot: Snapshot | None = None) -> Iterator[float]:
-        """Look at the model at each due time after `since` up to `until`; gives the times."""
+        """Evaluate the model at each due time after `since` up to `until`; gives the times."""
         monitor = self.rule.monitor()
         snapshot = snapshot or Snapshot("flights", monitor.version, monitor)
         self.alarms.live = snapshot.incident is not None and snapshot.incident.live
         first_seen = float(self.counter.events.times[0])
         for at in np.arange(since + self.rule.every, until + 1, self.rule.every).tolist():
             in_force = monitor.model_copy(update={"normal_time": snapshot.normal_time})
-            snapshot = self._look(in_force, snapshot, at, first_seen)
+            snapshot = self._evaluate(in_force, snapshot, at, first_seen)
             if at % DAY == 0:
                 self.snapshots[at] = snapshot
             yield at
 
-    def _look(self, monitor: Monitor, snapshot: Snapshot, at: float, first_seen: float) -> Snapshot:
+    def _evaluate(self, monitor: Monitor, snapshot: Snapshot, at: float, first_seen: float) -> Snapshot:
         evaluation = evaluation_at(self.counter, monitor, at, first_seen, reference if self.rule.fixed else None)
         decision = decide(snapshot, Evaluated(evaluation), evaluation.evaluated_at)
-        self.alarms.looks.append(at)
+        self.alarms.evaluated.append(at)
         if decision.snapshot.last_grade in DRIFTING:
             self.alarms.drifting.append(at)
         for each in decision.transitions:

@@ -1,4 +1,4 @@
-"""What other monitors would say of the scores, one look a day at the day's batch, by their published default rules.
+"""What other monitors would say of the scores, once a day for the day's batch, by their published default rules.
 
 Written down here in a few lines each, since only the rule is compared and their packages bring a platform with them.
 None of them counts nulls as drift: those are left out, as they do.
@@ -49,7 +49,7 @@ class Days:
 
 
 class Rival(ABC):
-    """A rule that looks once a day; `from_day` is the first on which it can."""
+    """A rule that evaluates once a day; `from_day` is the first on which it can."""
 
     name: str
     from_day: int
@@ -105,14 +105,14 @@ class DailyWatch:
     days: Days
 
     def run(self, since: float, until: float) -> Alarms:
-        """Look at each day that ends after `since` and by `until`."""
+        """Evaluate each day that ends after `since` and by `until`."""
         first = max(self.rival.from_day, round((since - self.days.first) / DAY))
         last = min(len(self.days.scores), round((until - self.days.first) / DAY))
         live = first > self.rival.from_day and self.rival.alerts(self.days, first - 1)
         alarms = Alarms(live=live)
         for day in range(first, last):
             at, alerts = self.days.first + (day + 1) * DAY, self.rival.alerts(self.days, day)
-            alarms.looks.append(at)
+            alarms.evaluated.append(at)
             if alerts:
                 alarms.drifting.append(at)
             if alerts != live:

@@ -1,4 +1,4 @@
-"""What is asked of a rule on one stream: a quiet year, and injections from the state that this year had at their start.
+"""What is measured of a rule on one stream: a quiet year, and injections from the year's state at their start.
 
 An injection is left out where the quiet year has a live incident at its start: nobody could say whether it was found.
 """
@@ -50,14 +50,14 @@ class Product(Subject):
         self._year = Watch(rule, self._counter)
 
     def quiet_year(self) -> Alarms:
-        """Look through the year."""
+        """Evaluate the year."""
         first = first_day(self._counter.events)
         for _ in self._year.run(first, first + YEAR_DAYS * DAY):
             pass
         return self._year.alarms
 
     def injected(self, injected: Injected, since: float, until: float, enough: Until) -> Alarms:
-        """Look at a changed stream from a state of the year on."""
+        """Evaluate a changed stream from a state of the year on."""
         counter = Counter(injected.events, self._counter, (injected.start, injected.end))
         watch = Watch(self._rule, counter)
         for _ in watch.run(since, until, self._year.snapshots[since]):
@@ -73,12 +73,12 @@ class Rivals(Subject):
         self._rival, self._events = rival, events
 
     def quiet_year(self) -> Alarms:
-        """Look through the year."""
+        """Evaluate the year."""
         first = first_day(self._events)
         return DailyWatch(self._rival, Days(self._events)).run(first, first + YEAR_DAYS * DAY)
 
     def injected(self, injected: Injected, since: float, until: float, enough: Until) -> Alarms:
-        """Look at each day of a changed stream."""
+        """Evaluate each day of a changed stream."""
         return DailyWatch(self._rival, Days(injected.events)).run(since, until)
 
 
@@ -90,7 +90,7 @@ class Results:
     opened: int
     found: dict[tuple[float, int], list[bool]] = field(default_factory=dict)
     steps_found: list[bool] = field(default_factory=list)
-    steps_called_over: list[bool] = field(default_factory=list)
+    steps_resolved_early: list[bool] = field(default_factory=list)
     ramp_days: list[float | None] = field(default_factory=list)
     healthy_after_hours: list[float] = field(default_factory=list)
     echoes: list[int] = field(default_factory=list)
@@ -122,12 +122,12 @@ def _try_shifts(results: Results, share: float, events: Events, subject: Subject
 
 
 def _try_steps(results: Results, events: Events, subject: Subject, year: Alarms) -> None:
-    """A shift that lasts: is it found, and is it called over while it lasts?"""
+    """A shift that lasts: is it found, and does its incident resolve early?"""
     for seed, start in _starts(events, STEP_EVERY, STEP_DAYS, year):
         until = start + STEP_DAYS * DAY
         alarms = subject.injected(injections.step(events, start, seed), start, until, lambda _: False)
         results.steps_found.append(alarms.first_begun(start, start + max(FOUND_WITHIN_DAYS) * DAY) is not None)
-        results.steps_called_over.append(bool(alarms.over))
+        results.steps_resolved_early.append(bool(alarms.over))
 
 
 def _try_ramps(results: Results, events: Events, subject: Subject, year: Alarms) -> None:
@@ -161,7 +161,7 @@ def first_day(events: Events) -> float:
 
 
 def _starts(events: Events, every: int, days: int, year: Alarms) -> Iterator[tuple[int, float]]:
-    """Where to inject something of so many days: seeds and beginnings of days, from the end of the fourth week on."""
+    """Where to inject something that lasts for `days`: seeds and starts of days, from the end of the fourth week on."""
     first = first_day(events)
     for day in range(REFERENCE_DAYS, YEAR_DAYS - days + 1, every):
         if not year.live_at(first + day * DAY):

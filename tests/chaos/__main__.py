@@ -78,11 +78,11 @@ async def attack(
 
 async def settled(kafka: OwnKafka, produced: Counts) -> Counts:
     """The counts once the processors have taken in all that there is."""
-    changelog, wanted = Changelog(kafka.bootstrap), sum(produced.values())
+    changelog, expected = Changelog(kafka.bootstrap), sum(produced.values())
 
     async def all_taken_in() -> Counts | None:
         counts, applied = await changelog.read()
-        return counts if applied and sum(counts.values()) >= wanted else None
+        return counts if applied and sum(counts.values()) >= expected else None
 
     with suppress(AssertionError):
         await eventually(all_taken_in, what="all events to be counted", within=SETTLED_WITHIN_SECONDS)

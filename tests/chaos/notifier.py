@@ -1,6 +1,7 @@
-"""`make chaos-notifier`: is every alert delivered or visibly stuck, whatever Slack answers and whoever is killed when?
+"""`make chaos-notifier`: is every alert delivered or visibly parked, whatever Slack answers and whenever a
+notifier is killed?
 
-Two notifiers with real Kafka and PostgreSQL, each killed by itself at one named step after the other and started again,
+Two notifiers with real Kafka and PostgreSQL, each killing itself at one named step after the other and restarted,
 and a Slack that fails in every way. A storm of incidents against few messages a second. Exit code 0: no violation.
 """
 
@@ -84,7 +85,7 @@ class Mortal(Worker):
     next_step: str | None = None
 
     def start(self) -> None:
-        """Start it; if it was killed, the step is done with, else it is tried again."""
+        """Start it; if it was killed, the step is done with, else the step is repeated."""
         if self.process is not None and self.next_step is not None and self.process.returncode == -signal.SIGKILL:
             self.deaths.append(self.next_step)
             self.fates.pop(0)
@@ -154,10 +155,10 @@ class Storm:
             number, self._next = self._next, self._next + 1
             await self.publish(opened_warn(incident=number, model_id=f"chaos-{number}"))
 
-    async def go_on_while(self, wanted: Callable[[], bool]) -> None:
-        """Open one more incident every now and then, as long as it is wanted."""
+    async def go_on_while(self, goes_on: Callable[[], bool]) -> None:
+        """Open one more incident every now and then, as long as the run goes on."""
         end = time.monotonic() + self._size.patience_seconds
-        while wanted() and time.monotonic() < end:
+        while goes_on() and time.monotonic() < end:
             await self.publish_more(1)
             await asyncio.sleep(2 / self._size.per_second)
 
@@ -170,7 +171,7 @@ class Operator:
         self.fixed = 0
 
     async def watch(self) -> None:
-        """Look until cancelled."""
+        """Watch until cancelled."""
         while True:
             await asyncio.sleep(MENDED_AFTER_SECONDS)
             words = await self._pool.fetchval("SELECT broken_words FROM channel WHERE state = 'broken'")
@@ -189,7 +190,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's parts, and what is told of its progress."""
+    """One run's parts, and the report of its progress."""
 
     size: Size
     pool: Pool
@@ -228,7 +229,7 @@ class Run:
             deaths = sum(len(each.deaths) for each in self.notifiers)
             self.say(
                 f"published {len(self.storm.published)}, delivered {states['delivered']}, waiting "
-                f"{states['pending'] + states['sending']}, stuck {states['parked']}; {len(store.requests)} requests, "
+                f"{states['pending'] + states['sending']}, parked {states['parked']}; {len(store.requests)} requests, "
                 f"{store.faults_left} faults left, {deaths} kills"
             )
 
@@ -323,11 +324,11 @@ async def run_once(
     found = violations(facts)
     states = Counter(entry.state for entry in facts.entries)
     say(
-        f"seed {seed}: {len(facts.published)} alerts, {states['delivered']} delivered, {states['parked']} stuck with a "
-        f"reason, {len(found)} violations, {time.monotonic() - begun:.0f} s"
+        f"seed {seed}: {len(facts.published)} alerts, {states['delivered']} delivered, {states['parked']} parked "
+        f"with a reason, {len(found)} violations, {time.monotonic() - begun:.0f} s"
     )
-    for words in found:
-        say(f"VIOLATION {words}")
+    for violation in found:
+        say(f"VIOLATION {violation}")
     return found, deaths
 
 

@@ -1,4 +1,4 @@
-"""What Slack has got, held against what was published and what the ledger says: violations in words, and a table."""
+"""What Slack has got, held against what was published and what the ledger says: violations as text, and a table."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ OVERTAKING_GRACE = timedelta(seconds=3)
 """A message may be under way, and a batch of transitions not yet committed, when a critical alert comes."""
 
 TITLES = {
-    "drift, worse than before": "escalated",
+    "drift, escalated": "escalated",
     "drift is back": "reopened",
-    "as it stands now": "",
+    "current state": "",
     "Resolved": "resolved",
-    "Drift came and went": "resolved",
     "drift": "opened",
 }
 MODEL = re.compile(r" · (\S+?)(?: \(repeat\))?$")
-BEFORE = re.compile(r": (opened|escalated|resolved|reopened)\b.* \((?:warn|critical)\)$", re.MULTILINE)
+BEFORE = re.compile(r" UTC: (Opened|Escalated|Resolved|Reopened)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One request to Slack: what it told of which model, and whether Slack took it."""
+    """One request to Slack: what it said of which model, and whether Slack accepted it."""
 
     number: int
     at: datetime
@@ -78,15 +77,15 @@ def read(request: Request) -> Posted | None:
     model = MODEL.search(title)
     if model is None:
         return None
-    told = next(kind for words, kind in TITLES.items() if words in title)
-    kinds = frozenset({told} - {""}) | frozenset(BEFORE.findall(text))
+    said = next(kind for text_of_title, kind in TITLES.items() if text_of_title in title)
+    kinds = frozenset({said} - {""}) | frozenset(map(str.lower, BEFORE.findall(text)))
     return Posted(request.number, request.at, model[1], kinds, title.endswith("(repeat)"), request.accepted)
 
 
 def violations(facts: Facts) -> list[str]:
-    """Every promise that was broken, in words; none if all were kept."""
+    """Every promise that was broken, as text; none if all were kept."""
     checks = (_all_in_ledger, _delivered_or_stuck, _told_as_ledger_says, _order, _repeats, _known_to_ledger, _criticals)
-    return [words for check in checks for words in check(facts)]
+    return [violation for check in checks for violation in check(facts)]
 
 
 def _all_in_ledger(facts: Facts) -> Iterator[str]:
@@ -101,13 +100,13 @@ def _delivered_or_stuck(facts: Facts) -> Iterator[str]:
         if entry.state not in ("delivered", "parked"):
             yield f"left over: {entry.model_id} {entry.kind} is {entry.state}"
         if entry.state == "parked" and not entry.words:
-            yield f"stuck without a reason: {entry.model_id} {entry.kind}"
+            yield f"parked without a reason: {entry.model_id} {entry.kind}"
 
 
 def _told_as_ledger_says(facts: Facts) -> Iterator[str]:
-    told = {(each.model_id, kind) for each in facts.posted if each.accepted for kind in each.kinds}
+    posted = {(each.model_id, kind) for each in facts.posted if each.accepted for kind in each.kinds}
     for entry in facts.entries:
-        if entry.state == "delivered" and (entry.model_id, entry.kind) not in told:
+        if entry.state == "delivered" and (entry.model_id, entry.kind) not in posted:
             yield f"lost: {entry.model_id} {entry.kind} is delivered by the ledger, and Slack never got it"
 
 
@@ -116,7 +115,7 @@ def _order(facts: Facts) -> Iterator[str]:
     for model_id, messages in _by_model(each for each in facts.posted if each.accepted).items():
         lasts = [max(places.get((model_id, kind), 0) for kind in each.kinds) for each in messages]
         if any(later < earlier for earlier, later in pairwise(lasts)):
-            yield f"out of order: {model_id} told its steps as {lasts}"
+            yield f"out of order: {model_id} showed its steps as {lasts}"
 
 
 def _repeats(facts: Facts) -> Iterator[str]:
@@ -184,8 +183,8 @@ def _by_model(posted: Iterable[Posted]) -> dict[str, list[Posted]]:
 
 
 def table(facts: Facts) -> list[str]:
-    """Per fault: attempts that met it, alerts of those incidents delivered and stuck, and repeats of them."""
-    rows = [f"{'Slack answered':<18} {'attempts':>8} {'delivered':>9} {'repeats':>7} {'stuck':>5}"]
+    """Per fault: attempts that met it, alerts of those incidents delivered and parked, and repeats of them."""
+    rows = [f"{'Slack answered':<18} {'attempts':>8} {'delivered':>9} {'repeats':>7} {'parked':>6}"]
     states: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in facts.entries:
         states[entry.model_id][entry.state] += 1
@@ -198,9 +197,9 @@ def table(facts: Facts) -> list[str]:
         met["(sender killed)"] += [entry.model_id] * len(interrupted)
     for fault in sorted(met):
         models = set(met[fault])
-        delivered, stuck = (sum(states[model][state] for model in models) for state in ("delivered", "parked"))
+        delivered, parked = (sum(states[model][state] for model in models) for state in ("delivered", "parked"))
         again = sum(repeats[model] for model in models)
-        rows.append(f"{fault:<18} {len(met[fault]):>8} {delivered:>9} {again:>7} {stuck:>5}")
+        rows.append(f"{fault:<18} {len(met[fault]):>8} {delivered:>9} {again:>7} {parked:>6}")
     return rows
 
 
@@ -212,13 +211,13 @@ def latencies(facts: Facts) -> list[str]:
             for kind in each.kinds:
                 taken.setdefault((each.model_id, kind), each.at)
     critical, lines = critical_alerts(facts), []
-    for name, wanted in (("critical", True), ("warn", False)):
+    for name, critical_ones in (("critical", True), ("warn", False)):
         seconds = sorted(
             (taken[key] - step.at).total_seconds()
             for step in facts.published
             if step.kind in ALERTING
             and (key := (step.model_id, step.kind.value)) in taken
-            and (key in critical) == wanted
+            and (key in critical) == critical_ones
         )
         if seconds:
             parts = [

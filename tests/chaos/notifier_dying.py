@@ -1,4 +1,4 @@
-"""The notifier, killed by itself with SIGKILL when it comes to a named step for the n-th time.
+"""The notifier, which kills itself with SIGKILL at a named step, the n-th time it comes there.
 
     python -m tests.chaos.notifier_dying <send seconds> [<step> <n>]
 

@@ -1,4 +1,4 @@
-"""What happens when a server is away or a record is bad: nothing is lost, and it is said in words."""
+"""What happens when a server is away or a record is bad: nothing is lost, and it is reported."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_bad_record_is_dead_lettered_with_its_coordinates_and_processing
     assert "42" not in detail, "a dead letter holds no payload"
 
 
-async def dead_letters(stack: Stack, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
+async def dead_letters(stack: Stack, expected: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
     consumer = AIOKafkaConsumer(
         DEAD_LETTERS.name, bootstrap_servers=stack.addresses.kafka, auto_offset_reset="earliest", group_id=None
     )
@@ -83,11 +83,11 @@ async def dead_letters(stack: Stack, wanted: set[tuple[int, int]]) -> dict[tuple
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
                     letter = orjson.loads(record.value)
-                    if letter["topic"] == PREDICTIONS.name and (letter["partition"], letter["offset"]) in wanted:
+                    if letter["topic"] == PREDICTIONS.name and (letter["partition"], letter["offset"]) in expected:
                         found[letter["partition"], letter["offset"]] = letter
-            return set(found) == wanted
+            return set(found) == expected
 
-        await eventually(all_there, what=f"dead letters of {wanted}")
+        await eventually(all_there, what=f"dead letters of {expected}")
     finally:
         await consumer.stop()
     return found
@@ -142,7 +142,7 @@ async def test_while_postgres_is_away_ingest_goes_on_and_incidents_catches_up(st
     await eventually(ready, what="incidents to be ready again")
 
 
-async def test_no_key_a_wrong_key_and_a_key_without_the_scope_are_told_apart_from_nothing_else(user: User) -> None:
+async def test_no_key_and_a_wrong_key_are_answered_401(user: User) -> None:
     async with httpx.AsyncClient(base_url=user.ingest.base_url) as stranger:
         assert (await stranger.post("/v1/events", json=an_event("x"))).status_code == 401
         wrong = {"Authorization": "Bearer sml_000000000000_" + "A" * 43 + "00000000"}

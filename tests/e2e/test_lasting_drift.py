@@ -1,4 +1,4 @@
-"""What is called over is over: a lasting shift never becomes normal by waiting, and a repaired one leaves no echo."""
+"""A lasting shift never becomes normal: its incident resolves only after recovery, and the recovery does not alert."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def _ended(user: User) -> dict[str, Any] | None:
 
 
 async def _evaluations_of(user: User, revision: int, count: int) -> list[dict[str, Any]] | None:
-    """The newest evaluations against a revision of normal time, once there are so many."""
+    """The newest evaluations against a revision of normal time, once there are `count`."""
     newest = (await user.get(f"/v1/models/{MODEL}/evaluations?limit={count}"))["items"]
     found = [each for each in newest if each["normal_time_revision"] == revision]
     return found if len(found) == count else None

@@ -32,7 +32,7 @@ async def test_a_drift_opens_an_incident_tells_slack_and_resolves_by_itself(user
         assert acknowledged.status_code == 200, acknowledged.text
 
         traffic.drifting = False
-        await eventually(lambda: _state(user, "resolved"), what="the incident to resolve by itself", within=90)
+        await eventually(lambda: _state(user, "resolved"), what="the incident to resolve", within=90)
     finally:
         await traffic.stop()
     await _the_timeline_and_slack_tell_the_story(user, opened["incident_id"])
@@ -43,29 +43,33 @@ async def _the_timeline_and_slack_tell_the_story(user: User, incident_id: str) -
     kinds = [step["kind"] for step in timeline]
     assert kinds[0] == "opened"
     assert "acknowledged" in kinds
-    assert "resolved" in kinds[kinds.index("acknowledged") :], f"acknowledging must not silence: {kinds}"
+    assert "resolved" in kinds[kinds.index("acknowledged") :], f"acknowledging must not mute alerts: {kinds}"
     assert [step["sequence"] for step in timeline] == list(range(1, len(timeline) + 1))
     assert next(step for step in timeline if step["kind"] == "acknowledged")["actor"]["type"] == "api_key"
     assert timeline[0]["why"][0]["top_bins"], "an incident says why"
     alerts = sum(step["alert"] for step in timeline)
 
-    async def all_told() -> bool:
+    async def all_sent() -> bool:
         return len(await user.messages_about(MODEL)) >= alerts
 
-    await eventually(all_told, what=f"{alerts} Slack messages")
+    await eventually(all_sent, what=f"{alerts} Slack messages")
     messages = await user.messages_about(MODEL)
     assert len(messages) == alerts
     assert all(f"/incidents/{timeline[0]['incident_number']}" in message for message in messages)
-    told = await eventually(lambda: _told(user, incident_id, alerts), what=f"{alerts} deliveries to be told")
-    assert [each["transition_id"] for each in told] == [step["transition_id"] for step in timeline if step["alert"]]
-    assert all(each["channel"] == "slack" and each["latency_seconds"] >= 0 for each in told)
+    deliveries = await eventually(
+        lambda: _deliveries(user, incident_id, alerts), what=f"{alerts} deliveries to be reported"
+    )
+    assert [each["transition_id"] for each in deliveries] == [
+        step["transition_id"] for step in timeline if step["alert"]
+    ]
+    assert all(each["channel"] == "slack" and each["latency_seconds"] >= 0 for each in deliveries)
     page = await user.browser.get(f"/incidents/{timeline[0]['incident_number']}")
     assert page.status_code == 200
     assert MODEL in page.text
     assert page.text.count(">delivered after ") == alerts
 
 
-async def _told(user: User, incident_id: str, alerts: int) -> list[dict[str, Any]] | None:
+async def _deliveries(user: User, incident_id: str, alerts: int) -> list[dict[str, Any]] | None:
     """The incident's deliveries, once that many have arrived."""
     found = (await user.get(f"/v1/incidents/{incident_id}/deliveries"))["items"]
     return found if sum(each["state"] == "delivered" for each in found) >= alerts else None

@@ -172,7 +172,7 @@ def test_a_taken_port_is_named_with_who_has_it_and_what_to_do(folder: Path) -> N
         with pytest.raises(StackError) as problem:
             Stack(stack.folder, Options(port_base=port_base, only=SERVERS)).up()
     message = str(problem.value)
-    assert f"port {port_base + 8} is wanted for postgres" in message
+    assert f"port {port_base + 8} is needed for postgres" in message
     assert f"(process {os.getpid()})" in message
     assert f"--port-base {port_base + 100}" in message
     none_left(stack.folder)
@@ -188,7 +188,7 @@ def test_a_port_that_is_taken_while_the_stack_starts_is_not_taken_for_ours(folde
                 first.bind(("127.0.0.1", stack.addresses.port(server)))
                 first.listen()
 
-        taken = rf"is wanted for {server}, and taken by .*\(process {os.getpid()}\)"
+        taken = rf"is needed for {server}, and taken by .*\(process {os.getpid()}\)"
         with down_at_the_end(servers_in(folder, server, say=take)) as stack, pytest.raises(StackError, match=taken):
             stack.up()
 

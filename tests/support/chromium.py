@@ -49,12 +49,12 @@ def install() -> Chromium:
 
 
 @asynccontextmanager
-async def a_browser() -> AsyncIterator[Browser]:
-    """A running Chromium, without a window."""
+async def a_browser(*arguments: str) -> AsyncIterator[Browser]:
+    """A running Chromium, without a window; `arguments` are its own."""
     found = install()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=found.path, args=list(QUIET), env={**os.environ, **found.environment}
+            executable_path=found.path, args=[*QUIET, *arguments], env={**os.environ, **found.environment}
         )
         try:
             yield browser

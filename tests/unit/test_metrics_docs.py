@@ -68,8 +68,8 @@ def test_alert_rule_names_metrics_and_labels_that_exist(rule: dict[str, Any]) ->
 
 def test_there_is_a_rule_for_each_way_of_falling_silent() -> None:
     assert {rule["alert"] for rule in RULES} >= {
-        "SentryMLAuditOverdue", "SentryMLChannelBroken", "SentryMLDeliveryStuck", "SentryMLOutboxOld",
-        "SentryMLConsumerLag", "SentryMLDeadLetters", "SentryMLDeliveriesNotTold", "SentryMLEditsFail",
+        "SentryMLAuditOverdue", "SentryMLChannelBroken", "SentryMLDeliveryOverdue", "SentryMLOutboxOld",
+        "SentryMLConsumerLag", "SentryMLDeadLetters", "SentryMLDeliveriesNotPublished", "SentryMLEditsFail",
         "SentryMLKafkaAway", "SentryMLIngestRefuses", "SentryMLNotCounted", "SentryMLNothingCommitted",
     }  # fmt: skip
 

@@ -29,9 +29,9 @@ def download(jars: Sequence[Jar], folder: Path) -> None:
     except* (httpx.HTTPError, httpx.InvalidURL, OSError, _NotAsLocked) as group:
         problem = group.exceptions[0]
         raise StackError(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched: {_in_words(problem)}.\n"
+            f"Apache Kafka {KAFKA_VERSION} could not be fetched: {_describe(problem)}.\n"
             "Check that Maven's central repository can be reached from here (HTTPS_PROXY, SSL_CERT_FILE), or name a "
-            f"mirror of it ({MIRROR}=https://…), then run the same command again: what has arrived is kept."
+            f"mirror of it ({MIRROR}=https://…), then run the same command again: downloaded files are kept."
         ) from problem
 
 
@@ -39,7 +39,7 @@ class _NotAsLocked(Exception):
     """A file arrived that is not the one which was locked."""
 
 
-def _in_words(problem: BaseException) -> str:
+def _describe(problem: BaseException) -> str:
     if isinstance(problem, httpx.HTTPStatusError):
         return f"{problem.request.url}: HTTP {problem.response.status_code}"
     if isinstance(problem, httpx.RequestError):
@@ -63,7 +63,7 @@ async def _fetch(jars: Sequence[Jar], folder: Path) -> None:
 
 
 async def _fetch_one(client: httpx.AsyncClient, jar: Jar, folder: Path) -> None:
-    """Fetch one jar; what fails is tried again."""
+    """Fetch one jar; a failure is retried."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             answer = (await client.get(jar.path)).raise_for_status()

@@ -51,7 +51,7 @@ def listens(addresses: Addresses, name: str, pid: int) -> bool:
             return True
     except (OSError, psutil.NoSuchProcess):
         return False
-    except psutil.AccessDenied:  # in a container without the right to look: what answers is taken for ours
+    except psutil.AccessDenied:  # in a container without the permission: what answers is taken for ours
         return True
     raise _taken(addresses, name)
 
@@ -65,7 +65,7 @@ def _taken(addresses: Addresses, name: str) -> StackError:
     port, elsewhere = addresses.port(name), addresses.port_base + ANOTHER_WAY
     elsewhere = elsewhere if elsewhere <= HIGHEST else addresses.port_base - ANOTHER_WAY
     return StackError(
-        f"port {port} is wanted for {name}, and taken by {_holder(port)}. Stop that one, or move this stack: "
+        f"port {port} is needed for {name}, and taken by {_holder(port)}. Stop that one, or move this stack: "
         f"--port-base {elsewhere} (make: PORT_BASE={elsewhere})"
     )
 

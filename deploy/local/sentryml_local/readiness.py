@@ -1,4 +1,4 @@
-"""What a program that listens still waits for, in words; None when it is ready."""
+"""What a listening program still waits for, as text; None when it is ready."""
 
 from __future__ import annotations
 

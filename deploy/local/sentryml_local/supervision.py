@@ -110,7 +110,7 @@ class Supervisor:
                 raise StackError(f"{name} could not be started: {fault.faultString}") from fault
 
     def processes(self) -> dict[str, dict[str, Any]]:
-        """What the supervisor knows of each program, by name."""
+        """State of each program, by name."""
         try:
             return {each["name"]: each for each in self._call("getAllProcessInfo")}
         except AWAY:
@@ -231,7 +231,7 @@ def _end(processes: Iterable[psutil.Process], seconds: float) -> None:
 
 
 def ended(process: psutil.Process) -> bool:
-    """Whether it does nothing any more. Its new parent, in a container perhaps one that looks every two seconds, may
+    """Whether it does nothing any more. Its new parent, in a container perhaps one that polls every two seconds, may
     not have taken note of that yet."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE

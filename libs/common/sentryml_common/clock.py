@@ -1,4 +1,4 @@
-"""The wall clock: the one place that asks what time it is, so that everything else can be told."""
+"""The wall clock: the only place that reads the time, so that everything else can be given one."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class SentryMLError(Exception):
-    """Anything SentryML raises on purpose."""
+    """Base of SentryML's own errors."""
 
 
 class Unavailable(SentryMLError):

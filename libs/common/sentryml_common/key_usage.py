@@ -35,9 +35,9 @@ class KeyUsage:
         self._wake = asyncio.Event()
 
     def note(self, key_id: str, now: datetime) -> None:
-        """A key was used. Costs a look-up, and waits for nothing."""
+        """A key was used. Costs one dictionary lookup, and never waits."""
         last = self._noted.get(key_id)
-        # abs: after a clock was set back, a key is not silent until the old time is reached again.
+        # abs: after a clock was set back, uses of a key are reported before the old time is reached again.
         if last is not None and abs(now - last) < REPORT_EVERY:
             return
         _remember(self._noted, key_id, now)
@@ -45,16 +45,16 @@ class KeyUsage:
         self._wake.set()
 
     async def publish_forever(self, sink: Sink) -> None:
-        """Tell what is noted until cancelled. While `sink` is Unavailable, the newest use of each key waits."""
+        """Publish what is noted until cancelled. While `sink` is Unavailable, the newest use of each key waits."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            told, self._pending = self._pending, {}
+            batch, self._pending = self._pending, {}
             try:
-                await sink(list(told.values()))
+                await sink(list(batch.values()))
             except Unavailable as err:
-                log.warning("key_usage_waits", keys=len(told), why=str(err))
-                for key_id, usage in told.items():
+                log.warning("key_usage_waits", keys=len(batch), why=str(err))
+                for key_id, usage in batch.items():
                     self._pending.setdefault(key_id, usage)
                 self._wake.set()
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)

@@ -22,7 +22,7 @@ def _to_json(event: dict[str, Any], **_: Any) -> str:
 
 
 def _mask_keys(_: Any, __: str, line: Any) -> str:
-    """The last step of every line, ours or a library's: whatever it says, no API key leaves in it."""
+    """The last step of every line, ours or a library's: API keys are removed from it."""
     return without_keys(line)
 
 
@@ -57,9 +57,9 @@ def configure_logging(service: str, settings: LogSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # Libraries speak from warnings on: below that, an HTTP client prints secret webhook addresses.
+    # Libraries log from warnings on: below that, an HTTP client prints secret webhook addresses.
     logging.getLogger(OURS).setLevel(settings.log_level.upper())
-    # aiokafka reports each retry while a broker is away; we say once what we wait for.
+    # aiokafka reports each retry while a broker is away; we log once what we wait for.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -1,9 +1,9 @@
 """The outbox relay: rows that a transaction left for Kafka go there, in order per key, at least once.
 
 A row is claimed, published and marked in one transaction, so a crash in between publishes it again and never
-loses it. Woken by NOTIFY; looks every second anyway, since a wake-up is only a hint. Each topic has a task of its own,
-for all outboxes that go there: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka
-does not take.
+loses it. Woken by NOTIFY; polls every second anyway, since a notification may be lost. Each topic has a task of its
+own, for all outboxes that go there: a revoked key waits neither for a backlog of transitions nor for a topic that Kafka
+does not accept.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ POLL_SECONDS, SLOW_SECONDS = 1.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class Outboxes:
-    """All outboxes of a service: `channel` is what PostgreSQL notifies when there is something in them, `measure` tells
-    (rows that wait, age of the oldest in seconds)."""
+    """All outboxes of a service: `channel` is what PostgreSQL notifies when there is something in them, `measure`
+    returns (rows that wait, age of the oldest in seconds)."""
 
     boxes: tuple[Outbox, ...]
     channel: str
@@ -72,8 +72,8 @@ class Relay:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen(), name="relay-listen")
             for topic in self._wakes:
-                tasks.create_task(self._publish_for_ever(topic), name=f"relay-publish-{topic}")
-            tasks.create_task(self._measure_for_ever(), name="relay-measure")
+                tasks.create_task(self._publish_forever(topic), name=f"relay-publish-{topic}")
+            tasks.create_task(self._measure_forever(), name="relay-measure")
 
     async def publish_all(self) -> int:
         """Publish until every outbox is empty; return how many rows that were.
@@ -102,15 +102,15 @@ class Relay:
     async def _publish(self, box: Outbox, records: list[Record]) -> None:
         """Publish; while Kafka is away this waits for it, and says so. What Kafka will never take counts as published:
         the publisher has logged it, and other rows wait behind it."""
-        told = f"Kafka has not accepted pending records within {SLOW_SECONDS:.0f} s: {box.topic}"
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, told)
+        waits = f"Kafka has not accepted pending records within {SLOW_SECONDS:.0f} s: {box.topic}"
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._waiting, box.topic, waits)
         try:
             with suppress(RecordTooLarge):
                 await self._publisher.publish(records)
         finally:
             slow.cancel()
 
-    async def _publish_for_ever(self, topic: str) -> None:
+    async def _publish_forever(self, topic: str) -> None:
         while True:
             self._wakes[topic].clear()
             try:
@@ -138,8 +138,8 @@ class Relay:
         else:
             self._health.ready("relay")
 
-    async def _measure_for_ever(self) -> None:
-        """Say what waits, above all while Kafka is away. While PostgreSQL is, nobody knows: the last figures stand."""
+    async def _measure_forever(self) -> None:
+        """Say what waits, above all while Kafka is away. While PostgreSQL is away, the last figures are kept."""
         while True:
             with suppress(Unavailable):
                 async with transaction(self._pool) as connection:
@@ -161,14 +161,14 @@ class Relay:
         lost = asyncio.Event()
         async with self._pool.acquire() as connection:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(self._outboxes.channel, self._heard)
+            await connection.add_listener(self._outboxes.channel, self._on_notify)
             try:
                 await lost.wait()
             finally:
                 if not lost.is_set():
-                    await connection.remove_listener(self._outboxes.channel, self._heard)
+                    await connection.remove_listener(self._outboxes.channel, self._on_notify)
 
-    def _heard(self, *_: object) -> None:
+    def _on_notify(self, *_: object) -> None:
         for wake in self._wakes.values():
             wake.set()
 

@@ -52,7 +52,7 @@ def load_settings_or_exit(settings: type[S]) -> S:
 class Service:
     """A service: its name, settings, HTTP application and health, and its work.
 
-    `before_stop` is called first when it stops: it ends answers that would never end by themselves.
+    `before_stop` is called first when it stops: it ends streaming answers.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: stopping is ours to order."""
+    """uvicorn without its own signal handling: `run` orders the stop."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ SECRET_LENGTH = 32
 
 
 class LogSettings(BaseSettings):
-    """How a service talks about itself."""
+    """How a service logs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
@@ -76,13 +76,13 @@ class ServiceSettings(LogSettings, KafkaSettings):
         10.0,
         gt=0,
         le=3600,
-        description="Longest time in which the headers of a request have to arrive, else it is 408.",
+        description="Time limit for the headers of a request; then the answer is 408.",
     )
     http_body_seconds: float = Field(
-        30.0, gt=0, le=3600, description="Longest time in which the body of a request has to arrive, else it is 408."
+        30.0, gt=0, le=3600, description="Time limit for the body of a request; then the answer is 408."
     )
     shutdown_seconds: float = Field(
-        20.0, gt=0, description="Longest time an orderly stop may take; open requests have half of it."
+        20.0, gt=0, description="Time limit for an orderly stop; open requests have half of it."
     )
 
 
@@ -98,7 +98,7 @@ class PostgresSettings(BaseSettings):
 
 
 class InternalSettings(BaseSettings):
-    """What services need that ask each other."""
+    """What services need that send requests to each other."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 

@@ -46,3 +46,13 @@ def duration(span: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or "0 s"
+
+
+def capital(text: str) -> str:
+    """The text with a capital first."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """A message for programs, as people read it: a capital first, a full stop at the end."""
+    return f"{capital(text).rstrip('.')}."

@@ -1,5 +1,5 @@
-"""Waiting for a server that is not there yet, with one clear log line and a word on `/readyz`; or for an event, but not
-for ever."""
+"""Waiting for a server that is not there yet, with one log line and a line on `/readyz`; or for an event, with a
+time limit."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import SYSTEM, Actor, Cause, Severity, SignalWhy, TransitionKind
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, Transition, transition_id_of
 from sentryml_lifecycle.text.psi_explanation import why_of
+from sentryml_lifecycle.text.step_text import text_of
 
 
 class Outcome(StrEnum):
@@ -59,6 +60,7 @@ class Decision:
         new = before is None or before.incident_id != after.incident_id
         worst = Severity.CRITICAL if after.severity is Severity.CRITICAL else after.worst_severity
         after = replace(after, sequence=after.sequence + 1, last_kind=_last_kind(kind, after), worst_severity=worst)
+        snapshot = replace(self.snapshot, incident=after)
         step = Transition(
             transition_id=transition_id_of(after.incident_id, after.sequence),
             incident_id=after.incident_id,
@@ -71,11 +73,11 @@ class Decision:
             actor=mark.actor,
             cause=mark.cause,
             alert=mark.alert,
+            text=text_of(kind, mark.cause, mark.actor, mark.at, before, snapshot),
             note=mark.note,
             evaluation_id=mark.evaluation_id,
             why=mark.why,
         )
-        snapshot = replace(self.snapshot, incident=after)
         return replace(self, snapshot=snapshot, transitions=(*self.transitions, step))
 
     def with_evidence(self, *roles: EvidenceRole) -> Decision:

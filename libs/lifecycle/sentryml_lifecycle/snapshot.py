@@ -13,7 +13,16 @@ from uuid import UUID, uuid5
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.normal_time import NormalTime
-from sentryml_common.contracts.transition import Actor, Cause, Severity, SignalWhy, Standing, State, TransitionKind
+from sentryml_common.contracts.transition import (
+    Actor,
+    Cause,
+    Severity,
+    SignalWhy,
+    Standing,
+    State,
+    TransitionKind,
+    TransitionText,
+)
 from sentryml_lifecycle.grades import Grade
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
@@ -172,6 +181,7 @@ class Transition:
     actor: Actor
     cause: Cause
     alert: bool
+    text: TransitionText
     note: str | None = None
     evaluation_id: UUID | None = None
     why: tuple[SignalWhy, ...] = ()

@@ -9,9 +9,9 @@ SLICE_SECONDS = 0.01
 
 
 class Pacer:
-    """Called often within a long step of work, gives way to the event loop whenever `slice_seconds` have passed.
+    """Called often within a long step of work, yields to the event loop whenever `slice_seconds` have passed.
 
-    Nothing else runs between two calls that did not give way; whatever was read before a call may have changed after
+    Nothing else runs between two calls that did not yield; whatever was read before a call may have changed after
     it. One pacer belongs to one task.
     """
 
@@ -22,7 +22,7 @@ class Pacer:
         self._began = time.monotonic()
 
     async def __call__(self) -> None:
-        """Give way to the event loop if this slice has lasted long enough."""
+        """Yield to the event loop if this slice has lasted long enough."""
         if time.monotonic() - self._began >= self._slice_seconds:
             await asyncio.sleep(0)
             self._began = time.monotonic()

@@ -20,19 +20,17 @@ BATCHES_DROPPED = Counter(
 )
 TABLE_WRITES = Counter("sentryml_drift_table_writes_total", "Keys written to the processor's tables.")
 EVALUATIONS = Counter("sentryml_drift_evaluations_total", "Evaluations by level.", ["level"])
-EVALUATIONS_LEFT_OUT = Counter(
-    "sentryml_drift_evaluations_left_out_total", "Due evaluations that were skipped because newer ones were due."
+EVALUATIONS_SKIPPED = Counter(
+    "sentryml_drift_evaluations_skipped_total", "Due evaluations that were skipped because newer ones were due."
 )
-RECOMPUTED = Counter(
-    "sentryml_drift_recomputed_total", "Evaluations of past times that were made for a preview of other settings."
-)
+RECOMPUTED = Counter("sentryml_drift_recomputed_total", "Past evaluations that were recomputed for previews.")
 EVALUATION_DELAY = Gauge(
     "sentryml_drift_evaluation_delay_seconds", "How long the oldest evaluation of the last round was overdue."
 )
 EVALUATION_SECONDS = Histogram("sentryml_drift_evaluation_seconds", "Time of one evaluation.")
 MODELS = Gauge("sentryml_drift_models", "Models this processor owns.")
 PARTITIONS = Gauge("sentryml_drift_partitions", "Partitions of this processor, by the state of their table.", ["state"])
-TABLE_VALUES = Gauge("sentryml_drift_table_values", "Values in the tables of this processor, once a minute.")
+TABLE_VALUES = Gauge("sentryml_drift_table_values", "Values in the tables of this processor, updated once a minute.")
 LAST_COMMIT = Gauge("sentryml_drift_last_commit_timestamp_seconds", "When the combiner last committed.")
 
 for outcome in ("counted", "late", "future", "undecodable"):
@@ -46,7 +44,7 @@ for level in Level:
 
 OF_COMBINER = (EVENTS, PARTIALS_SENT, BACKFILLED_WAITING, LAST_COMMIT)
 OF_PROCESSOR = (
-    PARTIALS_APPLIED, GAPS, BATCHES_DROPPED, TABLE_WRITES, EVALUATIONS, EVALUATIONS_LEFT_OUT, RECOMPUTED,
+    PARTIALS_APPLIED, GAPS, BATCHES_DROPPED, TABLE_WRITES, EVALUATIONS, EVALUATIONS_SKIPPED, RECOMPUTED,
     EVALUATION_DELAY, EVALUATION_SECONDS, MODELS, PARTITIONS, TABLE_VALUES,
 )  # fmt: skip
 

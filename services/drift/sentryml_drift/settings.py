@@ -25,14 +25,18 @@ class DriftSettings(ServiceSettings, InternalSettings):
         None, ge=0, le=600, description="How long an evaluation waits for late events; null: emission + 2 s."
     )
     longest_window_seconds: float = Field(
-        35 * DAY, gt=0, description="Events older than this at their record's time are counted as late and left out."
+        35 * DAY,
+        gt=0,
+        description="Events older than their record by more than this are late, and left out.",
     )
     future_limit_seconds: float = Field(
-        300.0, ge=0, description="Events further ahead of their record's time are counted as future and left out."
+        300.0,
+        ge=0,
+        description="Events ahead of their record by more than this are left out.",
     )
     store: Literal["rocksdb", "memory"] = Field("rocksdb", description="Where the processor keeps its tables.")
     state_dir: Path = Field(Path(".sentryml-state"), description="Folder of the processor's tables (rocksdb).")
-    batch_seconds: float = Field(1.0, gt=0, le=10, description="Longest time the processor gathers one batch.")
+    batch_seconds: float = Field(1.0, gt=0, le=10, description="Longest time in which a batch is collected.")
     activity_seconds: float = Field(5.0, gt=0, description="Shortest time between two activity records of a model.")
     session_timeout_seconds: float = Field(
         15.0, ge=1, le=300, description="A worker that sends no heartbeat for this long loses its partitions."

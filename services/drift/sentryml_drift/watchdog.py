@@ -12,7 +12,7 @@ from sentryml_common.errors import SentryMLError
 from sentryml_common.http.health import Health
 
 WATCH_SECONDS = 5.0
-WORTH_SAYING_SECONDS = 15.0
+REPORTED_AFTER_SECONDS = 15.0
 """Input that waits for less than this is normal; a worker without progress for longer is not ready."""
 
 
@@ -51,14 +51,14 @@ class Watchdog:
             raise Stalled(f"{lag} records of input are waiting, and none was processed for {self._stall_seconds:g} s")
 
     def show(self, health: Health, now: float, at: datetime) -> None:
-        """Say on `/readyz` that input waits, since when and how much; not ready where none of it is processed. `at` is
-        the time of day at `now`."""
+        """Report on `/readyz` since when how much input waits; not ready where none of it is processed. `at` is the
+        time of day at `now`."""
         waited = 0.0 if self._waiting_since is None else now - self._waiting_since
         still = 0.0 if self._moved_at is None else now - self._moved_at
         since = f"{at - timedelta(seconds=waited):%Y-%m-%d %H:%M:%S} UTC"
-        words = f"{self._lag:,} records of input are waiting; there has been a backlog since {since} ({waited:.0f} s)"
-        if waited >= WORTH_SAYING_SECONDS and still >= WORTH_SAYING_SECONDS:
-            health.waiting("input", f"{words}, and none was processed for {still:.0f} s")
+        backlog = f"{self._lag:,} records of input are waiting; there has been a backlog since {since} ({waited:.0f} s)"
+        if waited >= REPORTED_AFTER_SECONDS and still >= REPORTED_AFTER_SECONDS:
+            health.waiting("input", f"{backlog}, and none was processed for {still:.0f} s")
         else:
             health.ready("input")
-        health.details("input", {"backlog": words} if waited >= WORTH_SAYING_SECONDS else {})
+        health.details("input", {"backlog": backlog} if waited >= REPORTED_AFTER_SECONDS else {})

@@ -20,14 +20,15 @@ from sentryml_common.relay import Relay
 from sentryml_common.service import EXIT_CONFIGURATION, Service, load_settings_or_exit, run
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.cli.first_admin import make_first_admin
-from sentryml_incidents.clients import notifier
-from sentryml_incidents.clients.drift import Processors, make_client
+from sentryml_incidents.clients.drift import Processors
+from sentryml_incidents.clients.http_client import make_client
+from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.outboxes import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
 
@@ -35,24 +36,23 @@ from sentryml_incidents.usecases.context import Context
 def main() -> None:
     """Run the service until a signal."""
     settings, health = load_settings_or_exit(IncidentsSettings), Health()
-    stream = Stream(settings.public_url)
-    context = Context(settings.public_url, stream=stream, ingest_url=settings.ingest_url)
+    hub = Hub(settings.public_url)
+    context = Context(settings.public_url, hub=hub, ingest_url=settings.ingest_url)
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
-        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client, notifier.make_client() as asks:
+        async with open_pool(settings, SCHEMA, health) as pool, make_client() as client:
             await migrate(pool, SCHEMA, read_migrations(__package__))
             await make_first_admin(pool, settings, system_clock())
             context.pool = pool
             context.processors = Processors(settings.processors, settings.internal_secret, client)
-            context.notifier = notifier.Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, asks)
+            context.notifier = Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, client)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(
                     context.key_usage.publish_forever(KeyUsageConsumer(pool).take_all), name="own-key-usage"
                 )
-                tasks.create_task(stream.run(pool), name="stream")
-                tasks.create_task(stream.live.run(pool), name="live")
+                tasks.create_task(hub.run(pool), name="hub")
                 tasks.create_task(_speak_kafka(settings, health, pool), name="kafka")
 
     try:
@@ -60,7 +60,7 @@ def main() -> None:
     except ConfigurationError as err:
         sys.stderr.write(f"{err}\n")
         sys.exit(EXIT_CONFIGURATION)
-    run(Service("sentryml_incidents", settings, http, health, work, before_stop=stream.close))
+    run(Service("sentryml_incidents", settings, http, health, work, before_stop=hub.close))
 
 
 async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) -> None:

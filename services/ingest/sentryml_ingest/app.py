@@ -27,7 +27,7 @@ from sentryml_ingest.settings import IngestSettings
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """The HTTP application, with an OpenAPI that shows the body which the route reads by itself."""
+    """The HTTP application, whose OpenAPI describes the body, since the route parses it without the framework."""
     app = FastAPI(
         title="SentryML ingest", version="1", description="Send prediction events.", docs_url=None, redoc_url=None
     )

@@ -17,8 +17,7 @@ import httpx
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import ApiKey, Scope
-from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.topics import API_KEYS, DEAD_LETTERS, MONITORS, TRANSITIONS
+from sentryml_common.contracts.topics import API_KEYS, DEAD_LETTERS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.access import Gatekeeper
@@ -70,7 +69,6 @@ class Parts:
     settings: NotifierSettings
     health: Health
     context: Context
-    monitors: Follower[Monitor]
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
     interactions: Interactions
@@ -83,7 +81,7 @@ def main() -> None:
     gatekeeper = Gatekeeper(api_keys, Scope.READ, system_clock, usage)
     context = Context(gatekeeper, system_clock, uuid4, RESERVED_NAMES, internal_secret=settings.internal_secret)
     interactions = Interactions(system_clock)
-    parts = Parts(settings, Health(), context, Follower(MONITORS, Monitor), api_keys, usage, interactions)
+    parts = Parts(settings, Health(), context, api_keys, usage, interactions)
     http = create_app(context)
     http.include_router(interaction_routes(interactions))
     run(Service(NAME, settings, http, parts.health, lambda: work(parts)))
@@ -150,17 +148,15 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
         await ensure_topics(settings, health)
-        inbox = Inbox(pool, parts.monitors.current, dispatcher.wake, system_clock)
+        inbox = Inbox(pool, dispatcher.wake, system_clock)
         dead_letters = DeadLetters(NAME, publisher)
         consumer = BatchConsumer(TRANSITIONS, Transition, GROUP, inbox.take_in, dead_letters)
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.api_keys.run(settings, health), name="api-keys")
             group.create_task(parts.key_usage.publish_forever(publish_usage(publisher)), name="api-key-usage")
-            group.create_task(parts.monitors.run(settings, health), name="monitors")
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
             group.create_task(consumer.watch(settings, health), name="owners")
-            await parts.monitors.caught_up.wait()
             health.ready("start")
             await consumer.run(settings, health)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sentryml_common.clock import Clock
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
@@ -22,10 +21,10 @@ GROUP = "sentryml.notifier"
 
 
 class Inbox:
-    """Takes transitions in. `monitors` is how each model is watched at the moment."""
+    """Takes transitions in, and calls `on_work` when there is something to send."""
 
-    def __init__(self, pool: Pool, monitors: Mapping[str, Monitor], on_work: Callable[[], None], clock: Clock) -> None:
-        self._pool, self._monitors, self._on_work, self._clock = pool, monitors, on_work, clock
+    def __init__(self, pool: Pool, on_work: Callable[[], None], clock: Clock) -> None:
+        self._pool, self._on_work, self._clock = pool, on_work, clock
 
     async def take_in(self, transitions: list[Transition]) -> None:
         """Keep a batch and its deliveries in one transaction.
@@ -37,7 +36,7 @@ class Inbox:
         async with transaction(self._pool) as connection:
             routes = await list_routes(connection)
             for transition in transitions:
-                if not await insert_transition(connection, transition, self._monitors.get(transition.model_id), now):
+                if not await insert_transition(connection, transition, now):
                     continue
                 notified = await read_notified(connection, transition)
                 told = await insert_deliveries(

@@ -1,4 +1,4 @@
-"""How many records a topic holds, and the gauge that shows it: what the alert on dead letters stands on."""
+"""How many records a topic holds, and the gauge that shows it: the alert on dead letters uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The incarnations of a topic on a real Kafka: each has its number, the same for whoever asks."""
+"""The incarnations of a topic on a real Kafka: each has one number, the same for every reader."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_a_record_that_cannot_be_read_keeps_nobody_from_beginning(
 ) -> None:
     first = await TopicIncarnation.begin(topic, ids, settings, Health())
     async with open_publisher(settings, Health()) as publisher:
-        await publisher.publish([Record(TOPIC_EPOCHS.name, b"whoever", value)])
+        await publisher.publish([Record(TOPIC_EPOCHS.name, b"anybody", value)])
     again = await TopicIncarnation.begin(topic, ids, settings, Health())
     assert (first.epoch, again.epoch) == (1, 1)
 

@@ -1,4 +1,4 @@
-"""When Kafka last answered, as a metric: what the alert on Kafka stands on, since Kafka exports none itself."""
+"""When Kafka last answered, as a metric: the alert on Kafka uses it, since Kafka exports none itself."""
 
 from __future__ import annotations
 

@@ -40,15 +40,15 @@ def group() -> str:
 
 
 class Noting(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Notes what it is told, and what the consumer had at that moment."""
+    """Notes each call, and what the consumer had at that moment."""
 
     def __init__(self) -> None:
         self.consumer: Any = None
-        self.told: list[tuple[str, set[TopicPartition], set[TopicPartition]]] = []
+        self.calls: list[tuple[str, set[TopicPartition], set[TopicPartition]]] = []
 
     def note(self, what: str, partitions: set[TopicPartition]) -> None:
         has = set() if self.consumer is None else set(self.consumer.assignment())
-        self.told.append((what, set(partitions), has))
+        self.calls.append((what, set(partitions), has))
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self.note("revoked", revoked)
@@ -235,12 +235,12 @@ async def test_a_rebalance_takes_partitions_and_begins_at_what_was_committed(
     await read(consumer, count=6)
     await consumer.commit(dict.fromkeys(both, 1))
     consumer.pause(*both)
-    listener.told.clear()
+    listener.calls.clear()
     other = await consumers.start(topic, group=group)
     (kept,) = await shrinks(consumer, to=1)
     (lost,) = both - {kept}
     assert other.assignment() == {lost}
-    assert listener.told == [("revoked", both, both), ("assigned", {kept}, {kept})]
+    assert listener.calls == [("revoked", both, both), ("assigned", {kept}, {kept})]
     assert consumer.paused() == set()
     consumer.seek(kept, 1)
     assert await read(consumer, count=2) == [(1, b"b"), (2, b"c")], "and nothing of the lost one"
@@ -252,9 +252,9 @@ async def test_a_rebalance_takes_partitions_and_begins_at_what_was_committed(
         consumer.seek(lost, 0)
     with pytest.raises(AssertionError):
         consumer.highwater(lost)
-    listener.told.clear()
+    listener.calls.clear()
     await consumer.stop()
-    assert listener.told == [], "who stops is not told what it loses"
+    assert listener.calls == [], "a consumer that stops is not notified of what it loses"
 
 
 async def test_a_kept_partition_is_read_again_from_what_was_committed(
@@ -278,11 +278,11 @@ async def test_who_was_thrown_out_cannot_commit_and_joins_again(
     await broker.produce(topic, 0, b"a")
     consumer = await consumers.start(topic, group=group, listener=listener)
     await read(consumer, count=1)
-    listener.told.clear()
+    listener.calls.clear()
     await broker.expel(consumer)
     assert consumer.assignment() == {tp}, "it does not know yet"
     with pytest.raises(CommitFailedError):
         await consumer.commit({tp: 1})
     assert await read(consumer, count=1) == [(0, b"a")]
-    assert [what for what, *_ in listener.told] == ["revoked", "assigned"]
+    assert [what for what, *_ in listener.calls] == ["revoked", "assigned"]
     await consumer.commit({tp: 1})

@@ -1,4 +1,4 @@
-"""Patterns of models on a real PostgreSQL: it finds what `fnmatch` finds, so that lists and single look-ups agree."""
+"""Patterns of models on a real PostgreSQL: it finds what `fnmatch` finds, so that lists and single lookups agree."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ async def test_postgres_finds_the_models_that_fnmatch_finds(postgres_url: str) -
         for pattern in patterns:
             key = ApiKey(key_id="k7m2p9q4r1s8", name="x", key_hash="", scopes=(), models=(pattern,))
             found = {row["model_id"] for row in await statement.fetch(ids, model_regexes([pattern]))}
-            wanted = {model_id for model_id in ids if key.allows_model(model_id)}
-            assert found == wanted, (pattern, found ^ wanted)
+            expected = {model_id for model_id in ids if key.allows_model(model_id)}
+            assert found == expected, (pattern, found ^ expected)
             matched += len(found)
         assert matched > PATTERNS, "the patterns match something"
         both = await statement.fetch(["a-1", "b-1", "c-1"], model_regexes(["a*", "b*"]))

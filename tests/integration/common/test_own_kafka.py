@@ -172,10 +172,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("make", [False, True])
-async def test_who_looks_for_topics_waits_while_kafka_hangs(
+async def test_ensuring_topics_waits_while_kafka_hangs(
     kafka: OwnKafka, impatient: None, monkeypatch: pytest.MonkeyPatch, make: bool
 ) -> None:
-    """Kafka freezes once it has taken the connection of who asks: its port is open, and it says nothing."""
+    """Kafka freezes once it has accepted the client's connection: its port is open, and it does not answer."""
     health, asked = Health(), "create_topics" if make else "describe_topics"
     health.ready("start")
     topic = replace(TOPICS[0], name=f"hanging-{make}".lower())
@@ -194,10 +194,10 @@ async def test_who_looks_for_topics_waits_while_kafka_hangs(
 
     monkeypatch.setattr(AIOKafkaAdminClient, asked, freeze_first)
     with hanging:
-        looking = asyncio.create_task(ensure_topics(kafka.settings, health, [topic]))
+        ensuring = asyncio.create_task(ensure_topics(kafka.settings, health, [topic]))
         await eventually(said, what="the word on /readyz")
-        assert not looking.done()
-    await asyncio.wait_for(looking, 120)
+        assert not ensuring.done()
+    await asyncio.wait_for(ensuring, 120)
     assert health.waiting_for == {}
     assert await find_differences(kafka.settings, Health(), [topic]) == {}
 

@@ -1,6 +1,6 @@
 """Combiner and processor as processes of their own, on a Kafka of this folder's own: their topics have fixed names.
 
-Tests share the Kafka and its topics, so each looks at models of its own and reckons with the records of others.
+Tests share the Kafka and its topics, so each uses models of its own and expects records of others.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ DAY = 86_400
 
 
 def backfill(models: int, events: int) -> list[bytes]:
-    """Records of 5,000 events each of so many models, spread evenly over 34 days."""
+    """Records of 5,000 events each, of this number of models, spread evenly over 34 days."""
     rng, now = random.Random(5), time.time()
     return [
         orjson.dumps(

@@ -199,7 +199,7 @@ async def test_a_combiner_that_takes_over_says_the_same_again(
     await first.until_ready()
     await produce(producer, 2, *single_records(events[:100]))
     await until_counted(kafka, model_id, 100)
-    start("combiner")  # the group is balanced anew while events flow
+    start("combiner")  # the group rebalances while events flow
     for number in range(100, 300, 50):
         await produce(producer, 2, *single_records(events[number : number + 50]))
         await until_counted(kafka, model_id, number + 50)

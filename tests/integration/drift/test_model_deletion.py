@@ -1,4 +1,4 @@
-"""A model whose monitor is deleted is freed: its counts, its activity, its evaluations. New events count anew."""
+"""A model whose monitor is deleted is freed: its counts, its activity, its evaluations. New events start from zero."""
 
 from __future__ import annotations
 

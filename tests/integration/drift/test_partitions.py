@@ -56,7 +56,7 @@ async def grow(kafka: OwnKafka, topic: Topic, partitions: int) -> None:
 
 
 class Flow:
-    """Events of all models, with and without keys, one or several a record, until it is told to end."""
+    """Events of all models, with and without keys, one or several a record, until stopped."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer, self._rng, self._number = producer, random.Random(46), 0

@@ -70,7 +70,7 @@ async def watched(producer: AIOKafkaProducer, model_id: str) -> AsyncIterator[st
 
 def left_out(part: Part) -> int:
     """How many evaluations a processor says that it has left out."""
-    said = [orjson.loads(line) for line in part.log.read_text().splitlines() if '"evaluations_left_out"' in line]
+    said = [orjson.loads(line) for line in part.log.read_text().splitlines() if '"evaluations_skipped"' in line]
     return sum(line["count"] for line in said)
 
 

@@ -86,7 +86,7 @@ class Scene:
             tasks.create_task(self._evaluations.run(self._kafka.settings, Health()))
 
     async def flow(self) -> None:
-        """Send events of every model several times a second, on any partition, until told to end."""
+        """Send events of every model several times a second, on any partition, until stopped."""
         while not self._enough.is_set():
             await asyncio.gather(*[self._send(model_id) for model_id in self.models])
             await asyncio.sleep(0.25)

@@ -1,4 +1,5 @@
-"""Looking back on real panes: by unchanged settings a worker finds what it has published, by others what events say.
+"""Recomputing from real panes: with unchanged settings a worker finds what it has published, with others what the
+events give.
 
 Fine panes are of 2 s and live for 240 s, so windows of 120 s are there as they were for 120 s. Of coarse panes, 240 s
 are kept in any case: all events are younger.
@@ -25,7 +26,8 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import EVALUATIONS, HISTOGRAMS, MONITORS
 from sentryml_common.http.internal import signed_headers
 from sentryml_drift.domain.partials import partition_of
-from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors, make_client
+from sentryml_incidents.clients.drift import NO_OWNER, NotRecomputed, Processors
+from sentryml_incidents.clients.http_client import make_client
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid

@@ -1,4 +1,4 @@
-"""What a worker refuses to work with, in words: another's folder, another build's table, a group that reads nothing."""
+"""What a worker refuses, and with which reason: another's folder, another build's table, a group that reads nothing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ FREEZES = 4
 
 @pytest.fixture(scope="module")
 async def kafka() -> AsyncIterator[OwnKafka]:
-    """A Kafka of its own: the table's changelog belongs to whoever took it over last."""
+    """A Kafka of its own: the table's changelog belongs to the worker that took it over last."""
     with own_kafka() as own:
         await ensure_topics(own.settings, Health(), [TABLE_CHANGELOG])
         yield own

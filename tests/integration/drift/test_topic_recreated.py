@@ -51,7 +51,7 @@ async def delete(kafka: OwnKafka, topic: Topic) -> None:
 
 
 async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> None:
-    """Wait until the processor says that so many events of the model are counted, and no more than these."""
+    """Wait until the processor reports exactly this number of events of the model."""
     found = 0
 
     async def counted() -> bool:
@@ -78,7 +78,7 @@ async def test_events_of_the_new_predictions_topic_are_counted_beside_those_of_t
     await until_counted(kafka, model_id, 700)
     await delete(kafka, PREDICTIONS)
     await until_ended(combiner)
-    combiner = start("combiner")  # makes the topic anew
+    combiner = start("combiner")  # creates the topic again
     await combiner.until_ready()
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as second:
         await produce(second, 0, *single_records([event(model_id, number) for number in range(50)]))

@@ -21,13 +21,13 @@ from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.api_keys import insert_api_key
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
 from tests.integration.incidents.stream_clients import serving
 from tests.support.nginx import nginx
 from tests.support.ports import free_port
-from tests.support.signing_in import SAME_ORIGIN, token_of
+from tests.support.signing_in import SAME_ORIGIN
 from tests.unit.incidents.builders import MODEL, MONDAY
 
 HERE = "/sentryml/"
@@ -48,7 +48,7 @@ async def proxied(pool: Pool, clock: StillClock, life: Life, tmp_path: Path) -> 
     await life.sees("critical")
     await add_user(pool, "ada", Role.ADMIN)
     port = free_port()
-    address, stream = f"http://127.0.0.1:{port}", Stream("", clock)
+    address, stream = f"http://127.0.0.1:{port}", Hub("", clock)
     app = create_app(Context(address + HERE.rstrip("/"), clock, pool, stream))
     install_problems(app)
     running = asyncio.create_task(stream.run(pool))
@@ -73,7 +73,7 @@ async def signed_in(browser: httpx.AsyncClient, page: str = "") -> httpx.Respons
     assert form.url.path == f"{HERE}sign-in"
     (wanted,) = re.findall(r'name="next" value="([^"]+)"', form.text)
     (action,) = re.findall(r'<form[^>]* action="([^"]+)"', form.text)
-    data = {"email": "ada@example.org", "password": PASSWORD, "token": token_of(form), "next": unescape(wanted)}
+    data = {"email": "ada@example.org", "password": PASSWORD, "next": unescape(wanted)}
     answer = await browser.post(urljoin(str(form.url), action), data=data)
     assert answer.status_code == 303, answer.text
     return await go(browser, urljoin(str(answer.url), answer.headers["location"]))
@@ -108,10 +108,10 @@ async def test_forms_work_and_lead_back(proxied: httpx.AsyncClient) -> None:
     page = await signed_in(proxied, "incidents/1")
     (action,) = re.findall(r'formaction="([^"]+/acknowledge)"', page.text)
     target = urljoin(str(page.url), action)
-    answer = await proxied.post(target, data={"token": token_of(page), "seen": '"v1"'})
+    answer = await proxied.post(target, data={"seen": '"v1"'})
     back = await go(proxied, urljoin(str(answer.url), answer.headers["location"]))
     assert (answer.status_code, back.url.path, "acknowledged" in back.text) == (303, f"{HERE}incidents/1", True)
-    out = await proxied.post(f"{HERE}sign-out", data={"token": token_of(back)})
+    out = await proxied.post(f"{HERE}sign-out")
     assert urljoin(str(out.url), out.headers["location"]).endswith(f"{HERE}sign-in")
 
 

@@ -15,7 +15,7 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web import page_updates
 from sentryml_incidents.web.models import detail as model_page
@@ -25,7 +25,7 @@ from tests.integration.incidents.test_forms import PARTS
 from tests.integration.incidents.test_openapi import lived
 from tests.integration.incidents.test_rest import problem
 from tests.support.hard_inputs import INTEGERS, TEXTS, TIMES, doubled_fields, hard_requests
-from tests.support.signing_in import SAME_ORIGIN, token_of
+from tests.support.signing_in import SAME_ORIGIN
 from tests.unit.incidents.builders import MODEL, MONDAY
 
 PAGES = (*PARTS, overview, model_page, page_updates)
@@ -63,7 +63,7 @@ CURSORS = {
 async def client(api: httpx.AsyncClient, pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
     """May do everything, and hears of every defect. A stream that is asked for ends after what was missed."""
     await lived(api, pool)
-    stream = Stream(PUBLIC_URL, clock)
+    stream = Hub(PUBLIC_URL, clock)
     stream.position = 0
     stream.close()
     app = create_app(Context(PUBLIC_URL, clock, pool, stream))
@@ -118,7 +118,6 @@ async def test_a_field_of_a_form_given_twice_is_refused_by_name(
     signed_in: SignedIn, anonymous: httpx.AsyncClient, client: httpx.AsyncClient, pool: Pool
 ) -> None:
     ada = await signed_in("ada", Role.ADMIN)
-    token = token_of(await ada.get("/account"))
     users, role = await pool.fetchval("SELECT count(*) FROM app_user"), ["viewer", "admin"]
     twice: list[tuple[str, dict[str, Any], str]] = [
         ("/users/add", {"email": "ben@example.org", "role": role}, "role"),
@@ -127,11 +126,10 @@ async def test_a_field_of_a_form_given_twice_is_refused_by_name(
         (f"/models/{MODEL}/monitor/save", {"version": "1", "warn": ["0.1", "0.2"]}, "warn"),
     ]
     for path, data, field in twice:
-        answer = await ada.post(path, data={"token": token, **data}, headers=SAME_ORIGIN)
+        answer = await ada.post(path, data=data, headers=SAME_ORIGIN)
         assert (answer.status_code, f"{field}: is given twice" in answer.text) == (422, True), path
     assert await pool.fetchval("SELECT count(*) FROM app_user") == users
-    form = token_of(await anonymous.get("/sign-in"))
-    data = {"token": form, "email": ["ada@example.org", "eve@example.org"], "password": PASSWORD}
+    data = {"email": ["ada@example.org", "eve@example.org"], "password": PASSWORD}
     answer = await anonymous.post("/sign-in", data=data, headers=SAME_ORIGIN)
     assert (answer.status_code, "email: is given twice" in answer.text) == (422, True)
 
@@ -154,11 +152,8 @@ async def test_hard_values_in_forms_are_answered_in_words(
     }
     for path, fields in forms.items():
         for field in fields:
-            token = token_of(await ada.get("/account")).encode()
             right = {"seen": b"%22v1%22", "version": b"1", "days": b"7", "scopes": b"read", "name": b"x", "do": b"note"}
-            data = b"&".join(
-                name.encode() + b"=" + content for name, content in {"token": token, **right, field: value}.items()
-            )
+            data = b"&".join(name.encode() + b"=" + content for name, content in {**right, field: value}.items())
             headers = {**SAME_ORIGIN, "Content-Type": "application/x-www-form-urlencoded"}
             answer = await ada.post(path, content=data, headers=headers)
             assert answer.status_code < 500, (path, field)

@@ -11,7 +11,7 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.domain.roles import Role
 from tests.integration.incidents.conftest import PUBLIC_URL, SignedIn
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, token_of
+from tests.support.signing_in import SAME_ORIGIN
 
 WHOLE_KEY = r"sml_[0-9a-z]{12}_[\w-]{40,}"
 
@@ -22,8 +22,7 @@ async def admin(signed_in: SignedIn) -> httpx.AsyncClient:
 
 
 async def post(browser: httpx.AsyncClient, path: str, **data: object) -> httpx.Response:
-    token = token_of(await browser.get("/keys"))
-    return await browser.post(path, data={"token": token, **data}, headers=SAME_ORIGIN)
+    return await browser.post(path, data=data, headers=SAME_ORIGIN)
 
 
 async def answers(browser: httpx.AsyncClient, key: str) -> int:

@@ -14,7 +14,7 @@ from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.web.view.monitor_form import SETTINGS
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, submit, token_of
+from tests.support.signing_in import SAME_ORIGIN, submit
 from tests.unit.incidents.builders import MODEL, at
 
 PAGE = f"/models/{MODEL}/monitor"
@@ -93,7 +93,7 @@ async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_typed_is_l
 
 async def test_a_preview_that_follows_typing_gives_way_to_what_does_not_fit(ana: httpx.AsyncClient, life: Life) -> None:
     page = await ana.get(PAGE)
-    data = fields_of(page) | {"token": token_of(page), "warn": "0.1x"}
+    data = fields_of(page) | {"warn": "0.1x"}
     answer = await ana.post(f"{PAGE}/preview", data=data, headers=SAME_ORIGIN)
     assert answer.status_code == 422
     assert "No preview: Warning from: write a number, such as 0.1." in text_of(answer)
@@ -223,9 +223,8 @@ async def test_a_viewer_reads_everything_and_is_told_why_not_more(reader: httpx.
     assert "<fieldset disabled>" in page.text
     assert "hx-post" not in page.text
     assert fields_of(page)["warn"] == "0.1"
-    token = token_of(await reader.get("/account"))
     for what in ("save", "preview", "disable", "enable"):
-        data = {"token": token} | fields_of(page) | {"sure": "true"}
+        data = fields_of(page) | {"sure": "true"}
         answer = await reader.post(f"{PAGE}/{what}", data=data, headers=SAME_ORIGIN)
         assert answer.status_code == 403, what
 
@@ -253,4 +252,7 @@ async def test_the_page_is_found_from_the_model_and_from_an_incident(reader: htt
 @pytest.mark.parametrize("path", ["", "/monitor", "/delete"])
 async def test_an_unknown_model_has_none_of_these_pages(signed_in: SignedIn, path: str) -> None:
     answer = await (await signed_in("ada", Role.ADMIN)).get(f"/models/nobody{path}")
-    assert (answer.status_code, "No model nobody has been seen." in text_of(answer)) == (404, True)
+    assert (
+        answer.status_code,
+        "No model nobody has been seen: a model is registered by its first event." in text_of(answer),
+    ) == (404, True)

@@ -8,7 +8,7 @@ import pytest
 from sentryml_incidents.domain.roles import Role
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, submit, token_of
+from tests.support.signing_in import SAME_ORIGIN, submit
 from tests.unit.incidents.builders import at
 
 PAGE = "/incidents/1"
@@ -59,9 +59,8 @@ async def test_an_incident_that_has_moved_on_is_shown_as_it_stands_and_the_note_
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     await life.sees("warn")
-    token = token_of(await ana.get(PAGE))
     await life.sees("critical")
-    data = {"token": token, "seen": '"v1"', "note": "a <long> note"}
+    data = {"seen": '"v1"', "note": "a <long> note"}
     answer = await ana.post(f"{PAGE}/acknowledge", data=data, headers=SAME_ORIGIN)
     assert answer.status_code == 412
     assert "The incident has changed since you opened it, and nothing was done." in text_of(answer)

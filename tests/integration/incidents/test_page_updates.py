@@ -17,8 +17,9 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
-from sentryml_incidents.streaming import pages as hub
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming import hub as module
+from sentryml_incidents.streaming import subscribers
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
@@ -93,29 +94,28 @@ Open = Callable[..., Awaitable[OpenPage]]
 
 
 @pytest.fixture
-def stream(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Stream:
+def hub(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """The hub of the service, which looks often here."""
-    monkeypatch.setattr(hub, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(hub, "PAUSE_SECONDS", 0.02)
-    return Stream(PUBLIC_URL, clock)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(subscribers, "PAUSE_SECONDS", 0.02)
+    return Hub(PUBLIC_URL, clock)
 
 
 @pytest.fixture
-async def url(pool: Pool, clock: StillClock, stream: Stream) -> AsyncIterator[str]:
+async def url(pool: Pool, clock: StillClock, hub: Hub) -> AsyncIterator[str]:
     """A server of the whole application, with its hub at work."""
-    app = create_app(Context(PUBLIC_URL, clock, pool, stream, ingest_url="https://events.example.org"))
+    app = create_app(Context(PUBLIC_URL, clock, pool, hub, ingest_url="https://events.example.org"))
     install_problems(app)
-    running = [asyncio.create_task(stream.run(pool)), asyncio.create_task(stream.live.run(pool))]
+    running = asyncio.create_task(hub.run(pool))
 
     async def begun() -> bool:
-        return stream.position is not None
+        return hub.position is not None
 
     await eventually(begun, what="the stream to begin")
-    async with serving(app, stream.close) as address:
+    async with serving(app, hub.close) as address:
         yield address
-    for task in running:
-        task.cancel()
-    await asyncio.wait(running)
+    running.cancel()
+    await asyncio.wait({running})
 
 
 @pytest.fixture
@@ -140,11 +140,11 @@ async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
         await page.close()
 
 
-async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, stream: Stream) -> None:
+async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, hub: Hub) -> None:
     await life.sees("critical")
 
     async def heard() -> bool:
-        return stream.position == 1
+        return hub.position == 1
 
     await eventually(heard, what="the hub to have heard of the incident")
     overview, model, incidents, incident = [
@@ -234,7 +234,7 @@ async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> Non
 
 
 async def test_a_page_too_many_is_told_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "PAGES_OF_SESSION_MAX", 1)
+    monkeypatch.setattr(module, "PAGES_OF_SESSION_MAX", 1)
     first, other = await open_page("/models"), await open_page("/models", "otto")
     assert await (await open_page("/models", follows="full")).ended() == ["full"]
     assert first.told == other.told == ["live"]

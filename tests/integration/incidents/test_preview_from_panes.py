@@ -22,7 +22,8 @@ from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.asgi import create_app
-from sentryml_incidents.clients.drift import NO_ADDRESS, NO_SECRET, Processors, make_client
+from sentryml_incidents.clients.drift import NO_ADDRESS, NO_SECRET, Processors
+from sentryml_incidents.clients.http_client import make_client
 from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.domain.api_keys import make_api_key
 from sentryml_incidents.store.people.api_keys import insert_api_key

@@ -26,7 +26,7 @@ from tests.integration.incidents.conftest import (
     add_user,
 )
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, sign_in, submit, token_of
+from tests.support.signing_in import SAME_ORIGIN, sign_in, submit
 
 HOME = "./models"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -107,11 +107,9 @@ async def test_the_cookie_is_for_pages_alone_and_its_secret_is_kept_nowhere(
 async def test_each_sign_in_has_a_secret_of_its_own_and_ends_the_one_before(
     anonymous: httpx.AsyncClient, ana: None, pool: Pool
 ) -> None:
-    form = await anonymous.get("/sign-in")
     secrets = set()
     for _ in range(2):
-        data = {"email": EMAIL, "password": PASSWORD, "token": token_of(form)}
-        await anonymous.post("/sign-in", data=data, headers=SAME_ORIGIN)
+        await sign_in(anonymous, EMAIL, PASSWORD)
         secrets.add(anonymous.cookies["sentryml-session-80"])
     assert len(secrets) == 2
     assert await pool.fetchval("SELECT count(*) FROM session") == 1
@@ -274,9 +272,7 @@ async def test_a_network_that_tries_many_accounts_waits_and_others_do_not(
 
 
 async def test_many_guesses_at_once_count_like_many_in_a_row(anonymous: httpx.AsyncClient, ana: None) -> None:
-    token = token_of(await anonymous.get("/sign-in"))
-    data = {"email": EMAIL, "password": "guess", "token": token}
-    answers = await asyncio.gather(*(anonymous.post("/sign-in", data=data, headers=SAME_ORIGIN) for _ in range(12)))
+    answers = await asyncio.gather(*(sign_in(anonymous, EMAIL, "guess") for _ in range(12)))
     assert sorted(answer.status_code for answer in answers) == [403] * 5 + [429] * 7
 
 
@@ -336,9 +332,6 @@ async def test_keys_open_no_page_and_sessions_open_no_api(
 
 
 async def test_without_postgres_the_sign_in_says_so(anonymous: httpx.AsyncClient, pool: Pool) -> None:
-    form = await anonymous.get("/sign-in")
-    assert form.status_code == 200
     await pool.close()
-    data = {"email": EMAIL, "password": PASSWORD, "token": token_of(form)}
-    answer = await anonymous.post("/sign-in", data=data, headers=SAME_ORIGIN)
+    answer = await sign_in(anonymous, EMAIL, PASSWORD)
     assert (answer.status_code, "The database does not answer" in text_of(answer)) == (503, True)

@@ -20,8 +20,9 @@ from sentryml_common.postgres.pool import Connection, Pool
 from sentryml_incidents.api import stream as route
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.store.snapshots import Change, lock_snapshot, save_changes
-from sentryml_incidents.streaming import transitions as hub
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming import hub as module
+from sentryml_incidents.streaming import subscribers
+from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
@@ -33,19 +34,19 @@ Replica = Callable[[], Awaitable[str]]
 
 
 @asynccontextmanager
-async def an_app(pool: Pool, clock: StillClock) -> AsyncIterator[tuple[FastAPI, Stream]]:
+async def an_app(pool: Pool, clock: StillClock) -> AsyncIterator[tuple[FastAPI, Hub]]:
     """A process's application with its hub running."""
-    stream = Stream(PUBLIC_URL, clock)
-    app = create_app(Context(PUBLIC_URL, clock, pool, stream))
+    hub = Hub(PUBLIC_URL, clock)
+    app = create_app(Context(PUBLIC_URL, clock, pool, hub))
     install_problems(app)
-    running = asyncio.create_task(stream.run(pool))
+    running = asyncio.create_task(hub.run(pool))
 
     async def begun() -> bool:
-        return stream.position is not None
+        return hub.position is not None
 
     await eventually(begun, what="the stream to begin")
     try:
-        yield app, stream
+        yield app, hub
     finally:
         running.cancel()
         await asyncio.wait({running})
@@ -57,8 +58,8 @@ async def replica(pool: Pool, clock: StillClock) -> AsyncIterator[Replica]:
     async with AsyncExitStack() as stack:
 
         async def start() -> str:
-            app, stream = await stack.enter_async_context(an_app(pool, clock))
-            return await stack.enter_async_context(serving(app, stream.close))
+            app, hub = await stack.enter_async_context(an_app(pool, clock))
+            return await stack.enter_async_context(serving(app, hub.close))
 
         yield start
 
@@ -254,8 +255,8 @@ async def test_who_does_not_listen_holds_up_nobody_and_misses_nothing(
     api: httpx.AsyncClient, life: Life, pool: Pool, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that takes nothing after the greeting: its stream ends, and what it resumes with is whole."""
-    monkeypatch.setattr(hub, "MOST_WAITING", 3)
-    async with an_app(pool, clock) as (app, stream), serving(app, stream.close) as url:
+    monkeypatch.setattr(subscribers, "MOST_WAITING", 3)
+    async with an_app(pool, clock) as (app, hub), serving(app, hub.close) as url:
         taken, released = [], asyncio.Event()
 
         async def send(message: Any) -> None:
@@ -292,16 +293,16 @@ async def test_many_clients_cost_one_reading_of_each_commit(
     life: Life, pool: Pool, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Woken by the commit alone: nobody looks by the clock here."""
-    readings, read = [], hub.read_stream
+    readings, read = [], module.read_stream
 
     async def counted(*args: Any, **how: Any) -> Any:
         readings.append(how["after"])
         return await read(*args, **how)
 
-    monkeypatch.setattr(hub, "read_stream", counted)
-    monkeypatch.setattr(hub, "POLL_SECONDS", 600.0)
-    async with an_app(pool, clock) as (_, stream):
-        clients = [stream.subscribe("key", lambda event: event.number is not None) for _ in range(200)]
+    monkeypatch.setattr(module, "read_stream", counted)
+    monkeypatch.setattr(module, "POLL_SECONDS", 600.0)
+    async with an_app(pool, clock) as (_, hub):
+        clients = [hub.follow("key", lambda event: event.number is not None) for _ in range(200)]
         before = len(readings)
         for number in range(1, 6):
             await life.sees("critical" if number % 2 else "warn")

@@ -18,7 +18,7 @@ from sentryml_incidents.domain.sessions import hash_secret
 from sentryml_incidents.settings import IncidentsSettings
 from tests.integration.incidents.conftest import PASSWORD, MakeBrowser, SignedIn, StillClock, add_user
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, sign_in, submit, token_of
+from tests.support.signing_in import SAME_ORIGIN, sign_in, submit
 
 NEW = "another horse battery"
 
@@ -77,7 +77,7 @@ async def test_changing_the_password_ends_all_other_sessions_and_renews_this_one
 
 async def test_who_has_a_stolen_session_cannot_guess_the_password_for_long(signed_in: SignedIn) -> None:
     browser = await signed_in("ana")
-    data = {"token": token_of(await browser.get("/account")), "current": "guess", "new": NEW}
+    data = {"current": "guess", "new": NEW}
     answers = [await browser.post("/account/password", data=data, headers=SAME_ORIGIN) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [403] * 5 + [429]
     assert "Try again in 30 s." in text_of(answers[-1])
@@ -151,12 +151,11 @@ async def test_two_admins_who_demote_each_other_at_once_leave_one(signed_in: Sig
         names = (f"ada{round_}", f"bea{round_}")
         await pool.execute("UPDATE app_user SET role = 'viewer'")
         admins = [await signed_in(name, Role.ADMIN) for name in names]
-        tokens = [token_of(await admin.get("/users")) for admin in admins]
         other = [await user_id_of(pool, name) for name in reversed(names)]
         await asyncio.gather(
             *(
-                admin.post(f"/users/{who}/role", data={"token": token, "role": "viewer"}, headers=SAME_ORIGIN)
-                for admin, token, who in zip(admins, tokens, other, strict=True)
+                admin.post(f"/users/{who}/role", data={"role": "viewer"}, headers=SAME_ORIGIN)
+                for admin, who in zip(admins, other, strict=True)
             )
         )
         assert await pool.fetchval("SELECT count(*) FROM app_user WHERE role = 'admin'") == 1

@@ -93,7 +93,7 @@ async def test_the_page_has_the_buttons_and_says_until_when_it_can_be_undone(
     ana, page = await signed_in("ana", Role.RESPONDER), "/incidents/1"
     assert "Accept as the new normal Ends it" in text_of(await ana.get(page))
     closed = text_of(await submit(ana, page, f"{page}/{button}", seen='"v1"'))
-    assert "That can be undone until 30 Nov 2026, 09:20:00 UTC, or until another incident opens." in closed
+    assert "This closing can be undone until 30 Nov 2026, 09:20:00 UTC, or until another incident opens." in closed
     opened = text_of(await submit(ana, page, f"{page}/undo", seen='"v2"'))
     assert "Reopened" in opened
     assert "Accept as the new normal" in opened

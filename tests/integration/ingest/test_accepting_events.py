@@ -71,7 +71,7 @@ async def test_a_batch_is_one_record_without_a_key_in_which_every_event_has_a_ti
     [
         ([{}, {"age": 42}], 422, "invalid-events", "unknown field"),
         ([{}, {"score": "high"}], 422, "invalid-events", "event 1, score: must be a finite number or null"),
-        ([{"timestamp": (datetime(2100, 1, 1, tzinfo=UTC)).isoformat()}], 422, "invalid-events", "ahead"),
+        ([{"timestamp": (datetime(2100, 1, 1, tzinfo=UTC)).isoformat()}], 422, "invalid-events", "in the future"),
         (b"{", 422, "not-json", "not JSON"),
         (b"[]", 422, "no-events", "at least one event"),
         ([{}] * 501, 413, "too-many-events", "500"),
@@ -118,7 +118,7 @@ async def test_who_is_not_let_in_learns_why(ingest: Ingest, key: str, kafka_boot
 
 
 async def until_known(ingest: Ingest, key: str) -> None:
-    """Wait until ingest has heard of a key."""
+    """Wait until ingest has received a key."""
 
     async def known() -> bool:
         return (await ingest.send(key, b"{")).status_code == 422

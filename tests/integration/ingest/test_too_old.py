@@ -51,14 +51,14 @@ async def test_windows_decide_how_old_an_event_may_be_and_ingest_follows_their_c
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert (error["index"], error["field"]) == (1, "timestamp")
-    assert "the model's monitor looks back 1814400 s" in error["reason"]
+    assert "the monitor's windows reach back 1814400 s" in error["reason"]
 
     await publish_monitor(kafka_bootstrap, model_id, baseline_seconds=2 * DAY, current_seconds=DAY)
-    assert "looks back 259200 s" in await until_answered(ingest, key, event(model_id, 20.9), 422)
+    assert "reach back 259200 s" in await until_answered(ingest, key, event(model_id, 20.9), 422)
     await publish_monitor(kafka_bootstrap, model_id)
     await until_answered(ingest, key, event(model_id, 7.9), 202)
     refused = await ingest.send(key, event(model_id, 8.1))
-    assert "looks back 691200 s" in refused.json()["errors"][0]["reason"], "a model without a monitor has the default's"
+    assert "reach back 691200 s" in refused.json()["errors"][0]["reason"], "a model without a monitor has the default's"
     sizes = [len(events) for _, events in await records_of(kafka_bootstrap, model_id)]
     assert sizes == [1, 1]
 

@@ -44,7 +44,7 @@ async def test_ingest_knows_keys_without_incidents_and_postgres_also_after_its_o
 async def test_the_last_use_in_ingest_is_shown_by_incidents(
     kafka_bootstrap: str, database_url: str, start_ingest: StartIngest, tmp_path: Path
 ) -> None:
-    """Incidents is stopped once the key is used: what ingest tells waits in Kafka."""
+    """Incidents is stopped once the key is used: what ingest reports waits in Kafka."""
     settings = {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
     admin_key, ingest = make_key(database_url), start_ingest(kafka_bootstrap=kafka_bootstrap)
     with incidents(tmp_path, admin_key, **settings) as service:

@@ -15,7 +15,6 @@ import pytest
 from pydantic import SecretStr
 
 from sentryml_common.clock import system_clock
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
@@ -39,7 +38,7 @@ from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
 from tests.support.eventually import eventually
-from tests.unit.notifier.builders import IDS, NIGHT, a_monitor
+from tests.unit.notifier.builders import IDS, NIGHT
 
 SEND_SECONDS = 60.0
 """However slow the machine: only a test about time-outs may see one."""
@@ -101,7 +100,6 @@ class World:
     def __init__(self, pool: Pool, slack: Slack, client: Any, allowed_hosts: set[str]) -> None:
         self.pool, self.slack, self.client, self._allowed_hosts = pool, slack, client, allowed_hosts
         self.clock = TestClock()
-        self.monitors: dict[str, Monitor] = {"flights-delay": a_monitor()}
         self._numbers = itertools.count()
         self.channel: OpenChannel
         self.given: SettingsChannel
@@ -176,7 +174,7 @@ class World:
         return uuid5(IDS, f"send/{next(self._numbers)}")
 
     async def take_in(self, *transitions: Transition) -> None:
-        await Inbox(self.pool, self.monitors, lambda: None, self.clock).take_in(list(transitions))
+        await Inbox(self.pool, lambda: None, self.clock).take_in(list(transitions))
 
     async def dispatch(self, *, at_most: int = 100) -> int:
         """Send what is due, one by one; return how many messages were attempted."""

@@ -17,7 +17,7 @@ from sentryml_notifier.domain.message import Tone, compose
 from sentryml_notifier.domain.message_input import Story
 from tests.integration.notifier.conftest import SEND_SECONDS, World
 from tests.support.http_server import Answer, answer, hang, http_server, reset
-from tests.unit.notifier.builders import a_monitor, opened_critical, opened_warn, resolved
+from tests.unit.notifier.builders import opened_critical, opened_warn, resolved
 
 # Of apprise's own, as it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
@@ -26,7 +26,7 @@ OPS = Identity(UUID(int=2), "ops")
 
 
 def to_send(title: str | None = None) -> Outgoing:
-    story = Story([opened_critical()], [opened_critical()], a_monitor())
+    story = Story([opened_critical()], [opened_critical()])
     message = compose(story)
     return Outgoing(replace(message, title=title or message.title), story, UUID(int=7), (UUID(int=8),))
 
@@ -82,7 +82,7 @@ async def test_service_that_hangs_holds_a_few_threads_and_nobody_else(world: Wor
 
 
 async def test_every_tone_is_a_kind_of_notice(world: World) -> None:
-    messages = [compose(Story([step], [step], a_monitor())) for step in (opened_critical(), opened_warn(), resolved())]
+    messages = [compose(Story([step], [step])) for step in (opened_critical(), opened_warn(), resolved())]
     messages.append(replace(messages[0], tone=Tone.NEUTRAL))
     async with http_server() as receiver:
         channel = opened(tools_of(world, "json"), f"json://{receiver.authority}/")

@@ -64,11 +64,8 @@ async def test_settings_alone_make_a_bot_that_holds_a_conversation(
         await service.ready()
         await publish(producer, opened_warn(incident=201, model_id="talks"))
         await roots_of(slack, "talks", "Warning: drift")
-        await publish(producer, acknowledged().model_copy(update={
-            **{name: getattr(opened_warn(incident=201, model_id="talks"), name)
-               for name in ("incident_id", "incident_number", "model_id", "incident_url")},
-        }))  # fmt: skip
-        (root,) = await roots_of(slack, "talks", "seen by Ada Lovelace")
+        await publish(producer, acknowledged(incident=201, model_id="talks"))
+        (root,) = await roots_of(slack, "talks", "acknowledged by Ada Lovelace")
 
         assert await replies_to(slack, root) == ["⚪ Acknowledged · talks"]
         metrics = await service.get("/metrics")
@@ -98,7 +95,7 @@ async def test_killed_while_sending_it_finds_what_has_arrived(
         roots = await roots_of(slack, "killed-bot", "CRITICAL drift")
         told = await replies_to(slack, roots[0])
     assert [title(each) for each in roots] == ["🔴 CRITICAL drift · killed-bot"], "one root, and no repeat"
-    assert told == ["🔴 CRITICAL drift, worse than before · killed-bot"]
+    assert told == ["🔴 CRITICAL drift, escalated · killed-bot"]
 
 
 async def test_a_press_is_answered_though_incidents_is_away(

@@ -50,7 +50,7 @@ async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_fixing(worl
     await world.open_channel()
     assert await world.dispatch() == 2
     assert (
-        sorted(title[:12] for title in world.slack.titles) == ["🔴 CRITICAL d", "🟢 Drift came"]
+        sorted(title[:12] for title in world.slack.titles) == ["🔴 CRITICAL d", "🟢 Resolved b"]
         or len(world.slack.titles) == 2
     )
     assert {row["state"] for row in await world.deliveries()} == {"delivered"}

@@ -58,12 +58,12 @@ async def test_a_whole_incident_is_one_conversation(talk: World) -> None:
     assert await talk.dispatch() == 1
     assert thread_of(talk) == ["⚪ Acknowledged · flights-delay"]
     await pass_edit_time(talk)
-    assert title(root_of(talk)) == "🟠 Warning: drift, seen by Ada Lovelace · flights-delay"
+    assert title(root_of(talk)) == "🟠 Warning: drift, acknowledged by Ada Lovelace · flights-delay"
     assert button_of(root_of(talk)) is None
 
     await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
     assert await talk.dispatch() == 1
-    assert thread_of(talk)[-1] == "📢 🔴 CRITICAL drift, worse than before · flights-delay"
+    assert thread_of(talk)[-1] == "📢 🔴 CRITICAL drift, escalated · flights-delay"
     await pass_edit_time(talk)
     assert title(root_of(talk)) == "🔴 CRITICAL drift · flights-delay"
     button = button_of(root_of(talk))
@@ -96,7 +96,7 @@ async def test_a_deleted_root_is_replaced_by_what_came_after(talk: World) -> Non
     talk.slack.workspace.delete(CHANNEL, first.ts)
     await talk.take_in(escalated())
     await talk.dispatch()
-    assert title(root_of(talk)) == "🔴 CRITICAL drift, worse than before · flights-delay"
+    assert title(root_of(talk)) == "🔴 CRITICAL drift, escalated · flights-delay"
     await talk.take_in(resolved(sequence=3))
     await talk.dispatch()
     assert thread_of(talk) == ["🟢 Resolved · flights-delay"]
@@ -133,7 +133,7 @@ async def test_a_root_that_had_arrived_is_found_and_not_sent_again(talk: World, 
     assert len(calls(talk, "chat.postMessage")) == 1
     await talk.take_in(escalated())
     await talk.dispatch()
-    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, worse than before · flights-delay"]
+    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, escalated · flights-delay"]
 
 
 async def test_a_reply_that_had_arrived_is_found_and_not_sent_again(talk: World) -> None:
@@ -144,7 +144,7 @@ async def test_a_reply_that_had_arrived_is_found_and_not_sent_again(talk: World)
     await talk.dispatch()
     talk.clock.advance(10)
     await talk.dispatch()
-    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, worse than before · flights-delay"]
+    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, escalated · flights-delay"]
     assert {row["state"] for row in await talk.deliveries()} == {"delivered"}
 
 
@@ -256,14 +256,14 @@ async def test_a_rate_limit_on_posts_pauses_the_channel_and_keeps_the_order(talk
     assert await talk.dispatch() == 0
     talk.clock.advance(33)
     assert await talk.dispatch() == 1
-    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, worse than before · flights-delay"]
+    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, escalated · flights-delay"]
     assert {row["possibly_sent"] for row in await talk.deliveries()} == {False}
 
 
 async def test_an_undelivered_alert_and_its_end_are_one_message(talk: World) -> None:
     await talk.take_in(opened_critical(), acknowledged(), resolved(sequence=3))
     assert await talk.dispatch() == 1
-    assert title(root_of(talk)) == "🟢 Drift came and went (was critical) · flights-delay"
+    assert title(root_of(talk)) == "🟢 Resolved before it could be delivered (was critical) · flights-delay"
     assert talk.slack.workspace.replies(root_of(talk)) == []
 
 
@@ -312,4 +312,4 @@ async def test_a_reminder_is_said_aloud_below_the_root(talk: World) -> None:
         known = await find_conversation(connection, talk.channel.channel_id, story.last.incident_id)
     result = await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids, conversation=known))
     assert result.learned == EditWanted(story.last.incident_id, 1)
-    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, still unseen · flights-delay"]
+    assert thread_of(talk) == ["📢 🔴 CRITICAL drift, not acknowledged · flights-delay"]

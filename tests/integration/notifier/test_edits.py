@@ -98,9 +98,9 @@ async def test_an_edit_that_fails_is_made_again(talk: World, error: str) -> None
     await talk.take_in(acknowledged())
     talk.slack.api.play(failing(error, "chat.update"))
     await pass_edit_time(talk)
-    assert "seen by" not in title(root_of(talk))
+    assert "acknowledged by" not in title(root_of(talk))
     await pass_edit_time(talk)
-    assert "seen by Ada" in title(root_of(talk))
+    assert "acknowledged by Ada" in title(root_of(talk))
 
 
 async def test_edits_that_a_person_must_fix_wait_together_and_alerts_go_on(talk: World) -> None:
@@ -117,7 +117,7 @@ async def test_edits_that_a_person_must_fix_wait_together_and_alerts_go_on(talk:
     await talk.edit()
     titles = sorted(title(each) for each in talk.slack.workspace.roots(CHANNEL))
     assert titles == [
-        "🔴 CRITICAL drift · flights-delay", "🟠 Warning: drift, seen by Ada Lovelace · flights-delay"
+        "🔴 CRITICAL drift · flights-delay", "🟠 Warning: drift, acknowledged by Ada Lovelace · flights-delay"
     ]  # fmt: skip
 
 
@@ -129,7 +129,7 @@ async def test_an_edit_whose_form_is_refused_is_made_as_plain_text(talk: World) 
     await pass_edit_time(talk)
     await pass_edit_time(talk)
     assert root_of(talk).payload["blocks"] == []
-    assert "seen by Ada" in title(root_of(talk))
+    assert "acknowledged by Ada" in title(root_of(talk))
 
 
 @pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed"])
@@ -144,7 +144,7 @@ async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_a
     await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
     await talk.dispatch()
     _, fresh = talk.slack.workspace.roots(CHANNEL)
-    assert title(fresh) == "🔴 CRITICAL drift, worse than before · flights-delay"
+    assert title(fresh) == "🔴 CRITICAL drift, escalated · flights-delay"
     await talk.take_in(resolved(sequence=4))
     await talk.dispatch()
     assert [title(each) for each in talk.slack.workspace.replies(fresh)] == ["🟢 Resolved · flights-delay"]
@@ -167,7 +167,7 @@ async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: 
     try:
         await talk.take_in(acknowledged())
         talk.clock.advance(TICK)
-        await eventually(lambda: shows("seen by Ada"), what="the first edit on the other channel")
+        await eventually(lambda: shows("acknowledged by Ada"), what="the first edit on the other channel")
         await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
         talk.clock.advance(TICK)
         await eventually(lambda: shows("CRITICAL"), what="the next edit on the other channel")

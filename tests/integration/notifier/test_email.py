@@ -23,7 +23,7 @@ from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.certificates import make_certificate
 from tests.support.smtp_server import MailServer, mail_server
-from tests.unit.notifier.builders import IDS, a_monitor, opened_critical, resolved
+from tests.unit.notifier.builders import IDS, opened_critical, resolved
 
 OPS = Identity(UUID(int=2), "ops")
 ANA, BEN, CAT = "ana@example.org", "ben@example.org", "cat@example.org"
@@ -32,7 +32,7 @@ PASSWORD = "verysecret"
 
 def to_send(*steps: Transition, plain: bool = False, repeat: bool = False) -> Outgoing:
     told = steps or (opened_critical(),)
-    story = Story(list(told), [told[-1]], a_monitor())
+    story = Story(list(told), [told[-1]])
     message = with_delivery_notes(
         compose(story), possibly_sent=repeat, happened_at=story.last.at, now=story.last.at, reason=None
     )

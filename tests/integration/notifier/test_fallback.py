@@ -129,9 +129,9 @@ async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, ba
     await world.open_channel()
     assert await world.dispatch() == 1
     (text,) = texts_of(world, "B0TEST")
-    assert text.startswith("🔴 CRITICAL drift, as it stands now")
-    assert "marked as seen by Ada Lovelace" in text
-    assert "The channel backup was told while this one was broken." in text
+    assert text.startswith("🔴 CRITICAL drift, current state")
+    assert "acknowledged by Ada Lovelace" in text
+    assert "The channel backup received it while this one was broken." in text
 
 
 async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
@@ -140,7 +140,7 @@ async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world:
     await world.take_in(resolved())
     await world.open_channel()
     assert await world.dispatch() == 1
-    assert texts_of(world, "B0TEST")[0].startswith("🟢 Drift came and went")
+    assert texts_of(world, "B0TEST")[0].startswith("🟢 Resolved before it could be delivered")
 
 
 async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_fixed(
@@ -209,7 +209,7 @@ async def test_thirty_stuck_steps_go_out_as_one_message_that_tells_how_it_stands
     await world.open_channel()
     assert await world.dispatch() == 1
     (text,) = world.slack.texts
-    assert text.startswith("🔴 CRITICAL drift, worse than before")
+    assert text.startswith("🔴 CRITICAL drift, escalated")
     assert "… 23 more …" in text
     assert {row["state"] for row in await world.deliveries()} == {"delivered"}
 

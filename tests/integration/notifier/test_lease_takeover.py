@@ -220,7 +220,6 @@ async def test_message_is_made_again_from_the_ledger_alone(world: World) -> None
     """A dispatcher that knows nothing but the database tells the whole story."""
     await world.take_in(opened_critical())
     await world.dispatch()
-    world.monitors.clear()
     await world.take_in(resolved())
     await world.dispatch()
     assert "It lasted\n" in world.slack.texts[1].replace("*", "")

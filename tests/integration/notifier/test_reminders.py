@@ -32,8 +32,8 @@ from tests.unit.notifier.builders import (
 __all__ = ["api"]
 
 AFTER = 600
-WARNING, CRITICAL = "🟠 Warning: drift · flights-delay", "🔴 CRITICAL drift, worse than before · flights-delay"
-UNSEEN = "🟠 Warning: drift, still unseen · flights-delay"
+WARNING, CRITICAL = "🟠 Warning: drift · flights-delay", "🔴 CRITICAL drift, escalated · flights-delay"
+UNSEEN = "🟠 Warning: drift, not acknowledged · flights-delay"
 
 
 async def let_remind(api: Api, **what: Any) -> None:
@@ -88,7 +88,7 @@ async def test_acknowledging_ends_reminders_and_silences_nothing(world: World, a
     await world.dispatch()
     assert world.slack.titles == [WARNING, CRITICAL]
     assert await later(world) == 1, "the newer alert is unseen"
-    assert world.slack.titles[2] == "🔴 CRITICAL drift, still unseen · flights-delay"
+    assert world.slack.titles[2] == "🔴 CRITICAL drift, not acknowledged · flights-delay"
 
 
 async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: Api) -> None:
@@ -184,9 +184,9 @@ async def multiply_last_reminder(world: World, copies: int) -> None:
         WITH copied AS (
             SELECT number, gen_random_uuid() AS incident_id FROM generate_series(1, $1) AS number
         ), steps AS (
-            INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
+            INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message,
                                     step_kind, to_state, happened_at, alert, taken_in_at)
-            SELECT gen_random_uuid(), c.incident_id, 1000 + number, model_id, sequence, message, monitor, step_kind,
+            SELECT gen_random_uuid(), c.incident_id, 1000 + number, model_id, sequence, message, step_kind,
                    to_state, happened_at, alert, taken_in_at
               FROM transition, copied AS c
             RETURNING *

@@ -197,7 +197,7 @@ async def test_killed_while_sending_it_sends_again_and_says_so(
     assert titles == [
         "🟠 Warning: drift · killed",
         "🟠 Warning: drift · killed (repeat)",
-        "🔴 CRITICAL drift, worse than before · killed",
+        "🔴 CRITICAL drift, escalated · killed",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Somebody presses "Mark as seen" in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
+"""Somebody clicks "Acknowledge" in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Off
     answer = await office.press()
     assert (answer.status_code, answer.content) == (200, b"")
     told = await office.told()
-    assert "marked as seen by you" in told
+    assert "You have acknowledged incident" in told
     assert "does not mute" in told
     assert f"{PUBLIC_URL}/incidents/1" in told
     assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
     await office.relay()
-    assert as_text(office.root.payload).startswith("🟠 Warning: drift, seen by ada · flights-delay")
+    assert as_text(office.root.payload).startswith("🟠 Warning: drift, acknowledged by ada · flights-delay")
     with pytest.raises(NoButton):
         office.payload()
 
@@ -153,7 +153,7 @@ async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> N
     body, headers = signed(office.payload(), SIGNING, office.world.clock.now.timestamp())
     for count in (1, 2):
         assert (await office.post(body, headers)).status_code == 200
-        assert "marked as seen by you" in await office.told(count=count)
+        assert "You have acknowledged incident" in await office.told(count=count)
     assert len(await office.steps()) == 2
 
 
@@ -269,7 +269,7 @@ async def sockets(office: Office) -> AsyncIterator[Sockets]:
 
 async def test_a_press_comes_by_socket_mode_without_an_open_port(office: Office, sockets: Sockets) -> None:
     await sockets.send(office.payload())
-    assert "marked as seen by you" in await office.told()
+    assert "You have acknowledged incident" in await office.told()
     assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
 
 
@@ -279,7 +279,7 @@ async def test_socket_mode_connects_again_when_asked_to_and_when_cut_off(office:
     await sockets.send({})
     await sockets.cut()
     await sockets.send(office.payload())
-    assert "marked as seen by you" in await office.told()
+    assert "You have acknowledged incident" in await office.told()
 
 
 async def test_socket_mode_goes_to_no_address_but_slacks(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.secrets import SecretBox
 from tests.integration.notifier.conftest import World, make_channel
 from tests.support.http_server import Answer, HttpServer, Received, answer, flood, hang, http_server, reset
-from tests.unit.notifier.builders import IDS, a_monitor, opened_critical, resolved
+from tests.unit.notifier.builders import IDS, opened_critical, resolved
 
 OPS = Identity(UUID(int=2), "ops")
 PAGE = Path(__file__).parents[3] / "docs" / "webhook.md"
@@ -47,7 +47,7 @@ def documented() -> Documented:
 
 
 def to_send(*steps: Transition, repeat: bool = False, plain: bool = False) -> Outgoing:
-    story = Story(list(steps), list(steps), a_monitor())
+    story = Story(list(steps), list(steps))
     at = story.last.at
     message = with_delivery_notes(compose(story), possibly_sent=repeat, happened_at=at, now=at, reason=None)
     ids = tuple(uuid5(IDS, f"delivery/{step.sequence}") for step in steps)

@@ -14,8 +14,8 @@ from bench.noise.incidents import Rule, Step, Watch
 from bench.noise.report import Row, delay, rate, show_tallies
 from bench.noise.run import work
 from bench.noise.simulation import (
+    FOLLOWED_DAYS,
     GRID,
-    LOOK_DAYS,
     ORIGIN,
     Case,
     Tally,
@@ -306,4 +306,4 @@ def test_the_tables_have_a_row_per_volume(capsys: pytest.CaptureFixture[str]) ->
 def test_slots_are_counted_from_the_origin() -> None:
     assert slot_at(ORIGIN.timestamp()) == 0
     assert slot_at(datetime.fromisoformat("2026-11-03T00:05:00+00:00").timestamp()) == 289
-    assert LOOK_DAYS * DAY % SLOT_SECONDS == 0
+    assert FOLLOWED_DAYS * DAY % SLOT_SECONDS == 0

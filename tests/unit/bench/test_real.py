@@ -191,7 +191,7 @@ def test_rivals_look_once_a_day_from_when_they_can() -> None:
     days = Days(some_events(30))
     for rival in (WhyLabs(), NannyML(), Evidently()):
         alarms = DailyWatch(rival, days).run(FIRST, FIRST + 30 * DAY)
-        assert alarms.looks == [FIRST + (day + 1) * DAY for day in range(rival.from_day, 30)]
+        assert alarms.evaluated == [FIRST + (day + 1) * DAY for day in range(rival.from_day, 30)]
 
 
 def test_evidently_bins_over_both_and_few_values_by_value() -> None:
@@ -215,7 +215,7 @@ def some_results(opened: int, found: list[bool]) -> Results:
         opened=opened,
         found={(share, days): found for share in (0.2, 0.5) for days in (1, 3)},
         steps_found=[True],
-        steps_called_over=[opened > 1],
+        steps_resolved_early=[opened > 1],
         ramp_days=[20.0, 22.5 if opened < 2 else None],
         healthy_after_hours=[20.0, 24.0 if opened < 2 else 30.0],
         echoes=[0, 1],

@@ -1,4 +1,4 @@
-"""A key, a clock that stands, and a gatekeeper that knows keys."""
+"""A key, a fixed clock, and a gatekeeper that knows keys."""
 
 from __future__ import annotations
 

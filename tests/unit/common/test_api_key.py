@@ -1,4 +1,4 @@
-"""API keys: a typo is found before any look-up; a key opens only while it is alive, and only what it may."""
+"""API keys: a typo is found before any lookup; a key opens only while it is alive, and only what it may."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class World:
             await asyncio.sleep(0.1)
 
     def check(self) -> None:
-        """Fail if a process has ended by itself."""
+        """Fail if a process has ended without being stopped."""
         for process in self.processes:
             if process.task.done() and not process.ends:
                 process.task.result()

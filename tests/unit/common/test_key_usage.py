@@ -1,4 +1,4 @@
-"""Uses of API keys: told once a minute per key, the newest kept while nobody listens, and never more than fits."""
+"""Uses of API keys: reported once a minute per key, the newest kept while the sink is away, within a bound."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.eventually import eventually
 from tests.unit.common.keys import KEY, KEY_ID, NOW, api_key, gatekeeper_of
 
 
-class Told:
-    """A sink that is away as often as it is told to be."""
+class UsageSink:
+    """A sink that is unavailable for the first `away` calls."""
 
     def __init__(self, away: int = 0) -> None:
         self.away = away
@@ -31,8 +31,8 @@ class Told:
 
 
 @asynccontextmanager
-async def telling(usage: KeyUsage, told: Told) -> AsyncIterator[None]:
-    task = asyncio.create_task(usage.publish_forever(told))
+async def publishing(usage: KeyUsage, sink: UsageSink) -> AsyncIterator[None]:
+    task = asyncio.create_task(usage.publish_forever(sink))
     try:
         yield
     finally:
@@ -40,71 +40,71 @@ async def telling(usage: KeyUsage, told: Told) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def all_told(told: Told, count: int) -> list[ApiKeyUsage]:
+async def all_reported(sink: UsageSink, count: int) -> list[ApiKeyUsage]:
     async def there() -> bool:
-        return len(told.usages) >= count
+        return len(sink.usages) >= count
 
-    await eventually(there, what=f"{count} uses to be told", within=10)
-    return told.usages
+    await eventually(there, what=f"{count} uses to be reported", within=10)
+    return sink.usages
 
 
-async def test_a_use_is_told_with_its_key_its_time_and_the_service() -> None:
-    usage, told = KeyUsage("ingest"), Told()
-    async with telling(usage, told):
+async def test_a_use_is_reported_with_its_key_its_time_and_the_service() -> None:
+    usage, sink = KeyUsage("ingest"), UsageSink()
+    async with publishing(usage, sink):
         usage.note(KEY_ID, NOW)
-        assert await all_told(told, 1) == [ApiKeyUsage(key_id=KEY_ID, used_at=NOW, service="ingest")]
+        assert await all_reported(sink, 1) == [ApiKeyUsage(key_id=KEY_ID, used_at=NOW, service="ingest")]
 
 
-async def test_a_key_is_told_once_a_minute_and_each_key_for_itself() -> None:
-    usage, told = KeyUsage("ingest"), Told()
-    async with telling(usage, told):
+async def test_a_key_is_reported_once_a_minute_and_each_key_for_itself() -> None:
+    usage, sink = KeyUsage("ingest"), UsageSink()
+    async with publishing(usage, sink):
         for second, count in ((0, 1), (1, 1), (59.999, 1), (60, 2), (61, 2), (120, 3)):
             usage.note(KEY_ID, NOW + timedelta(seconds=second))
-            await all_told(told, count)
+            await all_reported(sink, count)
         usage.note("another00000", NOW)
-        found = await all_told(told, 4)
+        found = await all_reported(sink, 4)
     assert [(each.key_id, (each.used_at - NOW).total_seconds()) for each in found] == [
         (KEY_ID, 0), (KEY_ID, 60), (KEY_ID, 120), ("another00000", 0),
     ]  # fmt: skip
 
 
 async def test_a_clock_that_was_set_back_does_not_silence_a_key() -> None:
-    usage, told = KeyUsage("ingest"), Told()
-    async with telling(usage, told):
+    usage, sink = KeyUsage("ingest"), UsageSink()
+    async with publishing(usage, sink):
         usage.note(KEY_ID, NOW)
-        await all_told(told, 1)
+        await all_reported(sink, 1)
         usage.note(KEY_ID, NOW - timedelta(hours=1))
-        await all_told(told, 2)
+        await all_reported(sink, 2)
 
 
 async def test_while_nobody_listens_the_newest_use_of_each_key_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sentryml_common.key_usage.RETRY_PAUSE_SECONDS", 0.01)
-    usage, told = KeyUsage("ingest"), Told(away=3)
+    usage, sink = KeyUsage("ingest"), UsageSink(away=3)
     for minute in range(5):
         usage.note(KEY_ID, NOW + timedelta(minutes=minute))
-    async with telling(usage, told):
-        [found] = await all_told(told, 1)
-    assert (found.used_at, told.away) == (NOW + timedelta(minutes=4), 0)
+    async with publishing(usage, sink):
+        [found] = await all_reported(sink, 1)
+    assert (found.used_at, sink.away) == (NOW + timedelta(minutes=4), 0)
 
 
 async def test_of_very_many_keys_the_one_noted_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sentryml_common.key_usage.KEYS_MAX", 3)
-    usage, told = KeyUsage("ingest"), Told()
-    async with telling(usage, told):
+    usage, sink = KeyUsage("ingest"), UsageSink()
+    async with publishing(usage, sink):
         for key_id in ("a", "b", "c", "d"):
             usage.note(key_id * 12, NOW)
-        await all_told(told, 3)
+        await all_reported(sink, 3)
         usage.note("d" * 12, NOW)  # remembered
-        usage.note("a" * 12, NOW)  # forgotten, so told again
-        found = await all_told(told, 4)
+        usage.note("a" * 12, NOW)  # forgotten, so reported again
+        found = await all_reported(sink, 4)
     assert [each.key_id[0] for each in found] == ["b", "c", "d", "a"]
 
 
 async def test_the_gatekeeper_notes_whom_it_knows_and_nobody_else() -> None:
-    gatekeeper, told = gatekeeper_of(api_key()), Told()
-    async with telling(gatekeeper.usage, told):
+    gatekeeper, sink = gatekeeper_of(api_key()), UsageSink()
+    async with publishing(gatekeeper.usage, sink):
         for authorization in (None, "Bearer nonsense", f"Bearer {'x' * 68}"):
             with pytest.raises(Exception, match="API key"):
                 gatekeeper.admit(authorization)
         gatekeeper.admit(f"Bearer {KEY}")
-        assert [each.key_id for each in await all_told(told, 1)] == [KEY_ID]
+        assert [each.key_id for each in await all_reported(sink, 1)] == [KEY_ID]

@@ -38,10 +38,10 @@ def test_the_current_window_has_to_fit_into_the_baseline() -> None:
     assert MonitorSettings(baseline_seconds=HOUR, current_seconds=HOUR).current_seconds == HOUR
 
 
-def test_evaluations_have_to_look_at_every_event() -> None:
+def test_evaluations_have_to_cover_every_event() -> None:
     found = refusal(current_seconds=MINUTE, every_seconds=2 * MINUTE)
     assert "every_seconds (120) must not exceed current_seconds (60)" in found
-    assert "events between two evaluations would never be looked at" in found
+    assert "events between two evaluations would never be compared" in found
 
 
 def test_a_signal_is_named_once() -> None:

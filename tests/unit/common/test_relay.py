@@ -123,7 +123,7 @@ class Connection(Transaction):
                 row.holder = None
 
     def add_termination_listener(self, _: Callable[..., None]) -> None:
-        """It never ends by itself."""
+        """It runs until cancelled."""
 
     async def add_listener(self, _: str, notified: Callable[..., None]) -> None:
         """LISTEN."""
@@ -204,7 +204,7 @@ def test_a_revoked_key_does_not_wait_for_a_backlog_of_transitions() -> None:
         at = asyncio.get_running_loop().time()
         await until(lambda: bool(log.records(KEYS)), "the key")
         assert database.waiting(STORM) > 0
-        assert asyncio.get_running_loop().time() - at < 1.5, "in the log's own time: a look a second, and its pauses"
+        assert asyncio.get_running_loop().time() - at < 1.5, "in the log's own time: a poll a second, and its pauses"
         await until(lambda: not database.waiting(STORM), "the transitions")
         await relay.stop()
         return database
@@ -286,5 +286,5 @@ def test_whatever_happens_rows_of_a_key_are_published_in_order_and_none_is_lost(
         rows = [row for box in database.rows.values() for row in box]
         assert found.keys() == {row.key for row in rows}, f"seed {seed}"
         for key, numbers in found.items():
-            wanted = [row.number for row in rows if row.key == key]
-            assert list(dict.fromkeys(numbers)) == wanted, f"seed {seed}, {key}"
+            expected = [row.number for row in rows if row.key == key]
+            assert list(dict.fromkeys(numbers)) == expected, f"seed {seed}, {key}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.text import INVISIBLE, cut, duration, visible
+from sentryml_common.text import INVISIBLE, cut, duration, sentence, visible
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,14 @@ def test_visible_text_hides_nothing_and_stays_as_it_is(text: str) -> None:
     shown = visible(text)
     assert not INVISIBLE.search(shown)
     assert visible(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("there is no incident 7", "There is no incident 7."),
+        ("the AUC of McFly is on it.", "The AUC of McFly is on it."),
+    ],
+)
+def test_a_message_is_read_as_a_sentence(text: str, read: str) -> None:
+    assert sentence(text) == read

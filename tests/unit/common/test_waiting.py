@@ -1,4 +1,4 @@
-"""Waiting for a server: as long as it takes, in words, and only for the errors that waiting helps."""
+"""Waiting for a server: as long as it takes, with a log line, and only for the errors that waiting helps."""
 
 from __future__ import annotations
 

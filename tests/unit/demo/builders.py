@@ -1,4 +1,4 @@
-"""Transitions, evaluations and messages with defaults, so that a test names only what it is about."""
+"""Transitions, evaluations and messages with defaults, so that a test sets only what matters for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, SignalEvaluation, Window
-from sentryml_common.contracts.transition import SYSTEM, Severity, Standing, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import (
+    SYSTEM,
+    Severity,
+    Standing,
+    State,
+    Transition,
+    TransitionKind,
+    TransitionText,
+)
 from sentryml_local.demo.time_scale import SCORE_MODEL
 from sentryml_local.demo.verdict import SlackMessage
 
@@ -15,10 +23,10 @@ NAMESPACE = UUID("00000000-0000-0000-0000-000000000001")
 URL = "http://127.0.0.1:8701/incidents"
 STATE_AFTER = {TransitionKind.RESOLVED: State.RESOLVED, TransitionKind.CLOSED: State.CLOSED}
 SENTENCES = {
-    TransitionKind.OPENED: "opened: what flights-delay predicts no longer looks like its baseline.",
-    TransitionKind.ESCALATED: "went from a warning to critical.",
-    TransitionKind.REOPENED: "is open again: it had resolved.",
-    TransitionKind.RESOLVED: "resolved by itself: the data look like the baseline again.",
+    TransitionKind.OPENED: "The predictions of flights-delay no longer look like the baseline.",
+    TransitionKind.ESCALATED: "The drift of flights-delay got worse.",
+    TransitionKind.REOPENED: "The drift of flights-delay is back.",
+    TransitionKind.RESOLVED: "The predictions of flights-delay look like the baseline again.",
 }
 
 
@@ -47,6 +55,12 @@ def a_transition(
         note=None,
         evaluation_id=None,
         why=(),
+        text=TransitionText(
+            title=f"{kind.value.capitalize()} · {SCORE_MODEL}",
+            headline=SENTENCES.get(kind, f"{kind.value}."),
+            step=kind.value.capitalize(),
+            next=(),
+        ),
         incident_url=f"{URL}/{number}",
     )
 
@@ -62,8 +76,8 @@ def an_incident(*kinds: TransitionKind, number: int = 1, severity: Severity = Se
 def a_message(step: Transition) -> SlackMessage:
     """What Slack shows of a transition."""
     number = step.incident_number
-    text = f"CRITICAL drift · flights-delay\nIncident #{number} {SENTENCES[step.kind]}\nOpen incident #{number}: {URL}"
-    return SlackMessage(step.sequence, NOON, f"CRITICAL drift · flights-delay. Incident #{number}", text)
+    text = f"{step.text.title}\n{step.text.headline}\nOpen incident #{number}: {URL}"
+    return SlackMessage(step.sequence, NOON, f"{step.text.title}. Incident #{number}", text)
 
 
 def an_evaluation(

@@ -66,7 +66,7 @@ async def test_everything_is_new_once() -> None:
     services.transitions = an_incident(TransitionKind.OPENED)
     services.messages = ["CRITICAL drift"]
     observer = services.observer()
-    first, second = await observer.look(), await observer.look()
+    first, second = await observer.poll(), await observer.poll()
     assert [each.signals[0].psi for each in first.evaluations] == [0.1, 0.5]
     assert [step.kind for step in first.transitions] == [TransitionKind.OPENED]
     assert [(message.summary, message.text) for message in first.messages] == [
@@ -79,15 +79,15 @@ async def test_later_steps_are_added_to_what_was_seen() -> None:
     services = Services()
     services.transitions = an_incident(TransitionKind.OPENED)
     observer = services.observer()
-    await observer.look()
+    await observer.poll()
     services.transitions = an_incident(TransitionKind.OPENED, TransitionKind.RESOLVED)
-    new = await observer.look()
+    new = await observer.poll()
     assert [step.kind for step in new.transitions] == [TransitionKind.RESOLVED]
     assert [step.kind for step in observer.seen.transitions] == [TransitionKind.OPENED, TransitionKind.RESOLVED]
 
 
 async def test_a_model_that_is_not_registered_yet_has_nothing_to_see() -> None:
-    assert (await Services().observer().look()).evaluations == []
+    assert (await Services().observer().poll()).evaluations == []
 
 
 async def test_a_service_that_is_away_is_named() -> None:

@@ -43,7 +43,7 @@ def test_every_day_of_april_and_may_is_there(days: list[FlightDay]) -> None:
     assert len(days) == 61
     assert (days[0].date, days[-1].date) == (date(2013, 4, 1), date(2013, 5, 31))
     assert all(700 < len(day.scores) < 1000 for day in days)
-    assert all(len(day.scores) == len(day.moments) == len(day.names) == len(day.labels) for day in days)
+    assert all(len(day.scores) == len(day.times) == len(day.names) == len(day.labels) for day in days)
 
 
 def test_scores_are_probabilities_and_labels_follow_them(days: list[FlightDay]) -> None:

@@ -1,18 +1,18 @@
-"""The verdict is good only when an incident went all the way and Slack was told of every alert."""
+"""The verdict is good only when an incident has opened, escalated and resolved, and Slack got every alert."""
 
 from __future__ import annotations
 
 import pytest
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
-from sentryml_local.demo.verdict import SlackMessage, at_rest, missing, untold
+from sentryml_local.demo.verdict import SlackMessage, at_rest, missing, undelivered
 from tests.unit.demo.builders import NOON, a_message, a_transition, an_incident
 
 OPENED, ESCALATED, RESOLVED = TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.RESOLVED
 CLOSED, REOPENED, DEESCALATED = TransitionKind.CLOSED, TransitionKind.REOPENED, TransitionKind.DEESCALATED
 
 
-def told(transitions: list[Transition]) -> list[SlackMessage]:
+def messages_of(transitions: list[Transition]) -> list[SlackMessage]:
     return [a_message(step) for step in transitions if step.alert]
 
 
@@ -23,7 +23,7 @@ def escalating() -> list[Transition]:
 
 @pytest.mark.parametrize("transitions", [escalating(), an_incident(OPENED, RESOLVED)], ids=["escalated", "at once"])
 def test_an_incident_that_went_all_the_way_is_enough(transitions: list[Transition]) -> None:
-    assert missing(transitions, told(transitions)) == []
+    assert missing(transitions, messages_of(transitions)) == []
 
 
 def test_nothing_seen_is_not_enough() -> None:
@@ -39,14 +39,14 @@ def test_nothing_seen_is_not_enough() -> None:
     ],
 )
 def test_what_an_incident_lacks_is_said(transitions: list[Transition], sentence: str) -> None:
-    assert missing(transitions, told(transitions)) == [sentence]
+    assert missing(transitions, messages_of(transitions)) == [sentence]
 
 
 def test_one_incident_that_went_all_the_way_excuses_the_others() -> None:
     transitions = an_incident(OPENED, RESOLVED, number=1, severity=Severity.WARN) + an_incident(
         OPENED, RESOLVED, number=2
     )
-    assert missing(transitions, told(transitions)) == []
+    assert missing(transitions, messages_of(transitions)) == []
 
 
 def test_a_missing_message_is_named() -> None:
@@ -57,26 +57,29 @@ def test_a_missing_message_is_named() -> None:
 
 def test_a_message_about_another_incident_does_not_count() -> None:
     of_42 = an_incident(OPENED, number=42)
-    assert untold(an_incident(OPENED, number=4), told(of_42)) != []
+    assert undelivered(an_incident(OPENED, number=4), messages_of(of_42)) != []
 
 
 def test_every_repetition_needs_a_message_of_its_own() -> None:
     transitions = an_incident(OPENED, RESOLVED, REOPENED, RESOLVED)
-    assert untold(transitions, told(transitions)[:3]) == ["Slack has 1 of 2 messages that incident #1 was resolved."]
+    assert undelivered(transitions, messages_of(transitions)[:3]) == [
+        "Slack has 1 of 2 messages that incident #1 was resolved."
+    ]
 
 
 def test_what_does_not_alert_needs_no_message() -> None:
     quiet = a_transition(DEESCALATED, sequence=3, alert=False)
     transitions = [*an_incident(OPENED, RESOLVED), quiet]
-    assert untold(transitions, told(transitions)) == []
+    assert undelivered(transitions, messages_of(transitions)) == []
 
 
 def test_one_message_may_tell_an_alert_and_its_end() -> None:
+    steps = an_incident(OPENED, RESOLVED)
     text = (
-        "Incident #1 opened as critical and resolved by itself: the data look like the baseline again. This is one "
-        "message for both: the first could not be delivered before it was over."
+        f"Resolved before it could be delivered\n{steps[-1].text.headline} This is one message for both steps.\n"
+        "Not delivered before\n2026-11-23 12:00 UTC: Opened\nOpen incident #1: http://127.0.0.1/incidents/1"
     )
-    assert untold(an_incident(OPENED, RESOLVED), [SlackMessage(1, NOON, "Drift came and went", text)]) == []
+    assert undelivered(steps, [SlackMessage(1, NOON, "Resolved before it could be delivered", text)]) == []
 
 
 @pytest.mark.parametrize(

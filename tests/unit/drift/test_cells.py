@@ -95,7 +95,7 @@ def test_beyond_the_range_of_float32_numbers_have_24_bits_as_well(value: float) 
 
 @pytest.mark.parametrize("distance", [1e-3, 1e-4, 1e-5, 2e-6])
 def test_both_ends_of_the_unit_interval_are_equally_fine(distance: float) -> None:
-    # A tenth of the distance to the end is told apart at either end, even at 17 dropped bits.
+    # A tenth of the distance to the end is distinguished at either end, even at 17 dropped bits.
     assert cell_of(distance, 17) != cell_of(1.1 * distance, 17)
     assert cell_of(1 - distance, 17) != cell_of(1 - 1.1 * distance, 17)
 

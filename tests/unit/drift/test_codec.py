@@ -1,4 +1,4 @@
-"""Bytes of histograms: what is packed comes back, anything else is refused in our own words."""
+"""Bytes of histograms: what is packed comes back, anything else is refused with our own errors."""
 
 from __future__ import annotations
 

@@ -36,19 +36,19 @@ def opened(events: int) -> OpenPartition:
 
 
 async def test_never_are_two_records_of_one_partition_under_way() -> None:
-    """Kafka may lose the first and keep the second, which seals what the first has told of."""
-    publishing, told = Publishing(), []
+    """Kafka may lose the first and keep the second, which seals the chunk of the first."""
+    publishing, batches = Publishing(), []
     partition = opened(900)
     for n in range(20):
         chunk = partition.chunk_for(0, SIZE_CLASSES[3])
         assert chunk is not None
         rows = [EventRow(f"{'m' * 120}{n}-{k}", float(k), None, NOON - k % 900 * 3600) for k in range(900)]
         chunk.add(0, rows, NOON)
-    await Emitter(publishing, lambda: told.append(1)).emit([partition], 1e9)  # type: ignore[arg-type]
+    await Emitter(publishing, lambda: batches.append(1)).emit([partition], 1e9)  # type: ignore[arg-type]
     partitions = [[record.partition for record in batch] for batch in publishing.batches]
     assert sum(map(len, partitions)) > 5, "it takes several records"
     assert all(len(set(batch)) == len(batch) for batch in partitions)
-    assert len(told) == len(partitions)
+    assert len(batches) == len(partitions)
     assert all(len(record.value or b"") <= RECORD_BYTES_MAX for batch in publishing.batches for record in batch)
 
 

@@ -56,7 +56,7 @@ class Scene:
         self.published += len(records)
         self.table.place = Place(1, 0, evaluated_until)
 
-    async def left_out(self) -> int:
+    async def skipped(self) -> int:
         """How many the next round says are left out."""
         before, published = _counter(), self.published
         await self.evaluator._round(0, self.table)
@@ -65,59 +65,59 @@ class Scene:
 
 
 def _counter() -> float:
-    return REGISTRY.get_sample_value("sentryml_drift_evaluations_left_out_total") or 0.0
+    return REGISTRY.get_sample_value("sentryml_drift_evaluations_skipped_total") or 0.0
 
 
-async def test_those_of_an_hour_without_a_worker_are_left_out() -> None:
-    assert await Scene().left_out() == HOUR / EVERY - 1
+async def test_those_of_an_hour_without_a_worker_are_skipped() -> None:
+    assert await Scene().skipped() == HOUR / EVERY - 1
 
 
 async def test_none_was_due_before_the_monitor_was_made_or_changed() -> None:
     scene = Scene()
     scene.in_force_since = START + HOUR - 10 * EVERY
-    assert await scene.left_out() in (8, 9)
+    assert await scene.skipped() in (8, 9)
     scene = Scene()
     scene.in_force_since = START + HOUR
-    assert await scene.left_out() == 0
+    assert await scene.skipped() == 0
 
 
 async def test_a_shorter_interval_makes_none_due_before_it() -> None:
     scene = Scene()
-    assert await scene.left_out() == HOUR / EVERY - 1
+    assert await scene.skipped() == HOUR / EVERY - 1
     scene.now += 10 * EVERY
     scene.monitor = Monitor(model_id="model", version=2, every_seconds=1)
     scene.in_force_since = scene.now - 3
-    assert await scene.left_out() <= 2
+    assert await scene.skipped() <= 2
 
 
 async def test_none_was_due_before_the_first_event() -> None:
-    assert await Scene(first_seen=START + HOUR - 5 * EVERY).left_out() in (3, 4)
+    assert await Scene(first_seen=START + HOUR - 5 * EVERY).skipped() in (3, 4)
 
 
 async def test_of_a_model_that_was_not_in_the_table_none_was_due_while_no_worker_had_it() -> None:
     """Its history may have been sent just now."""
-    assert await Scene(recovered=False).left_out() == 0
+    assert await Scene(recovered=False).skipped() == 0
 
 
 @pytest.mark.parametrize("recovered", [True, False])
-async def test_what_a_round_had_no_time_for_is_left_out(recovered: bool) -> None:
+async def test_what_a_round_had_no_time_for_is_skipped(recovered: bool) -> None:
     scene = Scene(recovered=recovered)
-    await scene.left_out()
+    await scene.skipped()
     scene.now += 5 * EVERY
-    assert await scene.left_out() == 4
+    assert await scene.skipped() == 4
 
 
-async def test_where_nothing_was_due_for_long_nothing_is_left_out() -> None:
+async def test_where_nothing_was_due_for_long_nothing_is_skipped() -> None:
     """The partition's models were without a monitor, so that nothing was published."""
     scene = Scene()
-    await scene.left_out()
+    await scene.skipped()
     watched, scene.monitor = scene.monitor, scene.monitor.model_copy(update={"enabled": False})
     for _ in range(10):
         scene.now += EVERY
         await scene.evaluator._round(0, scene.table)
     scene.monitor = watched
     scene.now += EVERY
-    assert await scene.left_out() == 0
+    assert await scene.skipped() == 0
 
 
 async def test_a_round_over_many_models_gives_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +133,6 @@ async def test_a_round_over_many_models_gives_others_their_turn(monkeypatch: pyt
             await asyncio.sleep(0)
 
     task = asyncio.create_task(another())
-    await scene.left_out()
+    await scene.skipped()
     task.cancel()
     assert turns > 100

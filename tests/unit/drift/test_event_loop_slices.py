@@ -8,7 +8,7 @@ from sentryml_drift.event_loop_slices import Pacer
 
 
 async def turns_of_another(pace: Pacer, steps: int) -> int:
-    """How often another task had its turn during so many steps of work."""
+    """How often another task ran during this number of steps of work."""
     turns = 0
 
     async def another() -> None:

@@ -14,7 +14,7 @@ from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 
 
 def pane(rng: random.Random, events: int, distinct: int | None, names: int = 2) -> bytes:
-    """A pane of some events: of few distinct scores, or each with its own; with so many names at most."""
+    """A pane of some events: of few distinct scores, or each with its own; with at most `names` names."""
     scores = [rng.random() if distinct is None else rng.randrange(distinct) / distinct for _ in range(events)]
     return PaneCounts.of([f"class {rng.randrange(names)}" for _ in scores], scores).pack()
 

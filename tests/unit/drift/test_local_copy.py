@@ -62,7 +62,7 @@ def test_a_damaged_copy_is_made_again(folder: Path, damage: Callable[[Path], Non
 
 
 def test_a_damaged_block_is_noticed_when_it_is_read(folder: Path) -> None:
-    """RocksDB says nothing by itself: its values just end there."""
+    """RocksDB raises no error: its values just end there."""
     spoil(table_file(folder), table_file(folder).stat().st_size // 2)
     store = RocksDBStore(folder, CHANGELOG)
     with pytest.raises(DamagedCopy, match="checksum"):
@@ -87,7 +87,7 @@ def in_use(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def no_room(_: Path) -> Iterator[None]:
-    """A limit on the size of files stands for a full disk."""
+    """A limit on the size of files simulates a full disk."""
     handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
@@ -113,7 +113,7 @@ def test_a_copy_that_cannot_be_opened_now_is_kept_and_said(
     with trouble(folder), pytest.raises(ConfigurationError) as failed:
         RocksDBStore(folder, CHANGELOG)
     assert str(folder) in str(failed.value)
-    assert "see that the disk has room and that this process may write there" in str(failed.value)
+    assert "check the disk's free space and the permissions" in str(failed.value)
     store = RocksDBStore(folder, CHANGELOG)
     assert (store.position, dict(store.items())) == (7, VALUES)
     store.close()

@@ -1,4 +1,4 @@
-"""Looking back: what is still there of past windows. Fine panes are minutes and live for two hours."""
+"""Past evaluations: what is left of past windows. Fine panes are minutes and live for two hours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_statistics.time.panes import PaneGrid, Resolution
-from sentryml_statistics.time.past_windows import LEAST_PART, Look, Reach, look_back
+from sentryml_statistics.time.past_windows import LEAST_PART, PastPlan, Reach, plan_past_evaluation
 from sentryml_statistics.time.plan import plan_evaluation
 from tests.unit.drift.test_windows import DAY, HOUR, MIDNIGHT, MINUTES, at, drawn
 
@@ -20,9 +20,9 @@ SHORT = Monitor(model_id="model", version=1, baseline_seconds=4 * HOUR, current_
 EVER, LONG_AGO = 0.0, MIDNIGHT - 90 * DAY
 
 
-def look(when: str, now: str, settings: Monitor = WEEK, **changes: float) -> Look | None:
+def past_plan(when: str, now: str, settings: Monitor = WEEK, **changes: float) -> PastPlan | None:
     reach = {"now": at(now), "kept_from": LONG_AGO, "first_seen": EVER + LONG_AGO} | changes
-    return look_back(MINUTES, settings, at(when), at(when) + 7, Reach(**reach))
+    return plan_past_evaluation(MINUTES, settings, at(when), at(when) + 7, Reach(**reach))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def look(when: str, now: str, settings: Monitor = WEEK, **changes: float) -> Loo
     ],
 )
 def test_the_ragged_end_lives_as_long_as_fine_panes(when: str, now: str, current: list[str], exact: bool) -> None:
-    found = look(when, now)
+    found = past_plan(when, now)
     assert found is not None
     assert (drawn(MINUTES, found.plan.current.cover), found.exact) == (current, exact)
 
@@ -46,7 +46,7 @@ def test_the_ragged_end_lives_as_long_as_fine_panes(when: str, now: str, current
 @pytest.mark.parametrize(("when", "possible"), [("12:10", True), ("11:50", False), ("6:00", True), ("6:10", False)])
 def test_a_short_window_that_has_lost_more_than_its_ends_is_none(when: str, possible: bool) -> None:
     # now is 13:00 and minutes live from 11:00: an hour that began before is there whole, or not at all
-    assert (look(when, "13:00", SHORT) is not None) == possible
+    assert (past_plan(when, "13:00", SHORT) is not None) == possible
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_short_window_that_has_lost_more_than_its_ends_is_none(when: str, poss
 def test_panes_have_to_reach_back_as_far_as_there_was_anything(
     kept_from: float, first_seen: float, possible: bool
 ) -> None:
-    found = look("12:00", "20:00", kept_from=kept_from, first_seen=first_seen)
+    found = past_plan("12:00", "20:00", kept_from=kept_from, first_seen=first_seen)
     assert (found is not None) == possible
 
 
-def test_no_look_back_is_exact_over_what_is_known_of_normal_time_only_now() -> None:
+def test_no_past_evaluation_is_exact_if_normal_time_has_changed_since() -> None:
     start, confirmed, end = (datetime.fromtimestamp(at(each), UTC) for each in ("9:00", "9:10", "9:30"))
     drift = ExcludedInterval(start=start, confirmed_at=confirmed, end=end)
     monitor = WEEK.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
-    found = look("12:00", "20:00", monitor)
+    found = past_plan("12:00", "20:00", monitor)
     assert found is not None
     assert not found.exact
 
@@ -77,13 +77,13 @@ def test_no_look_back_is_exact_over_what_is_known_of_normal_time_only_now() -> N
 @given(
     st.integers(0, 3 * 1440), st.integers(0, 3 * 86_400), st.sampled_from([1, 3, 24, 168]), st.sampled_from([1, 3, 24])
 )
-def test_a_look_is_the_windows_of_then_or_little_less(minute: int, age: int, baseline: int, current: int) -> None:
+def test_past_windows_are_those_of_then_or_little_shorter(minute: int, age: int, baseline: int, current: int) -> None:
     grid, when = PaneGrid(60), MIDNIGHT + 60 * minute
     settings = Monitor(
         model_id="model", version=1, baseline_seconds=max(baseline, current) * HOUR, current_seconds=current * HOUR
     )
     made_at = when + 7
-    found = look_back(grid, settings, when, made_at, Reach(made_at + age, LONG_AGO, LONG_AGO))
+    found = plan_past_evaluation(grid, settings, when, made_at, Reach(made_at + age, LONG_AGO, LONG_AGO))
     then = plan_evaluation(grid, settings, when, LONG_AGO, made_at)
     if found is None:
         return

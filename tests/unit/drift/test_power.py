@@ -29,8 +29,8 @@ def test_samples_of_that_shift_are_found_nine_times_in_ten() -> None:
     random, bins, m, n, alpha = np.random.default_rng(3), 10, 7_000, 1_000, 1e-4
     shares = np.full(bins, 1 / bins)
     tilt = np.linspace(-1, 1, bins)
-    wanted = smallest_shift(m, n, bins, alpha, warn=0.0)
-    size = next(each for each in np.linspace(0, 1, 10_001) if _psi(shares, _tilted(shares, tilt, each)) >= wanted)
+    target = smallest_shift(m, n, bins, alpha, warn=0.0)
+    size = next(each for each in np.linspace(0, 1, 10_001) if _psi(shares, _tilted(shares, tilt, each)) >= target)
     found = 0
     for _ in range(2_000):
         baseline = random.multinomial(m, shares).tolist()

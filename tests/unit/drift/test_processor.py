@@ -203,7 +203,7 @@ async def test_a_revocation_does_not_wait_for_a_recovery() -> None:
     worker, gate = Worker(), asyncio.Event()
     await a_table(worker.kafka, partition=0, values=50)
     taken_over = dict(worker.kafka.taken_over)
-    worker.kafka.pause = pausing_at(gate, after=2)  # the table is taken over, and its reading stands still
+    worker.kafka.pause = pausing_at(gate, after=2)  # the table is taken over, and recovery is paused
     await worker.stream.give(worker.processor, [0])
     await turns(20)
     assert worker.kafka.open == [0]

@@ -61,7 +61,7 @@ class Schedule:
         while not self.all_taken_in():
             await asyncio.sleep(1)
             self._keep_one_alive()
-            assert loop.time() < ENOUGH_SECONDS, f"stands still: {self.places()}"
+            assert loop.time() < ENOUGH_SECONDS, f"no progress: {self.places()}"
         for worker in self.workers:
             worker.kill()
 

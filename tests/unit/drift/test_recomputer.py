@@ -1,4 +1,4 @@
-"""Looking back takes its time in slices, one request after another, and has an end."""
+"""Recomputing works in slices, one request at a time, and ends."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ def a_model(days: int = 30) -> OwnedModel:
 
 
 @pytest.fixture
-def looking() -> Recomputer:
+def worker() -> Recomputer:
     retention = Retention(GRID, {"model": MONITOR}.get, lambda: NOW)
     settings = DriftSettings(kafka_bootstrap="nowhere:1")
     return Recomputer(cast(Processor, None), retention, GRID, settings, lambda: NOW)
 
 
-async def look(
+async def recompute(
     recomputer: Recomputer, model: OwnedModel, monitor: Monitor = SHORT, days: float = 30, most: int = 5_000
 ) -> tuple[Ended, list[RecomputedEvaluation]]:
     found: list[RecomputedEvaluation] = []
     asked = Recompute(monitor=monitor, since=NOW - days * DAY, most=most)
-    return await recomputer.look_back(model, asked, found.append, ours), found
+    return await recomputer.recompute_owned(model, asked, found.append, ours), found
 
 
-async def test_it_goes_back_as_far_as_panes_reach(looking: Recomputer) -> None:
-    ended, found = await look(looking, a_model())
+async def test_it_goes_back_as_far_as_panes_reach(worker: Recomputer) -> None:
+    ended, found = await recompute(worker, a_model())
     times = [each.evaluation.evaluated_at for each in found]
     assert ended is Ended.PANES
     assert {later - earlier for later, earlier in pairwise(times)} == {timedelta(minutes=5)}
@@ -84,21 +84,21 @@ async def test_it_goes_back_as_far_as_panes_reach(looking: Recomputer) -> None:
     ],
 )
 async def test_it_ends_where_it_is_asked_to(
-    looking: Recomputer, days: float, most: int, seen: int, expected: Ended, count: int
+    worker: Recomputer, days: float, most: int, seen: int, expected: Ended, count: int
 ) -> None:
-    ended, found = await look(looking, a_model(seen), days=days, most=most)
+    ended, found = await recompute(worker, a_model(seen), days=days, most=most)
     assert ended is expected
     assert len(found) == pytest.approx(count, abs=1)
 
 
-async def test_it_ends_when_it_has_worked_for_long_enough(looking: Recomputer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_ends_when_it_has_worked_for_long_enough(worker: Recomputer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recomputer, "MOST_WORK_SECONDS", 0.02)
-    ended, found = await look(looking, a_model())
+    ended, found = await recompute(worker, a_model())
     assert ended is Ended.TIME
     assert 0 < len(found) < 1000
 
 
-async def test_others_get_their_turn_all_the_while(looking: Recomputer) -> None:
+async def test_other_tasks_run_meanwhile(worker: Recomputer) -> None:
     turns, ended = 0, asyncio.Event()
 
     async def others() -> None:
@@ -108,30 +108,30 @@ async def test_others_get_their_turn_all_the_while(looking: Recomputer) -> None:
             await asyncio.sleep(0)
 
     waiting = asyncio.create_task(others())
-    _, found = await look(looking, a_model())
+    _, found = await recompute(worker, a_model())
     ended.set()
     await waiting
     assert len(found) > 1000
     assert turns > 20, "a thousand evaluations are tens of slices"
 
 
-async def test_one_looks_back_at_a_time_and_who_has_waited_for_long_is_told(
-    looking: Recomputer, monkeypatch: pytest.MonkeyPatch
+async def test_one_request_at_a_time_and_a_long_wait_is_refused(
+    worker: Recomputer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = a_model()
-    both = await asyncio.gather(look(looking, model, most=100), look(looking, model, most=100))
+    both = await asyncio.gather(recompute(worker, model, most=100), recompute(worker, model, most=100))
     assert both[0] == both[1]
     monkeypatch.setattr(recomputer, "MOST_WAIT_SECONDS", 0.0)
-    first = asyncio.create_task(look(looking, model))
+    first = asyncio.create_task(recompute(worker, model))
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="busy with other recomputations"):
-        await look(looking, model)
+        await recompute(worker, model)
     assert (await first)[0] is Ended.PANES
 
 
-async def test_a_model_that_goes_meanwhile_is_not_told_half(looking: Recomputer) -> None:
+async def test_a_model_that_is_lost_meanwhile_has_no_answer(worker: Recomputer) -> None:
     found: list[RecomputedEvaluation] = []
     asked = Recompute(monitor=SHORT, since=NOW - 30 * DAY)
     with pytest.raises(Unavailable, match="another worker"):
-        await looking.look_back(a_model(), asked, found.append, lambda: len(found) < 3)
+        await worker.recompute_owned(a_model(), asked, found.append, lambda: len(found) < 3)
     assert len(found) == 3

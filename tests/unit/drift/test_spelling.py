@@ -101,7 +101,7 @@ def test_a_known_value_is_not_new(value: Value) -> None:
         (1.0, "1", [], []),
     ],
 )
-def test_what_looks_alike_is_told_apart_by_code_points(
+def test_what_looks_alike_is_distinguished_by_code_points(
     known: Value, new: Value, known_code_points: list[str], new_code_points: list[str]
 ) -> None:
     found = the_spelling(new, known)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sentryml_common.http.health import Health
-from sentryml_drift.combiner.stall_detection import SAID_AFTER_SECONDS, Progress
+from sentryml_drift.combiner.stall_detection import REPORTED_AFTER_SECONDS, Progress
 from sentryml_drift.watchdog import Stalled
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -38,7 +38,7 @@ def test_input_that_is_emitted_in_time_is_not_spoken_of() -> None:
 def test_input_that_waits_is_said_with_its_number_and_since_when_until_it_is_emitted() -> None:
     watched = Watched()
     watched.progress.emitted({0: 100, 1: 7})
-    watched.wait(SAID_AFTER_SECONDS, {0: 140, 1: 7})
+    watched.wait(REPORTED_AFTER_SECONDS, {0: 140, 1: 7})
     assert watched.health.waiting_for == {}
     watched.wait(5, {0: 150, 1: 9})
     expected = "52 records wait, and none has been counted since 09:00:05 UTC"

@@ -61,8 +61,8 @@ def test_readyz_says_since_when_how_much_input_waits() -> None:
     watchdog.check(7000, {0: 11}, 20)
     watchdog.show(health, 20, AT)
     assert health.waiting_for == {}, "it is behind, but moves"
-    (words,) = health.all_details["input"].values()
-    assert words == "7,000 records of input are waiting; there has been a backlog since 2026-11-29 11:59:40 UTC (20 s)"
+    (text,) = health.all_details["input"].values()
+    assert text == "7,000 records of input are waiting; there has been a backlog since 2026-11-29 11:59:40 UTC (20 s)"
     watchdog.check(8000, {0: 11}, 50)
     watchdog.show(health, 50, AT)
     assert health.waiting_for["input"].startswith("8,000 records of input are waiting")

@@ -15,7 +15,8 @@ OURS = "https://drift.example.org/sentryml"
     [
         ("same-origin", None, True),
         ("same-origin", "https://drift.example.org", True),
-        ("none", None, True),
+        ("none", None, False),
+        ("none", "https://drift.example.org", False),
         ("same-site", None, False),
         ("cross-site", None, False),
         ("cross-site", "https://drift.example.org", False),

@@ -8,6 +8,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.store.deletions import Belongings
 from sentryml_incidents.usecases.errors import (
+    ApiKeyNotRotatable,
     DeletionNotConfirmed,
     IncidentMovedOn,
     InvalidMonitor,
@@ -17,6 +18,7 @@ from sentryml_incidents.usecases.errors import (
     NotAllowed,
     Offered,
     Refused,
+    UnknownApiKey,
     UnknownIncident,
     UnknownModel,
 )
@@ -37,6 +39,8 @@ def incident() -> Incident:
 REFUSALS: list[tuple[Refused, int, str]] = [
     (UnknownIncident("7"), 404, "unknown-incident"),
     (UnknownModel("flights"), 404, "unknown-model"),
+    (UnknownApiKey("abc123def456"), 404, "unknown-api-key"),
+    (ApiKeyNotRotatable("this key was rotated already"), 409, "api-key-not-rotatable"),
     (IncidentMovedOn(incident()), 412, "incident-moved-on"),
     (NotAllowed(incident(), Action.CLOSE), 409, "not-allowed"),
     (ModelDeleted(incident()), 409, "model-deleted"),

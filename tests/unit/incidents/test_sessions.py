@@ -11,14 +11,10 @@ from hypothesis import strategies as st
 
 from sentryml_incidents.domain.sessions import (
     SECRET_BYTES,
-    TOKEN_BYTES,
     USER_AGENT_LENGTH_MAX,
-    form_token,
     hash_secret,
     is_secret,
-    is_token,
     make_secret,
-    mask_token,
     new_session,
 )
 from tests.unit.incidents.builders import MONDAY
@@ -57,28 +53,12 @@ def test_a_secret_is_recognised_and_not_kept(randomness: bytes) -> None:
     assert is_secret(secret)
     session = new_session(secret, UUID(int=1), "", "", MONDAY)
     assert secret not in repr(session)
-    assert form_token(secret) != session.session_hash == hash_secret(secret)
+    assert session.session_hash == hash_secret(secret)
 
 
 @pytest.mark.parametrize("text", ["", "s" * 42, "s" * 44, "s" * 42 + "\n", "s" * 42 + "ß", "s" * 42 + "="])
 def test_what_is_no_secret_is_not_looked_up(text: str) -> None:
     assert not is_secret(text)
-
-
-random_bytes = st.binary(min_size=TOKEN_BYTES, max_size=TOKEN_BYTES)
-
-
-@given(random_bytes, random_bytes)
-def test_a_form_token_is_recognised_under_any_mask_and_seen_in_none(one: bytes, other: bytes) -> None:
-    token, another = form_token("s" * 43), form_token("t" * 43)
-    assert is_token(mask_token(token, one), token)
-    assert not is_token(mask_token(another, one), token)
-    assert (mask_token(token, one) == mask_token(token, other)) is (one == other)
-
-
-@pytest.mark.parametrize("given", ["", form_token("s" * 43), "0" * 128, "f" * 127, "F" * 128, "ß" * 128, "0" * 256])
-def test_what_is_no_masked_token_is_refused(given: str) -> None:
-    assert not is_token(given, form_token("s" * 43))
 
 
 def test_a_long_user_agent_is_cut() -> None:

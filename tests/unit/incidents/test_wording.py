@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from sentryml_common.contracts.transition import Cause, Severity, TransitionKind
+from sentryml_common.contracts.transition import Severity
 from sentryml_lifecycle.on_action import Action
-from sentryml_lifecycle.text.wording import CAUSES, STEPS, ago, duration, headline, moment, what_next
+from sentryml_lifecycle.text.what_next import what_next
+from sentryml_lifecycle.text.wording import ago, duration, headline, moment
 from tests.unit.incidents.builders import MONDAY, Story, at, quick
 
 
@@ -45,7 +46,7 @@ def test_a_headline_of_the_past_keeps_the_peak() -> None:
     )
 
 
-def test_a_headline_of_the_past_remembers_the_worst_also_when_it_had_eased() -> None:
+def test_a_headline_of_the_past_remembers_the_worst_also_when_it_had_deescalated() -> None:
     story = Story()
     story.sees("critical", "warn", "ok")
     assert story.snapshot.incident is not None
@@ -66,7 +67,7 @@ def test_what_was_closed_while_it_drifted_is_not_said_to_be_over() -> None:
     )
 
 
-def test_a_blind_headline_says_that_nobody_can_tell() -> None:
+def test_a_headline_while_evaluation_is_paused_says_that_nobody_can_tell() -> None:
     story = Story()
     story.sees("critical", "insufficient")
     assert story.snapshot.incident is not None
@@ -81,11 +82,11 @@ def test_an_open_incident_says_when_it_resolves_and_how_far_it_is() -> None:
     story.sees("warn", "ok", "ok")
     text = reads(story)
     assert "after 3 clean evaluations in a row" in text
-    assert "over at least 2 h 24 min: 2 so far, over 1 min" in text
-    assert "; 1 more to go." in text
+    assert "over at least 2 h 24 min." in text
+    assert "So far: 2 clean evaluations in a row, over 1 min; 1 more to go." in text
     assert "alerts again, acknowledged or not" in text
     story.sees("ok")
-    assert "3 so far, over 2 min; another 2 h 22 min to go." in reads(story)
+    assert "So far: 3 clean evaluations in a row, over 2 min; another 2 h 22 min to go." in reads(story)
 
 
 def test_acknowledged_says_who_has_seen_it_and_that_alerts_are_not_muted() -> None:
@@ -95,7 +96,7 @@ def test_acknowledged_says_who_has_seen_it_and_that_alerts_are_not_muted() -> No
     assert "Acknowledged by Ana. That does not mute alerts." in reads(story)
 
 
-def test_blind_says_since_when() -> None:
+def test_paused_says_since_when() -> None:
     story = Story()
     story.sees("warn", "insufficient")
     assert "Evaluation paused since 23 Nov 2026, 09:17:00 UTC: not enough data. The incident does not change" in reads(
@@ -125,9 +126,11 @@ def test_the_latch_says_when_it_will_speak_again(severity: str, worse: bool) -> 
     assert ("when it gets critical" in text) is worse
 
 
-def test_every_kind_and_every_cause_that_people_meet_has_words() -> None:
-    assert set(STEPS) == set(TransitionKind)
-    assert set(CAUSES) == set(Cause) - {Cause.REQUESTED}
+def test_a_model_whose_monitor_is_off_is_not_said_to_alert() -> None:
+    story = Story()
+    story.sees("warn")
+    story.changes_monitor(enabled=False)
+    assert reads(story) == "The monitor is off: nothing is evaluated until it is switched on again."
 
 
 @pytest.mark.parametrize(

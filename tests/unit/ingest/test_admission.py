@@ -51,7 +51,7 @@ def test_what_lies_further_ahead_is_refused_by_index_with_what_to_check() -> Non
     with pytest.raises(InvalidEvents) as refused:
         admit([read(), ahead, read(), ahead], now=NOW, limits=LIMITS)
     assert [(error.index, error.field) for error in refused.value.errors] == [(1, "timestamp"), (3, "timestamp")]
-    assert refused.value.errors[0].reason == "lies 3600 s ahead, more than 300 s: check the sender's clock"
+    assert refused.value.errors[0].reason == "is 3600 s in the future, more than 300 s: check the sender's clock"
 
 
 def test_without_any_tolerance_the_present_is_admitted() -> None:
@@ -64,7 +64,11 @@ def test_without_any_tolerance_the_present_is_admitted() -> None:
 @pytest.mark.parametrize(
     ("model_id", "reach", "says"),
     [
-        ("short", 3_600, "the model's monitor looks back 3600 s (1 h); leave it out, or lengthen its windows first"),
+        (
+            "short",
+            3_600,
+            "the monitor's windows reach back 3600 s (1 h); leave it out, or lengthen them first",
+        ),
         (
             "flights-delay",
             35 * DAY,
@@ -81,13 +85,13 @@ def test_what_is_too_old_to_count_is_refused_by_index_with_the_limit(model_id: s
         admit([at_limit, too_old], now=NOW, limits=LIMITS)
     [error] = refused.value.errors
     assert (error.index, error.field) == (1, "timestamp")
-    assert error.reason.startswith(f"lies {reach + 1:.0f} s back and would not be counted: ")
+    assert error.reason.startswith(f"is {reach + 1:.0f} s old and would not be counted: ")
     assert says in error.reason
 
 
 @pytest.mark.parametrize("timestamp", ["0001-01-01T00:00:00+10:00", "0001-01-01T00:00:00Z", 0])
 def test_times_at_the_start_of_the_calendar_are_refused(timestamp: Any) -> None:
-    with pytest.raises(InvalidEvents, match="s back and would not be counted"):
+    with pytest.raises(InvalidEvents, match="s old and would not be counted"):
         admit([read(timestamp=timestamp)], now=NOW, limits=LIMITS)
 
 

@@ -25,8 +25,8 @@ DAY = 86_400
 @pytest.mark.parametrize(
     ("model_id", "seconds", "limit"),
     [
-        ("short", 3_600, "the model's monitor looks back 3600 s"),
-        ("unknown", 8 * DAY, "the model's monitor looks back 691200 s"),
+        ("short", 3_600, "the monitor's windows reach back 3600 s"),
+        ("unknown", 8 * DAY, "the monitor's windows reach back 691200 s"),
         ("long", 35 * DAY - 5, "(SENTRYML_LONGEST_WINDOW_SECONDS)"),
     ],
 )

@@ -116,4 +116,4 @@ def test_memory_is_bounded_in_keys_and_models(monkeypatch: pytest.MonkeyPatch) -
     for number in range(1_000):
         found.take_events("k", 1, ["often", f"m{number}"], now=0)
     assert len(found._counted) == 100
-    assert "often" in found._counted, "what was sent lately is kept"
+    assert "often" in found._counted, "what was sent recently is kept"

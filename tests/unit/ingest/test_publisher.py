@@ -1,4 +1,4 @@
-"""Publishing a request: acknowledged within a bounded time, or told as unavailable."""
+"""Publishing a request: acknowledged within a bounded time, or reported as unavailable."""
 
 from __future__ import annotations
 

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, RangeBin, Signal
-from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import (
     SYSTEM,
     Actor,
     ActorType,
+    Cause,
     Severity,
     SignalWhy,
     Standing,
     State,
     Transition,
     TransitionKind,
+    TransitionText,
 )
+from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
 from sentryml_lifecycle.text.psi_explanation import explain
+from sentryml_lifecycle.text.step_text import text_of
 
 IDS = UUID("00000000-0000-5000-8000-000000000001")
 NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
+RESOLVED_AT = NIGHT + timedelta(minutes=312)
 ADA = Actor(type=ActorType.USER, id="7", name="Ada Lovelace")
 
 K, S, V = TransitionKind, State, Severity
+USUAL_CAUSES = {
+    K.OPENED: "psi_above_critical",
+    K.ESCALATED: "psi_above_critical",
+    K.REOPENED: "psi_above_critical",
+    K.DEESCALATED: "psi_below_critical",
+    K.RESOLVED: "data_returned_to_normal",
+    K.EVALUATION_PAUSED: "no_data",
+    K.EVALUATION_RESUMED: "data_are_back",
+    K.MONITOR_CHANGED: "thresholds_changed",
+}
 OPEN_WARN = Standing(state=S.OPEN, severity=V.WARN)
 OPEN_CRITICAL = Standing(state=S.OPEN, severity=V.CRITICAL)
 SEEN_WARN = Standing(state=S.ACKNOWLEDGED, severity=V.WARN)
@@ -58,8 +74,36 @@ def prediction_why(psi: float = 0.131) -> SignalWhy:
     return explain(Signal.PREDICTION, psi, 0.1, 0.2, bins)
 
 
-def a_monitor(model_id: str = "flights-delay", **changes: object) -> Monitor:
-    return Monitor.model_validate({"model_id": model_id, "version": 3, **changes})
+def a_text(
+    kind: TransitionKind, cause: Cause, actor: Actor, at: datetime, from_: Standing | None, to: Standing, model_id: str
+) -> TransitionText:
+    """The text that incidents makes for such a step, under the default monitor; Ada is who acknowledges."""
+    by_word = cause in (Cause.NEW_NORMAL, Cause.WAS_NORMAL)
+    closed_live = cause in (Cause.REQUESTED, Cause.WAS_NORMAL) and from_ is not None and from_.state in LIVE
+    after = Incident(
+        incident_id=uuid5(IDS, model_id),
+        model_id=model_id,
+        state=to.state,
+        severity=to.severity,
+        opened_at=NIGHT,
+        psi=0.3,
+        peak_psi=0.3,
+        peak_at=NIGHT,
+        acknowledged_by=(ADA,) if to.state is S.ACKNOWLEDGED else (),
+        resolved_at=(at if kind is K.RESOLVED else RESOLVED_AT) if to.state is S.RESOLVED else None,
+        closed_at=at if to.state is S.CLOSED else None,
+        latched_until=at + timedelta(days=1) if to.state is S.CLOSED and closed_live else None,
+        undo_until=at + timedelta(days=7) if by_word else None,
+    )
+    before = None
+    if from_ is not None:
+        seen_by = (ADA,) if from_.state is S.ACKNOWLEDGED else ()
+        before = replace(after, state=from_.state, severity=from_.severity, acknowledged_by=seen_by)
+    settings = MonitorSettings(enabled=cause is not Cause.MONITOR_DISABLED)
+    paused = at if kind is K.EVALUATION_PAUSED else None
+    return text_of(
+        kind, cause, actor, at, before, Snapshot(model_id, 3, settings, after, evaluation_paused_since=paused)
+    )
 
 
 def a_transition(
@@ -70,7 +114,7 @@ def a_transition(
     from_: Standing | None = None,
     to: Standing = OPEN_CRITICAL,
     actor: Actor = SYSTEM,
-    cause: str = "psi_above_critical",
+    cause: str | None = None,
     alert: bool = True,
     note: str | None = None,
     why: tuple[SignalWhy, ...] = (),
@@ -78,9 +122,11 @@ def a_transition(
     incident: int = 42,
     at: datetime = NIGHT,
     incident_url: str | None = None,
+    text: TransitionText | None = None,
 ) -> Transition:
     """A transition of incident `incident`, `minutes` after `at`."""
-    incident_id = uuid5(IDS, f"incident/{incident}")
+    cause = cause or USUAL_CAUSES.get(kind, "requested")
+    incident_id, happened_at = uuid5(IDS, f"incident/{incident}"), at + timedelta(minutes=minutes)
     return Transition.model_validate(
         {
             "transition_id": uuid5(incident_id, str(sequence)),
@@ -89,7 +135,7 @@ def a_transition(
             "model_id": model_id,
             "sequence": sequence,
             "kind": kind,
-            "at": at + timedelta(minutes=minutes),
+            "at": happened_at,
             "from": from_,
             "to": to,
             "actor": actor,
@@ -98,6 +144,7 @@ def a_transition(
             "note": note,
             "evaluation_id": None,
             "why": why,
+            "text": text or a_text(kind, Cause(cause), actor, happened_at, from_, to, model_id),
             "incident_url": incident_url or f"https://sentryml.example/incidents/{incident}",
         }
     )
@@ -113,7 +160,13 @@ def opened_critical(**changes: object) -> Transition:
     return a_transition(K.OPENED, **{**defaults, **changes})  # type: ignore[arg-type]
 
 
-def acknowledged(sequence: int = 2, minutes: float = 9, from_: Standing = OPEN_WARN) -> Transition:
+def acknowledged(
+    sequence: int = 2,
+    minutes: float = 9,
+    from_: Standing = OPEN_WARN,
+    model_id: str = "flights-delay",
+    incident: int = 42,
+) -> Transition:
     to = Standing(state=S.ACKNOWLEDGED, severity=from_.severity)
     return a_transition(
         K.ACKNOWLEDGED,
@@ -124,6 +177,8 @@ def acknowledged(sequence: int = 2, minutes: float = 9, from_: Standing = OPEN_W
         actor=ADA,
         cause="requested",
         alert=False,
+        model_id=model_id,
+        incident=incident,
     )
 
 

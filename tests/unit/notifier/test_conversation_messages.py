@@ -1,6 +1,6 @@
 """The root message of a conversation after each kind of history, and the quiet replies, as golden files to be read.
 
-Write them anew with SENTRYML_TEST_WRITE_GOLDEN=1, and read the difference.
+Rewrite them with SENTRYML_TEST_WRITE_GOLDEN=1, and read the difference.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from sentryml_common.contracts.transition import Severity, Standing, State, Tran
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_notifier.channels.slack_bot.blocks import rich_payload
 from sentryml_notifier.channels.slack_bot.sender import root_payload
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unacknowledged
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.builders import (
@@ -37,10 +37,10 @@ LESS = a_transition(
     K.DEESCALATED, sequence=3, minutes=70, from_=SEEN_CRITICAL, to=SEEN_WARN, cause="psi_below_critical", alert=False,
     why=(score_why(0.16),),
 )  # fmt: skip
-BLIND = a_transition(
+PAUSED = a_transition(
     K.EVALUATION_PAUSED, sequence=2, minutes=40, from_=OPEN_WARN, to=OPEN_WARN, cause="no_data", alert=False
 )  # fmt: skip
-SEEING = a_transition(
+RESUMED = a_transition(
     K.EVALUATION_RESUMED, sequence=3, minutes=65, from_=OPEN_WARN, to=OPEN_WARN, cause="data_are_back", alert=False
 )  # fmt: skip
 NOTED = a_transition(
@@ -50,11 +50,11 @@ NOTED = a_transition(
 
 STANDING: dict[str, Story] = {
     "opened": told(opened_critical()),
-    "seen": told(opened_critical(), SEEN),
-    "seen-then-less-severe": told(opened_critical(), SEEN, LESS),
-    "worse-after-seen": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
-    "blind": told(opened_warn(), BLIND),
-    "seeing-again": told(opened_warn(), BLIND, SEEING),
+    "acknowledged": told(opened_critical(), SEEN),
+    "acknowledged-then-deescalated": told(opened_critical(), SEEN, LESS),
+    "escalated-after-acknowledged": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "evaluation-paused": told(opened_warn(), PAUSED),
+    "evaluation-resumed": told(opened_warn(), PAUSED, RESUMED),
     "resolved": told(opened_critical(), SEEN, resolved(sequence=3, from_=SEEN_CRITICAL)),
     "noted-after-it-resolved": told(opened_critical(), resolved(), NOTED),
     "reopened": told(opened_critical(), resolved(), reopened()),
@@ -68,7 +68,15 @@ def test_root_reads_as_its_golden_file(name: str) -> None:
     compare(f"root-{name}.txt", f"notification: {payload['text']}\n\n{as_text(payload)}\n")
 
 
-QUIET = ("acknowledged", "unacknowledged", "noted", "deescalated", "blind", "seeing", "monitor-changed")
+QUIET = (
+    "acknowledged",
+    "unacknowledged",
+    "noted",
+    "deescalated",
+    "evaluation-paused",
+    "evaluation-resumed",
+    "monitor-changed",
+)
 
 
 @pytest.mark.parametrize("name", QUIET)
@@ -78,11 +86,11 @@ def test_quiet_reply_reads_as_its_golden_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STANDING)
-def test_only_what_is_open_and_unseen_has_a_button(name: str) -> None:
+def test_only_what_nobody_has_acknowledged_has_a_button(name: str) -> None:
     story = STANDING[name]
     payload = root_payload(how_it_stands(story), story, plain=False)
-    has_button = "[Mark as seen]" in as_text(payload).split("\n")
-    assert has_button == is_unseen(story) == (story.history[-1].to.state is State.OPEN)
+    has_button = "[Acknowledge]" in as_text(payload).split("\n")
+    assert has_button == is_unacknowledged(story) == (story.history[-1].to.state is State.OPEN)
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -19,6 +19,7 @@ from sentryml_common.contracts.transition import (
     State,
     Transition,
     TransitionKind,
+    TransitionText,
 )
 from sentryml_common.text import visible
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
@@ -27,7 +28,7 @@ from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, how_it_stands
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.message_input import Story
-from tests.unit.notifier.builders import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_monitor, a_transition, score_why
+from tests.unit.notifier.builders import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_transition, score_why
 
 MARKUP = re.compile(r"<[^<>]*>")
 OURS = re.compile(
@@ -58,6 +59,9 @@ whys = st.builds(
 )
 
 
+written = st.builds(
+    TransitionText, title=hostile, headline=hostile, step=hostile, next=st.lists(hostile, max_size=5).map(tuple)
+)
 URLS = ["https://a.example/incidents/1?x=1&y=2", "http://h/<!here>|x", "ftp://x", "", "https://" + "a" * 4000]
 
 
@@ -73,13 +77,14 @@ def steps(draw: st.DrawFn) -> Transition:
         why=draw(st.lists(whys, max_size=30).map(tuple)),
         model_id=draw(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True)),
         incident_url=draw(st.sampled_from(URLS)),
+        text=draw(written),
     )
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> Message:
     step = draw(steps())
-    message = compose(Story([step], [step], draw(st.none() | st.just(a_monitor()))))
+    message = compose(Story([step], [step]))
     return with_delivery_notes(message, possibly_sent=True, happened_at=NIGHT, now=step.at, reason=draw(hostile))
 
 
@@ -112,7 +117,7 @@ def test_any_message_fits_slack_and_calls_nobody(message: Message) -> None:
 @given(st.lists(steps(), min_size=1, max_size=4), hostile)
 def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition], reason: str) -> None:
     """Its root as first posted, as edited later, and each reply, rich and plain."""
-    story = Story(history, history[-1:], a_monitor())
+    story = Story(history, history[-1:])
     news = with_delivery_notes(
         compose(story), possibly_sent=True, happened_at=NIGHT, now=history[-1].at, reason=reason
     )  # fmt: skip

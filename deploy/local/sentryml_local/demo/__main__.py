@@ -1,6 +1,6 @@
-"""`python -m sentryml_local.demo`: brings up a stack of its own, performs, says where to look, and cleans up.
+"""`python -m sentryml_local.demo`: brings up a stack of its own, plays the flights, prints addresses, and cleans up.
 
-However it ends (by itself, by Ctrl-C, by a plain kill, by an error), everything it started is stopped.
+However it ends (at its end, by Ctrl-C, by a plain kill, by an error), everything it started is stopped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         description="A real model on real flights drifts, from its first prediction to the message in Slack.",
     )
     parser.add_argument(
-        "--once", action="store_true", help="end by itself; exit status 0 only if the whole story was seen"
+        "--once", action="store_true", help="stop at the end; exit status 0 only if the whole story was seen"
     )
     parser.add_argument(
         "--data", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help=f"the demo's own folder, {DEFAULT_FOLDER}"

@@ -156,9 +156,9 @@ class Narrator:
         return f"{self._story.date_of(self._story.day_before(at)):%-d %b}"
 
     def say_where(self, environment: Mapping[str, str], folder: Path) -> None:
-        """Where to look now, how to send an event, how to stop."""
+        """Addresses, how to send an event, how to stop."""
         self.say()
-        self.say("Everything still runs. Look at", "bold")
+        self.say("Everything still runs:", "bold")
         self.say(f"  incidents             {environment['SENTRYML_INCIDENTS_URL']}/incidents")
         self.say(f"    sign in as          {environment['SENTRYML_ADMIN_EMAIL']}")
         self.say(f"    with the password   {environment['SENTRYML_ADMIN_PASSWORD']}")
@@ -176,8 +176,8 @@ class Narrator:
 def _transition(step: Transition) -> Text:
     """One step of an incident: what, why, where to read more."""
     style = "green" if step.to.state in {State.RESOLVED, State.CLOSED} else _severity_style(step.to.severity)
-    line = Text(MARGIN).append(f"● incident #{step.incident_number} {step.kind.value}", style)
-    line.append(f" ({step.model_id}, {step.to.severity.value}): {step.cause.replace('_', ' ')}")
+    line = Text(MARGIN).append(f"● incident #{step.incident_number} {step.text.step.lower()}", style)
+    line.append(f" ({step.model_id}): {step.text.headline}")
     return line.append(f"  {step.incident_url}", "cyan")
 
 

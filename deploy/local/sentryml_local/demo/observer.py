@@ -1,6 +1,6 @@
 """What the demo can see, and how: the public REST API and the stand-in for Slack, as anybody else would.
 
-`look` returns what is new since the last look. Everything seen is kept, for the verdict at the end.
+`poll` returns what is new since the last poll. Everything seen is kept, for the verdict at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_local.demo.verdict import SlackMessage
 from sentryml_local.slack_stand_in.page import as_text
 
-EVALUATIONS_PER_LOOK = 20
+EVALUATIONS_PER_POLL = 20
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Rest:
 
 
 class Observer:
-    """Looks at some models, at all incidents, and at Slack's stand-in."""
+    """Watches some models, all incidents, and Slack's stand-in."""
 
     def __init__(self, incidents: Rest, stand_in: Rest, models: tuple[str, ...]) -> None:
         self._incidents, self._hand_over, self._models = incidents, stand_in, models
@@ -70,10 +70,10 @@ class Observer:
         self._evaluations: set[UUID] = set()
         self._sequences: dict[int, int] = {}
 
-    async def look(self) -> Sightings:
+    async def poll(self) -> Sightings:
         """What is new.
 
-        Effects are looked for before their causes, so that whatever is seen, its cause is seen no later.
+        Effects are read before their causes, so that no effect is seen before its cause.
         """
         messages, transitions = await self._new_messages(), await self._new_transitions()
         evaluations = [each for model_id in self._models for each in await self._new_evaluations(model_id)]
@@ -84,7 +84,7 @@ class Observer:
         return new
 
     async def _new_evaluations(self, model_id: str) -> list[Evaluation]:
-        page = await self._incidents.get(f"/v1/models/{model_id}/evaluations", limit=EVALUATIONS_PER_LOOK)
+        page = await self._incidents.get(f"/v1/models/{model_id}/evaluations", limit=EVALUATIONS_PER_POLL)
         found = [Evaluation.model_validate(item) for item in page["items"]] if page else []
         new = [each for each in reversed(found) if each.evaluation_id not in self._evaluations]
         self._evaluations.update(each.evaluation_id for each in new)

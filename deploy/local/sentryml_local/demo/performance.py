@@ -1,7 +1,7 @@
-"""One performance of the demo on a running stack: play, watch, tell, judge.
+"""One performance of the demo on a running stack: play, watch, narrate, judge.
 
 player ──▶ gateway, Kafka topic        monitors set as soon as the models are registered
-observer ──▶ narrator                  until everything is told, or it is clear that it will not come
+observer ──▶ narrator                  until every message has arrived, or the time is up
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from sentryml_local.demo.time_scale import (
     plan_story,
     scale_monitor,
 )
-from sentryml_local.demo.verdict import at_rest, missing, untold
+from sentryml_local.demo.verdict import at_rest, missing, undelivered
 
-LOOK_SECONDS, REGISTER_SECONDS, SETTLE_SECONDS = 0.5, 15.0, 20.0
+POLL_SECONDS, REGISTER_SECONDS, END_SECONDS = 0.5, 15.0, 20.0
 HTTP_TIMEOUT_SECONDS = 10.0
 
 MONITORS: dict[str, dict[str, Any]] = {
@@ -73,7 +73,7 @@ class Performance:
                 tasks.create_task(Player(story, days, self._gateway, self._topic).play(self._narrator.played))
                 for model_id in MONITORS:
                     tasks.create_task(self._set_monitor(model_id, story))
-            await self._settle(story)
+            await self._wait_for_end(story)
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         finally:
@@ -82,17 +82,17 @@ class Performance:
         return missing(self.seen.transitions, self.seen.messages)
 
     async def watch(self) -> None:
-        """Look and tell until cancelled; a service that is away for a while is waited for."""
+        """Poll and narrate until cancelled; wait for a service that is away."""
         said = ""
         while True:
             try:
-                self._narrator.tell(await self._observer.look())
+                self._narrator.tell(await self._observer.poll())
                 said = ""
             except Unavailable as err:
                 if str(err) != said:
                     self._narrator.step(f"waiting: {err}")
                 said = str(err)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _set_monitor(self, model_id: str, story: Story) -> None:
         """Set a model's monitor as soon as the model is registered, which its first events do."""
@@ -100,18 +100,18 @@ class Performance:
         while await self._incidents.put(f"/v1/models/{model_id}/monitor", MONITORS[model_id]) is None:
             if system_clock().timestamp() > give_up:
                 raise Unavailable(f"{model_id} was not registered within {REGISTER_SECONDS:.0f} s of its first events")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         self._narrator.watched(model_id)
 
-    async def _settle(self, story: Story) -> None:
+    async def _wait_for_end(self, story: Story) -> None:
         """Wait until the last day is evaluated, no incident is live and Slack has every message, or time is up."""
-        give_up = story.end + SETTLE_SECONDS
+        give_up = story.end + END_SECONDS
         while system_clock().timestamp() < give_up:
             evaluated = {each.model_id for each in self.seen.evaluations if each.evaluated_at.timestamp() >= story.end}
-            told = not untold(self.seen.transitions, self.seen.messages)
-            if evaluated == set(MONITORS) and at_rest(self.seen.transitions) and told:
+            delivered = not undelivered(self.seen.transitions, self.seen.messages)
+            if evaluated == set(MONITORS) and at_rest(self.seen.transitions) and delivered:
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
 
 @asynccontextmanager

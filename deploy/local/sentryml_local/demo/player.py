@@ -51,7 +51,7 @@ def score_events(story: Story, day: int, flights: FlightDay, rows: slice) -> lis
             "event_id": name,
         }
         for moment, name, score, label in zip(
-            flights.moments[rows], flights.names[rows], flights.scores[rows], flights.labels[rows], strict=True
+            flights.times[rows], flights.names[rows], flights.scores[rows], flights.labels[rows], strict=True
         )
     ]
 
@@ -60,7 +60,7 @@ def label_records(story: Story, day: int, flights: FlightDay, rows: slice) -> It
     """Kafka records of the model without scores: a fifth of the events alone, the others in arrays."""
     events = [
         {"model_id": LABEL_MODEL, "prediction": label, "timestamp": _rfc3339(story.time_of(day, float(moment)))}
-        for moment, label in zip(flights.moments[rows], flights.labels[rows], strict=True)
+        for moment, label in zip(flights.times[rows], flights.labels[rows], strict=True)
     ]
     alone = len(events) * SINGLES_IN_TEN // 10
     yield from (orjson.dumps(event) for event in events[:alone])
@@ -103,7 +103,7 @@ class Gateway:
 
 
 class TopicWriter:
-    """A producer that writes to the predictions topic by itself."""
+    """A producer that writes to the predictions topic directly."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
@@ -124,7 +124,7 @@ class Player:
         """Play all days; `report` is called for each that has been sent."""
         for day, flights in enumerate(self._days):
             count = 1 if day < DAYS_OF_HISTORY else PARTS_OF_DAY
-            borders = np.searchsorted(flights.moments, np.arange(count + 1) / count)
+            borders = np.searchsorted(flights.times, np.arange(count + 1) / count)
             for part in range(count):
                 await _until(self._story.time_of(day, part / count), now)
                 await self._send(day, flights, slice(int(borders[part]), int(borders[part + 1])))

@@ -8,7 +8,7 @@
 A moment of a flight's day becomes the same part of that day's second, so order and density within the day are
 kept. The monitor's real-day settings shrink by the same factor: nothing else about it is touched. The first days
 are history when the curtain rises: before half of the baseline (14 days) and the current window (3 days) are
-there, no evaluation can say anything, and nobody wants to wait for that.
+there, no evaluation has a result, and a demo should not wait for that.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ REAL_MONITOR = MonitorSettings(baseline_seconds=28 * DAY, current_seconds=3 * DA
 class FlightDay:
     """One day's predictions in the order of the schedule, one entry per flight.
 
-    `moments` are the scheduled departures as parts of the day in [0, 1), `scores` the probabilities of being late.
+    `times` are the scheduled departures as parts of the day in [0, 1), `scores` the probabilities of being late.
     """
 
     date: date
-    moments: NDArray[np.float64]
+    times: NDArray[np.float64]
     names: tuple[str, ...]
     scores: NDArray[np.float64]
     labels: tuple[str, ...]
@@ -46,7 +46,7 @@ class FlightDay:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Which second of the clock stands for which calendar day; `start` is whole epoch seconds."""
+    """Which second of the clock is which calendar day; `start` is whole epoch seconds."""
 
     start: int
     first_date: date

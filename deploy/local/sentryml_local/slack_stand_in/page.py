@@ -138,7 +138,7 @@ def mrkdwn(text: str) -> Markup:
 
 
 def _angle(inside: str) -> str:
-    """What stands between < and >: a date, a mention or a link."""
+    """What is between < and >: a date, a mention or a link."""
     target, _, label = inside.partition("|")
     if target.startswith("!date^"):
         return f"<time>{_escape(_date(target) or label)}</time>"

@@ -66,7 +66,7 @@ def read_payload(body: bytes) -> Json | None:
 
 
 def answer_to(payload: Json | None) -> tuple[Answer, str]:
-    """Slack's answer to a payload, and in words what was wrong with it (empty if nothing was)."""
+    """Slack's answer to a payload, and what was wrong with it as text (empty if nothing was)."""
     try:
         _check_payload(payload)
     except _Refused as err:

@@ -141,8 +141,8 @@ class Workspace:
         """`chat.postMessage`."""
         channel = self._place(arguments, to_write=True)
         payload = _checked(arguments)
-        wanted = arguments.get("thread_ts")
-        root = self._find(channel, str(wanted)) if wanted else None
+        thread = arguments.get("thread_ts")
+        root = self._find(channel, str(thread)) if thread else None
         posted = Posted(channel, self._next_ts(now), payload, _metadata(arguments))
         if root is not None:
             posted.thread_ts = root.thread_ts or root.ts

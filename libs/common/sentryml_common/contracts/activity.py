@@ -1,4 +1,4 @@
-"""`activity.v1`: what a model has been doing lately, monitored or not. A model is registered by being seen."""
+"""`activity.v1`: recent activity of a model, monitored or not. The first record registers the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CategoryCount(Part):
 
 
 class SignalActivity(Part):
-    """What one signal looked like over the panes that are still kept finely."""
+    """The values of one signal over the fine panes that are kept."""
 
     signal: Signal
     numbers: Total

@@ -42,7 +42,7 @@ def form_key(key_id: str, secret: str) -> str:
 
 
 def key_id_of(key: str) -> str | None:
-    """Return the public id inside a well-formed key, or None: a typo is refused before any look-up."""
+    """Return the public id inside a well-formed key, or None: a typo is refused before any lookup."""
     match = KEY_FORM.match(key)
     if match is None or zlib.crc32(key[:-8].encode()) != int(match["crc"], 16):
         return None

@@ -1,7 +1,7 @@
-"""`deliveries.v1`: what has become of one alert on its way to one channel, as of one revision.
+"""`deliveries.v1`: the state of one alert on its way to one channel, as of one revision.
 
-Each message is the whole state. Of the messages about a delivery the one with the highest revision holds, in whatever
-order they come and however often.
+Each message is the whole state. Of the messages about a delivery the one with the highest revision is valid, in
+whatever order and however often they come.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetim
 from sentryml_common.contracts.transition import TransitionKind
 
 ATTEMPTS_TOLD = 20
-"""The newest attempts that travel along."""
+"""The newest attempts that a message contains."""
 
 
 EXAMPLE: dict[str, JsonValue] = {
@@ -56,7 +56,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery is in its life."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -81,7 +81,7 @@ class Delivery(Message):
     `reminder` it is the n-th reminder of it.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
-    one under way; `words` say what became of the last attempt, or how to fix what keeps it; `latency_seconds` lie
+    one under way; `words` say how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
     between the transition and the channel's acceptance.
     """
 

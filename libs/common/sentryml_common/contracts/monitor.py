@@ -32,14 +32,14 @@ TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)
 
 
 class MonitorValues(Part):
-    """The settings of a monitor, each for itself; the defaults are the design's, for real days.
+    """The settings of a monitor, each validated alone; the defaults are for real days.
 
     Raises:
         ValidationError: a value is out of range.
     """
 
-    enabled: bool = Field(True, description="Whether the model is evaluated at all.")
-    signals: tuple[Signal, ...] = Field((Signal.SCORE, Signal.PREDICTION), min_length=1, description="What is watched.")
+    enabled: bool = Field(True, description="Whether the model is evaluated.")
+    signals: tuple[Signal, ...] = Field((Signal.SCORE, Signal.PREDICTION), min_length=1, description="Watched fields.")
     baseline_seconds: float = Field(7 * DAY, gt=0, le=366 * DAY, description="Length of the baseline window.")
     current_seconds: float = Field(1 * DAY, gt=0, le=92 * DAY, description="Length of the current window.")
     every_seconds: float = Field(5 * MINUTE, ge=1, le=DAY, description="Time between evaluations.")
@@ -47,7 +47,7 @@ class MonitorValues(Part):
     warn: float = Field(0.1, gt=0, le=100, description="PSI from which an evaluation is a warning.")
     critical: float = Field(0.2, gt=0, le=100, description="PSI from which an evaluation is critical.")
     min_samples: int | None = Field(None, ge=1, description="Fewest events per window; null means 5 per bin.")
-    min_baseline_coverage: float = Field(0.5, ge=0, le=1, description="Part of the baseline that has to exist.")
+    min_baseline_coverage: float = Field(0.5, ge=0, le=1, description="Least coverage of the baseline.")
     false_incidents_per_model_month: float = Field(0.1, gt=0, le=1000, description="False-alarm budget.")
     confirm_warn: Count = Field(2, description="Warning evaluations in a row that open an incident.")
     confirm_critical: Count = Field(1, description="Critical evaluations in a row that open or escalate.")
@@ -55,17 +55,17 @@ class MonitorValues(Part):
     confirm_resolve: Count = Field(3, description="Clean evaluations in a row before the incident resolves.")
     resolve_below: float = Field(0.8, gt=0, le=1, description="Clean means PSI below this part of the warn threshold.")
     resolve_after_seconds: Seconds | None = Field(
-        None, description="Least time clean; null: 10 min or 10 % of the window."
+        None, description="Least time of clean evaluations; null: 10 min or 10 % of the window."
     )
     reopen_seconds: Seconds | None = Field(
-        None, description="Drift this soon reopens; null: 1 h or a quarter of the window."
+        None, description="Drift within this time reopens; null: 1 h or a quarter of the window."
     )
-    latch_seconds: Seconds = Field(1 * DAY, description="How long an incident closed while drifting stays quiet.")
+    latch_seconds: Seconds = Field(1 * DAY, description="After closing during drift: time without alerts.")
     close_after_seconds: Seconds = Field(7 * DAY, description="A resolved incident is closed after this time.")
     season_seconds: float | None = Field(
         7 * DAY, ge=1, le=92 * DAY, description="Also compare with the same time one such period ago; null: do not."
     )
-    time_zone: TimeZone = Field("UTC", description="Whose clock says what the same time of another day is.")
+    time_zone: TimeZone = Field("UTC", description="IANA time zone of the seasonal check.")
 
     @property
     def samples_needed(self) -> int:
@@ -88,20 +88,20 @@ class MonitorValues(Part):
 
     @property
     def reach_seconds(self) -> float:
-        """How far back the windows look: so long panes are kept."""
+        """How far back the windows reach: panes are kept for this time."""
         return self.baseline_seconds + self.current_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Settings that do not go together, and what to change."""
+    """Settings that contradict each other, and what to change."""
 
     fields: tuple[str, ...]
     reason: str
 
 
 def contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
-    """What makes values no monitor, all of it.
+    """All contradictions between the settings of a monitor.
 
     Monitors that were published decode for ever: a stricter rule belongs where a person changes a monitor.
     """
@@ -134,7 +134,7 @@ def _every(values: MonitorValues) -> Contradiction | None:
     return Contradiction(
         ("every_seconds", "current_seconds"),
         f"every_seconds ({values.every_seconds:g}) must not exceed current_seconds ({values.current_seconds:g}): "
-        "events between two evaluations would never be looked at; evaluate more often or lengthen the current window",
+        "events between two evaluations would never be compared; evaluate more often or lengthen the current window",
     )
 
 
@@ -145,7 +145,7 @@ def _signals(values: MonitorValues) -> Contradiction | None:
 
 
 class MonitorSettings(MonitorValues):
-    """The settings of a monitor, which go together.
+    """The settings of a monitor, without contradictions.
 
     Raises:
         ValidationError: a value is out of range, or settings contradict each other; the message says which to change.
@@ -172,5 +172,6 @@ class Monitor(MonitorSettings, Message):
         None, description="Since when events have been kept for windows of this length; null: ever since the first."
     )
     normal_time: NormalTime = Field(
-        NormalTime(), description="The time that the baseline is made of. Set by SentryML and by a person's word."
+        NormalTime(),
+        description="The time that the baseline is made of. Changed by SentryML and by people.",
     )

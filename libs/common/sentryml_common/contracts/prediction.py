@@ -46,7 +46,7 @@ EARLIEST, LATEST = 0.0, 253_370_764_800.0  # 1970-01-01 and 9999-01-01: what dat
 
 
 def _read_timestamp(value: Any) -> Any:
-    """Epoch seconds become a datetime; RFC 3339 text goes on to pydantic; anything else is refused in words."""
+    """Epoch seconds become a datetime; RFC 3339 text goes on to pydantic; anything else is refused with a reason."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | datetime):
         raise PydanticCustomError(
             "timestamp_form", "must be RFC 3339 text with an offset, or a number of epoch seconds"
@@ -119,7 +119,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_default
 
 FIELDS = frozenset(PredictionEvent.model_fields)
 THE_EVENT = "(event)"
-"""Stands for a field where an event as a whole is wrong."""
+"""In place of a field, where an event as a whole is wrong."""
 
 
 class BadField(BaseModel):
@@ -151,7 +151,7 @@ class InvalidEvents(Exception):
 
 
 class TooManyEvents(UndecodableMessage):
-    """A body holds `count` events, more than the limit; none of them was looked at."""
+    """A body holds `count` events, more than the limit; none of them was read."""
 
     def __init__(self, count: int, most_events: int) -> None:
         super().__init__("too_many_events", f"a request may hold {most_events:,} events, this one has {count:,}")
@@ -202,7 +202,7 @@ def parse_events(body: bytes, *, most_events: int | None = None) -> list[Predict
 
     Raises:
         UndecodableMessage: `not_json`, or `not_events` (neither an object nor an array), or `no_events`.
-        TooManyEvents: the body holds more than `most_events`; nothing else was looked at.
+        TooManyEvents: the body holds more than `most_events`; nothing else was read.
         InvalidEvents: one or more events break the contract; the first MOST_ERRORS errors are named.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
@@ -245,7 +245,7 @@ def _check_count(count: int, most_events: int | None) -> None:
 
 
 def _refuse(errors: Iterator[BadField]) -> None:
-    """Raise the first errors, if there are any; no more of them are even looked for."""
+    """Raise the first errors, if there are any; no more are searched."""
     first = list(islice(errors, MOST_ERRORS))
     if first:
         raise InvalidEvents(first)

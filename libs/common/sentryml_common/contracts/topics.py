@@ -73,7 +73,7 @@ HISTOGRAMS = Topic(
 )  # fmt: skip
 MONITORS = Topic(
     "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
-    ("incidents",), ("drift processor", "ingest", "notifier"), Monitor, COMPACTED,
+    ("incidents",), ("drift processor", "ingest"), Monitor, COMPACTED,
 )  # fmt: skip
 EVALUATIONS = Topic(
     "sentryml.evaluations.v1", "one evaluation of a model: PSI, bins, level", "model_id", 4,

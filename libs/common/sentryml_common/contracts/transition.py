@@ -114,6 +114,20 @@ class SignalWhy(Part):
     moves: tuple[str, ...] = ()
 
 
+class TransitionText(Part):
+    """A step in words, made when it was decided; pages, API and messages show the same.
+
+    `title` says severity, what and which model, for a locked screen; `headline` what happened and its cause, in a
+    sentence or two; `step` is the name of the step; `next` says what happens by itself and what can be done. All are
+    one line of plain text; times are in UTC.
+    """
+
+    title: str
+    headline: str
+    step: str
+    next: tuple[str, ...]
+
+
 class Transition(Message):
     """One step of an incident's life; `sequence` counts from 1 within the incident.
 
@@ -135,4 +149,5 @@ class Transition(Message):
     note: str | None
     evaluation_id: UUID | None
     why: tuple[SignalWhy, ...]
+    text: TransitionText
     incident_url: str

@@ -1,6 +1,6 @@
-"""API keys at the door of every service: `Authorization: Bearer sml_…`, refused everywhere with the same text.
+"""API keys of requests to every service: `Authorization: Bearer sml_…`, refused everywhere with the same text.
 
-A key is taken from nowhere else: not from the query string, a cookie or a body.
+A key is read from that header only: not from the query string, a cookie or the body.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _bearer = HTTPBearer(
     description="An API key, `sml_…`, made by `sentryml-admin create-api-key`.",
 )
 InOpenApi = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-"""A parameter that makes OpenAPI say that a route asks for a key; checking it is somebody else's."""
+"""A parameter that makes OpenAPI say that a route needs a key; it is checked elsewhere."""
 
 
 def given_key(authorization: str | None) -> tuple[str, str]:
     """(public id, whole key) of a request, from its header `Authorization`.
 
     Raises:
-        Problem: 401, there is none, or none that can be right.
+        Problem: 401, there is none, or it is malformed.
     """
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not key:
@@ -46,7 +46,7 @@ def given_key(authorization: str | None) -> tuple[str, str]:
 
 
 def bad_key() -> Problem:
-    """401 in one answer for all: which part of a key is wrong is nobody's business."""
+    """The same 401 for all: it does not reveal which part of a key is wrong."""
     return Problem(401, "unauthorized", "this API key is unknown, expired or revoked", headers=CHALLENGE)
 
 
@@ -54,7 +54,7 @@ def check_scope(key: ApiKey, scope: Scope) -> None:
     """Refuse a key that lacks a scope.
 
     Raises:
-        Problem: 403, naming what is needed and what there is.
+        Problem: 403, naming the scope that is needed and those of the key.
     """
     if not key.allows(scope):
         has = ", ".join(key.scopes) or "none"
@@ -62,7 +62,7 @@ def check_scope(key: ApiKey, scope: Scope) -> None:
 
 
 def check_model(key: ApiKey, model_id: str) -> None:
-    """Refuse a key that may not speak for a model.
+    """Refuse a key that has no access to a model.
 
     Raises:
         Problem: 403.
@@ -78,7 +78,7 @@ def actor_of(key: ApiKey) -> Actor:
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Lets in whose key carries `scope`, checked in memory against `api-keys.v1`: no database is asked."""
+    """Admits requests whose key has `scope`, checked in memory against `api-keys.v1`, without a database."""
 
     keys: Follower[ApiKey]
     scope: Scope

@@ -1,4 +1,4 @@
-"""What holds for every answer of every service, errors too: how it may be kept and read, and where it may lead."""
+"""Headers of every answer of every service, errors too; and no redirects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _WithHeaders:
 
 
 def install_answers(app: FastAPI) -> None:
-    """Give `app` these headers. And let it redirect nobody by itself: the framework would lead `/models/` to whatever
+    """Give `app` these headers. And switch off the framework's redirects: they would lead `/models/` to whatever
     host the request names."""
     app.router.redirect_slashes = False
     build = app.build_middleware_stack

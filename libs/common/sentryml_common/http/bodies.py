@@ -1,4 +1,4 @@
-"""Bodies of requests: small ones are read no further than they may be long, and JSON has to mean one thing."""
+"""Bodies of requests: small ones are read up to their limit, and JSON must be unambiguous."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def read_body(request: Request, most_bytes: int, what: str, advice: str = 
 
 
 async def unambiguous_json(request: Request) -> None:
-    """A FastAPI dependency: refuses a JSON body that says two things, or holds text that nobody can keep.
+    """A FastAPI dependency: refuses a JSON body with a repeated field, or with text that cannot be stored.
 
     Of two fields with the same name one would be taken silently; half of a surrogate pair is no character. What is not
     JSON at all is left to the framework, which refuses it.

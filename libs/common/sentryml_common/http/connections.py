@@ -21,7 +21,7 @@ IPV4_IN_IPV6 = "::ffff:"
 
 
 def protocol_with_limits(*, headers_seconds: float, body_seconds: float) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn whose senders have so much time for the headers and for the body of each request."""
+    """A protocol for uvicorn that gives senders this time for the headers and for the body of each request."""
     seconds = {"headers": headers_seconds, "body": body_seconds}
     return type("LimitedProtocol", (_LimitedProtocol,), {"seconds": seconds})
 

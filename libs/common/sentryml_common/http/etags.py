@@ -9,20 +9,20 @@ from fastapi import Header, Response
 
 IfMatch = Annotated[
     str | None,
-    Header(description="`ETag` of what you saw; 412 if it has moved on.", examples=['"v3"'], max_length=1000),
+    Header(description="`ETag` of your version; 412 if there is a newer one.", examples=['"v3"'], max_length=1000),
 ]
 IfNoneMatch = Annotated[
-    str | None, Header(description="`ETag` of what you have; 304 if it is still so.", examples=['"v3"'])
+    str | None, Header(description="`ETag` of your version; 304 if it is current.", examples=['"v3"'])
 ]
 
 ETAG_HEADER: dict[str, Any] = {
-    "ETag": {"description": "The version: give it as `If-Match` to act on what you saw.", "schema": {"type": "string"}}
+    "ETag": {"description": "The version, for `If-Match` and `If-None-Match`.", "schema": {"type": "string"}}
 }
 VERSIONED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG_HEADER}}
 """`responses` of a route whose answer has an ETag."""
 CACHED: dict[int | str, dict[str, Any]] = {
     **VERSIONED,
-    304: {"description": "It is still as you have it.", "headers": ETAG_HEADER},
+    304: {"description": "Your version is current.", "headers": ETAG_HEADER},
 }
 """`responses` of a route that also knows `If-None-Match`."""
 

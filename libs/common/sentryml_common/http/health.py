@@ -1,7 +1,6 @@
 """`/livez`, `/readyz`, `/metrics`: the same in every service.
 
-Alive means the process answers; ready means that nothing it needs is being waited for. What is waited for is
-said in words.
+Live means that the process answers; ready means that it waits for nothing it needs. `/readyz` says what it waits for.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 class Health:
     """What the service is waiting for, by name. Starts out waiting for `start`.
 
-    Beside that, details: what goes wrong, but keeps nobody from using the service.
+    Also details: faults that do not make the service unready.
     """
 
     def __init__(self) -> None:
@@ -29,15 +28,15 @@ class Health:
         """`what` is no longer waited for."""
         self._waiting.pop(what, None)
 
-    def details(self, what: str, words: dict[str, str]) -> None:
-        """Say this about `what`, by name; nothing if there are no words."""
+    def details(self, what: str, texts: dict[str, str]) -> None:
+        """Set the details about `what`, by name; none if empty."""
         self._details.pop(what, None)
-        if words:
-            self._details[what] = words
+        if texts:
+            self._details[what] = texts
 
     @property
     def all_details(self) -> dict[str, dict[str, str]]:
-        """What there is to say that makes nobody unready."""
+        """All details; they make nothing unready."""
         return dict(self._details)
 
     @property

@@ -4,7 +4,7 @@
     SentryML-Actor       for which person it is sent, as JSON; absent if for none
     SentryML-Signature   v1=HMAC-SHA-256 over all of: time, method, target, actor, body
 
-Nothing of a signed request can be changed, and it is good for a minute. Whoever has it can send the same once more in
+Nothing of a signed request can be changed, and it is valid for a minute. Somebody who has it can repeat it in
 that time: internal addresses have to bear that.
 """
 
@@ -72,8 +72,8 @@ class InternalAccess:
         """Check a request.
 
         Raises:
-            Problem: 401 nobody has signed it, or not with our secret, not now, or not this; 413 its body is too long;
-                422 it names no person where it should.
+            Problem: 401 it is not signed, or with another secret, at another time, or for other content; 413 its body
+                is too long; 422 it names no person where it should.
         """
         headers = request.headers
         self._check_time(headers)

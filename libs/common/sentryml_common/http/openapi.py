@@ -13,7 +13,7 @@ FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
 
 
 API_KEY: dict[str, Any] = {"ApiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "sml_…"}}
-"""How a request says who sends it."""
+"""How requests authenticate."""
 
 
 def install_openapi(app: FastAPI, **schemas: dict[str, Any]) -> None:

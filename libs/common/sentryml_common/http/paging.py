@@ -4,6 +4,7 @@ twice while rows arrive. It is opaque to clients."""
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
@@ -33,6 +34,11 @@ def to_cursor(position: object) -> str:
     """A position in a list as a cursor."""
     # default: asyncpg gives a UUID type of its own, which orjson does not know.
     return base64.urlsafe_b64encode(orjson.dumps(position, default=str)).decode().rstrip("=")
+
+
+def next_cursor(found: Sequence[T], limit: int, position_of: Callable[[T], object]) -> str | None:
+    """The cursor after the last item of a page; None after a page that is not full, which is the last."""
+    return to_cursor(position_of(found[-1])) if len(found) == limit else None
 
 
 def from_cursor(cursor: str | None, form: TypeAdapter[T]) -> T | None:

@@ -32,7 +32,7 @@ class ProblemDetails(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     type: str = Field(description="What is wrong, for programs.", examples=[f"{TYPE_PREFIX}unavailable"])
-    title: str = Field(description="The status in words.", examples=["Service Unavailable"])
+    title: str = Field(description="The status as text.", examples=["Service Unavailable"])
     status: int = Field(examples=[503])
     detail: str = Field(
         description="What is wrong and what to do, for people.", examples=["PostgreSQL does not answer: try again"]
@@ -41,7 +41,7 @@ class ProblemDetails(BaseModel):
 
 _TEXT, _SECONDS = {"type": "string"}, {"type": "integer", "minimum": 0}
 _HEADERS: dict[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": {"description": "How to say who you are.", "schema": _TEXT}},
+    401: {"WWW-Authenticate": {"description": "How to authenticate.", "schema": _TEXT}},
     412: {"ETag": {"description": "The current version.", "schema": _TEXT}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
     503: {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}},
@@ -88,12 +88,12 @@ class Problem(Exception):
     def response(self) -> Response:
         """The problem as it is sent. An API key that got into a path, a field name or a value is not echoed:
         senders log the answers they get."""
-        told = without_keys(json.dumps(self.body(), default=str))
-        return Response(told, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        body = without_keys(json.dumps(self.body(), default=str))
+        return Response(body, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def unavailable(detail: str) -> Problem:
-    """503 with `Retry-After`: a server behind us is away, and nothing was taken."""
+    """503 with `Retry-After`: a server that we need is unavailable, and nothing was accepted."""
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
@@ -129,7 +129,7 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def on_defect(_: Request, err: Exception) -> Response:
-        # The framework raises it again after the answer, so that it is logged; nothing of it is told.
+        # The framework raises it again after the answer, so that it is logged; the answer contains nothing of it.
         return Problem(
             500, "internal-server-error", "a defect in SentryML; the service's log has the details"
         ).response()

@@ -32,10 +32,10 @@ def inverse_survival(probability: float, df: int) -> float:
     spread = 2 / (9 * df)
     root = 1 - spread - NormalDist().inv_cdf(probability) * math.sqrt(spread)
     x = df * max(root, 0.01) ** 3
-    wanted = math.log(probability)
+    log_probability = math.log(probability)
     for _ in range(100):
         tail = _log_survival(x, df)
-        step = (tail - wanted) * math.exp(tail - _log_density(x, df))
+        step = (tail - log_probability) * math.exp(tail - _log_density(x, df))
         x = max(x + step, x / 2)
         if abs(step) <= 1e-13 * x:
             break

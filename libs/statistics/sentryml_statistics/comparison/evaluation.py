@@ -129,7 +129,7 @@ def evaluation_id(model_id: str, monitor_version: int, normal_time_revision: int
 
 
 def insufficient_reason(signal: Signal, monitor: Monitor, baseline: Baseline, events: int) -> InsufficientReason | None:
-    """Why nothing can be said of a signal with so many `events` in the current window; None when something can."""
+    """Why a signal with `events` events in the current window has no result; None when it has one."""
     if events == 0:
         return InsufficientReason.NO_DATA
     histogram, coverage, sent = baseline.of_signal(signal)

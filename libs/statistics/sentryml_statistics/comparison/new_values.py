@@ -26,7 +26,7 @@ _NEGLIGIBLE = 1e-15
 @dataclass(frozen=True, slots=True)
 class MoreFrequent:
     """A value with its events in the baseline (0: never seen) and in the current window, their shares of all events
-    there, and the two-sided p-value. `others`: it stands for a group of names, since there are too many to count each.
+    there, and the two-sided p-value. `others`: it is a group of names, since there are too many to count each.
     """
 
     value: str | float
@@ -73,7 +73,7 @@ def _log_ways(whole: int, part: int) -> float:
 
 
 def _values(baseline: Histogram, current: Histogram) -> Iterator[tuple[str | float, bool, int, int]]:
-    """Each value of the current window, whether it stands for others too, and its events on both sides."""
+    """Each value of the current window, whether it includes others, and its events on both sides."""
     dropped = max(baseline.categories.dropped, current.categories.dropped)
     known = baseline.categories.coarsened(dropped).keyed()
     for key, (label, now) in current.categories.coarsened(dropped).keyed().items():

@@ -40,7 +40,7 @@ LEAST_RATIO = 1e-6
 
 
 def alpha_for(monitor: MonitorSettings, signals: int) -> float:
-    """How probably an evaluation may take noise in one of so many judged signals for drift, to keep the monthly
+    """How probably an evaluation may take noise in one of `signals` judged signals for drift, to keep the monthly
     budget; at most ½."""
     windows = MONTH_SECONDS / monitor.current_seconds
     chances = windows * chances_per_window(monitor) * signals
@@ -62,7 +62,7 @@ class Chance:
 
 
 def chance_of(found: Divergence, baseline_count: int, current_count: int, alpha: float) -> Chance:
-    """What chance alone does with so many entries: the noise floor is the PSI that it exceeds with probability
+    """What chance alone does with samples of these sizes: the noise floor is the PSI that it exceeds with probability
     `alpha`. One bin leaves nothing to it: p is 1 and the floor 0."""
     if found.bins < 2:
         return Chance(0.0, 1.0, 0.0)

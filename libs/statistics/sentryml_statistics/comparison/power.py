@@ -21,8 +21,8 @@ _NEGLIGIBLE = 1e-12
 
 
 def smallest_shift(baseline_count: int, current_count: int, bins: int, alpha: float, warn: float) -> float:
-    """The smallest PSI that an evaluation of so many events (both above 0), in at least two bins, finds nine times in
-    ten."""
+    """The smallest PSI that an evaluation with these counts of events (both above 0) and at least two bins finds nine
+    times in ten."""
     return max(warn, noncentrality(bins - 1, alpha) * (1 / baseline_count + 1 / current_count))
 
 

@@ -2,7 +2,7 @@
 
 Two values are spellings of one if they are equal after everything in which spellings differ is folded away. Why they
 differ is then the smallest set of `Difference`s that makes them equal. What looks alike in print, on a page or in a
-message, is told apart by its code points.
+message, is distinguished by its code points.
 """
 
 from __future__ import annotations

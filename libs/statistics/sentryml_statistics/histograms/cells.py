@@ -1,6 +1,6 @@
 """The cell of a number: the leading bits of its IEEE-754 double under one fixed monotone map.
 
-Cells do not depend on any data, so counts in them add and subtract exactly, whoever counted them. The bits of
+Cells do not depend on any data, so counts in them add and subtract exactly, wherever they were counted. The bits of
 a double are like a logarithm with a linear inside: fine near 0, equally fine (relatively) at any magnitude.
 A score near 1 needs the same care as one near 0, so inside (½, 1] the bits are those of 1 − r, mirrored.
 

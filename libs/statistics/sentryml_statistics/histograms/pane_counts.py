@@ -102,7 +102,7 @@ def count_runs(
 
 
 def _histograms_of_numbers(values: NDArray[np.float64], starts: Sequence[int]) -> list[Histogram]:
-    """The histogram of each run of numbers, in which NaN stands for null."""
+    """The histogram of each run of numbers, where NaN is null."""
     lengths = (end - begin for begin, end in pairwise(starts))
     return [
         Histogram(numbers, NO_CATEGORIES, length - numbers.total)

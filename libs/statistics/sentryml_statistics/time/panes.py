@@ -1,7 +1,7 @@
 """Panes: time cut into equal pieces at two resolutions, numbered from the epoch.
 
     fine    ├┼┼┼┼┼┼┼┼┼┼┼┼┤           kept for 120 panes (2 h at 60 s)
-    coarse  ├────────────┼────────   60 fine panes each, kept as long as any window looks back
+    coarse  ├────────────┼────────   60 fine panes each, kept as long as any window reaches back
 
 An event counts in the panes of its own timestamp. Times come as float seconds since the epoch and are turned
 into whole microseconds at once: a double holds those exactly until the year 2100 and beyond, and integers do

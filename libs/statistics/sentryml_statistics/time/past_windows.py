@@ -1,4 +1,4 @@
-"""Looking back: how an evaluation would have been made at a past time, from the panes that are still there.
+"""Evaluations of past times, from the panes that still exist.
 
 Two things are lost with time: coarse panes that no window of the monitor in force can reach, and fine panes. So of the
 windows as they were then
@@ -7,7 +7,7 @@ windows as they were then
     now       ╠══════╬══════╬══════╬══════╣             the ragged end has lost its fine panes: nearly the same
     now              ╠══════╬══════╬══════╣             an old pane is gone: not the same at all
 
-A look back is exact where both windows are covered as they were. Where a window has lost no more than a tenth of its
+A past evaluation is exact where both windows are covered as they were. Where a window has lost at most a tenth of its
 length at the ends, it is approximate; else there is none.
 """
 
@@ -23,7 +23,7 @@ LEAST_PART = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PastPlan:
     """What to add up for an evaluation at a past time."""
 
     plan: EvaluationPlan
@@ -40,11 +40,11 @@ class Reach:
     first_seen: float
 
 
-def look_back(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach: Reach) -> Look | None:
+def plan_past_evaluation(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach: Reach) -> PastPlan | None:
     """Plan an evaluation at `at`, which would have been made at `made_at`; None where panes do not reach back.
 
-    Normal time is taken as it is known now, which is more than was known then: where it has an interval excluded, no
-    look back is exact.
+    Normal time is that of now, which may differ from that of then: where it has an excluded interval, no past
+    evaluation is exact.
     """
     if max(at - monitor.reach_seconds, reach.first_seen) < reach.kept_from:
         return None
@@ -53,4 +53,4 @@ def look_back(grid: PaneGrid, monitor: Monitor, at: float, made_at: float, reach
     windows = ((then.baseline, now.baseline), (then.current, now.current))
     if any(left.cover.seconds < LEAST_PART * was.cover.seconds for was, left in windows):
         return None
-    return Look(now, exact=then == now and not monitor.normal_time.excluded)
+    return PastPlan(now, exact=then == now and not monitor.normal_time.excluded)

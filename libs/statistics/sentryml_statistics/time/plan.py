@@ -12,7 +12,7 @@ from sentryml_statistics.time.windows import WindowPlan, windows_at
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """The windows of one evaluation, and its seasonal check where the monitor wants one."""
+    """The windows of one evaluation, and its seasonal check where the monitor has one."""
 
     baseline: WindowPlan
     current: WindowPlan

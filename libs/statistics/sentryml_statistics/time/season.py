@@ -60,7 +60,7 @@ class SeasonCounts:
 
 
 def season_at(grid: PaneGrid, monitor: Monitor, evaluated_at: float, first_seen: float, now: float) -> Season | None:
-    """Plan the seasonal check of an evaluation, from the panes that are there at `now`; None where the monitor wants
+    """Plan the seasonal check of an evaluation, from the panes that exist at `now`; None where the monitor has
     none."""
     if monitor.season_seconds is None:
         return None
@@ -97,8 +97,8 @@ def kept_from(monitor: Monitor, now: float) -> float:
 
 def _with_what_may_be_rhythm(normal: NormalSpan, longest: float) -> NormalSpan:
     """Normal time, and drift that was over within half a season beside the window that it began with: that may be how
-    the model's week is. Without it, a weekend once taken for drift would never be there to explain the next. While
-    drift lasts, none of it: what is called over has to be like normal time."""
+    the model's week is. Without it, a weekend once taken for drift could not explain the next one. While drift lasts,
+    only normal time: an incident may resolve only if the data match that."""
     if not normal.excluded or normal.drift_lasts:
         return normal
     kept = tuple(each for each in normal.excluded if each.end and (each.end - each.start).total_seconds() > longest)

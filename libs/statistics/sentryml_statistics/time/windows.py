@@ -105,9 +105,9 @@ def windows_at(
 
 
 def fine_panes_held_at(grid: PaneGrid, normal: NormalSpan, span: Span) -> float:
-    """The time whose fine panes are kept of a span of normal time that drift has ended, else the baseline of a model
-    with short windows would dissolve while drift lasts. A coarse pane after the confirmation: by then, whoever keeps
-    panes has heard of it."""
+    """The time whose fine panes are kept for a span of normal time that drift has ended; otherwise the baseline of a
+    model with short windows would vanish while drift lasts. It is a coarse pane after the confirmation, so that the
+    processor has received the confirmation by then."""
     return held_at(normal, span[1]) + grid.coarse_seconds
 
 

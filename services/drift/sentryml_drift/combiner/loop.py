@@ -51,9 +51,8 @@ MOST_RECORDS_PER_POLL = 5_000
 RETRY_PAUSE_SECONDS = 1.0
 METADATA_SECONDS = 15.0
 PAUSE_PER_EMISSION, LONGEST_PAUSE_SECONDS = 9.0, 15.0
-"""With very many models an emission takes long; it is then made less often, so that it takes a tenth of the time: what
-it says costs the processor three times as much. Only work counts: after waiting for Kafka there is nothing to make up
-for, and what has waited is to be emitted at once."""
+"""With very many models an emission takes long; it is then made less often, so that it takes a tenth of the time: each
+costs the processor three times as much. Only CPU time counts: waiting for Kafka does not delay the next emission."""
 
 SUPERSEDED = (
     CommitFailedError,
@@ -97,7 +96,7 @@ def group_of(epoch: int) -> str:
 
 
 class _ForgetOnRebalance(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Open chunks do not survive a rebalance: whoever owns a partition next reads its chunks from their start."""
+    """Open chunks do not survive a rebalance: the next owner of a partition reads its chunks from their start."""
 
     def __init__(self, forget: Callable[[], None]) -> None:
         self._forget = forget
@@ -217,12 +216,12 @@ class Combiner:
         generation = self._generation
         batches = await consumer.getmany(timeout_ms=max(0, int(seconds * 1000)), max_records=most)
         if generation != self._generation:
-            return  # the group has moved on: these records come again
+            return  # the group has moved on: these records are read again
         letters: list[tuple[Any, Record]] = []
         for partition, records in batches.items():
             opened = self._partitions.get(partition)
             if opened is None:
-                continue  # it is not known yet where to begin: these records come again
+                continue  # the start offset is not known yet: these records are read again
             for record in records:
                 _check_order(opened, record.offset)
                 chunk = self._add(opened, record, letters)
@@ -245,9 +244,7 @@ class Combiner:
         self._record_bytes = max(len(value), 0.99 * self._record_bytes, 1.0)
         size_class = size_class_of(len(value))
         if size_class is None:
-            detail = (
-                f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer events each"
-            )
+            detail = f"a record may hold {MOST_RECORD_BYTES:,} bytes, this one has {len(value):,}: send fewer at a time"
             self._refuse(record, UndecodableMessage("record_too_long", detail), letters)
         else:
             chunk = opened.chunk_for(record.offset, size_class)

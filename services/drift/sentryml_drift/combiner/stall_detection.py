@@ -1,6 +1,7 @@
-"""Whether the combiner gets on: input that waits without being emitted is noticed, said, and in the end cured.
+"""Detects that the combiner makes no progress: input that waits without being emitted is reported on `/readyz`, and in
+the end the process exits to be restarted.
 
-Reading alone is no sign: a worker that is thrown out of its group again and again reads much, and nothing of it counts.
+Reading alone is no progress: a worker that is expelled from its group again and again reads much and emits nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from sentryml_common.clock import Clock, system_clock
 from sentryml_common.http.health import Health
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
-SAID_AFTER_SECONDS = 20.0
+REPORTED_AFTER_SECONDS = 20.0
 
 
 class Ends(Protocol):
-    """What is asked of the consumer."""
+    """What this module needs of the consumer."""
 
     def assignment(self) -> Set[TopicPartition]: ...
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
@@ -42,7 +43,7 @@ class Progress:
         self._emitted.update(offsets)
 
     def published(self) -> None:
-        """Part of an emission is acknowledged: a long one is no standstill."""
+        """Part of an emission is acknowledged: a long one is no stall."""
         self._watchdog.reset(self._clock().timestamp())
 
     async def watch(self, consumer: Ends) -> NoReturn:
@@ -61,7 +62,7 @@ class Progress:
                 self.compare({partition.partition: end for partition, end in ends.items()})
 
     def compare(self, ends: Mapping[int, int]) -> None:
-        """Say on `/readyz` since when input waits, if it has waited for a while. `ends` are those of the partitions.
+        """Report on `/readyz` since when input waits, after a while. `ends` are those of the partitions.
 
         Raises:
             Stalled: it has waited too long.
@@ -70,9 +71,9 @@ class Progress:
         emitted = {partition: self._emitted.get(partition, 0) for partition in ends}
         waiting = sum(max(0, end - emitted[partition]) for partition, end in ends.items())
         self._since = (self._since or now) if waiting else None
-        if self._since is not None and (now - self._since).total_seconds() >= SAID_AFTER_SECONDS:
-            words = f"{waiting} records wait, and none has been counted since {self._since:%H:%M:%S} UTC"
-            self._health.waiting("input", words)
+        if self._since is not None and (now - self._since).total_seconds() >= REPORTED_AFTER_SECONDS:
+            waits = f"{waiting} records wait, and none has been counted since {self._since:%H:%M:%S} UTC"
+            self._health.waiting("input", waits)
         else:
             self._health.ready("input")
         self._watchdog.check(waiting, emitted, now.timestamp())

@@ -1,4 +1,4 @@
-"""What a signal has looked like lately, in a few figures for the eye: quantiles and most frequent categories."""
+"""Recent activity of a signal in a few figures: quantiles and most frequent categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sum of panes that is kept from one look to the next and updated by difference.
+"""A sum of panes that is kept from one evaluation to the next and updated by difference.
 
 A window moves a little between two evaluations: a few panes enter, a few leave. Adding the first and taking away the
 second costs the same however many panes or events there are. Invariant: the result is that of a fresh sum.

@@ -2,8 +2,8 @@
 
 An evaluation waits until the events of its last pane have had time to arrive (`allowed_lateness`), and until the worker
 has caught up with its input: a backlog must not look like a lack of events. The evaluations of a round are
-published as one with the time until which the partition's models have now been evaluated. So whoever owns it next knows
-what was done: after a pause it evaluates the newest due time, not every missed one, and says how many were left out.
+published as one with the time until which the partition's models have now been evaluated. So the next owner continues
+from there: after a pause it evaluates the newest due time, not every missed one, and logs how many it skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.event_loop_slices import Pacer
-from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_LEFT_OUT
+from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_SKIPPED
 from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings
@@ -65,7 +65,7 @@ class Evaluator:
         """Evaluate those models of a partition that have become due since the last round."""
         until, since = self._clock().timestamp() - self._settings.allowed_lateness, table.place.evaluated_until
         records: list[Record] = []
-        left_out, oldest, pace = 0, until, Pacer()
+        skipped, oldest, pace = 0, until, Pacer()
         for model_id, model in self._processor.models.of_partition(partition):
             await pace()
             monitor = self._monitor_of(model_id)
@@ -79,16 +79,16 @@ class Evaluator:
             if evaluation is not None:
                 records.append(Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation)))
                 oldest = min(oldest, due)
-                left_out += self._left_out(model_id, model, monitor, table, due)
+                skipped += self._skipped(model_id, model, monitor, table, due)
         if records:
             await self._processor.publish(partition, records, until)
             EVALUATION_DELAY.set(until - oldest)
         table.examined_until = until
-        if left_out:
-            EVALUATIONS_LEFT_OUT.inc(left_out)
-            log.warning("evaluations_left_out", partition=partition, count=left_out, since=since, until=until)
+        if skipped:
+            EVALUATIONS_SKIPPED.inc(skipped)
+            log.warning("evaluations_skipped", partition=partition, count=skipped, since=since, until=until)
 
-    def _left_out(self, model_id: str, model: OwnedModel, monitor: Monitor, table: Table, due: float) -> int:
+    def _skipped(self, model_id: str, model: OwnedModel, monitor: Monitor, table: Table, due: float) -> int:
         """How many evaluations of a model before that at `due` were due and have not been made. None was while it had
         another monitor, none before its first event; and of a model that is not from the table, none before this worker
         had it."""

@@ -1,8 +1,8 @@
-"""Evaluates an owned model at past times by other settings, for those who want to know what these would have done.
+"""Evaluates an owned model at past times with other settings, for previews.
 
-It goes back from the newest time on the settings' own grid for as long as panes reach. It shares the loop with counting
-and evaluating, so it works in short slices and rests as long after each, does one request at a time, and ends when it
-has worked for long enough: what it has found until then is the answer. Within a slice no pane changes.
+It goes back from the newest time on the settings' own grid as far as panes reach. It shares the event loop with
+counting and evaluating, so it works in short slices, pauses as long after each, and serves one request at a time. After
+MOST_WORK_SECONDS it answers with what it has. Within a slice no pane changes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
 from sentryml_statistics.time.panes import PaneGrid
-from sentryml_statistics.time.past_windows import Reach, look_back
+from sentryml_statistics.time.past_windows import Reach, plan_past_evaluation
 from sentryml_statistics.time.schedule import delay_of, instants_back
 
 SLICE_SECONDS = 0.01
@@ -41,7 +41,7 @@ class NotOwned(SentryMLError):
 
 
 class Recomputer:
-    """Looks back on the models of this worker."""
+    """Recomputes past evaluations of the models of this worker."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Recomputer:
         """Give `take` the evaluations, newest first; return why there are no more.
 
         Raises:
-            NotOwned: another worker has to be asked.
+            NotOwned: another worker has the model.
             Unavailable: not now, since this worker is still catching up, busy, or losing the model.
         """
         model_id = asked.monitor.model_id
@@ -70,10 +70,14 @@ class Recomputer:
         model = self._processor.models.by_id.get(model_id)
         if model is None:
             return Ended.FIRST_SEEN
-        return await self.look_back(model, asked, take, lambda: self._processor.models.by_id.get(model_id) is model)
+        return await self.recompute_owned(
+            model, asked, take, lambda: self._processor.models.by_id.get(model_id) is model
+        )
 
-    async def look_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
-        """The same for a model that is `still_ours`; the others that ask wait for their turn."""
+    async def recompute_owned(
+        self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]
+    ) -> Ended:
+        """The same for an owned model, while it is `still_ours`; requests are served one at a time."""
         async with self._in_turn():
             return await self._go_back(model, asked, take, still_ours)
 
@@ -91,7 +95,7 @@ class Recomputer:
 
     async def _go_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
         monitor, since = asked.monitor, asked.since.timestamp()
-        looks, pace = _Looks(self._grid, monitor, model), _Pace()
+        past, pace = _PastEvaluations(self._grid, monitor, model), _Pace()
         newest = self._clock().timestamp() - self._allowed_lateness
         times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, newest)
         for at in islice(times, asked.most):
@@ -105,7 +109,7 @@ class Recomputer:
             if first_seen is None or at <= first_seen:
                 return Ended.FIRST_SEEN
             reach = Reach(self._clock().timestamp(), self._retention.kept_from(monitor.model_id), first_seen)
-            found = looks.at(at, at + self._allowed_lateness, reach)
+            found = past.at(at, at + self._allowed_lateness, reach)
             if found is None:
                 return Ended.PANES
             take(found)
@@ -130,19 +134,19 @@ class _Pace:
         return self._worked < MOST_WORK_SECONDS
 
 
-class _Looks:
-    """Looks at one model, one after another; sums are kept from one to the next, apart from those of the evaluator."""
+class _PastEvaluations:
+    """Evaluates one model at past times; window sums are kept between them, apart from those of the evaluator."""
 
     def __init__(self, grid: PaneGrid, monitor: Monitor, model: OwnedModel) -> None:
         self._grid, self._monitor, self._model = grid, monitor, model
         self._delay = delay_of(grid, monitor.model_id, monitor.every_seconds)
         self._windows = WindowSums()
 
-    def at(self, at: float, settled_at: float, reach: Reach) -> RecomputedEvaluation | None:
+    def at(self, at: float, complete_at: float, reach: Reach) -> RecomputedEvaluation | None:
         """The evaluation at a time; None where panes do not reach back."""
-        look = look_back(self._grid, self._monitor, at, settled_at + self._delay, reach)
-        if look is None:
+        plan = plan_past_evaluation(self._grid, self._monitor, at, complete_at + self._delay, reach)
+        if plan is None:
             return None
-        evaluation = evaluate_model(self._grid, self._monitor, self._model, self._windows, at, look.plan)
+        evaluation = evaluate_model(self._grid, self._monitor, self._model, self._windows, at, plan.plan)
         thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
-        return RecomputedEvaluation(exact=look.exact, evaluation=evaluation.model_copy(update={"signals": thin}))
+        return RecomputedEvaluation(exact=plan.exact, evaluation=evaluation.model_copy(update={"signals": thin}))

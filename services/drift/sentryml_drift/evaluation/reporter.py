@@ -1,4 +1,4 @@
-"""Reports what each owned model has been doing lately, monitored or not: a model is registered by being seen."""
+"""Reports the recent activity of each owned model, monitored or not; the first report registers a model."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ LIFE_SECONDS = 0.5
 FORGET_SECONDS = 1.0
 PURGE_SECONDS = 60.0
 METADATA_MILLISECONDS = 10_000
-JOINING = "joining the group, and reading what came in while this worker was away"
+JOINING = "joining the group and catching up with the input"
 
 
 def make_app(settings: DriftSettings) -> faust.App:
@@ -86,7 +86,7 @@ def _credentials(settings: KafkaSettings) -> faust.SASLCredentials | faust.SSLCr
 
 
 class FaustStopped(SentryMLError):
-    """Faust has ended by itself; the process has to be started again."""
+    """Faust has stopped; the process has to be restarted."""
 
 
 async def run_app(
@@ -97,7 +97,7 @@ async def run_app(
     health: Health,
     stall_seconds: float,
 ) -> None:
-    """Run the Faust application until cancelled; raise when it ends by itself or stops moving. `deleted` says when
+    """Run the Faust application until cancelled; raise when it stops or makes no progress. `deleted` says when
     which models were deleted."""
     app = stream.app
     health.waiting("tables", JOINING)
@@ -122,7 +122,7 @@ async def _watch_life(app: faust.App, processor: Processor, started: asyncio.Tas
         if started.done() and started.exception() is not None:
             raise FaustStopped("Faust did not start") from started.exception()
         if app.crashed or app.should_stop:
-            raise FaustStopped("Faust has stopped by itself") from app.crash_reason
+            raise FaustStopped("Faust has stopped without being asked to") from app.crash_reason
         if app.rebalancing:
             health.waiting("tables", JOINING)
         elif started.done() and (processor.partitions.idle() or await processor.caught_up()):

@@ -1,7 +1,7 @@
 """Frees what is no longer needed: panes that no window can reach any more, and models that were deleted.
 
 Both take long with very many models, so they are done in small steps; between two of them batches are read, and
-partitions may go. Each step looks again at what it was to free.
+partitions may go. Each step checks again what it was to free.
 """
 
 from __future__ import annotations

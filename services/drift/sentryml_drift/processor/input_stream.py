@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 BATCH_BYTES = 1024 * 1024
-"""So much is made durable at once at most: after a long absence there is far more input than can be held as a draft."""
+"""At most this much is made durable at once: after a long absence there is far more input than fits into memory."""
 
 
 @dataclass(frozen=True, slots=True)

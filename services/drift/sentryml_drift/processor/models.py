@@ -72,7 +72,7 @@ class WindowSums:
 
 @dataclass(slots=True)
 class OwnedModel:
-    """One model: its partition, its packed sums by pane, and the sums that are kept for the next look at it."""
+    """One model: its partition, its packed sums by pane, and the sums that are kept for its next evaluation."""
 
     partition: int
     sums: dict[Pane, bytes] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class OwnedModel:
     shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     _events: dict[Pane, int] = field(default_factory=dict)
     _oldest: dict[Kind, int] = field(default_factory=dict)
-    """By kind, a number that no pane lies before: so what is to be purged is found without a look at the rest."""
+    """By kind, a number that no pane lies before: so that what is to be purged is found without reading the rest."""
 
     def facts(self) -> ModelFacts:
         """What is known of the model beside its counts."""

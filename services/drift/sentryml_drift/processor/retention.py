@@ -3,7 +3,7 @@
 Kept are the newest R of any time and the newest R of normal time, where R is baseline, current window and one coarse
 pane; fine panes of normal time that drift has ended are kept as they were when it was confirmed. A model with an
 excluded interval also keeps one season more, so that the seasonal check finds a normal week behind one that drifted.
-What a person's word has set aside is kept likewise, until the word can no longer be undone.
+What an *accept* or *this was normal* has set aside is kept likewise, until that can no longer be undone.
 """
 
 from __future__ import annotations

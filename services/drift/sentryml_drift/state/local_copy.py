@@ -151,8 +151,8 @@ class RocksDBStore:
             if any(sign in str(err) for sign in _DAMAGE) and not isinstance(err, OSError):
                 raise DamagedCopy(str(err)) from err
             raise ConfigurationError(
-                f"the local copy {self._folder} cannot be opened ({err}): see that the disk has room and that this "
-                "process may write there, and start it again; or delete that folder, which is made again from Kafka"
+                f"the local copy {self._folder} cannot be opened ({err}): check the disk's free space and the "
+                "permissions, and restart; or delete that folder: it is rebuilt from Kafka"
             ) from err
 
     def _read_position(self) -> int:
@@ -195,7 +195,7 @@ def sole_user_of(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as err:
-        raise ConfigurationError(f"{folder} cannot be written to ({err}): set SENTRYML_STATE_DIR to another") from err
+        raise ConfigurationError(f"{folder} cannot be written to ({err}): set SENTRYML_STATE_DIR") from err
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

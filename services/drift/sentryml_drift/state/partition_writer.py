@@ -1,7 +1,7 @@
 """The changelog of one partition of the table: a compacted topic that only the present owner can write to.
 
-Whoever opens it becomes its only writer: Kafka knows the writer by a transactional id, and refuses everything that
-a former one still sends, however long that one was frozen and whatever was on its way (KIP-98, KIP-360). So the
+The worker that opens it becomes its only writer: Kafka knows the writer by a transactional id, and refuses everything
+that a former one still sends, however long that one was frozen and whatever was on its way (KIP-98, KIP-360). So the
 last value of a key is always the newest, and no check before a write is needed, nor would one help.
 
 Each batch is one transaction: all of it is in the changelog, or nothing.

@@ -136,7 +136,7 @@ class Table:
         self._changelog, self._store = changelog, store
         self.place = Place(epoch)
         self.examined_until: float | None = None
-        """The time until which this worker has seen to its models' evaluations, whether any was due or not."""
+        """The time until which this worker has evaluated its models, whether any evaluation was due or not."""
 
     async def recover(self, health: Health, values: Values) -> None:
         """Read everything in the table into `values`, and find our place: from the local copy, then from what the

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -13,7 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
 from sentryml_common.contracts.message import UtcDatetime
-from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
@@ -26,24 +23,14 @@ from sentryml_incidents.domain.api_keys import (
     NAME_LENGTH_MAX,
     OVERLAP_DEFAULT,
     OVERLAP_MAX,
-    RANDOM_BYTES,
-    NotRotatable,
     StoredKey,
     TooPowerful,
     check_power,
     is_within,
-    make_api_key,
-    rotate_api_key,
 )
-from sentryml_incidents.store.people.api_keys import (
-    find_api_key,
-    insert_api_key,
-    list_api_keys,
-    lock_api_key,
-    revoke_api_key,
-    set_expiry,
-)
-from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.store.people.api_keys import list_api_keys
+from sentryml_incidents.usecases.api_keys import create_key, revoke_key, rotate_key
+from sentryml_incidents.usecases.context import WithContext
 
 router = APIRouter(prefix="/v1/api-keys", tags=["api keys"])
 
@@ -101,8 +88,13 @@ class Rotation(BaseModel):
 )
 async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
     """Create a key. The answer is the only place where it is ever shown."""
-    _check_power(key, tuple(wanted.scopes), tuple(wanted.models))
-    return _shown_once(await make(context, wanted, actor_of(key)), context.now(), response)
+    scopes, models, now = tuple(wanted.scopes), tuple(wanted.models), context.now()
+    _check_power(key, scopes, models)
+    if wanted.expires_at is not None and wanted.expires_at <= now:
+        raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
+    async with context.transaction() as connection:
+        made = await create_key(connection, actor_of(key), wanted.name, scopes, models, wanted.expires_at, now)
+    return _shown_once(made, now, response)
 
 
 @router.get("", responses=problem_answers(*ACCESS, AWAY))
@@ -124,75 +116,17 @@ async def rotate(
 ) -> NewApiKeyView:
     """Replace a key by one with the same name, scopes, models and lifetime, shown here and nowhere else. The old one
     stays valid for a while, and then ends by itself."""
-    overlap = timedelta(seconds=(body or Rotation()).overlap_seconds)
-    replaced = await replace(context, key_id, overlap, actor_of(key), lambda old: is_within(old, key))
-    return _shown_once(replaced, context.now(), response)
+    overlap, now = timedelta(seconds=(body or Rotation()).overlap_seconds), context.now()
+    async with context.transaction() as connection:
+        made = await rotate_key(connection, actor_of(key), key_id, overlap, now, lambda old: is_within(old, key))
+    return _shown_once(made, now, response)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problem_answers(*ACCESS, UNKNOWN, AWAY))
 async def revoke(context: WithContext, key: Admin, key_id: KeyId) -> None:
     """Revoke a key, for good; everywhere in less than a second."""
-    await end(context, key_id, lambda revoked: is_within(revoked, key))
-
-
-MayManage: TypeAlias = Callable[[ApiKey], bool]
-"""Whether somebody may see and end a key."""
-
-
-def any_key(_: ApiKey) -> bool:
-    """Admins among people manage all keys."""
-    return True
-
-
-async def make(context: Context, wanted: NewApiKey, maker: Actor) -> tuple[StoredKey, str]:
-    """Create a key on somebody's behalf; return it with its text, which is kept nowhere.
-
-    Raises:
-        Problem: 422, it would have ended already.
-    """
-    now = context.now()
-    if wanted.expires_at is not None and wanted.expires_at <= now:
-        raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
-    scopes, models = tuple(wanted.scopes), tuple(wanted.models)
-    text, made = make_api_key(wanted.name, scopes, models, wanted.expires_at, secrets.token_bytes(RANDOM_BYTES))
     async with context.transaction() as connection:
-        await insert_api_key(connection, made, maker, now)
-    return StoredKey(made, now, maker), text
-
-
-async def replace(
-    context: Context, key_id: str, overlap: timedelta, maker: Actor, may_manage: MayManage
-) -> tuple[StoredKey, str]:
-    """Rotate a key; return the new one with its text, which is kept nowhere.
-
-    Raises:
-        Problem: 404 there is no such key that may be managed; 409 it is over, or rotated already.
-    """
-    now = context.now()
-    async with context.transaction() as connection:
-        old = await lock_api_key(connection, key_id)
-        if old is None or not may_manage(old.key):
-            raise _unknown(key_id)
-        try:
-            text, made, ends_at = rotate_api_key(old, now, overlap, secrets.token_bytes(RANDOM_BYTES))
-        except NotRotatable as err:
-            raise Problem(409, "api-key-not-rotatable", str(err)) from err
-        await insert_api_key(connection, made, maker, now, rotated_from=key_id)
-        await set_expiry(connection, key_id, ends_at)
-    return StoredKey(made, now, maker, rotated_from=key_id), text
-
-
-async def end(context: Context, key_id: str, may_manage: MayManage) -> None:
-    """Revoke a key.
-
-    Raises:
-        Problem: 404, there is no such key that may be managed.
-    """
-    async with context.transaction() as connection:
-        key = await find_api_key(connection, key_id)
-        if key is None or not may_manage(key):
-            raise _unknown(key_id)
-        await revoke_api_key(connection, key_id, context.now())
+        await revoke_key(connection, key_id, context.now(), lambda revoked: is_within(revoked, key))
 
 
 def _check_power(maker: ApiKey, scopes: tuple[Scope, ...], models: tuple[str, ...]) -> None:
@@ -206,7 +140,3 @@ def _shown_once(made: tuple[StoredKey, str], now: datetime, response: Response) 
     stored, text = made
     response.headers["Cache-Control"] = "no-store"
     return NewApiKeyView(**dict(api_key_view(stored, now)), api_key=text)
-
-
-def _unknown(key_id: str) -> Problem:
-    return Problem(404, "unknown-api-key", f"there is no API key {key_id}: GET /v1/api-keys lists them")

@@ -12,7 +12,7 @@ from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.http.etags import CACHED, IfNoneMatch, etag, not_modified
-from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.times import WithOffset
 from sentryml_incidents.api.auth import Reader
@@ -58,8 +58,7 @@ async def list_all(
     async with context.transaction() as connection:
         found = await list_incidents(connection, wanted, from_cursor(cursor, _NUMBER), limit)
     items = [incident_view(each, context.public_url) for each in found]
-    last = found[-1].incident_number if len(found) == limit else None
-    return Page(items=items, next_cursor=to_cursor(last) if last else None)
+    return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.incident_number))
 
 
 @router.get("/{reference}", responses={**CACHED, **UNKNOWN}, response_model=IncidentView)
@@ -85,7 +84,7 @@ async def show_timeline(
         incident = await known_incident(connection, key.allows_model, reference)
         after = from_cursor(cursor, _NUMBER) or 0
         found = await list_transitions(connection, incident.incident_id, context.public_url, after, limit)
-    return Page(items=found, next_cursor=to_cursor(found[-1].sequence) if len(found) == limit else None)
+    return Page(items=found, next_cursor=next_cursor(found, limit, lambda last: last.sequence))
 
 
 @router.get("/{reference}/deliveries", responses=UNKNOWN)
@@ -98,8 +97,7 @@ async def show_deliveries(
         incident = await known_incident(connection, key.allows_model, reference)
         after = from_cursor(cursor, _PLACE) or BEFORE_ALL
         found = await list_deliveries(connection, incident.incident_id, after, limit)
-    last = (found[-1].sequence, found[-1].delivery_id) if len(found) == limit else None
-    return Page(items=found, next_cursor=to_cursor(last) if last else None)
+    return Page(items=found, next_cursor=next_cursor(found, limit, lambda last: (last.sequence, last.delivery_id)))
 
 
 @router.get("/{reference}/evidence", responses=UNKNOWN)

@@ -12,16 +12,16 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.evaluation import Evaluation, Level
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, ModelId, UtcDatetime
-from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.views import ModelDetail, ModelView, model_view
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
-from sentryml_incidents.store.models import ModelFilter, ModelSummary, find_model, list_models
-from sentryml_incidents.store.monitors import find_activity, find_monitor
+from sentryml_incidents.store.models import ModelFilter, list_models
+from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
+from sentryml_incidents.usecases.known_model import known_model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -64,7 +64,7 @@ async def list_all(
     async with context.transaction() as connection:
         found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, wanted)
     items = [model_view(model, context.public_url) for model in found]
-    return Page(items=items, next_cursor=to_cursor(found[-1].model_id) if len(found) == limit else None)
+    return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.model_id))
 
 
 @router.get("/{model_id}", responses=UNKNOWN)
@@ -72,10 +72,8 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Mode
     """One model with its monitor and its newest evaluation."""
     check_model(key, model_id)
     async with context.transaction() as connection:
-        model = await known_model(connection, model_id)
-        monitor = await find_monitor(connection, model_id)
+        model, monitor = await known_model(connection, model_id)
         latest = await find_latest_evaluation(connection, model_id)
-    assert monitor is not None
     view = model_view(model, context.public_url)
     return ModelDetail(**dict(view), monitor=monitor, latest_evaluation=latest)
 
@@ -91,8 +89,9 @@ async def show_evaluations(
     async with context.transaction() as connection:
         await known_model(connection, model_id)
         found = await list_evaluations(connection, model_id, before, limit)
-    last = (found[-1].evaluated_at, found[-1].evaluation_id) if len(found) == limit else None
-    return Page(items=found, next_cursor=to_cursor(last) if last else None)
+    return Page(
+        items=found, next_cursor=next_cursor(found, limit, lambda last: (last.evaluated_at, last.evaluation_id))
+    )
 
 
 @router.get(
@@ -108,18 +107,6 @@ async def show_activity(context: WithContext, key: Reader, model_id: PathModelId
     if activity is None:
         raise Problem(404, "no-activity", f"the model {model_id} has not reported any activity yet")
     return activity
-
-
-async def known_model(connection: Connection, model_id: str) -> ModelSummary:
-    """A model that exists.
-
-    Raises:
-        UnknownModel: there is none with this id.
-    """
-    model = await find_model(connection, model_id)
-    if model is None:
-        raise UnknownModel(model_id)
-    return model
 
 
 def check_model(key: ApiKey, model_id: str) -> None:

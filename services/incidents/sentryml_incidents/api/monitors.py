@@ -15,7 +15,7 @@ from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, 
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader, Writer
-from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model, known_model
+from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
 from sentryml_incidents.store.monitors import (
     MonitorVersion,
     find_monitor,
@@ -24,6 +24,7 @@ from sentryml_incidents.store.monitors import (
 from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
+from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.usecases.monitor_patch import Wanted
 from sentryml_lifecycle.on_monitor_change import changes, in_words
 

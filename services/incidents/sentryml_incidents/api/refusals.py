@@ -9,6 +9,7 @@ from sentryml_common.http.problems import Problem
 from sentryml_incidents.api.views import incident_view
 from sentryml_incidents.usecases.context import context_of
 from sentryml_incidents.usecases.errors import (
+    ApiKeyNotRotatable,
     DeletionNotConfirmed,
     IncidentMovedOn,
     InvalidMonitor,
@@ -17,6 +18,7 @@ from sentryml_incidents.usecases.errors import (
     MonitorMovedOn,
     NotAllowed,
     Refused,
+    UnknownApiKey,
     UnknownIncident,
     UnknownModel,
 )
@@ -38,6 +40,10 @@ def problem_of(err: Refused, public_url: str) -> Problem:
             problem = Problem(404, "unknown-incident", detail)
         case UnknownModel():
             problem = Problem(404, "unknown-model", detail)
+        case UnknownApiKey():
+            problem = Problem(404, "unknown-api-key", detail)
+        case ApiKeyNotRotatable():
+            problem = Problem(409, "api-key-not-rotatable", detail)
         case ModelDeleted():
             problem = Problem(409, "model-deleted", detail)
         case NotAllowed():

@@ -16,6 +16,7 @@ from sentryml_common.http.bodies import check_json
 from sentryml_common.http.etags import etag
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
+from sentryml_common.text import sentence
 from sentryml_incidents.domain.roles import Permission, may, who_may
 from sentryml_incidents.store.people.users import User, find_user_by_email
 from sentryml_incidents.usecases.act_on_incident import act, everything
@@ -27,7 +28,7 @@ NO_ACCOUNT = "Nobody has an account of SentryML with your address here, {email}.
 DISABLED = "Your account of SentryML is disabled. An admin can enable it."
 NEVER_SIGNED_IN = "Sign in to SentryML once and choose a password of your own; then it works from here too."
 NOT_YOURS = "This needs the role {needed}; yours is {role}. An admin can change it."
-SEEN = "Incident #{number} is marked as seen by you. Acknowledging does not mute alerts."
+ACKNOWLEDGED = "You have acknowledged incident #{number}. That does not mute alerts."
 MOVED_ON = (
     "Incident #{number} has changed since this message was written: it is {state} now, severity {severity}. "
     "Look at it again."
@@ -76,7 +77,7 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
         )
     except Refused as err:
         return Acknowledged(acknowledged=False, words=_in_words(err))
-    return Acknowledged(acknowledged=True, words=SEEN.format(number=incident.incident_number))
+    return Acknowledged(acknowledged=True, words=ACKNOWLEDGED.format(number=incident.incident_number))
 
 
 def _refusal(user: User | None, email: str) -> str | None:
@@ -96,5 +97,4 @@ def _in_words(err: Refused) -> str:
     if isinstance(err, IncidentMovedOn):
         incident = err.incident
         return MOVED_ON.format(number=incident.incident_number, state=incident.state, severity=incident.severity)
-    detail = str(err)
-    return f"{detail[0].upper()}{detail[1:]}."
+    return sentence(str(err))

@@ -13,16 +13,18 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.errors import Unavailable
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.store.transition_numbers import newest_number, read_stream
-from sentryml_incidents.streaming.transitions import PAGE_ROWS, Event, EventKind, Stream, Subscription, event_of
+from sentryml_incidents.streaming.events import Event, EventKind, event_of
+from sentryml_incidents.streaming.hub import PAGE_ROWS, Hub
+from sentryml_incidents.streaming.response import SubscriberResponse
+from sentryml_incidents.streaming.subscribers import Client
 from sentryml_incidents.usecases.context import Context, WithContext
 
 router = APIRouter(prefix="/v1", tags=["stream"])
@@ -72,21 +74,6 @@ FOLLOWED: dict[int | str, dict[str, Any]] = {
 }
 
 
-class _Followed(EventSourceResponse):
-    """Unsubscribes however the answer ends."""
-
-    def __init__(self, stream: Stream, subscription: Subscription, frames: AsyncIterator[bytes]) -> None:
-        # Buffering proxies (nginx) pass events on at once.
-        super().__init__(frames, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._stream, self._subscription = stream, subscription
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._stream.unsubscribe(self._subscription)
-
-
 @router.get("/stream", responses=FOLLOWED, response_class=StreamingResponse)
 async def follow(
     context: WithContext,
@@ -97,16 +84,16 @@ async def follow(
 ) -> StreamingResponse:
     """Follow what happens as server-sent events. Give the id of the last event you got as `Last-Event-ID` to go on
     after it, without a gap and without repetition."""
-    stream = context.stream
-    if stream is None or stream.position is None:
+    hub = context.hub
+    if hub is None or hub.position is None:
         raise Unavailable("the stream has not begun yet: the service is starting")
     async with context.transaction() as connection:
         newest = await newest_number(connection)
-    # From here to `subscribe` nothing may be awaited: what is told by then is read, what comes later is heard.
-    subscription = stream.subscribe(key.key_id, _wanting(key, models, kinds))
-    start, told = _read_id(last_event_id, max(newest, stream.position)), stream.position
-    frames = _frames(context, stream, subscription, start, told, resync=last_event_id is not None and start is None)
-    return _Followed(stream, subscription, frames)
+    # From here to `follow` nothing may be awaited: what was published by then is read, what comes later is queued.
+    client = hub.follow(key.key_id, _wanting(key, models, kinds))
+    start, published = _read_id(last_event_id, max(newest, hub.position)), hub.position
+    frames = _frames(context, hub, client, start, published, resync=last_event_id is not None and start is None)
+    return SubscriberResponse(hub, client, frames)
 
 
 def _wanting(key: ApiKey, models: list[ModelId] | None, kinds: list[EventKind] | None) -> Callable[[Event], bool]:
@@ -130,29 +117,29 @@ def _read_id(given: str | None, newest: int) -> int | None:
 
 
 async def _frames(
-    context: Context, stream: Stream, subscription: Subscription, start: int | None, told: int, *, resync: bool
+    context: Context, hub: Hub, client: Client, start: int | None, published: int, *, resync: bool
 ) -> AsyncIterator[bytes]:
     """Greeting, what was missed, what comes."""
-    last = told if start is None else start
+    last = published if start is None else start
     yield format_sse_event(comment="following", id=str(last), retry=RETRY_MILLISECONDS)
     if resync:
         reason = "this Last-Event-ID cannot be resumed: read the lists again, then go on with what follows"
         yield format_sse_event(event="resync", data_str=orjson.dumps({"reason": reason}).decode(), id=str(last))
     try:
-        async for event in _missed(context, subscription, last, told):
+        async for event in _missed(context, client, last, published):
             yield _frame(event)
     except Unavailable:
         return  # the client comes back, and goes on after the last id it has got
-    last = max(last, told)
-    while not subscription.ended:
-        taken = await subscription.take(HEARTBEAT_SECONDS)
+    last = max(last, published)
+    while not client.ended:
+        taken = await client.take(HEARTBEAT_SECONDS)
         for event in taken:
             if event.number is None or event.number > last:
                 last = event.number or last
                 yield _frame(event)
         if not taken:
-            # Whatever was told up to here has been sent, or was not for this client.
-            last = max(last, stream.position or 0)
+            # Whatever was published up to here has been sent, or was not for this client.
+            last = max(last, hub.position or 0)
             yield format_sse_event(comment="still here", id=str(last))
 
 
@@ -161,14 +148,14 @@ def _frame(event: Event) -> bytes:
     return format_sse_event(event=event.kind, data_str=event.data, id=number)
 
 
-async def _missed(context: Context, subscription: Subscription, after: int, until: int) -> AsyncIterator[Event]:
+async def _missed(context: Context, client: Client, after: int, until: int) -> AsyncIterator[Event]:
     """Transitions that the client has missed, page by page at its own pace."""
-    while after < until and not subscription.ended:
+    while after < until and not client.ended:
         async with context.transaction() as connection:
             page = await read_stream(connection, context.public_url, after=after, until=until, limit=PAGE_ROWS)
         for number, transition in page:
             event, after = event_of(number, transition), number
-            if subscription.wants(event):
+            if client.wants(event):
                 yield event
         if len(page) < PAGE_ROWS:
             return

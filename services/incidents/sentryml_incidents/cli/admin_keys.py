@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,19 +19,10 @@ from sentryml_incidents.domain.api_keys import (
     NAME_LENGTH_MAX,
     OVERLAP_DEFAULT,
     OVERLAP_MAX,
-    RANDOM_BYTES,
-    NotRotatable,
     StoredKey,
-    make_api_key,
-    rotate_api_key,
 )
-from sentryml_incidents.store.people.api_keys import (
-    insert_api_key,
-    list_api_keys,
-    lock_api_key,
-    revoke_api_key,
-    set_expiry,
-)
+from sentryml_incidents.store.people.api_keys import list_api_keys
+from sentryml_incidents.usecases.api_keys import create_key, revoke_key, rotate_key
 
 LIFETIME_DAYS_MAX = 36_500
 COLUMNS = ("KEY ID", "NAME", "SCOPES", "MODELS", "STATE", "LAST USED")
@@ -51,10 +41,8 @@ class CreateKey:
         """The key."""
         now = system_clock()
         expires_at = now + self.lifetime if self.lifetime else None
-        randomness = secrets.token_bytes(RANDOM_BYTES)
-        text, made = make_api_key(self.name, self.scopes, self.models, expires_at, randomness)
         async with transaction(pool) as connection:
-            await insert_api_key(connection, made, SYSTEM, now)
+            _, text = await create_key(connection, SYSTEM, self.name, self.scopes, self.models, expires_at, now)
         return text
 
 
@@ -69,19 +57,11 @@ class RotateKey:
         """The new key.
 
         Raises:
-            Refused: there is no such key, or it cannot be rotated.
+            UnknownApiKey: there is none with this id.
+            ApiKeyNotRotatable: it is over, or rotated already.
         """
-        now = system_clock()
         async with transaction(pool) as connection:
-            old = await lock_api_key(connection, self.key_id)
-            if old is None:
-                raise _unknown(self.key_id)
-            try:
-                text, made, ends_at = rotate_api_key(old, now, self.overlap, secrets.token_bytes(RANDOM_BYTES))
-            except NotRotatable as err:
-                raise Refused(str(err)) from err
-            await insert_api_key(connection, made, SYSTEM, now, rotated_from=self.key_id)
-            await set_expiry(connection, self.key_id, ends_at)
+            _, text = await rotate_key(connection, SYSTEM, self.key_id, self.overlap, system_clock())
         return text
 
 
@@ -95,11 +75,10 @@ class RevokeKey:
         """That it is revoked.
 
         Raises:
-            Refused: there is no such key.
+            UnknownApiKey: there is none with this id.
         """
         async with transaction(pool) as connection:
-            if not await revoke_api_key(connection, self.key_id, system_clock()):
-                raise _unknown(self.key_id)
+            await revoke_key(connection, self.key_id, system_clock())
         return f"API key {self.key_id} revoked"
 
 
@@ -134,10 +113,6 @@ def _state(stored: StoredKey, now: datetime) -> str:
 
 def _minute(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%MZ}"
-
-
-def _unknown(key_id: str) -> Refused:
-    return Refused(f"there is no API key {key_id}: list-api-keys shows them")
 
 
 def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

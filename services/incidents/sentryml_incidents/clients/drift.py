@@ -22,12 +22,9 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError, UndecodableMessage
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.logging import get_logger
+from sentryml_incidents.clients.http_client import ANSWER_SECONDS
 
 log = get_logger(__name__)
-
-ANSWER_SECONDS = 20.0
-"""A processor rests as long as it works (5 s at most), after some waiting for others."""
-CONNECT_SECONDS = 3.0
 
 NO_SECRET = "this service has no SENTRYML_INTERNAL_SECRET to ask a processor with"
 NO_ADDRESS = "this service has no SENTRYML_PROCESSOR_URLS to ask"
@@ -36,11 +33,6 @@ NO_OWNER = "no processor that was asked owns the model"
 
 class NotRecomputed(SentryMLError):
     """There is no answer; the message says why."""
-
-
-def make_client() -> httpx.AsyncClient:
-    """The client to ask with."""
-    return httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)

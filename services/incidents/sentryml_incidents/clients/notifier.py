@@ -19,11 +19,10 @@ from sentryml_common.errors import SentryMLError
 from sentryml_common.http.internal import ActingPerson, signed_headers
 from sentryml_common.http.problems import TYPE_PREFIX, Problem
 from sentryml_common.logging import get_logger
+from sentryml_incidents.clients.http_client import ANSWER_SECONDS
 
 log = get_logger(__name__)
 
-ANSWER_SECONDS, CONNECT_SECONDS = 20.0, 3.0
-"""A test message may take ten seconds."""
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
 PASSED_ON = (403, 404, 409, 412, 422)
 """Refusals that are for the person: everything else is trouble between the services."""
@@ -34,11 +33,6 @@ STARTING = "the service is starting"
 
 class NotifierAway(SentryMLError):
     """There is no answer; the message says why."""
-
-
-def make_client() -> httpx.AsyncClient:
-    """The client to ask with."""
-    return httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,7 @@ class KeyUsageConsumer:
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        newest: dict[str, ApiKeyUsage] = {}
-        for usage in usages:
-            known = newest.get(usage.key_id)
-            if known is None or known.used_at < usage.used_at:
-                newest[usage.key_id] = usage
+        newest = {usage.key_id: usage for usage in sorted(usages, key=lambda usage: usage.used_at)}
         for usage in newest.values():
             # One transaction each: rows that are held together could be met in another order by another process.
             async with transaction(self._pool) as connection:

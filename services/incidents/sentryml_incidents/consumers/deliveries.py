@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.topics import DELIVERIES, Topic
 from sentryml_common.kafka.consumer import BatchConsumer
@@ -30,10 +28,6 @@ class DeliveryConsumer:
         Raises:
             Unavailable: PostgreSQL is away.
         """
-        newest: dict[UUID, Delivery] = {}
-        for delivery in deliveries:
-            known = newest.get(delivery.delivery_id)
-            if known is None or known.revision < delivery.revision:
-                newest[delivery.delivery_id] = delivery
+        newest = {each.delivery_id: each for each in sorted(deliveries, key=lambda each: each.revision)}
         async with transaction(self._pool) as connection:
             await save_deliveries(connection, list(newest.values()))

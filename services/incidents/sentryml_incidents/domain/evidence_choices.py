@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sentryml_common.text import capital
 from sentryml_lifecycle.snapshot import EvidenceRole
 
 CALLED = {
@@ -64,4 +65,4 @@ def _choice(evaluation_id: UUID, at: datetime, roles: Sequence[EvidenceRole], *,
     ordered = [role for role in EvidenceRole if role in roles]
     called = [CALLED[role] for role in ordered] + ([LATEST] if last else [])
     when = ", ".join([WHEN[role] for role in ordered] + (["at the latest evaluation"] if last else []))
-    return Choice(evaluation_id, at, ", ".join(called), f"{when[:1].upper()}{when[1:]}")
+    return Choice(evaluation_id, at, ", ".join(called), capital(when))

@@ -10,6 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.text import capital
 from sentryml_lifecycle.snapshot import LIVE
 
 WILDCARDS = "*?["
@@ -148,15 +149,11 @@ def in_words(wanted: Listing, count: int, most: int) -> str:
     of = f"of {_models(wanted.model)}" if wanted.model else None
     opened = f"opened in {wanted.within.words}" if wanted.within else None
     stuck = "with a stuck message" if wanted.stuck else None
-    return _capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), stuck])))
+    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), stuck])))
 
 
 def _said(parts: Iterable[str | None]) -> list[str]:
     return [part for part in parts if part]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _is_pattern(text: str) -> bool:

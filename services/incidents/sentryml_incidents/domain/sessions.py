@@ -1,14 +1,12 @@
 """Sessions of people: what opens them and when they end. Pure, clock and randomness are arguments.
 
-A session's secret is in the browser's cookie and nowhere else: kept is its hash. The token that every form carries
-is derived from the secret, so it needs no place of its own, and no other session's token fits.
+A session's secret is in the browser's cookie and nowhere else: kept is its hash.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,11 +19,9 @@ SEEN_EVERY: Final = timedelta(minutes=1)
 """A session that is used is marked as seen this often, at most."""
 
 SECRET_BYTES: Final = 32
-TOKEN_BYTES: Final = 32
 USER_AGENT_LENGTH_MAX: Final = 300
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-_MASKED = re.compile(r"[0-9a-f]{128}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +63,3 @@ def hash_secret(secret: str) -> str:
 def new_session(secret: str, user_id: UUID, address: str, user_agent: str, now: datetime) -> Session:
     """The session that a secret opens from now on."""
     return Session(hash_secret(secret), user_id, now, now, now + ABSOLUTE, address, user_agent[:USER_AGENT_LENGTH_MAX])
-
-
-def form_token(secret: str) -> str:
-    """The token that forms of one session carry, masked."""
-    return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
-
-
-def mask_token(token: str, randomness: bytes) -> str:
-    """A form token as it stands in a page: different each time, so that nobody finds it out from how well a page that
-    holds it compresses (BREACH). `randomness` is TOKEN_BYTES from a good source."""
-    return (randomness + _xor(bytes.fromhex(token), randomness)).hex()
-
-
-def is_token(given: str, token: str) -> bool:
-    """Whether what a form carries is `token`, masked in any way."""
-    if _MASKED.fullmatch(given) is None:
-        return False
-    masked = bytes.fromhex(given)
-    return hmac.compare_digest(_xor(masked[TOKEN_BYTES:], masked[:TOKEN_BYTES]), bytes.fromhex(token))
-
-
-def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(one ^ other for one, other in zip(left, right, strict=True))

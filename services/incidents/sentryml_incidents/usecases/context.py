@@ -19,7 +19,7 @@ from sentryml_common.key_usage import KeyUsage
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.clients.drift import Processors
 from sentryml_incidents.clients.notifier import Notifier
-from sentryml_incidents.streaming.transitions import Stream
+from sentryml_incidents.streaming.hub import Hub
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Context:
     public_url: str
     clock: Clock = system_clock
     pool: Pool | None = None
-    stream: Stream | None = None
+    hub: Hub | None = None
     processors: Processors | None = None
     notifier: Notifier | None = None
     ingest_url: str | None = None

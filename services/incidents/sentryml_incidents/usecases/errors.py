@@ -75,6 +75,17 @@ class UnknownModel(Refused):
         self.model_id = model_id
 
 
+class UnknownApiKey(Refused):
+    """There is no key with this id that the caller may manage."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"there is no API key {key_id}: list the keys to see which there are")
+
+
+class ApiKeyNotRotatable(Refused):
+    """The key is over, or was rotated already; the message says which, and what to do."""
+
+
 class MonitorMovedOn(Refused):
     """It has another version than the one that was seen; `monitor` is how it stands."""
 

@@ -1,4 +1,4 @@
-"""Whether a form was sent from one of our own pages: by what the browser says, and by the token that is in it."""
+"""Whether a form was sent from one of our own pages: by what the browser says of it (ADR 27)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from fastapi import Request
 from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
 from sentryml_common.text import cut
-from sentryml_incidents.domain.sessions import is_token
 
 log = get_logger(__name__)
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-TOKEN_FIELD: Final = "token"
 MANY: Final = frozenset({"kinds", "picked", "scopes", "shown", "signals"})
 """Fields that may come several times: boxes of which any number is ticked."""
 LONGEST_NAME: Final = 64
+FROM_ELSEWHERE: Final = "This form was not sent from a page of SentryML at {}: open it under that address."
+FROM_NOWHERE: Final = (
+    "This form came with neither Sec-Fetch-Site nor Origin, so it is not known which site sent it. Use a current "
+    "browser; proxies have to pass both headers on."
+)
 
 
 def sent_from_here(sec_fetch_site: str | None, origin: str | None, public_url: str) -> bool:
-    """Whether a browser sent a form from a page of ours. `Sec-Fetch-Site` comes on https and on this machine; `Origin`
-    everywhere. A form that says neither is refused."""
+    """Whether a browser sent a form from a page of ours. `Sec-Fetch-Site` comes on https and on this machine, and
+    decides where it comes; `Origin` comes everywhere. No script can set either."""
     if sec_fetch_site is not None:
-        return sec_fetch_site in {"same-origin", "none"}
-    return origin is not None and origin == origin_of(public_url)
+        return sec_fetch_site == "same-origin"
+    return origin == origin_of(public_url)
 
 
 def origin_of(url: str) -> str:
@@ -58,45 +61,20 @@ def _is_this_machine(url: str) -> bool:
         return False
 
 
-async def check_form(request: Request, public_url: str, token: str) -> None:
-    """Refuse a form that another site sent, or that is of another session.
+async def check_form(request: Request, public_url: str) -> None:
+    """Refuse a form that another site sent, and one that says two things: of two fields with one name, one would be
+    taken silently.
 
     Raises:
-        Problem: 403.
+        Problem: 403; 422, naming the field.
     """
-    check_origin(request, public_url)
-    await check_fields(request)
-    given = (await request.form()).get(TOKEN_FIELD)
-    if not isinstance(given, str) or not is_token(given, token):
-        log.warning("form_refused", why="token", path=request.url.path)
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if not sent_from_here(site, origin, public_url):
+        log.warning("form_refused", path=request.url.path, sec_fetch_site=site, origin=origin)
         raise Problem(
-            403, "foreign-form", "This form is of another session than yours: go back, load the page again, and send "
-            "it once more.",
-        )  # fmt: skip
-
-
-async def check_fields(request: Request) -> None:
-    """Refuse a form that says two things: of two fields with one name, one would be taken silently.
-
-    Raises:
-        Problem: 422, naming the field.
-    """
+            403, "foreign-form", FROM_NOWHERE if site is origin is None else FROM_ELSEWHERE.format(public_url)
+        )
     times = Counter(name for name, _ in (await request.form()).multi_items())
     twice = next((name for name, count in times.items() if count > 1 and name not in MANY), None)
     if twice is not None:
         raise Problem(422, "invalid-request", f"{cut(twice, LONGEST_NAME)}: is given twice: send it once.")
-
-
-def check_origin(request: Request, public_url: str) -> None:
-    """Refuse a form that another site sent.
-
-    Raises:
-        Problem: 403.
-    """
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if not sent_from_here(site, origin, public_url):
-        log.warning("form_refused", why="origin", path=request.url.path, sec_fetch_site=site, origin=origin)
-        raise Problem(
-            403, "foreign-form", f"This form was not sent from a page of SentryML at {public_url}: open it under that "
-            "address.",
-        )  # fmt: skip

@@ -1,5 +1,5 @@
-"""`GET /live`: tells an open page that what it shows has changed, as server-sent events. For browsers with a session;
-programs have `/v1/stream`.
+"""`GET /live`: notifies an open page that what it shows has changed, by server-sent events. For browsers with a
+session; programs have `/v1/stream`.
 
 Nothing of the page is in it: the page fetches itself again, as whoever looks at it may see it. What a browser's
 EventSource cannot read off an answer, that nobody is signed in or that too many pages are open, comes as an event, too.
@@ -12,11 +12,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
-from starlette.types import Receive, Scope, Send
 
 from sentryml_common.contracts.message import ModelId
 from sentryml_common.errors import Unavailable
-from sentryml_incidents.streaming.pages import Live, Shown, Subject, Watcher
+from sentryml_incidents.streaming.response import HEADERS, SubscriberResponse
+from sentryml_incidents.streaming.subscribers import Page, Shown, Subject
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.people.session import find_visitor
 from sentryml_incidents.web.rendering import PageRoute
@@ -24,49 +24,34 @@ from sentryml_incidents.web.rendering import PageRoute
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 HEARTBEAT_SECONDS = 15.0
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-"""Buffering proxies (nginx) pass events on at once."""
 
 Model = Annotated[ModelId | None, Query()]
 Since = Annotated[str, Query(max_length=40)]
 
 
-class _Followed(EventSourceResponse):
-    """Leaves however the answer ends."""
-
-    def __init__(self, live: Live, watcher: Watcher) -> None:
-        super().__init__(_frames(watcher), headers=HEADERS)
-        self._live, self._watcher = live, watcher
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._live.leave(self._watcher)
-
-
 @router.get("/live")
 async def follow(request: Request, context: WithContext, on: Shown, model: Model = None, since: Since = "") -> Response:
     """Follow what a page shows, from the moment `since` on, which the page was made at."""
-    if context.stream is None:
+    hub = context.hub
+    if hub is None:
         raise Unavailable("pages are not live yet: the service is starting")
     visitor = await find_visitor(request, context, background=True)
     if visitor is None or visitor.user.initial_password_until is not None:
         return _only("signed-out")
-    watcher = context.stream.live.watch(visitor.session.session_hash, Subject(on, model), since)
-    return _Followed(context.stream.live, watcher) if watcher is not None else _only("full")
+    page = hub.follow_page(visitor.session.session_hash, Subject(on, model), since)
+    return SubscriberResponse(hub, page, _frames(page)) if page is not None else _only("full")
 
 
-async def _frames(watcher: Watcher) -> AsyncIterator[bytes]:
+async def _frames(page: Page) -> AsyncIterator[bytes]:
     """`live` at once; `changed`, a second apart at least; `still-here` while nothing happens."""
     yield _frame("live")
-    while not watcher.ended:
-        if await watcher.take(HEARTBEAT_SECONDS):
+    while not page.ended:
+        if await page.take(HEARTBEAT_SECONDS):
             yield _frame("changed")
-            await watcher.pause()
-        elif not watcher.ended:
+            await page.pause()
+        elif not page.ended:
             yield _frame("still-here")
-    if watcher.signed_out:
+    if page.revoked:
         yield _frame("signed-out")
 
 

@@ -8,12 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.http.problems import Problem
-from sentryml_common.postgres.pool import Connection
+from sentryml_common.text import sentence
 from sentryml_incidents.api.refusals import problem_of
-from sentryml_incidents.store.incidents import find_incident
-from sentryml_incidents.usecases.act_on_incident import act, everything, read_reference
+from sentryml_incidents.usecases.act_on_incident import act, everything, known_incident
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused, UnknownIncident
 from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
@@ -34,7 +32,6 @@ from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.available_actions import available_actions
 from sentryml_lifecycle.on_action import Action
-from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -110,7 +107,7 @@ async def _incident(
 ) -> Response:
     """The page of an incident; with what was refused, and the note that would have come with it."""
     async with context.transaction() as connection:
-        known = await _known_incident(connection, reference)
+        known = await known_incident(connection, everything, reference)
         page = await read_incident_page(connection, known.incident_id, context.public_url, context.now(), evaluation)
     if page is None:
         raise Problem(404, "unknown-evaluation", "This incident keeps no such evaluation.")
@@ -127,19 +124,8 @@ async def _incident(
     )
 
 
-async def _known_incident(connection: Connection, reference: str) -> Incident:
-    parsed = read_reference(reference)
-    found = await find_incident(connection, parsed) if parsed is not None else None
-    if found is None:
-        raise Problem(
-            404, "unknown-incident", f"There is no such incident: none has the number {without_keys(reference)}."
-        )
-    return found
-
-
 def _in_words(err: Refused) -> str:
     """A refusal for the page that shows how the incident stands."""
     if isinstance(err, IncidentMovedOn):
         return "The incident has changed since you opened it, and nothing was done. This is how it stands now."
-    detail = str(err)
-    return detail[:1].upper() + detail[1:]
+    return sentence(str(err))

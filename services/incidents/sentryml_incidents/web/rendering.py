@@ -20,15 +20,16 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
+from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.api_page import TEMPLATES
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
-from sentryml_common.text import duration, visible
+from sentryml_common.text import duration, sentence, visible
 from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.usecases.context import context_of
 from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
-from sentryml_incidents.web.forms import SAFE_METHODS, is_unencrypted
+from sentryml_incidents.web.forms import SAFE_METHODS, check_form, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
 from sentryml_lifecycle.text.number_format import rate, share
 from sentryml_lifecycle.text.psi_explanation import in_one_line
@@ -132,7 +133,8 @@ def root_of(request: Request) -> str:
 
 
 class PageRoute(APIRoute):
-    """A route of people: what is raised becomes a page, or the way to one. Pages are compressed."""
+    """A route of people: forms come from our own pages, what is raised becomes a page, or the way to one. Pages are
+    compressed."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler with errors in words."""
@@ -144,6 +146,8 @@ class PageRoute(APIRoute):
 
         async def answer_people(request: Request) -> Response:
             try:
+                if request.method not in SAFE_METHODS:
+                    await check_form(request, context_of(request).public_url)
                 return await handle(request)
             except Elsewhere as way:
                 return go_to(request, way.path)
@@ -163,14 +167,15 @@ class PageRoute(APIRoute):
 def _refused(request: Request, err: Refused | Problem) -> HTMLResponse:
     problem = problem_of(err, context_of(request).public_url) if isinstance(err, Refused) else err
     title = TITLES.get(problem.status, "Request failed")
-    answer = message(request, problem.status, title, problem.detail)
+    text = sentence(problem.detail) if isinstance(err, Refused) else problem.detail
+    answer = message(request, problem.status, title, without_keys(text))
     answer.headers.update(problem.headers)
     return answer
 
 
 def _compressed(request: Request, page: HTMLResponse) -> HTMLResponse:
-    """The page in fewer bytes, for browsers that take them so. Its one secret that is the same in page after page, the
-    form token, is masked afresh in each (`domain/sessions.py`): how long a page gets does not give it away."""
+    """The page in fewer bytes, for browsers that take them so. No secret is the same in page after page, so how long a
+    page gets gives none away (ADR 19)."""
     page.headers["Vary"] = "Accept-Encoding"
     if not accepts_gzip(request):
         return page

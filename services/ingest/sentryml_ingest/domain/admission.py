@@ -56,15 +56,15 @@ def _out_of_time(rows: Sequence[EventRow], now: float, limits: TimeLimits) -> It
 
 
 def _ahead(seconds: float, limits: TimeLimits) -> str:
-    return f"lies {seconds:.0f} s ahead, more than {limits.future_seconds:g} s: check the sender's clock"
+    return f"is {seconds:.0f} s in the future, more than {limits.future_seconds:g} s: check the sender's clock"
 
 
 def _back(seconds: float, reach: float, limits: TimeLimits) -> str:
     """What to do about an event that is too old, by what it is too old for."""
-    lies = f"lies {seconds:.0f} s back and would not be counted"
+    old = f"is {seconds:.0f} s old and would not be counted"
     if reach < limits.longest_window_seconds:
-        return f"{lies}: the model's monitor looks back {_span(reach)}; leave it out, or lengthen its windows first"
-    return f"{lies}: events of the last {_span(reach)} are (SENTRYML_LONGEST_WINDOW_SECONDS); leave it out"
+        return f"{old}: the monitor's windows reach back {_span(reach)}; leave it out, or lengthen them first"
+    return f"{old}: only events of the last {_span(reach)} are (SENTRYML_LONGEST_WINDOW_SECONDS); leave it out"
 
 
 def _span(seconds: float) -> str:
@@ -77,5 +77,5 @@ def encode_events(rows: Sequence[EventRow]) -> bytes:
 
 
 def models_of(rows: Sequence[EventRow]) -> list[str]:
-    """The models that a request speaks for, each once, in the order of their names."""
+    """The models of a request, each once, in the order of their names."""
     return sorted({row.model_id for row in rows})

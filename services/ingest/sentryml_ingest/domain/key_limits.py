@@ -90,7 +90,7 @@ class KeyLimits:
 
     def take_events(self, key_id: str, events: int, without_monitor: Iterable[str], now: float) -> None:
         """Count the events of a request, and those of their models that are new. A model without a monitor is new once,
-        whoever sends it, until MOST_MODELS others have been sent since.
+        from any key, until MOST_MODELS others have been sent since.
 
         Raises:
             LimitReached: it is too much; nothing was counted.
@@ -102,12 +102,12 @@ class KeyLimits:
             self._remember(without_monitor)
 
     def _take(self, key_id: str, amounts: dict[Limit, int], now: float) -> None:
-        wanted = {limit: amount for limit, amount in amounts.items() if amount and limit in self._buckets}
-        for limit, amount in wanted.items():
+        needed = {limit: amount for limit, amount in amounts.items() if amount and limit in self._buckets}
+        for limit, amount in needed.items():
             seconds = self._buckets[limit].wait(key_id, amount, now)
             if seconds > 0:
                 raise LimitReached(limit, math.ceil(seconds))
-        for limit, amount in wanted.items():
+        for limit, amount in needed.items():
             self._buckets[limit].take(key_id, amount, now)
 
     def _remember(self, models: Iterable[str]) -> None:

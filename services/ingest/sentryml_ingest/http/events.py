@@ -27,15 +27,15 @@ from sentryml_ingest.settings import IngestSettings
 
 DEFAULT_REACH_SECONDS = MonitorSettings().reach_seconds
 RECORD_BYTES_MAX = 1_000_000
-"""What one Kafka record may hold, just below the brokers' default: above it, Kafka would never take it."""
+"""What one Kafka record may hold, just below the brokers' default: Kafka refuses larger ones."""
 
 GZIP = b"\x1f\x8b"
 """How a compressed body begins, whatever its headers say."""
 
-WORDS = {
-    Limit.EVENTS: "this API key has sent as many events as it may at a time",
-    Limit.BYTES: "this API key has sent as many bytes as it may at a time",
-    Limit.NEW_MODELS: "this API key has sent as many new models as it may in an hour",
+LIMIT_TEXTS = {
+    Limit.EVENTS: "this API key has reached its limit of events",
+    Limit.BYTES: "this API key has reached its limit of bytes",
+    Limit.NEW_MODELS: "this API key has reached its hourly limit of new models",
 }
 
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
@@ -44,7 +44,7 @@ EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "ti
 class Accepted(BaseModel):
     """All events of the request are in Kafka."""
 
-    accepted: int = Field(description="How many events were taken.", examples=[1])
+    accepted: int = Field(description="Number of accepted events.", examples=[1])
 
 
 RESPONSES = problem_answers(
@@ -53,13 +53,16 @@ RESPONSES = problem_answers(
     (408, "The body did not arrive in time; the connection is closed."),
     (413, "The body or the number of events is over the limit."),
     (415, "The body is not JSON by its content type, or it is compressed."),
-    (429, "The API key has sent as much as it may; `Retry-After` says when to try again. Nothing was taken."),
+    (429, "The API key has reached a limit; `Retry-After` says when to retry. Nothing was accepted."),
     (
         422,
         "Events break the contract, or are too old or too new to be counted; `errors` names each by index, field and "
         "reason (the first 100).",
     ),
-    (503, "Kafka does not take the events now; `Retry-After` says when to try again. Nothing was half taken."),
+    (
+        503,
+        "Kafka does not accept the events now; `Retry-After` says when to retry. A request is never accepted in part.",
+    ),
 )
 
 
@@ -135,7 +138,7 @@ class Gateway:
 
 
 def _too_large(record: bytes) -> Problem:
-    detail = f"with their times, the events come to {len(record):,} bytes: send fewer events at a time"
+    detail = f"with timestamps the events have {len(record):,} bytes: send fewer events at a time"
     return Problem(413, "record-too-large", detail)
 
 
@@ -144,14 +147,14 @@ def _limited() -> Iterator[None]:
     """Answer with a problem where a limit of the key is reached.
 
     Raises:
-        Problem: 429, with the limit and when to try again.
+        Problem: 429, with the limit and when to retry.
     """
     try:
         yield
     except LimitReached as err:
         REQUESTS_LIMITED.labels(limit=err.limit.value).inc()
         detail = (
-            f"{WORDS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was taken, send it again in {err.seconds} s"
+            f"{LIMIT_TEXTS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was accepted, retry in {err.seconds} s"
         )
         headers = {"Retry-After": str(err.seconds)}
         raise Problem(429, "key-limit", detail, headers=headers, limit=err.limit.value) from None
@@ -161,7 +164,7 @@ def _check_content(request: Request) -> None:
     """Refuse what is not plain JSON by its headers.
 
     Raises:
-        Problem: 415, naming what was sent and what is taken.
+        Problem: 415, naming what was sent and what is accepted.
     """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json":
@@ -172,7 +175,7 @@ def _check_content(request: Request) -> None:
 
 
 def _encoded(encoding: str) -> Problem:
-    detail = f"send the body as it is, without a Content-Encoding: {encoding} is not supported"
+    detail = f"send the body without a Content-Encoding: {encoding} is not supported"
     return Problem(415, "unsupported-content-encoding", detail, headers={"Accept-Encoding": "identity"})
 
 

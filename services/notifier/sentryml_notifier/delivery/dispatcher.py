@@ -237,7 +237,7 @@ class Dispatcher:
             happened_at=claim.happened_at,
             now=self._clock(),
             reason=claim.last_words,
-            detour=claim.detour,
+            fallback=claim.fallback,
         )
 
     async def _note(self, channel: OpenChannel, claim: Claim, result: SendResult) -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sentryml_common.contracts.transition import Actor, Cause, Severity, Standing, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import (
+    Actor,
+    Cause,
+    Severity,
+    Standing,
+    State,
+    Transition,
+    TransitionKind,
+    TransitionText,
+)
 from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.delivery import Outcome, SendResult
-from sentryml_notifier.domain.headline import LONGEST_NAME
 from sentryml_notifier.domain.message import Fact, Message, Tone
 from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.story_text import LONGEST_NAME
 
 TEST_MODEL = "sentryml-test"
+TITLE = "Test message · no alert"
 NEXT = {
     Outcome.DELIVERED: "Look for it there: it is called “Test message”.",
     Outcome.RATE_LIMITED: "Alerts wait as long as was asked for. Test again later.",
@@ -29,7 +39,7 @@ def trial_message(channel: str, actor: Actor, now: datetime) -> Message:
     by, channel = cut(actor.name, LONGEST_NAME), visible(channel)
     return Message(
         tone=Tone.NEUTRAL,
-        title="Test message · no alert",
+        title=TITLE,
         summary="Test message from SentryML, no alert: nothing has happened",
         lead=f"This is a test of the channel {channel}, asked for by {by}. Nothing has happened to any model.",
         facts=(
@@ -60,6 +70,7 @@ def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
             "note": "A test message: nothing has happened.",
             "evaluation_id": None,
             "why": (),
+            "text": TransitionText(title=TITLE, headline="Nothing has happened to any model.", step="Test", next=()),
             "incident_url": "",
         }
     )

@@ -12,19 +12,19 @@ from datetime import timedelta
 
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 from sentryml_common.text import cut
-from sentryml_notifier.domain.headline import BLIND_BECAUSE, LONGEST_NAME, step_name
-from sentryml_notifier.domain.message import Fact, Line, Message, Tone, compose
+from sentryml_notifier.domain.message import NEXT, Fact, Line, Message, Tone, compose
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
+from sentryml_notifier.domain.story_text import DRIFT, LONGEST_NAME, step_name
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""
 
-SIGHT = (TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED)
+PAUSING = (TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED)
 LATEST_SHOWN = 5
 EDIT_AFTER = timedelta(seconds=3)
 """How long an edit of the root waits for more changes, so that one edit shows them all."""
-SAID_BY_ROOT = frozenset({"Since", "Meanwhile", "What happens next"})
+SAID_BY_ROOT = frozenset({"Since", "Meanwhile", NEXT})
 
 
 def is_said_aloud(story: Story) -> bool:
@@ -32,8 +32,8 @@ def is_said_aloud(story: Story) -> bool:
     return any(step.kind in ALERTING for step in story.told)
 
 
-def is_unseen(story: Story) -> bool:
-    """Whether the incident is open and nobody has marked it as seen: whether there is something to mark."""
+def is_unacknowledged(story: Story) -> bool:
+    """Whether the incident is open: whether there is something to acknowledge."""
     return story.history[-1].to.state is State.OPEN
 
 
@@ -49,42 +49,29 @@ def how_it_stands(story: Story) -> Message:
     history = story.history
     place = next((at for at in reversed(range(len(history))) if history[at].kind in TURNS), 0)
     turn, since = history[place], history[place + 1 :]
-    message = compose(Story(history[: place + 1], [turn], story.monitor))
-    message = replace(message, facts=_with_latest(message.facts, history))
+    message = compose(Story(history[: place + 1], [turn]))
+    next_steps = Fact(NEXT, tuple((line,) for line in history[-1].text.next))
+    message = replace(message, facts=(*message.facts[:-1], *_latest(history), next_steps))
     return message if turn.kind in CLOSING else _live(message, story, since)
 
 
 def _live(message: Message, story: Story, since: Sequence[Transition]) -> Message:
     last = story.history[-1]
-    severe = last.to.severity is Severity.CRITICAL
-    seen_by = cut(story.seen_by or "", LONGEST_NAME) if last.to.state is State.ACKNOWLEDGED else ""
-    seen = f", seen by {seen_by}" if seen_by else ""
-    title = f"{'CRITICAL' if severe else 'Warning:'} drift{seen} · {last.model_id}"
-    how = f"was marked as seen by {seen_by}; alerts stay on" if seen_by else f"is open, and nobody {_has_seen(story)}"
-    sight = next((step for step in reversed(since) if step.kind in SIGHT), None)
+    by = cut(story.acknowledged_by or "", LONGEST_NAME) if last.to.state is State.ACKNOWLEDGED else ""
+    title = f"{DRIFT[last.to.severity]}{f', acknowledged by {by}' if by else ''} · {last.model_id}"
+    paused = next((step for step in reversed(since) if step.kind in PAUSING), None)
     return replace(
         message,
-        tone=Tone.CRITICAL if severe else Tone.WARN,
+        tone=Tone.CRITICAL if last.to.severity is Severity.CRITICAL else Tone.WARN,
         title=title,
         summary=f"{title}. Incident #{last.incident_number}",
-        lead=f"Incident #{last.incident_number} {how}. What {last.model_id} predicts does not look like its baseline.",
-        notes=(_blind(sight),) if sight is not None and sight.kind is TransitionKind.EVALUATION_PAUSED else (),
+        notes=(paused.text.headline,) if paused and paused.kind is TransitionKind.EVALUATION_PAUSED else (),
     )
 
 
-def _has_seen(story: Story) -> str:
-    """What nobody has done: a mark of before it got worse is not one of now."""
-    return "has marked it as seen" if story.seen_by is None else "has marked it as seen as it is now"
-
-
-def _blind(step: Transition) -> str:
-    because = BLIND_BECAUSE.get(step.cause, cut(step.cause.replace("_", " "), LONGEST_NAME))
-    return f"It cannot be judged at the moment: {because}. It stays as it is until data are back."
-
-
-def _with_latest(facts: tuple[Fact, ...], history: Sequence[Transition]) -> tuple[Fact, ...]:
-    """The facts with the latest steps before what happens next, which stays the end."""
+def _latest(history: Sequence[Transition]) -> tuple[Fact, ...]:
+    """The latest steps, if there is more than one."""
     if len(history) == 1:
-        return facts
+        return ()
     lines: tuple[Line, ...] = tuple((step.at, f": {step_name(step)}") for step in history[-LATEST_SHOWN:])
-    return (*facts[:-1], Fact("So far" if len(history) <= LATEST_SHOWN else "Latest", lines), facts[-1])
+    return (Fact("So far" if len(history) <= LATEST_SHOWN else "Latest", lines),)

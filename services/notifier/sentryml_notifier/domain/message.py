@@ -1,5 +1,7 @@
 """From a story to a neutral message: what happened, how serious, why, since when, what happens next, a link.
 
+The sentences are those of the transitions (`story_text`); here they are laid out.
+
 Strings in a message are plain text without any channel's markup: a channel escapes all of them and adds its own.
 Times stay times, so that a channel can show them in the reader's zone.
 """
@@ -10,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.transition import Cause, Severity, SignalWhy, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, SignalWhy
 from sentryml_common.text import cut, duration
-from sentryml_notifier.domain.headline import (
-    CHANGED,
+from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.routing import ALERTING, CLOSING
+from sentryml_notifier.domain.story_text import (
     LIVE,
     LONGEST_NAME,
     RECOVERED,
@@ -22,9 +24,8 @@ from sentryml_notifier.domain.headline import (
     step_name,
     title_of,
     what_happened,
+    what_next,
 )
-from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.routing import ALERTING, CLOSING
 
 LATE_AFTER = timedelta(minutes=2)
 LONGEST_NOTE, LATER_SHOWN, EARLIER_SHOWN = 500, 5, 6
@@ -33,8 +34,8 @@ LONGEST_LINE, MOVES_SHOWN = 200, 5
 Line = tuple[str | datetime, ...]
 
 BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
-NEVER_SILENCES = "Acknowledging marks it as seen; it never silences."
-ENDS_REMINDERS = "These reminders end when it is acknowledged; alerts do not."
+BY_MONITOR = {Cause.MONITOR_DISABLED, Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
+NEXT = "What happens next"
 
 
 class Tone(StrEnum):
@@ -72,7 +73,7 @@ def compose(story: Story) -> Message:
     """The message that tells the last transition of `story.told`, and the earlier ones with it."""
     step = story.last
     title = title_of(story)
-    parts = (_also_told, _seriousness, _why, _when, _seen, _note, _meanwhile, _what_next)
+    parts = (_also_told, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
     facts = (part(story) for part in parts)
     return Message(
         tone=_tone(story),
@@ -86,15 +87,16 @@ def compose(story: Story) -> Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Detour:
-    """Which broken channel a message stands in for, and why that is broken, if it still is; or who told it already."""
+class Fallback:
+    """Which broken channel a message is sent for, and why that is broken, if it still is; or the fallback that has
+    delivered it already."""
 
     instead_of: str | None = None
     because: str | None = None
-    told_by: str | None = None
+    delivered_by: str | None = None
 
 
-STRAIGHT = Detour()
+NO_FALLBACK = Fallback()
 
 
 def with_delivery_notes(
@@ -104,7 +106,7 @@ def with_delivery_notes(
     happened_at: datetime,
     now: datetime,
     reason: str | None,
-    detour: Detour = STRAIGHT,
+    fallback: Fallback = NO_FALLBACK,
 ) -> Message:
     """The message with what is to be said about its way: that it may be a repeat, that it is late, and why."""
     notes, title, summary = list(message.notes), message.title, message.summary
@@ -115,11 +117,11 @@ def with_delivery_notes(
     if late >= LATE_AFTER:
         because = f": {cut(reason, LONGEST_NOTE)}" if reason else "."
         notes.append(f"Sent {duration(late)} after it happened{because}")
-    if detour.instead_of:
-        is_broken = f"is broken: {cut(detour.because, LONGEST_NOTE)}" if detour.because else "was broken."
-        notes.append(f"Sent here because the channel {cut(detour.instead_of, LONGEST_NAME)} {is_broken}")
-    if detour.told_by:
-        notes.append(f"The channel {cut(detour.told_by, LONGEST_NAME)} was told while this one was broken.")
+    if fallback.instead_of:
+        is_broken = f"is broken: {cut(fallback.because, LONGEST_NOTE)}" if fallback.because else "was broken."
+        notes.append(f"Sent here because the channel {cut(fallback.instead_of, LONGEST_NAME)} {is_broken}")
+    if fallback.delivered_by:
+        notes.append(f"The channel {cut(fallback.delivered_by, LONGEST_NAME)} received it while this one was broken.")
     return replace(message, title=title, summary=summary, notes=tuple(notes))
 
 
@@ -144,11 +146,11 @@ def _summary(title: str, story: Story) -> str:
 
 
 def _also_told(story: Story) -> Fact | None:
-    """Earlier steps that nobody was told of; in a combined message the lead says that it is one for both."""
+    """Earlier steps that could not be delivered; in a combined message the lead says that it is one for both."""
     earlier = story.told[:-1]
     if not earlier:
         return None
-    lines: list[Line] = [(step.at, f": {step_name(step)} ({step.to.severity.value})") for step in earlier]
+    lines: list[Line] = [(step.at, f": {step_name(step)}") for step in earlier]
     if len(lines) > EARLIER_SHOWN:
         left_out = len(lines) - EARLIER_SHOWN + 1
         lines[1 : 1 + left_out] = [(f"… {left_out} more …",)]
@@ -186,7 +188,7 @@ def _why(story: Story) -> Fact | None:
 def _when(story: Story) -> Fact | None:
     began, step = story.began, story.last
     if story.reminder is not None:
-        return Fact("Still open and unseen since", ((story.unseen_since,),))
+        return Fact("Not acknowledged since", ((story.unacknowledged_since,),))
     if began is None:
         return Fact("When", ((step.at,),))
     if step.kind in CLOSING:
@@ -197,19 +199,19 @@ def _when(story: Story) -> Fact | None:
     return Fact("Since", (since,))
 
 
-def _seen(story: Story) -> Fact | None:
-    """Whether anybody has looked at what is over now."""
+def _acknowledged(story: Story) -> Fact | None:
+    """Whether anybody has acknowledged what is over now."""
     if story.last.kind not in CLOSING or story.last.cause in BY_PERSON:
         return None
-    seen_by = story.seen_by
-    return Fact("Seen by", ((cut(seen_by, LONGEST_NAME) if seen_by else "nobody",),))
+    by = story.acknowledged_by
+    return Fact("Acknowledged by", ((cut(by, LONGEST_NAME) if by else "nobody",),))
 
 
 def _note(story: Story) -> Fact | None:
     step = story.last
     if not step.note:
         return None
-    label = "What was changed" if step.cause in CHANGED else f"Note by {actor_name(step)}"
+    label = "What was changed" if step.cause in BY_MONITOR else f"Note by {actor_name(step)}"
     return Fact(label, ((cut(step.note, LONGEST_NOTE),),))
 
 
@@ -220,61 +222,9 @@ def _meanwhile(story: Story) -> Fact | None:
 
 
 def _what_next(story: Story) -> Fact:
-    step, monitor = story.newest if story.reminder else story.last, story.monitor
-    if step.to.state in (State.OPEN, State.ACKNOWLEDGED):
-        worse = " If it becomes critical, another alert follows." if step.to.severity is Severity.WARN else ""
-        lines = [_how_it_resolves(monitor) + worse, NEVER_SILENCES]
-        lines += [ENDS_REMINDERS] if story.reminder else []
-    elif step.kind is TransitionKind.RESOLVED and step.cause is RECOVERED:
-        lines = [f"Nothing has to be done. {_if_it_drifts_again(monitor)}"]
-    elif step.kind is TransitionKind.RESOLVED:
-        lines = [f"The changed settings count from now on. {_if_it_drifts_again(monitor)}"]
-    elif step.cause is Cause.MONITOR_DISABLED:
-        lines = ["Nothing more comes until the monitor is switched on again."]
-    elif step.cause is Cause.MODEL_DELETED:
-        lines = ["Nothing more comes, unless new events register the model anew."]
-    elif step.cause is Cause.REQUESTED:
-        lines = [_after_closing(monitor)]
-    elif step.cause in BY_PERSON:
-        lines = ["That can be undone on the incident's page for 7 days, or until another incident opens."]
-    else:
-        lines = ["Nothing more comes from this incident."]
-    return Fact("What happens next", tuple((line,) for line in lines))
-
-
-def _after_closing(monitor: Monitor | None) -> str:
-    latch = "some time" if monitor is None else _seconds(monitor.latch_seconds)
-    return (
-        f"If it still drifts, the next alert comes when it is worse, when it drifts after a recovery, or after {latch}."
-    )
-
-
-def _how_it_resolves(monitor: Monitor | None) -> str:
-    if monitor is None:
-        return "It resolves by itself once the data look like the baseline again."
-    clean = monitor.resolve_below * monitor.warn
-    evaluations = _counted(monitor.confirm_resolve, "clean evaluation")
-    # Below a second, as in the demo, where a day is a second, the checks themselves take longer.
-    dwell = f" over at least {_seconds(monitor.resolve_dwell_seconds)}" if monitor.resolve_dwell_seconds >= 1 else ""
-    return f"It resolves by itself after {evaluations} in a row (PSI below {clean:.3g}){dwell}."
-
-
-def _if_it_drifts_again(monitor: Monitor | None) -> str:
-    if monitor is None:
-        return "If it drifts again soon, this incident opens again; later, a new one does."
-    window = _seconds(monitor.reopen_window_seconds)
-    return f"If it drifts again within {window}, this incident opens again; later, a new one does."
-
-
-def _seconds(seconds: float) -> str:
-    return duration(timedelta(seconds=seconds))
+    return Fact(NEXT, tuple((line,) for line in what_next(story)))
 
 
 def _drifts(why: SignalWhy) -> bool:
     """Whether a signal is at or above its warning threshold."""
     return why.psi is not None and why.warn_at is not None and why.psi >= why.warn_at
-
-
-def _counted(number: int, one: str) -> str:
-    """`1 check`, `3 checks`."""
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"

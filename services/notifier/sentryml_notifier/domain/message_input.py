@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
 from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 
@@ -23,15 +22,13 @@ class Reminder:
 class Story:
     """One incident up to the last transition told.
 
-    `history` is oldest first and ends with the last one covered; `told` are the ones that this message is about:
-    one, or more where earlier ones could not be delivered. `monitor` is how the model was watched then, if known.
-    `later` are steps that have happened since, where the message is late. `reminder` says that the one step covered has
-    been delivered before.
+    `history` is oldest first and ends with the last one covered; `told` are the ones that this message is about: one,
+    or more where earlier ones could not be delivered. `later` are steps that have happened since, where the message is
+    late. `reminder` says that the one step covered has been delivered before.
     """
 
     history: Sequence[Transition]
     told: Sequence[Transition]
-    monitor: Monitor | None = None
     later: Sequence[Transition] = ()
     reminder: Reminder | None = None
 
@@ -41,8 +38,8 @@ class Story:
         return self.later[-1] if self.later else self.history[-1]
 
     @property
-    def unseen_since(self) -> datetime:
-        """Since when nobody has looked: from the alert, or since the mark was taken back."""
+    def unacknowledged_since(self) -> datetime:
+        """Since when nobody has acknowledged it: from the alert, or since an acknowledgement was taken back."""
         taken_back = [step.at for step in self.later if step.kind is TransitionKind.UNACKNOWLEDGED]
         return taken_back[-1] if taken_back else self.last.at
 
@@ -64,7 +61,7 @@ class Story:
         return Severity.CRITICAL if Severity.CRITICAL in met else Severity.WARN
 
     @property
-    def seen_by(self) -> str | None:
+    def acknowledged_by(self) -> str | None:
         """Who acknowledged it last since it began."""
         first = self.began.sequence if self.began else 0
         for step in reversed(self.history):

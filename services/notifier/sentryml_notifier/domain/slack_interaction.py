@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 ACKNOWLEDGE = "acknowledge"
-"""The id of the button "Mark as seen"."""
+"""The id of the button "Acknowledge"."""
 
 VALUE = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9][0-9]{0,8})", re.ASCII)
 SLACK_ID = re.compile(r"[A-Z][A-Z0-9]{1,30}", re.ASCII)

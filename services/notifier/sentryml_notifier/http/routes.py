@@ -118,7 +118,7 @@ class RouteSpec(BaseModel):
         strict=True,
         ge=REMIND_AFTER_MIN,
         le=REMIND_AFTER_MAX,
-        description="Remind while an incident stays open and unseen, after this time and again each such time.",
+        description="Remind while nobody has acknowledged the incident, after this time and again each such time.",
     )
     remind_times: int = Field(
         3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."

@@ -1,4 +1,4 @@
-"""Clicks on "Mark as seen", from HTTP or Socket Mode.
+"""Clicks on "Acknowledge", from HTTP or Socket Mode.
 
 Slack requires an answer within three seconds and gets it at once; the result is reported afterwards, to the person
 alone, and the root message changes with the incident.

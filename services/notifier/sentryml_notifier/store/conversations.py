@@ -12,7 +12,6 @@ from uuid import UUID
 
 import asyncpg
 
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import EDIT_AFTER
@@ -125,11 +124,10 @@ def _edit_of(row: asyncpg.Record) -> Edit:
 async def read_story(connection: Connection, incident_id: UUID) -> Story:
     """The current state of an incident; there is one, since it has a conversation."""
     rows = await connection.fetch(
-        "SELECT message, monitor FROM transition WHERE incident_id = $1 ORDER BY sequence", incident_id
+        "SELECT message FROM transition WHERE incident_id = $1 ORDER BY sequence", incident_id
     )
     steps = [Transition.model_validate(row["message"]) for row in rows]
-    monitor = rows[-1]["monitor"]
-    return Story(steps, steps[-1:], Monitor.model_validate(monitor) if monitor else None)
+    return Story(steps, steps[-1:])
 
 
 async def find_link(connection: Connection, incident_id: UUID) -> tuple[int, str] | None:

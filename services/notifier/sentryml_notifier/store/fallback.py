@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
-from sentryml_notifier.domain.message import Detour
+from sentryml_notifier.domain.message import Fallback
 
 DELIVERED_ELSEWHERE = (
     "Not repeated here: the fallback delivered it while this channel was broken, and the incident is over."
@@ -117,11 +117,11 @@ async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, n
     return len(settled)
 
 
-async def read_detour(connection: Connection, delivery_ids: Sequence[UUID]) -> Detour:
-    """By which way deliveries come to their channel, or have gone to another."""
+async def read_fallback(connection: Connection, delivery_ids: Sequence[UUID]) -> Fallback:
+    """For which broken channel deliveries are sent, or which fallback has delivered them."""
     row = await connection.fetchrow(
         """
-        SELECT max(broken.name) AS instead_of, max(broken.broken_words) AS because, max(other.name) AS told_by
+        SELECT max(broken.name) AS instead_of, max(broken.broken_words) AS because, max(other.name) AS delivered_by
           FROM delivery AS d
           LEFT JOIN delivery AS original ON original.delivery_id = d.instead_of
           LEFT JOIN channel AS broken ON broken.channel_id = original.channel_id
@@ -132,4 +132,4 @@ async def read_detour(connection: Connection, delivery_ids: Sequence[UUID]) -> D
         delivery_ids,
     )
     assert row is not None
-    return Detour(row["instead_of"], row["because"], row["told_by"])
+    return Fallback(row["instead_of"], row["because"], row["delivered_by"])

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import ALERTING, Notified, Past, Route, notified_by, urgency_of
@@ -14,21 +13,18 @@ from sentryml_notifier.domain.routing import ALERTING, Notified, Past, Route, no
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
 
-async def insert_transition(
-    connection: Connection, transition: Transition, monitor: Monitor | None, now: datetime
-) -> bool:
+async def insert_transition(connection: Connection, transition: Transition, now: datetime) -> bool:
     """Keep a transition; False if it was kept before."""
     status = await connection.execute(
         """
-        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message, monitor,
+        INSERT INTO transition (transition_id, incident_id, incident_number, model_id, sequence, message,
                                 step_kind, to_state, happened_at, alert, taken_in_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (transition_id) DO NOTHING
         """,
         transition.transition_id, transition.incident_id, transition.incident_number, transition.model_id,
-        transition.sequence, transition.model_dump(mode="json", by_alias=True),
-        monitor and monitor.model_dump(mode="json"), transition.kind.value, transition.to.state.value, transition.at,
-        transition.alert, now,
+        transition.sequence, transition.model_dump(mode="json", by_alias=True), transition.kind.value,
+        transition.to.state.value, transition.at, transition.alert, now,
     )  # fmt: skip
     return status == "INSERT 0 1"
 

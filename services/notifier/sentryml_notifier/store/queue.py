@@ -14,7 +14,6 @@ from uuid import UUID
 
 import asyncpg
 
-from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.transition import State, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import (
@@ -30,12 +29,12 @@ from sentryml_notifier.domain.delivery import (
     Waiting,
     next_batch,
 )
-from sentryml_notifier.domain.message import STRAIGHT, Detour
+from sentryml_notifier.domain.message import NO_FALLBACK, Fallback
 from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
-from sentryml_notifier.store.fallback import read_detour
+from sentryml_notifier.store.fallback import read_fallback
 
 ENDED_AT_ONCE = 100
 """Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""
@@ -77,7 +76,7 @@ class Claim:
     retry_state: RetryState
     last_words: str | None
     happened_at: datetime
-    detour: Detour = STRAIGHT
+    fallback: Fallback = NO_FALLBACK
     conversation: Conversation | None = None
 
 
@@ -150,10 +149,10 @@ async def _claim(connection: Connection, sending: Sending, due: _Due, now: datet
     retry_state = await _take(connection, sending, taken, now)
     delivery_ids = tuple(row["delivery_id"] for row in taken)
     was_stuck = any(row["was_stuck"] for row in taken)
-    detour = await read_detour(connection, delivery_ids) if was_stuck else STRAIGHT
+    fallback = await read_fallback(connection, delivery_ids) if was_stuck else NO_FALLBACK
     happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
     conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
-    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_words"], happened_at, detour, conversation)
+    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_words"], happened_at, fallback, conversation)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -248,7 +247,7 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
     """The story of what is taken; after being parked it goes on to the newest step, a quiet one too."""
     rows = await connection.fetch(
         """
-        SELECT sequence, message, monitor FROM transition
+        SELECT message FROM transition
          WHERE incident_id = $1
          ORDER BY sequence
         """,
@@ -263,11 +262,9 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
     if any(row["was_stuck"] for row in news):
         told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
         last_sequence = max(step.sequence for step in steps if step.transition_id in told)
-    monitor = next(row["monitor"] for row in rows if row["sequence"] == last_sequence)
     return Story(
         history=[step for step in steps if step.sequence <= last_sequence],
         told=[step for step in steps if step.transition_id in told],
-        monitor=Monitor.model_validate(monitor) if monitor else None,
         later=[step for step in steps if step.sequence > last_sequence],
         reminder=await _reminder(connection, last) if last["reminder"] else None,
     )

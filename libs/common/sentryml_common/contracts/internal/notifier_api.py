@@ -20,12 +20,12 @@ class RouteResponse(Part):
     """A route: which transitions go to a channel."""
 
     route_id: UUID
-    name: str = Field(description="What people call it.")
-    channel_id: UUID = Field(description="Where it leads.")
+    name: str = Field(description="Its name.")
+    channel_id: UUID = Field(description="Id of its channel.")
     channel: str = Field(description="The name of the channel.")
     model_patterns: tuple[str, ...] = Field(description="Models, as patterns like `fraud-*`; none means all.")
     least_severity: str
-    kinds: tuple[str, ...] = Field(description="Kinds of transitions; none means whatever alerts.")
+    kinds: tuple[str, ...] = Field(description="Kinds of transitions; none means all that alert.")
     enabled: bool
     remind_after_seconds: int | None
     remind_times: int
@@ -38,13 +38,13 @@ class ChannelKindResponse(Part):
     the first of `examples` are a field's label, help and placeholder."""
 
     name: str = Field(description="The `kind` of such a channel.")
-    title: str = Field(description="What people call it.")
-    help: str = Field(description="What it is good for, and what it needs.")
+    title: str = Field(description="Name for people.")
+    help: str = Field(description="Purpose and requirements.")
     settings: dict[str, Any] = Field(description="JSON schema of `settings`.")
     secret: dict[str, Any] = Field(
-        description="JSON schema of `secret`. Each of its fields is `writeOnly`: it is taken, and never answered."
+        description="JSON schema of `secret`. Each of its fields is `writeOnly`: it is never in an answer."
     )
-    threads: bool = Field(description="Whether what is sent about one incident is shown as one conversation.")
+    threads: bool = Field(description="Whether messages about one incident are shown as a thread.")
     edits: bool = Field(description="Whether sent messages are updated.")
     buttons: bool = Field(description="Whether its messages have buttons, for example to acknowledge.")
 
@@ -128,7 +128,7 @@ class ChangeResponse(Part):
     actor: Actor
     action: str
     subject_id: UUID = Field(description="Of the channel, the route or the delivery.")
-    subject: str = Field(description="What that was called then.", examples=["ops"])
+    subject: str = Field(description="Its name at that time.", examples=["ops"])
     words: str = Field(description="What changed.", examples=["least severity: warn → critical"])
 
 
@@ -136,8 +136,8 @@ class FindingResponse(Part):
     """Something that must not be."""
 
     fault: str
-    channel: str | None = Field(description="Null where it is about no channel.")
-    words: str = Field(description="What is wrong, and where to look.")
+    channel: str | None = Field(description="Null if it concerns no channel.")
+    words: str = Field(description="What is wrong, and where to find more.")
 
 
 class AuditResponse(Part):
@@ -180,4 +180,4 @@ class PreviewResponse(Part):
     words: str = Field(description="Summary as a sentence.", examples=["This would go to slack, ops."])
     assumed: str | None = Field(description="The assumption behind the answer.")
     channels: tuple[str, ...] = Field(description="Names of the channels that would be notified.")
-    routes: tuple[VerdictResponse, ...] = Field(description="Every route, in the order in which they are asked.")
+    routes: tuple[VerdictResponse, ...] = Field(description="Every route, in order of evaluation.")

@@ -21,7 +21,7 @@ from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless
 from sentryml_incidents.web.view.deliveries import DeliveryLine, Tone, line_of
-from sentryml_lifecycle.text.wording import STEPS
+from sentryml_lifecycle.text.step_text import STEPS
 
 DELIVERIES = "/alerts/deliveries"
 ROWS = 30

@@ -17,7 +17,7 @@ from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
 from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
-from sentryml_lifecycle.text.wording import STEPS
+from sentryml_lifecycle.text.step_text import STEPS
 
 ROUTES = "/alerts/routes"
 

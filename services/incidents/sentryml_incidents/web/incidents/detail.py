@@ -34,7 +34,8 @@ from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import bin_name, share
 from sentryml_lifecycle.text.psi_explanation import carrying, in_words, why_of
-from sentryml_lifecycle.text.wording import headline, step_in_words, what_next
+from sentryml_lifecycle.text.what_next import what_next
+from sentryml_lifecycle.text.wording import headline
 
 TIMELINE_ROWS = 500
 CURVE_STEPS = 288
@@ -67,10 +68,9 @@ class SignalTable:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One entry of the timeline, its words, and where its alert went."""
+    """One entry of the timeline, and where its alert went."""
 
     entry: Transition
-    words: str
     deliveries: tuple[DeliveryLine, ...]
 
 
@@ -153,7 +153,7 @@ async def read_incident_page(
         why=in_words(why_of(evaluation)),
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each) for each in evaluation.signals if each.bins),
-        steps=tuple(Step(step, step_in_words(step), _lines_of(step, lines)) for step in reversed(steps)),
+        steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
     )
 
 
@@ -183,7 +183,7 @@ async def _charts(
     start, end = incident.opened_at - around, min(now, over + around)
     every = timedelta(seconds=settings.every_seconds)
     span = Span(start, end, max((end - start) / CURVE_STEPS, every))
-    marks = [(step.at, _mark(step.kind), step_in_words(step)) for step in steps]
+    marks = [(step.at, _mark(step.kind), f"{step.text.step}: {step.text.headline}") for step in steps]
     points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
     for point in points:

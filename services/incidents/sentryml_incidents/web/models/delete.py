@@ -10,7 +10,7 @@ from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.delete_model import delete_model, offer_deletion
 from sentryml_incidents.usecases.errors import DeletionNotConfirmed
-from sentryml_incidents.web.models.detail import known_for_people
+from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.web.people.session import Administrator
 from sentryml_incidents.web.rendering import PageRoute, render
 
@@ -35,7 +35,7 @@ async def confirm(
 ) -> Response:
     """Delete the model, if it still stands as the page has shown it."""
     async with context.transaction() as connection:
-        await known_for_people(connection, model_id)
+        await known_model(connection, model_id)
     try:
         await delete_model(context, visitor.actor, model_id, confirmation)
     except DeletionNotConfirmed as err:
@@ -48,7 +48,7 @@ async def _page(
     request: Request, context: Context, model_id: str, status: int = 200, refused: str | None = None
 ) -> Response:
     async with context.transaction() as connection:
-        model, _ = await known_for_people(connection, model_id)
+        model, _ = await known_model(connection, model_id)
         snapshot = await read_snapshot(connection, model_id)
         assert snapshot is not None
         offered = await offer_deletion(connection, snapshot, context.now())

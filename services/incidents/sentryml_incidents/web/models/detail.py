@@ -10,10 +10,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from sentryml_common.contracts.activity import Activity
-from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.http.problems import Problem
 from sentryml_common.http.times import WithOffset
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.bin_retention import KEPT_PER_WINDOW
@@ -23,9 +21,10 @@ from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
-from sentryml_incidents.store.models import ModelSummary, find_model
-from sentryml_incidents.store.monitors import find_activity, find_monitor
+from sentryml_incidents.store.models import ModelSummary
+from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.chart_click_areas import ClickArea, click_areas, worst_of
@@ -127,23 +126,10 @@ async def show(
     )
 
 
-async def known_for_people(connection: Connection, model_id: str) -> tuple[ModelSummary, Monitor]:
-    """A model that exists, and its monitor.
-
-    Raises:
-        Problem: 404, in words for a page.
-    """
-    model = await find_model(connection, model_id) if "\x00" not in model_id else None
-    monitor = await find_monitor(connection, model_id) if model is not None else None
-    if model is None or monitor is None:
-        raise Problem(404, "unknown-model", f"No model {without_keys(model_id)} has been seen.")
-    return model, monitor
-
-
 async def _read(
     connection: Connection, model_id: str, length: timedelta, at: datetime | None, now: datetime
 ) -> ModelPage:
-    model, monitor = await known_for_people(connection, model_id)
+    model, monitor = await known_model(connection, model_id)
     latest = await find_latest_evaluation(connection, model_id)
     activity = await find_activity(connection, model_id)
     incidents = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MARKED_INCIDENTS)

@@ -23,7 +23,7 @@ from sentryml_incidents.store.timeline import find_ever_critical
 from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
-from sentryml_incidents.web.models.detail import known_for_people
+from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.web.models.monitor_preview import MonitorPreview, monitor_preview_of
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
@@ -167,7 +167,7 @@ async def _refused(
         wrong = {name: reason_in_words(name, reason) for name, reason in wrong.items()}
         return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
     async with context.transaction() as connection:
-        _, monitor = await known_for_people(connection, model_id)
+        _, monitor = await known_model(connection, model_id)
         seen = (await find_version_settings(connection, model_id)).get(version, monitor)
     both = rebase(typed, seen, monitor)
     since = changes_in_words(changes(seen, monitor)) or "nothing that is left"
@@ -188,7 +188,7 @@ def _wrong(typed: Texts, wrong: Texts, version: int, days: int = PREVIEW_DAYS[0]
 
 async def _check_known(context: Context, model_id: str) -> None:
     async with context.transaction() as connection:
-        await known_for_people(connection, model_id)
+        await known_model(connection, model_id)
 
 
 async def page(
@@ -203,7 +203,7 @@ async def page(
 ) -> Response:
     """The page with the form as it was filled, or else as the monitor stands."""
     async with context.transaction() as connection:
-        model, monitor = await known_for_people(connection, model_id)
+        model, monitor = await known_model(connection, model_id)
         snapshot = await read_snapshot(connection, model_id)
         rows = await _versions(connection, model_id, before)
         latest = await find_latest_evaluation(connection, model_id)

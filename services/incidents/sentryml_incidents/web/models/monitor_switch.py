@@ -11,7 +11,7 @@ from sentryml_common.contracts.transition import Actor
 from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import MonitorChangedMeanwhile
-from sentryml_incidents.web.models.detail import known_for_people
+from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.web.models.monitor import Done, Filled, VersionField, page
 from sentryml_incidents.web.people.session import Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to
@@ -65,4 +65,4 @@ async def _switch(
 
 async def _monitor(context: Context, model_id: str) -> Monitor:
     async with context.transaction() as connection:
-        return (await known_for_people(connection, model_id))[1]
+        return (await known_model(connection, model_id))[1]

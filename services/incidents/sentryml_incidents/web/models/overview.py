@@ -59,7 +59,6 @@ async def show(
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
         search=prefix,
         first=after is None,
-        public_url=context.public_url,
         ingest_url=context.ingest_url,
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.logging import get_logger
+from sentryml_common.text import sentence
 from sentryml_incidents.domain.accounts import NAME_LENGTH_MAX
 from sentryml_incidents.domain.throttle import account_hash
 from sentryml_incidents.passwords import PasswordTooWeak, check_strength, hash_in_thread
@@ -51,7 +52,7 @@ async def change_own_password(
     try:
         secret = await _change_password(request, context, visitor, current, new)
     except PasswordTooWeak as err:
-        return await _page(request, context, visitor, refused=f"{str(err).capitalize()}.", status=422)
+        return await _page(request, context, visitor, refused=sentence(str(err)), status=422)
     except CredentialsRefused as err:
         answer = await _page(request, context, visitor, refused=str(err), status=err.status)
         answer.headers.update(err.headers)

@@ -12,13 +12,16 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import ValidationError
 
 from sentryml_common.contracts.api_key import Scope, without_keys
-from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
-from sentryml_incidents.api.api_keys import KeyId, NewApiKey, any_key, end, make, replace
+from sentryml_common.text import sentence
+from sentryml_incidents.api.api_keys import KeyId, NewApiKey
+from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.api.views import api_key_view
 from sentryml_incidents.domain.api_keys import MODELS_MAX, NAME_LENGTH_MAX, OVERLAP_DEFAULT, StoredKey
 from sentryml_incidents.store.people.api_keys import list_api_keys
+from sentryml_incidents.usecases.api_keys import create_key, revoke_key, rotate_key
 from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.people.session import Administrator, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 
@@ -57,12 +60,15 @@ async def make_one(
     days: DaysField = 0,
 ) -> Response:
     """Create a key, valid for `days` or, with 0, until it is revoked."""
-    expires_at = context.now() + timedelta(days=days) if days else None
+    now = context.now()
+    expires_at = now + timedelta(days=days) if days else None
     try:
         wanted = NewApiKey(name=name, scopes=scopes, models=models.replace(",", " ").split(), expires_at=expires_at)
     except ValidationError as err:
         return await _list(request, context, 422, _in_words(err), name, models)
-    stored, text = await make(context, wanted, visitor.actor)
+    of_key = wanted.name, tuple(wanted.scopes), tuple(wanted.models), expires_at
+    async with context.transaction() as connection:
+        stored, text = await create_key(connection, visitor.actor, *of_key, now)
     return _show_once(request, context, visitor, stored, text, "api_key_made")
 
 
@@ -70,16 +76,18 @@ async def make_one(
 async def rotate(request: Request, context: WithContext, visitor: Administrator, key_id: KeyId) -> Response:
     """Replace a key; the old one stays valid for a day."""
     try:
-        stored, text = await replace(context, key_id, OVERLAP_DEFAULT, visitor.actor, any_key)
-    except Problem as err:
-        return await _list(request, context, err.status, f"{err.detail[:1].upper()}{err.detail[1:]}.")
+        async with context.transaction() as connection:
+            stored, text = await rotate_key(connection, visitor.actor, key_id, OVERLAP_DEFAULT, context.now())
+    except Refused as err:
+        return await _list(request, context, problem_of(err, context.public_url).status, sentence(str(err)))
     return _show_once(request, context, visitor, stored, text, "api_key_rotated")
 
 
 @router.post("/{key_id}/revoke")
 async def revoke(request: Request, context: WithContext, visitor: Administrator, key_id: KeyId) -> Response:
     """Revoke a key, for good; everywhere in less than a second."""
-    await end(context, key_id, any_key)
+    async with context.transaction() as connection:
+        await revoke_key(connection, key_id, context.now())
     _report("api_key_revoked", key_id, visitor)
     return go_to(request, KEYS)
 

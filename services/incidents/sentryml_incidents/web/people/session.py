@@ -1,4 +1,4 @@
-"""Who is looking at a page: the one place where sessions, forms and roles are checked.
+"""Who is looking at a page: the one place where sessions and roles are checked.
 
 A session's secret comes in a cookie and is good for pages alone: `/v1` knows nothing but keys, and pages know nothing
 of keys.
@@ -7,7 +7,6 @@ of keys.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,19 +18,11 @@ from sentryml_common.contracts.api_key import holds_key
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.roles import Permission, may, who_may
-from sentryml_incidents.domain.sessions import (
-    ABSOLUTE,
-    TOKEN_BYTES,
-    Session,
-    form_token,
-    hash_secret,
-    is_secret,
-    mask_token,
-)
+from sentryml_incidents.domain.sessions import ABSOLUTE, Session, hash_secret, is_secret
 from sentryml_incidents.store.people.sessions import find_session, mark_seen
 from sentryml_incidents.store.people.users import User
 from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.forms import SAFE_METHODS, check_form
+from sentryml_incidents.web.forms import SAFE_METHODS
 
 HOME, SIGN_IN, ACCOUNT = "/models", "/sign-in", "/account"
 BACKGROUND = "Sentryml-Background"
@@ -50,16 +41,10 @@ class Elsewhere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is looking: a person in a session, and the token that this session's forms carry, masked."""
+    """Who is looking: a person in a session."""
 
     user: User
     session: Session
-    form_token: str
-
-    @property
-    def token(self) -> str:
-        """The token for one form."""
-        return masked(self.form_token)
 
     @property
     def actor(self) -> Actor:
@@ -75,11 +60,6 @@ class Visitor:
     def administers(self) -> bool:
         """Whether they may manage people."""
         return may(self.user.role, Permission.ADMINISTER)
-
-
-def masked(token: str) -> str:
-    """A form token for one page."""
-    return mask_token(token, secrets.token_bytes(TOKEN_BYTES))
 
 
 async def find_visitor(request: Request, context: Context, *, background: bool = False) -> Visitor | None:
@@ -99,18 +79,16 @@ async def find_visitor(request: Request, context: Context, *, background: bool =
         session, user = found
         if session.to_be_marked(now) and not background:
             await mark_seen(connection, session.session_hash, now)
-    return Visitor(user, session, form_token(secret))
+    return Visitor(user, session)
 
 
 async def _signed_in(request: Request, context: WithContext) -> Visitor:
-    """Anybody who is signed in; who is not is led to the sign-in and back. Their forms are theirs."""
-    request.state.since = context.stream.live.now if context.stream is not None else ""
+    """Anybody who is signed in; who is not is led to the sign-in and back."""
+    request.state.since = context.hub.now if context.hub is not None else ""
     visitor = await find_visitor(request, context, background=BACKGROUND in request.headers)
     if visitor is None:
         raise Elsewhere(f"{SIGN_IN}?{urlencode({'next': _page_of(request)})}")
     request.state.visitor = visitor
-    if request.method not in SAFE_METHODS:
-        await check_form(request, context.public_url, visitor.form_token)
     return visitor
 
 

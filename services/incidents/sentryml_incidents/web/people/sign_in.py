@@ -1,4 +1,4 @@
-"""Signing in and out. The form has a token as all forms have, of a cookie that it brings along."""
+"""Signing in and out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.logging import get_logger
 from sentryml_incidents.domain.accounts import EMAIL_LENGTH_MAX
-from sentryml_incidents.domain.sessions import SECRET_BYTES, form_token, hash_secret, is_secret, is_token, make_secret
+from sentryml_incidents.domain.sessions import SECRET_BYTES, hash_secret, is_secret, make_secret
 from sentryml_incidents.domain.throttle import KNOWN_FOR
 from sentryml_incidents.metrics import SIGN_INS_TOTAL, SIGNED_IN
 from sentryml_incidents.passwords import LENGTH_MAX
 from sentryml_incidents.store.people.sessions import end_session
 from sentryml_incidents.store.people.sign_ins import remember_browser
 from sentryml_incidents.store.people.users import record_sign_in
-from sentryml_incidents.usecases.context import Context, WithContext, context_of
-from sentryml_incidents.web.forms import check_fields, check_origin
+from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.people.credentials import (
     CredentialsRefused,
     Verified,
@@ -33,7 +32,6 @@ from sentryml_incidents.web.people.session import (
     cookie_name,
     drop_session_cookie,
     find_visitor,
-    masked,
     safe_next,
     set_cookie,
     set_session_cookie,
@@ -47,7 +45,6 @@ Next = Annotated[str, Query(max_length=2000)]
 EmailField = Annotated[str, Form(max_length=EMAIL_LENGTH_MAX, pattern=r"^[^\x00]*$")]
 PasswordField = Annotated[str, Form(max_length=LENGTH_MAX)]
 NextField = Annotated[str, Form(max_length=2000)]
-TokenField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/sign-in")
@@ -65,16 +62,9 @@ async def sign_in(
     email: EmailField = "",
     password: PasswordField = "",
     next: NextField = HOME,
-    token: TokenField = "",
 ) -> Response:
     """Begin a session, and go where one wanted to."""
-    check_origin(request, context.public_url)
-    await check_fields(request)
     page, email = safe_next(next), email.strip()
-    guest = request.cookies.get(cookie_name(context.public_url, "sign-in"), "")
-    if not (is_secret(guest) and is_token(token, form_token(guest))):
-        text = "This form was too old, or the browser keeps no cookies from here. Send it once more."
-        return _form(request, page, email, text, 403)
     try:
         secret, browser = await _begin(request, context, await check_credentials(request, context, email, password))
     except CredentialsRefused as err:
@@ -117,18 +107,4 @@ async def sign_out(request: Request, context: WithContext, visitor: SignedIn) ->
 
 
 def _form(request: Request, page: str, email: str = "", refused: str | None = None, status: int = 200) -> Response:
-    public_url = context_of(request).public_url
-    guest = request.cookies.get(cookie_name(public_url, "sign-in"), "")
-    if not is_secret(guest):
-        guest = make_secret(secrets.token_bytes(SECRET_BYTES))
-    answer = render(
-        request,
-        "people/sign_in.html",
-        status=status,
-        next=page,
-        email=email,
-        refused=refused,
-        token=masked(form_token(guest)),
-    )
-    set_cookie(answer, public_url, "sign-in", guest)
-    return answer
+    return render(request, "people/sign_in.html", status=status, next=page, email=email, refused=refused)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sentryml_common.text import capital, sentence
+
 STALE_AFTER = timedelta(minutes=2)
 """The ledger is looked at every few seconds: an audit that is older than this is news."""
 
@@ -56,7 +58,7 @@ def refusal(kind: str, detail: str, errors: object) -> tuple[str, ...]:
     named = [_named(each) for each in errors] if isinstance(errors, list) else []
     if named:
         return tuple(dict.fromkeys(named))
-    return (f"{detail[:1].upper()}{detail[1:].rstrip('.')}.",)
+    return (sentence(detail),)
 
 
 def _named(error: Any) -> str:
@@ -65,7 +67,7 @@ def _named(error: Any) -> str:
     field = next((part for part in reversed(parts) if part not in ("body", "settings", "secret")), "")
     called = FIELDS.get(field, field.replace("_", " ")) or ", ".join(parts)
     reason = REASONS.get(field, str(error.get("reason", "")).removeprefix("Value error, ")).rstrip(".")
-    return f"{called[:1].upper()}{called[1:]}: {reason[:1].lower()}{reason[1:]}."
+    return f"{capital(called)}: {reason[:1].lower()}{reason[1:]}."
 
 
 def action_words(action: str) -> str:

@@ -50,12 +50,12 @@ def rich_payload(message: Message) -> dict[str, Any]:
 
 
 def with_button(payload: Mapping[str, Any], incident_id: UUID, sequence: int) -> dict[str, Any]:
-    """A payload with a button at its end, by which a person marks the incident as seen, as it was at `sequence`."""
+    """A payload with a button at its end, by which a person acknowledges the incident as it was at `sequence`."""
     button: Block = {
         "type": "button",
         "action_id": ACKNOWLEDGE,
-        "text": {"type": "plain_text", "text": "Mark as seen"},
-        "accessibility_label": "Mark this incident as seen. Its alerts stay on.",
+        "text": {"type": "plain_text", "text": "Acknowledge"},
+        "accessibility_label": "Acknowledge this incident. That does not mute alerts.",
         "value": button_value(incident_id, sequence),
     }
     *others, last = payload["attachments"]

@@ -21,7 +21,7 @@ from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Pa
 from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unseen
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unacknowledged
 from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
@@ -257,12 +257,12 @@ class _Attempt:
 
 
 def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, Any]:
-    """A root message, with a button as long as there is something to mark as seen."""
+    """A root message, with a button as long as there is something to acknowledge."""
     if plain:
         return plain_payload(message)
     payload = rich_payload(message)
     last = story.history[-1]
-    return with_button(payload, last.incident_id, last.sequence) if is_unseen(story) else payload
+    return with_button(payload, last.incident_id, last.sequence) if is_unacknowledged(story) else payload
 
 
 def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:

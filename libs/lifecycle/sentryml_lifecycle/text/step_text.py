@@ -1,0 +1,202 @@
+"""A step of an incident in words, made when it is decided: the one text that pages, API and messages show.
+
+Every sentence says only what is so. Above all it never says that data returned to normal where a changed monitor ended
+the incident, and never lets "acknowledged" sound like "muted".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind, TransitionText
+from sentryml_common.text import cut, duration
+from sentryml_lifecycle.snapshot import Incident, Snapshot
+from sentryml_lifecycle.text.what_next import LONGEST_NAME, what_comes
+
+STEPS = {
+    TransitionKind.OPENED: "Opened",
+    TransitionKind.ESCALATED: "Escalated to critical",
+    TransitionKind.DEESCALATED: "De-escalated to warning",
+    TransitionKind.ACKNOWLEDGED: "Acknowledged",
+    TransitionKind.UNACKNOWLEDGED: "Acknowledgement taken back",
+    TransitionKind.NOTED: "Note",
+    TransitionKind.RESOLVED: "Resolved",
+    TransitionKind.REOPENED: "Reopened",
+    TransitionKind.CLOSED: "Closed",
+    TransitionKind.EVALUATION_PAUSED: "Evaluation paused",
+    TransitionKind.EVALUATION_RESUMED: "Evaluation resumed",
+    TransitionKind.MONITOR_CHANGED: "Monitor changed",
+}
+"""Kinds of steps by their names."""
+
+DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
+"""What the title of an alert begins with."""
+
+CHANGED = {
+    Cause.THRESHOLDS_CHANGED: "the thresholds of the monitor",
+    Cause.BASELINE_CHANGED: "what the monitor compares",
+    Cause.TIMES_CHANGED: "the times of the monitor",
+}
+
+
+def text_of(
+    kind: TransitionKind, cause: Cause, actor: Actor, at: datetime, before: Incident | None, snapshot: Snapshot
+) -> TransitionText:
+    """The text of a step that leads from `before` to the incident of `snapshot`; `before` may be another incident, or
+    None, where this one is opened."""
+    after = snapshot.incident
+    assert after is not None
+    step = _Step(cause, cut(actor.name, LONGEST_NAME), at, before, after)
+    name = _name(kind, step)
+    return TransitionText(
+        title=f"{_title(kind, step, name)} · {after.model_id}",
+        headline=HEADLINES[kind](step),
+        step=name,
+        next=_next(cause, at, after, snapshot),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a sentence is made from; `who` has done it."""
+
+    cause: Cause
+    who: str
+    at: datetime
+    before: Incident | None
+    after: Incident
+
+
+def _name(kind: TransitionKind, step: _Step) -> str:
+    if kind in (TransitionKind.OPENED, TransitionKind.REOPENED):
+        return f"{STEPS[kind]} as {SEVERITY[step.after.severity]}"
+    if kind is TransitionKind.RESOLVED and step.cause in CHANGED:
+        return "Resolved by a monitor change"
+    if kind is TransitionKind.CLOSED and step.cause in CLOSED_AS:
+        return f"Closed: {CLOSED_AS[step.cause]}"
+    return STEPS[kind]
+
+
+def _title(kind: TransitionKind, step: _Step, name: str) -> str:
+    """What happened, in a few words: alerts begin with their severity."""
+    drift = DRIFT[step.after.severity]
+    match kind:
+        case TransitionKind.OPENED:
+            return drift
+        case TransitionKind.ESCALATED:
+            return f"{drift}, escalated"
+        case TransitionKind.REOPENED:
+            return f"{drift}, reopened" if step.cause is Cause.UNDONE else f"{drift} is back"
+        case TransitionKind.EVALUATION_PAUSED:
+            return f"{name}: not enough data"
+        case _:
+            return name
+
+
+def _next(cause: Cause, at: datetime, after: Incident, snapshot: Snapshot) -> tuple[str, ...]:
+    if cause is Cause.FOLLOWED_BY_NEW_INCIDENT:
+        return ("Nothing more comes from this incident; a new one follows it.",)
+    if cause is Cause.MODEL_DELETED:
+        after = replace(after, model_deleted_at=at)
+    return what_comes(snapshot, after, at)
+
+
+SEVERITY = {Severity.WARN: "warning", Severity.CRITICAL: "critical"}
+
+CLOSED_AS = {
+    Cause.NEW_NORMAL: "new normal",
+    Cause.WAS_NORMAL: "was normal",
+    Cause.MONITOR_DISABLED: "monitor switched off",
+    Cause.MODEL_DELETED: "model deleted",
+}
+
+PAUSED_BECAUSE = {
+    Cause.WARMING_UP: "the baseline is still too short",
+    Cause.TOO_FEW_SAMPLES: "too few events came",
+    Cause.NO_DATA: "no events came",
+    Cause.NOT_SENT: "none of the watched signals was sent",
+}
+
+
+def _above(step: _Step) -> str:
+    return f"PSI is above the {SEVERITY[step.after.severity]} threshold"
+
+
+def _opened(step: _Step) -> str:
+    model = step.after.model_id
+    if step.cause is Cause.STILL_DRIFTING_AFTER_LATCH:
+        return f"{model} still drifts, and the quiet time after its last incident was closed is over: {_above(step)}."
+    worse = " It is worse than when the last incident was closed." if step.cause is Cause.WORSE_THAN_WHEN_CLOSED else ""
+    return f"The predictions of {model} no longer look like the baseline: {_above(step)}.{worse}"
+
+
+def _escalated(step: _Step) -> str:
+    went = f"The drift of {step.after.model_id} got worse: {_above(step)}."
+    if step.before is None or step.before.state is not State.ACKNOWLEDGED:
+        return went
+    names = cut(", ".join(actor.name for actor in step.before.acknowledged_by), LONGEST_NAME)
+    return f"{went} {names} had acknowledged the warning; nobody has acknowledged it as critical."
+
+
+def _acknowledged(step: _Step) -> str:
+    if step.cause is Cause.REVIEWED_AFTER:
+        return f"{step.who} reviewed the incident after it had resolved."
+    too = " too" if step.cause is Cause.CO_ACKNOWLEDGED else ""
+    return f"{step.who} acknowledged the incident{too}; alerts are not muted."
+
+
+def _resolved(step: _Step) -> str:
+    if step.cause not in CHANGED:
+        return f"The predictions of {step.after.model_id} look like the baseline again."
+    return (
+        f"The incident ended after a change of {CHANGED[step.cause]}. "
+        "This does not mean that the data returned to normal."
+    )
+
+
+def _reopened(step: _Step) -> str:
+    if step.cause is Cause.UNDONE:
+        return f"{step.who} took back that the drift was normal: the incident is open again."
+    return f"The drift of {step.after.model_id} is back: {_above(step)}."
+
+
+CLOSED_BY = {
+    Cause.MONITOR_DISABLED: "switched the monitor off: the model is no longer watched",
+    Cause.MODEL_DELETED: "deleted the model",
+    Cause.NEW_NORMAL: "accepted the change as the new normal: the baseline is made of it from now on",
+    Cause.WAS_NORMAL: "said that this was normal: the time of the incident counts as normal again",
+}
+
+
+def _closed(step: _Step) -> str:
+    if step.cause in CLOSED_BY:
+        return f"{step.who} {CLOSED_BY[step.cause]}."
+    if step.cause is Cause.FOLLOWED_BY_NEW_INCIDENT:
+        return "Drift came back after the reopen window."
+    if step.cause is Cause.RESOLVED_LONG_AGO:
+        resolved_at = step.after.resolved_at or step.at
+        return f"The incident closed by itself, {duration(step.at - resolved_at)} after it had resolved."
+    drifting = " before the data had returned to normal" if step.after.latched_until else ""
+    return f"{step.who} closed the incident{drifting}."
+
+
+HEADLINES: Mapping[TransitionKind, Callable[[_Step], str]] = {
+    TransitionKind.OPENED: _opened,
+    TransitionKind.ESCALATED: _escalated,
+    TransitionKind.DEESCALATED: lambda step: (
+        "PSI stayed below the critical threshold: the incident goes on as a warning."
+    ),
+    TransitionKind.ACKNOWLEDGED: _acknowledged,
+    TransitionKind.UNACKNOWLEDGED: lambda step: (
+        f"{step.who} took the acknowledgement back: the incident is open, and nobody has acknowledged it."
+    ),
+    TransitionKind.NOTED: lambda step: f"{step.who} added a note.",
+    TransitionKind.RESOLVED: _resolved,
+    TransitionKind.REOPENED: _reopened,
+    TransitionKind.CLOSED: _closed,
+    TransitionKind.EVALUATION_PAUSED: lambda step: f"Evaluation paused: {PAUSED_BECAUSE[step.cause]}.",
+    TransitionKind.EVALUATION_RESUMED: lambda step: f"{step.after.model_id} is evaluated again: there is enough data.",
+    TransitionKind.MONITOR_CHANGED: lambda step: f"{step.who} changed {CHANGED[step.cause]}; the incident goes on.",
+}

@@ -1,0 +1,76 @@
+"""What a message says of its story: the text of its transition, and what only the notifier knows: that one message is
+for several steps, or a reminder."""
+
+from __future__ import annotations
+
+from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition
+from sentryml_common.text import cut
+from sentryml_notifier.domain.message_input import Story
+
+LONGEST_NAME = 80
+LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
+DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
+"""Titles made here begin as those of alerts do."""
+RECOVERED = Cause.DATA_RETURNED_TO_NORMAL
+
+
+def title_of(story: Story) -> str:
+    """What happened to which model, in a few words: the part that is read on a locked screen."""
+    step = story.last
+    if story.is_catching_up:
+        state = step.to.state
+        stands = f"{DRIFT[step.to.severity]}, current state" if state in LIVE else state.value.capitalize()
+        return f"{stands} · {step.model_id}"
+    if story.is_combined and step.cause is RECOVERED:
+        was = "critical" if story.worst is Severity.CRITICAL else "a warning"
+        return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
+    if story.reminder is not None:
+        return f"{DRIFT[story.newest.to.severity]}, not acknowledged · {step.model_id}"
+    return step.text.title
+
+
+def what_happened(story: Story) -> str:
+    """What happened, in a sentence or two."""
+    step, count = story.last, len(story.told)
+    if story.is_catching_up:
+        return (
+            f"The incident is {_state(story)}. This is one message for {count} steps that could not be delivered "
+            "before."
+        )
+    if story.reminder is not None:
+        return (
+            f"Nobody has acknowledged the incident. Reminder {story.reminder.number} of at most {story.reminder.times}."
+        )
+    if story.is_combined:
+        steps = "both steps" if count == 2 else f"{count} steps"
+        return (
+            f"{step.text.headline} This is one message for {steps}: the alert could not be delivered before the "
+            "incident was over."
+        )
+    return step.text.headline
+
+
+def what_next(story: Story) -> tuple[str, ...]:
+    """What happens by itself, and what can be done."""
+    if story.reminder is None:
+        return story.last.text.next
+    return (*story.newest.text.next, "Reminders end when it is acknowledged; alerts do not.")
+
+
+def step_name(step: Transition) -> str:
+    """A step in a few words, for a list: `Acknowledged by Ada`."""
+    return step.text.step if step.actor.type is ActorType.SYSTEM else f"{step.text.step} by {actor_name(step)}"
+
+
+def actor_name(step: Transition) -> str:
+    """Who did it, shortened."""
+    return cut(step.actor.name, LONGEST_NAME)
+
+
+def _state(story: Story) -> str:
+    step, by = story.last, story.acknowledged_by
+    if step.to.state not in LIVE:
+        return step.to.state.value
+    acknowledged = f" by {cut(by, LONGEST_NAME)}" if by and step.to.state is State.ACKNOWLEDGED else ""
+    severity = "critical" if step.to.severity is Severity.CRITICAL else "a warning"
+    return f"{step.to.state.value}{acknowledged}, and {severity}"
