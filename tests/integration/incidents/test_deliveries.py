@@ -34,7 +34,7 @@ __all__ = ["replica"]
 
 REVISIONS = [
     a_delivery("pending", revision=1),
-    a_delivery("parked", revision=2, words="This Slack channel is archived."),
+    a_delivery("parked", revision=2, text="This Slack channel is archived."),
     a_delivery("pending", revision=3),
     a_delivery("delivered", revision=4),
 ]

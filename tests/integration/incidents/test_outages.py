@@ -128,12 +128,12 @@ async def shows(service: Service, name: str, least: float, most: float = float("
     await eventually(shown, what=f"{name} between {least} and {most}")
 
 
-async def says(service: Service, *words: str) -> None:
+async def says(service: Service, *text: str) -> None:
     async def said() -> bool:
         answer = await service.ask("GET", "/readyz")
-        return answer is not None and answer.status_code == 503 and all(word in answer.text for word in words)
+        return answer is not None and answer.status_code == 503 and all(word in answer.text for word in text)
 
-    await eventually(said, what=f"/readyz to say {words}")
+    await eventually(said, what=f"/readyz to say {text}")
 
 
 async def test_outages_under_load_lose_nothing_double_nothing_and_are_told(

@@ -181,10 +181,10 @@ async def test_who_guesses_at_an_account_waits_longer_and_longer(
 ) -> None:
     await guesses(pool, clock, *((EMAIL, f"198.51.100.{number}") for number in range(4)))
     assert (await sign_in(browser_with("198.51.100.5"), EMAIL, "guess")).status_code == 403
-    for wait, words in ((30, "30 s"), (60, "1 min"), (120, "2 min")):
+    for wait, text in ((30, "30 s"), (60, "1 min"), (120, "2 min")):
         answer = await sign_in(browser_with("198.51.100.9"), EMAIL, PASSWORD)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, str(wait))
-        assert f"Too many attempts. Try again in {words}." in text_of(answer)
+        assert f"Too many attempts. Try again in {text}." in text_of(answer)
         clock.now += timedelta(seconds=wait)
         if wait < 120:
             assert (await sign_in(browser_with("198.51.100.9"), EMAIL, "guess")).status_code == 403

@@ -63,11 +63,11 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert await world.registry(SecretBox([NEW])).read() == {}
     rows = {
         row["channel_id"]: row
-        for row in await world.pool.fetch("SELECT channel_id, state, broken_words FROM channel ORDER BY name")
+        for row in await world.pool.fetch("SELECT channel_id, state, broken_reason FROM channel ORDER BY name")
     }
-    assert "Put it back" in rows[other]["broken_words"]
-    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_words"]
-    assert "verysecret" not in rows[evil]["broken_words"]
+    assert "Put it back" in rows[other]["broken_reason"]
+    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_reason"]
+    assert "verysecret" not in rows[evil]["broken_reason"]
     states = await world.pool.fetch(
         "SELECT DISTINCT state, parked_because FROM delivery WHERE channel_id = ANY ($1)", [other, evil]
     )

@@ -238,7 +238,7 @@ async def test_what_a_person_must_fix_parks_all_and_is_sent_when_it_is_fixed(
     await talk.dispatch()
     row = await talk.channel_row()
     assert row["state"] == "broken"
-    assert fixing in row["broken_words"]
+    assert fixing in row["broken_reason"]
     assert (await talk.attempts())[0]["reason"] == error
     workspace.scopes, workspace.token = frozenset({"chat:write"}), "xoxb-stand-in"
     workspace.channels[CHANNEL] = Place("model-alerts")

@@ -224,12 +224,18 @@ async def test_message_refused_in_every_form_is_parked_and_holds_up_no_other(wor
     world.clock.advance(1)
     await world.take_in(opened_critical(incident=2))
     await world.dispatch()
-    stuck, fine = await world.deliveries()
-    assert (stuck["state"], stuck["parked_because"], fine["state"]) == ("parked", "message_refused", "delivered")
-    assert "refused the form" in stuck["last_words"]
+    undeliverable, fine = await world.deliveries()
+    assert (undeliverable["state"], undeliverable["parked_because"], fine["state"]) == (
+        "parked",
+        "message_refused",
+        "delivered",
+    )
+    assert "refused the form" in undeliverable["last_text"]
     await world.take_in(resolved(incident=1))
     await world.dispatch()
-    assert "Resolved before it could be delivered" in world.slack.titles[-1], "what was stuck is told with what follows"
+    assert "Resolved before it could be delivered" in world.slack.titles[-1], (
+        "what was undeliverable is told with what follows"
+    )
 
 
 async def test_incident_that_cannot_be_put_into_words_holds_up_no_other(

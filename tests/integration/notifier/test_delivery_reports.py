@@ -89,7 +89,7 @@ async def test_a_delivery_is_told_when_it_is_made_and_when_it_has_arrived(world:
     assert done.latency_seconds == pytest.approx(1.2)
     assert not done.possibly_repeated
     (attempt,) = done.latest_attempts
-    assert (attempt.outcome, attempt.words, attempt.http_status) == ("delivered", "Slack has it.", 200)
+    assert (attempt.outcome, attempt.text, attempt.http_status) == ("delivered", "Accepted by Slack.", 200)
     assert await telling.tell() == [], "each change is told once"
 
 
@@ -98,7 +98,7 @@ async def test_what_waits_says_why_and_until_when(world: World, telling: Telling
     await world.take_in(opened_critical())
     await world.dispatch()
     (told,) = await telling.tell()
-    assert (told.state, told.words) == ("pending", "Slack asked to send more slowly (429).")
+    assert (told.state, told.text) == ("pending", "Slack asked to send more slowly (429).")
     assert told.due_at == world.clock.now + timedelta(seconds=7.35)
 
 
@@ -109,13 +109,15 @@ async def test_a_claim_alone_is_no_news(world: World, telling: Telling) -> None:
     assert await telling.tell() == []
 
 
-async def test_what_is_stuck_and_what_is_freed_is_told_of_every_delivery(world: World, telling: Telling) -> None:
+async def test_what_is_undeliverable_and_what_is_freed_is_told_of_every_delivery(
+    world: World, telling: Telling
+) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
     await world.dispatch()
-    stuck = await telling.tell()
-    assert [(each.state, each.parked_because) for each in stuck] == [("parked", "channel_broken")] * 2
-    assert all("is archived" in (each.words or "") for each in stuck)
+    undeliverable = await telling.tell()
+    assert [(each.state, each.parked_because) for each in undeliverable] == [("parked", "channel_broken")] * 2
+    assert all("is archived" in (each.text or "") for each in undeliverable)
     await world.open_channel()
     freed = await telling.tell()
     assert {each.state for each in freed} == {"pending"}
@@ -157,14 +159,14 @@ async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World
     await world.take_in(unheard)
     (told,) = await telling.tell()
     assert (told.state, told.transition_id, told.channel) == ("no_route", unheard.transition_id, None)
-    assert told.words is not None
-    assert "later alerts go there" in told.words
+    assert told.text is not None
+    assert "later alerts go there" in told.text
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
     assert await telling.tell() == [], "nobody is notified of the end of an alert that nobody was notified of"
     await world.take_in(opened_critical(incident=2))
     (told,) = await telling.tell()
-    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.words or "")
+    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.text or "")
 
 
 async def test_sending_does_not_wait_for_kafka(world: World, telling: Telling) -> None:

@@ -160,9 +160,9 @@ async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: 
     await registry.read()
     editing = asyncio.create_task(replace(talk.thread_updater(), registry=registry).run())
 
-    async def shows(words: str) -> bool:
+    async def shows(text: str) -> bool:
         (root,) = talk.slack.workspace.roots(QUIET_CHANNEL)
-        return words in title(root)
+        return text in title(root)
 
     try:
         await talk.take_in(acknowledged())

@@ -1,4 +1,4 @@
-"""While a channel is broken another one tells what is stuck on it; nothing is lost, and little is told twice."""
+"""While a channel is broken, its fallback delivers what it cannot; nothing is lost, and little is sent twice."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def states(world: World) -> list[tuple[str, str, str]]:
     return [(row["name"], row["kind"], row["state"]) for row in rows]
 
 
-async def test_what_is_stuck_and_what_comes_later_goes_to_the_fallback_and_says_why(
+async def test_what_is_undeliverable_and_what_comes_later_goes_to_the_fallback_and_says_why(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())
@@ -115,9 +115,9 @@ async def test_fixed_channel_is_not_told_what_is_over_and_was_told(world: World,
     await world.open_channel()
     assert await world.dispatch() == 0
     assert {state for _, _, state in await states(world)} == {"delivered"}
-    settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'delivered_elsewhere'")
+    settled = await world.pool.fetch("SELECT text FROM attempt WHERE reason = 'delivered_elsewhere'")
     assert len(settled) == 2
-    assert "the fallback delivered it while this channel was broken" in settled[0]["words"]
+    assert "the fallback delivered it while this channel was broken" in settled[0]["text"]
 
 
 async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
@@ -143,7 +143,7 @@ async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world:
     assert texts_of(world, "B0TEST")[0].startswith("🟢 Resolved before it could be delivered")
 
 
-async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_fixed(
+async def test_fallback_that_is_broken_too_shows_what_is_undeliverable_and_tells_it_when_fixed(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())
@@ -200,7 +200,7 @@ async def test_fallback_with_a_route_of_its_own_is_told_once(world: World, backu
     assert await states(world) == [("backup", "opened", "delivered"), ("slack", "opened", "parked")]
 
 
-async def test_thirty_stuck_steps_go_out_as_one_message_that_tells_how_it_stands(world: World) -> None:
+async def test_thirty_undeliverable_steps_go_out_as_one_message_that_tells_how_it_stands(world: World) -> None:
     await world.take_in(opened_warn())
     world.slack.play(ARCHIVED)
     await world.dispatch()

@@ -96,7 +96,7 @@ async def test_a_field_given_twice_is_refused_by_name(api: Api) -> None:
                     method, path.format(**ids), 422, content=doubled, headers={"Content-Type": "application/json"}
                 )
                 assert problem["errors"] == [{"field": f"body.{name}", "reason": "is given twice: send it once"}]
-    assert await api.words() == [
+    assert await api.texts() == [
         ("channel_made", "hard", "of the kind slack_webhook"), ("route_made", "hard", "leads to hard")
     ]  # fmt: skip
 

@@ -134,7 +134,7 @@ async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: W
     assert world.slack.titles == [WARNING]
     (reminder, _) = (await api.ask("GET", "/v1/deliveries", 200))["items"]
     assert (reminder["state"], reminder["parked_because"]) == ("parked", "not_needed")
-    assert reminder["last_words"] == "Not sent: what it reminded of has been seen, or is over."
+    assert reminder["last_text"] == "Not sent: what it reminded of has been seen, or is over."
     problem = await api.ask("POST", f"/v1/deliveries/{reminder['delivery_id']}:retry", 409)
     assert "has been acknowledged" in problem["detail"]
     (channel,) = (await api.ask("GET", "/v1/channels", 200))["items"]

@@ -66,7 +66,7 @@ async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, 
     assert await api.ask("PUT", path, 200, json=body) == changed, "what changes nothing makes no version"
     await api.ask("DELETE", path, 204)
     await api.ask("GET", path, 404)
-    assert await api.words() == [
+    assert await api.texts() == [
         ("route_made", "fraud", "leads to slack"),
         (
             "route_changed",
@@ -119,7 +119,7 @@ async def test_two_routes_of_one_name_are_refused(world: World, api: Api) -> Non
         "POST", "/v1/routes", 409, json={"name": "slack", "channel_id": str(world.channel.channel_id)}
     )
     assert problem["type"] == "urn:sentryml:problem:name-taken"
-    assert await api.words() == []
+    assert await api.texts() == []
 
 
 async def test_reading_takes_read_and_changing_admin_for_all_models(world: World, api: Api) -> None:
@@ -193,7 +193,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     await api.make_route("c fraud", ops["channel_id"], model_patterns=["fraud-*"])
     await api.make_route("d again", world.channel.channel_id)
     found = await preview(api, model_id="flights", kind="opened", severity="warn")
-    assert found["words"] == "This would go to slack."
+    assert found["text"] == "This would go to slack."
     assert {each["name"]: each["why"] for each in found["routes"]} == {
         "a critical": "less_severe",
         "b off": "disabled",
@@ -205,7 +205,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     assert end["channels"] == ["ops", "slack"]
     assert "Assumes" in end["assumed"]
     quiet = await preview(api, model_id="flights", kind="noted")
-    assert quiet["words"] == "Nobody would be notified: no route takes it."
+    assert quiet["text"] == "Nobody would be notified: no route takes it."
     assert await world.deliveries() == []
 
 
@@ -252,12 +252,12 @@ async def test_key_for_some_models_learns_of_no_other_model_from_routes(world: W
 async def test_preview_without_routes_says_so(world: World, api: Api) -> None:
     (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
     await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
-    assert "POST /v1/routes" in (await preview(api, model_id="m"))["words"]
+    assert "POST /v1/routes" in (await preview(api, model_id="m"))["text"]
 
 
 async def test_changes_are_never_changed(world: World, api: Api) -> None:
     await api.make_route("ops", world.channel.channel_id)
-    for statement in ("UPDATE change SET words = ''", "DELETE FROM change"):
+    for statement in ("UPDATE change SET text = ''", "DELETE FROM change"):
         with pytest.raises(asyncpg.RaiseError, match="only ever added"):
             await world.pool.execute(statement)
 

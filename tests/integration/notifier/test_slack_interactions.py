@@ -251,7 +251,7 @@ async def test_when_incidents_does_not_answer_people_are_told(office: Office, in
     asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
     assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
     other = Incidents(asked.url, None, asked.client, asked.clock)
-    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).words
+    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).text
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> Ev
 
 def test_a_slice_leads_to_the_worst_evaluation_in_it() -> None:
     found = click_areas([look(0, 0.05), look(5, 0.3), look(10, None), look(720, None)], DAY)
-    assert [(each.place, each.at, each.words.rpartition(": ")[2]) for each in found] == [
+    assert [(each.place, each.at, each.text.rpartition(": ")[2]) for each in found] == [
         (0.0, at(5), "PSI 0.300"),
         (50.0, at(720), "too little data"),
     ]

@@ -79,7 +79,7 @@ def test_sparkline_shows_the_threshold_below_what_is_above_it() -> None:
 
 def test_marks_outside_of_the_time_are_left_out() -> None:
     marks = [(MONDAY + timedelta(hours=hours), "opened", f"{hours}") for hours in (-1, 0, 12, 24, 25)]
-    assert [(mark.place, mark.words) for mark in psi_chart([look(0, 0.1)], DAY, marks).marks] == [
+    assert [(mark.place, mark.text) for mark in psi_chart([look(0, 0.1)], DAY, marks).marks] == [
         (0.0, "0"), (50.0, "12"), (100.0, "24"),
     ]  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_histogram_has_a_bar_for_each_bin_and_names_what_moved() -> None:
     assert math.isclose(sum(bar.width for bar in chart.bars), 100, abs_tol=0.2)
     assert max(max(bar.baseline, bar.current) for bar in chart.bars) == 100
     assert any(bar.moved for bar in chart.bars)
-    assert all("→" in bar.words for bar in chart.bars)
+    assert all("→" in bar.text for bar in chart.bars)
 
 
 def test_categories_are_named_below_their_bars() -> None:

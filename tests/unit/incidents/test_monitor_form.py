@@ -77,7 +77,7 @@ def test_per_cent_and_parts_are_both_understood() -> None:
 
 def test_every_setting_has_a_field_but_the_switch() -> None:
     assert set(SETTINGS) == set(MonitorValues.model_fields) - {"enabled"}
-    assert all(each.label and each.means and each.default_words for each in SETTINGS.values())
+    assert all(each.label and each.means and each.default_text for each in SETTINGS.values())
 
 
 def test_an_untouched_form_asks_for_the_monitor_it_was_filled_from() -> None:

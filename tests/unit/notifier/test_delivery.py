@@ -42,7 +42,7 @@ def later(seconds: float, retry_state: RetryState) -> TryAgain:
     return TryAgain(NIGHT + timedelta(seconds=seconds), retry_state)
 
 
-def stuck(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Parked:
+def undeliverable(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Parked:
     return Parked(because, retry_state, NIGHT + timedelta(minutes=minutes))
 
 
@@ -57,9 +57,13 @@ def stuck(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Pa
         (Outcome.UNCERTAIN, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
         (Outcome.INTERRUPTED, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
         (Outcome.MESSAGE_REFUSED, FRESH, later(0, PLAIN)),
-        (Outcome.MESSAGE_REFUSED, PLAIN, stuck(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
-        (Outcome.CHANNEL_REFUSED, TIRED, stuck(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
-        (Outcome.NOT_ACCEPTED, EXHAUSTED, stuck(ParkedBecause.GAVE_UP, RetryState(301, EXHAUSTED.failing_since), 15)),
+        (Outcome.MESSAGE_REFUSED, PLAIN, undeliverable(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
+        (Outcome.CHANNEL_REFUSED, TIRED, undeliverable(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
+        (
+            Outcome.NOT_ACCEPTED,
+            EXHAUSTED,
+            undeliverable(ParkedBecause.GAVE_UP, RetryState(301, EXHAUSTED.failing_since), 15),
+        ),
     ],
 )
 def test_outcome_decides(outcome: Outcome, retry_state: RetryState, expected: object) -> None:

@@ -151,4 +151,4 @@ def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
 )
 def test_every_verdict_has_its_reason(step: Step, route: Route, notified: Notified | None, why: Why) -> None:
     assert judge(step, route, notified) is why
-    assert why.words.startswith("Taken" if why.taken else "Not taken")
+    assert why.text.startswith("Taken" if why.taken else "Not taken")

@@ -70,12 +70,12 @@ def test_ok_is_what_slack_says_is_ok() -> None:
 
 @pytest.mark.parametrize("error", sorted(CHANNEL_REFUSALS))
 def test_every_refusal_is_a_sentence_for_a_person_without_gaps(error: str) -> None:
-    words = judged(200, refused(error)).words
-    assert words[0].isupper()
-    assert ". " in words
-    assert "{" not in words
-    assert "}" not in words
-    assert error not in words
+    text = judged(200, refused(error)).text
+    assert text[0].isupper()
+    assert ". " in text
+    assert "{" not in text
+    assert "}" not in text
+    assert error not in text
 
 
 def test_what_was_asked_for_is_passed_on() -> None:
@@ -85,8 +85,8 @@ def test_what_was_asked_for_is_passed_on() -> None:
 
 
 def test_an_unknown_error_is_named_only_if_it_is_a_name() -> None:
-    assert "never_heard_of" in judged(200, refused("never_heard_of")).words
-    assert "<!channel>" not in judged(200, refused("<!channel>")).words
+    assert "never_heard_of" in judged(200, refused("never_heard_of")).text
+    assert "<!channel>" not in judged(200, refused("<!channel>")).text
     assert not MESSAGE_REFUSALS & CHANNEL_REFUSALS.keys()
 
 

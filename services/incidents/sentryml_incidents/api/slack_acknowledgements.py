@@ -62,7 +62,7 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
         user = await find_user_by_email(connection, asked.email)
     refusal = _refusal(user, asked.email)
     if refusal is not None:
-        return Acknowledged(acknowledged=False, words=refusal)
+        return Acknowledged(acknowledged=False, text=refusal)
     assert user is not None
     actor = Actor(type=ActorType.USER, id=str(user.user_id), name=user.name)
     try:
@@ -76,8 +76,8 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
             if_match=etag(asked.sequence),
         )
     except Refused as err:
-        return Acknowledged(acknowledged=False, words=_in_words(err))
-    return Acknowledged(acknowledged=True, words=ACKNOWLEDGED.format(number=incident.incident_number))
+        return Acknowledged(acknowledged=False, text=_in_words(err))
+    return Acknowledged(acknowledged=True, text=ACKNOWLEDGED.format(number=incident.incident_number))
 
 
 def _refusal(user: User | None, email: str) -> str | None:

@@ -46,10 +46,10 @@ class Within(StrEnum):
         return timedelta(hours={"hour": 1, "day": 24, "week": 168, "month": 720, "quarter": 2160}[self])
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """`the last 24 hours`."""
-        words = {"hour": "hour", "day": "24 hours", "week": "7 days", "month": "30 days", "quarter": "90 days"}[self]
-        return f"the last {words}"
+        text = {"hour": "hour", "day": "24 hours", "week": "7 days", "month": "30 days", "quarter": "90 days"}[self]
+        return f"the last {text}"
 
 
 class Order(StrEnum):
@@ -61,7 +61,7 @@ class Order(StrEnum):
     MODEL = "model"
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """As one reads it in a list."""
         return {"peak": "highest PSI first", "model": "by model"}.get(self, f"{self} first")
 
@@ -69,7 +69,8 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What was asked for. `severity` is what a badge says; `model` a pattern, or a part of ids; `since` and `until` are
-    days (UTC) on which an incident may have been opened, both included; `stuck` leaves those of which a message is."""
+    days (UTC) on which an incident may have been opened, both included; `undeliverable`: only those
+    with an undeliverable message."""
 
     standing: Standing | None = None
     severity: Severity | None = None
@@ -77,7 +78,7 @@ class Listing:
     within: Within | None = None
     since: date | None = None
     until: date | None = None
-    stuck: bool = False
+    undeliverable: bool = False
     order: Order = Order.NEWEST
 
     @property
@@ -108,7 +109,7 @@ class Listing:
 class Chip:
     """One thing that was asked for, and the query of the list without it."""
 
-    words: str
+    text: str
     without: str
 
 
@@ -121,7 +122,7 @@ def query_of(wanted: Listing, **more: str) -> str:
         "within": wanted.within,
         "from": wanted.since and wanted.since.isoformat(),
         "to": wanted.until and wanted.until.isoformat(),
-        "stuck": "true" if wanted.stuck else None,
+        "undeliverable": "true" if wanted.undeliverable else None,
         "order": None if wanted.order is Order.NEWEST else wanted.order,
     }
     found = {name: str(value) for name, value in (asked | more).items() if value}
@@ -134,11 +135,11 @@ def chips(wanted: Listing) -> tuple[Chip, ...]:
         (wanted.standing, replace(wanted, standing=None)),
         (wanted.severity, replace(wanted, severity=None)),
         (wanted.model and _models(wanted.model), replace(wanted, model="")),
-        (wanted.within and f"opened in {wanted.within.words}", replace(wanted, within=None)),
+        (wanted.within and f"opened in {wanted.within.text}", replace(wanted, within=None)),
         (_days(wanted), replace(wanted, since=None, until=None)),
-        (wanted.stuck and "with a stuck message", replace(wanted, stuck=False)),
+        (wanted.undeliverable and "with an undeliverable message", replace(wanted, undeliverable=False)),
     )
-    return tuple(Chip(str(words), query_of(without)) for words, without in found if words)
+    return tuple(Chip(str(text), query_of(without)) for text, without in found if text)
 
 
 def in_words(wanted: Listing, count: int, most: int) -> str:
@@ -147,9 +148,9 @@ def in_words(wanted: Listing, count: int, most: int) -> str:
     kind = [str(each) for each in (wanted.standing, wanted.severity) if each]
     noun = "incident" if count == 1 else "incidents"
     of = f"of {_models(wanted.model)}" if wanted.model else None
-    opened = f"opened in {wanted.within.words}" if wanted.within else None
-    stuck = "with a stuck message" if wanted.stuck else None
-    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), stuck])))
+    opened = f"opened in {wanted.within.text}" if wanted.within else None
+    undeliverable = "with an undeliverable message" if wanted.undeliverable else None
+    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), undeliverable])))
 
 
 def _said(parts: Iterable[str | None]) -> list[str]:

@@ -23,7 +23,7 @@ class Status:
     """A sign, its words, and what they mean."""
 
     sign: Sign
-    words: str
+    text: str
     means: str
 
 

@@ -48,12 +48,11 @@ _WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """One incident in a list: why it last alarmed, how many of its messages are stuck, of how many alerts nobody was
-    told."""
+    """One incident in a list: why it last alerted, the numbers of undeliverable messages and of alerts without a route."""
 
     incident: Incident
     why: tuple[SignalWhy, ...]
-    stuck: int
+    undeliverable: int
     without_route: int
 
 
@@ -134,10 +133,10 @@ async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[Sign
 
 
 async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
-    """By incident: (messages that are stuck, alerts of which nobody was told)."""
+    """By incident: (undeliverable messages, alerts that had no route)."""
     rows = await connection.fetch(
         """
-        SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS stuck,
+        SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS undeliverable,
                count(*) FILTER (WHERE state = 'no_route') AS without_route
           FROM delivery
          WHERE incident_id = ANY ($1) AND state IN ('parked', 'no_route')
@@ -145,7 +144,7 @@ async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[
         """,
         ids,
     )
-    return {row["incident_id"]: (row["stuck"], row["without_route"]) for row in rows}
+    return {row["incident_id"]: (row["undeliverable"], row["without_route"]) for row in rows}
 
 
 def _values(wanted: Listing, now: datetime) -> tuple[Any, ...]:
@@ -156,5 +155,5 @@ def _values(wanted: Listing, now: datetime) -> tuple[Any, ...]:
         model_regexes([wanted.pattern]) if wanted.pattern else None,
         wanted.opened_from(now),
         wanted.opened_before,
-        wanted.stuck,
+        wanted.undeliverable,
     )

@@ -63,7 +63,7 @@ def _told(found: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Findi
     """Log what is new among the findings."""
     for each in found:
         if each not in known:
-            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, words=each.words)
+            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, text=each.text)
     return found
 
 
@@ -71,7 +71,7 @@ async def measure(pool: Pool, clock: Clock, health: Health) -> None:
     """Set the gauges once, and have `/readyz` name each broken channel."""
     async with transaction(pool) as connection:
         rows = await list_channels(connection)
-    health.details("broken_channels", {row["name"]: row["broken_words"] for row in rows if row["state"] == "broken"})
+    health.details("broken_channels", {row["name"]: row["broken_reason"] for row in rows if row["state"] == "broken"})
     now = clock()
     for gauge in (CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS):
         gauge.clear()  # a deleted channel has no series

@@ -236,7 +236,7 @@ class Dispatcher:
             possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
-            reason=claim.last_words,
+            reason=claim.last_text,
             fallback=claim.fallback,
         )
 
@@ -246,7 +246,7 @@ class Dispatcher:
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, result, now)
-            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
+            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text, now)
             await self._affect_channel(connection, channel, result, decided, now)
             if isinstance(decided, TryAgain):
                 await channels.park_if_broken(connection, channel.channel_id)
@@ -270,7 +270,7 @@ class Dispatcher:
             case Outcome.CHANNEL_REFUSED:
                 retry_at = None if result.for_good else now + RETRY_PARKED_AFTER
                 broken = await channels.break_channel(
-                    connection, channel.channel_id, channel.fingerprint, result.words, retry_at
+                    connection, channel.channel_id, channel.fingerprint, result.text, retry_at
                 )
                 if not broken:
                     # Its secret has been replaced: the notifier that holds the new one sends.
@@ -290,7 +290,7 @@ class Dispatcher:
         level(
             "delivery_attempted",
             **labels,
-            words=result.words,
+            text=result.text,
             http_status=result.http_status,
             model_id=last.model_id,
             incident_number=last.incident_number,
@@ -312,7 +312,7 @@ class Dispatcher:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, TOO_LATE, now)
             await queue.set_next(
-                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.words, now
+                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.text, now
             )
             await channels.park_if_broken(connection, channel.channel_id)
 

@@ -139,7 +139,7 @@ def _summary(title: str, story: Story) -> str:
     parts, why = [title], story.evidence.why
     if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
-        parts += [cut(words, LONGEST_LINE) for words in (worst.how_serious, *worst.moves[:1]) if words]
+        parts += [cut(text, LONGEST_LINE) for text in (worst.how_serious, *worst.moves[:1]) if text]
     if step.kind in CLOSING and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
@@ -175,10 +175,10 @@ def _why(story: Story) -> Fact | None:
     if source is None:
         return None
     lines: tuple[Line, ...] = tuple(
-        (cut(words, LONGEST_LINE),)
+        (cut(text, LONGEST_LINE),)
         for why in source.why
         if _drifts(why)
-        for words in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
+        for text in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
     past = story.last.kind in CLOSING or story.reminder is not None
     label = "What had moved (baseline → then)" if past else "Why (baseline → now)"

@@ -112,7 +112,7 @@ class Why(StrEnum):
         return self in (Why.MATCHES, Why.FOLLOWS_ITS_ALERT)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The same as a sentence."""
         return WORDS[self]
 

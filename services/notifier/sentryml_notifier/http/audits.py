@@ -13,7 +13,7 @@ from sentryml_notifier.store.audit import Fault
 
 router = APIRouter(prefix="/v1/audit", tags=["deliveries"])
 
-EXAMPLE: dict[str, JsonValue] = {"at": "2026-11-23T09:30:00Z", "findings": [], "alerts_untold": 0}
+EXAMPLE: dict[str, JsonValue] = {"at": "2026-11-23T09:30:00Z", "findings": [], "alerts_without_route": 0}
 
 
 class FindingView(FindingResponse):
@@ -40,8 +40,8 @@ async def show(context: WithContext, asker: Reader) -> AuditView:
     if audit is None:
         raise Unavailable("the ledger has not been looked at since the start")
     findings = tuple(
-        FindingView(fault=each.fault, channel=each.channel, words=each.words)
+        FindingView(fault=each.fault, channel=each.channel, text=each.text)
         for each in audit.findings
         if each.model_id is None or asker.may_see(each.model_id)
     )
-    return AuditView(at=audit.at, findings=findings, alerts_untold=audit.untold)
+    return AuditView(at=audit.at, findings=findings, alerts_without_route=audit.without_route)

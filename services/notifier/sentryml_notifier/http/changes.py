@@ -16,7 +16,7 @@ from sentryml_notifier.store.changes import list_changes
 
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 
-_KEPT_BACK = {"words": "what changed is shown to keys for all models"}
+_KEPT_BACK = {"text": "what changed is shown to keys for all models"}
 """The words of a changed route may name models."""
 
 _CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
@@ -29,7 +29,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "action": "route_changed",
     "subject_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "subject": "fraud on call",
-    "words": "least severity: warn → critical",
+    "text": "least severity: warn → critical",
 }
 
 

@@ -50,7 +50,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "secret_setting": None,
     "secret_hint": "…/B0…/****",
     "state": "active",
-    "broken_words": None,
+    "broken_reason": None,
     "retry_at": None,
     "paused_until": None,
     "fallback_channel_id": None,
@@ -188,8 +188,8 @@ async def delete(
                 f"not delivered yet: {waiting}. Fix the channel, or discard what waits with ?discard=true",
                 waiting=waiting,
             )
-        words = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
-        await delete_channel(connection, channel_id, words, context.clock())
+        text = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
+        await delete_channel(connection, channel_id, text, context.clock())
         gave_up = f"deliveries discarded: {waiting}" if waiting else "nothing waited on it"
         await _note(connection, context, asker, Action.CHANNEL_DELETED, before, gave_up)
     context.channels().changed.set()
@@ -264,17 +264,17 @@ async def _note_changes(
     *,
     replaced: bool,
 ) -> None:
-    words = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
-    if words:
-        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, words)
+    text = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
+    if text:
+        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, text)
     if replaced:
         await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was replaced")
 
 
 async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, text: str
 ) -> None:
-    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, words))
+    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, text))
 
 
 async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:

@@ -66,10 +66,10 @@ async def change(
             detail = "a channel cannot be its own fallback: name another one, GET /v1/channels lists them"
             raise Problem(409, "fallback-is-itself", detail)
         before = names.get(await find_fallback(connection, channel_id))
-        words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
-        if words:
+        text = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
+        if text:
             await set_fallback(connection, channel_id, wanted.channel_id)
-            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
+            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], text)
             await insert_change(connection, noted)
         view = await view_of(connection, channel_id)
     response.headers["ETag"] = etag(view.version)

@@ -202,10 +202,10 @@ async def change(
     async with context.transaction() as connection:
         before = await _locked(connection, route_id, if_match)
         stored = await _stored(connection, context, wanted, before)
-        words = differences(_told(before), _told(stored))
-        if words:
+        text = differences(_told(before), _told(stored))
+        if text:
             await _save(connection, stored)
-            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, words)
+            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, text)
         else:
             stored = before
     response.headers["ETag"] = etag(stored.version)
@@ -280,10 +280,10 @@ def _told(stored: StoredRoute) -> dict[str, object]:
 
 
 async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, text: str
 ) -> None:
     await insert_change(
-        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, words)
+        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, text)
     )
 
 

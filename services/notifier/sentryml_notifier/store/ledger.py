@@ -16,7 +16,8 @@ from sentryml_notifier.domain.delivery import OVER, DeliveryState
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries a list shows; None means all. `since` is about when they were made, `patterns` are those of the
-    models that the asker may see; none means every model. `stuck` leaves what is parked, though not for good."""
+    models that the caller may see; none means every model. `undeliverable`: only those that are parked until their
+    cause is fixed."""
 
     states: tuple[str, ...] | None = None
     incident_id: UUID | None = None
@@ -25,7 +26,7 @@ class DeliveryFilter:
     since: datetime | None = None
     delivery_id: UUID | None = None
     patterns: tuple[str, ...] = ()
-    stuck: bool = False
+    undeliverable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def list_deliveries(
         )
         SELECT page.*,
                (SELECT coalesce(json_agg(json_build_object('at', at, 'send_id', send_id, 'outcome', outcome,
-                                                           'reason', reason, 'words', words,
+                                                           'reason', reason, 'text', text,
                                                            'http_status', http_status)
                                          ORDER BY attempt_id), '[]')
                   FROM attempt
@@ -80,9 +81,9 @@ def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, li
 
     if wanted.states is not None:
         conditions.append(f"d.state = ANY ({mark(wanted.states)})")
-    if wanted.stuck:
+    if wanted.undeliverable:
         conditions.append(f"d.state = 'parked' AND d.parked_because <> ALL ({mark(OVER)})")
-    if wanted.stuck or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
+    if wanted.undeliverable or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
         conditions.append("d.state <> 'delivered'")  # the condition of the index of what is not delivered
     if wanted.incident_id is not None:
         conditions.append(f"d.incident_id = {mark(wanted.incident_id)}")
@@ -108,7 +109,7 @@ async def list_channels(connection: Connection, channel_id: UUID | None = None) 
     among the columns."""
     return await connection.fetch(
         """
-        SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_words,
+        SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_reason,
                c.retry_at, c.paused_until, c.fallback_channel_id, c.version, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,

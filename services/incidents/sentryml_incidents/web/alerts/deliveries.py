@@ -1,4 +1,4 @@
-"""Deliveries on the pages of alerts: what was sent, what waits, what is stuck, and trying that again."""
+"""Deliveries on the pages of alerts: what was sent, what waits, what is undeliverable, and trying that again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.contracts.internal.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier_answers import read_answer
@@ -35,14 +35,14 @@ class Shown(StrEnum):
     """Which deliveries are listed."""
 
     ALL = "all"
-    STUCK = "stuck"
+    UNDELIVERABLE = "undeliverable"
     WAITING = "waiting"
     DELIVERED = "delivered"
 
 
 STATES: dict[Shown, dict[str, object]] = {
     Shown.ALL: {},
-    Shown.STUCK: {"stuck": "true"},
+    Shown.UNDELIVERABLE: {"undeliverable": "true"},
     Shown.WAITING: {"state": ["pending", "sending"]},
     Shown.DELIVERED: {"state": "delivered"},
 }
@@ -63,7 +63,7 @@ class Row:
     @property
     def retryable(self) -> bool:
         """Whether somebody may want to try it again now."""
-        return self.line.tone in (Tone.STUCK, Tone.WAITING) and self.told.state != "sending"
+        return self.line.tone in (Tone.UNDELIVERABLE, Tone.WAITING) and self.told.state != "sending"
 
 
 def delivery_lines(deliveries: Sequence[DeliveryResponse], now: datetime) -> tuple[Row, ...]:
@@ -91,9 +91,9 @@ async def retry(
     context: WithContext,
     visitor: Responder,
     delivery_id: UUID,
-    back: Annotated[str, Form(pattern=r"^(all|stuck|waiting|delivered|alerts)$")] = "stuck",
+    back: Annotated[str, Form(pattern=r"^(all|undeliverable|waiting|delivered|alerts)$")] = "undeliverable",
 ) -> Response:
-    """Try again now what waits or is stuck; leads `back` to where the button was."""
+    """Try again now what waits or is undeliverable; leads `back` to where the button was."""
     await notifier_for(context, visitor).retry(delivery_id)
     return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
 
@@ -130,7 +130,7 @@ async def _page(
 
 
 def _step(told: DeliveryResponse) -> str:
-    return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
+    return next((text for kind, text in STEPS.items() if kind == told.kind), told.kind)
 
 
 def _as_published(told: DeliveryResponse) -> Delivery:
@@ -150,10 +150,10 @@ def _as_published(told: DeliveryResponse) -> Delivery:
             "happened_at": happened_at,
             "changed_at": told.created_at,
             "state": DeliveryState.NOT_SENT if over else told.state,
-            "words": told.last_words,
+            "text": told.last_text,
             "latency_seconds": latency,
             "attempts": len(told.attempts),
-            "latest_attempts": told.attempts[-ATTEMPTS_TOLD:],
+            "latest_attempts": told.attempts[-LATEST_ATTEMPTS_MAX:],
             **told.model_dump(
                 include={
                     "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",

@@ -43,8 +43,8 @@ async def act_on_all(context: Context, actor: Actor, action: Action, chosen: Seq
     told = summarize(action, results)
     ticked = frozenset(str(number) for number in told.refused)
     if len(told.refused) == len(results):
-        return Acted(refused=told.words, ticked=ticked, note=note)
-    return Acted(done=told.words, ticked=ticked)
+        return Acted(refused=told.text, ticked=ticked, note=note)
+    return Acted(done=told.text, ticked=ticked)
 
 
 def _as_seen(text: str) -> tuple[int, int]:

@@ -105,9 +105,9 @@ class IncidentPage:
         return frozenset(each.evaluation_id for each in self.choices)
 
     @property
-    def stuck(self) -> int:
-        """How many messages are stuck."""
-        return self._count(Tone.STUCK)
+    def undeliverable(self) -> int:
+        """How many messages are undeliverable."""
+        return self._count(Tone.UNDELIVERABLE)
 
     @property
     def without_route(self) -> int:

@@ -17,7 +17,7 @@ from sentryml_common.http.paging import from_cursor, to_cursor
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.listing import Listing, Order, Standing, Within, chips, in_words, query_of
-from sentryml_incidents.store.deliveries import count_stuck
+from sentryml_incidents.store.deliveries import count_undeliverable
 from sentryml_incidents.store.incident_lists import (
     MOST_COUNTED,
     IncidentRow,
@@ -76,11 +76,11 @@ def asked_for(
     within: Annotated[Within | None, NotBlank, Query()] = None,
     since: Annotated[date | None, NotBlank, Query(alias="from")] = None,
     until: Annotated[date | None, NotBlank, Query(alias="to")] = None,
-    stuck: bool = False,
+    undeliverable: bool = False,
     order: Order = Order.NEWEST,
 ) -> Listing:
     """What the address of a list asks for."""
-    return Listing(state, severity, model.strip(), within, since, until, stuck, order)
+    return Listing(state, severity, model.strip(), within, since, until, undeliverable, order)
 
 
 Asked = Annotated[Listing, Depends(asked_for)]
@@ -90,7 +90,7 @@ Asked = Annotated[Listing, Depends(asked_for)]
 class Tab:
     """A way to another standing: its words, the query, how many there are where that is known."""
 
-    words: str
+    text: str
     query: str
     count: int | None
     current: bool
@@ -104,7 +104,7 @@ class ListPage:
     wanted: Listing
     rows: list[IncidentRow]
     count: int
-    words: str
+    text: str
     previous: str | None
     next: str | None
     any_at_all: bool
@@ -176,7 +176,7 @@ async def _list(
 ) -> Response:
     async with context.transaction() as connection:
         page = await _read(connection, wanted, context.now(), after, before)
-        stuck_messages, of_incidents = await count_stuck(connection)
+        undeliverable_messages, of_incidents = await count_undeliverable(connection)
     here = {name: value for name, value in (("after", after), ("before", before)) if value}
     return render(
         request,
@@ -189,7 +189,7 @@ async def _list(
         severities=list(Severity),
         spans=list(Within),
         orders=list(Order),
-        stuck_messages=stuck_messages,
+        undeliverable_messages=undeliverable_messages,
         of_incidents=of_incidents,
         acted=acted or Acted(),
         note_length_max=NOTE_LENGTH_MAX,
@@ -205,7 +205,7 @@ async def _read(
         wanted=wanted,
         rows=await read_rows(connection, found),
         count=count,
-        words=in_words(wanted, count, MOST_COUNTED),
+        text=in_words(wanted, count, MOST_COUNTED),
         previous=query_of(wanted, before=_cursor(found[0], wanted)) if previous and found else None,
         next=query_of(wanted, after=_cursor(found[-1], wanted)) if following and found else None,
         any_at_all=count > 0 or await count_incidents(connection, Listing(), now) > 0,

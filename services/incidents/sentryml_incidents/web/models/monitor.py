@@ -82,7 +82,7 @@ class VersionRow:
     """One entry in the history of a monitor."""
 
     found: MonitorVersion
-    words: str
+    text: str
 
 
 async def _typed(request: Request) -> Texts:

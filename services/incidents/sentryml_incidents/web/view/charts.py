@@ -60,7 +60,7 @@ class Mark:
 
     place: float
     kind: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def psi_chart(
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
         *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
     ]
-    inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
+    inside = [Mark(span.place(at), kind, text) for at, kind, text in marks if span.start <= at <= span.end]
     return PsiChart(
         span=span,
         lines=tuple(line for line in lines if line.path),
@@ -215,7 +215,7 @@ class Bar:
     baseline: float
     current: float
     moved: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def histogram_chart(found: SignalEvaluation) -> HistogramChart:
             baseline=round(100 * part.baseline_share / top, 2),
             current=round(100 * part.current_share / top, 2),
             moved=_direction(part) if part in moved else "",
-            words=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
+            text=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
         )
         for number, part in enumerate(found.bins)
     )

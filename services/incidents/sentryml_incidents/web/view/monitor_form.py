@@ -67,9 +67,9 @@ class Setting:
         return MonitorValues.model_fields[self.name].default
 
     @property
-    def default_words(self) -> str:
+    def default_text(self) -> str:
         """The default as it would be typed, or in words."""
-        return self.automatic or _words(self, self.default)
+        return self.automatic or _text(self, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +214,10 @@ def _shown(name: str, value: Any) -> str:
         return "on" if value else "off"
     if value is None and name != "season_seconds":
         return "the default"
-    return _words(SETTINGS[name], value) if name in SETTINGS else str(value)
+    return _text(SETTINGS[name], value) if name in SETTINGS else str(value)
 
 
-def _words(setting: Setting, value: Any) -> str:
+def _text(setting: Setting, value: Any) -> str:
     return ", ".join(value) if setting.kind is SIGNALS else setting.kind.write(value)
 
 

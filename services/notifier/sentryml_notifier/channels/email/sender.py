@@ -192,10 +192,10 @@ def open_email(tools: Tools, identity: Identity, settings: EmailSettings, secret
     Raises:
         ChannelMisconfigured: the server is not one that may be sent to, or half of the sign-in is missing.
     """
-    words = why_not(settings.host, settings.port, PORTS, tools.allowed_hosts)
+    text = why_not(settings.host, settings.port, PORTS, tools.allowed_hosts)
     authority = authority_of(settings.host, settings.port)
-    if words is not None:
-        raise ChannelMisconfigured(f"the mail server {words}")
+    if text is not None:
+        raise ChannelMisconfigured(f"the mail server {text}")
     if settings.tls == "none" and authority not in tools.allowed_hosts:
         raise ChannelMisconfigured(f"without TLS mail is sent only to allowed servers. {to_allow(authority)}")
     if (secret.user is None) != (secret.password is None):

@@ -36,9 +36,9 @@ PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
 # What a header can carry: a token travels in one.
 BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
 
-DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
+DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Accepted by Slack.")
 FOUND_IT = SendResult(
-    Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
+    Outcome.DELIVERED, FOUND, "Accepted by Slack: an earlier attempt, thought to have failed, was found there."
 )
 COULD_NOT_CHECK = SendResult(
     Outcome.NOT_ACCEPTED, NOT_CHECKED, "Slack did not say whether an earlier attempt arrived; the check is repeated."
