@@ -109,7 +109,7 @@ async def test_what_has_changed_is_to_be_looked_at_again(
     await life.sees("critical")
     answer = await press("ada@example.org", incident_id, 1)
     assert not answer["acknowledged"]
-    assert "it is open now, severity critical. Look at it again." in answer["text"]
+    assert "it is open now, severity critical. Open it again to see its current state." in answer["text"]
     assert (await press("ada@example.org", incident_id, 2))["acknowledged"]
 
 

@@ -67,8 +67,8 @@ class Audits:
 
     context: NotifierContext
 
-    def keep(self, *findings: Finding, untold: int = 0, ago: timedelta = timedelta(seconds=3)) -> None:
-        self.context.keep_audit(Audit(self.context.clock() - ago, findings, untold))
+    def keep(self, *findings: Finding, without_route: int = 0, ago: timedelta = timedelta(seconds=3)) -> None:
+        self.context.keep_audit(Audit(self.context.clock() - ago, findings, without_route))
 
 
 @pytest.fixture

@@ -71,9 +71,9 @@ async def signed_in(browser: httpx.AsyncClient, page: str = "") -> httpx.Respons
     """Where the sign-in leads, for which a page has asked."""
     form = await go(browser, f"{HERE}{page}")
     assert form.url.path == f"{HERE}sign-in"
-    (wanted,) = re.findall(r'name="next" value="([^"]+)"', form.text)
+    (requested,) = re.findall(r'name="next" value="([^"]+)"', form.text)
     (action,) = re.findall(r'<form[^>]* action="([^"]+)"', form.text)
-    data = {"email": "ada@example.org", "password": PASSWORD, "next": unescape(wanted)}
+    data = {"email": "ada@example.org", "password": PASSWORD, "next": unescape(requested)}
     answer = await browser.post(urljoin(str(form.url), action), data=data)
     assert answer.status_code == 303, answer.text
     return await go(browser, urljoin(str(answer.url), answer.headers["location"]))
@@ -133,9 +133,9 @@ async def test_links_in_messages_and_in_the_api_lead_through_the_proxy(proxied: 
     text, key = make_api_key("test", (Scope.READ,), (), None, bytes(RANDOM_BYTES))
     async with transaction(pool) as connection:
         await insert_api_key(connection, key, SYSTEM, MONDAY)
-        told = await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
+        reported = await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
     answer = await proxied.get(f"{HERE}v1/models/{MODEL}", headers={"Authorization": f"Bearer {text}"})
-    message = told[0].message
+    message = reported[0].message
     assert isinstance(message, Transition)
     links = {answer.json()["incident"]["incident_url"], message.incident_url}
     await signed_in(proxied)

@@ -31,8 +31,8 @@ async def tell(pool: Pool, state: str = "delivered", number: int = 1, sequence: 
     )  # fmt: skip
     assert row is not None
     where = changes.get("channel", "slack")
-    told = dict(row) | {"delivery_id": uuid5(IDS, f"{number}/{sequence}/{where}")} | changes
-    await DeliveryConsumer(pool).take_all([a_delivery(state, **told)])
+    reported = dict(row) | {"delivery_id": uuid5(IDS, f"{number}/{sequence}/{where}")} | changes
+    await DeliveryConsumer(pool).take_all([a_delivery(state, **reported)])
 
 
 async def test_each_step_says_where_its_alert_went(

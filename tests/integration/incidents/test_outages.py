@@ -90,10 +90,10 @@ class Load:
 
     async def grow(self, minutes: int = MEANWHILE) -> None:
         """Wait for so many minutes more."""
-        wanted = self.minutes + minutes
+        requested = self.minutes + minutes
 
         async def grown() -> bool:
-            return self.minutes >= wanted
+            return self.minutes >= requested
 
         await eventually(grown, what=f"{minutes} minutes more of evaluations")
 
@@ -195,13 +195,13 @@ async def as_if_nothing_had_happened(servers: Servers, load: Load, notes: dict[s
     connection = await asyncpg.connect(servers.postgres, server_settings={"search_path": "incidents"})
     try:
         for model_id in MODELS:
-            wanted = 2 * load.minutes // len(CYCLE) + notes[model_id]
+            requested = 2 * load.minutes // len(CYCLE) + notes[model_id]
             kept = await connection.fetchval("SELECT count(*) FROM evaluation WHERE model_id = $1", model_id)
             assert kept == load.minutes
             (incident,) = await connection.fetch("SELECT sequence, state FROM incident WHERE model_id = $1", model_id)
-            assert (incident["sequence"], incident["state"]) == (wanted, "open")
-            await published(servers.kafka, model_id, wanted)  # the gauge of what waits is measured now and then
+            assert (incident["sequence"], incident["state"]) == (requested, "open")
+            await published(servers.kafka, model_id, requested)  # the gauge of what waits is measured now and then
             first_seen = list(dict.fromkeys(await sequences_in_kafka(servers.kafka, model_id)))
-            assert first_seen == list(range(1, wanted + 1)), f"{model_id}: as they first came to Kafka"
+            assert first_seen == list(range(1, requested + 1)), f"{model_id}: as they first came to Kafka"
     finally:
         await connection.close()

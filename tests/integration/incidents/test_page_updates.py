@@ -37,7 +37,7 @@ class OpenPage:
 
     def __init__(self, url: str, path: str, cookie: str) -> None:
         self._client = httpx.AsyncClient(base_url=url, headers={"Cookie": cookie}, timeout=None, trust_env=False)
-        self._path, self.told = path, list[str]()
+        self._path, self.reported = path, list[str]()
         self.task: asyncio.Task[None] | None = None
 
     async def load(self) -> OpenPage:
@@ -58,29 +58,29 @@ class OpenPage:
             assert "content-encoding" not in answer.headers
             async for line in answer.aiter_lines():
                 if line.startswith("event: "):
-                    self.told.append(line.removeprefix("event: "))
+                    self.reported.append(line.removeprefix("event: "))
 
     async def until(self, event: str, count: int = 1) -> None:
-        async def told() -> bool:
-            return self.told.count(event) >= count
+        async def reported() -> bool:
+            return self.reported.count(event) >= count
 
-        await eventually(told, what=f"{count} × {event} on {self._path}")
+        await eventually(reported, what=f"{count} × {event} on {self._path}")
 
     async def first(self) -> str:
         """The first that it is told."""
 
-        async def told() -> bool:
-            return bool(self.told)
+        async def reported() -> bool:
+            return bool(self.reported)
 
-        await eventually(told, what=f"anything on {self._path}")
-        return self.told[0]
+        await eventually(reported, what=f"anything on {self._path}")
+        return self.reported[0]
 
     async def ended(self) -> list[str]:
         """What it was told, once its stream has ended."""
         assert self.task is not None
         async with asyncio.timeout(60):
             await self.task
-        return self.told
+        return self.reported
 
     async def close(self) -> None:
         if self.task is not None:
@@ -153,7 +153,7 @@ async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, 
     await life.sees("critical")  # an evaluation without a step
     for page in (model, incident, overview):
         await page.until("changed")
-    assert incidents.told == ["live"]
+    assert incidents.reported == ["live"]
     await life.sees("warn")
     await incidents.until("changed")
 
@@ -164,8 +164,8 @@ async def test_deliveries_reach_the_incident_and_the_list(
     await life.sees("critical")
     pages = [await open_page(path) for path in ("/incidents", "/incidents/1")]
     incident_id = (await api.get("/v1/incidents/1")).json()["incident_id"]
-    told = a_delivery(incident_id=incident_id, delivery_id=uuid5(IDS, "live"))
-    await DeliveryConsumer(pool).take_all([told.model_copy(update={"model_id": MODEL})])
+    reported = a_delivery(incident_id=incident_id, delivery_id=uuid5(IDS, "live"))
+    await DeliveryConsumer(pool).take_all([reported.model_copy(update={"model_id": MODEL})])
     for page in pages:
         await page.until("changed")
 
@@ -185,14 +185,14 @@ async def test_activity_reaches_the_models_page_and_the_overview(
     model, overview = await open_page(MODEL_PAGE), await open_page("/models")
     later = 0
 
-    async def told() -> bool:
+    async def reported() -> bool:
         """The first look of the hub only takes note of how it is, so activity goes on here as it does."""
         nonlocal later
         later += 1
         await consumer.take_all([an_activity("next").model_copy(update={"at": at(60 + later)})])
-        return "changed" in model.told and "changed" in overview.told
+        return "changed" in model.reported and "changed" in overview.reported
 
-    await eventually(told, what="both pages to be told")
+    await eventually(reported, what="both pages to be told")
 
 
 async def test_what_happened_before_the_stream_was_open_is_told(open_page: Open, life: Life) -> None:
@@ -237,7 +237,7 @@ async def test_a_page_too_many_is_told_so(open_page: Open, monkeypatch: pytest.M
     monkeypatch.setattr(module, "PAGES_OF_SESSION_MAX", 1)
     first, other = await open_page("/models"), await open_page("/models", "otto")
     assert await (await open_page("/models", follows="full")).ended() == ["full"]
-    assert first.told == other.told == ["live"]
+    assert first.reported == other.reported == ["live"]
     await first.close()
 
     async def let_in() -> bool:

@@ -268,10 +268,10 @@ async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_pa
         async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as browser:
             await sign_in(browser, "ana@example.org", PASSWORD)
             async with browser.stream("GET", "/live?on=overview") as page:
-                told = page.aiter_lines()
-                assert await anext(told) == "event: live"
+                reported = page.aiter_lines()
+                assert await anext(reported) == "event: live"
                 assert await service.stop() == 0
-                assert "event: signed-out" not in [line async for line in told]
+                assert "event: signed-out" not in [line async for line in reported]
         await follower.ended()
 
 

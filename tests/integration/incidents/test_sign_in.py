@@ -57,8 +57,8 @@ async def test_a_page_leads_to_the_sign_in_and_back(
     away = await anonymous.get(page)
     assert (away.status_code, away.headers["location"]) == (303, form)
     asked = await anonymous.get(str(httpx.URL(PUBLIC_URL + page).join(form)))
-    wanted = page.replace("&", "&amp;")
-    assert f'name="next" value="{wanted}"' in asked.text
+    requested = page.replace("&", "&amp;")
+    assert f'name="next" value="{requested}"' in asked.text
     back = await sign_in(anonymous, EMAIL, PASSWORD, next=page)
     assert (back.status_code, back.headers["location"]) == (303, f".{page}")
 

@@ -205,11 +205,11 @@ async def test_many_writers_two_replicas_and_clients_that_come_and_go(
     await asyncio.gather(*map(write, models))
     done.set()
     await asyncio.gather(*going)
-    wanted = [str(row["transition_id"]) for row in await pool.fetch("SELECT transition_id FROM transition")]
-    assert len(wanted) == rounds * len(models)
+    requested = [str(row["transition_id"]) for row in await pool.fetch("SELECT transition_id FROM transition")]
+    assert len(requested) == rounds * len(models)
     for client in clients:
-        steps = await client.until(len(wanted))
-        assert sorted(step["transition_id"] for step in steps) == sorted(wanted)
+        steps = await client.until(len(requested))
+        assert sorted(step["transition_id"] for step in steps) == sorted(requested)
         sequences = defaultdict(list)
         for step in steps:
             sequences[step["model_id"]].append(step["sequence"])

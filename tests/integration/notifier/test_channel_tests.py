@@ -36,7 +36,7 @@ async def test_test_message_arrives_and_is_no_alert(world: World, api: Api) -> N
     [
         (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Fix"),
         (Script(status=503), "not_accepted", "not available", "retried automatically"),
-        (Script(status=500), "uncertain", "may have arrived", "Look whether it has arrived"),
+        (Script(status=500), "uncertain", "may have arrived", "Check whether it has arrived"),
         (Script(status=429, headers={"Retry-After": "30"}), "rate_limited", "more slowly", "Test again later"),
         (Script(status=302), "channel_refused", "redirect", "Fix"),
     ],

@@ -48,15 +48,15 @@ class Telling:
     def relay(self) -> Relay:
         return Relay(self.world.pool, self.publisher, outboxes(self.topic), METRICS, Health(), self.world.clock)
 
-    async def told(self) -> list[Delivery]:
+    async def reported(self) -> list[Delivery]:
         """Everything told so far."""
         return await messages_in(self.bootstrap, self.topic, Delivery)
 
     async def tell(self) -> list[Delivery]:
         """Tell what has changed; return that."""
-        before = len(await self.told())
+        before = len(await self.reported())
         count = await self.relay().publish_all()
-        new = (await self.told())[before:]
+        new = (await self.reported())[before:]
         assert len(new) == count
         return new
 
@@ -97,9 +97,9 @@ async def test_what_waits_says_why_and_until_when(world: World, telling: Telling
     world.slack.play(Script(status=429, body="rate_limited", headers={"Retry-After": "7"}))
     await world.take_in(opened_critical())
     await world.dispatch()
-    (told,) = await telling.tell()
-    assert (told.state, told.text) == ("pending", "Slack asked to send more slowly (429).")
-    assert told.due_at == world.clock.now + timedelta(seconds=7.35)
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.text) == ("pending", "Slack asked to send more slowly (429).")
+    assert reported.due_at == world.clock.now + timedelta(seconds=7.35)
 
 
 async def test_a_claim_alone_is_no_news(world: World, telling: Telling) -> None:
@@ -125,7 +125,7 @@ async def test_what_is_undeliverable_and_what_is_freed_is_told_of_every_delivery
     done = await telling.tell()
     assert {each.state for each in done} == {"delivered"}
     for delivery in await world.deliveries():
-        revisions = [each.revision for each in await telling.told() if each.delivery_id == delivery["delivery_id"]]
+        revisions = [each.revision for each in await telling.reported() if each.delivery_id == delivery["delivery_id"]]
         assert revisions == sorted(set(revisions)), "each change has a revision of its own"
 
 
@@ -135,9 +135,9 @@ async def test_a_message_that_may_have_come_twice_says_so(world: World, telling:
     await world.dispatch()
     world.clock.advance(1)
     await world.dispatch()
-    (told,) = await telling.tell()
-    assert (told.state, told.possibly_repeated, told.attempts) == ("delivered", True, 2)
-    assert [each.reason for each in told.latest_attempts] == ["http_5xx", "ok"]
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.possibly_repeated, reported.attempts) == ("delivered", True, 2)
+    assert [each.reason for each in reported.latest_attempts] == ["http_5xx", "ok"]
 
 
 async def test_the_newest_attempts_travel_along(world: World, telling: Telling) -> None:
@@ -146,10 +146,10 @@ async def test_the_newest_attempts_travel_along(world: World, telling: Telling) 
     for _ in range(25):
         assert await world.dispatch(at_most=1) == 1
         world.clock.advance(300)
-    (told,) = await telling.tell()
-    assert (told.state, told.attempts, len(told.latest_attempts)) == ("delivered", 25, 20)
-    assert told.latest_attempts[-1].reason == "ok"
-    assert [each.at for each in told.latest_attempts] == sorted(each.at for each in told.latest_attempts)
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.attempts, len(reported.latest_attempts)) == ("delivered", 25, 20)
+    assert reported.latest_attempts[-1].reason == "ok"
+    assert [each.at for each in reported.latest_attempts] == sorted(each.at for each in reported.latest_attempts)
 
 
 async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World, telling: Telling) -> None:
@@ -157,16 +157,16 @@ async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World
     unheard, quiet = opened_critical(), acknowledged()
     await world.take_in(unheard, quiet)
     await world.take_in(unheard)
-    (told,) = await telling.tell()
-    assert (told.state, told.transition_id, told.channel) == ("no_route", unheard.transition_id, None)
-    assert told.text is not None
-    assert "later alerts go there" in told.text
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.transition_id, reported.channel) == ("no_route", unheard.transition_id, None)
+    assert reported.text is not None
+    assert "later alerts go there" in reported.text
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
     assert await telling.tell() == [], "nobody is notified of the end of an alert that nobody was notified of"
     await world.take_in(opened_critical(incident=2))
-    (told,) = await telling.tell()
-    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.text or "")
+    (reported,) = await telling.tell()
+    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (reported.text or "")
 
 
 async def test_sending_does_not_wait_for_kafka(world: World, telling: Telling) -> None:
@@ -203,9 +203,9 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     newest = {}
-    for told in await telling.told():
-        if told.delivery_id not in newest or newest[told.delivery_id].revision < told.revision:
-            newest[told.delivery_id] = told
+    for reported in await telling.reported():
+        if reported.delivery_id not in newest or newest[reported.delivery_id].revision < reported.revision:
+            newest[reported.delivery_id] = reported
     rows = {row["delivery_id"]: (row["revision"], row["attempts"]) for row in await world.deliveries()}
     assert {key: (each.revision, each.attempts) for key, each in newest.items()} == rows
     assert {each.state for each in newest.values()} == {"delivered"}
@@ -213,15 +213,15 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
 
 async def states_of(bootstrap: str, model_id: str) -> list[str]:
     """The states of a model's one delivery as told, by revision."""
-    told = await messages_in(bootstrap, DELIVERIES, Delivery, model_id)
-    return [each.state for each in sorted(told, key=lambda each: each.revision)]
+    reported = await messages_in(bootstrap, DELIVERIES, Delivery, model_id)
+    return [each.state for each in sorted(reported, key=lambda each: each.revision)]
 
 
 async def delivered_is_told(bootstrap: str, model_id: str) -> None:
-    async def told() -> bool:
+    async def reported() -> bool:
         return (await states_of(bootstrap, model_id))[-1:] == ["delivered"]
 
-    await eventually(told, what="the delivery to be told as delivered")
+    await eventually(reported, what="the delivery to be told as delivered")
 
 
 async def test_killed_at_each_step_of_telling_it_tells_in_the_end(

@@ -31,8 +31,8 @@ PASSWORD = "verysecret"
 
 
 def to_send(*steps: Transition, plain: bool = False, repeat: bool = False) -> Outgoing:
-    told = steps or (opened_critical(),)
-    story = Story(list(told), [told[-1]])
+    reported = steps or (opened_critical(),)
+    story = Story(list(reported), [reported[-1]])
     message = with_delivery_notes(
         compose(story), possibly_sent=repeat, happened_at=story.last.at, now=story.last.at, reason=None
     )

@@ -17,7 +17,7 @@ __all__ = ["api"]
 MISSING = "00000000-0000-4000-8000-000000000000"
 
 
-async def told(world: World) -> list[tuple[str, str]]:
+async def reported(world: World) -> list[tuple[str, str]]:
     """(route, kind) of every delivery, in the order of the steps."""
     rows = await world.pool.fetch(
         "SELECT r.name, d.kind FROM delivery AS d JOIN route AS r USING (route_id) ORDER BY d.sequence, r.name"
@@ -134,26 +134,26 @@ async def test_reading_takes_read_and_changing_admin_for_all_models(world: World
 async def test_end_goes_where_the_alert_went(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), escalated(), resolved(sequence=3))
-    assert await told(world) == [("slack", "escalated"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "escalated"), ("slack", "resolved")]
 
 
 async def test_who_never_heard_the_alert_hears_no_end(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), resolved())
-    assert await told(world) == []
+    assert await reported(world) == []
     await only_route(api, least_severity="warn")
     await world.take_in(opened_warn(incident=43))
     late = await api.make_channel("late", world.slack.address)
     await api.make_route("late", late["channel_id"])
     await world.take_in(resolved(incident=43))
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
 async def test_life_anew_asks_anew_who_heard(world: World, api: Api) -> None:
     await world.take_in(opened_critical(), resolved())
     await only_route(api, least_severity="critical")
     await world.take_in(reopened(), resolved(sequence=4))
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
 async def test_end_reaches_who_heard_the_alert_although_the_route_is_for_other_models_now(
@@ -162,24 +162,24 @@ async def test_end_reaches_who_heard_the_alert_although_the_route_is_for_other_m
     await world.take_in(opened_critical())
     await only_route(api, model_patterns=["else-*"], kinds=["opened"])
     await world.take_in(resolved())
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
 async def test_end_of_what_began_before_the_ledger_goes_by_its_own_merits(world: World) -> None:
     await world.take_in(resolved(sequence=7))
-    assert await told(world) == [("slack", "resolved")]
+    assert await reported(world) == [("slack", "resolved")]
 
 
 async def test_kinds_may_name_what_does_not_alert(world: World, api: Api) -> None:
     await only_route(api, kinds=["opened", "acknowledged"])
     await world.take_in(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4))
-    assert await told(world) == [("slack", "opened"), ("slack", "acknowledged"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "acknowledged"), ("slack", "resolved")]
 
 
 async def test_switched_off_route_takes_nothing(world: World, api: Api) -> None:
     await only_route(api, enabled=False)
     await world.take_in(opened_critical())
-    assert await told(world) == []
+    assert await reported(world) == []
 
 
 async def preview(api: Api, status: int = 200, **asked: Any) -> Any:

@@ -309,10 +309,10 @@ def _assert_that_a_rise_is_told_once(before: Sight, after: Sight, new: tuple[Any
         return
     same = was is not None and was.live
     if not same or (was and was.severity, now.severity) == (Severity.WARN, Severity.CRITICAL):
-        told = [step for step in new if step.alert and step.incident_id == now.incident_id]
-        wanted = {TransitionKind.ESCALATED} if same else {TransitionKind.OPENED, TransitionKind.REOPENED}
-        assert len(told) == 1
-        assert told[0].kind in wanted
+        reported = [step for step in new if step.alert and step.incident_id == now.incident_id]
+        requested = {TransitionKind.ESCALATED} if same else {TransitionKind.OPENED, TransitionKind.REOPENED}
+        assert len(reported) == 1
+        assert reported[0].kind in requested
         assert now.state is State.OPEN
         assert now.acknowledged_by == ()
 

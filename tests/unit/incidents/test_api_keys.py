@@ -115,7 +115,7 @@ def test_a_key_may_give_what_it_has(maker: ApiKey, scopes: tuple[Scope, ...], mo
     [
         (a_key(scopes=(Scope.WRITE,), models=()), (Scope.READ, Scope.ADMIN), (), "lacks the scope admin"),
         (a_key(scopes=(Scope.READ,), models=()), (Scope.EVENTS_WRITE,), (), "lacks the scope events:write"),
-        (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, (), r"only speak for fraud-\*: say in models"),
+        (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, (), r"only access fraud-\*: say in models"),
         (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, ("fraud-a", "*"), r"all of \*: narrow"),
         (a_key(scopes=(Scope.ADMIN,), models=("fraud-?",)), ALL, ("fraud-*",), r"all of fraud-\*"),
         (a_key(scopes=(Scope.ADMIN,), models=("*-[ab]",)), ALL, ("x-[abc]",), "all of"),

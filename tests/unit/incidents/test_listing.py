@@ -18,7 +18,7 @@ FULL = Listing(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count", "text"),
+    ("requested", "count", "text"),
     [
         (Listing(), 0, "No incidents"),
         (Listing(), 1, "1 incident"),
@@ -40,8 +40,8 @@ FULL = Listing(
         ),
     ],
 )
-def test_a_list_says_in_one_line_what_it_holds(wanted: Listing, count: int, text: str) -> None:
-    assert in_words(wanted, count, 10_000) == text
+def test_a_list_says_in_one_line_what_it_holds(requested: Listing, count: int, text: str) -> None:
+    assert in_words(requested, count, 10_000) == text
 
 
 def test_the_address_holds_what_was_asked_for_and_no_more() -> None:

@@ -83,21 +83,21 @@ def test_every_setting_has_a_field_but_the_switch() -> None:
 def test_an_untouched_form_asks_for_the_monitor_it_was_filled_from() -> None:
     odd = MonitorSettings(baseline_seconds=90_061.5, warn=0.123, min_samples=77, reopen_seconds=60)
     for monitor in (DEFAULTS, odd):
-        wanted, wrong = read(write(monitor))
+        requested, wrong = read(write(monitor))
         assert wrong == {}
-        assert MonitorSettings(enabled=monitor.enabled, **wanted) == monitor
+        assert MonitorSettings(enabled=monitor.enabled, **requested) == monitor
 
 
 def test_an_empty_field_asks_for_the_default() -> None:
-    wanted, wrong = read({"signals": "score"})
+    requested, wrong = read({"signals": "score"})
     assert wrong == {}
-    assert MonitorSettings(**wanted) == MonitorSettings(signals=("score",))
+    assert MonitorSettings(**requested) == MonitorSettings(signals=("score",))
 
 
 def test_everything_that_cannot_be_read_is_named() -> None:
-    wanted, wrong = read(write(DEFAULTS) | {"warn": "high", "every_seconds": "5", "signals": ""})
+    requested, wrong = read(write(DEFAULTS) | {"warn": "high", "every_seconds": "5", "signals": ""})
     assert set(wrong) == {"warn", "every_seconds", "signals"}
-    assert set(wanted) == set(SETTINGS) - set(wrong)
+    assert set(requested) == set(SETTINGS) - set(wrong)
 
 
 def test_two_changes_of_different_settings_are_both_in_the_form() -> None:

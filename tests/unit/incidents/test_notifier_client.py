@@ -40,8 +40,8 @@ async def test_it_is_asked_for_a_person_and_its_answer_read() -> None:
         asked.append(request)
         return httpx.Response(201, json={"a": 1})
 
-    told = await asking(answer).ask(ANA, "PUT", "/v1/routes/1?x=a%20b", {"name": "ops"}, if_match='"v3"')
-    assert told == {"a": 1}
+    reported = await asking(answer).ask(ANA, "PUT", "/v1/routes/1?x=a%20b", {"name": "ops"}, if_match='"v3"')
+    assert reported == {"a": 1}
     (request,) = asked
     assert (request.method, request.url.raw_path, request.content) == (
         "PUT",

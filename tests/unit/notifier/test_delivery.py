@@ -141,6 +141,6 @@ def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None
 def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
     """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
     waiting = queue(*kinds)
-    told = list(next_batch(waiting))
-    assert told == waiting[: len(told)]
-    assert bool(told) == any(each.state is not DeliveryState.PARKED for each in waiting)
+    reported = list(next_batch(waiting))
+    assert reported == waiting[: len(reported)]
+    assert bool(reported) == any(each.state is not DeliveryState.PARKED for each in waiting)

@@ -67,7 +67,7 @@ async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days:
 
     Raises:
         UnknownModel: there is none with this id.
-        MonitorChangedMeanwhile: it has another version than `wanted` says.
+        MonitorChangedMeanwhile: it has another version than `requested` says.
         InvalidMonitor: settings do not fit, by name.
         Unavailable: PostgreSQL is away.
     """

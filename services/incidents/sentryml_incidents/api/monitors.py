@@ -35,7 +35,7 @@ CHANGED = {
     **UNKNOWN,
     **problem_answers(
         (409, "The `version` that was sent is not the one in force."),
-        (412, "It has moved on since the `If-Match` that was sent; `monitor` is how it stands."),
+        (412, "It has moved on since the `If-Match` that was sent; `monitor` is its current state."),
         (422, "Settings are unknown, out of range or contradict each other; `errors` names each. The monitor stays."),
     ),
 }

@@ -1,7 +1,7 @@
 """`POST /v1/internal/acknowledgements`: people mark incidents as seen where messages reach them.
 
 Another service of ours says whose address it is, and has made sure of that; who has an account, and what it may do, is
-decided here, as on the pages. What does not work is no error: the person is told why.
+decided here, as on the pages. What does not work is no error: the person is given the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOT_YOURS = "This needs the role {needed}; yours is {role}. An admin can change 
 ACKNOWLEDGED = "You have acknowledged incident #{number}. That does not mute alerts."
 MOVED_ON = (
     "Incident #{number} has changed since this message was written: it is {state} now, severity {severity}. "
-    "Look at it again."
+    "Open it again to see its current state."
 )
 
 

@@ -113,44 +113,44 @@ class Chip:
     without: str
 
 
-def query_of(wanted: Listing, **more: str) -> str:
+def query_of(requested: Listing, **more: str) -> str:
     """The query of a list's address, `?` and all; empty where nothing was asked for."""
     asked = {
-        "state": wanted.standing,
-        "severity": wanted.severity,
-        "model": wanted.model,
-        "within": wanted.within,
-        "from": wanted.since and wanted.since.isoformat(),
-        "to": wanted.until and wanted.until.isoformat(),
-        "undeliverable": "true" if wanted.undeliverable else None,
-        "order": None if wanted.order is Order.NEWEST else wanted.order,
+        "state": requested.standing,
+        "severity": requested.severity,
+        "model": requested.model,
+        "within": requested.within,
+        "from": requested.since and requested.since.isoformat(),
+        "to": requested.until and requested.until.isoformat(),
+        "undeliverable": "true" if requested.undeliverable else None,
+        "order": None if requested.order is Order.NEWEST else requested.order,
     }
     found = {name: str(value) for name, value in (asked | more).items() if value}
     return f"?{urlencode(found)}" if found else ""
 
 
-def chips(wanted: Listing) -> tuple[Chip, ...]:
-    """What leaves incidents out, each to be taken away by itself."""
+def chips(requested: Listing) -> tuple[Chip, ...]:
+    """What leaves incidents out, each of which can be removed separately."""
     found = (
-        (wanted.standing, replace(wanted, standing=None)),
-        (wanted.severity, replace(wanted, severity=None)),
-        (wanted.model and _models(wanted.model), replace(wanted, model="")),
-        (wanted.within and f"opened in {wanted.within.text}", replace(wanted, within=None)),
-        (_days(wanted), replace(wanted, since=None, until=None)),
-        (wanted.undeliverable and "with an undeliverable message", replace(wanted, undeliverable=False)),
+        (requested.standing, replace(requested, standing=None)),
+        (requested.severity, replace(requested, severity=None)),
+        (requested.model and _models(requested.model), replace(requested, model="")),
+        (requested.within and f"opened in {requested.within.text}", replace(requested, within=None)),
+        (_days(requested), replace(requested, since=None, until=None)),
+        (requested.undeliverable and "with an undeliverable message", replace(requested, undeliverable=False)),
     )
     return tuple(Chip(str(text), query_of(without)) for text, without in found if text)
 
 
-def in_words(wanted: Listing, count: int, most: int) -> str:
+def in_words(requested: Listing, count: int, most: int) -> str:
     """`3 open critical incidents of models matching churn-*`; `count` above `most` is only known to be more."""
     number = f"more than {most:,}" if count > most else f"{count:,}" if count else "no"
-    kind = [str(each) for each in (wanted.standing, wanted.severity) if each]
+    kind = [str(each) for each in (requested.standing, requested.severity) if each]
     noun = "incident" if count == 1 else "incidents"
-    of = f"of {_models(wanted.model)}" if wanted.model else None
-    opened = f"opened in {wanted.within.text}" if wanted.within else None
-    undeliverable = "with an undeliverable message" if wanted.undeliverable else None
-    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), undeliverable])))
+    of = f"of {_models(requested.model)}" if requested.model else None
+    opened = f"opened in {requested.within.text}" if requested.within else None
+    undeliverable = "with an undeliverable message" if requested.undeliverable else None
+    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(requested), undeliverable])))
 
 
 def _said(parts: Iterable[str | None]) -> list[str]:
@@ -165,9 +165,9 @@ def _models(text: str) -> str:
     return f"models matching {text}" if _is_pattern(text) else f"models with “{text}” in their name"
 
 
-def _days(wanted: Listing) -> str | None:
-    since = f"from {wanted.since:%-d %b %Y}" if wanted.since else None
-    until = f"to {wanted.until:%-d %b %Y}" if wanted.until else None
+def _days(requested: Listing) -> str | None:
+    since = f"from {requested.since:%-d %b %Y}" if requested.since else None
+    until = f"to {requested.until:%-d %b %Y}" if requested.until else None
     return " ".join(_said(["opened", since, until, "(UTC)"])) if since or until else None
 
 

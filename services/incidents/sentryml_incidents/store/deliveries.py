@@ -1,4 +1,4 @@
-"""Deliveries as the notifier has told them: of each the newest revision."""
+"""Deliveries as the notifier has published them: of each the newest revision."""
 
 from __future__ import annotations
 

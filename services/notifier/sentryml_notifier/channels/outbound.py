@@ -155,7 +155,7 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
 
 
 def _share(ends: float, left: int) -> float:
-    """The seconds for the next of so many addresses that are left; `ends` is on the clock of the loop."""
+    """The seconds for the next of the addresses that are left; `ends` is on the clock of the loop."""
     return max(0.0, ends - asyncio.get_running_loop().time()) / left
 
 

@@ -44,7 +44,7 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Posts to one party, called `who` in words for people."""
+    """Posts to one party, called `who` in texts for people."""
 
     client: httpx.AsyncClient
     who: str

@@ -97,7 +97,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class RetryState:
-    """What has been tried so far: failed attempts in a row, since when, and whether one may have arrived."""
+    """The attempts so far: failed attempts in a row, since when, and whether one may have arrived."""
 
     failures: int = 0
     failing_since: datetime | None = None
@@ -124,7 +124,7 @@ class TryAgain:
 class Parked:
     """Undeliverable, and shown as such; a broken channel parks all its deliveries.
 
-    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can fix it.
+    It is retried at `retry_at` all the same, since nobody may notice it, except where only we can fix it.
     """
 
     because: ParkedBecause
@@ -157,7 +157,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
 
 
 def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | None:
-    """Why a delivery cannot be tried again now, in words; None if it can."""
+    """Why a delivery cannot be retried now, in words; None if it can."""
     match state, because:
         case DeliveryState.DELIVERED, _:
             return "it has been delivered already"

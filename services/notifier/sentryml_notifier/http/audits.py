@@ -1,4 +1,4 @@
-"""`/v1/audit`: whether every alert is accounted for, as of the last look at the whole ledger."""
+"""`/v1/audit`: whether every alert is accounted for, as of the last audit of the whole ledger."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class AuditView(AuditResponse):
 
 @router.get("")
 async def show(context: WithContext, asker: Reader) -> AuditView:
-    """What the last audit found. An old `at` says that the auditor itself is in trouble. A key for some models is told
+    """What the last audit found. An old `at` says that the auditor itself is in trouble. A key for some models is shown
     nothing about others."""
     audit = context.audit
     if audit is None:
-        raise Unavailable("the ledger has not been looked at since the start")
+        raise Unavailable("no audit has finished since the start")
     findings = tuple(
         FindingView(fault=each.fault, channel=each.channel, text=each.text)
         for each in audit.findings

@@ -17,7 +17,7 @@ from sentryml_notifier.store.changes import list_changes
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 
 _KEPT_BACK = {"text": "what changed is shown to keys for all models"}
-"""The words of a changed route may name models."""
+"""The text of a changed route may name models."""
 
 _CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
 
@@ -43,7 +43,7 @@ class ChangeView(ChangeResponse):
 
 @router.get("")
 async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
-    """The changes, newest first. A key for some models is not told who asked to try deliveries of others again, nor for
+    """The changes, newest first. A key for some models is not shown who retried deliveries of others, nor for
     which models a route was made."""
     async with context.transaction() as connection:
         rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit, key.models)

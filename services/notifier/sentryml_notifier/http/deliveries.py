@@ -98,7 +98,7 @@ async def list_all(
     limit: Limit = 100,
 ) -> Page[DeliveryView]:
     """Deliveries with their attempts, newest first, as far as they are about models that the key may read."""
-    wanted = DeliveryFilter(
+    requested = DeliveryFilter(
         tuple(states or ()) or None,
         incident_id,
         model,
@@ -109,7 +109,7 @@ async def list_all(
     )
     position = from_cursor(cursor, _CURSOR)
     async with context.transaction() as connection:
-        rows = await list_deliveries(connection, wanted, Position(*position) if position else None, limit)
+        rows = await list_deliveries(connection, requested, Position(*position) if position else None, limit)
     items = [DeliveryView.model_validate(dict(row)) for row in rows]
     last = items[-1] if len(items) == limit else None
     after = (last.created_at.isoformat(), last.sequence, last.delivery_id) if last else None

@@ -79,7 +79,7 @@ class PreviewView(PreviewResponse):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    routes: tuple[VerdictView, ...] = Field(description="Every route, in the order in which they are asked.")
+    routes: tuple[VerdictView, ...] = Field(description="Every route, in order of evaluation.")
 
 
 Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]

@@ -40,7 +40,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault in words that say where to look; of one channel, or of none; the words may name one model."""
+    """One fault, with a text that says where to look; of one channel, or of none; the text may name one model."""
 
     fault: Fault
     channel: str | None
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One look at the ledger: what was found, when, and of how many alerts of the last day nobody was notified."""
+    """One audit of the ledger: what was found, when, and of how many alerts of the last day nobody was notified."""
 
     at: datetime
     findings: tuple[Finding, ...]

@@ -33,7 +33,7 @@ async def insert_channel(connection: Connection, stored: StoredChannel, hint: st
 
 
 async def update_channel(connection: Connection, stored: StoredChannel, hint: str | None) -> None:
-    """Keep a changed channel, which is no longer broken: who changed it has looked at it. A `hint` of None keeps the
+    """Keep a changed channel, which is no longer broken: who changed it has checked it. A `hint` of None keeps the
     old one.
 
     Raises:
@@ -52,7 +52,7 @@ async def update_channel(connection: Connection, stored: StoredChannel, hint: st
 
 
 async def repair_channel(connection: Connection, channel_id: UUID) -> bool:
-    """A broken channel works, or is to be tried; False if it was not broken."""
+    """A broken channel works, or is to be retried; False if it was not broken."""
     status = await connection.execute(
         """
         UPDATE channel SET state = 'active', broken_reason = NULL, retry_at = NULL, failures = 0

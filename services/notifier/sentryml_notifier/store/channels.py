@@ -56,7 +56,7 @@ async def register_channel(
 
     The route is made with the channel and never again: people may have changed or deleted it.
 
-    Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
+    Who starts the notifier has checked the settings, so a broken channel is retried at the cost of one
     message.
     """
     row = await connection.fetchrow(

@@ -84,16 +84,16 @@ async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, n
         WITH waiting AS (
             SELECT d.delivery_id, d.incident_id,
                    d.state <> 'sending' AND EXISTS (
-                       SELECT FROM delivery AS told
-                        WHERE told.transition_id = d.transition_id AND told.state = 'delivered'
-                          AND (told.channel_id = c.fallback_channel_id OR told.delivery_id = d.instead_of)) AS told
+                       SELECT FROM delivery AS done
+                        WHERE done.transition_id = d.transition_id AND done.state = 'delivered'
+                          AND (done.channel_id = c.fallback_channel_id OR done.delivery_id = d.instead_of)) AS notified
               FROM delivery AS d
               JOIN channel AS c USING (channel_id)
              WHERE d.channel_id = $1 AND d.state <> 'delivered' AND (d.parked_because = ANY ($4)) IS NOT TRUE
         ), over AS (
             SELECT incident_id FROM waiting AS w
              GROUP BY incident_id
-            HAVING bool_and(told)
+            HAVING bool_and(notified)
                AND (SELECT to_state FROM transition AS t
                      WHERE t.incident_id = w.incident_id
                      ORDER BY sequence DESC
@@ -125,8 +125,8 @@ async def read_fallback(connection: Connection, delivery_ids: Sequence[UUID]) ->
           FROM delivery AS d
           LEFT JOIN delivery AS original ON original.delivery_id = d.instead_of
           LEFT JOIN channel AS broken ON broken.channel_id = original.channel_id
-          LEFT JOIN delivery AS told ON told.instead_of = d.delivery_id AND told.state = 'delivered'
-          LEFT JOIN channel AS other ON other.channel_id = told.channel_id
+          LEFT JOIN delivery AS done ON done.instead_of = d.delivery_id AND done.state = 'delivered'
+          LEFT JOIN channel AS other ON other.channel_id = done.channel_id
          WHERE d.delivery_id = ANY ($1)
         """,
         delivery_ids,

@@ -39,10 +39,10 @@ class Position:
 
 
 async def list_deliveries(
-    connection: Connection, wanted: DeliveryFilter, after: Position | None, limit: int
+    connection: Connection, requested: DeliveryFilter, after: Position | None, limit: int
 ) -> list[asyncpg.Record]:
     """The newest deliveries, with their attempts oldest first."""
-    where, values = _conditions(wanted, after)
+    where, values = _conditions(requested, after)
     return await connection.fetch(
         f"""
         WITH page AS (
@@ -70,7 +70,7 @@ async def list_deliveries(
     )  # fmt: skip
 
 
-def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, list[object]]:
+def _conditions(requested: DeliveryFilter, after: Position | None) -> tuple[str, list[object]]:
     """What must hold, as SQL whose values are numbered from $2 on, and these values. Only what is asked for is in it:
     so each list finds the index that was made for it, however long the ledger is."""
     conditions, values = ["true"], list[object]()
@@ -79,25 +79,25 @@ def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, li
         values.append(value)
         return f"${len(values) + 1}"
 
-    if wanted.states is not None:
-        conditions.append(f"d.state = ANY ({mark(wanted.states)})")
-    if wanted.undeliverable:
+    if requested.states is not None:
+        conditions.append(f"d.state = ANY ({mark(requested.states)})")
+    if requested.undeliverable:
         conditions.append(f"d.state = 'parked' AND d.parked_because <> ALL ({mark(OVER)})")
-    if wanted.undeliverable or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
+    if requested.undeliverable or (requested.states is not None and DeliveryState.DELIVERED not in requested.states):
         conditions.append("d.state <> 'delivered'")  # the condition of the index of what is not delivered
-    if wanted.incident_id is not None:
-        conditions.append(f"d.incident_id = {mark(wanted.incident_id)}")
-    if wanted.model_id is not None:
-        conditions.append(f"t.model_id = {mark(wanted.model_id)}")
-    if wanted.channel is not None:
-        channels = f"SELECT channel_id FROM channel WHERE name = {mark(wanted.channel)}"
+    if requested.incident_id is not None:
+        conditions.append(f"d.incident_id = {mark(requested.incident_id)}")
+    if requested.model_id is not None:
+        conditions.append(f"t.model_id = {mark(requested.model_id)}")
+    if requested.channel is not None:
+        channels = f"SELECT channel_id FROM channel WHERE name = {mark(requested.channel)}"
         conditions.append(f"d.channel_id = ANY (ARRAY ({channels}))")
-    if wanted.since is not None:
-        conditions.append(f"d.created_at >= {mark(wanted.since)}")
-    if wanted.delivery_id is not None:
-        conditions.append(f"d.delivery_id = {mark(wanted.delivery_id)}")
-    if wanted.patterns:
-        conditions.append(f"t.model_id ~ ANY ({mark(model_regexes(wanted.patterns))})")
+    if requested.since is not None:
+        conditions.append(f"d.created_at >= {mark(requested.since)}")
+    if requested.delivery_id is not None:
+        conditions.append(f"d.delivery_id = {mark(requested.delivery_id)}")
+    if requested.patterns:
+        conditions.append(f"t.model_id ~ ANY ({mark(model_regexes(requested.patterns))})")
     if after is not None:
         at, place = mark(after.created_at), f"(-{mark(after.sequence)}::integer, {mark(after.delivery_id)}::uuid)"
         conditions.append(f"d.created_at <= {at} AND (d.created_at < {at} OR (-d.sequence, d.delivery_id) > {place})")

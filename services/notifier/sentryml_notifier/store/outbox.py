@@ -1,7 +1,7 @@
 """The outbox: deliveries whose change Kafka has not got yet, and alerts that no route took.
 
-A claim locks rows of the outbox alone, so senders never wait for Kafka. What it publishes is each delivery as it
-stands, once however often it has changed; order does not matter, since the highest revision holds.
+A claim locks rows of the outbox alone, so senders never wait for Kafka. What it publishes is each delivery in its
+current state, once however often it has changed; order does not matter, since the highest revision holds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CLAIM_ROWS = 100
 
 
 async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]:
-    """Claim changed deliveries as they stand; they are out of the outbox if the caller commits."""
+    """Claim changed deliveries in their current state; they are out of the outbox if the caller commits."""
     rows = await connection.fetch(
         """
         WITH taken AS (

@@ -176,7 +176,7 @@ async def most_urgent_incident(connection: Connection, channel_id: UUID, now: da
     """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
     reminder is no head of anything but itself.
 
-    The index holds what waits in this order, so one looks at few rows however many there are.
+    The index holds what waits in this order, so few rows are read however many there are.
     """
     incident_id: UUID | None = await connection.fetchval(
         """
@@ -256,15 +256,15 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
     # What was delivered before and is only reminded of is not repeated, if there is news.
     news = [row for row in taken if not row["reminder"]]
     last = (news or taken)[-1]
-    told = {row["transition_id"] for row in news} or {last["transition_id"]}
+    reported = {row["transition_id"] for row in news} or {last["transition_id"]}
     first, last_sequence = taken[0]["sequence"], last["sequence"]
     steps = [Transition.model_validate(row["message"]) for row in rows]
     if any(row["was_undeliverable"] for row in news):
-        told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
-        last_sequence = max(step.sequence for step in steps if step.transition_id in told)
+        reported |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
+        last_sequence = max(step.sequence for step in steps if step.transition_id in reported)
     return Story(
         history=[step for step in steps if step.sequence <= last_sequence],
-        told=[step for step in steps if step.transition_id in told],
+        reported=[step for step in steps if step.transition_id in reported],
         later=[step for step in steps if step.sequence > last_sequence],
         reminder=await _reminder(connection, last) if last["reminder"] else None,
     )

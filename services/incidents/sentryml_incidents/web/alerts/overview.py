@@ -46,7 +46,7 @@ async def show(
         _preview(notifier, model, severity),
     )
     undeliverable = sum(channel.parked for channel in channels)
-    told = await notifier.deliveries(undeliverable="true", limit=UNDELIVERABLE_SHOWN) if undeliverable else None
+    response = await notifier.deliveries(undeliverable="true", limit=UNDELIVERABLE_SHOWN) if undeliverable else None
     return render(
         request,
         "alerts/overview.html",
@@ -59,7 +59,7 @@ async def show(
         audit=audit,
         stale=audit is not None and is_stale(audit.at, now),
         undeliverable=undeliverable,
-        undeliverable_lines=delivery_lines(told.items, now) if told else (),
+        undeliverable_lines=delivery_lines(response.items, now) if response else (),
         changes=changes.items,
         action_words=action_words,
         model=harmless(model) if refused else model,

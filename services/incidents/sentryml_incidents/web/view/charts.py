@@ -29,7 +29,7 @@ TIME_STEPS = [timedelta(seconds=seconds) for seconds in (*UNDER_A_DAY, *DAYS)]
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """A Monday: weeks on an axis begin on Mondays."""
 GAP = 2.5
-"""Looks that are more than this many steps apart are not joined by a line."""
+"""Evaluations that are more than this many steps apart are not joined by a line."""
 
 
 def recent(first_seen: datetime, now: datetime, length: timedelta, steps: int, every: timedelta = timedelta(0)) -> Span:
@@ -253,7 +253,7 @@ def _direction(part: Bin) -> str:
 
 
 def _ends(bins: Sequence[Bin], width: float) -> Iterable[Tick]:
-    """The bounds of ranges, at the edges between their bars; every so many, so that they can be read."""
+    """The bounds of ranges, at the edges between their bars; some of them left out, so that they can be read."""
     edges = [
         (number * width, part.lower)
         for number, part in enumerate(bins)

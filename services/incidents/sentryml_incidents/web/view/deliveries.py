@@ -44,7 +44,7 @@ class DeliveryLine:
 
 
 UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not reported yet where this was sent.")
-"""For an alert of which nothing was told."""
+"""For an alert without a known delivery."""
 
 
 def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:

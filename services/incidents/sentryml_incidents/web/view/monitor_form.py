@@ -1,4 +1,4 @@
-"""A monitor as a form: each setting with its name for people, what it does, its default, and how it is typed.
+"""A monitor as a form: each setting with its name for people, what it does, its default, and how it is entered.
 
 A form is a text for each setting; an empty one asks for the default. Signals are names with a space between them.
 """
@@ -31,7 +31,7 @@ Texts = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a value is typed: `unit` stands beside the field."""
+    """How a value is entered: `unit` is beside the field."""
 
     unit: str
     read: Callable[[str], Any]
@@ -68,7 +68,7 @@ class Setting:
 
     @property
     def default_text(self) -> str:
-        """The default as it would be typed, or in words."""
+        """The default as it would be entered, or in words."""
         return self.automatic or _text(self, self.default)
 
 
@@ -88,7 +88,7 @@ COMPARED = Group(
                 "How much normal time before the current window to compare with. Time of drift is left out."),
         Setting("current_seconds", "Current window", SPAN,
                 "The window that is compared with it. Shorter sees drift sooner, and needs more events."),
-        Setting("every_seconds", "Time between evaluations", SPAN, "How often both are compared."),
+        Setting("every_seconds", "Time between evaluations", SPAN, "How often the two windows are compared."),
         Setting("bins", "Bins", BINS,
                 "Quantile bins of a numeric signal. More see finer shifts, and need more events."),
         Setting("season_seconds", "Season", SPAN_OR_OFF,
@@ -108,7 +108,7 @@ DRIFT = Group(
         Setting("false_incidents_per_model_month", "False-alarm budget", INCIDENTS,
                 "Incidents by chance alone, per model and month; sets how far above chance PSI has to be."),
         Setting("min_samples", "Minimum number of events", EVENTS,
-                "With fewer in either window, an evaluation has no result.", "5 for each bin"),
+                "With fewer in either window, an evaluation reports insufficient data.", "5 for each bin"),
         Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,
                 "Below it the model is warming up, and not evaluated."),
     ),
@@ -145,7 +145,7 @@ SETTINGS = {each.name: each for group in GROUPS for each in group.settings}
 
 
 def write(values: MonitorValues) -> Texts:
-    """A monitor as it would be typed."""
+    """A monitor as it would be entered."""
     return {name: _write(each, getattr(values, name)) for name, each in SETTINGS.items()}
 
 
@@ -157,15 +157,15 @@ def _write(setting: Setting, value: Any) -> str:
 
 def read(texts: Mapping[str, str]) -> tuple[dict[str, Any], Texts]:
     """(the settings that are asked for, what is wrong with the others by name)."""
-    wanted: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
     wrong: Texts = {}
     for name, setting in SETTINGS.items():
         text = texts.get(name, "").strip()
         try:
-            wanted[name] = _read(setting, text)
+            requested[name] = _read(setting, text)
         except NotRead as err:
             wrong[name] = str(err)
-    return wanted, wrong
+    return requested, wrong
 
 
 def _read(setting: Setting, text: str) -> Any:
@@ -185,11 +185,11 @@ class Rebased:
     theirs: Texts
 
 
-def rebase(typed: Mapping[str, str], seen: MonitorValues, current: MonitorValues) -> Rebased:
-    """What was typed over the monitor that was seen, as a form over the one that is in force by now."""
+def rebase(entered: Mapping[str, str], seen: MonitorValues, current: MonitorValues) -> Rebased:
+    """What was entered over the monitor that was seen, as a form over the one that is in force by now."""
     before, now = write(seen), write(current)
-    touched = {name for name in SETTINGS if _tidy(typed.get(name, "")) != before[name]}
-    texts = {name: typed.get(name, "") if name in touched else now[name] for name in SETTINGS}
+    touched = {name for name in SETTINGS if _tidy(entered.get(name, "")) != before[name]}
+    texts = {name: entered.get(name, "") if name in touched else now[name] for name in SETTINGS}
     both = {name for name in touched if now[name] not in (before[name], _tidy(texts[name]))}
     return Rebased(texts, {name: now[name] for name in SETTINGS if name in both})
 

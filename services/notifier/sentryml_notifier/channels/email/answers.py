@@ -47,7 +47,7 @@ def judge_recipients(took: Sequence[str], refused: Mapping[str, int], some_had_i
     """What it means that the mail was handed over for some and not for others.
 
     One who is refused for good is reported and given up, as long as the mail was accepted for anybody; one who was
-    deferred keeps it going, and is tried again alone.
+    deferred keeps it going, and is retried alone.
     """
     if not refused:
         return SendResult(Outcome.DELIVERED, "ok", f"{SERVER} accepted it.")

@@ -28,7 +28,7 @@ def body_of(outgoing: Outgoing) -> bytes:
                 "repeat": outgoing.possibly_sent,
                 "reminder": {"number": reminder.number, "times": reminder.times} if reminder else None,
                 "transition": _transition(step, outgoing.plain),
-                "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.told[:-1]],
+                "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.reported[:-1]],
                 "message": _text(outgoing.message, outgoing.plain),
             },
         }

@@ -122,7 +122,7 @@ def check_address(address: str, guard: Guard) -> httpx.URL:
 
 
 def read_key(secret: str) -> bytes:
-    """The bytes that a secret stands for.
+    """The bytes that a secret encodes.
 
     Raises:
         ChannelMisconfigured: it is none.
@@ -174,8 +174,8 @@ def _verdict(status: int, retry_after_seconds: float | None, fix: str) -> tuple[
 def _what_to_fix(status: int, fix: str) -> tuple[str, str]:
     """What stays wrong until a person fixes it."""
     if status == GONE:
-        wanted = f"If there is another address, {fix}; what waits is sent then."
-        return "gone", f"The receiver wants no messages any more (410), and gets none. {wanted}"
+        requested = f"If there is another address, {fix}; what waits is sent then."
+        return "gone", f"The receiver wants no messages any more (410), and gets none. {requested}"
     if 300 <= status < 400:
         follow = "which SentryML does not follow"
         return "redirect", f"The address answers with a redirect ({status}), {follow}. If it has moved, {fix}."
