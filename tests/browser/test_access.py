@@ -34,7 +34,7 @@ async def sign_in(page: Page, email: str, password: str) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def test_signing_in_leads_where_one_wanted_to_go_and_out_again(
+async def test_signing_in_leads_to_the_page_that_required_it_and_out_again(
     scene: Scene, stranger: Page, scripts: bool
 ) -> None:
     await stranger.goto(f"/incidents/{scene.numbers['open']}")

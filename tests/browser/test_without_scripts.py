@@ -11,8 +11,8 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import PAGES, Page
 from tests.browser.scene import Scene
 
-WANTED = "h1, h2, h3, th, legend, label, summary, button, a[href], input, select, textarea, figure"
-OFFERS = """(wanted) => [...document.querySelectorAll(wanted)]
+SHOWN = "h1, h2, h3, th, legend, label, summary, button, a[href], input, select, textarea, figure"
+OFFERS = """(selector) => [...document.querySelectorAll(selector)]
   .filter((each) => each.checkVisibility())
   .map((each) => `${each.tagName} ${each.getAttribute("name") || each.getAttribute("aria-label") || each.innerText}`)"""
 """Headings, columns, pictures, and all that can be used."""
@@ -32,4 +32,4 @@ async def test_a_page_offers_the_same_without_scripts(listed: Page, scene: Scene
 
 async def _offers(tab: Tab, address: str) -> set[str]:
     await tab.goto(address)
-    return {SPAN.sub("some time", each) for each in await tab.evaluate(OFFERS, WANTED)}
+    return {SPAN.sub("some time", each) for each in await tab.evaluate(OFFERS, SHOWN)}

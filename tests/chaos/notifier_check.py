@@ -87,7 +87,7 @@ def violations(facts: Facts) -> list[str]:
     checks = (
         _all_in_ledger,
         _delivered_or_undeliverable,
-        _told_as_ledger_says,
+        _reported_as_ledger_says,
         _order,
         _repeats,
         _known_to_ledger,
@@ -111,7 +111,7 @@ def _delivered_or_undeliverable(facts: Facts) -> Iterator[str]:
             yield f"parked without a reason: {entry.model_id} {entry.kind}"
 
 
-def _told_as_ledger_says(facts: Facts) -> Iterator[str]:
+def _reported_as_ledger_says(facts: Facts) -> Iterator[str]:
     posted = {(each.model_id, kind) for each in facts.posted if each.accepted for kind in each.kinds}
     for entry in facts.entries:
         if entry.state == "delivered" and (entry.model_id, entry.kind) not in posted:

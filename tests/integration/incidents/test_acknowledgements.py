@@ -1,4 +1,4 @@
-"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, told in words."""
+"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, answered in words."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_a_responder_marks_it_and_the_timeline_says_from_where(
         ("new", "choose a password"),
     ],
 )
-async def test_who_may_not_is_told_why(
+async def test_who_may_not_is_given_the_reason(
     pool: Pool, press: Press, incident_id: UUID, account: str | None, text: str
 ) -> None:
     if account is not None:
@@ -102,9 +102,7 @@ async def test_who_may_not_is_told_why(
     assert len(await steps(pool)) == 1
 
 
-async def test_what_has_changed_is_to_be_looked_at_again(
-    pool: Pool, press: Press, life: Life, incident_id: UUID
-) -> None:
+async def test_what_has_changed_is_to_be_read_again(pool: Pool, press: Press, life: Life, incident_id: UUID) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     await life.sees("critical")
     answer = await press("ada@example.org", incident_id, 1)
@@ -113,7 +111,7 @@ async def test_what_has_changed_is_to_be_looked_at_again(
     assert (await press("ada@example.org", incident_id, 2))["acknowledged"]
 
 
-async def test_an_incident_that_is_not_there_is_told(pool: Pool, press: Press) -> None:
+async def test_an_incident_that_is_not_there_is_reported(pool: Pool, press: Press) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ada@example.org", UUID(int=7), 1)
     assert not answer["acknowledged"]

@@ -173,7 +173,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"name": "slack"}, "That name is taken"),
     ],
 )
-async def test_a_route_that_cannot_be_comes_back_with_what_was_typed(
+async def test_a_route_that_cannot_be_comes_back_with_what_was_entered(
     admin: httpx.AsyncClient, world: World, wrong: dict[str, object], says: str
 ) -> None:
     answer = await make_route(admin, world.channel.channel_id, **{"models": "kept-*", **wrong})
@@ -220,7 +220,7 @@ async def test_a_secret_is_on_no_page_and_in_no_log(
         assert TOKEN not in answer.text, answer.url
 
 
-async def test_what_is_undeliverable_comes_first_and_can_be_tried_again(signed_in: SignedIn, world: World) -> None:
+async def test_what_is_undeliverable_comes_first_and_can_be_retried(signed_in: SignedIn, world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.take_in(opened_critical(incident=1), opened_warn(incident=2))
     await world.dispatch()

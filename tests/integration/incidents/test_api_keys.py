@@ -193,7 +193,7 @@ class TestKeysForSomeModels:
 
 
 class TestLastUse:
-    """Shown to about a minute, whoever noticed it."""
+    """Shown to about a minute, who noticed it."""
 
     async def test_the_newest_use_is_kept_whatever_order_they_arrive_in(
         self, api: httpx.AsyncClient, pool: Pool

@@ -118,15 +118,15 @@ async def test_forms_work_and_lead_back(proxied: httpx.AsyncClient) -> None:
 async def test_a_live_page_hears_of_what_happens(proxied: httpx.AsyncClient, life: Life) -> None:
     page = await signed_in(proxied, "incidents/1")
     (stream,) = re.findall(r'data-stream="([^"]+)"', page.text)
-    heard: list[str] = []
+    received: list[str] = []
     async with proxied.stream("GET", urljoin(str(page.url), unescape(stream))) as answer:
         async for line in answer.aiter_lines():
-            heard += [line.partition(": ")[2]] if line.startswith("event") else []
-            if heard == ["live"]:
+            received += [line.partition(": ")[2]] if line.startswith("event") else []
+            if received == ["live"]:
                 await life.sees("ok")
-            if "changed" in heard:
+            if "changed" in received:
                 break
-    assert heard[0] == "live"
+    assert received[0] == "live"
 
 
 async def test_links_in_messages_and_in_the_api_lead_through_the_proxy(proxied: httpx.AsyncClient, pool: Pool) -> None:

@@ -1,4 +1,4 @@
-"""What the notifier tells of deliveries: kept by the highest revision, and shown to whoever may see the model."""
+"""What the notifier tells of deliveries: kept by the highest revision, and shown to who may see the model."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def incident_of(api: httpx.AsyncClient, life: Life) -> UUID:
     return UUID((await api.get("/v1/incidents/1")).json()["incident_id"])
 
 
-async def test_a_delivery_is_shown_as_it_was_told(api: httpx.AsyncClient, life: Life, pool: Pool) -> None:
+async def test_a_delivery_is_shown_as_it_was_sent(api: httpx.AsyncClient, life: Life, pool: Pool) -> None:
     reported = a_delivery(incident_id=await incident_of(api, life))
     await DeliveryConsumer(pool).take_all([reported])
     (shown,) = await of(api)
@@ -128,7 +128,7 @@ async def test_a_key_for_other_models_sees_none(
     assert len(await of(mine)) == 1
 
 
-async def test_a_change_is_told_on_the_stream_to_those_who_may_see_the_model(
+async def test_a_change_is_reported_on_the_stream_to_those_who_may_see_the_model(
     api: httpx.AsyncClient, client_with: MakeClient, life: Life, pool: Pool, replica: Replica
 ) -> None:
     incident_id = await incident_of(api, life)

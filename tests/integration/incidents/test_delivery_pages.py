@@ -93,7 +93,7 @@ async def test_a_quiet_step_says_nothing_about_deliveries(
     assert text.count("The notifier has not reported yet") == 1, "of the opening alone"
 
 
-async def test_several_channels_are_told_apart_and_strangers_words_are_text(
+async def test_several_channels_are_distinguished_and_strangers_words_are_text(
     reader: httpx.AsyncClient, life: Life, pool: Pool
 ) -> None:
     attack = "<script>alert(1)</script>"

@@ -74,7 +74,7 @@ async def test_a_saved_change_is_in_force_and_among_the_versions_under_ones_name
     assert (newest["actor"]["type"], newest["actor"]["name"]) == ("user", "ana")
 
 
-async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_typed_is_lost(
+async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_entered_is_lost(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     before = (await api.get(API)).json()
@@ -99,7 +99,7 @@ async def test_a_preview_that_follows_typing_gives_way_to_what_does_not_fit(ana:
     assert "No preview: Warning from: write a number, such as 0.1." in text_of(answer)
 
 
-async def test_contradictions_are_told_with_names_and_units(ana: httpx.AsyncClient, life: Life) -> None:
+async def test_contradictions_are_reported_with_names_and_units(ana: httpx.AsyncClient, life: Life) -> None:
     entered = fields_of(await ana.get(PAGE)) | {"baseline_seconds": "1 h", "warn": "0.4", "resolve_below": "120 %"}
     answer = await send(ana, "save", entered)
     text = text_of(answer)
@@ -217,7 +217,9 @@ async def test_switching_off_says_what_happens_and_asks_once_more(
     assert (await api.get(API)).json()["enabled"] is True
 
 
-async def test_a_viewer_reads_everything_and_is_told_why_not_more(reader: httpx.AsyncClient, life: Life) -> None:
+async def test_a_viewer_reads_everything_and_is_given_the_reason_not_more(
+    reader: httpx.AsyncClient, life: Life
+) -> None:
     page = await reader.get(PAGE)
     assert "Changing a monitor is for responders; an admin can make you one." in text_of(page)
     assert "<fieldset disabled>" in page.text

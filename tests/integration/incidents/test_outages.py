@@ -1,8 +1,8 @@
 """PostgreSQL away, Kafka away, both restarted, under load: nothing lost, nothing twice, and meanwhile `/readyz` and the
 metrics tell the truth.
 
-An outage lasts until it is told and a load has come meanwhile. SENTRYML_TEST_OUTAGE_SECONDS=60 makes each last at least
-that long.
+An outage lasts until it is reported and a load has come meanwhile. SENTRYML_TEST_OUTAGE_SECONDS=60 makes each last at
+least that long.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Load:
         await self._task
 
     async def grow(self, minutes: int = MEANWHILE) -> None:
-        """Wait for so many minutes more."""
+        """Wait for that number of minutes more."""
         requested = self.minutes + minutes
 
         async def grown() -> bool:
@@ -136,7 +136,7 @@ async def says(service: Service, *text: str) -> None:
     await eventually(said, what=f"/readyz to say {text}")
 
 
-async def test_outages_under_load_lose_nothing_double_nothing_and_are_told(
+async def test_outages_under_load_lose_nothing_double_nothing_and_are_reported(
     own_servers: Servers, load: Load, tmp_path: Path
 ) -> None:
     key = make_key(own_servers.postgres)

@@ -1,4 +1,4 @@
-"""`GET /live` through a real server on a real PostgreSQL: a page is told when it has changed, and when that is over."""
+"""`GET /live` through a real server on a real PostgreSQL: a page is notified of changes, and of their end."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class OpenPage:
         await eventually(reported, what=f"{count} × {event} on {self._path}")
 
     async def first(self) -> str:
-        """The first that it is told."""
+        """The first that it receives."""
 
         async def reported() -> bool:
             return bool(self.reported)
@@ -76,7 +76,7 @@ class OpenPage:
         return self.reported[0]
 
     async def ended(self) -> list[str]:
-        """What it was told, once its stream has ended."""
+        """What it received, once its stream has ended."""
         assert self.task is not None
         async with asyncio.timeout(60):
             await self.task
@@ -124,7 +124,7 @@ async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
     pages, cookies = list[OpenPage](), dict[str, str]()
 
     async def make(path: str, who: str = "vera", follows: str | None = "live") -> OpenPage:
-        """Load it; follow it until the first that it is told is `follows`."""
+        """Load it; follow it until the first that it receives is `follows`."""
         if who not in cookies:
             name = cookie_name(PUBLIC_URL)
             cookies[who] = f"{name}={(await signed_in(who)).cookies[name]}"
@@ -140,13 +140,13 @@ async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
         await page.close()
 
 
-async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, hub: Hub) -> None:
+async def test_every_page_is_notified_of_what_it_shows(open_page: Open, life: Life, hub: Hub) -> None:
     await life.sees("critical")
 
-    async def heard() -> bool:
+    async def received() -> bool:
         return hub.position == 1
 
-    await eventually(heard, what="the hub to have heard of the incident")
+    await eventually(received, what="the hub to have received the incident")
     overview, model, incidents, incident = [
         await open_page(path) for path in ("/models", MODEL_PAGE, "/incidents", "/incidents/1")
     ]
@@ -192,10 +192,10 @@ async def test_activity_reaches_the_models_page_and_the_overview(
         await consumer.take_all([an_activity("next").model_copy(update={"at": at(60 + later)})])
         return "changed" in model.reported and "changed" in overview.reported
 
-    await eventually(reported, what="both pages to be told")
+    await eventually(reported, what="both pages to be notified")
 
 
-async def test_what_happened_before_the_stream_was_open_is_told(open_page: Open, life: Life) -> None:
+async def test_what_happened_before_the_stream_was_open_is_reported(open_page: Open, life: Life) -> None:
     page = await open_page(MODEL_PAGE, follows=None)
     await life.sees("critical")
     page.follow()
@@ -223,7 +223,7 @@ async def test_a_session_that_is_over_ends_its_pages_and_no_others(
     assert (await page.ended())[-1] == "signed-out"
 
 
-async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> None:
+async def test_who_is_not_signed_in_learns_so_and_nothing_else(url: str) -> None:
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         for cookie in ("", f"{cookie_name(PUBLIC_URL)}={'A' * 43}"):
             answer = await client.get("/live?on=overview", headers={"Cookie": cookie})
@@ -233,7 +233,7 @@ async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> Non
         assert "signed-out" in refused.text
 
 
-async def test_a_page_too_many_is_told_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_too_many_learns_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGES_OF_SESSION_MAX", 1)
     first, other = await open_page("/models"), await open_page("/models", "otto")
     assert await (await open_page("/models", follows="full")).ended() == ["full"]

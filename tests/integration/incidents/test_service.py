@@ -215,7 +215,7 @@ async def test_killed_at_each_step_it_loses_and_doubles_nothing(
     kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
     """It dies once at each step from evaluation to published transition. What Kafka had got and what was not marked yet
-    comes again, once; nothing else does, and nothing is lost, reordered or decided anew."""
+    comes again, once; nothing else does, and nothing is lost, reordered or decided again."""
     key, settings = make_key(database_url), {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
     for number, step in enumerate(STEPS):
         # Two steps of the timeline each time: opened or escalated, then deescalated.

@@ -307,7 +307,7 @@ async def test_an_initial_password_is_changed_first_and_runs_out(
     assert "has expired" in text_of(await sign_in(browser_with(), "ben@example.org", PASSWORD))
 
 
-async def test_a_hash_of_another_cost_is_made_anew_at_the_sign_in(
+async def test_a_hash_of_another_cost_is_made_again_at_the_sign_in(
     anonymous: httpx.AsyncClient, pool: Pool, ana: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the cost that services have."""

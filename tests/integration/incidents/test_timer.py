@@ -59,7 +59,7 @@ async def test_old_evaluations_go_by_the_week_and_evidence_stays(pool: Pool, lif
         assert await find_latest_evaluation(connection, MODEL) is not None
 
 
-async def test_a_week_in_use_is_dropped_at_a_later_look(pool: Pool, life: Life, clock: StillClock) -> None:
+async def test_a_week_in_use_is_dropped_at_a_later_turn(pool: Pool, life: Life, clock: StillClock) -> None:
     await life.sees("critical", "ok")
     clock.now = MONDAY + timedelta(days=200)
     async with transaction(pool) as reader:

@@ -132,7 +132,7 @@ async def test_lost_end_of_an_alert_is_found(world: World) -> None:
 
 
 async def test_end_that_nobody_need_hear_is_not_called_lost(world: World) -> None:
-    """Its alert was heard by nobody, or its route has been switched off since."""
+    """Its alert reached nobody, or its route has been switched off since."""
     await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
     await world.take_in(opened_warn(incident=1), resolved(incident=1))
     assert await faults(world) == []
@@ -168,7 +168,7 @@ async def test_incident_met_in_its_middle_misses_nothing(world: World) -> None:
     assert await faults(world) == []
 
 
-async def test_alert_whose_channel_was_deleted_in_that_moment_is_told_as_unrouted(world: World) -> None:
+async def test_alert_whose_channel_was_deleted_in_that_moment_is_reported_as_unrouted(world: World) -> None:
     """The route was read, and its channel deleted before the delivery was made."""
     await world.pool.execute("UPDATE channel SET deleted_at = now()")
     await world.take_in(opened_critical())
@@ -201,7 +201,7 @@ async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: Wo
     assert health.all_details == {}
 
 
-async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
+async def test_the_last_audit_can_be_asked_for(world: World, api: Api) -> None:
     problem = await api.ask("GET", "/v1/audit", 503)
     assert "has not been looked at" in problem["detail"]
     await world.take_in(opened_critical())
@@ -219,7 +219,7 @@ async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
     assert (finding["fault"], finding["channel"]) == ("not_served", "slack")
 
 
-async def test_lost_alert_is_told_to_those_who_may_know_of_its_model(world: World, api: Api) -> None:
+async def test_lost_alert_is_reported_to_those_who_may_know_of_its_model(world: World, api: Api) -> None:
     await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
     await world.pool.execute("DELETE FROM delivery_outbox")
     await world.pool.execute("DELETE FROM delivery")

@@ -161,7 +161,7 @@ async def test_keys_see_and_retry_what_is_of_their_models(world: World, api: Api
     assert (await api.ask("GET", f"/v1/deliveries/{own['delivery_id']}", 200, headers=some))["model_id"] == "fraud-card"
 
 
-async def test_key_for_some_models_is_told_of_no_retry_of_others(world: World, api: Api) -> None:
+async def test_key_for_some_models_is_notified_of_no_retry_of_others(world: World, api: Api) -> None:
     """Nor by pages: what is left out takes no place."""
     await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
     made = await api.make_channel("ops", world.slack.address)

@@ -81,7 +81,7 @@ async def test_kinds_of_channels_describe_themselves(api: Api) -> None:
     await api.ask("GET", "/v1/channel-kinds", 401, headers={"Authorization": ""})
 
 
-async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:
+async def test_who_serves_channels_is_notified_of_every_change(world: World, api: Api) -> None:
     registry = api.context.channels()
     made = await api.make_channel("ops", SECRET)
     path = f"/v1/channels/{made['channel_id']}"
@@ -125,7 +125,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
         ({"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET + "\0"}}, {"secret": ""}),
     ],
 )
-async def test_channel_that_cannot_be_is_refused_by_field_and_no_value_is_told_back(
+async def test_channel_that_cannot_be_is_refused_by_field_and_no_value_is_echoed(
     world: World, api: Api, body: dict[str, Any], errors: dict[str, str]
 ) -> None:
     problem = await api.ask("POST", "/v1/channels", 422, json=body)
@@ -258,7 +258,7 @@ async def test_no_route_leads_to_what_is_deleted(world: World, api: Api) -> None
     assert problem["errors"][0]["field"] == "body.channel_id"
 
 
-async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: World, api: Api) -> None:
     made = await api.client.post(
         "/v1/channels", json={"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET}}
     )
@@ -330,7 +330,7 @@ async def test_fallback_is_named_shown_and_written_down(world: World, api: Api) 
 async def test_fallback_that_cannot_be_is_refused(
     world: World, api: Api, one: str | None, other: str | None, status: int
 ) -> None:
-    """`None` stands for the channel there is."""
+    """`None` means the existing channel."""
     slack = str(world.channel.channel_id)
     problem = await api.ask("PUT", f"/v1/channels/{one or slack}/fallback", status, json={"channel_id": other or slack})
     assert "GET /v1/channels" in problem["detail"]

@@ -17,7 +17,7 @@ from sentryml_notifier.domain.channel_tests import trial_message, trial_story
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Reminder, Story
-from sentryml_notifier.domain.thread import EditRequested
+from sentryml_notifier.domain.thread import EditWanted
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import find_conversation
 from tests.integration.notifier.bot_notifier import (
@@ -83,7 +83,7 @@ async def test_a_whole_incident_is_one_conversation(talk: World) -> None:
     assert {row["reason"] for row in await talk.attempts()} == {"ok"}
 
 
-async def test_a_quiet_change_of_an_incident_that_was_never_told_is_not_told(talk: World) -> None:
+async def test_a_quiet_change_of_an_incident_that_was_never_sent_is_not_reported(talk: World) -> None:
     await talk.take_in(acknowledged())
     assert await talk.deliveries() == []
 
@@ -311,5 +311,5 @@ async def test_a_reminder_is_said_aloud_below_the_root(talk: World) -> None:
     async with transaction(talk.pool) as connection:
         known = await find_conversation(connection, talk.channel.channel_id, story.last.incident_id)
     result = await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids, conversation=known))
-    assert result.learned == EditRequested(story.last.incident_id, 1)
+    assert result.learned == EditWanted(story.last.incident_id, 1)
     assert thread_of(talk) == ["📢 🔴 CRITICAL drift, not acknowledged · flights-delay"]

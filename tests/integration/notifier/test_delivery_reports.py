@@ -1,4 +1,4 @@
-"""What becomes of each delivery is told on Kafka: every state, once, and never in the way of sending."""
+"""What becomes of each delivery is reported on Kafka: every state, once, and never in the way of sending."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Telling:
         return Relay(self.world.pool, self.publisher, outboxes(self.topic), METRICS, Health(), self.world.clock)
 
     async def reported(self) -> list[Delivery]:
-        """Everything told so far."""
+        """Everything reported so far."""
         return await messages_in(self.bootstrap, self.topic, Delivery)
 
     async def tell(self) -> list[Delivery]:
@@ -73,7 +73,7 @@ async def telling(
         yield Telling(world, publisher, kafka_bootstrap, topic)
 
 
-async def test_a_delivery_is_told_when_it_is_made_and_when_it_has_arrived(world: World, telling: Telling) -> None:
+async def test_a_delivery_is_reported_when_it_is_made_and_when_it_has_arrived(world: World, telling: Telling) -> None:
     alert = opened_critical()
     await world.take_in(alert)
     (made,) = await telling.tell()
@@ -90,7 +90,7 @@ async def test_a_delivery_is_told_when_it_is_made_and_when_it_has_arrived(world:
     assert not done.possibly_repeated
     (attempt,) = done.latest_attempts
     assert (attempt.outcome, attempt.text, attempt.http_status) == ("delivered", "Accepted by Slack.", 200)
-    assert await telling.tell() == [], "each change is told once"
+    assert await telling.tell() == [], "each change is reported once"
 
 
 async def test_what_waits_says_why_and_until_when(world: World, telling: Telling) -> None:
@@ -109,7 +109,7 @@ async def test_a_claim_alone_is_no_news(world: World, telling: Telling) -> None:
     assert await telling.tell() == []
 
 
-async def test_what_is_undeliverable_and_what_is_freed_is_told_of_every_delivery(
+async def test_what_is_undeliverable_and_what_is_freed_is_notified_of_every_delivery(
     world: World, telling: Telling
 ) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
@@ -152,7 +152,7 @@ async def test_the_newest_attempts_travel_along(world: World, telling: Telling) 
     assert [each.at for each in reported.latest_attempts] == sorted(each.at for each in reported.latest_attempts)
 
 
-async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World, telling: Telling) -> None:
+async def test_an_alert_that_no_route_takes_is_reported_with_what_to_do(world: World, telling: Telling) -> None:
     await world.pool.execute("UPDATE route SET model_patterns = '{fraud-*}'")
     unheard, quiet = opened_critical(), acknowledged()
     await world.take_in(unheard, quiet)
@@ -197,7 +197,7 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
                 pending, _ = await measure_outbox(connection, world.clock())
             return not pending and all(row["state"] == "delivered" for row in await world.deliveries())
 
-        await eventually(all_told, what="every delivery to be delivered and told")
+        await eventually(all_told, what="every delivery to be delivered and reported")
     finally:
         for task in running:
             task.cancel()
@@ -212,16 +212,16 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
 
 
 async def states_of(bootstrap: str, model_id: str) -> list[str]:
-    """The states of a model's one delivery as told, by revision."""
+    """The states of a model's one delivery as reported, by revision."""
     reported = await messages_in(bootstrap, DELIVERIES, Delivery, model_id)
     return [each.state for each in sorted(reported, key=lambda each: each.revision)]
 
 
-async def delivered_is_told(bootstrap: str, model_id: str) -> None:
+async def delivered_is_reported(bootstrap: str, model_id: str) -> None:
     async def reported() -> bool:
         return (await states_of(bootstrap, model_id))[-1:] == ["delivered"]
 
-    await eventually(reported, what="the delivery to be told as delivered")
+    await eventually(reported, what="the delivery to be notified as delivered")
 
 
 async def test_killed_at_each_step_of_telling_it_tells_in_the_end(
@@ -229,17 +229,17 @@ async def test_killed_at_each_step_of_telling_it_tells_in_the_end(
 ) -> None:
     settings = settings_of(kafka_bootstrap, database_url, slack)
     for number, step in enumerate(STEPS):
-        model_id = f"untold-{step}"
+        model_id = f"unrouted-{step}"
         with notifier(tmp_path, dies_at=(step, model_id), **settings) as service:
             await publish(producer, opened_critical(incident=200 + number, model_id=model_id))
             assert await asyncio.to_thread(service.process.wait, 120) == -signal.SIGKILL, service.log.read_text()
     with notifier(tmp_path, **settings) as service:
         for step in STEPS:
-            await delivered_is_told(kafka_bootstrap, f"untold-{step}")
-            assert len(await titles_of(slack, f"untold-{step}", 1)) == 1, "what was noted is not sent again"
+            await delivered_is_reported(kafka_bootstrap, f"unrouted-{step}")
+            assert len(await titles_of(slack, f"unrouted-{step}", 1)) == 1, "what was noted is not sent again"
 
 
-async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
+async def test_while_kafka_is_away_slack_hears_and_the_rest_is_reported_later(
     world: World, database_url: str, slack: Slack, tmp_path: Path
 ) -> None:
     with own_kafka() as kafka:
@@ -247,7 +247,7 @@ async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
         settings = settings_of(kafka.bootstrap, database_url, slack)
         with notifier(tmp_path, **settings) as service:
             await world.take_in(opened_critical(incident=1, model_id="before"))
-            await delivered_is_told(kafka.bootstrap, "before")
+            await delivered_is_reported(kafka.bootstrap, "before")
             with kafka.frozen():
                 await world.take_in(opened_critical(model_id="meanwhile"))
                 assert await titles_of(slack, "meanwhile", 1)
@@ -262,5 +262,5 @@ async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
 
                 await eventually(says_so, what="/readyz to say that Kafka is away")
                 await eventually(waits, what="both changes to wait")
-            await delivered_is_told(kafka.bootstrap, "meanwhile")
+            await delivered_is_reported(kafka.bootstrap, "meanwhile")
             await service.ready()

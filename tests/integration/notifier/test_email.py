@@ -1,4 +1,4 @@
-"""E-mail through a real mail server: what arrives, and what each way of failing is told as."""
+"""E-mail through a real mail server: what arrives, and what each way of failing is reported as."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ async def test_nobody_there_and_inner_addresses(world: World, server: MailServer
     assert server.connections == 0
 
 
-async def test_one_unknown_recipient_keeps_no_other_from_the_mail_and_is_told(world: World) -> None:
+async def test_one_unknown_recipient_keeps_no_other_from_the_mail_and_is_reported(world: World) -> None:
     async with mail_server(refusals={BEN: "550 unknown"}) as server:
         result = await email(world, server, ANA, BEN).send(to_send())
     assert outcome(result) == (Outcome.DELIVERED, "some_refused")
@@ -222,7 +222,7 @@ async def test_one_unknown_recipient_keeps_no_other_from_the_mail_and_is_told(wo
     assert [recipients for recipients, _ in server.taken] == [[ANA]]
 
 
-async def test_who_was_put_off_is_tried_again_alone(world: World) -> None:
+async def test_who_was_put_off_is_retried_alone(world: World) -> None:
     async with mail_server(refusals={BEN: "450 busy", CAT: "550 unknown"}) as server:
         channel = email(world, server, ANA, BEN, CAT)
         first = await channel.send(to_send())

@@ -70,7 +70,7 @@ async def test_noting_again_after_a_commit_whose_answer_was_lost_adds_nothing(wo
 
 
 async def freeze_after_claim(world: World, seconds: float) -> None:
-    """One dispatch by a process that stands still between its claim and what it does with it."""
+    """One dispatch by a process that is frozen between its claim and what it does with it."""
     dispatcher = world.dispatcher()
     claimed = dispatcher._claim
 

@@ -150,7 +150,7 @@ async def test_names_that_take_for_ever_keep_no_other_name_from_being_resolved(
     slow = [asyncio.create_task(resolve_by_system(f"slow-{number % 20}.example", 443)) for number in range(100)]
     try:
         assert await asyncio.wait_for(resolve_by_system(NAME, 443), SEND_SECONDS) == ["127.0.0.1"]
-        assert threading.active_count() - threads <= 21, "one look-up for all who ask for the same name"
+        assert threading.active_count() - threads <= 21, "one look-up for all callers of the same name"
         slow[0].cancel()
         await asyncio.wait({slow[0]})
     finally:

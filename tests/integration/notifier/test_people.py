@@ -1,4 +1,4 @@
-"""People ask by the pages of incidents: signed requests, whose person has what their role stands for."""
+"""People ask by the pages of incidents: signed requests, whose person has the rights of their role."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANA = ActingPerson("0197", "Ana Ünal", "admin")
 ROUTES = "/v1/routes"
 
 
-def test_every_role_stands_for_a_scope() -> None:
+def test_every_role_has_a_scope() -> None:
     assert set(SCOPE_OF) == set(Role)
 
 

@@ -54,7 +54,7 @@ async def test_route_of_a_setting_finds_another_name_where_its_own_is_taken(worl
     assert names == ["slack", f"slack {str(world.channel.channel_id)[:8]}"]
 
 
-async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, api: Api) -> None:
+async def test_route_is_made_changed_and_deleted_and_each_is_reported(world: World, api: Api) -> None:
     channel_id = str(world.channel.channel_id)
     made = await api.make_route("fraud", channel_id, model_patterns=["fraud-*", "fraud-*"])
     assert (made["model_patterns"], made["version"], made["remind_after_seconds"]) == (["fraud-*"], 1, None)
@@ -79,7 +79,7 @@ async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, 
     assert entry["actor"] == {"type": "api_key", "id": "admintest000", "name": "admintest000"}
 
 
-async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: World, api: Api) -> None:
     made = await api.make_route("ops", world.channel.channel_id)
     path, body = f"/v1/routes/{made['route_id']}", {"name": "ops", "channel_id": made["channel_id"]}
     first = await api.client.get(path)
@@ -137,7 +137,7 @@ async def test_end_goes_where_the_alert_went(world: World, api: Api) -> None:
     assert await reported(world) == [("slack", "escalated"), ("slack", "resolved")]
 
 
-async def test_who_never_heard_the_alert_hears_no_end(world: World, api: Api) -> None:
+async def test_who_never_received_the_alert_gets_no_end(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), resolved())
     assert await reported(world) == []
@@ -149,14 +149,14 @@ async def test_who_never_heard_the_alert_hears_no_end(world: World, api: Api) ->
     assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
-async def test_life_anew_asks_anew_who_heard(world: World, api: Api) -> None:
+async def test_life_again_asks_again_who_was_notified(world: World, api: Api) -> None:
     await world.take_in(opened_critical(), resolved())
     await only_route(api, least_severity="critical")
     await world.take_in(reopened(), resolved(sequence=4))
     assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
-async def test_end_reaches_who_heard_the_alert_although_the_route_is_for_other_models_now(
+async def test_end_reaches_who_was_notified_the_alert_although_the_route_is_for_other_models_now(
     world: World, api: Api
 ) -> None:
     await world.take_in(opened_critical())
@@ -209,7 +209,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     assert await world.deliveries() == []
 
 
-async def test_preview_of_a_recorded_transition_knows_who_heard_the_alert(world: World, api: Api) -> None:
+async def test_preview_of_a_recorded_transition_knows_who_was_notified_the_alert(world: World, api: Api) -> None:
     await world.take_in(opened_warn(), resolved())
     await api.make_route("a new", (await api.make_channel("ops", world.slack.address))["channel_id"])
     found = await preview(api, transition_id=str(resolved().transition_id))

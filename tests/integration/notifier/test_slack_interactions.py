@@ -48,7 +48,7 @@ CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
 
 
 class Office:
-    """Both services, Slack between them, and an incident that is told in it."""
+    """Both services, Slack between them, and an incident that is reported in it."""
 
     def __init__(self, world: World, life: Life, interactions: SlackInteractions) -> None:
         self.world, self.life, self.interactions = world, life, interactions
@@ -203,7 +203,7 @@ async def test_what_is_no_press_of_ours_is_taken_and_left(office: Office) -> Non
     assert len(await office.steps()) == 2, "the one real press, and no other"
 
 
-async def test_somebody_without_an_account_is_told_so(office: Office) -> None:
+async def test_somebody_without_an_account_learns_so(office: Office) -> None:
     await office.press(EVE)
     reported = await office.reported(EVE)
     assert "Nobody has an account of SentryML with your address here, eve@example.org." in reported
@@ -211,7 +211,7 @@ async def test_somebody_without_an_account_is_told_so(office: Office) -> None:
     assert len(await office.steps()) == 1
 
 
-async def test_a_viewer_and_a_disabled_account_are_told_why(office: Office) -> None:
+async def test_a_viewer_and_a_disabled_account_are_given_the_reason(office: Office) -> None:
     user_id = await add_user(office.life.pool, "eve", Role.VIEWER)
     await office.press(EVE)
     assert "This needs the role responder or admin; yours is viewer." in await office.reported(EVE)
@@ -222,14 +222,14 @@ async def test_a_viewer_and_a_disabled_account_are_told_why(office: Office) -> N
     assert len(await office.steps()) == 1
 
 
-async def test_what_got_worse_meanwhile_is_to_be_looked_at_again(office: Office) -> None:
+async def test_what_got_worse_meanwhile_is_to_be_read_again(office: Office) -> None:
     await office.life.sees("critical")
     await office.press()
     assert "severity critical. Open it again to see its current state." in await office.reported()
     assert len(await office.steps()) == 2
 
 
-async def test_without_the_scope_for_addresses_people_are_told(office: Office) -> None:
+async def test_without_the_scope_for_addresses_people_are_reported(office: Office) -> None:
     workspace = office.world.slack.workspace
     workspace.scopes -= {"users:read.email"}
     await office.press()
@@ -247,7 +247,7 @@ async def test_people_of_another_workspace_are_nobody_here(office: Office) -> No
     assert len(await office.steps()) == 1
 
 
-async def test_when_incidents_does_not_answer_people_are_told(office: Office, incidents_pool: Pool) -> None:
+async def test_when_incidents_does_not_answer_people_are_reported(office: Office, incidents_pool: Pool) -> None:
     asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
     assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
     other = Incidents(asked.url, None, asked.client, asked.clock)

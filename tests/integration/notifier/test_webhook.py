@@ -172,8 +172,8 @@ async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
     assert (result.outcome, result.reason) == (Outcome.UNCERTAIN, "timeout")
 
 
-async def test_reminder_is_told_apart_from_the_alert(world: World, receiver: HttpServer) -> None:
-    """Whoever counts alerts, or pages somebody, must not take it for a new one."""
+async def test_reminder_is_distinguished_from_the_alert(world: World, receiver: HttpServer) -> None:
+    """Who counts alerts, or pages somebody, must not take it for a new one."""
     secret_box = SecretBox(["k" * 32])
     sealed = secret_box.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
     channel_id = await make_channel(world, "ops", "webhook", sealed)

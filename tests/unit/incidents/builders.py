@@ -278,6 +278,6 @@ def said(decision: Decision) -> str:
 
 
 def stands(snapshot: Snapshot) -> str:
-    """Where a model stands, in short: `open/warn`, or `-` when there was never an incident."""
+    """The state of a model, in short: `open/warn`, or `-` when there was never an incident."""
     incident = snapshot.incident
     return f"{incident.state}/{incident.severity}" if incident else "-"

@@ -1,4 +1,4 @@
-"""Forms of the pages of alerts: what the notifier is told, what comes back, and that no kind is forgotten."""
+"""Forms of the pages of alerts: what is sent to the notifier, what comes back, and that no kind is forgotten."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_every_kind_of_transition_can_be_chosen() -> None:
     assert set(CHOICE) == set(TransitionKind)
 
 
-def test_what_is_typed_becomes_a_configuration() -> None:
+def test_what_is_entered_becomes_a_configuration() -> None:
     entered = {
         "settings.host": " mail.example.org ", "settings.port": "465", "settings.tls": "tls",
         "settings.sender": "a@example.org", "settings.recipients": "b@example.org,c@example.org  d@example.org",
@@ -127,7 +127,7 @@ def test_a_form_is_filled_with_what_is_and_with_defaults() -> None:
     assert (shown["settings.host"], shown["settings.recipients"], shown["settings.port"]) == ("h", "a@b c@d", "587")
 
 
-def test_what_was_typed_comes_back_without_secrets() -> None:
+def test_what_was_entered_comes_back_without_secrets() -> None:
     entered = {"settings.channel": WEBHOOK, "settings.channel_name": "alerts", "secret.token": "xoxb-1"}
     again = entered_again(a_form("slack_bot"), entered)
     assert (again["settings.channel"], again["settings.channel_name"]) == ("", "alerts")
@@ -135,13 +135,13 @@ def test_what_was_typed_comes_back_without_secrets() -> None:
 
 
 @pytest.mark.parametrize("text", [WEBHOOK, "xoxb-12-34-ab", "xapp-1", "whsec_abc", "X" * 24, "a+/b" * 6])
-def test_a_secret_in_the_wrong_field_is_not_told_back(text: str) -> None:
+def test_a_secret_in_the_wrong_field_is_not_echoed(text: str) -> None:
     assert harmless(text) == ""
     assert harmless_words(f"fraud-* {text}") == "fraud-* …"
 
 
 @pytest.mark.parametrize("text", ["fraud on call", "team-with-a-very-long-name-that-goes-on-and-on", "ops 2", ""])
-def test_an_honest_name_is_told_back(text: str) -> None:
+def test_an_honest_name_is_echoed(text: str) -> None:
     assert harmless(text) == text
 
 
@@ -158,7 +158,7 @@ def test_a_form_shows_seconds_so_that_nothing_changes(seconds: int) -> None:
 
 
 @pytest.mark.parametrize(("entered", "times"), [("3", 3), ("3.0", 3), ("2.5", "2.5"), ("", ""), ("many", "many")])
-def test_times_are_a_whole_number_or_what_was_typed(entered: str, times: Any) -> None:
+def test_times_are_a_whole_number_or_what_was_entered(entered: str, times: Any) -> None:
     assert RouteForm(remind_times=entered).requested()["remind_times"] == times
 
 

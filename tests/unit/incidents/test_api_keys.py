@@ -66,7 +66,7 @@ def stored(expires_at: datetime | None = None, revoked_at: datetime | None = Non
     ],
     ids=["for ever", "no overlap", "lifetime", "its own end comes first"],
 )
-def test_a_rotated_key_is_the_same_key_anew_and_the_old_one_ends(
+def test_a_rotated_key_is_the_same_key_again_and_the_old_one_ends(
     expires_at: datetime | None, overlap: timedelta, new_ends_at: datetime | None, old_ends_at: datetime
 ) -> None:
     old = stored(expires_at)

@@ -32,7 +32,7 @@ def test_the_worst_signal_counts() -> None:
     assert found.psi == 0.3
 
 
-def test_slices_are_no_finer_than_looks() -> None:
+def test_slices_are_no_finer_than_evaluations() -> None:
     hour = Span(MONDAY, at(60), timedelta(minutes=5))
     assert click_areas([look(0, 0.1)], hour)[0].width == round(100 / 12, 2)
 

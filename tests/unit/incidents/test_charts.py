@@ -50,7 +50,7 @@ def test_lines_join_neighbours_and_break_where_nothing_was_judged() -> None:
     assert re.sub(r"[\d. ]+", "", path) == "MhLMhMh", "joined; broken by no data; broken by no looks"
 
 
-def test_a_single_look_is_seen() -> None:
+def test_a_single_evaluation_is_seen() -> None:
     assert paths([look(720, 0.05)])["score"].startswith("M50 ")
     assert paths([look(720, 0.05)])["score"].endswith("h0")
 

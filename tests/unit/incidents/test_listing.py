@@ -60,7 +60,7 @@ def test_each_chip_takes_one_thing_away_and_leaves_the_order() -> None:
     assert chips(Listing(order=Order.OLDEST)) == ()
 
 
-def test_a_part_of_a_name_is_looked_for_anywhere_and_a_pattern_as_it_stands() -> None:
+def test_a_part_of_a_name_is_looked_for_anywhere_and_a_pattern_as_it_is() -> None:
     assert [Listing(model=text).pattern for text in ("", "churn", "churn-*", "v?", "[ab]")] == [
         None, "*churn*", "churn-*", "v?", "[ab]",
     ]  # fmt: skip

@@ -116,14 +116,14 @@ def test_the_same_change_twice_is_no_conflict() -> None:
     assert (both.texts["min_samples"], both.theirs) == ("60", {})
 
 
-def test_changes_are_told_with_names_and_units_of_the_form() -> None:
+def test_changes_are_reported_with_names_and_units_of_the_form() -> None:
     changed = {"baseline_seconds": (604_800.0, 259_200.0), "min_samples": (None, 60), "enabled": (True, False)}
     assert changes_in_words(changed) == (
         "Baseline: 7 d → 3 d; Minimum number of events: the default → 60; Monitor: on → off"
     )
 
 
-def test_reasons_are_told_in_the_words_of_the_form() -> None:
+def test_reasons_are_reported_in_the_words_of_the_form() -> None:
     values = MonitorValues(baseline_seconds=3600, current_seconds=86_400, warn=0.3, bins=20, min_samples=5)
     reasons = [reason_in_words(each.fields[0], each.reason) for each in all_contradictions(values)]
     text = "\n".join(reasons)
@@ -134,7 +134,7 @@ def test_reasons_are_told_in_the_words_of_the_form() -> None:
     assert "null" not in text
 
 
-def test_limits_are_told_in_units() -> None:
+def test_limits_are_reported_in_units() -> None:
     assert reason_in_words("every_seconds", "Input should be less than or equal to 86400") == (
         "Input should be less than or equal to 1 d"
     )

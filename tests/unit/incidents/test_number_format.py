@@ -93,5 +93,5 @@ def test_psi_below_a_threshold_never_looks_as_if_it_had_reached_it(psi: float, w
     [(55_895, 61, "916 per second"), (60, 60, "1 per second"), (59, 60, "59 per minute"), (3, 7200, "2 per hour"),
      (1, 7200, "less than one per hour"), (0, 7200, "none"), (5, 0, "less than one per hour")],
 )  # fmt: skip
-def test_a_rate_is_told_in_the_smallest_unit_that_leaves_one(count: int, seconds: float, says: str) -> None:
+def test_a_rate_is_reported_in_the_smallest_unit_that_leaves_one(count: int, seconds: float, says: str) -> None:
     assert rate(count, seconds) == says

@@ -79,7 +79,7 @@ def test_where_numbers_have_gone(now: list[float], text: str | None) -> None:
     assert shift_of(Signal.SCORE, bins[::-1]) == text, "in whatever order the bins come"
 
 
-def test_of_categories_no_direction_is_told() -> None:
+def test_of_categories_no_direction_is_reported() -> None:
     assert shift_of(Signal.PREDICTION, [a_categorical_bin("late", 0.1, 0.9), a_range(None, None)]) is None
 
 

@@ -27,7 +27,7 @@ def blind(reason: InsufficientReason, baseline: int, current: int) -> Evaluation
     return an_evaluation("insufficient", MONDAY).model_copy(update={"reason": reason, "signals": (signal,)})
 
 
-def test_time_and_events_are_told_with_when_it_begins() -> None:
+def test_time_and_events_are_reported_with_when_it_begins() -> None:
     found = warm_up(monitor(), blind(InsufficientReason.WARMING_UP, 0, 412), MONDAY, MONDAY + 3 * HOUR)
     assert found is not None
     # ├── half of the baseline of 40 h ──┼── 4 h ──┤: 24 h, from the first event on.

@@ -1,4 +1,4 @@
-"""What each outcome means for a delivery, and what is told together."""
+"""What each outcome means for a delivery, and what is reported together."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def queue(*kinds: str) -> list[Waiting]:
         (("opened", "reopened?"), 1),
     ],
 )
-def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None:
+def test_what_is_reported_in_one_message(kinds: tuple[str, ...], count: int) -> None:
     waiting = queue(*kinds)
     assert next_batch(waiting) == tuple(waiting[:count]) or next_batch(waiting) == waiting[:count]
 
@@ -138,8 +138,8 @@ def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None
         st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!", "opened?"])
     )
 )
-def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
-    """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
+def test_a_queue_is_reported_from_its_start_without_gaps(kinds: list[str]) -> None:
+    """Whatever is reported is a prefix, so order holds; and it tells something unless all is parked."""
     waiting = queue(*kinds)
     reported = list(next_batch(waiting))
     assert reported == waiting[: len(reported)]

@@ -177,7 +177,7 @@ def test_message_of_a_fallback_says_for_whom_and_why() -> None:
     assert answer_to(rich_payload(message)) == (OK, "")
 
 
-def test_message_on_a_fixed_channel_says_who_was_told_meanwhile() -> None:
+def test_message_on_a_fixed_channel_says_who_was_sent_meanwhile() -> None:
     story = STORIES["parked-then-acknowledged"]
     message = with_delivery_notes(
         compose(story), possibly_sent=False, happened_at=story.last.at, now=story.last.at + timedelta(hours=3),

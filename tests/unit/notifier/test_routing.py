@@ -111,7 +111,7 @@ def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
         if step.kind in ALERTING:
             notified |= set(reported)
         else:
-            assert set(reported) <= notified, "nothing follows what was not heard"
+            assert set(reported) <= notified, "nothing follows what was not received"
         if step.kind in CLOSING and step.alert:
             assert set(reported) == notified
 

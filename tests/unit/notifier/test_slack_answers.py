@@ -34,7 +34,7 @@ SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
         (400, "invalid_blocks", Outcome.MESSAGE_REFUSED, "invalid_blocks"),
         (400, "no_text", Outcome.MESSAGE_REFUSED, "no_text"),
         (400, "user_not_found", Outcome.CHANNEL_REFUSED, "user_not_found"),
-        (400, "never heard of it", Outcome.CHANNEL_REFUSED, "http_4xx"),
+        (400, "unknown reply", Outcome.CHANNEL_REFUSED, "http_4xx"),
         (401, "", Outcome.CHANNEL_REFUSED, "http_4xx"),
         (403, "invalid_token", Outcome.CHANNEL_REFUSED, "invalid_token"),
         (403, "action_prohibited", Outcome.CHANNEL_REFUSED, "action_prohibited"),

@@ -25,11 +25,11 @@ class RootPosted:
 
 
 @dataclass(frozen=True, slots=True)
-class EditRequested:
+class EditWanted:
     """A reply has covered a step: the root is to show it too."""
 
     incident_id: UUID
     sequence: int
 
 
-Learned = RootPosted | EditRequested
+Learned = RootPosted | EditWanted

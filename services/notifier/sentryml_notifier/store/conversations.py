@@ -16,7 +16,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ async def save_learned(connection: Connection, learned: Learned, now: datetime) 
     match learned:
         case RootPosted(root=root, shown_sequence=shown):
             await save_conversation(connection, root, shown, now)
-        case EditRequested(incident_id=incident_id, sequence=sequence):
+        case EditWanted(incident_id=incident_id, sequence=sequence):
             await want_edits(connection, incident_id, sequence, now + EDIT_AFTER)
 
 

@@ -26,7 +26,7 @@ from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendR
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"
 LOOK_BACK = timedelta(minutes=10)
@@ -208,7 +208,7 @@ class _Attempt:
         posted = answer.get("message")
         if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
             # It is wanted already, unless the change came while the root was posted.
-            return replace(DELIVERED, learned=EditRequested(self._incident_id, outgoing.story.history[-1].sequence))
+            return replace(DELIVERED, learned=EditWanted(self._incident_id, outgoing.story.history[-1].sequence))
         # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
         return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
 
