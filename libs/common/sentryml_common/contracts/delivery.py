@@ -67,7 +67,7 @@ class DeliveryState(StrEnum):
 
 
 class Attempt(Part):
-    """One try to deliver: `outcome` and `reason` are codes, `text` a sentence for people."""
+    """One attempt to deliver: `outcome` and `reason` are codes, `text` a sentence for people."""
 
     at: UtcDatetime
     outcome: str
@@ -104,7 +104,7 @@ class Delivery(Message):
     text: str | None
     possibly_repeated: bool
     reminder: Annotated[int, Field(ge=0)] = 0
-    attempts: Annotated[int, Field(ge=0, description="How many there were.")]
+    attempts: Annotated[int, Field(ge=0, description="The number of attempts.")]
     latest_attempts: Annotated[
         tuple[Attempt, ...], Field(max_length=LATEST_ATTEMPTS_MAX, description="The newest of them, oldest first.")
     ]

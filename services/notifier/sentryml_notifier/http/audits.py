@@ -17,13 +17,13 @@ EXAMPLE: dict[str, JsonValue] = {"at": "2026-11-23T09:30:00Z", "findings": [], "
 
 
 class FindingView(FindingResponse):
-    """Something that must not be."""
+    """A fault in the ledger of deliveries."""
 
     fault: Fault
 
 
 class AuditView(AuditResponse):
-    """The last audit, a few seconds ago while all is well."""
+    """The last audit; audits are a few seconds apart."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

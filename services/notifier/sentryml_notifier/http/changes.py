@@ -34,7 +34,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class ChangeView(ChangeResponse):
-    """One change. It stays as it is for ever."""
+    """One change: who changed what. It is never modified."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

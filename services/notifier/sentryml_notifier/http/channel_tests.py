@@ -38,7 +38,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class TrialView(TrialResponse):
-    """What became of a test message."""
+    """The result of a test message."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

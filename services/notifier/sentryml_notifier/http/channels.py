@@ -63,7 +63,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class ChannelView(ChannelResponse):
-    """A channel and its trouble."""
+    """A channel and its state: never its secret, only a hint of it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

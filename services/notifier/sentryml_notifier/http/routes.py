@@ -131,10 +131,10 @@ class RouteView(RouteResponse):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     least_severity: Severity = Field(
-        description="Alarms below it are not taken; one that gets worse later is, and its end then too."
+        description="Alerts below it are not sent; one that escalates to it later is, and so is its end."
     )
     kinds: tuple[TransitionKind, ...] = Field(
-        description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case."
+        description="Kinds of transitions; none means all that alert. The end of an alert is sent in any case."
     )
 
     @classmethod

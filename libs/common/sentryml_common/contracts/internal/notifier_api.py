@@ -50,7 +50,7 @@ class ChannelKindResponse(Part):
 
 
 class ChannelResponse(Part):
-    """A channel and its trouble: never its secret, only a hint of it."""
+    """A channel and its state: never its secret, only a hint of it."""
 
     channel_id: UUID
     name: str
@@ -121,7 +121,7 @@ class DeliveryResponse(Part):
 
 
 class ChangeResponse(Part):
-    """One change: who changed what. It stays as it is for ever."""
+    """One change: who changed what. It is never modified."""
 
     change_id: int
     at: UtcDatetime
@@ -133,7 +133,7 @@ class ChangeResponse(Part):
 
 
 class FindingResponse(Part):
-    """Something that must not be."""
+    """A fault in the ledger of deliveries."""
 
     fault: str
     channel: str | None = Field(description="Null if it concerns no channel.")
@@ -141,7 +141,7 @@ class FindingResponse(Part):
 
 
 class AuditResponse(Part):
-    """The last audit, a few seconds ago while all is well."""
+    """The last audit; audits are a few seconds apart."""
 
     at: UtcDatetime
     findings: tuple[FindingResponse, ...] = Field(
@@ -151,7 +151,7 @@ class AuditResponse(Part):
 
 
 class TrialResponse(Part):
-    """What became of a test message."""
+    """The result of a test message."""
 
     delivered: bool
     outcome: str
