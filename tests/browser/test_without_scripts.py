@@ -17,7 +17,7 @@ OFFERS = """(selector) => [...document.querySelectorAll(selector)]
   .map((each) => `${each.tagName} ${each.getAttribute("name") || each.getAttribute("aria-label") || each.innerText}`)"""
 """Headings, columns, pictures, and all that can be used."""
 SPAN = re.compile(r"(\d+\s(d|h|min|s)\b\s*)+")
-"""How long something has lasted: the two looks are not at the same moment."""
+"""How long something has lasted: the two readings are not at the same moment."""
 
 
 @pytest.mark.parametrize("listed", PAGES, ids=lambda each: each.name)

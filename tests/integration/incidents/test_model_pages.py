@@ -89,7 +89,7 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
 async def test_the_curve_goes_back_as_far_as_asked_and_keeps_its_peaks(
     reader: httpx.AsyncClient, pool: Pool, days: int
 ) -> None:
-    """One bad look among good ones is seen at every zoom, and not at the next smaller one."""
+    """One bad evaluation among good ones is seen at every zoom, and not at the next smaller one."""
     begin = MONDAY - timedelta(days=200)
     async with transaction(pool) as connection:
         await register_model(connection, "old", quick(), first_seen=begin, last_seen=MONDAY)

@@ -95,7 +95,7 @@ Open = Callable[..., Awaitable[OpenPage]]
 
 @pytest.fixture
 def hub(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The hub of the service, which looks often here."""
+    """The hub of the service, which polls often here."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(subscribers, "PAUSE_SECONDS", 0.02)
     return Hub(PUBLIC_URL, clock)
@@ -186,7 +186,7 @@ async def test_activity_reaches_the_models_page_and_the_overview(
     later = 0
 
     async def reported() -> bool:
-        """The first look of the hub only takes note of how it is, so activity goes on here as it does."""
+        """The first poll of the hub only takes note of how it is, so activity goes on here as it does."""
         nonlocal later
         later += 1
         await consumer.take_all([an_activity("next").model_copy(update={"at": at(60 + later)})])

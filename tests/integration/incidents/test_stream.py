@@ -292,7 +292,7 @@ def scope_of(api: httpx.AsyncClient) -> dict[str, Any]:
 async def test_many_clients_cost_one_reading_of_each_commit(
     life: Life, pool: Pool, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Woken by the commit alone: nobody looks by the clock here."""
+    """Woken by the commit alone: nobody polls here."""
     readings, read = [], module.read_stream
 
     async def counted(*args: Any, **how: Any) -> Any:
