@@ -56,14 +56,14 @@ test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS
 test-unit: install ## The tests that need no server
 	@$(RUN)python -m pytest tests/unit tests/contracts tests/test_repository.py
 
-screenshots: install ## Every page as a picture: light, dark, phone, wall; in screenshots/ (DOCS=1: the README's anew)
+screenshots: install ## Every page as a picture: light, dark, phone, wall; in screenshots/ (DOCS=1: also those of the README)
 	@$(RUN)python -m tests.support.chromium
 	@$(RUN)python -m tests.browser.screenshots $(if $(DOCS),--docs) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
 chaos: install ## Kill and freeze everything at random; is each event counted once? (KILLS=30 SEED= VARIANT=)
 	@$(RUN)python -m tests.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(VARIANT),--variant $(VARIANT))
 
-chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert told? (SHORT=1 SEED= INCIDENTS= KILLS=)
+chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert delivered? (SHORT=1 SEED= INCIDENTS= KILLS=)
 	@$(RUN)python -m tests.chaos.notifier $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INCIDENTS),--incidents $(INCIDENTS)) $(if $(KILLS),--kills $(KILLS))
 
 test-alerts: install ## Do alerts fire when something is down? Every rule, then each part stopped beside a real Prometheus
@@ -101,7 +101,7 @@ check: install ## Format, lint, types, imports, house rules, generated files
 format: install ## Format the code
 	@$(RUN)ruff format --quiet . && $(RUN)ruff check --quiet --fix .
 
-lock: ## Resolve the dependencies anew into requirements.lock
+lock: ## Resolve the dependencies again, into requirements.lock
 	@deploy/lock
 
 clean: ## Remove what was installed and all local data

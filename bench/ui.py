@@ -59,7 +59,7 @@ PAGES = {
     "incidents, a name in none": ("/incidents?model=nothing", "/v1/incidents?limit=50"),
     "incidents, last hour": ("/incidents?within=hour", "/v1/incidents?limit=50"),
     "incidents, between days": ("/incidents?from=2020-01-01&to=2020-12-31", "/v1/incidents?limit=50"),
-    "incidents, parked alerts": ("/incidents?stuck=true", "/v1/incidents?limit=50"),
+    "incidents, parked alerts": ("/incidents?undeliverable=true", "/v1/incidents?limit=50"),
     "incidents, oldest first": ("/incidents?order=oldest", "/v1/incidents?limit=50"),
     "incidents, highest PSI first": ("/incidents?order=peak", "/v1/incidents?limit=50"),
     "incidents, by model": ("/incidents?order=model", "/v1/incidents?limit=50"),
@@ -74,7 +74,7 @@ ALERTS = {
     "alerts": ("/alerts", "{notifier}/v1/routes"),
     "alerts, where one would go": (
         f"/alerts?model={LONGEST}",
-        "{notifier}/v1/deliveries?stuck=true&limit=10",
+        "{notifier}/v1/deliveries?undeliverable=true&limit=10",
     ),
     "deliveries": ("/alerts/deliveries", "{notifier}/v1/deliveries?limit=30"),
     "deliveries, waiting": (

@@ -34,14 +34,13 @@ ALLOWED = {
 }
 NON_TERMS = (
     "told", "untold", "anew", "mend", "dear", "whoever", "heard", "keeper", "roster", "detour", "lately", "so many",
-)  # fmt: skip
-PLAIN = (
-    "README.md", "CONTRIBUTING.md", "docs/", "bench/", "deploy/", "services/ingest/", "services/drift/",
-    "libs/common/", "libs/statistics/",
+    "stuck", "wanted", "typed", "who asks",
 )  # fmt: skip
 NOT_YET_PLAIN = (
-    "docs/metrics.md", "libs/common/sentryml_common/kafka/", "libs/common/sentryml_common/contracts/topics.py",
+    "services/notifier/sentryml_notifier/slack/", "services/notifier/sentryml_notifier/channels/slack_bot/",
+    "CHANGELOG.md", "tests/test_repository.py", "services/incidents/package-lock.json",
 )  # fmt: skip
+"""Being rewritten, or holding the words for another reason. Applied migrations are as they were."""
 IMPURE = re.compile(r"^\s*(import|from)\s+(random|secrets|time|asyncio|socket|os|pathlib|logging)\b", re.MULTILINE)
 REGISTRY_HOSTS = re.compile(
     r"(pypi\.org|pythonhosted\.org|registry\.npmjs|repo1?\.maven|npmjs\.org|docker\.io|ghcr\.io)", re.I
@@ -199,8 +198,8 @@ def test_make_help_lists_every_target() -> None:
 def test_plain_terms_are_used(word: str) -> None:
     found = [
         name_of(path)
-        for path in tracked(".py", ".md", ".yml")
-        if name_of(path).startswith(PLAIN) and not name_of(path).startswith(NOT_YET_PLAIN)
+        for path in tracked(".py", ".md", ".yml", ".html", ".js", ".css", ".toml", ".json", ".example", "Makefile")
+        if not name_of(path).startswith(NOT_YET_PLAIN)
         if re.search(rf"\b{word}\b", path.read_text(), re.IGNORECASE)
     ]
     assert not found, f"{word!r} is no term of the field (docs/glossary.md): {found}"

@@ -34,7 +34,7 @@ PAGES = (
     Page("monitor-of-a-viewer", "/models/checkout-fraud/monitor", role=Role.VIEWER),
     Page("delete-model", "/models/quiet/delete"),
     Page("incidents", "/incidents"),
-    Page("incidents-empty", "/incidents?stuck=true"),
+    Page("incidents-empty", "/incidents?undeliverable=true"),
     Page("incident", "/incidents/{open}", role=Role.RESPONDER),
     Page("incident-longest", "/incidents/{longest}", role=Role.RESPONDER),
     Page("incident-acknowledged", "/incidents/{acknowledged}", role=Role.RESPONDER),

@@ -1,7 +1,7 @@
 """`make screenshots`: every page in light, dark, on a phone and on a wall, as pictures to be looked at by people.
 
 On a stack of its own the demo is played until its incident is at its worst; there the processor is stopped, so that the
-pages stand still. With `--docs` the pictures of the README are made anew too. However it ends, all that it started is
+pages stand still. With `--docs` the pictures of the README are made again too. However it ends, all that it started is
 stopped.
 """
 

@@ -10,7 +10,7 @@ from tests.browser.conftest import Visit
 from tests.browser.scene import Scene
 
 
-async def test_who_has_sent_nothing_is_told_how_and_finds_the_model(bare_scene: Scene, visit: Visit) -> None:
+async def test_who_has_sent_nothing_is_shown_how_and_finds_the_model(bare_scene: Scene, visit: Visit) -> None:
     async with visit(Role.ADMIN) as page:
         await page.goto("/models")
         await expect(page.get_by_role("heading", name="No model yet")).to_be_visible()

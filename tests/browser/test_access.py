@@ -34,7 +34,7 @@ async def sign_in(page: Page, email: str, password: str) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def test_signing_in_leads_where_one_wanted_to_go_and_out_again(
+async def test_signing_in_leads_to_the_page_that_required_it_and_out_again(
     scene: Scene, stranger: Page, scripts: bool
 ) -> None:
     await stranger.goto(f"/incidents/{scene.numbers['open']}")
@@ -59,8 +59,8 @@ async def test_a_key_is_made_rotated_and_revoked(scene: Scene, admin: Page, scri
     name = f"made in a browser, {'with' if scripts else 'without'} scripts"
     await admin.goto("/keys")
     await admin.get_by_label("What it is for").fill(name)
-    for scope, wanted in (("read", True), ("events:write", False)):
-        await admin.get_by_role("checkbox", name=scope).set_checked(wanted)
+    for scope, requested in (("read", True), ("events:write", False)):
+        await admin.get_by_role("checkbox", name=scope).set_checked(requested)
     await admin.get_by_role("button", name="Create key").click()
     key = await admin.locator(".secret code").inner_text()
     assert await works(scene, key)

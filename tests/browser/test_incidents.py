@@ -58,7 +58,7 @@ async def test_an_incident_is_acknowledged_noted_and_closed(scene: Scene, respon
     await expect(responder.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 
-async def test_who_acts_on_what_has_moved_on_is_told_and_keeps_the_note(
+async def test_who_acts_on_what_has_moved_on_is_shown_it_and_keeps_the_note(
     scene: Scene, responder: Page, scripts: bool
 ) -> None:
     number = await an_incident(scene, f"moved-on-{'with' if scripts else 'without'}-scripts")

@@ -28,7 +28,7 @@ async def test_a_threshold_is_changed(scene: Scene, visit: Visit, scripts: bool)
     assert (await scene.api.get(f"/v1/models/{model_id}/monitor")).json()["warn"] == 0.15
 
 
-async def test_the_preview_follows_what_is_typed(scene: Scene, visit: Visit) -> None:
+async def test_the_preview_follows_what_is_entered(scene: Scene, visit: Visit) -> None:
     async with visit(Role.RESPONDER) as page:
         await page.goto("/models/checkout-fraud/monitor")
         preview, in_short = page.locator("#preview"), page.locator("#preview-in-short")

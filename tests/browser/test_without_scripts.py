@@ -11,13 +11,13 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import PAGES, Page
 from tests.browser.scene import Scene
 
-WANTED = "h1, h2, h3, th, legend, label, summary, button, a[href], input, select, textarea, figure"
-OFFERS = """(wanted) => [...document.querySelectorAll(wanted)]
+SHOWN = "h1, h2, h3, th, legend, label, summary, button, a[href], input, select, textarea, figure"
+OFFERS = """(selector) => [...document.querySelectorAll(selector)]
   .filter((each) => each.checkVisibility())
   .map((each) => `${each.tagName} ${each.getAttribute("name") || each.getAttribute("aria-label") || each.innerText}`)"""
 """Headings, columns, pictures, and all that can be used."""
 SPAN = re.compile(r"(\d+\s(d|h|min|s)\b\s*)+")
-"""How long something has lasted: the two looks are not at the same moment."""
+"""How long something has lasted: the two readings are not at the same moment."""
 
 
 @pytest.mark.parametrize("listed", PAGES, ids=lambda each: each.name)
@@ -32,4 +32,4 @@ async def test_a_page_offers_the_same_without_scripts(listed: Page, scene: Scene
 
 async def _offers(tab: Tab, address: str) -> set[str]:
     await tab.goto(address)
-    return {SPAN.sub("some time", each) for each in await tab.evaluate(OFFERS, WANTED)}
+    return {SPAN.sub("some time", each) for each in await tab.evaluate(OFFERS, SHOWN)}

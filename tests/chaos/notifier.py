@@ -51,7 +51,7 @@ from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 
 FIRST_INCIDENT = 1_000_000
 CRITICAL_SHARE, WORSE_SHARE, OVER_SHARE = 0.3, 0.2, 0.2
-STUCK_FOR_GOOD = 5
+UNDELIVERABLE_FOR_GOOD = 5
 LEASE_SECONDS = 16  # the shortest there is
 PROGRESS_SECONDS = 10.0
 MENDED_AFTER_SECONDS = 1.0
@@ -174,8 +174,8 @@ class Operator:
         """Watch until cancelled."""
         while True:
             await asyncio.sleep(MENDED_AFTER_SECONDS)
-            words = await self._pool.fetchval("SELECT broken_words FROM channel WHERE state = 'broken'")
-            if words is not None:
+            text = await self._pool.fetchval("SELECT broken_reason FROM channel WHERE state = 'broken'")
+            if text is not None:
                 self.fixed += 1
                 await self._fix()
 
@@ -237,7 +237,7 @@ class Run:
         """What there is to judge by, at the end."""
         rows = await self.pool.fetch(
             """
-            SELECT t.model_id, d.kind, d.state, d.created_at, coalesce(d.last_words, c.broken_words) AS words,
+            SELECT t.model_id, d.kind, d.state, d.created_at, coalesce(d.last_text, c.broken_reason) AS text,
                    (SELECT coalesce(jsonb_agg(jsonb_build_array(a.send_id, a.outcome) ORDER BY a.attempt_id), '[]')
                       FROM attempt AS a WHERE a.delivery_id = d.delivery_id) AS attempts
               FROM delivery AS d JOIN transition AS t USING (transition_id) JOIN channel AS c USING (channel_id)
@@ -262,7 +262,7 @@ async def attack(run: Run, operator: Operator) -> Facts:
         run.say("now Slack archives the channel, and nobody fixes it")
         beside[0].cancel()
         run.slack.store.be_gone()
-        await run.storm.publish_more(STUCK_FOR_GOOD)
+        await run.storm.publish_more(UNDELIVERABLE_FOR_GOOD)
         await run.until_all_are("delivered", "parked")
         return await run.facts()
     finally:

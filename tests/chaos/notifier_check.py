@@ -50,7 +50,7 @@ class Entry:
     kind: str
     state: str
     created_at: datetime
-    words: str | None
+    text: str | None
     attempts: Sequence[tuple[str, str]]
 
 
@@ -84,7 +84,15 @@ def read(request: Request) -> Posted | None:
 
 def violations(facts: Facts) -> list[str]:
     """Every promise that was broken, as text; none if all were kept."""
-    checks = (_all_in_ledger, _delivered_or_stuck, _told_as_ledger_says, _order, _repeats, _known_to_ledger, _criticals)
+    checks = (
+        _all_in_ledger,
+        _delivered_or_undeliverable,
+        _reported_as_ledger_says,
+        _order,
+        _repeats,
+        _known_to_ledger,
+        _criticals,
+    )
     return [violation for check in checks for violation in check(facts)]
 
 
@@ -95,15 +103,15 @@ def _all_in_ledger(facts: Facts) -> Iterator[str]:
             yield f"lost: {step.model_id} {step.kind.value} is not in the ledger"
 
 
-def _delivered_or_stuck(facts: Facts) -> Iterator[str]:
+def _delivered_or_undeliverable(facts: Facts) -> Iterator[str]:
     for entry in facts.entries:
         if entry.state not in ("delivered", "parked"):
             yield f"left over: {entry.model_id} {entry.kind} is {entry.state}"
-        if entry.state == "parked" and not entry.words:
+        if entry.state == "parked" and not entry.text:
             yield f"parked without a reason: {entry.model_id} {entry.kind}"
 
 
-def _told_as_ledger_says(facts: Facts) -> Iterator[str]:
+def _reported_as_ledger_says(facts: Facts) -> Iterator[str]:
     posted = {(each.model_id, kind) for each in facts.posted if each.accepted for kind in each.kinds}
     for entry in facts.entries:
         if entry.state == "delivered" and (entry.model_id, entry.kind) not in posted:

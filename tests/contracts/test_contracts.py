@@ -31,7 +31,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 WITH_CONTRACT = tuple(topic for topic in TOPICS if topic.contract is not None)
 FEWEST = 2
 
-# Topics whose records are not one JSON message of a contract, each with what stands in its place.
+# Topics whose records are not one JSON message of a contract, each with what is in its place.
 EXEMPT = {
     PREDICTIONS.name: "one event or an array of events: read by parse_events, which is tested here on golden records",
     HISTOGRAMS.name: "packed bytes, for size: golden bytes of one record of partials, below",

@@ -122,11 +122,11 @@ async def site(stack: Stack) -> AsyncIterator[Site]:
         yield Site(stack, client)
 
 
-async def becomes(wanted: int, site: Site, key: str) -> None:
+async def becomes(status: int, site: Site, key: str) -> None:
     async def answered() -> bool:
-        return await site.send("before", key) == wanted
+        return await site.send("before", key) == status
 
-    await eventually(answered, what=f"ingest to answer {wanted}")
+    await eventually(answered, what=f"ingest to answer {status}")
 
 
 async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) -> None:

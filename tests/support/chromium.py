@@ -1,7 +1,7 @@
 """A real Chromium for tests: the machine's own, else the one in the npm package @sparticuz/chromium.
 
-`python -m tests.support.chromium` gets what browser tests need from npm; `make test` does that first, and whoever asks
-for a browser does it too. Nothing is skipped where there is none: it is an error that says what to do.
+`python -m tests.support.chromium` gets what browser tests need from npm; `make test` does that first, and so does the
+first test that needs a browser. Nothing is skipped where there is none: it is an error that says what to do.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from tests.support.impatient_kafka import forget_the_dead_soon
 STEPS = ("noted", "claimed", "published")
 
 
-def die_at(wanted: str, model_id: str) -> None:
+def die_at(last_step: str, model_id: str) -> None:
     """Put the steps into the service's code."""
 
     def reaches(step: str) -> None:
-        if step == wanted:
+        if step == last_step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     note, publish = Dispatcher._note, Publisher.publish
@@ -41,8 +41,8 @@ def die_at(wanted: str, model_id: str) -> None:
 
     async def publish_dying(publisher: Any, records: Any) -> None:
         records = list(records)
-        told = [decode(Delivery, each.value) for each in records if each.topic == DELIVERIES.name]
-        concerned = any(each.model_id == model_id and each.state is DeliveryState.DELIVERED for each in told)
+        published = [decode(Delivery, each.value) for each in records if each.topic == DELIVERIES.name]
+        concerned = any(each.model_id == model_id and each.state is DeliveryState.DELIVERED for each in published)
         if concerned:
             reaches("claimed")
         await publish(publisher, records)

@@ -1,7 +1,7 @@
 """PSI straight from the values, as an oracle for the product, and sharing no code with it.
 
 No cells, no histograms: every rule of `docs/drift.md` is applied to the values themselves, in the plainest way.
-(Numbers that are one after rounding to 24 bits are not told apart by the product: give none, or `as_counted`.)
+(Numbers that are one after rounding to 24 bits are not distinguished by the product: give none, or `as_counted`.)
 """
 
 from __future__ import annotations

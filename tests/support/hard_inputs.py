@@ -30,7 +30,7 @@ OTHERS: tuple[Any, ...] = (None, True, 0.5, 1e308, [], {}, [[]], {"": None})
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its body is sent as JSON, half surrogates and all. `what` says which value stands where."""
+    """One request: its body is sent as JSON, half surrogates and all. `what` says which value is where."""
 
     method: str
     path: str

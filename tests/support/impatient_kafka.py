@@ -25,7 +25,7 @@ def forget_the_dead_soon() -> None:
     soon = {"session_timeout_ms": SESSION_SECONDS * 1000, "heartbeat_interval_ms": SESSION_SECONDS * 1000 // 6}
 
     def begin_shortly(self: AIOKafkaConsumer, *topics: str, **options: Any) -> None:
-        # Only who asks for new partitions at all gets them sooner: by default clients notice after minutes.
+        # Only a client that refreshes its metadata gets them sooner: by default clients notice after minutes.
         asks = {"metadata_max_age_ms": 1_000} if "metadata_max_age_ms" in options else {}
         begin(self, *topics, **options | soon | asks)
 

@@ -173,9 +173,9 @@ class MemoryConsumer:
     def _read(self, partitions: tuple[TopicPartition, ...], most: int) -> dict[TopicPartition, list[ConsumerRecord]]:
         found: dict[TopicPartition, list[ConsumerRecord]] = {}
         places = {} if self._assignment is None else self._assignment.places
-        wanted = [tp for tp in sorted(places) if not partitions or tp in partitions]
-        self._log.rng.shuffle(wanted)
-        for tp in wanted:
+        chosen = [tp for tp in sorted(places) if not partitions or tp in partitions]
+        self._log.rng.shuffle(chosen)
+        for tp in chosen:
             if most and (records := self._read_one(tp, places[tp], most)):
                 found[tp] = records
                 most -= len(records)
@@ -263,11 +263,11 @@ class MemoryConsumer:
         return {tp for tp in self.assignment() if self._place(tp).paused}
 
     async def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset of each, whoever has it."""
+        """The first offset of each, whichever member has it."""
         return await self._ask("beginning_offsets", partitions, "first")
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offset of each, whoever has it."""
+        """The next offset of each, whichever member has it."""
         return await self._ask("end_offsets", partitions, "end")
 
     async def _ask(self, call: str, partitions: Iterable[TopicPartition], what: str) -> dict[TopicPartition, int]:
@@ -313,7 +313,7 @@ class MemoryConsumer:
             raise CommitFailedError("the group has already rebalanced") from err
 
     async def committed(self, partition: TopicPartition) -> int | None:
-        """What the group has committed of a partition, whoever has it; None if nothing."""
+        """What the group has committed of a partition, whichever member has it; None if nothing."""
         if self._group is None:
             raise IllegalOperation("Requires group_id")
         await self._log.at("committed", self._group)
@@ -331,7 +331,7 @@ class MemoryConsumer:
             self.generation, mine = await group.join(self)
             self._reassigning = False
             self._take_over(mine)
-            await asyncio.sleep(0)  # it has them before it is told
+            await asyncio.sleep(0)  # it has them before it is notified
             await self._call("on_partitions_assigned", set(mine))
 
     async def _call(self, name: str, partitions: set[TopicPartition]) -> None:

@@ -63,7 +63,7 @@ class Chances:
     short_read: float = 0.0
     """Reading brings fewer records than there are."""
     longest_pause: float = 0.05
-    """Any call takes up to so many seconds."""
+    """Any call takes up to that number of seconds."""
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class MemoryLog:
         self.notify()
 
     def delete(self, topic: str) -> None:
-        """Delete a topic, to make it anew: its offsets begin at 0 again."""
+        """Delete a topic, to make it again: its offsets begin at 0 again."""
         del self._topics[topic], self._ids[topic]
 
     def append(

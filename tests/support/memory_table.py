@@ -40,7 +40,7 @@ class MemoryChangelogs:
         self.open: list[int] = []
 
     async def open_table(self, partition: int, pause: Pause | None = None, store: Store | None = None) -> Table:
-        """Take over a partition, which shuts out whoever held it; with `pause` for all that is done with it."""
+        """Take over a partition, which shuts out who held it; with `pause` for all that is done with it."""
         pause = pause or self.pause
         await pause()
         self.taken_over[partition] += 1

@@ -49,7 +49,7 @@ class Process:
         """The same, once it has ended.
 
         Raises:
-            subprocess.TimeoutExpired: it has not, within so many seconds.
+            subprocess.TimeoutExpired: it has not, within that number of seconds.
         """
         wait([self._process.sentinel], timeout)
         code = self.poll()

@@ -195,7 +195,7 @@ def test_what_pages_need_is_demanded_and_no_secret_has_a_default() -> None:
     assert CONTAINERS["grafana"]["environment"]["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
 
 
-def test_people_are_told_apart_though_they_come_through_the_bridge() -> None:
+def test_people_are_distinguished_though_they_come_through_the_bridge() -> None:
     """The gateway is the peer of every connection through a published port; a proxy there says who it is for."""
     [network] = COMPOSE["networks"]["default"]["ipam"]["config"]
     defaults = dict(re.findall(r"\$\{(SUBNET|GATEWAY):-([\d./]+)\}", COMPOSE_TEXT))

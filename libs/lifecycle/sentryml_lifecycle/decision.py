@@ -45,7 +45,7 @@ class Decision:
     """The outcome of one event.
 
     `followed` is the resolved incident that a new one replaces in the same step. `evidence` says for which
-    moments the evaluation at hand is kept with the snapshot's incident.
+    roles the current evaluation is kept with the snapshot's incident.
     """
 
     outcome: Outcome

@@ -93,7 +93,7 @@ def _is_so_already(incident: Incident, action: Action, actor: Actor) -> bool:
 
 
 def _acknowledge(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
-    """The first who sees it changes the state; others, and those who look at it afterwards, are recorded."""
+    """The first who sees it changes the state; others, and those who review it afterwards, are recorded."""
     after = replace(incident, acknowledged_by=(*incident.acknowledged_by, mark.actor))
     if incident.state is State.OPEN:
         after = replace(after, state=State.ACKNOWLEDGED)

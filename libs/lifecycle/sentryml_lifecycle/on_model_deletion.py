@@ -1,7 +1,7 @@
 """The deletion of a model: what it does to the incident, and how it is confirmed.
 
 Deleting takes two requests: the first says what would be lost and gives a confirmation, the second brings it. A
-confirmation holds for this model as it stands, for a few minutes: whatever happens in between makes it void.
+confirmation is valid for the current state of this model, for a few minutes: whatever happens in between makes it void.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def on_model_deleted(snapshot: Snapshot, actor: Actor, now: datetime) -> Decisio
 
 
 def make_confirmation(key: bytes, snapshot: Snapshot, now: datetime) -> str:
-    """The confirmation of deleting a model that stands so, valid for CONFIRMATION_MINUTES."""
+    """The confirmation of deleting a model in this state, valid for CONFIRMATION_MINUTES."""
     expires = int((now + timedelta(minutes=CONFIRMATION_MINUTES)).timestamp())
     return f"{expires}-{_sign(key, snapshot, expires)}"
 
@@ -54,6 +54,6 @@ def why_not_confirmed(key: bytes, snapshot: Snapshot, confirmation: str | None, 
 
 def _sign(key: bytes, snapshot: Snapshot, expires: int) -> str:
     incident = snapshot.incident
-    stands = f"{incident.incident_id}/{incident.sequence}" if incident else "-"
-    text = f"{snapshot.model_id}|{snapshot.monitor_version}|{stands}|{expires}"
+    incident_state = f"{incident.incident_id}/{incident.sequence}" if incident else "-"
+    text = f"{snapshot.model_id}|{snapshot.monitor_version}|{incident_state}|{expires}"
     return hmac.digest(key, text.encode(), "sha256").hex()[:32]

@@ -1,4 +1,4 @@
-"""What the passing of time does by itself: it closes what has been resolved for long. Part of `state_machine`."""
+"""What is done when time has passed: it closes what has been resolved for long. Part of `state_machine`."""
 
 from __future__ import annotations
 

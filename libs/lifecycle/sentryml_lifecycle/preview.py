@@ -2,7 +2,7 @@
 
 Only data and time move the replay. What people did (acknowledge, close) is not in it, and it begins with nothing live.
 
-Evaluations come from two sources. Stored ones are graded anew. From some time on there may be those that were
+Evaluations come from two sources. Stored ones are graded again. From some time on there may be those that were
 recomputed from panes: these are taken instead, each unless the stored one of its time says exactly what the monitor
 would have found.
 """
@@ -129,7 +129,7 @@ class Replay:
             self._note(step)
         for incident in (decision.followed, decision.snapshot.incident):
             if incident is not None and incident is not before:
-                self._incidents[incident.incident_id] = _as_it_stands(self._incidents, incident)
+                self._incidents[incident.incident_id] = _as_it_is(self._incidents, incident)
 
     def _note(self, step: Transition) -> None:
         self.alerts += step.alert
@@ -138,7 +138,7 @@ class Replay:
             self._incidents[step.incident_id] = replace(known, alerts=known.alerts + step.alert)
 
 
-def _as_it_stands(known: Mapping[UUID, WouldBe], incident: Incident) -> WouldBe:
+def _as_it_is(known: Mapping[UUID, WouldBe], incident: Incident) -> WouldBe:
     before = known.get(incident.incident_id)
     worst = before.severity if before and before.severity is Severity.CRITICAL else incident.severity
     return WouldBe(

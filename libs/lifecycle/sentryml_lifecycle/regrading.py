@@ -1,9 +1,9 @@
 """What a stored evaluation says under other settings.
 
 Stored are, of every signal, PSI, counts, noise floor and level, and under which version of the monitor they were found.
-So thresholds and the least numbers of events can be applied anew, exactly. What the PSI itself depends on cannot: where
-that differs, the stored PSI stands for the one that would have been found, and the grade is approximate. Where nothing
-was found, because there was too little data, a monitor that asks for less might have found something: unknown.
+So thresholds and the least numbers of events can be applied again, exactly. What the PSI itself depends on cannot:
+where that differs, the stored PSI is used instead, and the grade is approximate. Where nothing was found,
+because there was too little data, a monitor that asks for less might have found something: unknown.
 """
 
 from __future__ import annotations

@@ -86,9 +86,9 @@ class SlowCounts:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident as it stands.
+    """One incident in its current state.
 
-    `sequence` is that of its newest transition. `acknowledged_by` has seen it as it stands: whatever changes
+    `sequence` is that of its newest transition. `acknowledged_by` has seen it in its current state: whatever changes
     what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
     last drift from now. `worst_severity` is the highest it has ever had. `undo_until` is set where a
     person's word about normal time has closed it. `incident_number` is given by the database,
@@ -144,7 +144,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where one model's state machine stands. `incident` is the model's newest one, whatever its state, or
+    """The state of one model's state machine. `incident` is the model's newest one, whatever its state, or
     the one that a person asks about. `last_grade` is of the last evaluation that could see. `first_version` is the
     version of the monitor with which the model was registered: evaluations under earlier ones are of a deleted model
     of the same id."""

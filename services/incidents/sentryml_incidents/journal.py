@@ -1,4 +1,4 @@
-"""One log line and one count for each step of an incident, whoever caused it: called once it is committed."""
+"""One log line and one count for each step of an incident, whatever caused it: called once it is committed."""
 
 from __future__ import annotations
 

@@ -40,10 +40,10 @@ STREAM_CLIENTS = Gauge("sentryml_incidents_stream_clients", "Clients that follow
 STREAM_OVERFLOWS_TOTAL = Counter(
     "sentryml_incidents_stream_overflows_total", "Streams that were ended because their client did not keep up."
 )
-LIVE_PAGES = Gauge("sentryml_incidents_live_pages", "Open pages that are told of changes.")
+LIVE_PAGES = Gauge("sentryml_incidents_live_pages", "Open pages that receive changes.")
 LIVE_PAGES_REFUSED_TOTAL = Counter(
     "sentryml_incidents_live_pages_refused_total",
-    "Pages that are not told of changes, since too many are open: in all, or in their session.",
+    "Pages that do not receive changes, since too many are open: in all, or in their session.",
     ["reason"],
 )
 SIGN_INS_TOTAL = Counter("sentryml_incidents_sign_ins_total", "Attempts of people to sign in, by outcome.", ["outcome"])

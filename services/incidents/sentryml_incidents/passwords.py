@@ -38,7 +38,9 @@ def check_strength(password: str, *about: str) -> None:
         PasswordTooWeak: it is too short, absurdly long, or too easy to guess.
     """
     if not LENGTH_MIN <= len(password) <= LENGTH_MAX:
-        raise PasswordTooWeak(f"a password has {LENGTH_MIN} to {LENGTH_MAX} characters; this one has {len(password)}")
+        raise PasswordTooWeak(
+            f"a password must have {LENGTH_MIN} to {LENGTH_MAX} characters; this one has {len(password)}"
+        )
     why = weakness(password, about)
     if why is not None:
         raise PasswordTooWeak(why)

@@ -32,7 +32,7 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     )
     monitor_new_models: bool = Field(
         True,
-        description="Whether a model that is seen for the first time is watched at once, with the default monitor.",
+        description="Whether a model is monitored from its first event on, with the default monitor.",
     )
     evaluation_keep_days: int = Field(
         90,
@@ -44,7 +44,7 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     processor_urls: str | None = Field(
         None,
         pattern=rf"^{ADDRESS}(,{ADDRESS})*$",
-        description="Addresses of the drift processors, separated by commas; where a name stands for several machines, "
+        description="Addresses of the drift processors, separated by commas; if a name resolves to several machines, "
         "each is asked. With them and SENTRYML_INTERNAL_SECRET, previews of monitors come from the counts that "
         "processors keep; without, from stored PSI alone.",
     )

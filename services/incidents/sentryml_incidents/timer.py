@@ -1,4 +1,4 @@
-"""What time does by itself: closes incidents that have been resolved for long, forgets old evaluations,
+"""What is done when time has passed: closes incidents that have been resolved for long, forgets old evaluations,
 sessions that are over, and attempts to sign in that no longer count."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FLAPPING_AFTER_REOPENINGS = 3
 
 
 class Timer:
-    """Looks every few seconds; any number may run at once, since each decision is made under the model's lock."""
+    """Runs every few seconds; any number may run at once, since each decision is made under the model's lock."""
 
     def __init__(self, pool: Pool, evaluation_keep_days: int, clock: Clock = system_clock) -> None:
         self._pool, self._keep_days, self._clock = pool, evaluation_keep_days, clock

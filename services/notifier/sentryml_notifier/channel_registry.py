@@ -191,15 +191,15 @@ class ChannelRegistry:
             return self._from_settings[stored.secret_setting].secret
         return self._secret_box.open(stored.secret) if stored.secret is not None else {}
 
-    async def _refuse(self, stored: StoredChannel, words: str) -> None:
+    async def _refuse(self, stored: StoredChannel, text: str) -> None:
         if self._refused.get(stored.channel_id) == stored.fingerprint:
             return
-        log.warning("channel_not_opened", channel=stored.name, kind=stored.kind, why=words)
+        log.warning("channel_not_opened", channel=stored.name, kind=stored.kind, why=text)
         async with transaction(self._tools.pool) as connection:
             await channels.lock_channel(connection, stored.channel_id)
             # Nobody serves it now; who can open it again, after a restart with other settings, tries it at once.
             await channels.break_channel(
-                connection, stored.channel_id, stored.fingerprint, words, retry_at=self._tools.clock()
+                connection, stored.channel_id, stored.fingerprint, text, retry_at=self._tools.clock()
             )
         self._refused[stored.channel_id] = stored.fingerprint
 

@@ -30,7 +30,7 @@ class Inbox:
         """Keep a batch and its deliveries in one transaction.
 
         Raises:
-            Unavailable: PostgreSQL is away; the batch is to be tried again.
+            Unavailable: PostgreSQL is away; the batch is to be retried.
         """
         now, made = self._clock(), 0
         async with transaction(self._pool) as connection:
@@ -39,13 +39,13 @@ class Inbox:
                 if not await insert_transition(connection, transition, now):
                     continue
                 notified = await read_notified(connection, transition)
-                told = await insert_deliveries(
+                reported = await insert_deliveries(
                     connection, transition, matching_routes(transition, routes, notified), now
                 )
-                made += told
+                made += reported
                 await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)
                 # Not "no route takes it": route and channel may have been deleted since the routes were read.
-                if transition.alert and not told and notified is None:
+                if transition.alert and not reported and notified is None:
                     await insert_unrouted(connection, transition.transition_id, no_route_reason(routes), now)
                     log.warning("alert_without_route", model_id=transition.model_id, kind=transition.kind.value)
         if made:

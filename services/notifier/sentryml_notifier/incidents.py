@@ -42,13 +42,13 @@ class Incidents:
     async def acknowledge(self, email: str, incident_id: UUID, sequence: int) -> Acknowledged:
         """Mark an incident as seen for a person; a failure is returned as a text for them."""
         if self.secret is None:
-            return Acknowledged(acknowledged=False, words=NOT_SET_UP)
+            return Acknowledged(acknowledged=False, text=NOT_SET_UP)
         try:
             asked = Acknowledge(email=email, incident_id=incident_id, sequence=sequence, via="Slack")
             return await self._ask(self.secret, encode(asked))
         except (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError) as err:
             log.warning("incidents_not_asked", why=type(err).__name__)
-            return Acknowledged(acknowledged=False, words=NO_ANSWER)
+            return Acknowledged(acknowledged=False, text=NO_ANSWER)
 
     async def _ask(self, secret: SecretStr, body: bytes) -> Acknowledged:
         headers = signed_headers(secret, "POST", PATH, body, self.clock().timestamp())
@@ -57,6 +57,6 @@ class Incidents:
             answer = await self.client.post(self.url.rstrip("/") + PATH, content=body, headers=headers)
         if answer.status_code in (401, 404):
             log.warning("incidents_refused", status=answer.status_code, why=NOT_SET_UP)
-            return Acknowledged(acknowledged=False, words=NOT_SET_UP)
+            return Acknowledged(acknowledged=False, text=NOT_SET_UP)
         answer.raise_for_status()
         return decode(Acknowledged, answer.content)

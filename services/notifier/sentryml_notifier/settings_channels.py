@@ -68,10 +68,8 @@ async def close_channels_without_secret(pool: Pool, given: Collection[str]) -> N
         stored = await list_stored_channels(connection)
         for channel in stored:
             if channel.secret_setting in (SLACK_SETTING, BOT_SETTING) and channel.secret_setting not in given:
-                words = (
-                    f"{channel.secret_setting} is not set: set it and restart the notifier. What waits is sent then."
-                )
-                await break_channel(connection, channel.channel_id, channel.fingerprint, words, retry_at=None)
-                log.warning("no_channel", channel=channel.name, why=words)
+                text = f"{channel.secret_setting} is not set: set it and restart the notifier. What waits is sent then."
+                await break_channel(connection, channel.channel_id, channel.fingerprint, text, retry_at=None)
+                log.warning("no_channel", channel=channel.name, why=text)
     if not stored:
         log.warning("no_channel", why=f"neither {SLACK_SETTING} nor {BOT_SETTING} is set: nobody is notified")

@@ -120,7 +120,7 @@ async def dead_letters_of(settings: KafkaSettings, topic: Topic) -> dict[tuple[i
     return found
 
 
-async def test_while_a_server_is_away_the_batch_is_tried_again_and_nothing_is_skipped(
+async def test_while_a_server_is_away_the_batch_is_retried_and_nothing_is_skipped(
     settings: KafkaSettings, topic: Topic
 ) -> None:
     seen: list[int] = []

@@ -70,7 +70,7 @@ async def test_a_migration_may_take_longer_than_a_request(database_url: str, mon
 async def test_a_transaction_is_whole_or_not_at_all_and_json_comes_back_as_it_went(pool: Pool) -> None:
     await migrate(pool, "example", [("0001.sql", "CREATE TABLE kept (value jsonb)")])
     async with transaction(pool) as connection:
-        await connection.execute("INSERT INTO kept VALUES ($1)", {"psi": 0.5, "words": ["ä"]})
+        await connection.execute("INSERT INTO kept VALUES ($1)", {"psi": 0.5, "text": ["ä"]})
 
     async def stopped_midway() -> None:
         async with transaction(pool) as connection:
@@ -79,7 +79,7 @@ async def test_a_transaction_is_whole_or_not_at_all_and_json_comes_back_as_it_we
 
     with pytest.raises(RuntimeError, match="stop"):
         await stopped_midway()
-    assert [row["value"] for row in await pool.fetch("SELECT value FROM kept")] == [{"psi": 0.5, "words": ["ä"]}]
+    assert [row["value"] for row in await pool.fetch("SELECT value FROM kept")] == [{"psi": 0.5, "text": ["ä"]}]
 
 
 async def test_a_server_that_is_not_there_is_waited_for_and_named_without_its_password() -> None:

@@ -70,11 +70,11 @@ async def test_a_deleted_model_is_freed_and_comes_back_only_with_new_events(
     await eventually(freed, what="the model to be freed")
     await produce(producer, 0, *(orjson.dumps(event(model_id, number)) for number in range(NEW)))
 
-    async def counted_anew() -> Activity | None:
+    async def counted_again() -> Activity | None:
         said = await newest(kafka, ACTIVITY, model_id)
         return None if said.value is None else decode(Activity, said.value)
 
-    activity = await eventually(counted_anew, what="the new events to be counted")
+    activity = await eventually(counted_again, what="the new events to be counted")
     assert activity is not None
     assert activity.last_seen > deleted_at
     assert 0 < sum(pane.count for pane in activity.coarse_panes) <= NEW

@@ -103,7 +103,7 @@ async def test_reading_on_from_a_position_brings_what_came_after_it(settings: Ka
     await log.close()
 
 
-async def test_a_writer_out_of_step_with_the_broker_fails_and_whoever_takes_over_goes_on(
+async def test_a_writer_out_of_step_with_the_broker_fails_and_who_takes_over_goes_on(
     settings: KafkaSettings,
 ) -> None:
     broken = await Changelog.take_over(3, settings, Health())

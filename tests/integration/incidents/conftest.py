@@ -48,7 +48,7 @@ PUBLIC_URL = "http://sentryml.test"
 
 
 class StillClock:
-    """A clock that stands until it is moved."""
+    """A clock that stops until it is moved."""
 
     def __init__(self) -> None:
         self.now = MONDAY

@@ -1,4 +1,4 @@
-"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, told in words."""
+"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, answered in words."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ async def test_a_responder_marks_it_and_the_timeline_says_from_where(
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ADA@example.org", incident_id, 1)
     assert answer["acknowledged"]
-    assert "does not mute" in answer["words"]
+    assert "does not mute" in answer["text"]
     assert (await steps(pool))[1:] == [("acknowledged", "ada", "via Slack")]
     assert await press("ada@example.org", incident_id, 1) == answer, "a request sent again changes nothing"
     assert len(await steps(pool)) == 2
 
 
 @pytest.mark.parametrize(
-    ("account", "words"),
+    ("account", "text"),
     [
         (None, "Nobody has an account"),
         ("viewer", "responder or admin; yours is viewer"),
@@ -86,8 +86,8 @@ async def test_a_responder_marks_it_and_the_timeline_says_from_where(
         ("new", "choose a password"),
     ],
 )
-async def test_who_may_not_is_told_why(
-    pool: Pool, press: Press, incident_id: UUID, account: str | None, words: str
+async def test_who_may_not_is_given_the_reason(
+    pool: Pool, press: Press, incident_id: UUID, account: str | None, text: str
 ) -> None:
     if account is not None:
         until = {"initial_password_until": MONDAY} if account == "new" else {}
@@ -98,26 +98,24 @@ async def test_who_may_not_is_told_why(
                 await disable_user(connection, user_id, MONDAY)
     answer = await press("bob@example.org", incident_id, 1)
     assert not answer["acknowledged"]
-    assert words in answer["words"]
+    assert text in answer["text"]
     assert len(await steps(pool)) == 1
 
 
-async def test_what_has_changed_is_to_be_looked_at_again(
-    pool: Pool, press: Press, life: Life, incident_id: UUID
-) -> None:
+async def test_what_has_changed_is_to_be_read_again(pool: Pool, press: Press, life: Life, incident_id: UUID) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     await life.sees("critical")
     answer = await press("ada@example.org", incident_id, 1)
     assert not answer["acknowledged"]
-    assert "it is open now, severity critical. Look at it again." in answer["words"]
+    assert "it is open now, severity critical. Open it again to see its current state." in answer["text"]
     assert (await press("ada@example.org", incident_id, 2))["acknowledged"]
 
 
-async def test_an_incident_that_is_not_there_is_told(pool: Pool, press: Press) -> None:
+async def test_an_incident_that_is_not_there_is_reported(pool: Pool, press: Press) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ada@example.org", UUID(int=7), 1)
     assert not answer["acknowledged"]
-    assert answer["words"].startswith("There is no incident")
+    assert answer["text"].startswith("There is no incident")
 
 
 @pytest.mark.parametrize("secret", [None, SecretStr("another one" * 4)])

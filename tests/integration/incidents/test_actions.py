@@ -136,7 +136,7 @@ class TestIfMatch:
         answer = await api.post(f"{INCIDENT}/acknowledge", headers={"If-Match": seen})
         assert answer.status_code == 200
 
-    async def test_one_that_moved_on_is_412_with_how_it_stands(self, api: httpx.AsyncClient, life: Life) -> None:
+    async def test_one_that_moved_on_is_412_with_its_state(self, api: httpx.AsyncClient, life: Life) -> None:
         await life.sees("warn")
         seen = (await api.get(INCIDENT)).headers["ETag"]
         await life.sees("critical")

@@ -67,8 +67,8 @@ class Audits:
 
     context: NotifierContext
 
-    def keep(self, *findings: Finding, untold: int = 0, ago: timedelta = timedelta(seconds=3)) -> None:
-        self.context.keep_audit(Audit(self.context.clock() - ago, findings, untold))
+    def keep(self, *findings: Finding, without_route: int = 0, ago: timedelta = timedelta(seconds=3)) -> None:
+        self.context.keep_audit(Audit(self.context.clock() - ago, findings, without_route))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_a_test_message_tells_what_became_of_it(signed_in: SignedIn, world
     page = f"/alerts/channels/{world.channel.channel_id}"
     ben = await signed_in("ben", Role.RESPONDER)
     found = text_of(await submit(ben, page, f"{page}/test"))
-    assert re.search(r"✓ Test message delivered in [\d.]+ s: Slack has it. Look for it there", found)
+    assert re.search(r"✓ Test message delivered in [\d.]+ s: Accepted by Slack. Look for it there", found)
     assert world.slack.titles == ["⚪ Test message · no alert"]
     world.slack.play(Script(status=404, body="no_service"))
     found = text_of(await submit(ben, page, f"{page}/test"))
@@ -173,7 +173,7 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"name": "slack"}, "That name is taken"),
     ],
 )
-async def test_a_route_that_cannot_be_comes_back_with_what_was_typed(
+async def test_a_route_that_cannot_be_comes_back_with_what_was_entered(
     admin: httpx.AsyncClient, world: World, wrong: dict[str, object], says: str
 ) -> None:
     answer = await make_route(admin, world.channel.channel_id, **{"models": "kept-*", **wrong})
@@ -220,20 +220,20 @@ async def test_a_secret_is_on_no_page_and_in_no_log(
         assert TOKEN not in answer.text, answer.url
 
 
-async def test_what_is_stuck_comes_first_and_can_be_tried_again(signed_in: SignedIn, world: World) -> None:
+async def test_what_is_undeliverable_comes_first_and_can_be_retried(signed_in: SignedIn, world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.take_in(opened_critical(incident=1), opened_warn(incident=2))
     await world.dispatch()
     ben = await signed_in("ben", Role.RESPONDER)
     found = text_of(await ben.get("/alerts"))
     assert "✕ The channel slack is broken." in found
-    assert "Stuck: 2 messages" in found
-    stuck = await ben.get("/alerts/deliveries?state=stuck")
-    assert "HTTP 410" in text_of(stuck)
-    assert text_of(stuck).count("Try again now") == 2
+    assert "Undeliverable: 2 messages" in found
+    undeliverable = await ben.get("/alerts/deliveries?state=undeliverable")
+    assert "HTTP 410" in text_of(undeliverable)
+    assert text_of(undeliverable).count("Try again now") == 2
     delivery_id = await world.pool.fetchval("SELECT delivery_id FROM delivery WHERE attempts > 0")
-    after = text_of(await submit(ben, "/account", f"/alerts/deliveries/{delivery_id}/retry", back="stuck"))
-    assert "Nothing is stuck." in after
+    after = text_of(await submit(ben, "/account", f"/alerts/deliveries/{delivery_id}/retry", back="undeliverable"))
+    assert "Nothing is undeliverable." in after
     assert await world.dispatch() == 2
     found = text_of(await ben.get("/alerts/deliveries"))
     assert len(re.findall(r"Slack ?: delivered after", found)) == 2
@@ -296,7 +296,7 @@ async def test_an_audit_says_whether_every_alert_is_accounted_for(reader: httpx.
     assert "accounted for" not in text_of(await reader.get("/alerts"))
     audits.keep()
     assert "✓ Every alert is accounted for" in text_of(await reader.get("/alerts"))
-    audits.keep(untold=2)
+    audits.keep(without_route=2)
     assert "✕ 2 alerts in the last day had no route: nobody was notified." in text_of(await reader.get("/alerts"))
     audits.keep(Finding(Fault.ORPHANED, "slack", "3 deliveries wait for it to be fixed, but it works"))
     found = text_of(await reader.get("/alerts"))

@@ -27,6 +27,6 @@ async def test_the_example_follows_and_resumes(api: httpx.AsyncClient, life: Lif
     await life.sees("warn", "critical", "ok")
     key = api.headers["Authorization"].removeprefix("Bearer ")
     url = await replica()
-    told = await asyncio.to_thread(lambda: list(islice(follow(url, key, "0"), 2)))
-    rest = await asyncio.to_thread(lambda: list(islice(follow(url, key, told[-1][0]), 1)))
-    assert [step["kind"] for _, step in told + rest] == ["opened", "escalated", "resolved"]
+    reported = await asyncio.to_thread(lambda: list(islice(follow(url, key, "0"), 2)))
+    rest = await asyncio.to_thread(lambda: list(islice(follow(url, key, reported[-1][0]), 1)))
+    assert [step["kind"] for _, step in reported + rest] == ["opened", "escalated", "resolved"]

@@ -26,8 +26,8 @@ PASTED = form_key("pastedbyhand", "s" * 43)
 DAY = timedelta(days=1)
 
 
-async def make(api: httpx.AsyncClient, **wanted: Any) -> dict[str, Any]:
-    answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["read"], **wanted})
+async def make(api: httpx.AsyncClient, **requested: Any) -> dict[str, Any]:
+    answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["read"], **requested})
     assert answer.status_code == 201, answer.text
     assert answer.headers["Cache-Control"] == "no-store"
     made: dict[str, Any] = answer.json()
@@ -62,7 +62,7 @@ class TestMaking:
         assert key[17:60] not in (await api.get("/v1/api-keys")).text
 
     @pytest.mark.parametrize(
-        ("wanted", "says"),
+        ("requested", "says"),
         [
             ({"scopes": []}, "body.scopes"),
             ({"scopes": ["root"]}, "'events:write', 'read', 'write' or 'admin'"),
@@ -79,9 +79,9 @@ class TestMaking:
         ],
     )
     async def test_what_cannot_be_is_422_by_field(
-        self, api: httpx.AsyncClient, pool: Pool, wanted: dict[str, Any], says: str
+        self, api: httpx.AsyncClient, pool: Pool, requested: dict[str, Any], says: str
     ) -> None:
-        answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["read"], **wanted})
+        answer = await api.post("/v1/api-keys", json={"name": "ci", "scopes": ["read"], **requested})
         assert says in (await problem(answer, 422, "invalid-request"))["detail"]
         assert "s" * 43 not in answer.text
         assert await pool.fetchval("SELECT count(*) FROM api_key") == 1
@@ -97,8 +97,8 @@ class TestMaking:
     async def test_a_key_for_some_models_makes_none_for_others(self, client_with: MakeClient) -> None:
         admin = await client_with(Scope.ADMIN, models=("fraud-*",))
         for models in ([], ["*"], ["fraud-a", "churn"]):
-            wanted = {"name": "ci", "scopes": ["read"], "models": models}
-            body = await problem(await admin.post("/v1/api-keys", json=wanted), 403, "forbidden")
+            requested = {"name": "ci", "scopes": ["read"], "models": models}
+            body = await problem(await admin.post("/v1/api-keys", json=requested), 403, "forbidden")
             assert "may" in body["detail"]
         assert (await make(admin, models=["fraud-eu-*"]))["models"] == ["fraud-eu-*"]
 
@@ -184,16 +184,16 @@ class TestKeysForSomeModels:
         assert sorted(each["name"] for each in seen) == ["ci", "restricted"]
         for key in wider:
             answer = await admin.delete(f"/v1/api-keys/{key['key_id']}")
-            told = await problem(answer, 404, "unknown-api-key")
+            reported = await problem(answer, 404, "unknown-api-key")
             unknown = (await admin.delete("/v1/api-keys/000000000000")).json()
-            assert told["detail"] == unknown["detail"].replace("000000000000", key["key_id"])
+            assert reported["detail"] == unknown["detail"].replace("000000000000", key["key_id"])
         assert await pool.fetchval("SELECT count(*) FROM api_key WHERE revoked_at IS NOT NULL") == 0
         assert (await admin.delete(f"/v1/api-keys/{own['key_id']}")).status_code == 204
         assert (await api.delete(f"/v1/api-keys/{wider[0]['key_id']}")).status_code == 204
 
 
 class TestLastUse:
-    """Shown to about a minute, whoever noticed it."""
+    """Shown to about a minute, who noticed it."""
 
     async def test_the_newest_use_is_kept_whatever_order_they_arrive_in(
         self, api: httpx.AsyncClient, pool: Pool

@@ -71,9 +71,9 @@ async def signed_in(browser: httpx.AsyncClient, page: str = "") -> httpx.Respons
     """Where the sign-in leads, for which a page has asked."""
     form = await go(browser, f"{HERE}{page}")
     assert form.url.path == f"{HERE}sign-in"
-    (wanted,) = re.findall(r'name="next" value="([^"]+)"', form.text)
+    (requested,) = re.findall(r'name="next" value="([^"]+)"', form.text)
     (action,) = re.findall(r'<form[^>]* action="([^"]+)"', form.text)
-    data = {"email": "ada@example.org", "password": PASSWORD, "next": unescape(wanted)}
+    data = {"email": "ada@example.org", "password": PASSWORD, "next": unescape(requested)}
     answer = await browser.post(urljoin(str(form.url), action), data=data)
     assert answer.status_code == 303, answer.text
     return await go(browser, urljoin(str(answer.url), answer.headers["location"]))
@@ -118,24 +118,24 @@ async def test_forms_work_and_lead_back(proxied: httpx.AsyncClient) -> None:
 async def test_a_live_page_hears_of_what_happens(proxied: httpx.AsyncClient, life: Life) -> None:
     page = await signed_in(proxied, "incidents/1")
     (stream,) = re.findall(r'data-stream="([^"]+)"', page.text)
-    heard: list[str] = []
+    received: list[str] = []
     async with proxied.stream("GET", urljoin(str(page.url), unescape(stream))) as answer:
         async for line in answer.aiter_lines():
-            heard += [line.partition(": ")[2]] if line.startswith("event") else []
-            if heard == ["live"]:
+            received += [line.partition(": ")[2]] if line.startswith("event") else []
+            if received == ["live"]:
                 await life.sees("ok")
-            if "changed" in heard:
+            if "changed" in received:
                 break
-    assert heard[0] == "live"
+    assert received[0] == "live"
 
 
 async def test_links_in_messages_and_in_the_api_lead_through_the_proxy(proxied: httpx.AsyncClient, pool: Pool) -> None:
     text, key = make_api_key("test", (Scope.READ,), (), None, bytes(RANDOM_BYTES))
     async with transaction(pool) as connection:
         await insert_api_key(connection, key, SYSTEM, MONDAY)
-        told = await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
+        reported = await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
     answer = await proxied.get(f"{HERE}v1/models/{MODEL}", headers={"Authorization": f"Bearer {text}"})
-    message = told[0].message
+    message = reported[0].message
     assert isinstance(message, Transition)
     links = {answer.json()["incident"]["incident_url"], message.incident_url}
     await signed_in(proxied)

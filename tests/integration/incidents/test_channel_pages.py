@@ -97,13 +97,13 @@ async def test_a_new_kind_of_channel_has_a_form_and_can_be_saved(
     assert "Loft (where it flies to)" in text_of(form)
     assert re.search(r'name="settings.place" value="" [^>]*placeholder="roof 3" required', form.text)
     assert '<input id="secret.address" name="secret.address" type="password"' in form.text
-    typed = {"settings.place": "cellar", "settings.by_night": "true", "secret.address": world.slack.address}
-    odd = await make_ops(admin, kind="pigeon", **typed)
+    entered = {"settings.place": "cellar", "settings.by_night": "true", "secret.address": world.slack.address}
+    odd = await make_ops(admin, kind="pigeon", **entered)
     assert odd.status_code == 422
     assert "see the marked fields" in text_of(odd)
     assert re.search(r'value="cellar"[^>]*aria-invalid="true" aria-describedby="settings.place-wrong"', odd.text)
     assert re.search(r'id="settings.place-wrong">.*String should match pattern', odd.text)
-    made = await make_ops(admin, kind="pigeon", **typed | {"settings.place": "roof 1"})
+    made = await make_ops(admin, kind="pigeon", **entered | {"settings.place": "roof 1"})
     row = await world.pool.fetchrow("SELECT kind, settings, secret FROM channel WHERE name = 'ops'")
     assert row is not None
     assert (row["kind"], row["settings"]) == ("pigeon", {"place": "roof 1", "by_night": True})

@@ -46,7 +46,7 @@ async def test_the_first_step_says_what_would_be_lost_and_the_second_does_it(
     assert (last["cause"], last["actor"]["name"]) == ("model_deleted", "ada")
 
 
-async def test_a_model_that_has_changed_meanwhile_is_shown_anew(
+async def test_a_model_that_has_changed_meanwhile_is_shown_again(
     ada: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     confirmation = confirmation_of(await ada.get(PAGE))

@@ -1,4 +1,4 @@
-"""What the notifier tells of deliveries: kept by the highest revision, and shown to whoever may see the model."""
+"""What the notifier tells of deliveries: kept by the highest revision, and shown to who may see the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["replica"]
 
 REVISIONS = [
     a_delivery("pending", revision=1),
-    a_delivery("parked", revision=2, words="This Slack channel is archived."),
+    a_delivery("parked", revision=2, text="This Slack channel is archived."),
     a_delivery("pending", revision=3),
     a_delivery("delivered", revision=4),
 ]
@@ -52,11 +52,11 @@ async def incident_of(api: httpx.AsyncClient, life: Life) -> UUID:
     return UUID((await api.get("/v1/incidents/1")).json()["incident_id"])
 
 
-async def test_a_delivery_is_shown_as_it_was_told(api: httpx.AsyncClient, life: Life, pool: Pool) -> None:
-    told = a_delivery(incident_id=await incident_of(api, life))
-    await DeliveryConsumer(pool).take_all([told])
+async def test_a_delivery_is_shown_as_it_was_sent(api: httpx.AsyncClient, life: Life, pool: Pool) -> None:
+    reported = a_delivery(incident_id=await incident_of(api, life))
+    await DeliveryConsumer(pool).take_all([reported])
     (shown,) = await of(api)
-    assert Delivery.model_validate(shown) == told
+    assert Delivery.model_validate(shown) == reported
     assert (shown["state"], shown["latency_seconds"], shown["channel"]) == ("delivered", 1.2, "slack")
 
 
@@ -68,8 +68,8 @@ async def test_the_highest_revision_holds_in_whatever_order_they_come(
     consumer = DeliveryConsumer(pool)
     for number, order in enumerate(permutations(REVISIONS)):
         one = {"incident_id": incident_id, "delivery_id": uuid5(IDS, f"{number}")}
-        told = [each.model_copy(update=one) for each in order]
-        for batch in [told] if at_once else [[each] for each in told]:
+        reported = [each.model_copy(update=one) for each in order]
+        for batch in [reported] if at_once else [[each] for each in reported]:
             await consumer.take_all(batch)
     shown = await of(api)
     assert len(shown) == 24
@@ -90,12 +90,12 @@ async def test_they_come_page_by_page_in_the_order_of_the_timeline(
     api: httpx.AsyncClient, life: Life, pool: Pool
 ) -> None:
     incident_id = await incident_of(api, life)
-    told = [
+    reported = [
         a_delivery(incident_id=incident_id, sequence=sequence, delivery_id=uuid5(IDS, f"{sequence}/{channel}"))
         for sequence in (3, 1, 2)
         for channel in ("slack", "mail")
     ]
-    await DeliveryConsumer(pool).take_all(told)
+    await DeliveryConsumer(pool).take_all(reported)
     shown, cursor = [], None
     while True:
         params = {"limit": 4} | ({"cursor": cursor} if cursor else {})
@@ -128,7 +128,7 @@ async def test_a_key_for_other_models_sees_none(
     assert len(await of(mine)) == 1
 
 
-async def test_a_change_is_told_on_the_stream_to_those_who_may_see_the_model(
+async def test_a_change_is_reported_on_the_stream_to_those_who_may_see_the_model(
     api: httpx.AsyncClient, client_with: MakeClient, life: Life, pool: Pool, replica: Replica
 ) -> None:
     incident_id = await incident_of(api, life)
@@ -140,9 +140,13 @@ async def test_a_change_is_told_on_the_stream_to_those_who_may_see_the_model(
     await DeliveryConsumer(pool).take_all(story)
     await DeliveryConsumer(pool).take_all(story)
     await DeliveryConsumer(pool).take_all([a_delivery(model_id="fraud-eu", delivery_id=UUID(int=1))])
-    told = await client.until(3, "delivery")
-    assert [(each["state"], each["revision"]) for each in told] == [("pending", 1), ("delivered", 4), ("delivered", 2)]
-    assert told[0] == {
+    reported = await client.until(3, "delivery")
+    assert [(each["state"], each["revision"]) for each in reported] == [
+        ("pending", 1),
+        ("delivered", 4),
+        ("delivered", 2),
+    ]
+    assert reported[0] == {
         "model_id": MODEL,
         "incident_id": str(incident_id),
         "transition_id": str(story[0].transition_id),
@@ -158,7 +162,7 @@ async def test_a_change_is_told_on_the_stream_to_those_who_may_see_the_model(
 async def test_from_kafka_to_the_api_and_what_cannot_be_read_is_set_aside(
     api: httpx.AsyncClient, life: Life, pool: Pool, kafka_settings: KafkaSettings, database_url: str
 ) -> None:
-    told = a_delivery(incident_id=await incident_of(api, life))
+    reported = a_delivery(incident_id=await incident_of(api, life))
     mark = uuid5(IDS, database_url).hex[:12]
     topic = replace(DELIVERIES, name=f"test.{mark}.deliveries.v1")
     await ensure_topics(kafka_settings, Health(), (topic, DEAD_LETTERS))
@@ -172,13 +176,13 @@ async def test_from_kafka_to_the_api_and_what_cannot_be_read_is_set_aside(
         running = asyncio.create_task(consumer.run(kafka_settings, Health()))
         try:
             await producer.send_and_wait(topic.name, b'{"v":1}', MODEL.encode())
-            await producer.send_and_wait(topic.name, encode(told), MODEL.encode())
+            await producer.send_and_wait(topic.name, encode(reported), MODEL.encode())
 
             async def shown() -> list[dict[str, Any]]:
                 return await of(api)
 
             (item,) = await eventually(shown, what="the delivery to be shown")
-            assert Delivery.model_validate(item) == told
+            assert Delivery.model_validate(item) == reported
         finally:
             running.cancel()
             await asyncio.wait({running})

@@ -100,8 +100,8 @@ async def test_a_field_given_twice_is_refused_by_name(client: httpx.AsyncClient,
             for name, doubled in doubled_fields(body):
                 headers = {"Content-Type": "application/json"}
                 answer = await client.request(method, path.format(**IDS), content=doubled, headers=headers)
-                told = await problem(answer, 422, "invalid-request")
-                assert told["errors"] == [{"field": f"body.{name}", "reason": "is given twice: send it once"}]
+                reported = await problem(answer, 422, "invalid-request")
+                assert reported["errors"] == [{"field": f"body.{name}", "reason": "is given twice: send it once"}]
     assert await pool.fetchval("SELECT count(*) FROM transition") == before
 
 
@@ -110,8 +110,8 @@ async def test_a_time_beyond_the_years_there_are_is_refused_by_name(client: http
     listed = await client.get("/v1/incidents", params={"since": time})
     made = await client.post("/v1/api-keys", json={"name": "ci", "scopes": ["read"], "expires_at": time})
     for answer, field in ((listed, "query.since"), (made, "body.expires_at")):
-        told = await problem(answer, 422, "invalid-request")
-        assert [each["field"] for each in told["errors"]] == [field]
+        reported = await problem(answer, 422, "invalid-request")
+        assert [each["field"] for each in reported["errors"]] == [field]
 
 
 async def test_a_field_of_a_form_given_twice_is_refused_by_name(

@@ -108,15 +108,15 @@ FILTERS = (
     ("within=day", [6], "1 incident opened in the last 24 hours."),
     ("from=2026-11-24", [6], "1 incident opened from 24 Nov 2026 (UTC)."),
     ("to=2026-11-23", [5, 4, 3, 2, 1], "5 incidents opened to 23 Nov 2026 (UTC)."),
-    ("stuck=true", [], "No incidents with a stuck message. No message is stuck."),
+    ("undeliverable=true", [], "No incidents with an undeliverable message. No message is undeliverable."),
 )
 
 
 async def test_filters_leave_what_they_say(zoo: None, reader: httpx.AsyncClient) -> None:
-    for query, numbers, words in FILTERS:
+    for query, numbers, text in FILTERS:
         answer = await reader.get(f"{LIST}?{query}")
         assert numbers_of(answer) == numbers, query
-        assert words in text_of(answer), query
+        assert text in text_of(answer), query
         assert numbers or "Remove a filter, or see all incidents ." in text_of(answer)
 
 
@@ -147,7 +147,7 @@ async def test_a_row_says_how_bad_it_is_and_was_who_knows_and_what_went_wrong(
     assert "△ warn ▲ was critical open 1 d ago" in text
     assert "▲ was critical resolved 1 d ago , lasted 2 min" in text
     assert "△ was warn resolved" in text
-    assert "#1 churn-a ✕ 1 message stuck" in text
+    assert "#1 churn-a ✕ 1 message undeliverable" in text
     assert "#2 churn-b ✕ 1 alert had no route" in text
     assert "(3 open) Incidents" in text
     assert "all live 4 open 3 acknowledged 1 resolved closed" in text

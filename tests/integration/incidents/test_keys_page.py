@@ -51,7 +51,7 @@ async def test_a_key_is_made_shown_once_used_rotated_and_revoked(admin: httpx.As
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "text"),
     [
         ({"name": "", "scopes": ["read"]}, "name:"),
         ({"name": "x"}, "scopes:"),
@@ -60,11 +60,11 @@ async def test_a_key_is_made_shown_once_used_rotated_and_revoked(admin: httpx.As
     ],
 )
 async def test_what_makes_no_key_is_said_in_words_and_makes_none(
-    admin: httpx.AsyncClient, pool: Pool, data: dict[str, object], words: str
+    admin: httpx.AsyncClient, pool: Pool, data: dict[str, object], text: str
 ) -> None:
     answer = await post(admin, "/keys/make", **data)
     assert answer.status_code == 422
-    assert words in text_of(answer)
+    assert text in text_of(answer)
     assert await pool.fetchval("SELECT count(*) FROM api_key") == 0
 
 

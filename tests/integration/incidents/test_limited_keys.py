@@ -28,7 +28,7 @@ async def routes_with(api: httpx.AsyncClient, parameter: str) -> list[tuple[str,
     return found
 
 
-async def told(client: httpx.AsyncClient, method: str, path: str, value: str) -> tuple[int, str]:
+async def reported(client: httpx.AsyncClient, method: str, path: str, value: str) -> tuple[int, str]:
     """The status and the words that answer a request, without what it named."""
     end = path.rpartition("/")[2]
     answer = await client.request(
@@ -46,7 +46,7 @@ async def test_what_belongs_to_other_models_is_answered_as_if_it_did_not_exist(
     limited = await client_with(Scope.ADMIN, models=("mine",), name="limited")
     incidents = (await api.get("/v1/incidents?model=theirs")).json()["items"]
     for method, path in await routes_with(api, "{model_id}"):
-        answers = [await told(limited, method, path, model_id) for model_id in ("theirs", "missing")]
+        answers = [await reported(limited, method, path, model_id) for model_id in ("theirs", "missing")]
         assert answers[0] == answers[1], (method, path)
         assert answers[0][0] == 404, (method, path)
     for method, path in await routes_with(api, "{reference}"):
@@ -54,7 +54,7 @@ async def test_what_belongs_to_other_models_is_answered_as_if_it_did_not_exist(
             (str(incidents[0]["incident_number"]), "999"),
             (incidents[0]["incident_id"], str(UUID(int=404))),
         ):
-            answers = [await told(limited, method, path, reference) for reference in (there, missing)]
+            answers = [await reported(limited, method, path, reference) for reference in (there, missing)]
             assert answers[0] == answers[1], (method, path)
             assert answers[0][0] == 404, (method, path)
     assert [each["state"] for each in (await api.get("/v1/incidents")).json()["items"]] == ["open", "open"]

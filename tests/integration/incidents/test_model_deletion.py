@@ -1,4 +1,4 @@
-"""Deleting a model: confirmed, told, freed everywhere, and not brought back by what was still on its way."""
+"""Deleting a model: confirmed, reported, freed everywhere, and not brought back by what was still on its way."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_what_was_on_its_way_brings_nothing_back(api: httpx.AsyncClient, d
     assert (await api.get("/v1/incidents")).json()["items"][0]["incident_number"] == 1
 
 
-async def test_new_events_register_it_anew(api: httpx.AsyncClient, drifting: Life, pool: Pool) -> None:
+async def test_new_events_register_it_again(api: httpx.AsyncClient, drifting: Life, pool: Pool) -> None:
     await delete(api)
     consumers = [ActivityConsumer(pool, quick()) for _ in range(4)]
     await asyncio.gather(*(each.take_all([activity(32)]) for each in consumers))

@@ -72,14 +72,14 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
     await ActivityConsumer(pool, quick()).take_all([an_activity("flight 17")])
     clock.now = at(60)
     answer = await reader.get(f"/models/{MODEL}")
-    text = text_of(answer)
-    for words in (
+    shown = text_of(answer)
+    for text in (
         "▲ critical Incident #1", "PSI is above the critical threshold.", "scores from 0.92 up: 4.0 % → 19 %",
         "Since the first event.", "Baseline against current: score", "What is compared",
         "Rejected: too late 3 Rejected: from the future 1", "Recent rate 5 per second",
         "flight 17", "up to a PSI of 0.50",
     ):  # fmt: skip
-        assert words in text, words
+        assert text in shown, text
     assert answer.text.count('class="line line-score"') == 1
     assert 'aria-label="PSI over a day, at most 0.50"' in answer.text
     assert "<title>Incident #1 opened</title>" in answer.text
@@ -89,7 +89,7 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
 async def test_the_curve_goes_back_as_far_as_asked_and_keeps_its_peaks(
     reader: httpx.AsyncClient, pool: Pool, days: int
 ) -> None:
-    """One bad look among good ones is seen at every zoom, and not at the next smaller one."""
+    """One bad evaluation among good ones is seen at every zoom, and not at the next smaller one."""
     begin = MONDAY - timedelta(days=200)
     async with transaction(pool) as connection:
         await register_model(connection, "old", quick(), first_seen=begin, last_seen=MONDAY)
@@ -103,7 +103,7 @@ async def test_the_curve_goes_back_as_far_as_asked_and_keeps_its_peaks(
 def links_of(page: httpx.Response) -> dict[str, str]:
     """Where the links beside the curve lead, by their words."""
     found = re.findall(r'<a href="([^"]+#evaluation)"[^>]*>([^<]+)</a>', page.text)
-    return {words: href.replace("&amp;", "&") for href, words in found}
+    return {text: href.replace("&amp;", "&") for href, text in found}
 
 
 async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
@@ -153,7 +153,7 @@ async def test_an_evaluation_without_bins_says_so_and_leads_to_the_nearest_that_
     )
     for minute, nearest in ((3, 1), (8, 10)):
         page = await reader.get(path, params={"at": at(minute).isoformat()})
-        href = next(href for words, href in links_of(page).items() if words.startswith("The nearest"))
+        href = next(href for text, href in links_of(page).items() if text.startswith("The nearest"))
         assert href.startswith(f"?days=1&at={at(nearest):%Y-%m-%dT%H:%M:%S}"), minute
         assert "Baseline against current: score" in text_of(await reader.get(path + href))
 

@@ -74,19 +74,19 @@ async def test_a_saved_change_is_in_force_and_among_the_versions_under_ones_name
     assert (newest["actor"]["type"], newest["actor"]["name"]) == ("user", "ana")
 
 
-async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_typed_is_lost(
+async def test_what_does_not_fit_is_said_beside_its_field_and_nothing_entered_is_lost(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     before = (await api.get(API)).json()
-    typed = fields_of(await ana.get(PAGE)) | {"warn": "<high>", "every_seconds": "5", "confirm_warn": "7"}
+    entered = fields_of(await ana.get(PAGE)) | {"warn": "<high>", "every_seconds": "5", "confirm_warn": "7"}
     for what in ("save", "preview"):
-        answer = await send(ana, what, typed)
+        answer = await send(ana, what, entered)
         assert answer.status_code == 422
         text = text_of(answer)
         assert "2 settings are not valid" in text
         assert "Write a number, such as 0.1." in text
         assert "Write the unit too: 5 s, 5 min, 5 h or 5 d." in text
-        assert fields_of(answer) == typed
+        assert fields_of(answer) == entered
         assert "<high>" not in answer.text
     assert (await api.get(API)).json() == before
 
@@ -99,31 +99,31 @@ async def test_a_preview_that_follows_typing_gives_way_to_what_does_not_fit(ana:
     assert "No preview: Warning from: write a number, such as 0.1." in text_of(answer)
 
 
-async def test_contradictions_are_told_with_names_and_units(ana: httpx.AsyncClient, life: Life) -> None:
-    typed = fields_of(await ana.get(PAGE)) | {"baseline_seconds": "1 h", "warn": "0.4", "resolve_below": "120 %"}
-    answer = await send(ana, "save", typed)
+async def test_contradictions_are_reported_with_names_and_units(ana: httpx.AsyncClient, life: Life) -> None:
+    entered = fields_of(await ana.get(PAGE)) | {"baseline_seconds": "1 h", "warn": "0.4", "resolve_below": "120 %"}
+    answer = await send(ana, "save", entered)
     text = text_of(answer)
     assert answer.status_code == 422
     assert "“Current window” (1 d) must not exceed “Baseline” (1 h)" in text
     assert "“Warning from” (0.4) must be below “Critical from” (0.2)" in text
     assert "less than or equal to 100 %" in text
-    assert fields_of(answer) == typed
+    assert fields_of(answer) == entered
 
 
 async def test_who_comes_second_sees_both_changes_and_puts_both_in_force(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
-    typed = fields_of(await ana.get(PAGE)) | {"warn": "0.15", "confirm_warn": "4"}
+    entered = fields_of(await ana.get(PAGE)) | {"warn": "0.15", "confirm_warn": "4"}
     assert (await api.put(API, json={"warn": 0.12, "critical": 0.5})).status_code == 200
     for what in ("preview", "save"):
-        answer = await send(ana, what, typed)
+        answer = await send(ana, what, entered)
         text = text_of(answer)
         assert answer.status_code == 409
         assert "the monitor is at version 2 by now, and this form was filled from version 1" in text
         assert "somebody changed: Warning from: 0.1 → 0.12; Critical from: 0.2 → 0.5." in text
         assert "Somebody else has changed this to 0.12; the field holds your value." in text
         again = fields_of(answer)
-        assert again == typed | {"critical": "0.5", "version": "2"}
+        assert again == entered | {"critical": "0.5", "version": "2"}
     assert (await api.get(API)).json()["version"] == 2
     await send(ana, "save", again)
     monitor = (await api.get(API)).json()
@@ -134,9 +134,9 @@ async def test_a_form_that_did_not_fit_stays_of_the_version_it_was_filled_from(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     """Or else the next save would overwrite, unseen, what somebody has put in force meanwhile."""
-    typed = fields_of(await ana.get(PAGE)) | {"warn": "x"}
+    entered = fields_of(await ana.get(PAGE)) | {"warn": "x"}
     await api.put(API, json={"critical": 0.5})
-    answer = await send(ana, "save", typed)
+    answer = await send(ana, "save", entered)
     assert fields_of(answer)["version"] == "1"
     assert (await send(ana, "save", fields_of(answer) | {"warn": "0.15"})).status_code == 409
 
@@ -146,8 +146,8 @@ async def test_the_preview_shows_what_would_have_been_beside_what_was(
 ) -> None:
     await life.sees("ok", "warn", "warn", "ok", "ok")
     clock.now = at(10)
-    typed = fields_of(await ana.get(PAGE)) | {"warn": "0.3", "critical": "0.6"}
-    answer = await send(ana, "preview", typed)
+    entered = fields_of(await ana.get(PAGE)) | {"warn": "0.3", "critical": "0.6"}
+    answer = await send(ana, "preview", entered)
     text = text_of(answer)
     assert answer.status_code == 200
     assert "0 incidents and 0 messages . Those in force: 1 and 2. Actually happened: 1 incident." in text
@@ -155,13 +155,13 @@ async def test_the_preview_shows_what_would_have_been_beside_what_was(
     assert "5 evaluations: the settings applied to the stored PSI" in text
     assert "5 exact, 0 approximate, 0 unknown." in text
     assert "What people did (acknowledge, close) is not replayed" in text
-    assert fields_of(answer) == typed
+    assert fields_of(answer) == entered
     assert "In force: 0.1." in text
     assert answer.text.count("<title>warn from") == 2
     assert (await api.get(API)).json()["version"] == 1
 
-    typed = typed | {"warn": "0.01", "critical": "0.1", "current_seconds": "12 h"}
-    text = text_of(await send(ana, "preview", typed))
+    entered = entered | {"warn": "0.01", "critical": "0.1", "current_seconds": "12 h"}
+    text = text_of(await send(ana, "preview", entered))
     assert "1 incident and 2 messages ." in text
     assert "23 Nov 2026, 09:16:00 UTC" in text
     assert "▲ critical 9 min so far 0.15 open 2" in text
@@ -217,7 +217,9 @@ async def test_switching_off_says_what_happens_and_asks_once_more(
     assert (await api.get(API)).json()["enabled"] is True
 
 
-async def test_a_viewer_reads_everything_and_is_told_why_not_more(reader: httpx.AsyncClient, life: Life) -> None:
+async def test_a_viewer_reads_everything_and_is_given_the_reason_not_more(
+    reader: httpx.AsyncClient, life: Life
+) -> None:
     page = await reader.get(PAGE)
     assert "Changing a monitor is for responders; an admin can make you one." in text_of(page)
     assert "<fieldset disabled>" in page.text

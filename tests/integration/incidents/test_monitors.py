@@ -19,15 +19,15 @@ PATH = f"/v1/models/{MODEL}/monitor"
 
 
 async def test_everything_that_is_wrong_is_said_at_once(api: httpx.AsyncClient, life: Life) -> None:
-    wanted = {"critical": 0.05, "bins": "ten", "min_samples": 1, "latch_seconds": -1, "reopen_seconds": 8 * DAY}
-    body = await problem(await api.put(PATH, json=wanted), 422, "invalid-monitor")
+    requested = {"critical": 0.05, "bins": "ten", "min_samples": 1, "latch_seconds": -1, "reopen_seconds": 8 * DAY}
+    body = await problem(await api.put(PATH, json=requested), 422, "invalid-monitor")
     reasons = {error["field"]: error["reason"] for error in body["errors"]}
     assert set(reasons) == {"critical", "bins", "latch_seconds", "reopen_seconds"}, (
         "min_samples is held against bins once these are a number"
     )
     assert "lower warn or raise critical" in reasons["critical"]
     assert "lengthen the second" in reasons["reopen_seconds"]
-    again = await problem(await api.put(PATH, json=wanted | {"bins": 10}), 422, "invalid-monitor")
+    again = await problem(await api.put(PATH, json=requested | {"bins": 10}), 422, "invalid-monitor")
     assert "raise min_samples" in {error["field"]: error["reason"] for error in again["errors"]}["min_samples"]
     assert (await api.get(PATH)).json()["version"] == 1
 
@@ -70,8 +70,8 @@ async def lived(life: Life, clock: StillClock) -> Life:
     return life
 
 
-async def previewed(api: httpx.AsyncClient, wanted: dict[str, Any]) -> dict[str, Any]:
-    answer = await api.post(f"{PATH}:preview", json=wanted)
+async def previewed(api: httpx.AsyncClient, requested: dict[str, Any]) -> dict[str, Any]:
+    answer = await api.post(f"{PATH}:preview", json=requested)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found

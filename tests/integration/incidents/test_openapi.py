@@ -51,8 +51,8 @@ async def lived(api: httpx.AsyncClient, pool: Pool) -> None:
         await register(pool, model_id, quick())
         await Life(pool, model_id=model_id).sees(*grades)
     incident = (await api.get("/v1/incidents/1")).json()["incident_id"]
-    told = [a_delivery(incident_id=incident), a_delivery("no_route", incident_id=incident, delivery_id=UUID(int=1))]
-    await DeliveryConsumer(pool).take_all(told)
+    reported = [a_delivery(incident_id=incident), a_delivery("no_route", incident_id=incident, delivery_id=UUID(int=1))]
+    await DeliveryConsumer(pool).take_all(reported)
     await ActivityConsumer(pool, quick()).take_all([an_activity(when=at(2))])
     for action in ("acknowledge", "close"):
         assert (await api.post(f"/v1/incidents/4/{action}")).status_code == 200

@@ -1,8 +1,8 @@
 """PostgreSQL away, Kafka away, both restarted, under load: nothing lost, nothing twice, and meanwhile `/readyz` and the
 metrics tell the truth.
 
-An outage lasts until it is told and a load has come meanwhile. SENTRYML_TEST_OUTAGE_SECONDS=60 makes each last at least
-that long.
+An outage lasts until it is reported and a load has come meanwhile. SENTRYML_TEST_OUTAGE_SECONDS=60 makes each last at
+least that long.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ class Load:
         await self._task
 
     async def grow(self, minutes: int = MEANWHILE) -> None:
-        """Wait for so many minutes more."""
-        wanted = self.minutes + minutes
+        """Wait for that number of minutes more."""
+        requested = self.minutes + minutes
 
         async def grown() -> bool:
-            return self.minutes >= wanted
+            return self.minutes >= requested
 
         await eventually(grown, what=f"{minutes} minutes more of evaluations")
 
@@ -128,15 +128,15 @@ async def shows(service: Service, name: str, least: float, most: float = float("
     await eventually(shown, what=f"{name} between {least} and {most}")
 
 
-async def says(service: Service, *words: str) -> None:
+async def says(service: Service, *text: str) -> None:
     async def said() -> bool:
         answer = await service.ask("GET", "/readyz")
-        return answer is not None and answer.status_code == 503 and all(word in answer.text for word in words)
+        return answer is not None and answer.status_code == 503 and all(word in answer.text for word in text)
 
-    await eventually(said, what=f"/readyz to say {words}")
+    await eventually(said, what=f"/readyz to say {text}")
 
 
-async def test_outages_under_load_lose_nothing_double_nothing_and_are_told(
+async def test_outages_under_load_lose_nothing_double_nothing_and_are_reported(
     own_servers: Servers, load: Load, tmp_path: Path
 ) -> None:
     key = make_key(own_servers.postgres)
@@ -195,13 +195,13 @@ async def as_if_nothing_had_happened(servers: Servers, load: Load, notes: dict[s
     connection = await asyncpg.connect(servers.postgres, server_settings={"search_path": "incidents"})
     try:
         for model_id in MODELS:
-            wanted = 2 * load.minutes // len(CYCLE) + notes[model_id]
+            requested = 2 * load.minutes // len(CYCLE) + notes[model_id]
             kept = await connection.fetchval("SELECT count(*) FROM evaluation WHERE model_id = $1", model_id)
             assert kept == load.minutes
             (incident,) = await connection.fetch("SELECT sequence, state FROM incident WHERE model_id = $1", model_id)
-            assert (incident["sequence"], incident["state"]) == (wanted, "open")
-            await published(servers.kafka, model_id, wanted)  # the gauge of what waits is measured now and then
+            assert (incident["sequence"], incident["state"]) == (requested, "open")
+            await published(servers.kafka, model_id, requested)  # the gauge of what waits is measured now and then
             first_seen = list(dict.fromkeys(await sequences_in_kafka(servers.kafka, model_id)))
-            assert first_seen == list(range(1, wanted + 1)), f"{model_id}: as they first came to Kafka"
+            assert first_seen == list(range(1, requested + 1)), f"{model_id}: as they first came to Kafka"
     finally:
         await connection.close()

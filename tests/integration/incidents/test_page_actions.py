@@ -55,7 +55,7 @@ async def test_an_incident_is_acknowledged_closed_and_noted_under_ones_name(
     assert not any(step["alert"] for step in steps[1:])
 
 
-async def test_an_incident_that_has_moved_on_is_shown_as_it_stands_and_the_note_is_kept(
+async def test_an_incident_that_has_moved_on_is_shown_as_it_is_and_the_note_is_kept(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:
     await life.sees("warn")

@@ -1,4 +1,4 @@
-"""`GET /live` through a real server on a real PostgreSQL: a page is told when it has changed, and when that is over."""
+"""`GET /live` through a real server on a real PostgreSQL: a page is notified of changes, and of their end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OpenPage:
 
     def __init__(self, url: str, path: str, cookie: str) -> None:
         self._client = httpx.AsyncClient(base_url=url, headers={"Cookie": cookie}, timeout=None, trust_env=False)
-        self._path, self.told = path, list[str]()
+        self._path, self.reported = path, list[str]()
         self.task: asyncio.Task[None] | None = None
 
     async def load(self) -> OpenPage:
@@ -58,29 +58,29 @@ class OpenPage:
             assert "content-encoding" not in answer.headers
             async for line in answer.aiter_lines():
                 if line.startswith("event: "):
-                    self.told.append(line.removeprefix("event: "))
+                    self.reported.append(line.removeprefix("event: "))
 
     async def until(self, event: str, count: int = 1) -> None:
-        async def told() -> bool:
-            return self.told.count(event) >= count
+        async def reported() -> bool:
+            return self.reported.count(event) >= count
 
-        await eventually(told, what=f"{count} × {event} on {self._path}")
+        await eventually(reported, what=f"{count} × {event} on {self._path}")
 
     async def first(self) -> str:
-        """The first that it is told."""
+        """The first that it receives."""
 
-        async def told() -> bool:
-            return bool(self.told)
+        async def reported() -> bool:
+            return bool(self.reported)
 
-        await eventually(told, what=f"anything on {self._path}")
-        return self.told[0]
+        await eventually(reported, what=f"anything on {self._path}")
+        return self.reported[0]
 
     async def ended(self) -> list[str]:
-        """What it was told, once its stream has ended."""
+        """What it received, once its stream has ended."""
         assert self.task is not None
         async with asyncio.timeout(60):
             await self.task
-        return self.told
+        return self.reported
 
     async def close(self) -> None:
         if self.task is not None:
@@ -95,7 +95,7 @@ Open = Callable[..., Awaitable[OpenPage]]
 
 @pytest.fixture
 def hub(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The hub of the service, which looks often here."""
+    """The hub of the service, which polls often here."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(subscribers, "PAUSE_SECONDS", 0.02)
     return Hub(PUBLIC_URL, clock)
@@ -124,7 +124,7 @@ async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
     pages, cookies = list[OpenPage](), dict[str, str]()
 
     async def make(path: str, who: str = "vera", follows: str | None = "live") -> OpenPage:
-        """Load it; follow it until the first that it is told is `follows`."""
+        """Load it; follow it until the first that it receives is `follows`."""
         if who not in cookies:
             name = cookie_name(PUBLIC_URL)
             cookies[who] = f"{name}={(await signed_in(who)).cookies[name]}"
@@ -140,20 +140,20 @@ async def open_page(url: str, signed_in: SignedIn) -> AsyncIterator[Open]:
         await page.close()
 
 
-async def test_every_page_is_told_of_what_it_shows(open_page: Open, life: Life, hub: Hub) -> None:
+async def test_every_page_is_notified_of_what_it_shows(open_page: Open, life: Life, hub: Hub) -> None:
     await life.sees("critical")
 
-    async def heard() -> bool:
+    async def received() -> bool:
         return hub.position == 1
 
-    await eventually(heard, what="the hub to have heard of the incident")
+    await eventually(received, what="the hub to have received the incident")
     overview, model, incidents, incident = [
         await open_page(path) for path in ("/models", MODEL_PAGE, "/incidents", "/incidents/1")
     ]
     await life.sees("critical")  # an evaluation without a step
     for page in (model, incident, overview):
         await page.until("changed")
-    assert incidents.told == ["live"]
+    assert incidents.reported == ["live"]
     await life.sees("warn")
     await incidents.until("changed")
 
@@ -164,8 +164,8 @@ async def test_deliveries_reach_the_incident_and_the_list(
     await life.sees("critical")
     pages = [await open_page(path) for path in ("/incidents", "/incidents/1")]
     incident_id = (await api.get("/v1/incidents/1")).json()["incident_id"]
-    told = a_delivery(incident_id=incident_id, delivery_id=uuid5(IDS, "live"))
-    await DeliveryConsumer(pool).take_all([told.model_copy(update={"model_id": MODEL})])
+    reported = a_delivery(incident_id=incident_id, delivery_id=uuid5(IDS, "live"))
+    await DeliveryConsumer(pool).take_all([reported.model_copy(update={"model_id": MODEL})])
     for page in pages:
         await page.until("changed")
 
@@ -185,17 +185,17 @@ async def test_activity_reaches_the_models_page_and_the_overview(
     model, overview = await open_page(MODEL_PAGE), await open_page("/models")
     later = 0
 
-    async def told() -> bool:
-        """The first look of the hub only takes note of how it is, so activity goes on here as it does."""
+    async def reported() -> bool:
+        """The first poll of the hub only takes note of how it is, so activity goes on here as it does."""
         nonlocal later
         later += 1
         await consumer.take_all([an_activity("next").model_copy(update={"at": at(60 + later)})])
-        return "changed" in model.told and "changed" in overview.told
+        return "changed" in model.reported and "changed" in overview.reported
 
-    await eventually(told, what="both pages to be told")
+    await eventually(reported, what="both pages to be notified")
 
 
-async def test_what_happened_before_the_stream_was_open_is_told(open_page: Open, life: Life) -> None:
+async def test_what_happened_before_the_stream_was_open_is_reported(open_page: Open, life: Life) -> None:
     page = await open_page(MODEL_PAGE, follows=None)
     await life.sees("critical")
     page.follow()
@@ -223,7 +223,7 @@ async def test_a_session_that_is_over_ends_its_pages_and_no_others(
     assert (await page.ended())[-1] == "signed-out"
 
 
-async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> None:
+async def test_who_is_not_signed_in_learns_so_and_nothing_else(url: str) -> None:
     async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         for cookie in ("", f"{cookie_name(PUBLIC_URL)}={'A' * 43}"):
             answer = await client.get("/live?on=overview", headers={"Cookie": cookie})
@@ -233,11 +233,11 @@ async def test_who_is_not_signed_in_is_told_so_and_nothing_else(url: str) -> Non
         assert "signed-out" in refused.text
 
 
-async def test_a_page_too_many_is_told_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_too_many_learns_so(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGES_OF_SESSION_MAX", 1)
     first, other = await open_page("/models"), await open_page("/models", "otto")
     assert await (await open_page("/models", follows="full")).ended() == ["full"]
-    assert first.told == other.told == ["live"]
+    assert first.reported == other.reported == ["live"]
     await first.close()
 
     async def let_in() -> bool:

@@ -77,7 +77,7 @@ async def test_an_incident_shows_its_psi_and_the_bins_that_moved_as_pictures(
     assert 'class="bin bin-moved"' in answer.text
 
 
-async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, life: Life, clock: StillClock) -> None:
+async def test_every_turning_point_can_be_shown(reader: httpx.AsyncClient, life: Life, clock: StillClock) -> None:
     await life.sees("warn", "critical", "warn", "ok", psi=None)
     clock.now = at(20)
     page = await reader.get("/incidents/1")
@@ -100,7 +100,9 @@ async def test_every_turning_point_can_be_looked_at(reader: httpx.AsyncClient, l
     )
 
 
-async def test_a_live_incident_shows_the_last_look_while_that_drifts(reader: httpx.AsyncClient, life: Life) -> None:
+async def test_a_live_incident_shows_the_last_evaluation_while_that_drifts(
+    reader: httpx.AsyncClient, life: Life
+) -> None:
     await life.sees("critical", "critical")
     page = await reader.get("/incidents/1")
     assert 'aria-current="true">latest evaluation' in page.text
@@ -132,7 +134,9 @@ async def test_an_incident_leads_to_those_before_and_after_it_and_to_what_judged
     assert "after" not in text_of(await reader.get("/incidents/3")).partition("Other incidents")[2].partition("Why")[0]
 
 
-async def test_the_events_behind_each_look_are_drawn(reader: httpx.AsyncClient, life: Life, clock: StillClock) -> None:
+async def test_the_events_behind_each_evaluation_are_drawn(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
     await life.sees("warn")
     life.minute += 4
     await life.sees("critical")

@@ -63,7 +63,7 @@ async def preview(pool: Pool) -> AsyncIterator[Preview]:
     async with make_client() as to_processors:
 
         async def ask(
-            wanted: dict[str, Any], urls: tuple[str, ...], secret: SecretStr | None = SECRET, **how: Any
+            requested: dict[str, Any], urls: tuple[str, ...], secret: SecretStr | None = SECRET, **how: Any
         ) -> dict[str, Any]:
             processors = Processors(urls, secret, to_processors, **how)
             app = create_app(Context(PUBLIC_URL, pool=pool, processors=processors))
@@ -72,7 +72,7 @@ async def preview(pool: Pool) -> AsyncIterator[Preview]:
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL, headers=headers
             ) as client:
-                answer = await client.post(f"/v1/models/{MODEL}/monitor:preview", json=wanted)
+                answer = await client.post(f"/v1/models/{MODEL}/monitor:preview", json=requested)
             assert answer.status_code == 200, answer.text
             found: dict[str, Any] = answer.json()
             return found

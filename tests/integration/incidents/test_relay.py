@@ -91,13 +91,13 @@ async def test_four_relays_keep_the_order_of_every_model(pool: Pool) -> None:
     relays = [asyncio.create_task(relay(pool, log).run()) for _ in range(4)]
     try:
         await several_lives(pool, models=5, turns=6)
-        wanted = {f"model-{number}": list(range(1, 19)) for number in range(5)}
+        requested = {f"model-{number}": list(range(1, 19)) for number in range(5)}
 
         async def all_there() -> bool:
-            return {key: len(each) for key, each in sequences(log).items()} == dict.fromkeys(wanted, 18)
+            return {key: len(each) for key, each in sequences(log).items()} == dict.fromkeys(requested, 18)
 
         await eventually(all_there, what="every transition to be published")
-        assert sequences(log) == wanted
+        assert sequences(log) == requested
     finally:
         for task in relays:
             task.cancel()

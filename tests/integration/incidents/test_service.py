@@ -207,7 +207,7 @@ async def test_killed_at_each_step_it_loses_and_doubles_nothing(
     kafka_bootstrap: str, database_url: str, producer: AIOKafkaProducer, model_id: str, tmp_path: Path
 ) -> None:
     """It dies once at each step from evaluation to published transition. What Kafka had got and what was not marked yet
-    comes again, once; nothing else does, and nothing is lost, reordered or decided anew."""
+    comes again, once; nothing else does, and nothing is lost, reordered or decided again."""
     key, settings = make_key(database_url), {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
     for number, step in enumerate(STEPS):
         # Two steps of the timeline each time: opened or escalated, then deescalated.
@@ -260,10 +260,10 @@ async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_pa
         async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as browser:
             await sign_in(browser, "ana@example.org", PASSWORD)
             async with browser.stream("GET", "/live?on=overview") as page:
-                told = page.aiter_lines()
-                assert await anext(told) == "event: live"
+                reported = page.aiter_lines()
+                assert await anext(reported) == "event: live"
                 assert await service.stop() == 0
-                assert "event: signed-out" not in [line async for line in told]
+                assert "event: signed-out" not in [line async for line in reported]
         await follower.ended()
 
 

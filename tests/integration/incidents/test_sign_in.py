@@ -57,8 +57,8 @@ async def test_a_page_leads_to_the_sign_in_and_back(
     away = await anonymous.get(page)
     assert (away.status_code, away.headers["location"]) == (303, form)
     asked = await anonymous.get(str(httpx.URL(PUBLIC_URL + page).join(form)))
-    wanted = page.replace("&", "&amp;")
-    assert f'name="next" value="{wanted}"' in asked.text
+    requested = page.replace("&", "&amp;")
+    assert f'name="next" value="{requested}"' in asked.text
     back = await sign_in(anonymous, EMAIL, PASSWORD, next=page)
     assert (back.status_code, back.headers["location"]) == (303, f".{page}")
 
@@ -181,10 +181,10 @@ async def test_who_guesses_at_an_account_waits_longer_and_longer(
 ) -> None:
     await guesses(pool, clock, *((EMAIL, f"198.51.100.{number}") for number in range(4)))
     assert (await sign_in(browser_with("198.51.100.5"), EMAIL, "guess")).status_code == 403
-    for wait, words in ((30, "30 s"), (60, "1 min"), (120, "2 min")):
+    for wait, text in ((30, "30 s"), (60, "1 min"), (120, "2 min")):
         answer = await sign_in(browser_with("198.51.100.9"), EMAIL, PASSWORD)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, str(wait))
-        assert f"Too many attempts. Try again in {words}." in text_of(answer)
+        assert f"Too many attempts. Try again in {text}." in text_of(answer)
         clock.now += timedelta(seconds=wait)
         if wait < 120:
             assert (await sign_in(browser_with("198.51.100.9"), EMAIL, "guess")).status_code == 403
@@ -307,7 +307,7 @@ async def test_an_initial_password_is_changed_first_and_runs_out(
     assert "has expired" in text_of(await sign_in(browser_with(), "ben@example.org", PASSWORD))
 
 
-async def test_a_hash_of_another_cost_is_made_anew_at_the_sign_in(
+async def test_a_hash_of_another_cost_is_made_again_at_the_sign_in(
     anonymous: httpx.AsyncClient, pool: Pool, ana: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the cost that services have."""

@@ -79,7 +79,7 @@ async def decide_on(connection: Connection, model_id: str, grade: str, minute: f
     await save_changes(connection, [Change(snapshot, decision, evaluation)])
 
 
-async def test_what_happens_is_told_as_it_happens(api: httpx.AsyncClient, pool: Pool, replica: Replica) -> None:
+async def test_what_happens_is_reported_as_it_happens(api: httpx.AsyncClient, pool: Pool, replica: Replica) -> None:
     client = await follower(api, await replica())
     await register(pool, MODEL, quick())
     await Life(pool).sees("critical")
@@ -93,7 +93,7 @@ async def test_what_happens_is_told_as_it_happens(api: httpx.AsyncClient, pool: 
     await client.stop()
 
 
-async def test_filters_and_keys_narrow_what_is_told(
+async def test_filters_and_keys_narrow_what_is_reported(
     api: httpx.AsyncClient, client_with: MakeClient, pool: Pool, replica: Replica
 ) -> None:
     url = await replica()
@@ -136,7 +136,7 @@ async def test_what_was_missed_comes_first_from_any_replica(
 
 async def test_who_was_greeted_only_can_resume(api: httpx.AsyncClient, life: Life, replica: Replica) -> None:
     url = await replica()
-    # Until the hub has told what has happened, a newcomer hears of it too.
+    # Until the hub has reported what has happened, a newcomer hears of it too.
     earlier = await follower(api, url)
     await life.sees("warn")
     await earlier.until(1)
@@ -151,7 +151,7 @@ async def test_who_was_greeted_only_can_resume(api: httpx.AsyncClient, life: Lif
     await earlier.stop()
 
 
-async def test_an_early_position_that_is_committed_late_is_told(
+async def test_an_early_position_that_is_committed_late_is_reported(
     api: httpx.AsyncClient, pool: Pool, replica: Replica
 ) -> None:
     """The order of the stream is that of commits, so that nobody's last id is ahead of what is to come."""
@@ -205,11 +205,11 @@ async def test_many_writers_two_replicas_and_clients_that_come_and_go(
     await asyncio.gather(*map(write, models))
     done.set()
     await asyncio.gather(*going)
-    wanted = [str(row["transition_id"]) for row in await pool.fetch("SELECT transition_id FROM transition")]
-    assert len(wanted) == rounds * len(models)
+    requested = [str(row["transition_id"]) for row in await pool.fetch("SELECT transition_id FROM transition")]
+    assert len(requested) == rounds * len(models)
     for client in clients:
-        steps = await client.until(len(wanted))
-        assert sorted(step["transition_id"] for step in steps) == sorted(wanted)
+        steps = await client.until(len(requested))
+        assert sorted(step["transition_id"] for step in steps) == sorted(requested)
         sequences = defaultdict(list)
         for step in steps:
             sequences[step["model_id"]].append(step["sequence"])
@@ -292,7 +292,7 @@ def scope_of(api: httpx.AsyncClient) -> dict[str, Any]:
 async def test_many_clients_cost_one_reading_of_each_commit(
     life: Life, pool: Pool, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Woken by the commit alone: nobody looks by the clock here."""
+    """Woken by the commit alone: nobody polls here."""
     readings, read = [], module.read_stream
 
     async def counted(*args: Any, **how: Any) -> Any:

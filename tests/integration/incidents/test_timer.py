@@ -43,23 +43,23 @@ async def test_a_live_incident_is_never_closed_by_time(pool: Pool, life: Life, c
 
 
 async def test_old_evaluations_go_by_the_week_and_evidence_stays(pool: Pool, life: Life, clock: StillClock) -> None:
-    """Two looks of one week, two of the next: a week goes when the whole of it is old enough, and not before."""
+    """Two evaluations of one week, two of the next: a week goes when the whole of it is old enough, and not before."""
     await life.sees("critical", "ok")
     life.minute = 7 * 24 * 60
     await life.sees("ok", "ok")
     next_monday = (MONDAY - timedelta(days=MONDAY.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
     clock.now = next_monday + timedelta(days=90, seconds=-1)
     await Timer(pool, 90, clock).tick()
-    assert len(await looks(pool)) == 4
+    assert len(await evaluation_times(pool)) == 4
     clock.now = next_monday + timedelta(days=90)
     await asyncio.gather(*(Timer(pool, 90, clock).tick() for _ in range(10)))
-    assert await looks(pool) == [at(7 * 24 * 60 + 2), at(7 * 24 * 60 + 1)]
+    assert await evaluation_times(pool) == [at(7 * 24 * 60 + 2), at(7 * 24 * 60 + 1)]
     assert await pool.fetchval("SELECT count(*) FROM evidence") == 3
     async with transaction(pool) as connection:
         assert await find_latest_evaluation(connection, MODEL) is not None
 
 
-async def test_a_week_in_use_is_dropped_at_a_later_look(pool: Pool, life: Life, clock: StillClock) -> None:
+async def test_a_week_in_use_is_dropped_at_a_later_turn(pool: Pool, life: Life, clock: StillClock) -> None:
     await life.sees("critical", "ok")
     clock.now = MONDAY + timedelta(days=200)
     async with transaction(pool) as reader:
@@ -68,9 +68,9 @@ async def test_a_week_in_use_is_dropped_at_a_later_look(pool: Pool, life: Life, 
             await Timer(pool, 90, clock).tick()
         assert len(await list_evaluations(reader, MODEL, None, 10)) == 2
     await Timer(pool, 90, clock).tick()
-    assert await looks(pool) == []
+    assert await evaluation_times(pool) == []
 
 
-async def looks(pool: Pool) -> list[datetime]:
+async def evaluation_times(pool: Pool) -> list[datetime]:
     async with transaction(pool) as connection:
         return [each.evaluated_at for each in await list_evaluations(connection, MODEL, None, 10)]

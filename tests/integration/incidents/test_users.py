@@ -195,8 +195,8 @@ async def test_the_first_admin_comes_from_the_environment_once(
 @pytest.mark.parametrize(
     ("email", "password", "says"),
     [
-        ("ada@example.org", "short", "SENTRYML_FIRST_ADMIN_PASSWORD: a password has 12 to 1000 characters"),
-        ("ada@example.org", None, "SENTRYML_FIRST_ADMIN_PASSWORD: a password has 12 to 1000 characters"),
+        ("ada@example.org", "short", "SENTRYML_FIRST_ADMIN_PASSWORD: a password must have 12 to 1000 characters"),
+        ("ada@example.org", None, "SENTRYML_FIRST_ADMIN_PASSWORD: a password must have 12 to 1000 characters"),
         ("ada@example.org", "password1234", "SENTRYML_FIRST_ADMIN_PASSWORD: this password is a common one"),
         (None, PASSWORD, "SENTRYML_FIRST_ADMIN_EMAIL: set it to an address"),
         ("ada", PASSWORD, "SENTRYML_FIRST_ADMIN_EMAIL: set it to an address"),

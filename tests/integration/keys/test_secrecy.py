@@ -157,10 +157,10 @@ async def test_no_key_is_in_logs_answers_the_database_or_a_topic(
             for answer in await use_wrongly(service, ingest, key):
                 said += [answer.content, str(answer.headers.raw).encode()]
 
-        async def uses_told() -> bool:
+        async def uses_reported() -> bool:
             return (await service.shown(good))["last_used_at"] is not None
 
-        await eventually(uses_told, what="the last use to be shown")
+        await eventually(uses_reported, what="the last use to be shown")
         assert await service.service.stop() == 0
         logs = [service.service.log.read_bytes()]
     assert await ingest.stop() == 0

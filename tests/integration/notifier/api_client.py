@@ -49,10 +49,10 @@ class Api:
         )
         return {"Authorization": f"Bearer {key}"}
 
-    async def words(self) -> list[tuple[str, str, str]]:
+    async def texts(self) -> list[tuple[str, str, str]]:
         """The changes, oldest first."""
         items = (await self.ask("GET", "/v1/changes", 200))["items"]
-        return [(each["action"], each["subject"], each["words"]) for each in reversed(items)]
+        return [(each["action"], each["subject"], each["text"]) for each in reversed(items)]
 
     async def make_channel(self, name: str, address: str) -> dict[str, Any]:
         body = {"name": name, "kind": "slack_webhook", "secret": {"url": address}}

@@ -47,7 +47,7 @@ TOKEN = "stand-in"
 
 
 class TestClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stops until it is moved."""
 
     __test__ = False
 

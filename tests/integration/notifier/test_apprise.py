@@ -61,7 +61,7 @@ async def test_failure_is_uncertain_since_apprise_does_not_say_why(world: World,
         result = await opened(tools_of(world, "json"), f"json://{receiver.authority}/verysecret").send(to_send())
     assert outcome(result) == (Outcome.UNCERTAIN, "failed")
     assert len(receiver.received) == 1, "when to try again is decided elsewhere"
-    assert "verysecret" not in result.words
+    assert "verysecret" not in result.text
 
 
 async def test_redirect_is_not_followed(world: World) -> None:
@@ -92,7 +92,7 @@ async def test_every_tone_is_a_kind_of_notice(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "text"),
     [
         ("ntfys://verysecret", "SENTRYML_APPRISE_SCHEMAS=ntfys"),
         ("JSONS://verysecret", "SENTRYML_APPRISE_SCHEMAS=jsons"),
@@ -108,10 +108,10 @@ async def test_every_tone_is_a_kind_of_notice(world: World) -> None:
         ("json://verysecret/?a=b&%72edirect=yes", "leave redirect out"),
     ],
 )
-async def test_what_may_not_be_used_is_refused_without_being_shown(world: World, url: str, words: str) -> None:
+async def test_what_may_not_be_used_is_refused_without_being_shown(world: World, url: str, text: str) -> None:
     with pytest.raises(ChannelMisconfigured) as refused:
         opened(tools_of(world, "json", "nosuch", *LOCAL), url)
-    assert words in str(refused.value)
+    assert text in str(refused.value)
     assert "verysecret" not in str(refused.value)
 
 

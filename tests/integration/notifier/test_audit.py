@@ -81,7 +81,7 @@ async def test_parked_for_a_channel_that_works_is_found(world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.take_in(opened_critical())
     await world.dispatch()
-    await world.pool.execute("UPDATE channel SET state = 'active', broken_words = NULL")
+    await world.pool.execute("UPDATE channel SET state = 'active', broken_reason = NULL")
     assert await faults(world) == [Fault.ORPHANED]
 
 
@@ -89,33 +89,33 @@ async def test_parked_without_a_reason_is_found(world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.take_in(opened_critical())
     await world.dispatch()
-    await world.pool.execute("UPDATE delivery SET last_words = NULL")
+    await world.pool.execute("UPDATE delivery SET last_text = NULL")
     assert await faults(world) == [Fault.UNEXPLAINED]
 
 
 async def lose_deliveries(world: World, kind: str) -> None:
     """Delete by hand what was made of steps of a kind."""
-    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery_outbox")
     await world.pool.execute("DELETE FROM delivery WHERE kind = $1", kind)
 
 
-async def change_route(world: World, words: str) -> None:
+async def change_route(world: World, text: str) -> None:
     """Switch the route off, as the API does, and say so."""
     await world.pool.execute("UPDATE route SET enabled = false")
     await world.pool.execute(
         """
-        INSERT INTO change (at, actor, action, subject_id, subject, words)
+        INSERT INTO change (at, actor, action, subject_id, subject, text)
         SELECT $1, '{}', 'route_changed', route_id, name, $2 FROM route
         """,
         world.clock(),
-        words,
+        text,
     )
 
 
 async def test_alert_of_which_nothing_was_made_is_found_for_a_day(world: World) -> None:
     await world.take_in(opened_critical(incident=1), opened_warn(incident=2))
     assert await faults(world) == []
-    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery_outbox")
     await world.pool.execute("DELETE FROM delivery WHERE incident_id = $1", opened_critical(incident=1).incident_id)
     assert await faults(world) == [Fault.ALERT_LOST]
     assert await faults(world) == [Fault.ALERT_LOST], "it is still lost"
@@ -132,7 +132,7 @@ async def test_lost_end_of_an_alert_is_found(world: World) -> None:
 
 
 async def test_end_that_nobody_need_hear_is_not_called_lost(world: World) -> None:
-    """Its alert was heard by nobody, or its route has been switched off since."""
+    """Its alert reached nobody, or its route has been switched off since."""
     await world.pool.execute("UPDATE route SET model_patterns = '{else-*}'")
     await world.take_in(opened_warn(incident=1), resolved(incident=1))
     assert await faults(world) == []
@@ -168,7 +168,7 @@ async def test_incident_met_in_its_middle_misses_nothing(world: World) -> None:
     assert await faults(world) == []
 
 
-async def test_alert_whose_channel_was_deleted_in_that_moment_is_told_as_unrouted(world: World) -> None:
+async def test_alert_whose_channel_was_deleted_in_that_moment_is_reported_as_unrouted(world: World) -> None:
     """The route was read, and its channel deleted before the delivery was made."""
     await world.pool.execute("UPDATE channel SET deleted_at = now()")
     await world.take_in(opened_critical())
@@ -201,13 +201,17 @@ async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: Wo
     assert health.all_details == {}
 
 
-async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
+async def test_the_last_audit_can_be_asked_for(world: World, api: Api) -> None:
     problem = await api.ask("GET", "/v1/audit", 503)
     assert "has not been looked at" in problem["detail"]
     await world.take_in(opened_critical())
     api.context.keep_audit(await audit_once(world.pool, world.clock))
     found = await api.ask("GET", "/v1/audit", 200)
-    assert found == {"at": world.clock.now.isoformat().replace("+00:00", "Z"), "findings": [], "alerts_untold": 0}
+    assert found == {
+        "at": world.clock.now.isoformat().replace("+00:00", "Z"),
+        "findings": [],
+        "alerts_without_route": 0,
+    }
     await world.pool.execute("UPDATE channel SET bucket_full_at = NULL")
     world.clock.advance(600)
     api.context.keep_audit(await audit_once(world.pool, world.clock))
@@ -215,13 +219,13 @@ async def test_the_last_look_can_be_asked_for(world: World, api: Api) -> None:
     assert (finding["fault"], finding["channel"]) == ("not_served", "slack")
 
 
-async def test_lost_alert_is_told_to_those_who_may_know_of_its_model(world: World, api: Api) -> None:
+async def test_lost_alert_is_reported_to_those_who_may_know_of_its_model(world: World, api: Api) -> None:
     await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
-    await world.pool.execute("DELETE FROM delivery_news")
+    await world.pool.execute("DELETE FROM delivery_outbox")
     await world.pool.execute("DELETE FROM delivery")
     api.context.keep_audit(await audit_once(world.pool, world.clock))
     found = (await api.ask("GET", "/v1/audit", 200))["findings"]
     assert [(each["fault"], each["channel"]) for each in found] == [("alert_lost", None)] * 2
     some = api.key("sometest0000", Scope.READ, models=("fraud-*",))
     (finding,) = (await api.ask("GET", "/v1/audit", 200, headers=some))["findings"]
-    assert finding["words"].startswith("fraud-card: incident #1")
+    assert finding["text"].startswith("fraud-card: incident #1")

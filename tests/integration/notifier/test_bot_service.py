@@ -93,9 +93,9 @@ async def test_killed_while_sending_it_finds_what_has_arrived(
     with notifier(tmp_path, **settings) as service:
         await publish(producer, escalated(incident=202, model_id="killed-bot"))
         roots = await roots_of(slack, "killed-bot", "CRITICAL drift")
-        told = await replies_to(slack, roots[0])
+        reported = await replies_to(slack, roots[0])
     assert [title(each) for each in roots] == ["🔴 CRITICAL drift · killed-bot"], "one root, and no repeat"
-    assert told == ["🔴 CRITICAL drift, escalated · killed-bot"]
+    assert reported == ["🔴 CRITICAL drift, escalated · killed-bot"]
 
 
 async def test_a_press_is_answered_though_incidents_is_away(
@@ -124,9 +124,9 @@ async def test_a_press_is_answered_though_incidents_is_away(
                 found = [as_text(each.payload) for each in slack.workspace.messages if each.only_for == ADA]
                 return found if len(found) == 2 else None
 
-            for told in await eventually(answers, what="two answers"):
-                assert "did not answer" in told
-                assert "Open incident #203" in told
+            for reported in await eventually(answers, what="two answers"):
+                assert "did not answer" in reported
+                assert "Open incident #203" in reported
     log = service.log.read_text()
     for secret in ("xoxb-", "xapp-", SIGNING, "between us", "s3cr3t-ticket"):
         assert secret not in log

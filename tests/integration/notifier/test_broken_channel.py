@@ -12,7 +12,7 @@ from tests.unit.notifier.builders import opened_critical, resolved
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "reason", "words"),
+    ("status", "body", "reason", "text"),
     [
         (302, "", "redirect", "redirect (302)"),
         (403, "invalid_token", "invalid_token", "does not accept the token"),
@@ -23,15 +23,15 @@ from tests.unit.notifier.builders import opened_critical, resolved
     ],
 )
 async def test_refusal_breaks_the_channel_and_says_how_to_fix_it(
-    world: World, status: int, body: str, reason: str, words: str
+    world: World, status: int, body: str, reason: str, text: str
 ) -> None:
     world.slack.play(Script(status=status, body=body, headers={"Location": f"{world.slack.address}?moved"}))
     await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
     assert await world.dispatch() == 1
     channel = await world.channel_row()
     assert channel["state"] == "broken"
-    assert words in channel["broken_words"]
-    assert "what waits is sent as soon as it works" in channel["broken_words"]
+    assert text in channel["broken_reason"]
+    assert "what waits is sent as soon as it works" in channel["broken_reason"]
     assert [(row["state"], row["parked_because"]) for row in await world.deliveries()] == [
         ("parked", "channel_broken")
     ] * 2
@@ -45,7 +45,7 @@ async def test_what_comes_meanwhile_is_parked_and_all_goes_out_after_fixing(worl
     await world.dispatch()
     await world.take_in(resolved(incident=1), opened_critical(incident=2))
     assert {row["state"] for row in await world.deliveries()} == {"parked"}
-    assert all("archived" in row["last_words"] for row in await world.deliveries())
+    assert all("archived" in row["last_text"] for row in await world.deliveries())
     assert await world.dispatch() == 0
     await world.open_channel()
     assert await world.dispatch() == 2
@@ -83,7 +83,7 @@ async def test_channel_without_its_setting_is_not_tried_but_waits(world: World) 
     await world.dispatcher().revive_once(world.channel)
     assert await world.dispatch() == 0
     (delivery,) = await world.deliveries()
-    assert (delivery["state"], delivery["last_words"]) == ("parked", "not set")
+    assert (delivery["state"], delivery["last_text"]) == ("parked", "not set")
 
 
 async def test_replica_with_an_old_secret_neither_sends_nor_breaks_the_fixed_channel(world: World) -> None:

@@ -46,7 +46,7 @@ async def test_channel_of_the_ledger_is_served_from_the_moment_it_is_made_until_
     assert dispatching.cancelled()
 
 
-async def test_changed_configuration_is_opened_anew_and_the_same_kept(world: World) -> None:
+async def test_changed_configuration_is_opened_again_and_the_same_kept(world: World) -> None:
     secret_box = SecretBox([OLD])
     registry = world.registry(secret_box)
     channel_id = await make_webhook(world, secret_box, "ops", world.slack.address)
@@ -63,11 +63,11 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert await world.registry(SecretBox([NEW])).read() == {}
     rows = {
         row["channel_id"]: row
-        for row in await world.pool.fetch("SELECT channel_id, state, broken_words FROM channel ORDER BY name")
+        for row in await world.pool.fetch("SELECT channel_id, state, broken_reason FROM channel ORDER BY name")
     }
-    assert "Put it back" in rows[other]["broken_words"]
-    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_words"]
-    assert "verysecret" not in rows[evil]["broken_words"]
+    assert "Put it back" in rows[other]["broken_reason"]
+    assert "SENTRYML_ALLOWED_HOSTS" in rows[evil]["broken_reason"]
+    assert "verysecret" not in rows[evil]["broken_reason"]
     states = await world.pool.fetch(
         "SELECT DISTINCT state, parked_because FROM delivery WHERE channel_id = ANY ($1)", [other, evil]
     )
@@ -76,7 +76,7 @@ async def test_channel_that_cannot_be_opened_parks_what_waits_and_says_why(world
     assert (await world.pool.fetchval("SELECT count(*) FROM delivery WHERE channel_id = $1", other)) == 2
 
 
-async def test_channel_that_could_not_be_opened_is_tried_once_the_operator_has_fixed_that(world: World) -> None:
+async def test_channel_that_could_not_be_opened_is_retried_once_the_operator_has_fixed_that(world: World) -> None:
     """The address was not allowed; nobody enters it again, the notifier is restarted with it allowed."""
     secret_box = SecretBox([OLD])
     async with http_server(answer(200, b"ok")) as server:
@@ -103,7 +103,7 @@ async def test_replica_with_another_value_of_the_setting_keeps_out(world: World)
     assert (await world.channel_row())["state"] == "active"
 
 
-async def test_secrets_are_encrypted_anew_with_the_newest_key(world: World) -> None:
+async def test_secrets_are_encrypted_again_with_the_newest_key(world: World) -> None:
     channel_id = await make_webhook(world, SecretBox([OLD]), "ops", world.slack.address)
     lost = await make_webhook(world, SecretBox(["x" * 32]), "lost", world.slack.address)
     assert await renew_secrets(world.tools(), SecretBox([NEW, OLD])) == 1

@@ -24,30 +24,30 @@ async def try_out(world: World, api: Api, status: int = 200) -> Any:
 
 async def test_test_message_arrives_and_is_no_alert(world: World, api: Api) -> None:
     found = await try_out(world, api)
-    assert (found["delivered"], found["words"]) == (True, "Slack has it.")
+    assert (found["delivered"], found["text"]) == (True, "Accepted by Slack.")
     assert world.slack.titles == ["⚪ Test message · no alert"]
     assert "Nothing has happened to any model" in world.slack.texts[0]
-    assert await api.words() == [("test_sent", "slack", "delivered: Slack has it.")]
+    assert await api.texts() == [("test_sent", "slack", "delivered: Accepted by Slack.")]
     assert await world.deliveries() == []
 
 
 @pytest.mark.parametrize(
-    ("script", "outcome", "words", "what_next"),
+    ("script", "outcome", "text", "what_next"),
     [
         (Script(status=404, body="no_service"), "channel_refused", "put it into SENTRYML_SLACK_WEBHOOK_URL", "Fix"),
         (Script(status=503), "not_accepted", "not available", "retried automatically"),
-        (Script(status=500), "uncertain", "may have arrived", "Look whether it has arrived"),
+        (Script(status=500), "uncertain", "may have arrived", "Check whether it has arrived"),
         (Script(status=429, headers={"Retry-After": "30"}), "rate_limited", "more slowly", "Test again later"),
         (Script(status=302), "channel_refused", "redirect", "Fix"),
     ],
 )
 async def test_what_became_of_it_is_said_in_words(
-    world: World, api: Api, script: Script, outcome: str, words: str, what_next: str
+    world: World, api: Api, script: Script, outcome: str, text: str, what_next: str
 ) -> None:
     world.slack.play(script)
     found = await try_out(world, api)
     assert (found["delivered"], found["outcome"]) == (False, outcome)
-    assert words in found["words"]
+    assert text in found["text"]
     assert what_next in found["what_next"]
     assert (await world.channel_row())["state"] == "active", "a test judges nothing"
 
@@ -90,7 +90,7 @@ async def test_what_backs_off_is_due_now(world: World, api: Api) -> None:
     assert await world.dispatch() == 0
     found = await again(api, await only_delivery(api))
     assert (found["state"], found["due_at"]) == ("pending", world.clock.now.isoformat().replace("+00:00", "Z"))
-    assert await api.words() == [("retry_asked", "incident #42", "it was pending")]
+    assert await api.texts() == [("retry_asked", "incident #42", "it was pending")]
     assert await world.dispatch() == 1
     problem = await again(api, await only_delivery(api), 409)
     assert (problem["type"], problem["state"]) == ("urn:sentryml:problem:not-retryable", "delivered")
@@ -108,7 +108,7 @@ async def test_retry_takes_along_what_goes_before(world: World, api: Api) -> Non
     assert len(world.slack.titles) == 2
 
 
-async def test_retry_on_a_broken_channel_tries_all_that_is_stuck(world: World, api: Api) -> None:
+async def test_retry_on_a_broken_channel_tries_all_that_is_undeliverable(world: World, api: Api) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical(incident=1))
     await world.dispatch()
@@ -135,7 +135,7 @@ async def test_channel_that_must_be_changed_first_says_so(world: World, api: Api
 async def test_retry_of_what_is_given_up_or_under_way_is_refused(world: World, api: Api) -> None:
     await world.take_in(opened_critical())
     await world.pool.execute(
-        "UPDATE delivery SET state = 'parked', parked_because = 'channel_deleted', last_words = 'gone'"
+        "UPDATE delivery SET state = 'parked', parked_because = 'channel_deleted', last_text = 'gone'"
     )
     assert "its channel was deleted" in (await again(api, await only_delivery(api), 409))["detail"]
     await world.pool.execute(
@@ -161,7 +161,7 @@ async def test_keys_see_and_retry_what_is_of_their_models(world: World, api: Api
     assert (await api.ask("GET", f"/v1/deliveries/{own['delivery_id']}", 200, headers=some))["model_id"] == "fraud-card"
 
 
-async def test_key_for_some_models_is_told_of_no_retry_of_others(world: World, api: Api) -> None:
+async def test_key_for_some_models_is_notified_of_no_retry_of_others(world: World, api: Api) -> None:
     """Nor by pages: what is left out takes no place."""
     await world.take_in(opened_critical(incident=1, model_id="fraud-card"), opened_critical(incident=2))
     made = await api.make_channel("ops", world.slack.address)
@@ -175,7 +175,7 @@ async def test_key_for_some_models_is_told_of_no_retry_of_others(world: World, a
         seen += [(each["action"], each["subject"]) for each in page["items"]]
         cursor = f"&cursor={page['next_cursor']}" if page["next_cursor"] else None
     assert seen == [("channel_deleted", "ops"), ("retry_asked", "incident #1"), ("channel_made", "ops")]
-    everything = [subject for action, subject, _ in await api.words() if action == "retry_asked"]
+    everything = [subject for action, subject, _ in await api.texts() if action == "retry_asked"]
     assert sorted(everything) == ["incident #1", "incident #2"]
 
 

@@ -61,7 +61,7 @@ async def test_channel_is_made_and_served_at_once(world: World, api: Api) -> Non
         await api.make_route("ops", made["channel_id"])
         await world.take_in(opened_critical())
         await delivered(world, made["channel_id"])
-    assert await api.words() == [
+    assert await api.texts() == [
         ("channel_made", "ops", "of the kind slack_webhook"),
         ("route_made", "ops", "leads to ops"),
     ]
@@ -81,7 +81,7 @@ async def test_kinds_of_channels_describe_themselves(api: Api) -> None:
     await api.ask("GET", "/v1/channel-kinds", 401, headers={"Authorization": ""})
 
 
-async def test_who_serves_channels_is_told_of_every_change(world: World, api: Api) -> None:
+async def test_who_serves_channels_is_notified_of_every_change(world: World, api: Api) -> None:
     registry = api.context.channels()
     made = await api.make_channel("ops", SECRET)
     path = f"/v1/channels/{made['channel_id']}"
@@ -100,7 +100,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
     changed = await api.ask("PATCH", f"/v1/channels/{made['channel_id']}", 200, json={"secret": {"url": other}})
     shown = [made, changed, await api.ask("GET", "/v1/channels", 200), await api.ask("GET", "/v1/changes", 200)]
     assert "secretverysecret" not in str(shown)
-    assert ("secret_replaced", "ops", "the secret was replaced") in await api.words()
+    assert ("secret_replaced", "ops", "the secret was replaced") in await api.texts()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
         ({"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET + "\0"}}, {"secret": ""}),
     ],
 )
-async def test_channel_that_cannot_be_is_refused_by_field_and_no_value_is_told_back(
+async def test_channel_that_cannot_be_is_refused_by_field_and_no_value_is_echoed(
     world: World, api: Api, body: dict[str, Any], errors: dict[str, str]
 ) -> None:
     problem = await api.ask("POST", "/v1/channels", 422, json=body)
@@ -165,9 +165,9 @@ async def test_fixed_channel_sends_what_waited(world: World, api: Api) -> None:
             return (await api.ask("GET", path, 200))["parked"] == 1
 
         await eventually(broken, what="the channel to break")
-        assert f"PATCH {path}" in (await api.ask("GET", path, 200))["broken_words"]
+        assert f"PATCH {path}" in (await api.ask("GET", path, 200))["broken_reason"]
         fixed = await api.ask("PATCH", path, 200, json={"secret": {"url": world.slack.address}})
-        assert (fixed["state"], fixed["broken_words"], fixed["parked"]) == ("active", None, 0)
+        assert (fixed["state"], fixed["broken_reason"], fixed["parked"]) == ("active", None, 0)
         await delivered(world, made["channel_id"])
 
 
@@ -176,7 +176,7 @@ async def test_name_changes_and_two_of_one_name_are_refused(world: World, api: A
     await api.make_channel("other", SECRET)
     path = f"/v1/channels/{made['channel_id']}"
     assert (await api.ask("PATCH", path, 200, json={"name": "on call"}))["name"] == "on call"
-    assert ("channel_changed", "on call", "name: ops → on call") in await api.words()
+    assert ("channel_changed", "on call", "name: ops → on call") in await api.texts()
     problem = await api.ask("PATCH", path, 409, json={"name": "other"})
     assert problem["type"] == "urn:sentryml:problem:name-taken"
     body = {"name": "other", "kind": "slack_webhook", "secret": {"url": SECRET}}
@@ -216,8 +216,8 @@ async def test_channel_is_deleted_when_nothing_leads_to_it_and_nothing_waits(wor
     await api.ask("GET", path, 404)
     (given_up,) = (await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]
     assert (given_up["state"], given_up["parked_because"]) == ("parked", "channel_deleted")
-    assert given_up["last_words"] == "Not delivered: the channel ops was deleted by admintest000."
-    assert ("channel_deleted", "ops", "deliveries discarded: 1") in await api.words()
+    assert given_up["last_text"] == "Not delivered: the channel ops was deleted by admintest000."
+    assert ("channel_deleted", "ops", "deliveries discarded: 1") in await api.texts()
     assert await world.pool.fetchval("SELECT secret FROM channel WHERE name = 'ops'") is None
     await world.take_in(escalated())
     assert len((await api.ask("GET", "/v1/deliveries?channel=ops", 200))["items"]) == 1
@@ -258,7 +258,7 @@ async def test_no_route_leads_to_what_is_deleted(world: World, api: Api) -> None
     assert problem["errors"][0]["field"] == "body.channel_id"
 
 
-async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: World, api: Api) -> None:
     made = await api.client.post(
         "/v1/channels", json={"name": "ops", "kind": "slack_webhook", "secret": {"url": SECRET}}
     )
@@ -282,7 +282,7 @@ async def test_version_of_a_channel_is_of_what_people_set(world: World, api: Api
     path = f"/v1/channels/{(await api.make_channel('ops', SECRET))['channel_id']}"
     assert (await api.ask("PATCH", path, 200, json={"name": "ops"}))["version"] == 1
     await api.ask("PUT", f"{path}/fallback", 200, json={"channel_id": None})
-    await world.pool.execute("UPDATE channel SET state = 'broken', broken_words = 'archived' WHERE name = 'ops'")
+    await world.pool.execute("UPDATE channel SET state = 'broken', broken_reason = 'archived' WHERE name = 'ops'")
     assert (await api.ask("GET", path, 200))["version"] == 1
     assert (await api.ask("PATCH", path, 200, json={"name": "on call"}))["version"] == 2
     slack = f"/v1/channels/{world.channel.channel_id}"
@@ -317,7 +317,7 @@ async def test_fallback_is_named_shown_and_written_down(world: World, api: Api) 
     assert again["fallback_channel_id"] == backup
     gone = await api.ask("PUT", f"/v1/channels/{slack}/fallback", 200, json={"channel_id": None})
     assert gone["fallback_channel_id"] is None
-    assert (await api.words())[1:] == [
+    assert (await api.texts())[1:] == [
         ("channel_changed", "slack", "fallback: none → backup"),
         ("channel_changed", "backup", "fallback: none → slack"),
         ("channel_changed", "slack", "fallback: backup → none"),
@@ -330,7 +330,7 @@ async def test_fallback_is_named_shown_and_written_down(world: World, api: Api) 
 async def test_fallback_that_cannot_be_is_refused(
     world: World, api: Api, one: str | None, other: str | None, status: int
 ) -> None:
-    """`None` stands for the channel there is."""
+    """`None` means the existing channel."""
     slack = str(world.channel.channel_id)
     problem = await api.ask("PUT", f"/v1/channels/{one or slack}/fallback", status, json={"channel_id": other or slack})
     assert "GET /v1/channels" in problem["detail"]

@@ -8,7 +8,7 @@ from tests.chaos.notifier import SHORT, run_once
 from tests.chaos.notifier_dying import STEPS
 
 
-async def test_every_alert_is_delivered_or_visibly_stuck(
+async def test_every_alert_is_delivered_or_visibly_undeliverable(
     kafka_bootstrap: str, database_url: str, tmp_path: Path
 ) -> None:
     said: list[str] = []

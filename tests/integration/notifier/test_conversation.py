@@ -83,7 +83,7 @@ async def test_a_whole_incident_is_one_conversation(talk: World) -> None:
     assert {row["reason"] for row in await talk.attempts()} == {"ok"}
 
 
-async def test_a_quiet_change_of_an_incident_that_was_never_told_is_not_told(talk: World) -> None:
+async def test_a_quiet_change_of_an_incident_that_was_never_sent_is_not_reported(talk: World) -> None:
     await talk.take_in(acknowledged())
     assert await talk.deliveries() == []
 
@@ -238,7 +238,7 @@ async def test_what_a_person_must_fix_parks_all_and_is_sent_when_it_is_fixed(
     await talk.dispatch()
     row = await talk.channel_row()
     assert row["state"] == "broken"
-    assert fixing in row["broken_words"]
+    assert fixing in row["broken_reason"]
     assert (await talk.attempts())[0]["reason"] == error
     workspace.scopes, workspace.token = frozenset({"chat:write"}), "xoxb-stand-in"
     workspace.channels[CHANNEL] = Place("model-alerts")

@@ -54,7 +54,7 @@ async def test_quiet_transition_is_kept_for_its_story_but_not_sent(world: World)
     assert "Ada Lovelace had acknowledged the warning" in world.slack.texts[1]
 
 
-async def test_incident_is_told_in_its_order(world: World) -> None:
+async def test_incident_is_reported_in_its_order(world: World) -> None:
     await world.take_in(opened_warn(), escalated())
     await world.take_in(resolved(sequence=3))
     world.slack.play(Script())
@@ -62,7 +62,7 @@ async def test_incident_is_told_in_its_order(world: World) -> None:
     assert world.slack.titles == ["🟢 Resolved before it could be delivered (was critical) · flights-delay"]
 
 
-async def test_each_step_is_told_when_it_comes(world: World) -> None:
+async def test_each_step_is_reported_when_it_comes(world: World) -> None:
     for step in (opened_warn(), escalated(), resolved(sequence=3)):
         await world.take_in(step)
         await world.dispatch()
@@ -98,7 +98,7 @@ async def test_opened_and_resolved_become_one_message_when_the_first_never_left(
     rows = await world.deliveries()
     assert [row["state"] for row in rows] == ["delivered", "delivered"]
     sends = {row["send_id"] for row in await world.attempts() if row["outcome"] == "delivered"}
-    assert len(sends) == 1, "one message told both"
+    assert len(sends) == 1, "one message reported both"
 
 
 async def test_critical_alerts_leave_before_warnings_and_news(world: World) -> None:
@@ -157,7 +157,7 @@ async def test_slack_that_limits_for_real_gets_everything_in_the_end(world: Worl
         (Script(ending=Ending.CUT, accept=False), "uncertain", "connection_lost", True),
     ],
 )
-async def test_transient_trouble_is_tried_again(
+async def test_transient_trouble_is_retried(
     world: World, script: Script, outcome: str, reason: str, repeats: bool
 ) -> None:
     """With full jitter of a half, the first back-off is half a second."""
@@ -176,7 +176,7 @@ async def test_transient_trouble_is_tried_again(
     assert title.endswith("(repeat)") == repeats
 
 
-async def test_unreachable_slack_is_tried_again_without_a_repeat(world: World) -> None:
+async def test_unreachable_slack_is_retried_without_a_repeat(world: World) -> None:
     await world.open_channel("http://127.0.0.1:1/services/T0/B0/x")
     await world.take_in(opened_critical())
     await world.dispatch()
@@ -224,12 +224,18 @@ async def test_message_refused_in_every_form_is_parked_and_holds_up_no_other(wor
     world.clock.advance(1)
     await world.take_in(opened_critical(incident=2))
     await world.dispatch()
-    stuck, fine = await world.deliveries()
-    assert (stuck["state"], stuck["parked_because"], fine["state"]) == ("parked", "message_refused", "delivered")
-    assert "refused the form" in stuck["last_words"]
+    undeliverable, fine = await world.deliveries()
+    assert (undeliverable["state"], undeliverable["parked_because"], fine["state"]) == (
+        "parked",
+        "message_refused",
+        "delivered",
+    )
+    assert "refused the form" in undeliverable["last_text"]
     await world.take_in(resolved(incident=1))
     await world.dispatch()
-    assert "Resolved before it could be delivered" in world.slack.titles[-1], "what was stuck is told with what follows"
+    assert "Resolved before it could be delivered" in world.slack.titles[-1], (
+        "what was undeliverable is reported with what follows"
+    )
 
 
 async def test_incident_that_cannot_be_put_into_words_holds_up_no_other(
@@ -267,7 +273,7 @@ async def test_late_alert_says_what_people_did_meanwhile(world: World) -> None:
     assert "Acknowledged by Ada Lovelace" in world.slack.texts[0]
 
 
-async def test_given_up_delivery_is_tried_again_every_quarter_of_an_hour(world: World) -> None:
+async def test_given_up_delivery_is_retried_every_quarter_of_an_hour(world: World) -> None:
     """A quiet installation after a long outage: no other alert comes that would show that Slack works again."""
     world.slack.play(Script(status=503, times=3))
     await world.take_in(opened_critical())

@@ -1,4 +1,4 @@
-"""What becomes of each delivery is told on Kafka: every state, once, and never in the way of sending."""
+"""What becomes of each delivery is reported on Kafka: every state, once, and never in the way of sending."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ class Telling:
     def relay(self) -> Relay:
         return Relay(self.world.pool, self.publisher, outboxes(self.topic), METRICS, Health(), self.world.clock)
 
-    async def told(self) -> list[Delivery]:
-        """Everything told so far."""
+    async def reported(self) -> list[Delivery]:
+        """Everything reported so far."""
         return await messages_in(self.bootstrap, self.topic, Delivery)
 
     async def tell(self) -> list[Delivery]:
         """Tell what has changed; return that."""
-        before = len(await self.told())
+        before = len(await self.reported())
         count = await self.relay().publish_all()
-        new = (await self.told())[before:]
+        new = (await self.reported())[before:]
         assert len(new) == count
         return new
 
@@ -73,7 +73,7 @@ async def telling(
         yield Telling(world, publisher, kafka_bootstrap, topic)
 
 
-async def test_a_delivery_is_told_when_it_is_made_and_when_it_has_arrived(world: World, telling: Telling) -> None:
+async def test_a_delivery_is_reported_when_it_is_made_and_when_it_has_arrived(world: World, telling: Telling) -> None:
     alert = opened_critical()
     await world.take_in(alert)
     (made,) = await telling.tell()
@@ -89,17 +89,17 @@ async def test_a_delivery_is_told_when_it_is_made_and_when_it_has_arrived(world:
     assert done.latency_seconds == pytest.approx(1.2)
     assert not done.possibly_repeated
     (attempt,) = done.latest_attempts
-    assert (attempt.outcome, attempt.words, attempt.http_status) == ("delivered", "Slack has it.", 200)
-    assert await telling.tell() == [], "each change is told once"
+    assert (attempt.outcome, attempt.text, attempt.http_status) == ("delivered", "Accepted by Slack.", 200)
+    assert await telling.tell() == [], "each change is reported once"
 
 
 async def test_what_waits_says_why_and_until_when(world: World, telling: Telling) -> None:
     world.slack.play(Script(status=429, body="rate_limited", headers={"Retry-After": "7"}))
     await world.take_in(opened_critical())
     await world.dispatch()
-    (told,) = await telling.tell()
-    assert (told.state, told.words) == ("pending", "Slack asked to send more slowly (429).")
-    assert told.due_at == world.clock.now + timedelta(seconds=7.35)
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.text) == ("pending", "Slack asked to send more slowly (429).")
+    assert reported.due_at == world.clock.now + timedelta(seconds=7.35)
 
 
 async def test_a_claim_alone_is_no_news(world: World, telling: Telling) -> None:
@@ -109,13 +109,15 @@ async def test_a_claim_alone_is_no_news(world: World, telling: Telling) -> None:
     assert await telling.tell() == []
 
 
-async def test_what_is_stuck_and_what_is_freed_is_told_of_every_delivery(world: World, telling: Telling) -> None:
+async def test_what_is_undeliverable_and_what_is_freed_is_notified_of_every_delivery(
+    world: World, telling: Telling
+) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical(incident=1), opened_critical(incident=2))
     await world.dispatch()
-    stuck = await telling.tell()
-    assert [(each.state, each.parked_because) for each in stuck] == [("parked", "channel_broken")] * 2
-    assert all("is archived" in (each.words or "") for each in stuck)
+    undeliverable = await telling.tell()
+    assert [(each.state, each.parked_because) for each in undeliverable] == [("parked", "channel_broken")] * 2
+    assert all("is archived" in (each.text or "") for each in undeliverable)
     await world.open_channel()
     freed = await telling.tell()
     assert {each.state for each in freed} == {"pending"}
@@ -123,7 +125,7 @@ async def test_what_is_stuck_and_what_is_freed_is_told_of_every_delivery(world: 
     done = await telling.tell()
     assert {each.state for each in done} == {"delivered"}
     for delivery in await world.deliveries():
-        revisions = [each.revision for each in await telling.told() if each.delivery_id == delivery["delivery_id"]]
+        revisions = [each.revision for each in await telling.reported() if each.delivery_id == delivery["delivery_id"]]
         assert revisions == sorted(set(revisions)), "each change has a revision of its own"
 
 
@@ -133,9 +135,9 @@ async def test_a_message_that_may_have_come_twice_says_so(world: World, telling:
     await world.dispatch()
     world.clock.advance(1)
     await world.dispatch()
-    (told,) = await telling.tell()
-    assert (told.state, told.possibly_repeated, told.attempts) == ("delivered", True, 2)
-    assert [each.reason for each in told.latest_attempts] == ["http_5xx", "ok"]
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.possibly_repeated, reported.attempts) == ("delivered", True, 2)
+    assert [each.reason for each in reported.latest_attempts] == ["http_5xx", "ok"]
 
 
 async def test_the_newest_attempts_travel_along(world: World, telling: Telling) -> None:
@@ -144,27 +146,27 @@ async def test_the_newest_attempts_travel_along(world: World, telling: Telling) 
     for _ in range(25):
         assert await world.dispatch(at_most=1) == 1
         world.clock.advance(300)
-    (told,) = await telling.tell()
-    assert (told.state, told.attempts, len(told.latest_attempts)) == ("delivered", 25, 20)
-    assert told.latest_attempts[-1].reason == "ok"
-    assert [each.at for each in told.latest_attempts] == sorted(each.at for each in told.latest_attempts)
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.attempts, len(reported.latest_attempts)) == ("delivered", 25, 20)
+    assert reported.latest_attempts[-1].reason == "ok"
+    assert [each.at for each in reported.latest_attempts] == sorted(each.at for each in reported.latest_attempts)
 
 
-async def test_an_alert_that_no_route_takes_is_told_with_what_to_do(world: World, telling: Telling) -> None:
+async def test_an_alert_that_no_route_takes_is_reported_with_what_to_do(world: World, telling: Telling) -> None:
     await world.pool.execute("UPDATE route SET model_patterns = '{fraud-*}'")
     unheard, quiet = opened_critical(), acknowledged()
     await world.take_in(unheard, quiet)
     await world.take_in(unheard)
-    (told,) = await telling.tell()
-    assert (told.state, told.transition_id, told.channel) == ("no_route", unheard.transition_id, None)
-    assert told.words is not None
-    assert "later alerts go there" in told.words
+    (reported,) = await telling.tell()
+    assert (reported.state, reported.transition_id, reported.channel) == ("no_route", unheard.transition_id, None)
+    assert reported.text is not None
+    assert "later alerts go there" in reported.text
     await world.pool.execute("DELETE FROM route")
     await world.take_in(resolved(sequence=3))
     assert await telling.tell() == [], "nobody is notified of the end of an alert that nobody was notified of"
     await world.take_in(opened_critical(incident=2))
-    (told,) = await telling.tell()
-    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (told.words or "")
+    (reported,) = await telling.tell()
+    assert "Set SENTRYML_SLACK_WEBHOOK_URL" in (reported.text or "")
 
 
 async def test_sending_does_not_wait_for_kafka(world: World, telling: Telling) -> None:
@@ -195,31 +197,31 @@ async def test_relays_and_dispatchers_side_by_side_tell_how_it_ended(
                 pending, _ = await measure_outbox(connection, world.clock())
             return not pending and all(row["state"] == "delivered" for row in await world.deliveries())
 
-        await eventually(all_told, what="every delivery to be delivered and told")
+        await eventually(all_told, what="every delivery to be delivered and reported")
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     newest = {}
-    for told in await telling.told():
-        if told.delivery_id not in newest or newest[told.delivery_id].revision < told.revision:
-            newest[told.delivery_id] = told
+    for reported in await telling.reported():
+        if reported.delivery_id not in newest or newest[reported.delivery_id].revision < reported.revision:
+            newest[reported.delivery_id] = reported
     rows = {row["delivery_id"]: (row["revision"], row["attempts"]) for row in await world.deliveries()}
     assert {key: (each.revision, each.attempts) for key, each in newest.items()} == rows
     assert {each.state for each in newest.values()} == {"delivered"}
 
 
 async def states_of(bootstrap: str, model_id: str) -> list[str]:
-    """The states of a model's one delivery as told, by revision."""
-    told = await messages_in(bootstrap, DELIVERIES, Delivery, model_id)
-    return [each.state for each in sorted(told, key=lambda each: each.revision)]
+    """The states of a model's one delivery as reported, by revision."""
+    reported = await messages_in(bootstrap, DELIVERIES, Delivery, model_id)
+    return [each.state for each in sorted(reported, key=lambda each: each.revision)]
 
 
-async def delivered_is_told(bootstrap: str, model_id: str) -> None:
-    async def told() -> bool:
+async def delivered_is_reported(bootstrap: str, model_id: str) -> None:
+    async def reported() -> bool:
         return (await states_of(bootstrap, model_id))[-1:] == ["delivered"]
 
-    await eventually(told, what="the delivery to be told as delivered")
+    await eventually(reported, what="the delivery to be notified as delivered")
 
 
 async def test_killed_at_each_step_of_telling_it_tells_in_the_end(
@@ -227,17 +229,17 @@ async def test_killed_at_each_step_of_telling_it_tells_in_the_end(
 ) -> None:
     settings = settings_of(kafka_bootstrap, database_url, slack)
     for number, step in enumerate(STEPS):
-        model_id = f"untold-{step}"
+        model_id = f"unrouted-{step}"
         with notifier(tmp_path, dies_at=(step, model_id), **settings) as service:
             await publish(producer, opened_critical(incident=200 + number, model_id=model_id))
             assert await asyncio.to_thread(service.process.wait, 120) == -signal.SIGKILL, service.log.read_text()
     with notifier(tmp_path, **settings) as service:
         for step in STEPS:
-            await delivered_is_told(kafka_bootstrap, f"untold-{step}")
-            assert len(await titles_of(slack, f"untold-{step}", 1)) == 1, "what was noted is not sent again"
+            await delivered_is_reported(kafka_bootstrap, f"unrouted-{step}")
+            assert len(await titles_of(slack, f"unrouted-{step}", 1)) == 1, "what was noted is not sent again"
 
 
-async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
+async def test_while_kafka_is_away_slack_hears_and_the_rest_is_reported_later(
     world: World, database_url: str, slack: Slack, tmp_path: Path
 ) -> None:
     with own_kafka() as kafka:
@@ -245,7 +247,7 @@ async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
         settings = settings_of(kafka.bootstrap, database_url, slack)
         with notifier(tmp_path, **settings) as service:
             await world.take_in(opened_critical(incident=1, model_id="before"))
-            await delivered_is_told(kafka.bootstrap, "before")
+            await delivered_is_reported(kafka.bootstrap, "before")
             with kafka.frozen():
                 await world.take_in(opened_critical(model_id="meanwhile"))
                 assert await titles_of(slack, "meanwhile", 1)
@@ -260,5 +262,5 @@ async def test_while_kafka_is_away_slack_hears_and_the_rest_is_told_later(
 
                 await eventually(says_so, what="/readyz to say that Kafka is away")
                 await eventually(waits, what="both changes to wait")
-            await delivered_is_told(kafka.bootstrap, "meanwhile")
+            await delivered_is_reported(kafka.bootstrap, "meanwhile")
             await service.ready()

@@ -133,7 +133,7 @@ async def test_an_edit_whose_form_is_refused_is_made_as_plain_text(talk: World) 
 
 
 @pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed"])
-async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_anew(talk: World, error: str) -> None:
+async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_again(talk: World, error: str) -> None:
     await talk.take_in(opened_warn())
     await talk.dispatch()
     await talk.take_in(acknowledged())
@@ -160,9 +160,9 @@ async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: 
     await registry.read()
     editing = asyncio.create_task(replace(talk.thread_updater(), registry=registry).run())
 
-    async def shows(words: str) -> bool:
+    async def shows(text: str) -> bool:
         (root,) = talk.slack.workspace.roots(QUIET_CHANNEL)
-        return words in title(root)
+        return text in title(root)
 
     try:
         await talk.take_in(acknowledged())
@@ -183,7 +183,7 @@ SECOND = SettingsChannel(
 
 
 async def open_second_bot(world: World) -> OpenChannel:
-    """A second channel of the same workspace, which is told the same."""
+    """A second channel of the same workspace, which receives the same."""
     world.slack.workspace.channels[QUIET_CHANNEL] = Place("quiet")
     async with transaction(world.pool) as connection:
         channel_id = await register_channel(

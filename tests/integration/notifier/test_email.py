@@ -1,4 +1,4 @@
-"""E-mail through a real mail server: what arrives, and what each way of failing is told as."""
+"""E-mail through a real mail server: what arrives, and what each way of failing is reported as."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ PASSWORD = "verysecret"
 
 
 def to_send(*steps: Transition, plain: bool = False, repeat: bool = False) -> Outgoing:
-    told = steps or (opened_critical(),)
-    story = Story(list(told), [told[-1]])
+    reported = steps or (opened_critical(),)
+    story = Story(list(reported), [reported[-1]])
     message = with_delivery_notes(
         compose(story), possibly_sent=repeat, happened_at=story.last.at, now=story.last.at, reason=None
     )
@@ -117,8 +117,8 @@ async def test_starttls_and_signing_in(world: World, tmp_path: Path) -> None:
         assert outcome(await send(PASSWORD, tls_file=None)) == (Outcome.NOT_ACCEPTED, "certificate_not_trusted")
         wrong = await send("wrong")
         assert outcome(wrong) == (Outcome.CHANNEL_REFUSED, "sign_in_refused")
-        assert "enter it for the channel ops" in wrong.words
-        assert "wrong" not in wrong.words
+        assert "enter it for the channel ops" in wrong.text
+        assert "wrong" not in wrong.text
         assert outcome(await send("")) == (Outcome.CHANNEL_REFUSED, "sign_in_refused")
         assert server.taken == []
         assert outcome(await send(PASSWORD)) == (Outcome.DELIVERED, "ok")
@@ -150,7 +150,7 @@ async def test_server_that_offers_less_than_is_asked_for_gets_no_mail(world: Wor
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "expected", "reason", "words"),
+    ("behaviour", "expected", "reason", "text"),
     [
         ({"to_sender": "421 closing"}, Outcome.NOT_ACCEPTED, "smtp_421", "(421)"),
         ({"to_sender": "451 local error"}, Outcome.NOT_ACCEPTED, "smtp_4xx", "(451)"),
@@ -166,13 +166,13 @@ async def test_server_that_offers_less_than_is_asked_for_gets_no_mail(world: Wor
         ({"to_content": "take and drop"}, Outcome.UNCERTAIN, "connection_lost", "may have arrived"),
     ],
 )
-async def test_refusals(world: World, behaviour: dict[str, Any], expected: Outcome, reason: str, words: str) -> None:
+async def test_refusals(world: World, behaviour: dict[str, Any], expected: Outcome, reason: str, text: str) -> None:
     async with mail_server(**behaviour) as server:
         result = await email(world, server).send(to_send())
     assert outcome(result) == (expected, reason)
-    assert words in result.words
+    assert text in result.text
     for foreign in ("never", "unknown", "busy", "spam"):
-        assert f"{foreign} " not in result.words.replace("taken for spam", "")
+        assert f"{foreign} " not in result.text.replace("taken for spam", "")
 
 
 async def test_server_that_hangs_with_the_mail_in_hand_leaves_it_open(world: World) -> None:
@@ -213,21 +213,21 @@ async def test_nobody_there_and_inner_addresses(world: World, server: MailServer
     assert server.connections == 0
 
 
-async def test_one_unknown_recipient_keeps_no_other_from_the_mail_and_is_told(world: World) -> None:
+async def test_one_unknown_recipient_keeps_no_other_from_the_mail_and_is_reported(world: World) -> None:
     async with mail_server(refusals={BEN: "550 unknown"}) as server:
         result = await email(world, server, ANA, BEN).send(to_send())
     assert outcome(result) == (Outcome.DELIVERED, "some_refused")
-    assert f"{BEN} (550)" in result.words
-    assert ANA not in result.words
+    assert f"{BEN} (550)" in result.text
+    assert ANA not in result.text
     assert [recipients for recipients, _ in server.taken] == [[ANA]]
 
 
-async def test_who_was_put_off_is_tried_again_alone(world: World) -> None:
+async def test_who_was_put_off_is_retried_alone(world: World) -> None:
     async with mail_server(refusals={BEN: "450 busy", CAT: "550 unknown"}) as server:
         channel = email(world, server, ANA, BEN, CAT)
         first = await channel.send(to_send())
         assert outcome(first) == (Outcome.UNCERTAIN, "some_put_off")
-        assert f"{BEN} (450)" in first.words
+        assert f"{BEN} (450)" in first.text
         second = await channel.send(to_send(repeat=True))
         assert second.outcome is Outcome.UNCERTAIN
         server.refusals.clear()

@@ -1,4 +1,4 @@
-"""While a channel is broken another one tells what is stuck on it; nothing is lost, and little is told twice."""
+"""While a channel is broken, its fallback delivers what it cannot; nothing is lost, and little is sent twice."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def states(world: World) -> list[tuple[str, str, str]]:
     return [(row["name"], row["kind"], row["state"]) for row in rows]
 
 
-async def test_what_is_stuck_and_what_comes_later_goes_to_the_fallback_and_says_why(
+async def test_what_is_undeliverable_and_what_comes_later_goes_to_the_fallback_and_says_why(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())
@@ -93,7 +93,7 @@ async def test_standing_in_again_changes_nothing(world: World, backup: OpenChann
     assert await states(world) == before
 
 
-async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, backup: OpenChannel) -> None:
+async def test_fallback_named_after_the_channel_broke_is_reported_too(world: World, backup: OpenChannel) -> None:
     async with transaction(world.pool) as connection:
         await set_fallback(connection, world.channel.channel_id, None)
     await world.take_in(opened_critical())
@@ -105,7 +105,7 @@ async def test_fallback_named_after_the_channel_broke_is_told_too(world: World, 
     assert await send_all(world, backup) == 1
 
 
-async def test_fixed_channel_is_not_told_what_is_over_and_was_told(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_not_sent_what_is_over_and_was_sent(world: World, backup: OpenChannel) -> None:
     # With a character that PostgreSQL takes as it is, but cannot look past.
     await world.take_in(opened_critical(why=(score_why(bins=(a_category("a\u0000b", 0.1, 0.6),)),)))
     await break_it(world)
@@ -115,12 +115,12 @@ async def test_fixed_channel_is_not_told_what_is_over_and_was_told(world: World,
     await world.open_channel()
     assert await world.dispatch() == 0
     assert {state for _, _, state in await states(world)} == {"delivered"}
-    settled = await world.pool.fetch("SELECT words FROM attempt WHERE reason = 'delivered_elsewhere'")
+    settled = await world.pool.fetch("SELECT text FROM attempt WHERE reason = 'delivered_elsewhere'")
     assert len(settled) == 2
-    assert "the fallback delivered it while this channel was broken" in settled[0]["words"]
+    assert "the fallback delivered it while this channel was broken" in settled[0]["text"]
 
 
-async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_shown_the_state_of_a_live_incident(world: World, backup: OpenChannel) -> None:
     await world.take_in(opened_warn())
     await break_it(world)
     await world.take_in(escalated(), acknowledged(3, 40, OPEN_CRITICAL))
@@ -134,7 +134,9 @@ async def test_fixed_channel_is_told_how_a_live_incident_stands(world: World, ba
     assert "The channel backup received it while this one was broken." in text
 
 
-async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world: World, backup: OpenChannel) -> None:
+async def test_fixed_channel_is_reported_what_is_over_if_the_fallback_was_not(
+    world: World, backup: OpenChannel
+) -> None:
     await world.take_in(opened_critical())
     await break_it(world)
     await world.take_in(resolved())
@@ -143,7 +145,7 @@ async def test_fixed_channel_is_told_what_is_over_if_the_fallback_was_not(world:
     assert texts_of(world, "B0TEST")[0].startswith("🟢 Resolved before it could be delivered")
 
 
-async def test_fallback_that_is_broken_too_shows_what_is_stuck_and_tells_it_when_fixed(
+async def test_fallback_that_is_broken_too_shows_what_is_undeliverable_and_tells_it_when_fixed(
     world: World, backup: OpenChannel
 ) -> None:
     await world.take_in(opened_critical())
@@ -171,7 +173,7 @@ async def test_channels_that_stand_in_for_each_other_make_no_cycle(world: World,
     assert await states(world) == [("backup", "opened", "parked"), ("slack", "opened", "parked")]
 
 
-async def test_fallback_of_a_broken_fallback_is_told(world: World, backup: OpenChannel) -> None:
+async def test_fallback_of_a_broken_fallback_is_reported(world: World, backup: OpenChannel) -> None:
     """A ring of three, of which one works."""
     async with transaction(world.pool) as connection:
         last = await connection.fetchval(
@@ -192,7 +194,7 @@ async def test_fallback_of_a_broken_fallback_is_told(world: World, backup: OpenC
     assert "Sent here because the channel backup is broken" in world.slack.texts[0]
 
 
-async def test_fallback_with_a_route_of_its_own_is_told_once(world: World, backup: OpenChannel) -> None:
+async def test_fallback_with_a_route_of_its_own_is_reported_once(world: World, backup: OpenChannel) -> None:
     await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ('also', $1)", backup.channel_id)
     await world.take_in(opened_critical())
     await break_it(world)
@@ -200,7 +202,7 @@ async def test_fallback_with_a_route_of_its_own_is_told_once(world: World, backu
     assert await states(world) == [("backup", "opened", "delivered"), ("slack", "opened", "parked")]
 
 
-async def test_thirty_stuck_steps_go_out_as_one_message_that_tells_how_it_stands(world: World) -> None:
+async def test_thirty_undeliverable_steps_go_out_as_one_message_that_tells_its_state(world: World) -> None:
     await world.take_in(opened_warn())
     world.slack.play(ARCHIVED)
     await world.dispatch()

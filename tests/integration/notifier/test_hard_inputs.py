@@ -96,7 +96,7 @@ async def test_a_field_given_twice_is_refused_by_name(api: Api) -> None:
                     method, path.format(**ids), 422, content=doubled, headers={"Content-Type": "application/json"}
                 )
                 assert problem["errors"] == [{"field": f"body.{name}", "reason": "is given twice: send it once"}]
-    assert await api.words() == [
+    assert await api.texts() == [
         ("channel_made", "hard", "of the kind slack_webhook"), ("route_made", "hard", "leads to hard")
     ]  # fmt: skip
 
@@ -107,7 +107,7 @@ async def test_time_beyond_the_years_there_are_is_refused_by_name(api: Api, sinc
     assert [each["field"] for each in problem["errors"]] == ["query.since"]
 
 
-async def test_half_of_a_surrogate_pair_is_refused_by_name_and_not_told_back(api: Api) -> None:
+async def test_half_of_a_surrogate_pair_is_refused_by_name_and_not_echoed(api: Api) -> None:
     body = (
         b'{"name": "ops", "kind": "webhook", "secret": {"url": "https://a.example/", "signing_secrets": ["\\ud800"]}}'
     )

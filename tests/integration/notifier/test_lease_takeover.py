@@ -18,7 +18,7 @@ from sentryml_notifier.store.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World
 from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 
-OK = SendResult(Outcome.DELIVERED, "ok", "Slack has it.", 200)
+OK = SendResult(Outcome.DELIVERED, "ok", "Accepted by Slack.", 200)
 
 
 async def claim_and_vanish(world: World) -> Claim:
@@ -52,9 +52,7 @@ async def test_sender_that_comes_back_too_late_changes_nothing_but_is_written_do
     taken = await claim_and_vanish(world)
     async with transaction(world.pool) as connection:
         await queue.note_attempt(connection, lost, OK, world.clock.now)
-        ours = await queue.set_next(
-            connection, lost.sending.send_id, Delivered(RetryState()), OK.words, world.clock.now
-        )
+        ours = await queue.set_next(connection, lost.sending.send_id, Delivered(RetryState()), OK.text, world.clock.now)
     assert not ours
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["send_id"]) == ("sending", taken.sending.send_id)
@@ -72,7 +70,7 @@ async def test_noting_again_after_a_commit_whose_answer_was_lost_adds_nothing(wo
 
 
 async def freeze_after_claim(world: World, seconds: float) -> None:
-    """One dispatch by a process that stands still between its claim and what it does with it."""
+    """One dispatch by a process that is frozen between its claim and what it does with it."""
     dispatcher = world.dispatcher()
     claimed = dispatcher._claim
 
@@ -211,7 +209,7 @@ def assert_order_and_marks(titles: list[str], incidents: int) -> None:
 async def test_ledger_cannot_be_rewritten(world: World) -> None:
     await world.take_in(opened_critical())
     await world.dispatch()
-    for statement in ("UPDATE attempt SET words = 'x'", "DELETE FROM attempt", "DELETE FROM transition"):
+    for statement in ("UPDATE attempt SET text = 'x'", "DELETE FROM attempt", "DELETE FROM transition"):
         with pytest.raises(asyncpg.RaiseError, match="only ever added"):
             await world.pool.execute(statement)
 

@@ -60,8 +60,8 @@ async def test_name_that_leads_elsewhere_by_the_time_it_is_used_is_not_followed(
         result = await post(f"https://{NAME}/x", resolve=names)
     assert outcome(result) == (Outcome.CHANNEL_REFUSED, "address_not_allowed")
     assert isinstance(result, SendResult)
-    assert f"SENTRYML_ALLOWED_HOSTS={NAME}:443" in result.words
-    assert "127.0.0.1" not in result.words, "inner names are not explored through our words"
+    assert f"SENTRYML_ALLOWED_HOSTS={NAME}:443" in result.text
+    assert "127.0.0.1" not in result.text, "inner names are not explored through our words"
     assert inner.connections == 0
 
 
@@ -115,7 +115,7 @@ async def test_certificate_is_asked_for_the_name_though_the_connection_goes_to_a
         trusted = await post(url, allowed, ca_file=ca_file)
     assert outcome(untrusted) == outcome(other_name) == (Outcome.NOT_ACCEPTED, "certificate_not_trusted")
     assert isinstance(untrusted, SendResult)
-    assert "SENTRYML_CA_FILE" in untrusted.words
+    assert "SENTRYML_CA_FILE" in untrusted.text
     assert isinstance(trusted, Answer)
     assert server.tls_names[-1] == NAME
 
@@ -150,7 +150,7 @@ async def test_names_that_take_for_ever_keep_no_other_name_from_being_resolved(
     slow = [asyncio.create_task(resolve_by_system(f"slow-{number % 20}.example", 443)) for number in range(100)]
     try:
         assert await asyncio.wait_for(resolve_by_system(NAME, 443), SEND_SECONDS) == ["127.0.0.1"]
-        assert threading.active_count() - threads <= 21, "one look-up for all who ask for the same name"
+        assert threading.active_count() - threads <= 21, "one look-up for all callers of the same name"
         slow[0].cancel()
         await asyncio.wait({slow[0]})
     finally:

@@ -1,4 +1,4 @@
-"""People ask by the pages of incidents: signed requests, whose person has what their role stands for."""
+"""People ask by the pages of incidents: signed requests, whose person has the rights of their role."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANA = ActingPerson("0197", "Ana Ünal", "admin")
 ROUTES = "/v1/routes"
 
 
-def test_every_role_stands_for_a_scope() -> None:
+def test_every_role_has_a_scope() -> None:
     assert set(SCOPE_OF) == set(Role)
 
 
@@ -57,7 +57,7 @@ async def test_what_a_person_changes_names_the_person(world: World, people: Api)
     assert (again.status_code, again.json()["version"]) == (200, 2)
     changes = (await ask(people, "GET", "/v1/changes?limit=1")).json()["items"]
     assert changes[0]["actor"] == {"type": "user", "id": "0197", "name": "Ana Ünal"}
-    assert changes[0]["words"] == "least severity: critical → warn"
+    assert changes[0]["text"] == "least severity: critical → warn"
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ async def test_a_role_may_what_its_scope_may(
     assert answer.status_code == changes
 
 
-async def test_a_responder_tries_again_what_is_stuck(world: World, people: Api) -> None:
+async def test_a_responder_tries_again_what_is_undeliverable(world: World, people: Api) -> None:
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical())
     await world.dispatch()
-    (stuck,) = (await ask(people, "GET", "/v1/deliveries?stuck=true")).json()["items"]
-    retry = f"/v1/deliveries/{stuck['delivery_id']}:retry"
+    (undeliverable,) = (await ask(people, "GET", "/v1/deliveries?undeliverable=true")).json()["items"]
+    retry = f"/v1/deliveries/{undeliverable['delivery_id']}:retry"
     for role, status in (("viewer", 403), ("responder", 200)):
         assert (await ask(people, "POST", retry, ActingPerson("0198", "Ben", role))).status_code == status
-    assert (await ask(people, "GET", "/v1/deliveries?stuck=true")).json()["items"] == []
+    assert (await ask(people, "GET", "/v1/deliveries?undeliverable=true")).json()["items"] == []
     assert await world.dispatch() == 1
 
 

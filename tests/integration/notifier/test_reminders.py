@@ -56,7 +56,7 @@ async def alerted(world: World, api: Api, **what: Any) -> None:
     await world.dispatch()
 
 
-async def test_reminds_each_such_time_and_at_most_so_many_times(world: World, api: Api) -> None:
+async def test_reminds_each_such_time_and_at_most_the_set_number_times(world: World, api: Api) -> None:
     await alerted(world, api, remind_times=2)
     assert await later(world, AFTER - 1) == 0
     assert [await later(world, 1), await later(world), await later(world), await later(world)] == [1, 1, 0, 0]
@@ -91,7 +91,7 @@ async def test_acknowledging_ends_reminders_and_silences_nothing(world: World, a
     assert world.slack.titles[2] == "🔴 CRITICAL drift, not acknowledged · flights-delay"
 
 
-async def test_mark_that_is_taken_back_starts_the_time_anew(world: World, api: Api) -> None:
+async def test_mark_that_is_taken_back_starts_the_time_again(world: World, api: Api) -> None:
     await alerted(world, api)
     taken_back = a_transition(
         TransitionKind.UNACKNOWLEDGED,
@@ -125,7 +125,7 @@ async def test_alert_that_has_not_arrived_is_not_reminded_of(world: World, api: 
     assert await later(world) == 0
 
 
-async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: World, api: Api) -> None:
+async def test_reminder_that_waits_is_not_sent_once_somebody_has_seen_it(world: World, api: Api) -> None:
     await alerted(world, api)
     world.slack.play(Script(status=503))
     assert await later(world) == 1
@@ -134,7 +134,7 @@ async def test_reminder_that_waits_is_not_sent_once_somebody_has_looked(world: W
     assert world.slack.titles == [WARNING]
     (reminder, _) = (await api.ask("GET", "/v1/deliveries", 200))["items"]
     assert (reminder["state"], reminder["parked_because"]) == ("parked", "not_needed")
-    assert reminder["last_words"] == "Not sent: what it reminded of has been seen, or is over."
+    assert reminder["last_text"] == "Not sent: what it reminded of has been seen, or is over."
     problem = await api.ask("POST", f"/v1/deliveries/{reminder['delivery_id']}:retry", 409)
     assert "has been acknowledged" in problem["detail"]
     (channel,) = (await api.ask("GET", "/v1/channels", 200))["items"]

@@ -17,7 +17,7 @@ __all__ = ["api"]
 MISSING = "00000000-0000-4000-8000-000000000000"
 
 
-async def told(world: World) -> list[tuple[str, str]]:
+async def reported(world: World) -> list[tuple[str, str]]:
     """(route, kind) of every delivery, in the order of the steps."""
     rows = await world.pool.fetch(
         "SELECT r.name, d.kind FROM delivery AS d JOIN route AS r USING (route_id) ORDER BY d.sequence, r.name"
@@ -54,7 +54,7 @@ async def test_route_of_a_setting_finds_another_name_where_its_own_is_taken(worl
     assert names == ["slack", f"slack {str(world.channel.channel_id)[:8]}"]
 
 
-async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, api: Api) -> None:
+async def test_route_is_made_changed_and_deleted_and_each_is_reported(world: World, api: Api) -> None:
     channel_id = str(world.channel.channel_id)
     made = await api.make_route("fraud", channel_id, model_patterns=["fraud-*", "fraud-*"])
     assert (made["model_patterns"], made["version"], made["remind_after_seconds"]) == (["fraud-*"], 1, None)
@@ -66,7 +66,7 @@ async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, 
     assert await api.ask("PUT", path, 200, json=body) == changed, "what changes nothing makes no version"
     await api.ask("DELETE", path, 204)
     await api.ask("GET", path, 404)
-    assert await api.words() == [
+    assert await api.texts() == [
         ("route_made", "fraud", "leads to slack"),
         (
             "route_changed",
@@ -79,7 +79,7 @@ async def test_route_is_made_changed_and_deleted_and_each_is_told(world: World, 
     assert entry["actor"] == {"type": "api_key", "id": "admintest000", "name": "admintest000"}
 
 
-async def test_change_of_what_has_moved_on_is_refused_with_how_it_stands(world: World, api: Api) -> None:
+async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: World, api: Api) -> None:
     made = await api.make_route("ops", world.channel.channel_id)
     path, body = f"/v1/routes/{made['route_id']}", {"name": "ops", "channel_id": made["channel_id"]}
     first = await api.client.get(path)
@@ -119,7 +119,7 @@ async def test_two_routes_of_one_name_are_refused(world: World, api: Api) -> Non
         "POST", "/v1/routes", 409, json={"name": "slack", "channel_id": str(world.channel.channel_id)}
     )
     assert problem["type"] == "urn:sentryml:problem:name-taken"
-    assert await api.words() == []
+    assert await api.texts() == []
 
 
 async def test_reading_takes_read_and_changing_admin_for_all_models(world: World, api: Api) -> None:
@@ -134,52 +134,52 @@ async def test_reading_takes_read_and_changing_admin_for_all_models(world: World
 async def test_end_goes_where_the_alert_went(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), escalated(), resolved(sequence=3))
-    assert await told(world) == [("slack", "escalated"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "escalated"), ("slack", "resolved")]
 
 
-async def test_who_never_heard_the_alert_hears_no_end(world: World, api: Api) -> None:
+async def test_who_never_received_the_alert_gets_no_end(world: World, api: Api) -> None:
     await only_route(api, least_severity="critical")
     await world.take_in(opened_warn(), resolved())
-    assert await told(world) == []
+    assert await reported(world) == []
     await only_route(api, least_severity="warn")
     await world.take_in(opened_warn(incident=43))
     late = await api.make_channel("late", world.slack.address)
     await api.make_route("late", late["channel_id"])
     await world.take_in(resolved(incident=43))
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
-async def test_life_anew_asks_anew_who_heard(world: World, api: Api) -> None:
+async def test_life_again_asks_again_who_was_notified(world: World, api: Api) -> None:
     await world.take_in(opened_critical(), resolved())
     await only_route(api, least_severity="critical")
     await world.take_in(reopened(), resolved(sequence=4))
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
-async def test_end_reaches_who_heard_the_alert_although_the_route_is_for_other_models_now(
+async def test_end_reaches_who_was_notified_the_alert_although_the_route_is_for_other_models_now(
     world: World, api: Api
 ) -> None:
     await world.take_in(opened_critical())
     await only_route(api, model_patterns=["else-*"], kinds=["opened"])
     await world.take_in(resolved())
-    assert await told(world) == [("slack", "opened"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "resolved")]
 
 
 async def test_end_of_what_began_before_the_ledger_goes_by_its_own_merits(world: World) -> None:
     await world.take_in(resolved(sequence=7))
-    assert await told(world) == [("slack", "resolved")]
+    assert await reported(world) == [("slack", "resolved")]
 
 
 async def test_kinds_may_name_what_does_not_alert(world: World, api: Api) -> None:
     await only_route(api, kinds=["opened", "acknowledged"])
     await world.take_in(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4))
-    assert await told(world) == [("slack", "opened"), ("slack", "acknowledged"), ("slack", "resolved")]
+    assert await reported(world) == [("slack", "opened"), ("slack", "acknowledged"), ("slack", "resolved")]
 
 
 async def test_switched_off_route_takes_nothing(world: World, api: Api) -> None:
     await only_route(api, enabled=False)
     await world.take_in(opened_critical())
-    assert await told(world) == []
+    assert await reported(world) == []
 
 
 async def preview(api: Api, status: int = 200, **asked: Any) -> Any:
@@ -193,7 +193,7 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     await api.make_route("c fraud", ops["channel_id"], model_patterns=["fraud-*"])
     await api.make_route("d again", world.channel.channel_id)
     found = await preview(api, model_id="flights", kind="opened", severity="warn")
-    assert found["words"] == "This would go to slack."
+    assert found["text"] == "This would go to slack."
     assert {each["name"]: each["why"] for each in found["routes"]} == {
         "a critical": "less_severe",
         "b off": "disabled",
@@ -205,11 +205,11 @@ async def test_preview_says_of_every_route_whether_and_why_not(world: World, api
     assert end["channels"] == ["ops", "slack"]
     assert "Assumes" in end["assumed"]
     quiet = await preview(api, model_id="flights", kind="noted")
-    assert quiet["words"] == "Nobody would be notified: no route takes it."
+    assert quiet["text"] == "Nobody would be notified: no route takes it."
     assert await world.deliveries() == []
 
 
-async def test_preview_of_a_recorded_transition_knows_who_heard_the_alert(world: World, api: Api) -> None:
+async def test_preview_of_a_recorded_transition_knows_who_was_notified_the_alert(world: World, api: Api) -> None:
     await world.take_in(opened_warn(), resolved())
     await api.make_route("a new", (await api.make_channel("ops", world.slack.address))["channel_id"])
     found = await preview(api, transition_id=str(resolved().transition_id))
@@ -252,12 +252,12 @@ async def test_key_for_some_models_learns_of_no_other_model_from_routes(world: W
 async def test_preview_without_routes_says_so(world: World, api: Api) -> None:
     (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
     await api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)
-    assert "POST /v1/routes" in (await preview(api, model_id="m"))["words"]
+    assert "POST /v1/routes" in (await preview(api, model_id="m"))["text"]
 
 
 async def test_changes_are_never_changed(world: World, api: Api) -> None:
     await api.make_route("ops", world.channel.channel_id)
-    for statement in ("UPDATE change SET words = ''", "DELETE FROM change"):
+    for statement in ("UPDATE change SET text = ''", "DELETE FROM change"):
         with pytest.raises(asyncpg.RaiseError, match="only ever added"):
             await world.pool.execute(statement)
 

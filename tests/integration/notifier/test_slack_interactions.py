@@ -48,7 +48,7 @@ CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
 
 
 class Office:
-    """Both services, Slack between them, and an incident that is told in it."""
+    """Both services, Slack between them, and an incident that is reported in it."""
 
     def __init__(self, world: World, life: Life, interactions: SlackInteractions) -> None:
         self.world, self.life, self.interactions = world, life, interactions
@@ -71,7 +71,7 @@ class Office:
         at = self.world.clock.now - timedelta(seconds=age_seconds)
         return await self.post(*signed(self.payload(user), secret, at.timestamp()))
 
-    async def told(self, user: str = ADA, count: int = 1) -> str:
+    async def reported(self, user: str = ADA, count: int = 1) -> str:
         """The newest of at least `count` answers that one person alone has got."""
 
         async def answers() -> list[Posted] | None:
@@ -138,10 +138,10 @@ async def office(world: World, incidents_pool: Pool) -> AsyncIterator[Office]:
 async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Office) -> None:
     answer = await office.press()
     assert (answer.status_code, answer.content) == (200, b"")
-    told = await office.told()
-    assert "You have acknowledged incident" in told
-    assert "does not mute" in told
-    assert f"{PUBLIC_URL}/incidents/1" in told
+    reported = await office.reported()
+    assert "You have acknowledged incident" in reported
+    assert "does not mute" in reported
+    assert f"{PUBLIC_URL}/incidents/1" in reported
     assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
     await office.relay()
     assert as_text(office.root.payload).startswith("🟠 Warning: drift, acknowledged by ada · flights-delay")
@@ -153,7 +153,7 @@ async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> N
     body, headers = signed(office.payload(), SIGNING, office.world.clock.now.timestamp())
     for count in (1, 2):
         assert (await office.post(body, headers)).status_code == 200
-        assert "You have acknowledged incident" in await office.told(count=count)
+        assert "You have acknowledged incident" in await office.reported(count=count)
     assert len(await office.steps()) == 2
 
 
@@ -199,59 +199,59 @@ async def test_what_is_no_press_of_ours_is_taken_and_left(office: Office) -> Non
     for payload in strange:
         assert (await office.post(*signed(payload, SIGNING, now))).status_code == 200
     assert (await office.press()).status_code == 200
-    await office.told()
+    await office.reported()
     assert len(await office.steps()) == 2, "the one real press, and no other"
 
 
-async def test_somebody_without_an_account_is_told_so(office: Office) -> None:
+async def test_somebody_without_an_account_learns_so(office: Office) -> None:
     await office.press(EVE)
-    told = await office.told(EVE)
-    assert "Nobody has an account of SentryML with your address here, eve@example.org." in told
-    assert f"{PUBLIC_URL}/incidents/1" in told
+    reported = await office.reported(EVE)
+    assert "Nobody has an account of SentryML with your address here, eve@example.org." in reported
+    assert f"{PUBLIC_URL}/incidents/1" in reported
     assert len(await office.steps()) == 1
 
 
-async def test_a_viewer_and_a_disabled_account_are_told_why(office: Office) -> None:
+async def test_a_viewer_and_a_disabled_account_are_given_the_reason(office: Office) -> None:
     user_id = await add_user(office.life.pool, "eve", Role.VIEWER)
     await office.press(EVE)
-    assert "This needs the role responder or admin; yours is viewer." in await office.told(EVE)
+    assert "This needs the role responder or admin; yours is viewer." in await office.reported(EVE)
     async with transaction(office.life.pool) as connection:
         await disable_user(connection, user_id, MONDAY)
     await office.press(EVE)
-    assert "disabled" in await office.told(EVE, 2)
+    assert "disabled" in await office.reported(EVE, 2)
     assert len(await office.steps()) == 1
 
 
-async def test_what_got_worse_meanwhile_is_to_be_looked_at_again(office: Office) -> None:
+async def test_what_got_worse_meanwhile_is_to_be_read_again(office: Office) -> None:
     await office.life.sees("critical")
     await office.press()
-    assert "severity critical. Look at it again." in await office.told()
+    assert "severity critical. Open it again to see its current state." in await office.reported()
     assert len(await office.steps()) == 2
 
 
-async def test_without_the_scope_for_addresses_people_are_told(office: Office) -> None:
+async def test_without_the_scope_for_addresses_people_are_reported(office: Office) -> None:
     workspace = office.world.slack.workspace
     workspace.scopes -= {"users:read.email"}
     await office.press()
-    assert "cannot see your address" in await office.told()
+    assert "cannot see your address" in await office.reported()
     workspace.scopes -= {"users:read"}
     await office.press()
-    assert "users:read.email" in await office.told(count=2)
+    assert "users:read.email" in await office.reported(count=2)
 
 
 async def test_people_of_another_workspace_are_nobody_here(office: Office) -> None:
     office.world.slack.workspace.homes[EVE] = "T0ELSEWHERE"
     office.world.slack.workspace.emails[EVE] = "ada@example.org"
     await office.press(EVE)
-    assert "members of this Slack workspace alone" in await office.told(EVE)
+    assert "members of this Slack workspace alone" in await office.reported(EVE)
     assert len(await office.steps()) == 1
 
 
-async def test_when_incidents_does_not_answer_people_are_told(office: Office, incidents_pool: Pool) -> None:
+async def test_when_incidents_does_not_answer_people_are_reported(office: Office, incidents_pool: Pool) -> None:
     asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
     assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
     other = Incidents(asked.url, None, asked.client, asked.clock)
-    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).words
+    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).text
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ async def sockets(office: Office) -> AsyncIterator[Sockets]:
 
 async def test_a_press_comes_by_socket_mode_without_an_open_port(office: Office, sockets: Sockets) -> None:
     await sockets.send(office.payload())
-    assert "You have acknowledged incident" in await office.told()
+    assert "You have acknowledged incident" in await office.reported()
     assert await office.steps() == [("opened", "SentryML"), ("acknowledged", "ada")]
 
 
@@ -279,7 +279,7 @@ async def test_socket_mode_connects_again_when_asked_to_and_when_cut_off(office:
     await sockets.send({})
     await sockets.cut()
     await sockets.send(office.payload())
-    assert "You have acknowledged incident" in await office.told()
+    assert "You have acknowledged incident" in await office.reported()
 
 
 async def test_socket_mode_goes_to_no_address_but_slacks(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,7 +160,7 @@ async def test_answers_over_the_wire(world: World, odd: Answer, outcome: Outcome
     async with http_server(odd) as receiver:
         result = await webhook(world, receiver, NEW).send(to_send(opened_critical()))
     assert (result.outcome, result.reason) == (outcome, reason)
-    assert "script" not in result.words
+    assert "script" not in result.text
 
 
 async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
@@ -172,8 +172,8 @@ async def test_receiver_that_hangs_is_given_up_in_time(world: World) -> None:
     assert (result.outcome, result.reason) == (Outcome.UNCERTAIN, "timeout")
 
 
-async def test_reminder_is_told_apart_from_the_alert(world: World, receiver: HttpServer) -> None:
-    """Whoever counts alerts, or pages somebody, must not take it for a new one."""
+async def test_reminder_is_distinguished_from_the_alert(world: World, receiver: HttpServer) -> None:
+    """Who counts alerts, or pages somebody, must not take it for a new one."""
     secret_box = SecretBox(["k" * 32])
     sealed = secret_box.seal({"url": f"http://{receiver.authority}/", "signing_secrets": [NEW]})
     channel_id = await make_channel(world, "ops", "webhook", sealed)
@@ -207,8 +207,8 @@ async def test_410_is_for_good_until_somebody_enters_something_else(world: World
             world.clock.advance(3600)
             await dispatcher.revive_once(ops)
             assert not await dispatcher.dispatch_one(ops)
-        row = await world.pool.fetchrow("SELECT state, broken_words FROM channel WHERE channel_id = $1", channel_id)
+        row = await world.pool.fetchrow("SELECT state, broken_reason FROM channel WHERE channel_id = $1", channel_id)
         assert row is not None
         assert row["state"] == "broken"
-        assert "wants no messages any more (410)" in row["broken_words"]
+        assert "wants no messages any more (410)" in row["broken_reason"]
     assert len(receiver.received) == 1

@@ -64,7 +64,7 @@ def test_panes_without_events_are_no_part_of_what_was_counted() -> None:
     assert (counted.ends - counted.starts == HOUR).all()
 
 
-def test_a_changed_stream_is_counted_anew_only_where_it_differs() -> None:
+def test_a_changed_stream_is_counted_again_only_where_it_differs() -> None:
     clean = Counter(some_events(10))
     injected = injections.shift(clean.events, FIRST + 8 * DAY, FIRST + 9 * DAY, 0.5, seed=1)
     changed = Counter(injected.events, clean, (injected.start, injected.end))

@@ -116,7 +116,7 @@ def test_the_level_in_the_settings_holds_for_our_own(level: str, events: list[st
     assert [line["event"] for line in lines(text)] == events
 
 
-def test_a_pipe_gets_json_unless_told_otherwise() -> None:
+def test_a_pipe_gets_json_unless_set_otherwise() -> None:
     assert lines(said("log.info('seen')", form="auto"))[0]["event"] == "seen"
     assert not said("log.info('seen')", form="console").startswith("{")
 

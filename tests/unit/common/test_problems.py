@@ -136,7 +136,7 @@ async def test_a_defect_is_a_problem_that_tells_nothing_of_the_inside(client: ht
     assert "hunter2" not in answer.text
 
 
-async def test_a_key_that_got_into_a_request_is_not_told_back(client: httpx.AsyncClient) -> None:
+async def test_a_key_that_got_into_a_request_is_not_echoed(client: httpx.AsyncClient) -> None:
     key = form_key("k7m2p9q4r1s8", "s" * 43)
     as_field = await client.post("/things", json={"size": 1, "name": "x", key: 1})
     as_value = await client.post("/things", json={"size": key, "name": "x"})

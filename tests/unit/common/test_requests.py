@@ -66,7 +66,7 @@ def test_any_other_json_passes(text: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 10_000, b'"\\ud83d\\ude00"'])
-def test_what_is_no_json_is_left_to_whoever_reads_it(body: bytes) -> None:
+def test_what_is_no_json_is_left_to_who_reads_it(body: bytes) -> None:
     check_json(body)
 
 

@@ -100,7 +100,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-def test_health_is_told_from_the_first_moment(start: Start) -> None:
+def test_health_is_reported_from_the_first_moment(start: Start) -> None:
     service = start("starts_slowly")
     assert service.first_answer("/livez").json() == {"status": "alive"}
     ready = service.first_answer("/readyz")
@@ -259,7 +259,7 @@ def test_a_thread_left_over_does_not_keep_a_stopped_service_alive(start: Start) 
     assert service.events("service_stopped")
 
 
-def test_work_that_cannot_stop_in_order_is_told(start: Start) -> None:
+def test_work_that_cannot_stop_in_order_is_reported(start: Start) -> None:
     service = start("fails_to_stop")
     service.until_ready()
     service.terminate()

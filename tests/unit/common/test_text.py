@@ -12,7 +12,7 @@ from sentryml_common.text import INVISIBLE, cut, duration, sentence, visible
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0 s"),
         (45, "45 s"),
@@ -23,8 +23,8 @@ from sentryml_common.text import INVISIBLE, cut, duration, sentence, visible
         (-5, "0 s"),
     ],
 )
-def test_duration_in_words(seconds: int, words: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == words
+def test_duration_in_words(seconds: int, text: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == text
 
 
 @given(st.text(max_size=400), st.integers(1, 100))

@@ -32,7 +32,7 @@ def narrated(new: Sightings) -> list[str]:
     return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()][INTRODUCTION_LINES:]
 
 
-def test_a_day_is_told_with_its_date_psi_level_and_the_other_models_psi() -> None:
+def test_a_day_is_reported_with_its_date_psi_level_and_the_other_models_psi() -> None:
     scores = an_evaluation(0.539, at=end_of(50), level=Level.CRITICAL)
     labels = an_evaluation(0.107, at=end_of(50), level=Level.WARN, model_id=LABEL_MODEL)
     lines = narrated(Sightings([scores, labels]))

@@ -112,7 +112,7 @@ def whole(log: list[Stored], places: Places) -> list[Partial]:
 
 @settings(max_examples=60)
 @given(logs())
-def test_whoever_reads_on_from_a_commit_leaves_the_sums_of_one_reading(
+def test_who_reads_on_from_a_commit_leaves_the_sums_of_one_reading(
     case: tuple[list[Stored], random.Random],
 ) -> None:
     log, rng = case

@@ -161,7 +161,7 @@ def an_activity(model_id: str = MODEL, when: datetime = MONDAY) -> Activity:
 
 
 SENT = Attempt(
-    at=MONDAY + timedelta(seconds=1.2), outcome="delivered", reason="ok", words="Slack has it.", http_status=200
+    at=MONDAY + timedelta(seconds=1.2), outcome="delivered", reason="ok", text="Accepted by Slack.", http_status=200
 )
 
 
@@ -183,7 +183,7 @@ def a_delivery(state: str = "delivered", **changes: object) -> Delivery:
         "state": state,
         "parked_because": {"parked": "channel_broken", "not_sent": "not_needed"}.get(state),
         "due_at": None if unheard else SENT.at,
-        "words": SENT.words if done else None,
+        "text": SENT.text if done else None,
         "possibly_repeated": False,
         "attempts": 1 if done else 0,
         "latest_attempts": (SENT,) if done else (),
@@ -278,6 +278,6 @@ def said(decision: Decision) -> str:
 
 
 def stands(snapshot: Snapshot) -> str:
-    """Where a model stands, in short: `open/warn`, or `-` when there was never an incident."""
+    """The state of a model, in short: `open/warn`, or `-` when there was never an incident."""
     incident = snapshot.incident
     return f"{incident.state}/{incident.severity}" if incident else "-"

@@ -1,4 +1,4 @@
-"""The state machine of incidents under any history, told as rules: people and evaluations in any order, repeated, late
+"""The state machine of incidents under any history, as rules: people and evaluations in any order, repeated, late
 and superseded ones too.
 
 A `World` is where the model lives: the pure function (tests/unit), or the service on PostgreSQL (tests/integration).
@@ -48,7 +48,7 @@ AnyTransition = Transition | PublishedTransition
 
 @dataclass(frozen=True)
 class Sight:
-    """All that can be seen of a model: where it stands, its incidents by number, its steps as they are published."""
+    """All that can be seen of a model: its state, its incidents by number, its steps as they are published."""
 
     snapshot: Snapshot
     incidents: tuple[Incident, ...]
@@ -170,7 +170,7 @@ class IncidentMachine(RuleBasedStateMachine):
             assert [step.kind for step in new] in ([], [TransitionKind.EVALUATION_PAUSED])
             assert after.snapshot.counts == before.snapshot.counts
             assert _standing(after.newest) == _standing(before.newest)
-        _assert_that_a_rise_is_told_once(before, after, new)
+        _assert_that_a_rise_is_reported_once(before, after, new)
         if any(step.kind is TransitionKind.RESOLVED for step in new):
             assert grade == "ok"
             assert not after.snapshot.drifts_slowly
@@ -302,17 +302,17 @@ def _standing(incident: Incident | None) -> object:
     return incident and (incident.incident_id, incident.standing)
 
 
-def _assert_that_a_rise_is_told_once(before: Sight, after: Sight, new: tuple[AnyTransition, ...]) -> None:
+def _assert_that_a_rise_is_reported_once(before: Sight, after: Sight, new: tuple[AnyTransition, ...]) -> None:
     """From quiet to live, or from warn to critical: one step says so, aloud, and the incident is open again."""
     was, now = before.newest, after.newest
     if now is None or not now.live:
         return
     same = was is not None and was.live
     if not same or (was and was.severity, now.severity) == (Severity.WARN, Severity.CRITICAL):
-        told = [step for step in new if step.alert and step.incident_id == now.incident_id]
-        wanted = {TransitionKind.ESCALATED} if same else {TransitionKind.OPENED, TransitionKind.REOPENED}
-        assert len(told) == 1
-        assert told[0].kind in wanted
+        reported = [step for step in new if step.alert and step.incident_id == now.incident_id]
+        requested = {TransitionKind.ESCALATED} if same else {TransitionKind.OPENED, TransitionKind.REOPENED}
+        assert len(reported) == 1
+        assert reported[0].kind in requested
         assert now.state is State.OPEN
         assert now.acknowledged_by == ()
 
@@ -333,7 +333,7 @@ def _assert_one_life(steps: list[AnyTransition]) -> None:
 
 
 def _assert_replays(steps: list[AnyTransition], incident: Incident) -> None:
-    """Whoever reads the timeline knows what is stored, whether people or data led there."""
+    """Who reads the timeline knows what is stored, whether people or data led there."""
     replay = Replay()
     for step in steps:
         replay.read(step)

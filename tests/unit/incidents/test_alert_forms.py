@@ -1,4 +1,4 @@
-"""Forms of the pages of alerts: what the notifier is told, what comes back, and that no kind is forgotten."""
+"""Forms of the pages of alerts: what is sent to the notifier, what comes back, and that no kind is forgotten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sentryml_incidents.web.view.alerts import ACTIONS, refusal
 from sentryml_incidents.web.view.channel_forms import (
     ChannelForm,
     config_of,
+    entered_again,
     form_of,
     harmless,
     harmless_words,
     shown_settings,
-    typed_again,
     wrong_fields,
 )
 from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
@@ -74,8 +74,8 @@ def test_a_form_is_made_from_the_schema_of_any_kind() -> None:
         "settings.place": "", "settings.wind": "1", "settings.rings": "1 2", "settings.breed": "homing",
         "settings.by_night": "true",
     }  # fmt: skip
-    typed = {"settings.by_night": "false", "settings.wind": "0.5", "settings.rings": "1, 2", "settings.breed": ""}
-    assert config_of(form, typed)["settings"] == {"by_night": False, "wind": 0.5, "rings": ["1", "2"]}
+    entered = {"settings.by_night": "false", "settings.wind": "0.5", "settings.rings": "1, 2", "settings.breed": ""}
+    assert config_of(form, entered)["settings"] == {"by_night": False, "wind": 0.5, "rings": ["1", "2"]}
 
 
 def test_only_a_kind_without_required_secrets_can_forget_them() -> None:
@@ -106,8 +106,8 @@ def test_every_kind_of_transition_can_be_chosen() -> None:
     assert set(CHOICE) == set(TransitionKind)
 
 
-def test_what_is_typed_becomes_a_configuration() -> None:
-    typed = {
+def test_what_is_entered_becomes_a_configuration() -> None:
+    entered = {
         "settings.host": " mail.example.org ", "settings.port": "465", "settings.tls": "tls",
         "settings.sender": "a@example.org", "settings.recipients": "b@example.org,c@example.org  d@example.org",
         "secret.user": "", "secret.password": "", "token": "f" * 64,
@@ -116,8 +116,8 @@ def test_what_is_typed_becomes_a_configuration() -> None:
         "host": "mail.example.org", "port": 465, "tls": "tls", "sender": "a@example.org",
         "recipients": ["b@example.org", "c@example.org", "d@example.org"],
     }  # fmt: skip
-    assert config_of(a_form("email"), typed) == {"settings": settings}
-    assert config_of(a_form("email"), typed | {"secret.user": "u"})["secret"] == {"user": "u"}
+    assert config_of(a_form("email"), entered) == {"settings": settings}
+    assert config_of(a_form("email"), entered | {"secret.user": "u"})["secret"] == {"user": "u"}
     slack = config_of(a_form("slack_webhook"), {"settings.messages_per_second": "0.5", "settings.burst": "many"})
     assert slack["settings"] == {"messages_per_second": 0.5, "burst": "many"}
 
@@ -127,39 +127,39 @@ def test_a_form_is_filled_with_what_is_and_with_defaults() -> None:
     assert (shown["settings.host"], shown["settings.recipients"], shown["settings.port"]) == ("h", "a@b c@d", "587")
 
 
-def test_what_was_typed_comes_back_without_secrets() -> None:
-    typed = {"settings.channel": WEBHOOK, "settings.channel_name": "alerts", "secret.token": "xoxb-1"}
-    again = typed_again(a_form("slack_bot"), typed)
+def test_what_was_entered_comes_back_without_secrets() -> None:
+    entered = {"settings.channel": WEBHOOK, "settings.channel_name": "alerts", "secret.token": "xoxb-1"}
+    again = entered_again(a_form("slack_bot"), entered)
     assert (again["settings.channel"], again["settings.channel_name"]) == ("", "alerts")
     assert not [name for name in again if name.startswith("secret")]
 
 
 @pytest.mark.parametrize("text", [WEBHOOK, "xoxb-12-34-ab", "xapp-1", "whsec_abc", "X" * 24, "a+/b" * 6])
-def test_a_secret_in_the_wrong_field_is_not_told_back(text: str) -> None:
+def test_a_secret_in_the_wrong_field_is_not_echoed(text: str) -> None:
     assert harmless(text) == ""
     assert harmless_words(f"fraud-* {text}") == "fraud-* …"
 
 
 @pytest.mark.parametrize("text", ["fraud on call", "team-with-a-very-long-name-that-goes-on-and-on", "ops 2", ""])
-def test_an_honest_name_is_told_back(text: str) -> None:
+def test_an_honest_name_is_echoed(text: str) -> None:
     assert harmless(text) == text
 
 
 @pytest.mark.parametrize(
-    ("typed", "seconds"), [("", None), ("7.5", 450), ("7,5", 450), (" 60 ", 3600), ("soon", "soon"), ("inf", "inf")]
+    ("entered", "seconds"), [("", None), ("7.5", 450), ("7,5", 450), (" 60 ", 3600), ("soon", "soon"), ("inf", "inf")]
 )
-def test_minutes_become_seconds(typed: str, seconds: Any) -> None:
-    assert RouteForm(remind_after_minutes=typed).wanted()["remind_after_seconds"] == seconds
+def test_minutes_become_seconds(entered: str, seconds: Any) -> None:
+    assert RouteForm(remind_after_minutes=entered).requested()["remind_after_seconds"] == seconds
 
 
 @pytest.mark.parametrize("seconds", [300, 301, 3601, 604_799, 604_800])
 def test_a_form_shows_seconds_so_that_nothing_changes(seconds: int) -> None:
-    assert RouteForm(remind_after_minutes=minutes(seconds)).wanted()["remind_after_seconds"] == seconds
+    assert RouteForm(remind_after_minutes=minutes(seconds)).requested()["remind_after_seconds"] == seconds
 
 
-@pytest.mark.parametrize(("typed", "times"), [("3", 3), ("3.0", 3), ("2.5", "2.5"), ("", ""), ("many", "many")])
-def test_times_are_a_whole_number_or_what_was_typed(typed: str, times: Any) -> None:
-    assert RouteForm(remind_times=typed).wanted()["remind_times"] == times
+@pytest.mark.parametrize(("entered", "times"), [("3", 3), ("3.0", 3), ("2.5", "2.5"), ("", ""), ("many", "many")])
+def test_times_are_a_whole_number_or_what_was_entered(entered: str, times: Any) -> None:
+    assert RouteForm(remind_times=entered).requested()["remind_times"] == times
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def stored(expires_at: datetime | None = None, revoked_at: datetime | None = Non
     ],
     ids=["for ever", "no overlap", "lifetime", "its own end comes first"],
 )
-def test_a_rotated_key_is_the_same_key_anew_and_the_old_one_ends(
+def test_a_rotated_key_is_the_same_key_again_and_the_old_one_ends(
     expires_at: datetime | None, overlap: timedelta, new_ends_at: datetime | None, old_ends_at: datetime
 ) -> None:
     old = stored(expires_at)
@@ -115,7 +115,7 @@ def test_a_key_may_give_what_it_has(maker: ApiKey, scopes: tuple[Scope, ...], mo
     [
         (a_key(scopes=(Scope.WRITE,), models=()), (Scope.READ, Scope.ADMIN), (), "lacks the scope admin"),
         (a_key(scopes=(Scope.READ,), models=()), (Scope.EVENTS_WRITE,), (), "lacks the scope events:write"),
-        (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, (), r"only speak for fraud-\*: say in models"),
+        (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, (), r"only access fraud-\*: say in models"),
         (a_key(scopes=(Scope.ADMIN,), models=("fraud-*",)), ALL, ("fraud-a", "*"), r"all of \*: narrow"),
         (a_key(scopes=(Scope.ADMIN,), models=("fraud-?",)), ALL, ("fraud-*",), r"all of fraud-\*"),
         (a_key(scopes=(Scope.ADMIN,), models=("*-[ab]",)), ALL, ("x-[abc]",), "all of"),

@@ -12,26 +12,26 @@ LATE = MEANWHILE[State.RESOLVED]
 
 
 def test_what_was_done_is_counted_and_each_other_one_named() -> None:
-    told = summarize(Action.ACKNOWLEDGE, [*map(Result, range(1, 6)), Result(6, LATE)])
-    assert told.words == (
+    reported = summarize(Action.ACKNOWLEDGE, [*map(Result, range(1, 6)), Result(6, LATE)])
+    assert reported.text == (
         "5 acknowledged; #6 was resolved meanwhile. Acknowledging does not mute alerts. Check the incidents "
         "that were skipped before you try again."
     )
-    assert told.refused == (6,)
+    assert reported.refused == (6,)
 
 
 def test_those_with_the_same_reason_are_named_together() -> None:
-    told = summarize(Action.CLOSE, [Result(1, LATE), Result(2, "does not exist"), Result(3, LATE)])
-    assert told.words == (
+    reported = summarize(Action.CLOSE, [Result(1, LATE), Result(2, "does not exist"), Result(3, LATE)])
+    assert reported.text == (
         "Nothing was done; #1, #3 each was resolved meanwhile; #2 does not exist. Check the incidents that were "
         "skipped before you try again."
     )
-    assert told.refused == (1, 2, 3)
+    assert reported.refused == (1, 2, 3)
 
 
 def test_where_all_was_done_nothing_else_is_said() -> None:
-    assert summarize(Action.ACKNOWLEDGE, [Result(1)]).words == "1 acknowledged. Acknowledging does not mute alerts."
-    assert summarize(Action.NOTE, [Result(1)]).words == "1 given the note."
+    assert summarize(Action.ACKNOWLEDGE, [Result(1)]).text == "1 acknowledged. Acknowledging does not mute alerts."
+    assert summarize(Action.NOTE, [Result(1)]).text == "1 given the note."
 
 
 @pytest.mark.parametrize("action", [Action.ACKNOWLEDGE, Action.UNACKNOWLEDGE, Action.CLOSE])

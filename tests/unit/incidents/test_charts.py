@@ -28,7 +28,7 @@ STEP = timedelta(minutes=5)
 DAY = Span(MONDAY, MONDAY + timedelta(days=1), STEP)
 
 
-def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> EvaluationPoint:
+def point(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> EvaluationPoint:
     level = Level.INSUFFICIENT_DATA if psi is None else Level.OK
     known = psi is not None
     return EvaluationPoint(
@@ -37,8 +37,8 @@ def look(minutes: float, psi: float | None, signal: Signal = Signal.SCORE) -> Ev
     )  # fmt: skip
 
 
-def paths(looks: list[EvaluationPoint]) -> dict[str, str]:
-    return {line.kind: line.path for line in psi_chart(looks, DAY).lines}
+def paths(points: list[EvaluationPoint]) -> dict[str, str]:
+    return {line.kind: line.path for line in psi_chart(points, DAY).lines}
 
 
 def places(path: str) -> list[tuple[float, float]]:
@@ -46,17 +46,17 @@ def places(path: str) -> list[tuple[float, float]]:
 
 
 def test_lines_join_neighbours_and_break_where_nothing_was_judged() -> None:
-    path = paths([look(0, 0.05), look(5, 0.05), look(10, None), look(15, 0.05), look(60, 0.05)])["score"]
-    assert re.sub(r"[\d. ]+", "", path) == "MhLMhMh", "joined; broken by no data; broken by no looks"
+    path = paths([point(0, 0.05), point(5, 0.05), point(10, None), point(15, 0.05), point(60, 0.05)])["score"]
+    assert re.sub(r"[\d. ]+", "", path) == "MhLMhMh", "joined; broken by no data; broken by no points"
 
 
-def test_a_single_look_is_seen() -> None:
-    assert paths([look(720, 0.05)])["score"].startswith("M50 ")
-    assert paths([look(720, 0.05)])["score"].endswith("h0")
+def test_a_single_evaluation_is_seen() -> None:
+    assert paths([point(720, 0.05)])["score"].startswith("M50 ")
+    assert paths([point(720, 0.05)])["score"].endswith("h0")
 
 
 def test_thresholds_are_those_of_the_worst_signal_and_each_signal_has_a_line() -> None:
-    found = paths([look(0, 0.05), look(0, 0.4, Signal.PREDICTION)])
+    found = paths([point(0, 0.05), point(0, 0.4, Signal.PREDICTION)])
     assert set(found) == {"noise", "warn", "critical", "score", "prediction"}
     (_, score), (_, prediction) = places(found["score"])[0], places(found["prediction"])[0]
     (_, warn), (_, critical) = places(found["warn"])[0], places(found["critical"])[0]
@@ -64,7 +64,7 @@ def test_thresholds_are_those_of_the_worst_signal_and_each_signal_has_a_line() -
 
 
 def test_without_anything_judged_the_chart_says_so() -> None:
-    chart = psi_chart([look(0, None)], DAY)
+    chart = psi_chart([point(0, None)], DAY)
     assert chart.is_empty
     assert chart.lines == ()
     assert psi_chart([], DAY).is_empty
@@ -79,17 +79,17 @@ def test_sparkline_shows_the_threshold_below_what_is_above_it() -> None:
 
 def test_marks_outside_of_the_time_are_left_out() -> None:
     marks = [(MONDAY + timedelta(hours=hours), "opened", f"{hours}") for hours in (-1, 0, 12, 24, 25)]
-    assert [(mark.place, mark.words) for mark in psi_chart([look(0, 0.1)], DAY, marks).marks] == [
+    assert [(mark.place, mark.text) for mark in psi_chart([point(0, 0.1)], DAY, marks).marks] == [
         (0.0, "0"), (50.0, "12"), (100.0, "24"),
     ]  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.floats(0, 1440), st.none() | st.floats(0, 1e12), st.sampled_from(Signal)), max_size=30))
 def test_nothing_leaves_the_picture(found: list[tuple[float, float | None, Signal]]) -> None:
-    looks = [look(minutes, psi, signal) for minutes, psi, signal in found]
-    chart = psi_chart(looks, DAY)
+    points = [point(minutes, psi, signal) for minutes, psi, signal in found]
+    chart = psi_chart(points, DAY)
     drawn = [place for line in chart.lines for place in places(line.path)] + places(
-        sparkline([(each.at, each.psi) for each in looks], DAY, 0.1).path
+        sparkline([(each.at, each.psi) for each in points], DAY, 0.1).path
     )
     assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in drawn)
     assert all(0 <= tick.place <= 100 for tick in (*chart.levels, *chart.times))
@@ -118,7 +118,7 @@ def test_histogram_has_a_bar_for_each_bin_and_names_what_moved() -> None:
     assert math.isclose(sum(bar.width for bar in chart.bars), 100, abs_tol=0.2)
     assert max(max(bar.baseline, bar.current) for bar in chart.bars) == 100
     assert any(bar.moved for bar in chart.bars)
-    assert all("→" in bar.words for bar in chart.bars)
+    assert all("→" in bar.text for bar in chart.bars)
 
 
 def test_categories_are_named_below_their_bars() -> None:

@@ -54,7 +54,7 @@ def test_what_was_left_out_of_the_baseline_is_said_with_how_much_is_in_it() -> N
 
 
 @pytest.mark.parametrize(
-    ("season", "words"),
+    ("season", "text"),
     [
         (a_season(), "PSI 0.02 against the same time last week; 0.50 against the baseline: the season explains"),
         (a_season(periods=(1, 2)), "against the same time 1 and 2 weeks before;"),
@@ -63,10 +63,10 @@ def test_what_was_left_out_of_the_baseline_is_said_with_how_much_is_in_it() -> N
         (a_season(period=7_200.0), "against the same time 2 h before;"),
     ],
 )
-def test_the_seasonal_check_gives_both_numbers(season: Season, words: str) -> None:
+def test_the_seasonal_check_gives_both_numbers(season: Season, text: str) -> None:
     (sentence,) = of_score(season=season)
     assert sentence.startswith("Score: ")
-    assert words in sentence
+    assert text in sentence
 
 
 def test_it_says_which_shift_is_found_nine_times_in_ten() -> None:

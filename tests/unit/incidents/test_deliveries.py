@@ -15,10 +15,10 @@ DOWN = "Slack is not available at the moment (503)."
 ARCHIVED = "This Slack channel is archived. Unarchive it."
 
 
-def tried_once(outcome: str, due_minutes: float, words: str = DOWN) -> Delivery:
+def tried_once(outcome: str, due_minutes: float, text: str = DOWN) -> Delivery:
     """One that waits after an attempt."""
-    attempt = Attempt(at=MONDAY, outcome=outcome, reason="any", words=words, http_status=503)
-    return a_delivery("pending", attempts=1, words=words, due_at=at(due_minutes), latest_attempts=(attempt,))
+    attempt = Attempt(at=MONDAY, outcome=outcome, reason="any", text=text, http_status=503)
+    return a_delivery("pending", attempts=1, text=text, due_at=at(due_minutes), latest_attempts=(attempt,))
 
 
 def reads(delivery: Delivery, minutes: float = 0) -> str:
@@ -31,7 +31,7 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
 
 
 @pytest.mark.parametrize(
-    ("delivery", "words"),
+    ("delivery", "text"),
     [
         (a_delivery(), "Slack: delivered after 1.2 s"),
         (a_delivery(latency_seconds=0.004), "Slack: delivered after 0.1 s"),
@@ -39,20 +39,20 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
         (a_delivery(possibly_repeated=True), "Slack: delivered after 1.2 s; possible duplicate"),
         (a_delivery("pending"), "Slack: waiting to be sent"),
         (a_delivery("sending", attempts=1), "Slack: being sent"),
-        (a_delivery("parked", words=ARCHIVED), f"Slack: stuck: {ARCHIVED}"),
+        (a_delivery("parked", text=ARCHIVED), f"Slack: undeliverable: {ARCHIVED}"),
         (
-            a_delivery("parked", parked_because="gave_up", words=DOWN, due_at=at(15)),
-            f"Slack: stuck: {DOWN} Next attempt 09:30:00 UTC",
+            a_delivery("parked", parked_because="gave_up", text=DOWN, due_at=at(15)),
+            f"Slack: undeliverable: {DOWN} Next attempt 09:30:00 UTC",
         ),
         (tried_once("not_accepted", 2), f"Slack: waiting: {DOWN} Next attempt 09:17:00 UTC"),
         (tried_once("not_accepted", -1), f"Slack: waiting: {DOWN} Next attempt any moment."),
         (tried_once("rate_limited", 3), "Slack: waiting: rate-limited by Slack until 09:18:00 UTC"),
         (tried_once("rate_limited", -1, "Asked (429)."), "Slack: waiting: Asked (429). Next attempt any moment."),
-        (a_delivery("no_route", words="No route takes this alert."), "Nobody was notified. No route takes this alert."),
+        (a_delivery("no_route", text="No route takes this alert."), "Nobody was notified. No route takes this alert."),
     ],
 )
-def test_every_state_in_words(delivery: Delivery, words: str) -> None:
-    assert reads(delivery) == words
+def test_every_state_in_words(delivery: Delivery, text: str) -> None:
+    assert reads(delivery) == text
 
 
 @pytest.mark.parametrize("state", DeliveryState)
@@ -62,7 +62,7 @@ def test_every_state_has_a_line(state: str) -> None:
     assert line.tone == {
         "pending": "waiting",
         "sending": "waiting",
-        "parked": "stuck",
+        "parked": "undeliverable",
         "no_route": "nobody",
         "not_sent": "over",
     }.get(state, "delivered")

@@ -1,4 +1,4 @@
-"""Asking the processors: each machine behind a name is asked, and whatever they answer is told in words."""
+"""Asking the processors: each machine behind a name is asked, and whatever they answer is given in words."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ async def test_one_answer_is_enough(first: tuple[int, bytes]) -> None:
         ([(200, b'{"v": 1, "evaluations": 3}')], "a processor answers in another version"),
     ],
 )
-async def test_no_answer_is_told_in_words(answers: list[tuple[int, bytes]], why: str) -> None:
+async def test_no_answer_is_reported_in_words(answers: list[tuple[int, bytes]], why: str) -> None:
     with pytest.raises(NotRecomputed, match=why):
         await asked(dict(zip(("a", "b"), answers, strict=False)))
 
 
 async def test_every_machine_that_a_name_stands_for_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    machines, heard = ("10.0.0.1", "10.0.0.2"), set[str]()
+    machines, received = ("10.0.0.1", "10.0.0.2"), set[str]()
 
     async def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
         assert (host, port) == ("processor", 8080)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in machines]
 
     async def hear(scope: Any, receive: Any, send: Any) -> None:
-        heard.add(dict(scope["headers"])[b"host"].decode())
+        received.add(dict(scope["headers"])[b"host"].decode())
         await Response(NOT_OWNED, 404)(scope, receive, send)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=hear)) as client:
         with pytest.raises(NotRecomputed, match=NO_OWNER):
             await Processors(("http://processor:8080",), SECRET, client).recompute(MONITOR, SINCE)
-    assert heard == {"10.0.0.1:8080", "10.0.0.2:8080"}
+    assert received == {"10.0.0.1:8080", "10.0.0.2:8080"}
 
 
 def test_addresses_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,9 +34,9 @@ def test_the_shortest_is_still_seen_within_the_picture() -> None:
     assert places(an_episode(0, 0), an_episode(60, None)) == [(0.0, NARROWEST), (100 - NARROWEST, NARROWEST)]
 
 
-def test_bars_are_told_in_words() -> None:
+def test_bars_are_reported_in_words() -> None:
     (row,) = episodes_chart([("actually happened", [an_episode(15, None)])], HOUR).rows
-    assert row.bars[0].words == "warn from 23 Nov 2026, 09:30:00 UTC, 45 min so far, peak 0.15"
+    assert row.bars[0].text == "warn from 23 Nov 2026, 09:30:00 UTC, 45 min so far, peak 0.15"
 
 
 def test_without_time_nothing_breaks() -> None:

@@ -24,7 +24,7 @@ def test_each_evaluation_is_listed_once_and_in_time() -> None:
     assert choices(KEPT, None)[1].when == "When it got critical, at its worst"
 
 
-def test_the_newest_look_comes_last_and_may_be_one_of_them() -> None:
+def test_the_newest_evaluation_comes_last_and_may_be_one_of_them() -> None:
     assert [each.called for each in choices(KEPT[1:], (THIRD, at(9)))][-1] == "latest evaluation"
     assert [each.called for each in choices(KEPT[1:], (SECOND, at(2)))] == [
         "opened",

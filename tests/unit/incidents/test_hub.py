@@ -63,7 +63,7 @@ async def test_what_happened_between_a_page_and_its_stream_changes_it() -> None:
 
 @pytest.mark.parametrize("since", ["", "x", "0.0", "00000000.1", "x.-1"])
 async def test_a_moment_that_is_not_known_here_counts_as_before_everything(since: str) -> None:
-    """A page that another process has made, or this one before it was started anew."""
+    """A page that another process has made, or this one before it was restarted."""
     assert await watch(Hub(""), FLIGHTS, since).take(0)
 
 

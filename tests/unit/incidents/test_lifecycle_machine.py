@@ -41,9 +41,9 @@ class Ledger:
         return decision.outcome is not Outcome.NOT_ALLOWED
 
     def change(self, changes: dict[str, Any], now: datetime) -> None:
-        wanted = MonitorSettings.model_validate(self._snapshot.settings.model_dump() | changes)
-        if changed(self._snapshot.settings, wanted):
-            event = MonitorChanged(wanted, self._snapshot.monitor_version + 1, ANA)
+        requested = MonitorSettings.model_validate(self._snapshot.settings.model_dump() | changes)
+        if changed(self._snapshot.settings, requested):
+            event = MonitorChanged(requested, self._snapshot.monitor_version + 1, ANA)
             self._write(decide(self._snapshot, event, now))
 
     def tick(self, now: datetime) -> None:

@@ -27,7 +27,7 @@ def test_two_warnings_in_a_row_open() -> None:
 
 
 @pytest.mark.parametrize("between", ["ok", "hold"])
-def test_anything_below_a_warning_starts_the_count_anew(between: str) -> None:
+def test_anything_below_a_warning_starts_the_count_again(between: str) -> None:
     story = default()
     story.sees("warn", between, "warn")
     assert stands(story.snapshot) == "-"
@@ -63,7 +63,7 @@ def test_many_clean_minutes_are_not_enough_evaluations() -> None:
     assert said(story.sees("ok")) == "resolved!"
 
 
-def test_hold_keeps_an_incident_and_starts_the_clean_count_anew() -> None:
+def test_hold_keeps_an_incident_and_starts_the_clean_count_again() -> None:
     story = Story(settings=quick(confirm_resolve=2))
     story.sees("warn", "ok", "hold", "ok")
     assert stands(story.snapshot) == "open/warn"
@@ -103,7 +103,7 @@ def test_the_severity_falls_after_three_evaluations_below_critical_and_rises_aga
     assert said(story.sees("critical")) == "escalated!"
 
 
-def test_worse_than_acknowledged_asks_for_a_new_look() -> None:
+def test_worse_than_acknowledged_needs_acknowledging_again() -> None:
     story = Story()
     story.sees("warn")
     story.asks(Action.ACKNOWLEDGE)
@@ -305,7 +305,7 @@ def test_an_evaluation_that_is_not_newer_decides_nothing() -> None:
 
 
 class TestEvidence:
-    """Which moments keep their evaluation."""
+    """Which times keep their evaluation."""
 
     def test_opening_is_a_peak(self) -> None:
         assert Story().sees("warn").evidence == (EvidenceRole.OPENED, EvidenceRole.PEAK)

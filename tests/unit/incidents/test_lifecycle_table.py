@@ -89,7 +89,7 @@ EVENTS: dict[str, Callable[[Story], object]] = {
 
 NOT_ALLOWED, UNCHANGED, APPLIED = "not_allowed", "unchanged", "applied"
 
-# state: event → (what is said, where it stands)
+# state: event → (what is said, its state)
 TABLE: dict[str, dict[str, tuple[str, str]]] = {
     "nothing": {
         "warn": ("opened!", "open/warn"),

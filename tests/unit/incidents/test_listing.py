@@ -13,12 +13,12 @@ from tests.unit.incidents.builders import MONDAY
 
 FULL = Listing(
     standing=Standing.OPEN, severity=Severity.CRITICAL, model="churn-*", within=Within.WEEK, since=date(2026, 11, 20),
-    until=date(2026, 11, 23), stuck=True, order=Order.PEAK,
+    until=date(2026, 11, 23), undeliverable=True, order=Order.PEAK,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count", "words"),
+    ("requested", "count", "text"),
     [
         (Listing(), 0, "No incidents"),
         (Listing(), 1, "1 incident"),
@@ -36,12 +36,12 @@ FULL = Listing(
             FULL,
             2,
             "2 open critical incidents of models matching churn-* opened in the last 7 days opened from 20 Nov 2026 to "
-            "23 Nov 2026 (UTC) with a stuck message",
+            "23 Nov 2026 (UTC) with an undeliverable message",
         ),
     ],
 )
-def test_a_list_says_in_one_line_what_it_holds(wanted: Listing, count: int, words: str) -> None:
-    assert in_words(wanted, count, 10_000) == words
+def test_a_list_says_in_one_line_what_it_holds(requested: Listing, count: int, text: str) -> None:
+    assert in_words(requested, count, 10_000) == text
 
 
 def test_the_address_holds_what_was_asked_for_and_no_more() -> None:
@@ -49,18 +49,18 @@ def test_the_address_holds_what_was_asked_for_and_no_more() -> None:
     assert query_of(Listing(model="a&b=c d")) == "?model=a%26b%3Dc+d"
     assert parse_qs(query_of(FULL, after="xyz")[1:]) == {
         "state": ["open"], "severity": ["critical"], "model": ["churn-*"], "within": ["week"], "from": ["2026-11-20"],
-        "to": ["2026-11-23"], "stuck": ["true"], "order": ["peak"], "after": ["xyz"],
+        "to": ["2026-11-23"], "undeliverable": ["true"], "order": ["peak"], "after": ["xyz"],
     }  # fmt: skip
 
 
 def test_each_chip_takes_one_thing_away_and_leaves_the_order() -> None:
     whole = parse_qs(query_of(FULL)[1:])
     gone = [set(whole) - set(parse_qs(chip.without[1:])) for chip in chips(FULL)]
-    assert gone == [{"state"}, {"severity"}, {"model"}, {"within"}, {"from", "to"}, {"stuck"}]
+    assert gone == [{"state"}, {"severity"}, {"model"}, {"within"}, {"from", "to"}, {"undeliverable"}]
     assert chips(Listing(order=Order.OLDEST)) == ()
 
 
-def test_a_part_of_a_name_is_looked_for_anywhere_and_a_pattern_as_it_stands() -> None:
+def test_a_part_of_a_name_is_looked_for_anywhere_and_a_pattern_as_it_is() -> None:
     assert [Listing(model=text).pattern for text in ("", "churn", "churn-*", "v?", "[ab]")] == [
         None, "*churn*", "churn-*", "v?", "[ab]",
     ]  # fmt: skip

@@ -77,27 +77,27 @@ def test_per_cent_and_parts_are_both_understood() -> None:
 
 def test_every_setting_has_a_field_but_the_switch() -> None:
     assert set(SETTINGS) == set(MonitorValues.model_fields) - {"enabled"}
-    assert all(each.label and each.means and each.default_words for each in SETTINGS.values())
+    assert all(each.label and each.means and each.default_text for each in SETTINGS.values())
 
 
 def test_an_untouched_form_asks_for_the_monitor_it_was_filled_from() -> None:
     odd = MonitorSettings(baseline_seconds=90_061.5, warn=0.123, min_samples=77, reopen_seconds=60)
     for monitor in (DEFAULTS, odd):
-        wanted, wrong = read(write(monitor))
+        requested, wrong = read(write(monitor))
         assert wrong == {}
-        assert MonitorSettings(enabled=monitor.enabled, **wanted) == monitor
+        assert MonitorSettings(enabled=monitor.enabled, **requested) == monitor
 
 
 def test_an_empty_field_asks_for_the_default() -> None:
-    wanted, wrong = read({"signals": "score"})
+    requested, wrong = read({"signals": "score"})
     assert wrong == {}
-    assert MonitorSettings(**wanted) == MonitorSettings(signals=("score",))
+    assert MonitorSettings(**requested) == MonitorSettings(signals=("score",))
 
 
 def test_everything_that_cannot_be_read_is_named() -> None:
-    wanted, wrong = read(write(DEFAULTS) | {"warn": "high", "every_seconds": "5", "signals": ""})
+    requested, wrong = read(write(DEFAULTS) | {"warn": "high", "every_seconds": "5", "signals": ""})
     assert set(wrong) == {"warn", "every_seconds", "signals"}
-    assert set(wanted) == set(SETTINGS) - set(wrong)
+    assert set(requested) == set(SETTINGS) - set(wrong)
 
 
 def test_two_changes_of_different_settings_are_both_in_the_form() -> None:
@@ -116,14 +116,14 @@ def test_the_same_change_twice_is_no_conflict() -> None:
     assert (both.texts["min_samples"], both.theirs) == ("60", {})
 
 
-def test_changes_are_told_with_names_and_units_of_the_form() -> None:
+def test_changes_are_reported_with_names_and_units_of_the_form() -> None:
     changed = {"baseline_seconds": (604_800.0, 259_200.0), "min_samples": (None, 60), "enabled": (True, False)}
     assert changes_in_words(changed) == (
         "Baseline: 7 d → 3 d; Minimum number of events: the default → 60; Monitor: on → off"
     )
 
 
-def test_reasons_are_told_in_the_words_of_the_form() -> None:
+def test_reasons_are_reported_in_the_words_of_the_form() -> None:
     values = MonitorValues(baseline_seconds=3600, current_seconds=86_400, warn=0.3, bins=20, min_samples=5)
     reasons = [reason_in_words(each.fields[0], each.reason) for each in all_contradictions(values)]
     text = "\n".join(reasons)
@@ -134,7 +134,7 @@ def test_reasons_are_told_in_the_words_of_the_form() -> None:
     assert "null" not in text
 
 
-def test_limits_are_told_in_units() -> None:
+def test_limits_are_reported_in_units() -> None:
     assert reason_in_words("every_seconds", "Input should be less than or equal to 86400") == (
         "Input should be less than or equal to 1 d"
     )

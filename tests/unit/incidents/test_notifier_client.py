@@ -40,8 +40,8 @@ async def test_it_is_asked_for_a_person_and_its_answer_read() -> None:
         asked.append(request)
         return httpx.Response(201, json={"a": 1})
 
-    told = await asking(answer).ask(ANA, "PUT", "/v1/routes/1?x=a%20b", {"name": "ops"}, if_match='"v3"')
-    assert told == {"a": 1}
+    reported = await asking(answer).ask(ANA, "PUT", "/v1/routes/1?x=a%20b", {"name": "ops"}, if_match='"v3"')
+    assert reported == {"a": 1}
     (request,) = asked
     assert (request.method, request.url.raw_path, request.content) == (
         "PUT",
@@ -125,9 +125,9 @@ def test_a_delivery_reads_as_on_the_timeline() -> None:
         "delivered after 1.2 s",
         False,
     )
-    parked = {"state": "parked", "delivered_at": None, "last_words": "Why."}
-    (stuck,) = delivery_lines([a_delivery(parked_because="message_refused", **parked)], now)
-    assert (stuck.line.what, stuck.line.why, stuck.retryable) == ("stuck", "Why.", True)
+    parked = {"state": "parked", "delivered_at": None, "last_text": "Why."}
+    (undeliverable,) = delivery_lines([a_delivery(parked_because="message_refused", **parked)], now)
+    assert (undeliverable.line.what, undeliverable.line.why, undeliverable.retryable) == ("undeliverable", "Why.", True)
     (over,) = delivery_lines([a_delivery(parked_because="not_needed", **parked)], now)
     assert (over.line.what, over.retryable) == ("not sent", False)
 

@@ -16,7 +16,7 @@ SHARES = {"baseline_share": 0.1, "current_share": 0.2, "contribution": 0.07}
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("found", "text"),
     [
         (a_range(0.92, 1.0, 0.1, 0.2), "scores 0.92–1.00"),
         (a_range(0.0, 0.03, 0.1, 0.2), "scores 0.00–0.03"),
@@ -39,12 +39,12 @@ SHARES = {"baseline_share": 0.1, "current_share": 0.2, "contribution": 0.07}
         (NullBin(**SHARES), "no score at all"),
     ],
 )
-def test_bin_in_words(found: Bin, words: str) -> None:
-    assert bin_name(Signal.SCORE, found) == words
+def test_bin_in_words(found: Bin, text: str) -> None:
+    assert bin_name(Signal.SCORE, found) == text
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "words"),
+    ("before", "now", "text"),
     [
         (0.041, 0.19, "4.1 % → 19 %"),
         (0.1001, 0.0412, "10 % → 4.1 %"),
@@ -55,12 +55,12 @@ def test_bin_in_words(found: Bin, words: str) -> None:
         (0.09951, 0.0994, "10 % → 9.9 %"),
     ],
 )
-def test_share_in_words(before: float, now: float, words: str) -> None:
-    assert share_change(a_range(0.0, 1.0, before, now)) == words
+def test_share_in_words(before: float, now: float, text: str) -> None:
+    assert share_change(a_range(0.0, 1.0, before, now)) == text
 
 
 @pytest.mark.parametrize(
-    ("psi", "words"),
+    ("psi", "text"),
     [
         (0.574, "score: PSI 0.57, critical from 0.20"),
         (0.142, "score: PSI 0.14, a warning from 0.10, critical from 0.20"),
@@ -69,8 +69,8 @@ def test_share_in_words(before: float, now: float, words: str) -> None:
         (0.2, "score: PSI 0.20, critical from 0.20"),
     ],
 )
-def test_psi_in_words(psi: float, words: str) -> None:
-    assert psi_line(Signal.SCORE, psi, 0.1, 0.2) == words
+def test_psi_in_words(psi: float, text: str) -> None:
+    assert psi_line(Signal.SCORE, psi, 0.1, 0.2) == text
 
 
 def test_signal_without_figures_says_so() -> None:
@@ -93,5 +93,5 @@ def test_psi_below_a_threshold_never_looks_as_if_it_had_reached_it(psi: float, w
     [(55_895, 61, "916 per second"), (60, 60, "1 per second"), (59, 60, "59 per minute"), (3, 7200, "2 per hour"),
      (1, 7200, "less than one per hour"), (0, 7200, "none"), (5, 0, "less than one per hour")],
 )  # fmt: skip
-def test_a_rate_is_told_in_the_smallest_unit_that_leaves_one(count: int, seconds: float, says: str) -> None:
+def test_a_rate_is_reported_in_the_smallest_unit_that_leaves_one(count: int, seconds: float, says: str) -> None:
     assert rate(count, seconds) == says

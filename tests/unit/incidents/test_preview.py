@@ -43,7 +43,7 @@ def test_unchanged_settings_do_what_was_done(grades: list[str]) -> None:
     assert replay.approximate == set()
 
 
-def test_an_incident_is_told_from_its_opening_to_its_end() -> None:
+def test_an_incident_is_reported_from_its_opening_to_its_end() -> None:
     (found,) = replayed(history("ok", "warn", "critical", "warn", "ok", "warn", "ok")).incidents
     assert (found.opened_at, found.severity, found.resolved_at) == (at(2), "critical", at(7))
     assert (found.peak_psi, found.peak_at, found.reopened, found.alerts) == (0.5, at(3), 1, 5)

@@ -64,7 +64,7 @@ def deciles(*now: float) -> list[Bin]:
 
 
 @pytest.mark.parametrize(
-    ("now", "words"),
+    ("now", "text"),
     [
         ([0.05] * 5 + [0.15] * 5, "scores higher than in the baseline"),
         ([0.15] * 5 + [0.05] * 5, "scores lower than in the baseline"),
@@ -73,13 +73,13 @@ def deciles(*now: float) -> list[Bin]:
         ([0.1] * 10, None),
     ],
 )
-def test_where_numbers_have_gone(now: list[float], words: str | None) -> None:
+def test_where_numbers_have_gone(now: list[float], text: str | None) -> None:
     bins = deciles(*now)
-    assert shift_of(Signal.SCORE, bins) == words
-    assert shift_of(Signal.SCORE, bins[::-1]) == words, "in whatever order the bins come"
+    assert shift_of(Signal.SCORE, bins) == text
+    assert shift_of(Signal.SCORE, bins[::-1]) == text, "in whatever order the bins come"
 
 
-def test_of_categories_no_direction_is_told() -> None:
+def test_of_categories_no_direction_is_reported() -> None:
     assert shift_of(Signal.PREDICTION, [a_categorical_bin("late", 0.1, 0.9), a_range(None, None)]) is None
 
 

@@ -65,7 +65,7 @@ def test_no_refusal_is_forgotten() -> None:
     assert {type(err) for err, _, _ in REFUSALS} == set(Refused.__subclasses__())
 
 
-def test_who_acts_on_what_has_moved_on_gets_how_it_stands() -> None:
+def test_who_acts_on_what_has_moved_on_gets_its_state() -> None:
     problem = problem_of(IncidentMovedOn(incident()), URL)
     assert problem.headers["ETag"] == '"v1"'
     assert problem.extra["incident"]["state"] == "open"

@@ -12,8 +12,8 @@ from sentryml_incidents.domain.roles import MEANS, Permission, Role, may, who_ma
     [(Role.VIEWER, True, False, False), (Role.RESPONDER, True, True, False), (Role.ADMIN, True, True, True)],
 )
 def test_each_role_may_what_the_table_says(role: Role, read: bool, respond: bool, administer: bool) -> None:
-    wanted = (Permission.READ, Permission.RESPOND, Permission.ADMINISTER)
-    assert tuple(may(role, permission) for permission in wanted) == (read, respond, administer)
+    requested = (Permission.READ, Permission.RESPOND, Permission.ADMINISTER)
+    assert tuple(may(role, permission) for permission in requested) == (read, respond, administer)
 
 
 def test_roles_are_named_to_who_lacks_them() -> None:

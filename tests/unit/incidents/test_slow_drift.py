@@ -102,7 +102,7 @@ def test_accepting_replaces_the_reference_alone_and_undo_brings_it_back() -> Non
     assert story.snapshot.normal_time.reference_id == REFERENCE
 
 
-def test_accepting_a_sudden_drift_begins_normal_time_anew_and_makes_a_new_reference() -> None:
+def test_accepting_a_sudden_drift_begins_normal_time_again_and_makes_a_new_reference() -> None:
     story = with_reference()
     story.sees("critical")
     opened_at = at(story.minute)

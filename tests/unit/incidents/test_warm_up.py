@@ -27,11 +27,11 @@ def blind(reason: InsufficientReason, baseline: int, current: int) -> Evaluation
     return an_evaluation("insufficient", MONDAY).model_copy(update={"reason": reason, "signals": (signal,)})
 
 
-def test_time_and_events_are_told_with_when_it_begins() -> None:
+def test_time_and_events_are_reported_with_when_it_begins() -> None:
     found = warm_up(monitor(), blind(InsufficientReason.WARMING_UP, 0, 412), MONDAY, MONDAY + 3 * HOUR)
     assert found is not None
     # ├── half of the baseline of 40 h ──┼── 4 h ──┤: 24 h, from the first event on.
-    assert [(round(each.part, 3), each.words) for each in found.progress] == [
+    assert [(round(each.part, 3), each.text) for each in found.progress] == [
         (0.125, "3 h of 1 d: the current window of 4 h, and before it 50 % of the baseline of 1 d 16 h"),
         (0.0, "0 of 1,000 events in the baseline"),
         (0.412, "412 of 1,000 events in the current window"),
@@ -50,7 +50,7 @@ def test_longer_windows_warm_up_from_where_events_are_kept() -> None:
     kept = monitor(kept_since=(MONDAY + 10 * HOUR).isoformat())
     found = warm_up(kept, None, MONDAY, MONDAY + 11 * HOUR)
     assert found is not None
-    assert found.progress[0].words.startswith("1 h of 1 d")
+    assert found.progress[0].text.startswith("1 h of 1 d")
 
 
 def test_with_all_the_time_passed_it_is_events_that_are_missing() -> None:

@@ -148,7 +148,7 @@ def test_durations_have_one_or_two_units(length: timedelta, text: str) -> None:
     assert duration(length) == text
 
 
-def test_moments_are_exact_and_relative_ones_rough() -> None:
+def test_times_are_exact_and_relative_ones_rough() -> None:
     assert moment(MONDAY) == "23 Nov 2026, 09:15:00 UTC"
     assert ago(at(3), MONDAY) == "3 min ago"
     assert ago(MONDAY, at(120)) == "in 2 h"

@@ -185,7 +185,7 @@ async def test_no_key_and_a_bad_key_are_401_with_a_challenge(ingest: Ingest) -> 
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_who_may_not_send_is_told_before_the_body_is_read(ingest: Ingest) -> None:
+async def test_who_may_not_send_is_reported_before_the_body_is_read(ingest: Ingest) -> None:
     await ingest.refused(b"{", 401, "unauthorized", authorization="")
 
 

@@ -57,7 +57,7 @@ def test_an_unlimited_key_sends_anything() -> None:
     found.take_events("k", 10**12, [f"m{number}" for number in range(10_000)], now=0)
 
 
-def test_a_model_is_new_once_whoever_sends_it() -> None:
+def test_a_model_is_new_once_who_sends_it() -> None:
     found = limited(new_models_per_hour=3)
     found.take_events("a", 1, ["m1", "m2"], now=0)
     found.take_events("b", 1, ["m1", "m2", "m3", "m4"], now=0)

@@ -1,4 +1,4 @@
-"""For which models a sender may speak."""
+"""Which models a sender may access."""
 
 from __future__ import annotations
 

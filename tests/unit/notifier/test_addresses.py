@@ -70,7 +70,7 @@ def test_odd_form_of_an_address_is_refused_as_it_is_entered(address: IPv4Address
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "text"),
     [
         ("https://hooks.example/x", None),
         ("https://hooks.example:443/x", None),
@@ -98,12 +98,12 @@ def test_odd_form_of_an_address_is_refused_as_it_is_entered(address: IPv4Address
         ("https:///x", "must begin with https://"),
     ],
 )
-def test_url_may_be_sent_to(url: str, words: str | None) -> None:
+def test_url_may_be_sent_to(url: str, text: str | None) -> None:
     guard = Guard({"inner.example:8080", "10.0.0.7:9000", "[fd00::7]:9000"})
-    told = guard.why_not_url(httpx.URL(url))
-    assert (told is None) == (words is None)
-    assert (words or "") in (told or "")
-    assert "secret" not in (told or "")
+    reported = guard.why_not_url(httpx.URL(url))
+    assert (reported is None) == (text is None)
+    assert (text or "") in (reported or "")
+    assert "secret" not in (reported or "")
 
 
 def test_list_of_allowed_hosts() -> None:

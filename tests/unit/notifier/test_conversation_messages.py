@@ -28,7 +28,7 @@ from tests.unit.notifier.builders import (
     resolved,
     score_why,
 )
-from tests.unit.notifier.test_messages import STORIES, compare, told
+from tests.unit.notifier.test_messages import STORIES, compare, reported
 
 K = TransitionKind
 SEEN_CRITICAL = Standing(state=State.ACKNOWLEDGED, severity=Severity.CRITICAL)
@@ -49,15 +49,15 @@ NOTED = a_transition(
 )  # fmt: skip
 
 STANDING: dict[str, Story] = {
-    "opened": told(opened_critical()),
-    "acknowledged": told(opened_critical(), SEEN),
-    "acknowledged-then-deescalated": told(opened_critical(), SEEN, LESS),
-    "escalated-after-acknowledged": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
-    "evaluation-paused": told(opened_warn(), PAUSED),
-    "evaluation-resumed": told(opened_warn(), PAUSED, RESUMED),
-    "resolved": told(opened_critical(), SEEN, resolved(sequence=3, from_=SEEN_CRITICAL)),
-    "noted-after-it-resolved": told(opened_critical(), resolved(), NOTED),
-    "reopened": told(opened_critical(), resolved(), reopened()),
+    "opened": reported(opened_critical()),
+    "acknowledged": reported(opened_critical(), SEEN),
+    "acknowledged-then-deescalated": reported(opened_critical(), SEEN, LESS),
+    "escalated-after-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "evaluation-paused": reported(opened_warn(), PAUSED),
+    "evaluation-resumed": reported(opened_warn(), PAUSED, RESUMED),
+    "resolved": reported(opened_critical(), SEEN, resolved(sequence=3, from_=SEEN_CRITICAL)),
+    "noted-after-it-resolved": reported(opened_critical(), resolved(), NOTED),
+    "reopened": reported(opened_critical(), resolved(), reopened()),
     "closed": STORIES["closed-by-person"],
 }
 
@@ -96,4 +96,4 @@ def test_only_what_nobody_has_acknowledged_has_a_button(name: str) -> None:
 @pytest.mark.parametrize("name", STORIES)
 def test_what_calls_somebody_is_said_aloud_and_nothing_else(name: str) -> None:
     story = STORIES[name]
-    assert is_said_aloud(story) == any(step.kind in (K.OPENED, K.ESCALATED, K.REOPENED) for step in story.told)
+    assert is_said_aloud(story) == any(step.kind in (K.OPENED, K.ESCALATED, K.REOPENED) for step in story.reported)

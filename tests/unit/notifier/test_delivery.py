@@ -1,4 +1,4 @@
-"""What each outcome means for a delivery, and what is told together."""
+"""What each outcome means for a delivery, and what is reported together."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def later(seconds: float, retry_state: RetryState) -> TryAgain:
     return TryAgain(NIGHT + timedelta(seconds=seconds), retry_state)
 
 
-def stuck(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Parked:
+def undeliverable(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Parked:
     return Parked(because, retry_state, NIGHT + timedelta(minutes=minutes))
 
 
@@ -57,9 +57,13 @@ def stuck(because: ParkedBecause, retry_state: RetryState, minutes: float) -> Pa
         (Outcome.UNCERTAIN, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
         (Outcome.INTERRUPTED, FRESH, later(0.5, RetryState(1, NIGHT, possibly_sent=True))),
         (Outcome.MESSAGE_REFUSED, FRESH, later(0, PLAIN)),
-        (Outcome.MESSAGE_REFUSED, PLAIN, stuck(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
-        (Outcome.CHANNEL_REFUSED, TIRED, stuck(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
-        (Outcome.NOT_ACCEPTED, EXHAUSTED, stuck(ParkedBecause.GAVE_UP, RetryState(301, EXHAUSTED.failing_since), 15)),
+        (Outcome.MESSAGE_REFUSED, PLAIN, undeliverable(ParkedBecause.MESSAGE_REFUSED, PLAIN, 0)),
+        (Outcome.CHANNEL_REFUSED, TIRED, undeliverable(ParkedBecause.CHANNEL_BROKEN, TIRED, 15)),
+        (
+            Outcome.NOT_ACCEPTED,
+            EXHAUSTED,
+            undeliverable(ParkedBecause.GAVE_UP, RetryState(301, EXHAUSTED.failing_since), 15),
+        ),
     ],
 )
 def test_outcome_decides(outcome: Outcome, retry_state: RetryState, expected: object) -> None:
@@ -124,7 +128,7 @@ def queue(*kinds: str) -> list[Waiting]:
         (("opened", "reopened?"), 1),
     ],
 )
-def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None:
+def test_what_is_reported_in_one_message(kinds: tuple[str, ...], count: int) -> None:
     waiting = queue(*kinds)
     assert next_batch(waiting) == tuple(waiting[:count]) or next_batch(waiting) == waiting[:count]
 
@@ -134,9 +138,9 @@ def test_what_is_told_in_one_message(kinds: tuple[str, ...], count: int) -> None
         st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!", "opened?"])
     )
 )
-def test_a_queue_is_told_from_its_start_without_gaps(kinds: list[str]) -> None:
-    """Whatever is told is a prefix, so order holds; and it tells something unless all is parked."""
+def test_a_queue_is_reported_from_its_start_without_gaps(kinds: list[str]) -> None:
+    """Whatever is reported is a prefix, so order holds; and it tells something unless all is parked."""
     waiting = queue(*kinds)
-    told = list(next_batch(waiting))
-    assert told == waiting[: len(told)]
-    assert bool(told) == any(each.state is not DeliveryState.PARKED for each in waiting)
+    reported = list(next_batch(waiting))
+    assert reported == waiting[: len(reported)]
+    assert bool(reported) == any(each.state is not DeliveryState.PARKED for each in waiting)

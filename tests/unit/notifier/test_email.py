@@ -134,7 +134,7 @@ def settings(**changes: Any) -> EmailSettings:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         (
             {"tls": "none"},
@@ -146,10 +146,10 @@ def settings(**changes: Any) -> EmailSettings:
         ({"host": "mail.example\r\nQUIT"}, "holds no name of a host"),
     ],
 )
-def test_server_that_may_not_be_sent_to_is_refused(tools: Tools, changes: dict[str, Any], words: str) -> None:
+def test_server_that_may_not_be_sent_to_is_refused(tools: Tools, changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ChannelMisconfigured) as refused:
         open_email(tools, OPS, settings(**changes), EmailSecret())
-    assert words in str(refused.value)
+    assert text in str(refused.value)
 
 
 @pytest.mark.parametrize(

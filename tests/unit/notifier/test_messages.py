@@ -52,7 +52,7 @@ def quiet(kind: TransitionKind, **changes: object) -> Story:
     return Story([opened_warn(), step], [step])
 
 
-def told(*history: Transition, count: int = 1) -> Story:
+def reported(*history: Transition, count: int = 1) -> Story:
     return Story(history, history[-count:])
 
 
@@ -66,27 +66,29 @@ def flapping() -> list[Transition]:
 
 
 STORIES: dict[str, Story] = {
-    "opened-warn": told(opened_warn()),
-    "opened-critical": told(opened_critical()),
-    "opened-again-after-closing": told(opened_critical(cause="still_drifting_after_latch")),
-    "opened-worse-than-when-closed": told(opened_critical(cause="worse_than_when_closed")),
-    "escalated": told(opened_warn(), escalated()),
-    "escalated-after-acknowledged": told(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
-    "reopened": told(opened_critical(), resolved(), reopened()),
-    "resolved": told(opened_critical(), resolved()),
-    "resolved-acknowledged": told(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4)),
-    "resolved-by-thresholds": told(opened_critical(), resolved(cause="thresholds_changed", why=())),
-    "combined": told(opened_critical(), resolved(), count=2),
-    "combined-after-escalation": told(opened_warn(), escalated(), resolved(sequence=3), count=3),
-    "combined-reopened": told(opened_critical(), resolved(), reopened(), resolved(sequence=4, minutes=400), count=2),
-    "escalated-with-undelivered-opened": told(opened_warn(), escalated(), count=2),
+    "opened-warn": reported(opened_warn()),
+    "opened-critical": reported(opened_critical()),
+    "opened-again-after-closing": reported(opened_critical(cause="still_drifting_after_latch")),
+    "opened-worse-than-when-closed": reported(opened_critical(cause="worse_than_when_closed")),
+    "escalated": reported(opened_warn(), escalated()),
+    "escalated-after-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "reopened": reported(opened_critical(), resolved(), reopened()),
+    "resolved": reported(opened_critical(), resolved()),
+    "resolved-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4)),
+    "resolved-by-thresholds": reported(opened_critical(), resolved(cause="thresholds_changed", why=())),
+    "combined": reported(opened_critical(), resolved(), count=2),
+    "combined-after-escalation": reported(opened_warn(), escalated(), resolved(sequence=3), count=3),
+    "combined-reopened": reported(
+        opened_critical(), resolved(), reopened(), resolved(sequence=4, minutes=400), count=2
+    ),
+    "escalated-with-undelivered-opened": reported(opened_warn(), escalated(), count=2),
     "closed-by-system": closed("monitor_disabled"),
     "closed-monitor-disabled": closed("monitor_disabled", actor=ADA, note="enabled on → off"),
     "closed-model-deleted": closed("model_deleted", actor=ADA),
     "closed-by-person": closed("requested", actor=ADA, note="The new feed is on purpose."),
     "closed-as-the-new-normal": closed("new_normal", actor=ADA, note="The spring campaign."),
     "closed-since-it-was-normal": closed("was_normal", actor=ADA, note="Black Friday."),
-    "reopened-by-undoing": told(
+    "reopened-by-undoing": reported(
         opened_critical(),
         closed("new_normal", actor=ADA).last,
         reopened(cause="undone", actor=ADA, from_=CLOSED_CRITICAL, to=OPEN_CRITICAL, why=()),
@@ -95,15 +97,15 @@ STORIES: dict[str, Story] = {
     "acknowledged": quiet(K.ACKNOWLEDGED, to=SEEN_WARN, actor=ADA, cause="requested"),
     "unacknowledged": quiet(K.UNACKNOWLEDGED, actor=ADA, cause="requested"),
     "noted": quiet(K.NOTED, actor=ADA, cause="requested", note="Looking at the feed of station KJFK."),
-    "evaluation-paused": told(opened_warn(), PAUSED),
+    "evaluation-paused": reported(opened_warn(), PAUSED),
     "evaluation-resumed": quiet(K.EVALUATION_RESUMED, cause="data_are_back"),
     "monitor-changed": quiet(K.MONITOR_CHANGED, actor=ADA, cause="thresholds_changed", note="warn 0.1 → 0.15"),
     "opened-late-and-acknowledged-meanwhile": Story(
         [opened_warn()], [opened_warn()], [acknowledged(), escalated(sequence=3)]
     ),
-    "parked-then-acknowledged": told(opened_warn(), escalated(), acknowledged(3, 40, OPEN_CRITICAL), count=3),
-    "parked-thirty-steps-now-over": told(*flapping(), count=30),
-    "parked-thirty-steps-drifting-again": told(*flapping()[:-1], count=29),
+    "parked-then-acknowledged": reported(opened_warn(), escalated(), acknowledged(3, 40, OPEN_CRITICAL), count=3),
+    "parked-thirty-steps-now-over": reported(*flapping(), count=30),
+    "parked-thirty-steps-drifting-again": reported(*flapping()[:-1], count=29),
     "parked-then-closed-by-person": Story(
         [opened_critical(), closed("requested", actor=ADA).last],
         [opened_critical(), closed("requested", actor=ADA).last],
@@ -175,7 +177,7 @@ def test_message_of_a_fallback_says_for_whom_and_why() -> None:
     assert answer_to(rich_payload(message)) == (OK, "")
 
 
-def test_message_on_a_fixed_channel_says_who_was_told_meanwhile() -> None:
+def test_message_on_a_fixed_channel_says_who_was_sent_meanwhile() -> None:
     story = STORIES["parked-then-acknowledged"]
     message = with_delivery_notes(
         compose(story), possibly_sent=False, happened_at=story.last.at, now=story.last.at + timedelta(hours=3),

@@ -38,7 +38,7 @@ def test_no_reminder_is_due(sent: SentAlert) -> None:
 
 
 @given(st.lists(st.timedeltas(timedelta(0), timedelta(hours=3)), max_size=60), st.integers(1, 5))
-def test_however_often_it_is_looked_reminders_are_apart_and_at_most_so_many(
+def test_however_often_it_is_checked_reminders_are_apart_and_at_most_the_set_number(
     pauses: list[timedelta], times: int
 ) -> None:
     alert, now, sent = replace(SENT, times=times), NIGHT, [NIGHT]

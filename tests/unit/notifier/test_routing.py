@@ -104,16 +104,16 @@ def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
 ) -> None:
     notified: set[UUID] = set()
     for step, taken in lived(Step("model", K.OPENED, severity, alert=True), steps, routes):
-        told = [route.channel_id for route in taken]
-        assert len(told) == len(set(told)), "a channel hears a step once"
+        reported = [route.channel_id for route in taken]
+        assert len(reported) == len(set(reported)), "a channel hears a step once"
         if step.kind in OPENING:
             notified = set()
         if step.kind in ALERTING:
-            notified |= set(told)
+            notified |= set(reported)
         else:
-            assert set(told) <= notified, "nothing follows what was not heard"
+            assert set(reported) <= notified, "nothing follows what was not received"
         if step.kind in CLOSING and step.alert:
-            assert set(told) == notified
+            assert set(reported) == notified
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_who_hears_an_alert_hears_its_end_and_nobody_else_does(
 )
 def test_every_verdict_has_its_reason(step: Step, route: Route, notified: Notified | None, why: Why) -> None:
     assert judge(step, route, notified) is why
-    assert why.words.startswith("Taken" if why.taken else "Not taken")
+    assert why.text.startswith("Taken" if why.taken else "Not taken")

@@ -34,7 +34,7 @@ SECRET = "https://hooks.slack.com/services/T0SECRET/B0SECRET/verysecrettoken"
         (400, "invalid_blocks", Outcome.MESSAGE_REFUSED, "invalid_blocks"),
         (400, "no_text", Outcome.MESSAGE_REFUSED, "no_text"),
         (400, "user_not_found", Outcome.CHANNEL_REFUSED, "user_not_found"),
-        (400, "never heard of it", Outcome.CHANNEL_REFUSED, "http_4xx"),
+        (400, "unknown reply", Outcome.CHANNEL_REFUSED, "http_4xx"),
         (401, "", Outcome.CHANNEL_REFUSED, "http_4xx"),
         (403, "invalid_token", Outcome.CHANNEL_REFUSED, "invalid_token"),
         (403, "action_prohibited", Outcome.CHANNEL_REFUSED, "action_prohibited"),
@@ -61,11 +61,11 @@ def test_answer_means(status: int, answer: str, outcome: Outcome, reason: str) -
     [(302, ""), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (418, "x")],
 )
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int, answer: str) -> None:
-    words, of_ledger = (judge(Answer(status, answer, None), each.fix).words for each in (OF_SETTINGS, OF_LEDGER))
-    assert any(word in words for word in ("Make a new", "Unarchive", "Check the address"))
-    assert "put it into SENTRYML_SLACK_WEBHOOK_URL and restart the notifier" in words
+    text, of_ledger = (judge(Answer(status, answer, None), each.fix).text for each in (OF_SETTINGS, OF_LEDGER))
+    assert any(word in text for word in ("Make a new", "Unarchive", "Check the address"))
+    assert "put it into SENTRYML_SLACK_WEBHOOK_URL and restart the notifier" in text
     assert "enter it for the channel ops" in of_ledger
-    assert "retried every 15 minutes; what waits is sent as soon as it works" in words
+    assert "retried every 15 minutes; what waits is sent as soon as it works" in text
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_retry_after_in_its_forms(header: str | None, seconds: float | None) -> 
 
 
 def test_foreign_words_are_not_passed_on() -> None:
-    assert "<script>" not in judge(Answer(404, "<script>", None), OF_SETTINGS.fix).words
+    assert "<script>" not in judge(Answer(404, "<script>", None), OF_SETTINGS.fix).text
     assert judge(Answer(404, "<script>", None), OF_SETTINGS.fix).reason == "http_4xx"
 
 

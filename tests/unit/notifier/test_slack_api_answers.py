@@ -15,12 +15,12 @@ from sentryml_notifier.channels.slack_bot.api import CHANNEL_REFUSALS, MESSAGE_R
 from sentryml_notifier.channels.slack_bot.sender import KIND
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
-MEND = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").fix
+FIX = Identity(UUID(int=1), "slack-bot", "SENTRYML_SLACK_BOT_TOKEN").fix
 
 
 def judged(status: int, answer: object) -> SendResult:
     text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
-    result = judge(Answer(status, text, None), MEND, "C0ALERTS")
+    result = judge(Answer(status, text, None), FIX, "C0ALERTS")
     assert isinstance(result, SendResult)
     return result
 
@@ -65,28 +65,28 @@ def test_answer_means(status: int, answer: object, outcome: Outcome, reason: str
 
 
 def test_ok_is_what_slack_says_is_ok() -> None:
-    assert judge(Answer(200, '{"ok": true, "ts": "1.2"}', None), MEND, "") == {"ok": True, "ts": "1.2"}
+    assert judge(Answer(200, '{"ok": true, "ts": "1.2"}', None), FIX, "") == {"ok": True, "ts": "1.2"}
 
 
 @pytest.mark.parametrize("error", sorted(CHANNEL_REFUSALS))
 def test_every_refusal_is_a_sentence_for_a_person_without_gaps(error: str) -> None:
-    words = judged(200, refused(error)).words
-    assert words[0].isupper()
-    assert ". " in words
-    assert "{" not in words
-    assert "}" not in words
-    assert error not in words
+    text = judged(200, refused(error)).text
+    assert text[0].isupper()
+    assert ". " in text
+    assert "{" not in text
+    assert "}" not in text
+    assert error not in text
 
 
 def test_what_was_asked_for_is_passed_on() -> None:
-    result = judge(Answer(429, "", 17.0), MEND, "")
+    result = judge(Answer(429, "", 17.0), FIX, "")
     assert isinstance(result, SendResult)
     assert result.retry_after_seconds == 17.0
 
 
 def test_an_unknown_error_is_named_only_if_it_is_a_name() -> None:
-    assert "never_heard_of" in judged(200, refused("never_heard_of")).words
-    assert "<!channel>" not in judged(200, refused("<!channel>")).words
+    assert "never_heard_of" in judged(200, refused("never_heard_of")).text
+    assert "<!channel>" not in judged(200, refused("<!channel>")).text
     assert not MESSAGE_REFUSALS & CHANNEL_REFUSALS.keys()
 
 

@@ -130,8 +130,8 @@ def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition],
 
 
 @given(hostile, st.sampled_from(URLS))
-def test_any_answer_to_one_person_fits_slack_and_calls_nobody(words: str, url: str) -> None:
-    payload = notice_payload(f"You: {words}", "Open incident #42", url)
+def test_any_answer_to_one_person_fits_slack_and_calls_nobody(text: str, url: str) -> None:
+    payload = notice_payload(f"You: {text}", "Open incident #42", url)
     check(payload)
 
 

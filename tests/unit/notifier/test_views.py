@@ -55,7 +55,7 @@ CONTRACTS = [
     (ChannelKindResponse, channel_kinds.EXAMPLE, "name", "pigeon"),
     (DeliveryResponse, deliveries.EXAMPLE, "parked_because", "too_heavy"),
     (ChangeResponse, changes.EXAMPLE, "action", "channel_painted"),
-    (AuditResponse, audits.EXAMPLE, "findings", [{"fault": "melted", "channel": None, "words": "It melted."}]),
+    (AuditResponse, audits.EXAMPLE, "findings", [{"fault": "melted", "channel": None, "text": "It melted."}]),
     (TrialResponse, channel_tests.EXAMPLE, "outcome", "half_delivered"),
     (PreviewResponse, previews.EXAMPLE, "routes", [{**PREVIEWED, "why": "friday"}]),
 ]

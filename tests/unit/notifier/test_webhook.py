@@ -80,15 +80,15 @@ def test_answer_means(status: int, retry_after: float | None, outcome: Outcome, 
     assert (result.outcome, result.reason, result.http_status) == (outcome, reason, status)
     assert result.retry_after_seconds == retry_after
     assert result.for_good == (status == 410)
-    assert "<b>" not in result.words
+    assert "<b>" not in result.text
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 409, 410])
 def test_broken_channel_says_what_to_do_and_what_happens_then(status: int) -> None:
-    words = judge(Answer(status, "", None), OPS.fix).words
-    assert str(status) in words
-    assert "enter it for the channel ops" in words
-    assert ("retried every 15 minutes" in words) == (status != 410)
+    text = judge(Answer(status, "", None), OPS.fix).text
+    assert str(status) in text
+    assert "enter it for the channel ops" in text
+    assert ("retried every 15 minutes" in text) == (status != 410)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def outgoing(name: str, reason: str) -> Outgoing:
         now=story.last.at + timedelta(minutes=14 if is_late else 0, seconds=20),
         reason=reason,
     )
-    ids = tuple(uuid5(IDS, f"delivery/{step.sequence}") for step in story.told)
+    ids = tuple(uuid5(IDS, f"delivery/{step.sequence}") for step in story.reported)
     return Outgoing(message, story, UUID(int=7), ids, possibly_sent=is_late)
 
 
@@ -44,8 +44,8 @@ def test_webhook_reads_well(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_email_reads_well(name: str) -> None:
     reason = "The mail server did not say whether it accepted the mail; the message may have arrived."
-    told = outgoing(name, reason)
-    mail = email_of(told, "alerts@example.com", ["ana@example.org", "ben@example.org"], NIGHT)
+    reported = outgoing(name, reason)
+    mail = email_of(reported, "alerts@example.com", ["ana@example.org", "ben@example.org"], NIGHT)
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert text is not None
     assert html is not None

@@ -85,5 +85,5 @@ class ApiKey(Message):
         return any(scope in INCLUDED[own] for own in self.scopes)
 
     def allows_model(self, model_id: str) -> bool:
-        """Whether the key may speak for a model; no pattern means every model."""
+        """Whether the key may access a model; no pattern means every model."""
         return not self.models or any(fnmatchcase(model_id, pattern) for pattern in self.models)

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
 from sentryml_common.contracts.transition import TransitionKind
 
-ATTEMPTS_TOLD = 20
+LATEST_ATTEMPTS_MAX = 20
 """The newest attempts that a message contains."""
 
 
@@ -35,7 +35,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "state": "delivered",
     "parked_because": None,
     "due_at": "2026-11-23T09:15:01.200000Z",
-    "words": "Slack has it.",
+    "text": "Accepted by Slack.",
     "possibly_repeated": False,
     "reminder": 0,
     "attempts": 1,
@@ -44,7 +44,7 @@ EXAMPLE: dict[str, JsonValue] = {
             "at": "2026-11-23T09:15:01.200000Z",
             "outcome": "delivered",
             "reason": "ok",
-            "words": "Slack has it.",
+            "text": "Accepted by Slack.",
             "http_status": 200,
         }
     ],
@@ -67,12 +67,12 @@ class DeliveryState(StrEnum):
 
 
 class Attempt(Part):
-    """One try to deliver: `outcome` and `reason` are codes, `words` a sentence for people."""
+    """One attempt to deliver: `outcome` and `reason` are codes, `text` a sentence for people."""
 
     at: UtcDatetime
     outcome: str
     reason: str
-    words: str
+    text: str
     http_status: int | None
 
 
@@ -81,7 +81,7 @@ class Delivery(Message):
     `reminder` it is the n-th reminder of it.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
-    one under way; `words` say how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
+    one under way; `text` says how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
     between the transition and the channel's acceptance.
     """
 
@@ -101,12 +101,12 @@ class Delivery(Message):
     state: DeliveryState
     parked_because: str | None
     due_at: UtcDatetime | None
-    words: str | None
+    text: str | None
     possibly_repeated: bool
     reminder: Annotated[int, Field(ge=0)] = 0
-    attempts: Annotated[int, Field(ge=0, description="How many there were.")]
+    attempts: Annotated[int, Field(ge=0, description="The number of attempts.")]
     latest_attempts: Annotated[
-        tuple[Attempt, ...], Field(max_length=ATTEMPTS_TOLD, description="The newest of them, oldest first.")
+        tuple[Attempt, ...], Field(max_length=LATEST_ATTEMPTS_MAX, description="The newest of them, oldest first.")
     ]
     created_at: UtcDatetime
     delivered_at: UtcDatetime | None

@@ -148,7 +148,7 @@ class OtherSpelling(Part):
 
 class MoreFrequent(Part):
     """A value that is surely new (`baseline_count` 0) or surely more frequent than in the baseline, with its shares of
-    all events and a two-sided p-value. `others`: it stands for a group of names, since there are too many to count
+    all events and a two-sided p-value. `others`: it is a group of names, since there are too many to count
     each."""
 
     value: str | float

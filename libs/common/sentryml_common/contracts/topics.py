@@ -85,7 +85,7 @@ EVALUATIONS = Topic(
     ("drift processor",), ("incidents",), Evaluation, kept_for(7),
 )  # fmt: skip
 ACTIVITY = Topic(
-    "sentryml.activity.v1", "what each model has been doing lately; being seen registers a model, a tombstone ends it",
+    "sentryml.activity.v1", "recent activity of each model; being seen registers a model, a tombstone ends it",
     "model_id", 4,
     ("drift processor",), ("incidents",), Activity, COMPACTED,
 )  # fmt: skip

@@ -119,8 +119,8 @@ class TransitionText(Part):
     """A step in words, made when it was decided; pages, API and messages show the same.
 
     `title` says severity, what and which model, for a locked screen; `headline` what happened and its cause, in a
-    sentence or two; `step` is the name of the step; `next` says what happens by itself and what can be done. All are
-    one line of plain text; times are in UTC.
+    sentence or two; `step` is the name of the step; `next` says what happens automatically and what can be done.
+    All are one line of plain text; times are in UTC.
     """
 
     title: str

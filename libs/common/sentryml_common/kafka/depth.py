@@ -33,7 +33,7 @@ async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, healt
             try:
                 gauge.set(await _depth(consumer, partitions))
             except KafkaError as err:
-                # The figure stays as it was; whoever needs Kafka says in /readyz that it is away.
+                # The figure stays as it was; who needs Kafka says in /readyz that it is away.
                 log.warning("depth_not_known", topic=topic.name, why=f"{type(err).__name__}: {err}")
             await asyncio.sleep(CHECK_EVERY_SECONDS)
     finally:

@@ -86,7 +86,7 @@ async def watch_owners(
             health.ready(group)
             continue
         since = since or loop.time()
-        words = f"no member of the group {group} reads partitions {sorted(unowned)} of {topic.name}"
-        health.waiting(group, words)
+        text = f"no member of the group {group} reads partitions {sorted(unowned)} of {topic.name}"
+        health.waiting(group, text)
         if loop.time() - since > restart_after_seconds:
-            raise PartitionsWithoutOwner(f"{words}, for {restart_after_seconds:g} s")
+            raise PartitionsWithoutOwner(f"{text}, for {restart_after_seconds:g} s")

@@ -40,16 +40,16 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
     """
     async with open_topic_ids(settings, health) as ids:
         await ids.wait_for_ids(settings, health)  # of none: brokers that are too old are refused here
-    wanted = list(topics)
-    problems = await find_differences(settings, health, wanted)
-    missing = [topic for topic in wanted if problems.get(settings.prefixed(topic.name)) == "missing"]
+    requested = list(topics)
+    problems = await find_differences(settings, health, requested)
+    missing = [topic for topic in requested if problems.get(settings.prefixed(topic.name)) == "missing"]
     if missing and settings.topics_create:
         await _make(settings, health, missing)
-        problems = await _differences_once_known(settings, health, wanted)
+        problems = await _differences_once_known(settings, health, requested)
     if problems:
         lines = "; ".join(f"{name}: {what}" for name, what in problems.items())
         raise ConfigurationError(f"topics are not as declared ({lines}). {_advice(problems)}")
-    clocks = await find_other_clocks(settings, health, wanted)
+    clocks = await find_other_clocks(settings, health, requested)
     health.details("topics", clocks)
     for name, what in clocks.items():
         log.warning("topic_not_as_declared", topic=name, why=what)
@@ -109,14 +109,14 @@ async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Ite
 
     Where Kafka does not let us see its configuration, nothing is found.
     """
-    wanted = {
+    requested = {
         settings.prefixed(topic.name): topic.config[TIMESTAMP_TYPE]
         for topic in topics
         if TIMESTAMP_TYPE in topic.config
     }
 
     async def describe(admin: AIOKafkaAdminClient) -> dict[str, str]:
-        asked = [ConfigResource(ConfigResourceType.TOPIC, name, {TIMESTAMP_TYPE: None}) for name in wanted]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name, {TIMESTAMP_TYPE: None}) for name in requested]
         answers = await admin.describe_configs(asked)
         return {
             resource[3]: entry[1]
@@ -126,7 +126,7 @@ async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Ite
             if entry[0] == TIMESTAMP_TYPE
         }
 
-    if not wanted:
+    if not requested:
         return {}
     try:
         present = await _with_admin(describe, settings, health)
@@ -135,17 +135,17 @@ async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Ite
         return {}
     return {
         name: _other_clock(settings, name, present[name], clock)
-        for name, clock in wanted.items()
+        for name, clock in requested.items()
         if name in present and present[name] != clock
     }
 
 
-def _other_clock(settings: KafkaSettings, name: str, present: str, wanted: str) -> str:
+def _other_clock(settings: KafkaSettings, name: str, present: str, expected: str) -> str:
     return (
-        f"has {TIMESTAMP_TYPE}={present}, needs {wanted}: until then the clock of a producer that writes to it decides "
+        f"has {TIMESTAMP_TYPE}={present}, needs {expected}: until then the clock of a producer decides "
         f"which of its events are late or in the future. Run `kafka-configs.sh --bootstrap-server "
         f"{settings.kafka_bootstrap} --alter --entity-type topics --entity-name {name} "
-        f"--add-config {TIMESTAMP_TYPE}={wanted}`; it is looked at again when a service starts"
+        f"--add-config {TIMESTAMP_TYPE}={expected}`; this is checked again when a service starts"
     )
 
 

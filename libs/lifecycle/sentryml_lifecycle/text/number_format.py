@@ -11,7 +11,7 @@ LONGEST_VALUE = 60
 FEWEST_DIGITS, MOST_DIGITS = 3, 9
 LARGE = 1e9
 ONE_VALUE = 2.0**-22
-"""Up to this width, beside its ends, a range holds a single value: numbers are told apart as float32."""
+"""Up to this width, beside its ends, a range holds a single value: numbers are distinguished as float32."""
 TINY = 1e-45
 """What float32 has as 0."""
 
@@ -35,7 +35,7 @@ def share(value: float) -> str:
 
 
 def rate(count: int, seconds: float) -> str:
-    """So many events in a time, in the smallest unit that leaves at least one: `12 per minute`."""
+    """A number of events in a time as a rate, in the smallest unit that leaves at least one: `12 per minute`."""
     for size, name in ((1, "second"), (60, "minute"), (3600, "hour")):
         if (found := count * size / seconds if seconds > 0 else 0.0) >= 1:
             return f"{found:,.0f} per {name}"

@@ -1,5 +1,5 @@
-"""What comes next for an incident: what happens by itself, and what can be done. Pure; times are UTC and exact, so that
-a sentence stays true however late it is read."""
+"""What comes next for an incident: what happens automatically, and what can be done. Pure; times are UTC and exact, so
+that a sentence stays true however late it is read."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _resolving(snapshot: Snapshot) -> str:
             "It resolves by itself once data are like the reference again. If they will stay as they are, accept them "
             "as the new normal: they become the new reference."
         )
-    wanted = settings.confirm_resolve
-    clean = f"{wanted} clean evaluations in a row" if wanted > 1 else "one clean evaluation"
+    requested = settings.confirm_resolve
+    clean = f"{requested} clean evaluations in a row" if requested > 1 else "one clean evaluation"
     dwell = timedelta(seconds=settings.resolve_dwell_seconds)
     # Below a second, as in the demo, where a day is a second, the evaluations themselves take longer.
     over = f" over at least {duration(dwell)}" if dwell >= timedelta(seconds=1) else ""

@@ -39,7 +39,7 @@ def moment(at: datetime) -> str:
 
 
 def stamp(at: datetime) -> str:
-    """A moment to the microsecond, as it stands in an address: `2026-11-23T09:15:07.000250Z`."""
+    """A moment to the microsecond, as written in a URL: `2026-11-23T09:15:07.000250Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 

@@ -46,12 +46,12 @@ def with_slow_drift(
     Raises:
         UndecodableMessage: the reference's counts cannot be read.
     """
-    wanted = monitor.normal_time.reference_id
+    reference_id = monitor.normal_time.reference_id
     if evaluation.level is not Level.OK:
         return evaluation
-    if wanted is None:
+    if reference_id is None:
         return evaluation.model_copy(update={"new_reference": _proposed(evaluation, monitor, baseline, current)})
-    if reference is None or reference.reference_id != wanted:
+    if reference is None or reference.reference_id != reference_id:
         return evaluation
     frozen = PaneCounts.unpack(reference.packed)
     judged = [found.signal for found in evaluation.signals if found.reason is None]
@@ -63,7 +63,9 @@ def with_slow_drift(
     if not signals:
         return evaluation
     level = max((each.level for each in signals), key=RANK.__getitem__)
-    return evaluation.model_copy(update={"slow_drift": SlowDrift(reference_id=wanted, level=level, signals=signals)})
+    return evaluation.model_copy(
+        update={"slow_drift": SlowDrift(reference_id=reference_id, level=level, signals=signals)}
+    )
 
 
 def fitted(counts: PaneCounts) -> PaneCounts:

@@ -53,7 +53,7 @@ def _once(values: list[str]) -> list[str]:
 
 
 class NewApiKey(BaseModel):
-    """The key that is wanted."""
+    """The requested key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,9 +62,9 @@ class NewApiKey(BaseModel):
         min_length=1, description="What it may do: `admin` includes all, `write` includes `read`."
     )
     models: Annotated[list[Pattern], AfterValidator(_once)] = Field(
-        [], max_length=MODELS_MAX, description="Models it may speak for, as patterns like `fraud-*`; none means all."
+        [], max_length=MODELS_MAX, description="Models it may access, as patterns like `fraud-*`; none means all."
     )
-    expires_at: UtcDatetime | None = Field(None, description="When it ends by itself; never, if left out.")
+    expires_at: UtcDatetime | None = Field(None, description="When it expires; never, if left out.")
 
 
 class Rotation(BaseModel):
@@ -86,14 +86,14 @@ class Rotation(BaseModel):
     status_code=201,
     responses=problem_answers(ACCESS[0], MORE_POWER, (422, "The key cannot be created like this."), AWAY),
 )
-async def create(context: WithContext, key: Admin, wanted: NewApiKey, response: Response) -> NewApiKeyView:
+async def create(context: WithContext, key: Admin, requested: NewApiKey, response: Response) -> NewApiKeyView:
     """Create a key. The answer is the only place where it is ever shown."""
-    scopes, models, now = tuple(wanted.scopes), tuple(wanted.models), context.now()
+    scopes, models, now = tuple(requested.scopes), tuple(requested.models), context.now()
     _check_power(key, scopes, models)
-    if wanted.expires_at is not None and wanted.expires_at <= now:
+    if requested.expires_at is not None and requested.expires_at <= now:
         raise Problem(422, "invalid-request", "body.expires_at: lies in the past: give a later time, or leave it out")
     async with context.transaction() as connection:
-        made = await create_key(connection, actor_of(key), wanted.name, scopes, models, wanted.expires_at, now)
+        made = await create_key(connection, actor_of(key), requested.name, scopes, models, requested.expires_at, now)
     return _shown_once(made, now, response)
 
 
@@ -115,7 +115,7 @@ async def rotate(
     context: WithContext, key: Admin, key_id: KeyId, response: Response, body: Rotation | None = None
 ) -> NewApiKeyView:
     """Replace a key by one with the same name, scopes, models and lifetime, shown here and nowhere else. The old one
-    stays valid for a while, and then ends by itself."""
+    stays valid for a while, and then expires."""
     overlap, now = timedelta(seconds=(body or Rotation()).overlap_seconds), context.now()
     async with context.transaction() as connection:
         made = await rotate_key(connection, actor_of(key), key_id, overlap, now, lambda old: is_within(old, key))

@@ -1,6 +1,6 @@
-"""Who is asking: an API key in `Authorization: Bearer`, its scopes, and the models it may speak for.
+"""Who is asking: an API key in `Authorization: Bearer`, its scopes, and the models it may access.
 
-Every refusal of a key reads the same, whatever is wrong with it: nothing is told to who guesses.
+Every refusal of a key reads the same, whatever is wrong with it: who guesses learns nothing.
 """
 
 from __future__ import annotations

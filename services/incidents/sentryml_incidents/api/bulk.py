@@ -65,22 +65,22 @@ class Bulk(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        wanted = [each.reference for each in self.wanted()]
-        if twice := [reference for reference, times in Counter(wanted).items() if times > 1]:
+        requested = [each.reference for each in self.requested()]
+        if twice := [reference for reference, times in Counter(requested).items() if times > 1]:
             raise ValueError(f"name each incident once; twice is {twice[0]}")
         if self.action is Action.NOTE and self.note is None:
             raise ValueError("the action note requires a note")
         return self
 
-    def wanted(self) -> list[Wanted]:
+    def requested(self) -> list[Requested]:
         """The incidents, in the order of the request."""
         return [
-            Wanted(str(each.incident), each.if_match) if isinstance(each, AsSeen) else Wanted(str(each), None)
+            Requested(str(each.incident), each.if_match) if isinstance(each, AsSeen) else Requested(str(each), None)
             for each in self.incidents
         ]
 
 
-class Wanted(NamedTuple):
+class Requested(NamedTuple):
     """One incident of a request."""
 
     reference: str
@@ -93,7 +93,7 @@ class BulkResult(BaseModel):
     reference: str = Field(description="The incident as the request named it.")
     status: int = Field(examples=[200])
     etag: str | None = Field(description="Its version afterwards.", examples=['"v3"'])
-    incident: IncidentView | None = Field(description="How it stands, if the action was done (or was done already).")
+    incident: IncidentView | None = Field(description="Its state, if the action was done (or was done already).")
     problem: ProblemDetails | None = Field(description="Why it was not done.")
 
 
@@ -105,23 +105,23 @@ class BulkResults(BaseModel):
 
 @router.post("/incidents:bulk")
 async def act_on_many(context: WithContext, key: Writer, body: Bulk) -> BulkResults:
-    """Acknowledge, unacknowledge, close or comment on up to 500 incidents. Each is acted on by itself: some may be
+    """Acknowledge, unacknowledge, close or comment on up to 500 incidents. Each is acted on separately: some may be
     done and others refused, which is why the answer is 200 with a result for each."""
     results: list[BulkResult] = []
     away: Problem | None = None
-    for wanted in body.wanted():
+    for requested in body.requested():
         if away is None:
             try:
-                results.append(await _act_on_one(context, key, body, wanted))
+                results.append(await _act_on_one(context, key, body, requested))
                 continue
             except Unavailable as err:
                 away = unavailable(str(err))  # the others would only wait for it, too
-        results.append(_refused(wanted.reference, away))
+        results.append(_refused(requested.reference, away))
     return BulkResults(results=results)
 
 
-async def _act_on_one(context: Context, key: ApiKey, body: Bulk, wanted: Wanted) -> BulkResult:
-    reference, match = wanted
+async def _act_on_one(context: Context, key: ApiKey, body: Bulk, requested: Requested) -> BulkResult:
+    reference, match = requested
     try:
         incident = await act(context, actor_of(key), key.allows_model, reference, body.action, body.note, match)
     except Refused as err:

@@ -29,8 +29,8 @@ ACTED = {
     **VERSIONED,
     **UNKNOWN,
     **problem_answers(
-        (409, "Its state does not allow it; `allowed` says what it does."),
-        (412, "It has moved on since the `If-Match` that was sent; `incident` is how it stands."),
+        (409, "Its state does not allow it; `allowed` lists the actions that it does."),
+        (412, "It has moved on since the `If-Match` that was sent; `incident` is its current state."),
     ),
 }
 

@@ -25,7 +25,7 @@ from sentryml_incidents.usecases.context import WithContext
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
-UNKNOWN = problem_answers((404, "There is no such incident, or the key may not speak for its model."))
+UNKNOWN = problem_answers((404, "There is no such incident, or the key has no access to its model."))
 
 Reference = Annotated[str, Path(description="The incident's id or its number.", max_length=36, examples=["1"])]
 States = Annotated[list[State] | None, Query(alias="state", description="Only these states; may be repeated.")]
@@ -54,9 +54,9 @@ async def list_all(
 ) -> Page[IncidentView]:
     """Incidents, newest first: by falling number, which never changes, so that pages follow each other without gap or
     repetition while incidents arrive."""
-    wanted = IncidentFilter(tuple(states or ()) or None, tuple(severities or ()) or None, model, since, key.models)
+    requested = IncidentFilter(tuple(states or ()) or None, tuple(severities or ()) or None, model, since, key.models)
     async with context.transaction() as connection:
-        found = await list_incidents(connection, wanted, from_cursor(cursor, _NUMBER), limit)
+        found = await list_incidents(connection, requested, from_cursor(cursor, _NUMBER), limit)
     items = [incident_view(each, context.public_url) for each in found]
     return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.incident_number))
 
@@ -91,8 +91,8 @@ async def show_timeline(
 async def show_deliveries(
     context: WithContext, key: Reader, reference: Reference, cursor: Cursor = None, limit: Limit = 200
 ) -> Page[Delivery]:
-    """Where each alert of an incident went, and what became of it, in the order of its timeline: as the notifier told
-    it last. One whose `state` is `no_route` went nowhere: nobody was notified."""
+    """Where each alert of an incident went, and what became of it, in the order of its timeline: as last published by
+    the notifier. One whose `state` is `no_route` went nowhere: nobody was notified."""
     async with context.transaction() as connection:
         incident = await known_incident(connection, key.allows_model, reference)
         after = from_cursor(cursor, _PLACE) or BEFORE_ALL

@@ -32,10 +32,10 @@ async def delete(
     context: WithContext, key: Admin, model_id: PathModelId, confirmation: Confirmation = None
 ) -> Response:
     """Delete a model: its monitor, evaluations, activity and what was counted. A live incident is closed, which alerts;
-    incidents and their timelines stay readable. Events that come later register the model anew.
+    incidents and their timelines stay readable. Events that come later register the model again.
 
     The first request is answered 409 with what would be lost and a `confirmation`, valid for ten minutes and only while
-    the model stands as it does; the second brings it.
+    the model does not change; the second brings it.
     """
     check_model(key, model_id)
     await delete_model(context, actor_of(key), model_id, confirmation)

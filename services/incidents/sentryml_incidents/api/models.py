@@ -25,7 +25,7 @@ from sentryml_incidents.usecases.known_model import known_model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-UNKNOWN = problem_answers((404, "No model with this id has been seen, or the key may not speak for it."))
+UNKNOWN = problem_answers((404, "No model with this id has been seen, or the key may not access it."))
 
 PathModelId = Annotated[
     str,
@@ -60,9 +60,9 @@ async def list_all(
 ) -> Page[ModelView]:
     """Every model, in the order of their ids: newest level and PSI, when it was last seen, whether it is watched, what
     is live."""
-    wanted = ModelFilter(tuple(levels or ()) or None, enabled, live, search, patterns=key.models)
+    requested = ModelFilter(tuple(levels or ()) or None, enabled, live, search, patterns=key.models)
     async with context.transaction() as connection:
-        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, wanted)
+        found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, requested)
     items = [model_view(model, context.public_url) for model in found]
     return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.model_id))
 
@@ -99,7 +99,7 @@ async def show_evaluations(
     responses=problem_answers((404, "No such model has been seen, or it has not reported any activity yet.")),
 )
 async def show_activity(context: WithContext, key: Reader, model_id: PathModelId) -> Activity:
-    """What a model has been doing lately: volume, quantiles, most frequent categories, last events."""
+    """The recent activity of a model: volume, quantiles, most frequent categories, last events."""
     check_model(key, model_id)
     async with context.transaction() as connection:
         await known_model(connection, model_id)
@@ -110,8 +110,8 @@ async def show_activity(context: WithContext, key: Reader, model_id: PathModelId
 
 
 def check_model(key: ApiKey, model_id: str) -> None:
-    """Refuse a key that may not speak for a model, in the words for one that does not exist: which others there are is
-    not told.
+    """Refuse a key that may not access a model, in the words for one that does not exist: which others there are is
+    not revealed.
 
     Raises:
         UnknownModel: there is none with this id.

@@ -25,7 +25,7 @@ from sentryml_incidents.store.evaluations.history import Position, find_version_
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
-from sentryml_incidents.usecases.monitor_patch import Wanted, merge
+from sentryml_incidents.usecases.monitor_patch import Patch, merge
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import Regrading
 
@@ -58,21 +58,21 @@ Panes = tuple[list[RecomputedEvaluation], str | None]
         (422, "when settings are unknown, out of range or contradict each other: all of them, by name"),
     ),
 )
-async def preview(context: WithContext, key: Reader, model_id: PathModelId, wanted: Wanted) -> PreviewView:
+async def preview(context: WithContext, key: Reader, model_id: PathModelId, patch: Patch) -> PreviewView:
     """What the monitor would have done if it had been changed so, over up to 90 days of kept evaluations, beside what
-    the one in force would have. Changes nothing. Evaluations are made anew from the counts that are kept, as far as
+    the one in force would have. Changes nothing. Evaluations are recomputed from the counts that are kept, as far as
     these reach back; before, thresholds are applied to the PSI that was found then. `basis` says which was used, and
     `recomputed_from` from when on."""
     check_model(key, model_id)
-    return await try_out(context, model_id, wanted, HISTORY_DAYS)
+    return await try_out(context, model_id, patch, HISTORY_DAYS)
 
 
-async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days: int) -> PreviewView:
+async def try_out(context: Context, model_id: str, patch: dict[str, Any], days: int) -> PreviewView:
     """The preview of a changed monitor over the last `days` of what is kept.
 
     Raises:
         UnknownModel: there is none with this id.
-        MonitorChangedMeanwhile: it has another version than `wanted` says.
+        MonitorChangedMeanwhile: it has another version than `requested` says.
         InvalidMonitor: settings do not fit, by name.
         Unavailable: PostgreSQL is away.
     """
@@ -81,7 +81,7 @@ async def try_out(context: Context, model_id: str, wanted: dict[str, Any], days:
         snapshot = await read_snapshot(connection, model_id)
         if snapshot is None:
             raise UnknownModel(model_id)
-        settings = merge(snapshot, wanted)
+        settings = merge(snapshot, patch)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)
     monitor = Monitor(

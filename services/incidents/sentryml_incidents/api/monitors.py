@@ -25,7 +25,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.known_model import known_model
-from sentryml_incidents.usecases.monitor_patch import Wanted
+from sentryml_incidents.usecases.monitor_patch import Patch
 from sentryml_lifecycle.on_monitor_change import changes, in_words
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
@@ -35,7 +35,7 @@ CHANGED = {
     **UNKNOWN,
     **problem_answers(
         (409, "The `version` that was sent is not the one in force."),
-        (412, "It has moved on since the `If-Match` that was sent; `monitor` is how it stands."),
+        (412, "It has moved on since the `If-Match` that was sent; `monitor` is its current state."),
         (422, "Settings are unknown, out of range or contradict each other; `errors` names each. The monitor stays."),
     ),
 }
@@ -65,13 +65,13 @@ async def change(
     context: WithContext,
     key: Writer,
     model_id: PathModelId,
-    wanted: Wanted,
+    patch: Patch,
     response: Response,
     if_match: IfMatch = None,
 ) -> Monitor:
     """Change how a model is watched; in force within about a second. What changes nothing makes no new version."""
     check_model(key, model_id)
-    monitor = await change_monitor(context, actor_of(key), model_id, wanted, if_match)
+    monitor = await change_monitor(context, actor_of(key), model_id, patch, if_match)
     response.headers["ETag"] = etag(monitor.version)
     return monitor
 

@@ -113,7 +113,7 @@ class PreviewView(BaseModel):
 
     changes: str = Field(description="What would change, in words; empty if nothing would.")
     basis: Literal["panes", "stored_psi", "panes_and_stored_psi"] = Field(
-        description="What the changed monitor was tried on. `panes`: all evaluations were recomputed from the counts "
+        description="What the changed monitor was applied to. `panes`: all evaluations were recomputed from the counts "
         "that are kept. `stored_psi`: its thresholds were applied to the PSI that was found then."
     )
     recomputed: int = Field(description="How many of the evaluations were recomputed from panes.")
@@ -130,7 +130,7 @@ class PreviewView(BaseModel):
     evaluations: int = Field(description="How many were used for the changed monitor.")
     exact: int = Field(description="Of these: exactly as the changed monitor would have found.")
     approximate: int = Field(
-        description="Of these: the stored PSI stands for one that was not computed, or a window was a little shorter."
+        description="Of these: stored PSI was used instead of a recomputed one, or a window was a little shorter."
     )
     unknown: int = Field(description="Of these: there was too little data then, and the changed monitor asks for less.")
     approximate_because: list[str] = Field(description="The settings that stored PSI cannot answer for.")

@@ -1,7 +1,7 @@
 """`POST /v1/internal/acknowledgements`: people mark incidents as seen where messages reach them.
 
 Another service of ours says whose address it is, and has made sure of that; who has an account, and what it may do, is
-decided here, as on the pages. What does not work is no error: the person is told why.
+decided here, as on the pages. What does not work is no error: the person is given the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOT_YOURS = "This needs the role {needed}; yours is {role}. An admin can change 
 ACKNOWLEDGED = "You have acknowledged incident #{number}. That does not mute alerts."
 MOVED_ON = (
     "Incident #{number} has changed since this message was written: it is {state} now, severity {severity}. "
-    "Look at it again."
+    "Open it again to see its current state."
 )
 
 
@@ -62,7 +62,7 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
         user = await find_user_by_email(connection, asked.email)
     refusal = _refusal(user, asked.email)
     if refusal is not None:
-        return Acknowledged(acknowledged=False, words=refusal)
+        return Acknowledged(acknowledged=False, text=refusal)
     assert user is not None
     actor = Actor(type=ActorType.USER, id=str(user.user_id), name=user.name)
     try:
@@ -76,8 +76,8 @@ async def answer(context: Context, asked: Acknowledge) -> Acknowledged:
             if_match=etag(asked.sequence),
         )
     except Refused as err:
-        return Acknowledged(acknowledged=False, words=_in_words(err))
-    return Acknowledged(acknowledged=True, words=ACKNOWLEDGED.format(number=incident.incident_number))
+        return Acknowledged(acknowledged=False, text=_in_words(err))
+    return Acknowledged(acknowledged=True, text=ACKNOWLEDGED.format(number=incident.incident_number))
 
 
 def _refusal(user: User | None, email: str) -> str | None:

@@ -1,7 +1,7 @@
 """`GET /v1/stream`: what happens, as it happens, as server-sent events.
 
 Transitions carry an id. A client that comes back with the last one it got (`Last-Event-ID`, which every library for
-server-sent events sends by itself) gets all that came since, each once, from any replica. The first event and each
+server-sent events sends automatically) gets all that came since, each once, from any replica. The first event and each
 heartbeat bring an id, too, so that a client to whom nothing has happened yet can resume as well.
 """
 

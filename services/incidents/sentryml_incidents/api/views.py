@@ -62,7 +62,7 @@ MODEL_EXAMPLE: dict[str, JsonValue] = {
 
 
 class IncidentView(BaseModel):
-    """One incident as it stands. `sequence` is that of its newest transition, and its ETag."""
+    """One incident in its current state. `sequence` is that of its newest transition, and its ETag."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [INCIDENT_EXAMPLE]})
 
@@ -78,7 +78,7 @@ class IncidentView(BaseModel):
     psi: float = Field(description="PSI of the newest evaluation while it was live.")
     peak_psi: float
     peak_at: datetime
-    acknowledged_by: list[Actor] = Field(description="Who has seen it as it stands.")
+    acknowledged_by: list[Actor] = Field(description="Who has seen it in its current state.")
     reopened: int = Field(description="How often drift came back within the reopen window.")
     previous_incident_id: UUID | None
     latched_until: datetime | None = Field(
@@ -89,9 +89,9 @@ class IncidentView(BaseModel):
     )
     sequence: int
     model_deleted_at: datetime | None = Field(
-        description="The model was deleted then; its incident stays readable, and nothing can be asked for."
+        description="The model was deleted then; its incident stays readable, and no action is possible."
     )
-    allowed: list[Action] = Field(description="What can be asked for now.")
+    allowed: list[Action] = Field(description="The actions that are possible now.")
     incident_url: str
 
 
@@ -200,7 +200,7 @@ class ApiKeyView(BaseModel):
     key_id: str
     name: str
     scopes: list[Scope]
-    models: list[str] = Field(description="Patterns of the models it may speak for; none means all.")
+    models: list[str] = Field(description="Patterns of the models it may access; none means all.")
     created_at: datetime
     created_by: Actor
     expires_at: datetime | None
@@ -208,8 +208,8 @@ class ApiKeyView(BaseModel):
     revoked_at: datetime | None
     rotated_from: str | None = Field(description="The key that it replaces.")
     replaced_by: str | None = Field(description="The key that replaces it.")
-    last_used_at: datetime | None = Field(description="When it last opened anything, to about a minute.")
-    last_used_by: str | None = Field(description="The service that it opened then.")
+    last_used_at: datetime | None = Field(description="When it was last used, to about a minute.")
+    last_used_by: str | None = Field(description="The service it was used for.")
 
 
 class NewApiKeyView(ApiKeyView):

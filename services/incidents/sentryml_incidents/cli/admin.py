@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `sentryml-admin`."""
     asked = _parser().parse_args(arguments)
     try:
-        command: Command = asked.wanted(asked)
+        command: Command = asked.requested(asked)
         settings = load_settings_or_exit(AdminSettings)
         configure_logging("sentryml-admin", settings)
         said = asyncio.run(_run(settings, command))
@@ -83,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     admin.add_argument(
         "--password-stdin", action="store_true", required=True, help="read the password from standard input"
     )
-    admin.set_defaults(wanted=_wanted_admin)
+    admin.set_defaults(requested=_requested_admin)
     return parser
 
 
-def _wanted_admin(asked: argparse.Namespace) -> CreateAdmin:
+def _requested_admin(asked: argparse.Namespace) -> CreateAdmin:
     email = asked.email.strip()
     if not re.fullmatch(EMAIL_PATTERN, email):
         raise Refused(f"--email {email!r} is not an address like ana@example.org")

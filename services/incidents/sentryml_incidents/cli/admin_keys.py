@@ -125,25 +125,25 @@ def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
     )  # fmt: skip
     create.add_argument(
         "--model", dest="models", action="append", default=[], metavar="PATTERN",
-        help="a model it may speak for, like fraud-*; may be repeated; none means all",
+        help="a model it may access, like fraud-*; may be repeated; none means all",
     )  # fmt: skip
     create.add_argument("--expires-in-days", type=int, metavar="DAYS", help="when it ends; never, if left out")
-    create.set_defaults(wanted=_wanted_key)
+    create.set_defaults(requested=_requested_key)
     rotate = commands.add_parser("rotate-api-key", help="replace an API key, and print the new one")
     rotate.add_argument("key_id", help="the key's public id: the 12 characters after sml_")
     rotate.add_argument(
         "--overlap-seconds", type=float, default=OVERLAP_DEFAULT.total_seconds(), metavar="SECONDS",
         help="how long the old key stays valid; a day, if left out",
     )  # fmt: skip
-    rotate.set_defaults(wanted=_wanted_rotation)
+    rotate.set_defaults(requested=_requested_rotation)
     revoke = commands.add_parser("revoke-api-key", help="end an API key at once, for good")
     revoke.add_argument("key_id", help="the key's public id: the 12 characters after sml_")
-    revoke.set_defaults(wanted=lambda asked: RevokeKey(_key_id(asked.key_id)))
+    revoke.set_defaults(requested=lambda asked: RevokeKey(_key_id(asked.key_id)))
     shown = commands.add_parser("list-api-keys", help="all API keys, without their secrets")
-    shown.set_defaults(wanted=lambda _: ListKeys())
+    shown.set_defaults(requested=lambda _: ListKeys())
 
 
-def _wanted_key(asked: argparse.Namespace) -> CreateKey:
+def _requested_key(asked: argparse.Namespace) -> CreateKey:
     name, days = asked.name.strip(), asked.expires_in_days
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
@@ -160,7 +160,7 @@ def _wanted_key(asked: argparse.Namespace) -> CreateKey:
     return CreateKey(name, tuple(scopes), tuple(models), timedelta(days=days) if days else None)
 
 
-def _wanted_rotation(asked: argparse.Namespace) -> RotateKey:
+def _requested_rotation(asked: argparse.Namespace) -> RotateKey:
     longest = OVERLAP_MAX.total_seconds()
     if not 0 <= asked.overlap_seconds <= longest:
         raise Refused(f"--overlap-seconds lies between 0 and {longest:.0f}")

@@ -91,7 +91,7 @@ class Processors:
 
 
 async def _addresses(urls: tuple[str, ...]) -> list[str]:
-    """The urls, with each plain one whose name stands for several machines once for each of these."""
+    """The urls, with each plain one whose name resolves to several machines once for each of these."""
     return [each for found in await asyncio.gather(*map(_addresses_of, urls)) for each in found]
 
 

@@ -66,10 +66,10 @@ class Notifier:
         try:
             async with asyncio.timeout(self.answer_seconds):
                 status, answer = await self._exchange(method, url, content, headers)
-            told = orjson.loads(answer) if answer else None
+            response = orjson.loads(answer) if answer else None
         except (httpx.HTTPError, TimeoutError, orjson.JSONDecodeError) as err:
             raise _away(f"it does not answer ({type(err).__name__})") from err
-        return told if status < httpx.codes.BAD_REQUEST else _refuse(status, told)
+        return response if status < httpx.codes.BAD_REQUEST else _refuse(status, response)
 
     async def _exchange(
         self, method: str, url: httpx.URL, content: bytes, headers: dict[str, str]
@@ -83,9 +83,9 @@ class Notifier:
             return answer.status_code, bytes(read)
 
 
-def _refuse(status: int, told: Any) -> None:
+def _refuse(status: int, response: Any) -> None:
     """Raise what an answer that is a problem means."""
-    problem = told if isinstance(told, dict) else {}
+    problem = response if isinstance(response, dict) else {}
     kind, detail = str(problem.get("type", "")), str(problem.get("detail", f"it answers {status}"))
     if status not in PASSED_ON or not kind.startswith(TYPE_PREFIX) or kind == f"{TYPE_PREFIX}not-found":
         raise _away(detail)

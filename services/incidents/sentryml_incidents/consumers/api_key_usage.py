@@ -1,4 +1,4 @@
-"""When API keys were last used: told by services without a database on `api-key-usage.v1`, noted by this one itself."""
+"""When API keys were last used: services without a database publish it on `api-key-usage.v1`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of deliveries: told by the notifier on `deliveries.v1`, kept for the pages and the API."""
+"""What becomes of deliveries: published by the notifier on `deliveries.v1`, kept for the pages and the API."""
 
 from __future__ import annotations
 

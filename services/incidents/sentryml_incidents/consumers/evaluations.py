@@ -28,7 +28,7 @@ from sentryml_incidents.store.monitors import (
     find_deleted,
     find_registered,
     register_model,
-    register_model_anew,
+    register_model_again,
     save_activities,
 )
 from sentryml_incidents.store.references import insert_references
@@ -83,8 +83,8 @@ class EvaluationConsumer:
     async def _lock(self, connection: Connection, evaluations: list[Evaluation]) -> dict[str, Snapshot]:
         """The models' snapshots; a model whose activity has not arrived yet is registered now, and one that was deleted
         is not: evaluations under its last monitor may still be on their way."""
-        first_looks = {each.model_id: each.evaluated_at for each in reversed(evaluations)}
-        seen = {model_id: (at, at) for model_id, at in first_looks.items()}
+        first_evaluations = {each.model_id: each.evaluated_at for each in reversed(evaluations)}
+        seen = {model_id: (at, at) for model_id, at in first_evaluations.items()}
         await _register(connection, seen, self._new_models)
         snapshots = await lock_snapshots(connection, seen)
         return {model_id: snapshots.get(model_id) or deleted_model(model_id, self._new_models) for model_id in seen}
@@ -146,7 +146,7 @@ class ActivityConsumer:
             seen = {model_id: (each.first_seen, each.last_seen) for model_id, each in newest.items()}
             await _register(connection, seen, self._new_models)
             for model_id in sorted(await find_deleted(connection, newest)):
-                if await register_model_anew(connection, newest[model_id], self._new_models):
+                if await register_model_again(connection, newest[model_id], self._new_models):
                     _report_registered(model_id, self._new_models)
             await save_activities(connection, [newest[model_id] for model_id in sorted(newest)])
 

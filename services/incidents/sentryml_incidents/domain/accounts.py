@@ -1,4 +1,4 @@
-"""What accounts of people have to look like."""
+"""The form of accounts of people."""
 
 from __future__ import annotations
 

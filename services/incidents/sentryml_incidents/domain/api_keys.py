@@ -83,19 +83,21 @@ def check_power(maker: ApiKey, scopes: Iterable[Scope], models: tuple[str, ...])
     """Refuse a key that could do more than its maker.
 
     Raises:
-        TooPowerful: by its scopes, or by the models that it may speak for.
+        TooPowerful: by its scopes, or by the models that it may access.
     """
     more = [scope.value for scope in scopes if not maker.allows(scope)]
     if more:
-        raise TooPowerful(f"the API key that asks lacks the scope {', '.join(more)}, so it cannot give it to another")
+        raise TooPowerful(
+            f"the API key of this request lacks the scope {', '.join(more)}, so it cannot give it to another"
+        )
     if not maker.models:
         return
     if not models:
         own = ", ".join(maker.models)
-        raise TooPowerful(f"the API key that asks may only speak for {own}: say in models for which of these")
+        raise TooPowerful(f"the API key of this request may only access {own}: say in models for which of these")
     wider = [pattern for pattern in models if not any(covers(own, pattern) for own in maker.models)]
     if wider:
-        raise TooPowerful(f"the API key that asks may not speak for all of {', '.join(wider)}: narrow these models")
+        raise TooPowerful(f"the API key of this request may not access all of {', '.join(wider)}: narrow these models")
 
 
 def is_within(key: ApiKey, other: ApiKey) -> bool:

@@ -1,4 +1,4 @@
-"""Which evaluations keep their bins: so many that whichever time of a curve is asked for, one is near."""
+"""Which evaluations keep their bins: enough that, whichever time of a curve is asked for, one is near."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moments of an incident for which evaluations are kept: what each is called, and which of them is shown."""
+"""The times of an incident for which evaluations are kept: what each is called, and which of them is shown."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One evaluation that can be looked at: what it is called, and the words for when it was."""
+    """One evaluation that can be shown: what it is called, and the text for when it was."""
 
     evaluation_id: UUID
     evaluated_at: datetime
@@ -50,11 +50,11 @@ class Choice:
     when: str
 
 
-def choices(moments: Sequence[Moment], newest: tuple[UUID, datetime] | None) -> tuple[Choice, ...]:
+def choices(evidence_times: Sequence[Moment], newest: tuple[UUID, datetime] | None) -> tuple[Choice, ...]:
     """Each evaluation once, oldest first, called by all that it is kept for; `newest` is the model's newest one, where
     that belongs to the incident."""
     roles: dict[tuple[UUID, datetime], list[EvidenceRole]] = {}
-    for moment in sorted(moments, key=lambda each: each.evaluated_at):
+    for moment in sorted(evidence_times, key=lambda each: each.evaluated_at):
         roles.setdefault((moment.evaluation_id, moment.evaluated_at), []).append(moment.role)
     if newest is not None:
         roles.setdefault(newest, [])

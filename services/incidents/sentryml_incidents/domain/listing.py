@@ -46,10 +46,10 @@ class Within(StrEnum):
         return timedelta(hours={"hour": 1, "day": 24, "week": 168, "month": 720, "quarter": 2160}[self])
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """`the last 24 hours`."""
-        words = {"hour": "hour", "day": "24 hours", "week": "7 days", "month": "30 days", "quarter": "90 days"}[self]
-        return f"the last {words}"
+        text = {"hour": "hour", "day": "24 hours", "week": "7 days", "month": "30 days", "quarter": "90 days"}[self]
+        return f"the last {text}"
 
 
 class Order(StrEnum):
@@ -61,7 +61,7 @@ class Order(StrEnum):
     MODEL = "model"
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """As one reads it in a list."""
         return {"peak": "highest PSI first", "model": "by model"}.get(self, f"{self} first")
 
@@ -69,7 +69,8 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What was asked for. `severity` is what a badge says; `model` a pattern, or a part of ids; `since` and `until` are
-    days (UTC) on which an incident may have been opened, both included; `stuck` leaves those of which a message is."""
+    days (UTC) on which an incident may have been opened, both included; `undeliverable`: only those
+    with an undeliverable message."""
 
     standing: Standing | None = None
     severity: Severity | None = None
@@ -77,7 +78,7 @@ class Listing:
     within: Within | None = None
     since: date | None = None
     until: date | None = None
-    stuck: bool = False
+    undeliverable: bool = False
     order: Order = Order.NEWEST
 
     @property
@@ -108,48 +109,48 @@ class Listing:
 class Chip:
     """One thing that was asked for, and the query of the list without it."""
 
-    words: str
+    text: str
     without: str
 
 
-def query_of(wanted: Listing, **more: str) -> str:
+def query_of(requested: Listing, **more: str) -> str:
     """The query of a list's address, `?` and all; empty where nothing was asked for."""
     asked = {
-        "state": wanted.standing,
-        "severity": wanted.severity,
-        "model": wanted.model,
-        "within": wanted.within,
-        "from": wanted.since and wanted.since.isoformat(),
-        "to": wanted.until and wanted.until.isoformat(),
-        "stuck": "true" if wanted.stuck else None,
-        "order": None if wanted.order is Order.NEWEST else wanted.order,
+        "state": requested.standing,
+        "severity": requested.severity,
+        "model": requested.model,
+        "within": requested.within,
+        "from": requested.since and requested.since.isoformat(),
+        "to": requested.until and requested.until.isoformat(),
+        "undeliverable": "true" if requested.undeliverable else None,
+        "order": None if requested.order is Order.NEWEST else requested.order,
     }
     found = {name: str(value) for name, value in (asked | more).items() if value}
     return f"?{urlencode(found)}" if found else ""
 
 
-def chips(wanted: Listing) -> tuple[Chip, ...]:
-    """What leaves incidents out, each to be taken away by itself."""
+def chips(requested: Listing) -> tuple[Chip, ...]:
+    """What leaves incidents out, each of which can be removed separately."""
     found = (
-        (wanted.standing, replace(wanted, standing=None)),
-        (wanted.severity, replace(wanted, severity=None)),
-        (wanted.model and _models(wanted.model), replace(wanted, model="")),
-        (wanted.within and f"opened in {wanted.within.words}", replace(wanted, within=None)),
-        (_days(wanted), replace(wanted, since=None, until=None)),
-        (wanted.stuck and "with a stuck message", replace(wanted, stuck=False)),
+        (requested.standing, replace(requested, standing=None)),
+        (requested.severity, replace(requested, severity=None)),
+        (requested.model and _models(requested.model), replace(requested, model="")),
+        (requested.within and f"opened in {requested.within.text}", replace(requested, within=None)),
+        (_days(requested), replace(requested, since=None, until=None)),
+        (requested.undeliverable and "with an undeliverable message", replace(requested, undeliverable=False)),
     )
-    return tuple(Chip(str(words), query_of(without)) for words, without in found if words)
+    return tuple(Chip(str(text), query_of(without)) for text, without in found if text)
 
 
-def in_words(wanted: Listing, count: int, most: int) -> str:
+def in_words(requested: Listing, count: int, most: int) -> str:
     """`3 open critical incidents of models matching churn-*`; `count` above `most` is only known to be more."""
     number = f"more than {most:,}" if count > most else f"{count:,}" if count else "no"
-    kind = [str(each) for each in (wanted.standing, wanted.severity) if each]
+    kind = [str(each) for each in (requested.standing, requested.severity) if each]
     noun = "incident" if count == 1 else "incidents"
-    of = f"of {_models(wanted.model)}" if wanted.model else None
-    opened = f"opened in {wanted.within.words}" if wanted.within else None
-    stuck = "with a stuck message" if wanted.stuck else None
-    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(wanted), stuck])))
+    of = f"of {_models(requested.model)}" if requested.model else None
+    opened = f"opened in {requested.within.text}" if requested.within else None
+    undeliverable = "with an undeliverable message" if requested.undeliverable else None
+    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(requested), undeliverable])))
 
 
 def _said(parts: Iterable[str | None]) -> list[str]:
@@ -164,9 +165,9 @@ def _models(text: str) -> str:
     return f"models matching {text}" if _is_pattern(text) else f"models with “{text}” in their name"
 
 
-def _days(wanted: Listing) -> str | None:
-    since = f"from {wanted.since:%-d %b %Y}" if wanted.since else None
-    until = f"to {wanted.until:%-d %b %Y}" if wanted.until else None
+def _days(requested: Listing) -> str | None:
+    since = f"from {requested.since:%-d %b %Y}" if requested.since else None
+    until = f"to {requested.until:%-d %b %Y}" if requested.until else None
     return " ".join(_said(["opened", since, until, "(UTC)"])) if since or until else None
 
 

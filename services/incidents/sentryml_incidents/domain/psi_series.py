@@ -24,7 +24,7 @@ class EvaluationPoint:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that a chart shows; looks in it are `step` apart, or joined to such."""
+    """The time that a chart shows; evaluations in it are `step` apart, or joined to such."""
 
     start: datetime
     end: datetime

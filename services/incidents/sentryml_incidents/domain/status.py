@@ -23,7 +23,7 @@ class Status:
     """A sign, its words, and what they mean."""
 
     sign: Sign
-    words: str
+    text: str
     means: str
 
 
@@ -39,7 +39,7 @@ OF_REASON = {
         Sign.UNKNOWN, "warming up", "The baseline is still too short to compare with."
     ),
     InsufficientReason.TOO_FEW_SAMPLES: Status(
-        Sign.UNKNOWN, "too few events", "Too few events in one of the windows to tell drift from chance."
+        Sign.UNKNOWN, "too few events", "Too few events in one of the windows to distinguish drift from chance."
     ),
     InsufficientReason.NO_DATA: Status(
         Sign.UNKNOWN, "no events", "No events in the current window: is the model running?"

@@ -1,4 +1,4 @@
-"""Deliveries as the notifier has told them: of each the newest revision."""
+"""Deliveries as the notifier has published them: of each the newest revision."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ async def list_deliveries(
     return [Delivery.model_validate(row["message"]) for row in rows]
 
 
-async def count_stuck(connection: Connection) -> tuple[int, int]:
-    """(messages that are stuck, incidents that they are about)."""
+async def count_undeliverable(connection: Connection) -> tuple[int, int]:
+    """(messages that are undeliverable, incidents that they are about)."""
     row = await connection.fetchrow(
         "SELECT count(*) AS messages, count(DISTINCT incident_id) AS incidents FROM delivery WHERE state = 'parked'"
     )

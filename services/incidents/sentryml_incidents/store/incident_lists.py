@@ -48,12 +48,11 @@ _WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """One incident in a list: why it last alarmed, how many of its messages are stuck, of how many alerts nobody was
-    told."""
+    """One incident in a list: why it last alerted, the numbers of undeliverable messages and unrouted alerts."""
 
     incident: Incident
     why: tuple[SignalWhy, ...]
-    stuck: int
+    undeliverable: int
     without_route: int
 
 
@@ -70,10 +69,16 @@ def place_of(incident: Incident, order: Order) -> Place:
 
 
 async def read_incident_list(
-    connection: Connection, wanted: Listing, now: datetime, place: Place | None, limit: int, *, backwards: bool = False
+    connection: Connection,
+    requested: Listing,
+    now: datetime,
+    place: Place | None,
+    limit: int,
+    *,
+    backwards: bool = False,
 ) -> list[Incident]:
     """Incidents in the order asked for, from after `place` on, or `backwards` those that end before it."""
-    keys, direction = KEYS[wanted.order]
+    keys, direction = KEYS[requested.order]
     direction = OPPOSITE[direction] if backwards else direction
     beyond = ""
     if place is not None:
@@ -88,7 +93,7 @@ async def read_incident_list(
          ORDER BY {", ".join(f"{key} {direction}" for key in keys)}
          LIMIT $7
         """,
-        *_values(wanted, now),
+        *_values(requested, now),
         limit,
         *(place or ()),
     )
@@ -96,11 +101,11 @@ async def read_incident_list(
     return found[::-1] if backwards else found
 
 
-async def count_incidents(connection: Connection, wanted: Listing, now: datetime) -> int:
+async def count_incidents(connection: Connection, requested: Listing, now: datetime) -> int:
     """How many incidents a list has on all its pages; MOST_COUNTED + 1 where there are more."""
     found: int = await connection.fetchval(
         f"SELECT count(*) FROM (SELECT FROM incident WHERE {WHERE} LIMIT {MOST_COUNTED + 1}) AS found",
-        *_values(wanted, now),
+        *_values(requested, now),
     )
     return found
 
@@ -118,12 +123,12 @@ async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[Sign
     """By incident: why it last alarmed."""
     rows = await connection.fetch(
         """
-        SELECT wanted.incident_id, last.why
-          FROM unnest($1::uuid[]) AS wanted (incident_id)
+        SELECT requested.incident_id, last.why
+          FROM unnest($1::uuid[]) AS requested (incident_id)
          CROSS JOIN LATERAL (
                SELECT why
                  FROM transition
-                WHERE transition.incident_id = wanted.incident_id AND kind IN ('opened', 'escalated', 'reopened')
+                WHERE transition.incident_id = requested.incident_id AND kind IN ('opened', 'escalated', 'reopened')
                 ORDER BY sequence DESC
                 LIMIT 1
                ) AS last
@@ -134,10 +139,10 @@ async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[Sign
 
 
 async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:
-    """By incident: (messages that are stuck, alerts of which nobody was told)."""
+    """By incident: (undeliverable messages, alerts that had no route)."""
     rows = await connection.fetch(
         """
-        SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS stuck,
+        SELECT incident_id, count(*) FILTER (WHERE state = 'parked') AS undeliverable,
                count(*) FILTER (WHERE state = 'no_route') AS without_route
           FROM delivery
          WHERE incident_id = ANY ($1) AND state IN ('parked', 'no_route')
@@ -145,16 +150,16 @@ async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[
         """,
         ids,
     )
-    return {row["incident_id"]: (row["stuck"], row["without_route"]) for row in rows}
+    return {row["incident_id"]: (row["undeliverable"], row["without_route"]) for row in rows}
 
 
-def _values(wanted: Listing, now: datetime) -> tuple[Any, ...]:
+def _values(requested: Listing, now: datetime) -> tuple[Any, ...]:
     """The values of WHERE."""
     return (
-        wanted.standing.states if wanted.standing else None,
-        wanted.severity,
-        model_regexes([wanted.pattern]) if wanted.pattern else None,
-        wanted.opened_from(now),
-        wanted.opened_before,
-        wanted.stuck,
+        requested.standing.states if requested.standing else None,
+        requested.severity,
+        model_regexes([requested.pattern]) if requested.pattern else None,
+        requested.opened_from(now),
+        requested.opened_before,
+        requested.undeliverable,
     )

@@ -53,7 +53,7 @@ async def find_neighbours(connection: Connection, incident: Incident) -> tuple[i
 
 
 async def list_incidents(
-    connection: Connection, wanted: IncidentFilter, before: int | None, limit: int
+    connection: Connection, requested: IncidentFilter, before: int | None, limit: int
 ) -> list[Incident]:
     """Incidents, newest first, from below number `before` on."""
     rows = await connection.fetch(
@@ -69,12 +69,12 @@ async def list_incidents(
          ORDER BY incident_number DESC
          LIMIT $7
         """,
-        wanted.states,
-        wanted.severities,
-        wanted.model_id,
-        wanted.since,
+        requested.states,
+        requested.severities,
+        requested.model_id,
+        requested.since,
         before,
-        model_regexes(wanted.patterns),
+        model_regexes(requested.patterns),
         limit,
     )
     return [incident_of(row) for row in rows]
@@ -114,7 +114,7 @@ async def count_live(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 async def count_flapping(connection: Connection, reopened: int) -> int:
-    """Live incidents that have opened again so many times or more."""
+    """Live incidents that have opened again at least that number of times."""
     found: int = await connection.fetchval(
         "SELECT count(*) FROM incident WHERE state IN ('open', 'acknowledged') AND reopened >= $1", reopened
     )

@@ -59,7 +59,7 @@ EVERY_MODEL = ModelFilter()
 
 
 async def list_models(
-    connection: Connection, after: str | None, limit: int, wanted: ModelFilter = EVERY_MODEL
+    connection: Connection, after: str | None, limit: int, requested: ModelFilter = EVERY_MODEL
 ) -> list[ModelSummary]:
     """Models in the order of their ids, from after `after` on."""
     rows = await connection.fetch(
@@ -85,12 +85,12 @@ async def list_models(
          LIMIT $8
         """,
         after,
-        wanted.model_id,
-        wanted.prefix,
-        wanted.levels,
-        wanted.enabled,
-        wanted.live,
-        model_regexes(wanted.patterns),
+        requested.model_id,
+        requested.prefix,
+        requested.levels,
+        requested.enabled,
+        requested.live,
+        model_regexes(requested.patterns),
         limit,
     )
     return [_summary_of(row) for row in rows]

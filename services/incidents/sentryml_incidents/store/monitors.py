@@ -53,7 +53,7 @@ async def register_model(
     return True
 
 
-async def register_model_anew(connection: Connection, activity: Activity, settings: MonitorSettings) -> bool:
+async def register_model_again(connection: Connection, activity: Activity, settings: MonitorSettings) -> bool:
     """Register a deleted model that was seen after its deletion; False if it is not deleted, or was not seen since.
 
     The versions of its monitor go on, so that none is ever taken for another. What was reported before the deletion is

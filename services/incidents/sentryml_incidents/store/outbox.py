@@ -21,7 +21,7 @@ CLAIM_ROWS = 100
 
 async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:
     """Claim unpublished transitions, of each model the oldest ones and in their order, and mark them: the mark holds if
-    the caller commits. Whoever holds a model's head of line has its whole line: nobody else can claim what is behind.
+    the caller commits. Who holds a model's head of line has its whole line: nobody else can claim what is behind.
     """
     rows = await connection.fetch(
         f"""

@@ -1,6 +1,6 @@
 """The state machine's place in the database: locked, read, and written with everything that a decision says.
 
-The monitor's row is the lock: whoever holds it is the only one who decides about this model.
+The monitor's row is the lock: its holder is the only one who decides about this model.
 """
 
 from __future__ import annotations

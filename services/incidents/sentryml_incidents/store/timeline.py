@@ -138,7 +138,7 @@ class Evidence:
 
 
 async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, EvidenceRole, Evaluation]]) -> None:
-    """Keep evaluations for moments of incidents: the peak moves, every other moment stays."""
+    """Keep evaluations for roles in incidents: the peak moves, every other one stays."""
     await connection.executemany(
         """
         INSERT INTO evidence (incident_id, role, evaluation_id, evaluated_at, evaluation)
@@ -154,8 +154,8 @@ async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, Evide
     )
 
 
-async def list_moments(connection: Connection, incident_id: UUID) -> list[Moment]:
-    """For which moments of an incident evaluations are kept, oldest first."""
+async def list_evidence_times(connection: Connection, incident_id: UUID) -> list[Moment]:
+    """For which roles and times of an incident evaluations are kept, oldest first."""
     rows = await connection.fetch(
         "SELECT role, evaluation_id, evaluated_at FROM evidence WHERE incident_id = $1 ORDER BY evaluated_at, role",
         incident_id,

@@ -1,4 +1,4 @@
-"""The stream's order of transitions: numbered after their commit, one numberer at a time, so that whoever sees a
+"""The stream's order of transitions: numbered after their commit, one numberer at a time, so that who sees a
 number sees all below it."""
 
 from __future__ import annotations

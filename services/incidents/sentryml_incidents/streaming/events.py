@@ -43,7 +43,7 @@ class ModelHint(BaseModel):
 
 
 class DeliveryHint(BaseModel):
-    """What has become of an alert has changed: it stands among the incident's deliveries."""
+    """What has become of an alert has changed: it is among the incident's deliveries."""
 
     model_id: str
     incident_id: UUID

@@ -2,8 +2,8 @@
 
 Transitions are read by their stream number once per wake-up, however many follow; the wake-up is only a hint, and the
 hub polls every second anyway. Evaluations, new models and deliveries are in the notification itself, and published as
-they come. Activity is not notified, since every model reports all the time: of the models that are shown it is looked
-up once a second, together with the keys and sessions that are over. No subscriber holds a connection to PostgreSQL.
+they come. Activity is not notified, since every model reports all the time: for the models that are shown, it is polled
+once a second, together with the keys and sessions that are over. No subscriber holds a connection to PostgreSQL.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ async def act(
     if_match: str | None = None,
     since: datetime | None = None,
 ) -> Incident:
-    """Do what is asked, in a transaction of its own; return the incident as it stands afterwards. `since` is when an
+    """Do what is asked, in a transaction of its own; return the incident as it is afterwards. `since` is when an
     accepted new normal begins.
 
     Raises:

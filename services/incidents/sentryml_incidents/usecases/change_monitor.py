@@ -20,13 +20,13 @@ from sentryml_lifecycle.state_machine import MonitorChanged, decide
 
 
 async def change_monitor(
-    context: Context, actor: Actor, model_id: str, wanted: dict[str, Any], if_match: str | None = None
+    context: Context, actor: Actor, model_id: str, requested: dict[str, Any], if_match: str | None = None
 ) -> Monitor:
     """Put a changed monitor in force, in a transaction of its own; return the one that is in force then.
 
     Raises:
         UnknownModel: there is none with this id.
-        MonitorChangedMeanwhile: it has another version than `wanted` says.
+        MonitorChangedMeanwhile: it has another version than `requested` says.
         MonitorMovedOn: it has another version than `if_match` says.
         InvalidMonitor: settings do not fit, by name.
         Unavailable: PostgreSQL is away.
@@ -38,7 +38,7 @@ async def change_monitor(
         monitor = await find_monitor(connection, model_id)
         if snapshot is None or monitor is None:
             raise UnknownModel(model_id)
-        settings = merge(snapshot, wanted)
+        settings = merge(snapshot, requested)
         if not matches(if_match, etag(monitor.version)):
             raise MonitorMovedOn(monitor)
         if changes(snapshot.settings, settings):

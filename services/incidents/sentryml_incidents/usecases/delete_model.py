@@ -48,7 +48,7 @@ async def delete_model(context: Context, actor: Actor, model_id: str, confirmati
 
 
 async def offer_deletion(connection: Connection, snapshot: Snapshot, now: datetime) -> Offered:
-    """What deleting a model that stands so would take away, and the confirmation for it."""
+    """What deleting a model in this state would take away, and the confirmation for it."""
     confirmation = make_confirmation(await find_confirmation_key(connection), snapshot, now)
     live = snapshot.incident if snapshot.incident is not None and snapshot.incident.live else None
     return Offered(

@@ -29,12 +29,10 @@ class UnknownIncident(Refused):
 
 
 class IncidentMovedOn(Refused):
-    """It has another version than the one that was seen; `incident` is how it stands."""
+    """It has another version than the one that was seen; `incident` is its current state."""
 
     def __init__(self, incident: Incident) -> None:
-        super().__init__(
-            f"incident {incident.incident_number} is at {etag(incident.sequence)} by now: look at it again"
-        )
+        super().__init__(f"incident {incident.incident_number} is at {etag(incident.sequence)} by now: read it again")
         self.incident = incident
 
 
@@ -61,9 +59,7 @@ class ModelDeleted(Refused):
     """Nothing can be done to an incident whose model was deleted."""
 
     def __init__(self, incident: Incident) -> None:
-        super().__init__(
-            f"the model of incident {incident.incident_number} was deleted: it can be read, and nothing else"
-        )
+        super().__init__(f"the model of incident {incident.incident_number} was deleted: it is read-only")
         self.incident = incident
 
 
@@ -87,18 +83,18 @@ class ApiKeyNotRotatable(Refused):
 
 
 class MonitorMovedOn(Refused):
-    """It has another version than the one that was seen; `monitor` is how it stands."""
+    """It has another version than the one that was seen; `monitor` is its current state."""
 
     def __init__(self, monitor: Monitor) -> None:
-        super().__init__(f"the monitor is at {etag(monitor.version)} by now: look at it again")
+        super().__init__(f"the monitor is at {etag(monitor.version)} by now: read it again")
         self.monitor = monitor
 
 
 class MonitorChangedMeanwhile(Refused):
     """The change was made for another version than the one in force."""
 
-    def __init__(self, version: int, wanted: object) -> None:
-        super().__init__(f"the monitor is at version {version} by now, not {wanted}: read it again")
+    def __init__(self, version: int, requested: object) -> None:
+        super().__init__(f"the monitor is at version {version} by now, not {requested}: read it again")
         self.version = version
 
 

@@ -17,7 +17,7 @@ from sentryml_lifecycle.snapshot import Snapshot
 IDENTITY = ("v", "model_id", "version")
 READ_ONLY = ("kept_since", "normal_time")
 
-Wanted = Annotated[
+Patch = Annotated[
     dict[str, Any],
     WithJsonSchema({"$ref": "#/components/schemas/MonitorChange"}),
     Body(
@@ -28,14 +28,14 @@ Wanted = Annotated[
 ]
 
 
-def merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
+def merge(snapshot: Snapshot, patch: dict[str, Any]) -> MonitorSettings:
     """The settings that would be in force.
 
     Raises:
         MonitorChangedMeanwhile: it has another version.
         InvalidMonitor: for all that is unknown or does not fit, by name.
     """
-    changed = _settings_in(snapshot, wanted)
+    changed = _settings_in(snapshot, patch)
     current = snapshot.settings.model_dump(mode="json")
     try:
         values, errors = _read(current | changed), []
@@ -51,19 +51,19 @@ def merge(snapshot: Snapshot, wanted: dict[str, Any]) -> MonitorSettings:
     return MonitorSettings.model_validate(values.model_dump())
 
 
-def _settings_in(snapshot: Snapshot, wanted: dict[str, Any]) -> dict[str, Any]:
+def _settings_in(snapshot: Snapshot, patch: dict[str, Any]) -> dict[str, Any]:
     """What is asked for, without that which says of which monitor."""
     current = {"v": 1, "model_id": snapshot.model_id, "version": snapshot.monitor_version}
-    if "version" in wanted and wanted["version"] != current["version"]:
-        raise MonitorChangedMeanwhile(snapshot.monitor_version, wanted["version"])
-    unknown = sorted(set(wanted) - set(MonitorSettings.model_fields) - {*IDENTITY, *READ_ONLY})
-    strange = [name for name in IDENTITY if name in wanted and wanted[name] != current[name]]
+    if "version" in patch and patch["version"] != current["version"]:
+        raise MonitorChangedMeanwhile(snapshot.monitor_version, patch["version"])
+    unknown = sorted(set(patch) - set(MonitorSettings.model_fields) - {*IDENTITY, *READ_ONLY})
+    strange = [name for name in IDENTITY if name in patch and patch[name] != current[name]]
     if unknown or strange:
         raise InvalidMonitor(
             [{"field": name, "reason": "unknown field: a monitor has no such setting"} for name in unknown]
             + [{"field": name, "reason": f"must be {current[name]!r} or left out"} for name in strange]
         )
-    return {name: value for name, value in wanted.items() if name in MonitorSettings.model_fields}
+    return {name: value for name, value in patch.items() if name in MonitorSettings.model_fields}
 
 
 def _read(values: dict[str, Any]) -> MonitorValues:

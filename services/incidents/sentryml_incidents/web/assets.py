@@ -58,7 +58,7 @@ def read_assets(folder: Path = FOLDER) -> dict[str, Asset]:
     if missing:
         raise ConfigurationError(
             f"{', '.join(missing)}: not installed in {folder}. Pages load it, and it comes from npm: run make install "
-            "(in a container: build the image anew)"
+            "(in a container: build the image again)"
         )
     return {path.name: _read(path) for path in paths}
 

@@ -1,7 +1,7 @@
 """`GET /live`: notifies an open page that what it shows has changed, by server-sent events. For browsers with a
 session; programs have `/v1/stream`.
 
-Nothing of the page is in it: the page fetches itself again, as whoever looks at it may see it. What a browser's
+Nothing of the page is in it: the page fetches itself again, as its reader may see it. What a browser's
 EventSource cannot read off an answer, that nobody is signed in or that too many pages are open, comes as an event, too.
 """
 

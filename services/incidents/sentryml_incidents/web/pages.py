@@ -125,7 +125,7 @@ async def _incident(
 
 
 def _in_words(err: Refused) -> str:
-    """A refusal for the page that shows how the incident stands."""
+    """A refusal for the page that shows the incident's current state."""
     if isinstance(err, IncidentMovedOn):
-        return "The incident has changed since you opened it, and nothing was done. This is how it stands now."
+        return "The incident has changed since you opened it, and nothing was done. This is its current state."
     return sentence(str(err))

@@ -1,4 +1,4 @@
-"""For which models a sender may speak; who sends is checked by the gatekeeper that all services share."""
+"""Which models a sender may access; who sends is checked by the gatekeeper that all services share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sentryml_common.http.problems import Problem
 
 
 def check_models(key: ApiKey, models: Iterable[str]) -> None:
-    """Refuse models that the key may not speak for.
+    """Refuse models that the key may not access.
 
     Raises:
         Problem: 403, naming them.

@@ -95,9 +95,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         Raises:
             AddressRefused: it may not be sent; nothing was.
         """
-        words = self._guard.why_not_url(request.url)
-        if words is not None:
-            raise AddressRefused(f"the address {words}")
+        text = self._guard.why_not_url(request.url)
+        if text is not None:
+            raise AddressRefused(f"the address {text}")
         ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
         addresses = await self._guard.addresses(host_of(request.url), port_of(request.url))
         for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
@@ -155,7 +155,7 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
 
 
 def _share(ends: float, left: int) -> float:
-    """The seconds for the next of so many addresses that are left; `ends` is on the clock of the loop."""
+    """The seconds for the next of the addresses that are left; `ends` is on the clock of the loop."""
     return max(0.0, ends - asyncio.get_running_loop().time()) / left
 
 

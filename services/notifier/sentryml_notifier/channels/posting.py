@@ -44,7 +44,7 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Posts to one party, called `who` in words for people."""
+    """Posts to one party, called `who` in texts for people."""
 
     client: httpx.AsyncClient
     who: str
@@ -62,11 +62,11 @@ class Poster:
         except (TimeoutError, httpx.TimeoutException) as err:
             if not progress.begun:
                 return not_connected(err, self.who)
-            words = f"{self.who} did not answer within {self.total_seconds:g} s; the message may have arrived."
-            return SendResult(Outcome.UNCERTAIN, "timeout", words)
+            text = f"{self.who} did not answer within {self.total_seconds:g} s; the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "timeout", text)
         except httpx.TransportError:
-            words = f"The connection to {self.who} broke before the answer was complete; the message may have arrived."
-            return SendResult(Outcome.UNCERTAIN, "connection_lost", words)
+            text = f"The connection to {self.who} broke before the answer was complete; the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "connection_lost", text)
 
     async def _post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str], progress: _Progress) -> Answer:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
@@ -90,11 +90,11 @@ def not_connected(error: Exception, who: str) -> SendResult:
             Outcome.NOT_ACCEPTED, "name_unknown", f"{who} could not be reached: its name does not resolve."
         )
     if untrusted(error):
-        words = (
+        text = (
             f"{who} presents a certificate that is not trusted, or not valid for its name. If it is from your "
             f"own authority, add that authority to {CA_SETTING}."
         )
-        return SendResult(Outcome.NOT_ACCEPTED, "certificate_not_trusted", words)
+        return SendResult(Outcome.NOT_ACCEPTED, "certificate_not_trusted", text)
     return SendResult(Outcome.NOT_ACCEPTED, "no_connection", f"{who} could not be reached.")
 
 

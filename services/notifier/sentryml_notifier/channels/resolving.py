@@ -1,7 +1,8 @@
 """The machine's resolver, asked so that a name that takes long holds up nothing but what is sent there.
 
 A look-up in the system cannot be stopped and may take half a minute. So each name has a thread of its own while it is
-looked up, and all who ask for it meanwhile share that: other names never wait for it, nor does the end of the process.
+looked up, and all callers of that time share the answer: other names never wait for it, nor does the process
+when it ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _asked: dict[tuple[str, int], Future[Sequence[str]]] = {}
 
 
 async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """The IP addresses of a name, in the order in which to try them. Whoever waits may give up at any time.
+    """The IP addresses of a name, in the order in which to try them. A caller may give up at any time.
 
     Raises:
         OSError: there are none.

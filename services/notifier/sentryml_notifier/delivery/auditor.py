@@ -33,37 +33,37 @@ CHECK_EVERY_SECONDS = 5.0
 
 
 async def audit(pool: Pool, clock: Clock, health: Health, keep: Callable[[Audit], None] = lambda _: None) -> None:
-    """Measure and audit until cancelled; `keep` is given each look."""
+    """Measure and audit until cancelled; `keep` is given each audit."""
     known: tuple[Finding, ...] = ()
     while True:
         # While PostgreSQL is away the figures stay as they were; /readyz says why.
         with suppress(Unavailable):
             await measure(pool, clock, health)
-            looked = await audit_once(pool, clock)
-            keep(looked)
-            known = _told(looked.findings, known)
+            audit = await audit_once(pool, clock)
+            keep(audit)
+            known = _log_new(audit.findings, known)
         await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
 async def audit_once(pool: Pool, clock: Clock) -> Audit:
-    """Look for what must not be; if there is nothing, that is a successful audit."""
+    """Audit the ledger; an audit without findings is a successful one."""
     now = clock()
     async with transaction(pool) as connection:
         found = await find_faults(connection, now)
-        untold = await count_alerts_without_route(connection, now)
+        without_route = await count_alerts_without_route(connection, now)
     for fault in Fault:
         AUDIT_FINDINGS.labels(fault=fault.value).set(sum(each.fault is fault for each in found))
-    ALERTS_WITHOUT_ROUTE.set(untold)
+    ALERTS_WITHOUT_ROUTE.set(without_route)
     if not found:
         LAST_SUCCESSFUL_AUDIT.set(now.timestamp())
-    return Audit(now, tuple(found), untold)
+    return Audit(now, tuple(found), without_route)
 
 
-def _told(found: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def _log_new(found: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Log what is new among the findings."""
     for each in found:
         if each not in known:
-            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, words=each.words)
+            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, text=each.text)
     return found
 
 
@@ -71,7 +71,7 @@ async def measure(pool: Pool, clock: Clock, health: Health) -> None:
     """Set the gauges once, and have `/readyz` name each broken channel."""
     async with transaction(pool) as connection:
         rows = await list_channels(connection)
-    health.details("broken_channels", {row["name"]: row["broken_words"] for row in rows if row["state"] == "broken"})
+    health.details("broken_channels", {row["name"]: row["broken_reason"] for row in rows if row["state"] == "broken"})
     now = clock()
     for gauge in (CHANNEL_STATE, DELIVERIES, DELIVERY_OLDEST_SECONDS):
         gauge.clear()  # a deleted channel has no series

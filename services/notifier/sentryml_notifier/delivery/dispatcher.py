@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a dispatcher works: its workers, how often it looks, how long a lease lasts."""
+    """How a dispatcher works: its workers, how often it polls, how long a lease lasts."""
 
     workers: int
     poll_seconds: float
@@ -159,7 +159,7 @@ class Dispatcher:
             self.wake()
 
     async def revive_once(self, channel: OpenChannel) -> None:
-        """Retry what is parked, if it is time: nobody may be looking at a channel that has fixed itself."""
+        """Retry what is parked, if it is time: nobody may notice a channel that works again."""
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             revived = await channels.revive_parked(connection, channel.channel_id, channel.fingerprint, self._clock())
@@ -168,7 +168,7 @@ class Dispatcher:
             self.wake()
 
     async def _rest(self, channel: OpenChannel) -> None:
-        """Wait until somebody wakes us, the channel may send again, or it is time to look anyhow."""
+        """Wait until somebody wakes us, the channel may send again, or it is time to poll."""
         free_at = self._free_at.pop(channel.channel_id, None)
         if free_at is not None:
             seconds = (free_at - self._clock()).total_seconds()
@@ -212,7 +212,7 @@ class Dispatcher:
         try:
             message = self._compose(claim)
         except Exception:
-            # One incident that we cannot put into words must not keep all others from being told.
+            # One incident that cannot be put into words must not block all others.
             log.exception("message_not_composed", send_id=str(claim.sending.send_id))
             return NOT_COMPOSED
         result = await channel.send(
@@ -236,7 +236,7 @@ class Dispatcher:
             possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
-            reason=claim.last_words,
+            reason=claim.last_text,
             fallback=claim.fallback,
         )
 
@@ -246,7 +246,7 @@ class Dispatcher:
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, result, now)
-            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.words, now)
+            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text, now)
             await self._affect_channel(connection, channel, result, decided, now)
             if isinstance(decided, TryAgain):
                 await channels.park_if_broken(connection, channel.channel_id)
@@ -270,7 +270,7 @@ class Dispatcher:
             case Outcome.CHANNEL_REFUSED:
                 retry_at = None if result.for_good else now + RETRY_PARKED_AFTER
                 broken = await channels.break_channel(
-                    connection, channel.channel_id, channel.fingerprint, result.words, retry_at
+                    connection, channel.channel_id, channel.fingerprint, result.text, retry_at
                 )
                 if not broken:
                     # Its secret has been replaced: the notifier that holds the new one sends.
@@ -281,8 +281,8 @@ class Dispatcher:
     def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:
         last = claim.story.last
         labels = {"channel": channel.name, "outcome": result.outcome.value, "reason": result.reason}
-        told = [REMINDER] if claim.story.reminder else [step.kind.value for step in claim.story.told]
-        for kind in told:
+        reported = [REMINDER] if claim.story.reminder else [step.kind.value for step in claim.story.reported]
+        for kind in reported:
             DELIVERY_TOTAL.labels(kind=kind, **labels).inc()
         if isinstance(decided, Delivered) and not claim.story.reminder:
             DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - last.at).total_seconds())
@@ -290,11 +290,11 @@ class Dispatcher:
         level(
             "delivery_attempted",
             **labels,
-            words=result.words,
+            text=result.text,
             http_status=result.http_status,
             model_id=last.model_id,
             incident_number=last.incident_number,
-            told=told,
+            reported=reported,
             next=type(decided).__name__,
             next_at=decided.at.isoformat() if isinstance(decided, TryAgain) else None,
             lease_kept=ours,
@@ -312,7 +312,7 @@ class Dispatcher:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, TOO_LATE, now)
             await queue.set_next(
-                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.words, now
+                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.text, now
             )
             await channels.park_if_broken(connection, channel.channel_id)
 

@@ -87,7 +87,7 @@ def is_public(address: str) -> bool:
 def why_not(host: str, port: int, usual_ports: Collection[int], allowed_hosts: Collection[str]) -> str | None:
     """Why a host that somebody has entered may not be sent to, and what would allow it; None if it may.
 
-    Of a name this says nothing for good: where it leads to is looked at whenever it is used.
+    Of a name this says nothing for good: where it leads to is checked whenever it is used.
     """
     authority = authority_of(host, port)
     if authority in allowed_hosts:

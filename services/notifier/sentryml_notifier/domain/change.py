@@ -34,7 +34,7 @@ class Change:
     action: Action
     subject_id: UUID
     subject: str
-    words: str
+    text: str
 
 
 def differences(before: Mapping[str, object], after: Mapping[str, object]) -> str:

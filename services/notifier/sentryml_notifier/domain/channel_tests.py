@@ -27,7 +27,7 @@ NEXT = {
     Outcome.DELIVERED: "Look for it there: it is called “Test message”.",
     Outcome.RATE_LIMITED: "Alerts wait as long as was asked for. Test again later.",
     Outcome.NOT_ACCEPTED: "Check that the notifier can reach it, then test again. Alerts are retried automatically.",
-    Outcome.UNCERTAIN: "Look whether it has arrived, then test again. Alerts are retried, marked as repeats.",
+    Outcome.UNCERTAIN: "Check whether it has arrived, then test again. Alerts are retried, marked as repeats.",
     Outcome.MESSAGE_REFUSED: "Please report this: the form of our message is at fault, not the channel.",
     Outcome.CHANNEL_REFUSED: "Fix what it says, then test again.",
 }

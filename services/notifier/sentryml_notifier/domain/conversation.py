@@ -29,7 +29,7 @@ SAID_BY_ROOT = frozenset({"Since", "Meanwhile", NEXT})
 
 def is_said_aloud(story: Story) -> bool:
     """Whether a change is shown in the channel too, and not in the thread alone."""
-    return any(step.kind in ALERTING for step in story.told)
+    return any(step.kind in ALERTING for step in story.reported)
 
 
 def is_unacknowledged(story: Story) -> bool:

@@ -68,7 +68,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """A channel's account of one attempt: `reason` is a code of a closed set, `words` a sentence for people.
+    """A channel's account of one attempt: `reason` is a code of a closed set, `text` a sentence for people.
 
     `for_good`: the receiver wants no more requests until somebody changes the channel's configuration. `learned`
     is to be kept for the next attempt, whatever the outcome.
@@ -76,7 +76,7 @@ class SendResult:
 
     outcome: Outcome
     reason: str
-    words: str
+    text: str
     http_status: int | None = None
     retry_after_seconds: float | None = None
     for_good: bool = False
@@ -91,13 +91,13 @@ class Waiting:
     sequence: int
     kind: TransitionKind
     state: DeliveryState
-    was_stuck: bool = False
+    was_undeliverable: bool = False
     reminder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RetryState:
-    """What has been tried so far: failed attempts in a row, since when, and whether one may have arrived."""
+    """The attempts so far: failed attempts in a row, since when, and whether one may have arrived."""
 
     failures: int = 0
     failing_since: datetime | None = None
@@ -122,9 +122,9 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Stuck, and shown as such; a broken channel parks all its deliveries.
+    """Undeliverable, and shown as such; a broken channel parks all its deliveries.
 
-    It is tried again at `retry_at` all the same, since nobody may be looking, except where only we can fix it.
+    It is retried at `retry_at` all the same, since nobody may notice it, except where only we can fix it.
     """
 
     because: ParkedBecause
@@ -148,7 +148,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
         return ()
     while queue[head].reminder and head + 1 < len(queue):
         head += 1
-    if any(each.was_stuck and not each.reminder for each in queue[: head + 1]):
+    if any(each.was_undeliverable and not each.reminder for each in queue[: head + 1]):
         return queue
     last = head
     if any(each.kind in ALERTING and not each.reminder for each in queue[: head + 1]):
@@ -157,7 +157,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
 
 
 def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | None:
-    """Why a delivery cannot be tried again now, in words; None if it can."""
+    """Why a delivery cannot be retried now, in words; None if it can."""
     match state, because:
         case DeliveryState.DELIVERED, _:
             return "it has been delivered already"

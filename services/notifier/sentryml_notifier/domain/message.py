@@ -39,7 +39,7 @@ NEXT = "What happens next"
 
 
 class Tone(StrEnum):
-    """How a message looks; never the only sign of what it says."""
+    """The style of a message; never the only sign of what it says."""
 
     CRITICAL = "critical"
     WARN = "warn"
@@ -70,10 +70,10 @@ class Message:
 
 
 def compose(story: Story) -> Message:
-    """The message that tells the last transition of `story.told`, and the earlier ones with it."""
+    """The message about the last transition of `story.reported`, and about the earlier ones with it."""
     step = story.last
     title = title_of(story)
-    parts = (_also_told, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
+    parts = (_also_reported, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
     facts = (part(story) for part in parts)
     return Message(
         tone=_tone(story),
@@ -129,8 +129,8 @@ def _tone(story: Story) -> Tone:
     if story.last.kind in CLOSING:
         return Tone.CALM if story.last.cause is RECOVERED else Tone.NEUTRAL
     if story.last.kind in ALERTING or (story.is_catching_up and story.last.to.state in LIVE):
-        told = story.newest if story.reminder else story.last
-        return Tone.CRITICAL if told.to.severity is Severity.CRITICAL else Tone.WARN
+        reported = story.newest if story.reminder else story.last
+        return Tone.CRITICAL if reported.to.severity is Severity.CRITICAL else Tone.WARN
     return Tone.NEUTRAL
 
 
@@ -139,15 +139,15 @@ def _summary(title: str, story: Story) -> str:
     parts, why = [title], story.evidence.why
     if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
-        parts += [cut(words, LONGEST_LINE) for words in (worst.how_serious, *worst.moves[:1]) if words]
+        parts += [cut(text, LONGEST_LINE) for text in (worst.how_serious, *worst.moves[:1]) if text]
     if step.kind in CLOSING and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
 
 
-def _also_told(story: Story) -> Fact | None:
+def _also_reported(story: Story) -> Fact | None:
     """Earlier steps that could not be delivered; in a combined message the lead says that it is one for both."""
-    earlier = story.told[:-1]
+    earlier = story.reported[:-1]
     if not earlier:
         return None
     lines: list[Line] = [(step.at, f": {step_name(step)}") for step in earlier]
@@ -170,15 +170,15 @@ def _seriousness(story: Story) -> Fact | None:
 
 def _why(story: Story) -> Fact | None:
     """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
-    told = reversed(story.history) if story.last.kind in CLOSING or story.is_catching_up else [story.last]
-    source = next((step for step in told if any(_drifts(why) for why in step.why)), None)
+    reported = reversed(story.history) if story.last.kind in CLOSING or story.is_catching_up else [story.last]
+    source = next((step for step in reported if any(_drifts(why) for why in step.why)), None)
     if source is None:
         return None
     lines: tuple[Line, ...] = tuple(
-        (cut(words, LONGEST_LINE),)
+        (cut(text, LONGEST_LINE),)
         for why in source.why
         if _drifts(why)
-        for words in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
+        for text in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
     past = story.last.kind in CLOSING or story.reminder is not None
     label = "What had moved (baseline → then)" if past else "Why (baseline → now)"

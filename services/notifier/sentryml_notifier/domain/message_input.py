@@ -20,15 +20,15 @@ class Reminder:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One incident up to the last transition told.
+    """One incident up to the last transition reported.
 
-    `history` is oldest first and ends with the last one covered; `told` are the ones that this message is about: one,
-    or more where earlier ones could not be delivered. `later` are steps that have happened since, where the message is
-    late. `reminder` says that the one step covered has been delivered before.
+    `history` is oldest first and ends with the last one covered; `reported` are those that this message is about:
+    one, or more where earlier ones could not be delivered. `later` are steps that have happened since, where the
+    message is late. `reminder` says that the one step covered has been delivered before.
     """
 
     history: Sequence[Transition]
-    told: Sequence[Transition]
+    reported: Sequence[Transition]
     later: Sequence[Transition] = ()
     reminder: Reminder | None = None
 
@@ -46,7 +46,7 @@ class Story:
     @property
     def last(self) -> Transition:
         """The transition that the message is about."""
-        return self.told[-1]
+        return self.reported[-1]
 
     @property
     def began(self) -> Transition | None:
@@ -73,14 +73,14 @@ class Story:
     def is_catching_up(self) -> bool:
         """Whether undelivered alerts are sent together with quiet steps after them: what counts is the current
         state."""
-        return len(self.told) > 1 and not self.last.alert and self.last.kind not in CLOSING
+        return len(self.reported) > 1 and not self.last.alert and self.last.kind not in CLOSING
 
     @property
     def evidence(self) -> Transition:
-        """The step whose reasons a message gives: the last one told, or the newest before it that has any."""
-        return next((step for step in reversed(self.told) if step.why), self.last)
+        """The step whose reasons a message gives: the last one reported, or the newest before it that has any."""
+        return next((step for step in reversed(self.reported) if step.why), self.last)
 
     @property
     def is_combined(self) -> bool:
         """Whether an alert is sent together with its end."""
-        return self.last.kind in CLOSING and any(step.kind in ALERTING for step in self.told)
+        return self.last.kind in CLOSING and any(step.kind in ALERTING for step in self.reported)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many messages a second in the long run, and at most `burst` of them at once."""
+    """A number of messages a second in the long run, and at most `burst` of them at once."""
 
     per_second: float
     burst: int = 1

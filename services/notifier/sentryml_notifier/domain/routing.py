@@ -79,10 +79,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One step before, and by which route to which channel it was told."""
+    """One step before, and by which route to which channel it was sent."""
 
     kind: TransitionKind
-    told: tuple[tuple[UUID, UUID], ...] = ()
+    reported: tuple[tuple[UUID, UUID], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Why(StrEnum):
         return self in (Why.MATCHES, Why.FOLLOWS_ITS_ALERT)
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The same as a sentence."""
         return WORDS[self]
 
@@ -140,8 +140,8 @@ def notified_by(past: Sequence[Past]) -> Notified | None:
     begins = next((place for place in reversed(range(len(past))) if past[place].kind in OPENING), None)
     if begins is None:
         return None
-    told = {each for step in past[begins:] if step.kind in ALERTING for each in step.told}
-    return Notified(frozenset(route for route, _ in told), frozenset(channel for _, channel in told))
+    reported = {each for step in past[begins:] if step.kind in ALERTING for each in step.reported}
+    return Notified(frozenset(route for route, _ in reported), frozenset(channel for _, channel in reported))
 
 
 def judge(step: Step, route: Route, notified: Notified | None) -> Why:

@@ -19,8 +19,8 @@ def title_of(story: Story) -> str:
     step = story.last
     if story.is_catching_up:
         state = step.to.state
-        stands = f"{DRIFT[step.to.severity]}, current state" if state in LIVE else state.value.capitalize()
-        return f"{stands} · {step.model_id}"
+        current = f"{DRIFT[step.to.severity]}, current state" if state in LIVE else state.value.capitalize()
+        return f"{current} · {step.model_id}"
     if story.is_combined and step.cause is RECOVERED:
         was = "critical" if story.worst is Severity.CRITICAL else "a warning"
         return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
@@ -31,7 +31,7 @@ def title_of(story: Story) -> str:
 
 def what_happened(story: Story) -> str:
     """What happened, in a sentence or two."""
-    step, count = story.last, len(story.told)
+    step, count = story.last, len(story.reported)
     if story.is_catching_up:
         return (
             f"The incident is {_state(story)}. This is one message for {count} steps that could not be delivered "
@@ -51,7 +51,7 @@ def what_happened(story: Story) -> str:
 
 
 def what_next(story: Story) -> tuple[str, ...]:
-    """What happens by itself, and what can be done."""
+    """What happens automatically, and what can be done."""
     if story.reminder is None:
         return story.last.text.next
     return (*story.newest.text.next, "Reminders end when it is acknowledged; alerts do not.")

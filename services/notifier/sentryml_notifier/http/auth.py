@@ -1,7 +1,7 @@
 """Who is asking: an API key in `Authorization: Bearer`, or a person on SentryML's pages, for whom incidents asks.
 
 Reading takes the scope `read`, tests and retries take `write`, changing takes `admin`; a person has the scope that
-their role stands for. Routes and channels are for all models: a key for some of them changes and tests none.
+their role has. Routes and channels are for all models: a key for some of them changes and tests none.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from sentryml_notifier.http.context import Context, WithContext
 
 KEYED = problem_answers(
     (401, "No API key, or no valid one."),
-    (403, "The key lacks the scope that this needs, or may not speak for these models."),
+    (403, "The key lacks the scope that this needs, or has no access to these models."),
     (503, "PostgreSQL does not answer; `Retry-After` says when to try again. Nothing was done."),
 )
 """`responses` of every route."""
 
 SCOPE_OF = {"viewer": Scope.READ, "responder": Scope.WRITE, "admin": Scope.ADMIN}
-"""By the role of a person: the scope that it stands for here."""
+"""By the role of a person: the scope that it has here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, as they appear among the changes; `rights` says what they may, and for which models."""
+    """The caller, as it appears among the changes; `rights` says what they may, and for which models."""
 
     actor: Actor
     rights: ApiKey
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Patterns of the models they may speak for; none means all."""
+        """Patterns of the models they may access; none means all."""
         return self.rights.models
 
     def may_see(self, model_id: str) -> bool:

@@ -16,8 +16,8 @@ from sentryml_notifier.store.changes import list_changes
 
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 
-_KEPT_BACK = {"words": "what changed is shown to keys for all models"}
-"""The words of a changed route may name models."""
+_KEPT_BACK = {"text": "what changed is shown to keys for all models"}
+"""The text of a changed route may name models."""
 
 _CURSOR = TypeAdapter(Annotated[int, Field(ge=1, lt=2**63)])
 
@@ -29,12 +29,12 @@ EXAMPLE: dict[str, JsonValue] = {
     "action": "route_changed",
     "subject_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "subject": "fraud on call",
-    "words": "least severity: warn → critical",
+    "text": "least severity: warn → critical",
 }
 
 
 class ChangeView(ChangeResponse):
-    """One change. It stays as it is for ever."""
+    """One change: who changed what. It is never modified."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -43,7 +43,7 @@ class ChangeView(ChangeResponse):
 
 @router.get("")
 async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, limit: Limit = 100) -> Page[ChangeView]:
-    """The changes, newest first. A key for some models is not told who asked to try deliveries of others again, nor for
+    """The changes, newest first. A key for some models is not shown who retried deliveries of others, nor for
     which models a route was made."""
     async with context.transaction() as connection:
         rows = await list_changes(connection, from_cursor(cursor, _CURSOR), limit, key.models)

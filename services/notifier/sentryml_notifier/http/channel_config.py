@@ -25,10 +25,10 @@ EXAMPLE = {
     "secret": {"url": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"},
 }
 
-Wanted = Annotated[
+Requested = Annotated[
     dict[str, Any],
     WithJsonSchema({"$ref": "#/components/schemas/NewChannel"}),
-    Body(description="The channel that is wanted.", examples=[EXAMPLE]),
+    Body(description="The requested channel.", examples=[EXAMPLE]),
 ]
 Changed = Annotated[
     dict[str, Any],
@@ -54,41 +54,44 @@ class Config:
     secret: dict[str, Any]
 
 
-def read_new(wanted: Mapping[str, Any], reserved: Mapping[str, str]) -> Config:
+def read_new(requested: Mapping[str, Any], reserved: Mapping[str, str]) -> Config:
     """A new channel's configuration.
 
     Raises:
         Problem: 422, with all that is wrong.
     """
     known = ("name", "kind", "settings", "secret")
-    errors = _unknown(wanted, known) + name_errors(wanted.get("name"), reserved)
-    kind = KINDS.get(wanted["kind"]) if isinstance(wanted.get("kind"), str) else None
+    errors = _unknown(requested, known) + name_errors(requested.get("name"), reserved)
+    kind = KINDS.get(requested["kind"]) if isinstance(requested.get("kind"), str) else None
     if kind is None:
         errors.append({"field": "kind", "reason": f"is not a kind of channel: known are {', '.join(sorted(KINDS))}"})
     else:
-        errors += config_errors(kind, wanted.get("settings", {}), wanted.get("secret", {}))
+        errors += config_errors(kind, requested.get("settings", {}), requested.get("secret", {}))
     if errors:
         raise refused(errors)
     return Config(
-        _NAME.validate_python(wanted["name"]), wanted["kind"], wanted.get("settings", {}), wanted.get("secret", {})
+        _NAME.validate_python(requested["name"]),
+        requested["kind"],
+        requested.get("settings", {}),
+        requested.get("secret", {}),
     )
 
 
-def read_change(wanted: Mapping[str, Any], before: Config, reserved: Mapping[str, str]) -> Config:
+def read_change(requested: Mapping[str, Any], before: Config, reserved: Mapping[str, str]) -> Config:
     """A changed channel's configuration.
 
     Raises:
         Problem: 422, with all that is wrong.
     """
-    errors = _unknown(wanted, ("name", "settings", "secret"))
-    if "name" in wanted and wanted["name"] != before.name:
-        errors += name_errors(wanted["name"], reserved)
-    merged = {"settings": before.settings, "secret": before.secret, **wanted}
-    if wanted:
+    errors = _unknown(requested, ("name", "settings", "secret"))
+    if "name" in requested and requested["name"] != before.name:
+        errors += name_errors(requested["name"], reserved)
+    merged = {"settings": before.settings, "secret": before.secret, **requested}
+    if requested:
         errors += config_errors(KINDS[before.kind], merged["settings"], merged["secret"])
     if errors:
         raise refused(errors)
-    name = _NAME.validate_python(wanted.get("name", before.name))
+    name = _NAME.validate_python(requested.get("name", before.name))
     return Config(name, before.kind, merged["settings"], merged["secret"])
 
 
@@ -144,8 +147,8 @@ def _reasons(field: str, form: type[BaseModel] | TypeAdapter[Any], err: Validati
     return found
 
 
-def _unknown(wanted: Mapping[str, Any], known: tuple[str, ...]) -> Errors:
-    if set(wanted) <= set(known):
+def _unknown(requested: Mapping[str, Any], known: tuple[str, ...]) -> Errors:
+    if set(requested) <= set(known):
         return []
     return [{"field": "body", "reason": f"holds a field that is not known: known are {', '.join(known)}"}]
 

@@ -31,14 +31,14 @@ EXAMPLE: dict[str, JsonValue] = {
     "delivered": True,
     "outcome": "delivered",
     "reason": "ok",
-    "words": "Slack has it.",
+    "text": "Accepted by Slack.",
     "what_next": NEXT[Outcome.DELIVERED],
     "http_status": 200,
 }
 
 
 class TrialView(TrialResponse):
-    """What became of a test message."""
+    """The result of a test message."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -61,7 +61,7 @@ async def test(context: WithContext, asker: Tester, channel_id: UUID) -> TrialVi
         delivered=result.outcome is Outcome.DELIVERED,
         outcome=result.outcome,
         reason=result.reason,
-        words=result.words,
+        text=result.text,
         what_next=what_next(result),
         http_status=result.http_status,
     )
@@ -85,9 +85,9 @@ async def _note(context: Context, asker: Asker, tested: StoredChannel, result: S
             fixed = await repair_channel(connection, stored.channel_id)
             if fixed:
                 await release_waiting(connection, stored.channel_id, now)
-        words = f"{result.outcome.value.replace('_', ' ')}: {result.words}"
+        text = f"{result.outcome.value.replace('_', ' ')}: {result.text}"
         await insert_change(
-            connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, words)
+            connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, text)
         )
     if fixed:
         context.wake()

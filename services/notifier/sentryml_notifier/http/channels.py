@@ -19,7 +19,7 @@ from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.http.auth import Admin, Asker, Reader
-from sentryml_notifier.http.channel_config import Changed, Config, Wanted, check_opens, read_change, read_new
+from sentryml_notifier.http.channel_config import Changed, Config, Requested, check_opens, read_change, read_new
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.secrets import Sealed
 from sentryml_notifier.store.changes import insert_change
@@ -50,7 +50,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "secret_setting": None,
     "secret_hint": "…/B0…/****",
     "state": "active",
-    "broken_words": None,
+    "broken_reason": None,
     "retry_at": None,
     "paused_until": None,
     "fallback_channel_id": None,
@@ -63,7 +63,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 
 class ChannelView(ChannelResponse):
-    """A channel and its trouble."""
+    """A channel and its state: never its secret, only a hint of it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
@@ -88,9 +88,9 @@ async def show(context: WithContext, _: Reader, channel_id: UUID, response: Resp
 @router.post(
     "", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN_OR_NO_KEY, REFUSED)}
 )
-async def create(context: WithContext, asker: Admin, wanted: Wanted, response: Response) -> ChannelView:
+async def create(context: WithContext, asker: Admin, requested: Requested, response: Response) -> ChannelView:
     """Make a channel; it is served at once. Nothing goes there until a route leads to it."""
-    config = read_new(wanted, context.reserved_names)
+    config = read_new(requested, context.reserved_names)
     identity = Identity(context.new_id(), config.name)
     check_opens(context.channels(), config, identity)
     stored = StoredChannel(
@@ -124,7 +124,7 @@ async def change(
     context: WithContext,
     asker: Admin,
     channel_id: UUID,
-    wanted: Changed,
+    requested: Changed,
     response: Response,
     if_match: IfMatch = None,
 ) -> ChannelView:
@@ -135,19 +135,19 @@ async def change(
             raise Problem(
                 409, "unknown-kind", "this notifier does not support channels of that kind: install a newer version"
             )
-        known = Config(before.name, before.kind, before.settings, _opened(context, before, wanted))
-        config = read_change(wanted, known, context.reserved_names)
+        known = Config(before.name, before.kind, before.settings, _opened(context, before, requested))
+        config = read_change(requested, known, context.reserved_names)
         await check_seen(connection, before, if_match)
-        if config != known or "secret" in wanted:
+        if config != known or "secret" in requested:
             check_opens(context.channels(), config, Identity(channel_id, config.name))
-            secret = _sealed(context, config) if "secret" in wanted else before.secret
+            secret = _sealed(context, config) if "secret" in requested else before.secret
             after = replace(
                 before, name=config.name, settings=config.settings, secret=secret, fingerprint=_new(context)
             )
-            hint = KINDS[config.kind].hinted(config.secret) if "secret" in wanted else None
+            hint = KINDS[config.kind].hinted(config.secret) if "secret" in requested else None
             await _save(connection, after, hint)
             await release_waiting(connection, channel_id, context.clock())
-            await _note_changes(connection, context, asker, before, after, replaced="secret" in wanted)
+            await _note_changes(connection, context, asker, before, after, replaced="secret" in requested)
         view = await view_of(connection, channel_id)
     context.channels().changed.set()
     context.wake()
@@ -188,8 +188,8 @@ async def delete(
                 f"not delivered yet: {waiting}. Fix the channel, or discard what waits with ?discard=true",
                 waiting=waiting,
             )
-        words = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
-        await delete_channel(connection, channel_id, words, context.clock())
+        text = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
+        await delete_channel(connection, channel_id, text, context.clock())
         gave_up = f"deliveries discarded: {waiting}" if waiting else "nothing waited on it"
         await _note(connection, context, asker, Action.CHANNEL_DELETED, before, gave_up)
     context.channels().changed.set()
@@ -199,7 +199,7 @@ async def check_seen(connection: Connection, found: StoredChannel, if_match: str
     """See that a locked channel still is as the `If-Match` says.
 
     Raises:
-        Problem: 412, with how it stands.
+        Problem: 412, with its current state.
     """
     current = etag(found.version)
     if not matches(if_match, current):
@@ -240,9 +240,9 @@ def _sealed(context: Context, config: Config) -> bytes | None:
         raise Problem(409, "no-secrets-key", str(err)) from err
 
 
-def _opened(context: Context, before: StoredChannel, wanted: dict[str, Any]) -> dict[str, Any]:
+def _opened(context: Context, before: StoredChannel, requested: dict[str, Any]) -> dict[str, Any]:
     """The secret as it is, unless it is not needed."""
-    if before.secret is None or "secret" in wanted:
+    if before.secret is None or "secret" in requested:
         return {}
     try:
         return context.secret_box.open(before.secret)
@@ -264,17 +264,17 @@ async def _note_changes(
     *,
     replaced: bool,
 ) -> None:
-    words = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
-    if words:
-        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, words)
+    text = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
+    if text:
+        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, text)
     if replaced:
         await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was replaced")
 
 
 async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, text: str
 ) -> None:
-    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, words))
+    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, text))
 
 
 async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:

@@ -26,7 +26,7 @@ from sentryml_notifier.store.audit import Audit
 @dataclass(slots=True)
 class Context:
     """Filled by the wiring as the parts become available. `reserved_names` are those of channels that settings make,
-    by name of the setting; `wake` lets what has become due leave now; `audit` is the last look at the whole ledger;
+    by name of the setting; `wake` lets what has become due leave now; `audit` is the last audit of the whole ledger;
     without `internal_secret` no other service asks."""
 
     gatekeeper: Gatekeeper
@@ -53,7 +53,7 @@ class Context:
             yield connection
 
     def keep_audit(self, audit: Audit) -> None:
-        """Keep the last look at the ledger."""
+        """Keep the last audit of the ledger."""
         self.audit = audit
 
     def channels(self) -> ChannelRegistry:

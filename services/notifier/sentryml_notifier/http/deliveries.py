@@ -28,7 +28,7 @@ ModelQuery = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN, description="
 ChannelQuery = Annotated[
     str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="Only to the channel of this name.")
 ]
-Stuck = Annotated[bool, Query(description="Only parked deliveries, without those that are given up for good.")]
+Undeliverable = Annotated[bool, Query(description="Only parked deliveries, without those that are given up for good.")]
 Since = Annotated[WithOffset | None, Query(description="Only those made since.", examples=["2026-11-23T00:00:00Z"])]
 
 _CURSOR = TypeAdapter(tuple[UtcDatetime, Annotated[int, Field(ge=1, lt=2**31)], UUID])
@@ -56,7 +56,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "state": "delivered",
     "due_at": "2026-11-23T09:15:01.200000Z",
     "parked_because": None,
-    "last_words": "Slack has it.",
+    "last_text": "Accepted by Slack.",
     "possibly_repeated": False,
     "created_at": "2026-11-23T09:15:00.800000Z",
     "delivered_at": "2026-11-23T09:15:01.200000Z",
@@ -66,7 +66,7 @@ EXAMPLE: dict[str, JsonValue] = {
             "send_id": "5a7c1e0b-1a2f-4b02-9f39-1f0c3c1e7a52",
             "outcome": "delivered",
             "reason": "ok",
-            "words": "Slack has it.",
+            "text": "Accepted by Slack.",
             "http_status": 200,
         }
     ],
@@ -93,17 +93,23 @@ async def list_all(
     model: ModelQuery = None,
     channel: ChannelQuery = None,
     since: Since = None,
-    stuck: Stuck = False,
+    undeliverable: Undeliverable = False,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[DeliveryView]:
     """Deliveries with their attempts, newest first, as far as they are about models that the key may read."""
-    wanted = DeliveryFilter(
-        tuple(states or ()) or None, incident_id, model, channel, since, patterns=asker.models, stuck=stuck
+    requested = DeliveryFilter(
+        tuple(states or ()) or None,
+        incident_id,
+        model,
+        channel,
+        since,
+        patterns=asker.models,
+        undeliverable=undeliverable,
     )
     position = from_cursor(cursor, _CURSOR)
     async with context.transaction() as connection:
-        rows = await list_deliveries(connection, wanted, Position(*position) if position else None, limit)
+        rows = await list_deliveries(connection, requested, Position(*position) if position else None, limit)
     items = [DeliveryView.model_validate(dict(row)) for row in rows]
     last = items[-1] if len(items) == limit else None
     after = (last.created_at.isoformat(), last.sequence, last.delivery_id) if last else None

@@ -1,4 +1,4 @@
-"""`/v1/channels/{id}/fallback`: the channel that stands in for a broken one. Channels of settings have one too."""
+"""`/v1/channels/{id}/fallback`: the fallback of a broken one. Channels of settings have one too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/channels", tags=["channels"])
 
 
 class Fallback(BaseModel):
-    """The channel that stands in; null if none does."""
+    """The fallback; null if there is none."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"channel_id": "0f0c3c1e-7a50-4a01-8f29-9d0c1d0a7c2f"}]}
@@ -48,7 +48,7 @@ async def change(
     context: WithContext,
     asker: Admin,
     channel_id: UUID,
-    wanted: Fallback,
+    requested: Fallback,
     response: Response,
     if_match: IfMatch = None,
 ) -> ChannelView:
@@ -60,16 +60,16 @@ async def change(
         await check_seen(connection, found, if_match)
         stored = await list_stored_channels(connection)
         names: dict[UUID | None, str] = {each.channel_id: each.name for each in stored}
-        if wanted.channel_id is not None and wanted.channel_id not in names:
-            raise unknown_channel(wanted.channel_id)
-        if wanted.channel_id == channel_id:
+        if requested.channel_id is not None and requested.channel_id not in names:
+            raise unknown_channel(requested.channel_id)
+        if requested.channel_id == channel_id:
             detail = "a channel cannot be its own fallback: name another one, GET /v1/channels lists them"
             raise Problem(409, "fallback-is-itself", detail)
         before = names.get(await find_fallback(connection, channel_id))
-        words = differences({"fallback": before}, {"fallback": names.get(wanted.channel_id)})
-        if words:
-            await set_fallback(connection, channel_id, wanted.channel_id)
-            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], words)
+        text = differences({"fallback": before}, {"fallback": names.get(requested.channel_id)})
+        if text:
+            await set_fallback(connection, channel_id, requested.channel_id)
+            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], text)
             await insert_change(connection, noted)
         view = await view_of(connection, channel_id)
     response.headers["ETag"] = etag(view.version)

@@ -56,7 +56,7 @@ class VerdictView(VerdictResponse):
 
 
 EXAMPLE: dict[str, JsonValue] = {
-    "words": "This would go to on call.",
+    "text": "This would go to on call.",
     "assumed": None,
     "channels": ["on call"],
     "routes": [
@@ -67,7 +67,7 @@ EXAMPLE: dict[str, JsonValue] = {
             "channel": "on call",
             "taken": True,
             "why": "matches",
-            "words": Why.MATCHES.words,
+            "text": Why.MATCHES.text,
             "channel_broken": None,
         }
     ],
@@ -79,7 +79,7 @@ class PreviewView(PreviewResponse):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    routes: tuple[VerdictView, ...] = Field(description="Every route, in the order in which they are asked.")
+    routes: tuple[VerdictView, ...] = Field(description="Every route, in order of evaluation.")
 
 
 Asked = Annotated[Recorded | Described, Body(description="A transition by its id, or described.")]
@@ -121,16 +121,16 @@ def _view(
             channel=known.channel,
             taken=why.taken,
             why=why,
-            words=why.words,
+            text=why.text,
             channel_broken=broken.get(route.channel_id),
         )
         for known, (route, why) in zip(stored, found, strict=True)
     )
     channels = tuple(view.channel for view in views if view.taken)
-    return PreviewView(words=_words(channels, views), assumed=assumed, channels=channels, routes=views)
+    return PreviewView(text=_text(channels, views), assumed=assumed, channels=channels, routes=views)
 
 
-def _words(channels: Sequence[str], views: Sequence[VerdictView]) -> str:
+def _text(channels: Sequence[str], views: Sequence[VerdictView]) -> str:
     if channels:
         return f"This would go to {', '.join(channels)}."
     if not views:

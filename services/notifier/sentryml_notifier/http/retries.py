@@ -58,7 +58,7 @@ def _check(row: asyncpg.Record) -> None:
 
 
 async def _check_channel(connection: Connection, context: Context, channel_id: UUID) -> None:
-    """A broken channel may be tried again, unless it cannot even be opened."""
+    """A broken channel may be retried, unless it cannot even be opened."""
     for stored in await list_stored_channels(connection, channel_id):
         try:
             context.channels().open_as(stored)

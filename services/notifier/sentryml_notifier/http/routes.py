@@ -131,10 +131,10 @@ class RouteView(RouteResponse):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     least_severity: Severity = Field(
-        description="Alarms below it are not taken; one that gets worse later is, and its end then too."
+        description="Alerts below it are not sent; one that escalates to it later is, and so is its end."
     )
     kinds: tuple[TransitionKind, ...] = Field(
-        description="Kinds of transitions; none means whatever alerts. The end of an alarm follows in any case."
+        description="Kinds of transitions; none means all that alert. The end of an alert is sent in any case."
     )
 
     @classmethod
@@ -168,10 +168,10 @@ async def list_all(context: WithContext, asker: Reader) -> Page[RouteView]:
 
 
 @router.post("", status_code=201, responses={201: {"headers": ETAG_HEADER}, **problem_answers(NAME_TAKEN, MADE_SO)})
-async def create(context: WithContext, asker: Admin, wanted: RouteSpec, response: Response) -> RouteView:
+async def create(context: WithContext, asker: Admin, requested: RouteSpec, response: Response) -> RouteView:
     """Make a route; it takes what happens from now on."""
     async with context.transaction() as connection:
-        stored = await _stored(connection, context, wanted)
+        stored = await _stored(connection, context, requested)
         await _save(connection, stored)
         await _note(connection, context, asker, Action.ROUTE_MADE, stored, f"leads to {stored.channel}")
     response.headers["ETag"] = etag(stored.version)
@@ -196,16 +196,21 @@ async def show(
 
 @router.put("/{route_id:uuid}", responses={**VERSIONED, **UNKNOWN, **problem_answers(NAME_TAKEN, MOVED_ON, MADE_SO)})
 async def change(
-    context: WithContext, asker: Admin, route_id: UUID, wanted: RouteSpec, response: Response, if_match: IfMatch = None
+    context: WithContext,
+    asker: Admin,
+    route_id: UUID,
+    requested: RouteSpec,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> RouteView:
     """Replace a route: what is left out gets its default. What changes nothing makes no new version."""
     async with context.transaction() as connection:
         before = await _locked(connection, route_id, if_match)
-        stored = await _stored(connection, context, wanted, before)
-        words = differences(_told(before), _told(stored))
-        if words:
+        stored = await _stored(connection, context, requested, before)
+        text = differences(_shown(before), _shown(stored))
+        if text:
             await _save(connection, stored)
-            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, words)
+            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, text)
         else:
             stored = before
     response.headers["ETag"] = etag(stored.version)
@@ -238,9 +243,9 @@ async def _locked(connection: Connection, route_id: UUID, if_match: str | None) 
 
 
 async def _stored(
-    connection: Connection, context: Context, wanted: RouteSpec, before: StoredRoute | None = None
+    connection: Connection, context: Context, requested: RouteSpec, before: StoredRoute | None = None
 ) -> StoredRoute:
-    channel = await keep_channel(connection, wanted.channel_id)
+    channel = await keep_channel(connection, requested.channel_id)
     if channel is None:
         reason = "there is no such channel: GET /v1/channels lists them"
         raise Problem(
@@ -251,14 +256,14 @@ async def _stored(
         )
     route = Route(
         before.route.route_id if before else context.new_id(),
-        wanted.channel_id,
-        tuple(wanted.model_patterns),
-        wanted.least_severity,
-        frozenset(wanted.kinds),
-        wanted.enabled,
+        requested.channel_id,
+        tuple(requested.model_patterns),
+        requested.least_severity,
+        frozenset(requested.kinds),
+        requested.enabled,
     )
     made = StoredRoute(
-        route, wanted.name, channel, wanted.remind_after_seconds, wanted.remind_times, 1, context.clock()
+        route, requested.name, channel, requested.remind_after_seconds, requested.remind_times, 1, context.clock()
     )
     return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
 
@@ -270,7 +275,7 @@ async def _save(connection: Connection, stored: StoredRoute) -> None:
         raise Problem(409, "name-taken", f"another route is called {stored.name}: choose another name") from err
 
 
-def _told(stored: StoredRoute) -> dict[str, object]:
+def _shown(stored: StoredRoute) -> dict[str, object]:
     """What a change records: everything that people set."""
     view = RouteView.of(stored)
     return {
@@ -280,10 +285,10 @@ def _told(stored: StoredRoute) -> dict[str, object]:
 
 
 async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, words: str
+    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, text: str
 ) -> None:
     await insert_change(
-        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, words)
+        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, text)
     )
 
 

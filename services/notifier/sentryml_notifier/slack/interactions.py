@@ -61,10 +61,10 @@ class SlackInteractions:
             done, words = False, str(err)
         else:
             answer = await self._incidents.acknowledge(email, press.incident_id, press.sequence)
-            done, words = answer.acknowledged, answer.words
+            done, words = answer.acknowledged, answer.text
         outcome = "acknowledged" if done else "refused"
         SLACK_PRESS_TOTAL.labels(outcome=outcome).inc()
-        log.info("pressed", outcome=outcome, incident_id=str(press.incident_id), slack_user=press.user, words=words)
+        log.info("pressed", outcome=outcome, incident_id=str(press.incident_id), slack_user=press.user, text=words)
         await self._tell(bot, press, words)
 
     async def _tell(self, bot: SlackBot, press: Press, words: str) -> None:
@@ -76,4 +76,4 @@ class SlackInteractions:
         payload = notice_payload(words, link_label, link_url)
         told = await bot.api.call("chat.postEphemeral", channel=press.channel, user=press.user, **payload)
         if isinstance(told, SendResult):
-            log.warning("press_not_answered", reason=told.reason, words=told.words)
+            log.warning("press_not_answered", reason=told.reason, text=told.text)

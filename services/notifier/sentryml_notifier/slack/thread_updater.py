@@ -105,7 +105,7 @@ class ThreadUpdater:
             incident_id=str(edit.conversation.incident_id),
             sequence=sequence,
             reason=result.reason,
-            words=result.words,
+            text=result.text,
         )
 
     def _next(self, edit: Edit, result: SendResult, now: datetime) -> tuple[datetime | None, bool]:

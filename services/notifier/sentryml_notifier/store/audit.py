@@ -40,21 +40,21 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault in words that say where to look; of one channel, or of none; the words may name one model."""
+    """One fault, with a text that says where to look; of one channel, or of none; the text may name one model."""
 
     fault: Fault
     channel: str | None
-    words: str
+    text: str
     model_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One look at the ledger: what was found, when, and of how many alerts of the last day nobody was notified."""
+    """One audit of the ledger: what was found, when, and of how many alerts of the last day nobody was notified."""
 
     at: datetime
     findings: tuple[Finding, ...]
-    untold: int
+    without_route: int
 
 
 async def find_faults(connection: Connection, now: datetime) -> list[Finding]:
@@ -91,10 +91,10 @@ async def _alerts_lost(connection: Connection, now: datetime) -> list[Finding]:
         """,
         now - LOST_WITHIN, list(ALERTING), list(OPENING), list(CLOSING), ROUTES_KNOWN_AFTER, LOST_SHOWN,
     )  # fmt: skip
-    words = (
+    text = (
         "{model_id}: incident #{incident_number} has {step_kind}, and no delivery was created: notify people yourself"
     )
-    return [Finding(Fault.ALERT_LOST, None, words.format(**row), row["model_id"]) for row in rows]
+    return [Finding(Fault.ALERT_LOST, None, text.format(**row), row["model_id"]) for row in rows]
 
 
 async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]:
@@ -112,11 +112,11 @@ async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]
         """,
         now - LOST_WITHIN, LOST_SHOWN,
     )  # fmt: skip
-    words = (
+    text = (
         "{model_id}: what comes before step {sequence} of incident #{incident_number} never came, and may have been an "
         "alert: deadletters.v1 says whether it could not be used"
     )
-    return [Finding(Fault.STEP_MISSING, None, words.format(**row), row["model_id"]) for row in rows]
+    return [Finding(Fault.STEP_MISSING, None, text.format(**row), row["model_id"]) for row in rows]
 
 
 async def _not_served(connection: Connection, now: datetime) -> list[Finding]:
@@ -130,9 +130,9 @@ async def _not_served(connection: Connection, now: datetime) -> list[Finding]:
         """,
         now - SERVED_WITHIN,
     )
-    words = "deliveries are due since {minutes:.0f} minutes, and no notifier sends them: is one running that can?"
+    text = "deliveries are due since {minutes:.0f} minutes, and no notifier sends them: is one running that can?"
     return [
-        Finding(Fault.NOT_SERVED, row["name"], words.format(minutes=SERVED_WITHIN.total_seconds() / 60))
+        Finding(Fault.NOT_SERVED, row["name"], text.format(minutes=SERVED_WITHIN.total_seconds() / 60))
         for row in channels
         if await most_urgent_incident(connection, row["channel_id"], now - SERVED_WITHIN) is not None
     ]
@@ -145,7 +145,7 @@ async def _parked_wrongly(connection: Connection) -> list[Finding]:
           FROM delivery AS d
           JOIN channel AS c USING (channel_id)
          WHERE d.state = 'parked' AND c.deleted_at IS NULL
-           AND (coalesce(d.last_words, '') = '' OR (c.state = 'active' AND d.parked_because = 'channel_broken'))
+           AND (coalesce(d.last_text, '') = '' OR (c.state = 'active' AND d.parked_because = 'channel_broken'))
          GROUP BY 1, 2
          ORDER BY 1, 2
         """

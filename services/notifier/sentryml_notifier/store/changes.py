@@ -15,10 +15,10 @@ async def insert_change(connection: Connection, change: Change) -> None:
     """Write down what was done, in the transaction that does it."""
     await connection.execute(
         """
-        INSERT INTO change (at, actor, action, subject_id, subject, words) VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO change (at, actor, action, subject_id, subject, text) VALUES ($1, $2, $3, $4, $5, $6)
         """,
         change.at, change.actor.model_dump(mode="json"), change.action.value, change.subject_id, change.subject,
-        change.words,
+        change.text,
     )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ async def list_changes(
     every model: what somebody did about an incident of another model is left out."""
     return await connection.fetch(
         """
-        SELECT c.change_id, c.at, c.actor, c.action, c.subject_id, c.subject, c.words
+        SELECT c.change_id, c.at, c.actor, c.action, c.subject_id, c.subject, c.text
           FROM change AS c
          WHERE ($1::bigint IS NULL OR c.change_id < $1)
            AND ($3::text[] IS NULL OR NOT EXISTS (

@@ -33,7 +33,7 @@ async def insert_channel(connection: Connection, stored: StoredChannel, hint: st
 
 
 async def update_channel(connection: Connection, stored: StoredChannel, hint: str | None) -> None:
-    """Keep a changed channel, which is no longer broken: who changed it has looked at it. A `hint` of None keeps the
+    """Keep a changed channel, which is no longer broken: who changed it has checked it. A `hint` of None keeps the
     old one.
 
     Raises:
@@ -44,7 +44,7 @@ async def update_channel(connection: Connection, stored: StoredChannel, hint: st
         UPDATE channel
            SET name = $2, settings = $3, secret = $4, secret_hint = coalesce($5, secret_hint), fingerprint = $6,
                secret_setting = NULL, version = version + 1,
-               state = 'active', broken_words = NULL, retry_at = NULL, paused_until = NULL, failures = 0
+               state = 'active', broken_reason = NULL, retry_at = NULL, paused_until = NULL, failures = 0
          WHERE channel_id = $1
         """,
         stored.channel_id, stored.name, stored.settings, stored.secret, hint, stored.fingerprint,
@@ -52,10 +52,10 @@ async def update_channel(connection: Connection, stored: StoredChannel, hint: st
 
 
 async def repair_channel(connection: Connection, channel_id: UUID) -> bool:
-    """A broken channel works, or is to be tried; False if it was not broken."""
+    """A broken channel works, or is to be retried; False if it was not broken."""
     status = await connection.execute(
         """
-        UPDATE channel SET state = 'active', broken_words = NULL, retry_at = NULL, failures = 0
+        UPDATE channel SET state = 'active', broken_reason = NULL, retry_at = NULL, failures = 0
          WHERE channel_id = $1 AND state = 'broken'
         """,
         channel_id,
@@ -83,15 +83,15 @@ async def count_waiting(connection: Connection, channel_id: UUID) -> int:
     return count
 
 
-async def delete_channel(connection: Connection, channel_id: UUID, words: str, now: datetime) -> None:
-    """Mark a channel as deleted, forget its secret, and end what waits on it, visibly, with `words`."""
+async def delete_channel(connection: Connection, channel_id: UUID, text: str, now: datetime) -> None:
+    """Mark a channel as deleted, forget its secret, and end what waits on it, visibly, with `text`."""
     await connection.execute(
         """
         UPDATE delivery
-           SET state = 'parked', parked_because = 'channel_deleted', send_id = NULL, last_words = $2
+           SET state = 'parked', parked_because = 'channel_deleted', send_id = NULL, last_text = $2
          WHERE channel_id = $1 AND state <> 'delivered' AND (parked_because = ANY ($3)) IS NOT TRUE
         """,
-        channel_id, words, OVER,
+        channel_id, text, OVER,
     )  # fmt: skip
     await connection.execute(
         "UPDATE channel SET deleted_at = $2, secret = NULL, secret_hint = NULL WHERE channel_id = $1", channel_id, now

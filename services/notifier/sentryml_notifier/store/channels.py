@@ -56,7 +56,7 @@ async def register_channel(
 
     The route is made with the channel and never again: people may have changed or deleted it.
 
-    Who starts the notifier has looked at the settings, so a broken channel is tried again at the cost of one
+    Who starts the notifier has checked the settings, so a broken channel is retried at the cost of one
     message.
     """
     row = await connection.fetchrow(
@@ -65,7 +65,7 @@ async def register_channel(
         VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (name) WHERE deleted_at IS NULL DO UPDATE
            SET kind = excluded.kind, secret_setting = excluded.secret_setting, fingerprint = excluded.fingerprint,
-               settings = excluded.settings, secret = NULL, secret_hint = NULL, state = 'active', broken_words = NULL,
+               settings = excluded.settings, secret = NULL, secret_hint = NULL, state = 'active', broken_reason = NULL,
                retry_at = NULL, failures = 0,
                version = channel.version
                  + ((channel.kind, channel.secret_setting, channel.fingerprint, channel.settings) IS DISTINCT FROM
@@ -89,24 +89,25 @@ async def replace_secret(connection: Connection, channel_id: UUID, before: bytes
 
 
 async def break_channel(
-    connection: Connection, channel_id: UUID, fingerprint: str, words: str, retry_at: datetime | None
+    connection: Connection, channel_id: UUID, fingerprint: str, text: str, retry_at: datetime | None
 ) -> bool:
     """Mark a channel broken and park what waits on it; False if its configuration has been replaced meanwhile."""
     status = await connection.execute(
         """
-        UPDATE channel SET state = 'broken', broken_words = $3, retry_at = $4
+        UPDATE channel SET state = 'broken', broken_reason = $3, retry_at = $4
          WHERE channel_id = $1 AND fingerprint = $2
         """,
-        channel_id, fingerprint, words, retry_at,
+        channel_id, fingerprint, text, retry_at,
     )  # fmt: skip
     if status != "UPDATE 1":
         return False
     await connection.execute(
         """
-        UPDATE delivery SET state = 'parked', parked_because = 'channel_broken', last_words = $2, was_stuck = true
+        UPDATE delivery
+           SET state = 'parked', parked_because = 'channel_broken', last_text = $2, was_undeliverable = true
          WHERE channel_id = $1 AND state = 'pending'
         """,
-        channel_id, words,
+        channel_id, text,
     )  # fmt: skip
     return True
 
@@ -116,7 +117,7 @@ async def park_if_broken(connection: Connection, channel_id: UUID) -> None:
     await connection.execute(
         """
         UPDATE delivery
-           SET state = 'parked', parked_because = 'channel_broken', last_words = broken_words, was_stuck = true
+           SET state = 'parked', parked_because = 'channel_broken', last_text = broken_reason, was_undeliverable = true
           FROM channel
          WHERE channel.channel_id = $1 AND channel.state = 'broken'
            AND delivery.channel_id = channel.channel_id AND delivery.state = 'pending'
@@ -129,7 +130,7 @@ async def revive_parked(connection: Connection, channel_id: UUID, fingerprint: s
     """Give a broken channel, and deliveries that were given up, another try if it is time; return how many."""
     status = await connection.execute(
         """
-        UPDATE channel SET state = 'active', broken_words = NULL, retry_at = NULL
+        UPDATE channel SET state = 'active', broken_reason = NULL, retry_at = NULL
          WHERE channel_id = $1 AND fingerprint = $2 AND state = 'broken' AND retry_at <= $3
         """,
         channel_id, fingerprint, now,
@@ -198,6 +199,6 @@ async def lock_channel(connection: Connection, channel_id: UUID) -> None:
 async def broken_channels(connection: Connection) -> dict[UUID, str]:
     """Why channels are broken, by id."""
     rows = await connection.fetch(
-        "SELECT channel_id, broken_words FROM channel WHERE state = 'broken' AND deleted_at IS NULL"
+        "SELECT channel_id, broken_reason FROM channel WHERE state = 'broken' AND deleted_at IS NULL"
     )
-    return {row["channel_id"]: row["broken_words"] for row in rows}
+    return {row["channel_id"]: row["broken_reason"] for row in rows}

@@ -59,10 +59,10 @@ async def hand_over(connection: Connection, now: datetime) -> int:
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, urgency,
-                              due_at, created_at, state, parked_because, last_words, was_stuck, instead_of)
+                              due_at, created_at, state, parked_because, last_text, was_undeliverable, instead_of)
         SELECT gen_random_uuid(), d.transition_id, d.route_id, other.channel_id, d.incident_id, d.sequence, d.kind,
                d.urgency, $1, d.created_at, CASE other.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
-               CASE other.state WHEN 'broken' THEN 'channel_broken' END, other.broken_words, true, d.delivery_id
+               CASE other.state WHEN 'broken' THEN 'channel_broken' END, other.broken_reason, true, d.delivery_id
           FROM channel AS broken
           JOIN channel AS other ON other.channel_id = broken.fallback_channel_id AND other.deleted_at IS NULL
           JOIN delivery AS d ON d.channel_id = broken.channel_id
@@ -84,23 +84,23 @@ async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, n
         WITH waiting AS (
             SELECT d.delivery_id, d.incident_id,
                    d.state <> 'sending' AND EXISTS (
-                       SELECT FROM delivery AS told
-                        WHERE told.transition_id = d.transition_id AND told.state = 'delivered'
-                          AND (told.channel_id = c.fallback_channel_id OR told.delivery_id = d.instead_of)) AS told
+                       SELECT FROM delivery AS done
+                        WHERE done.transition_id = d.transition_id AND done.state = 'delivered'
+                          AND (done.channel_id = c.fallback_channel_id OR done.delivery_id = d.instead_of)) AS notified
               FROM delivery AS d
               JOIN channel AS c USING (channel_id)
              WHERE d.channel_id = $1 AND d.state <> 'delivered' AND (d.parked_because = ANY ($4)) IS NOT TRUE
         ), over AS (
             SELECT incident_id FROM waiting AS w
              GROUP BY incident_id
-            HAVING bool_and(told)
+            HAVING bool_and(notified)
                AND (SELECT to_state FROM transition AS t
                      WHERE t.incident_id = w.incident_id
                      ORDER BY sequence DESC
                      LIMIT 1) IN ('resolved', 'closed')
         )
         UPDATE delivery
-           SET state = 'delivered', delivered_at = $2, parked_because = NULL, last_words = $3
+           SET state = 'delivered', delivered_at = $2, parked_because = NULL, last_text = $3
          WHERE delivery_id IN (SELECT delivery_id FROM waiting WHERE incident_id IN (SELECT incident_id FROM over))
         RETURNING delivery_id
         """,
@@ -108,7 +108,7 @@ async def settle_delivered_elsewhere(connection: Connection, channel_id: UUID, n
     )  # fmt: skip
     await connection.execute(
         """
-        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words)
+        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, text)
         SELECT delivery_id, gen_random_uuid(), $2, 'delivered', 'delivered_elsewhere', $3
           FROM unnest($1::uuid[]) AS delivery_id
         """,
@@ -121,12 +121,12 @@ async def read_fallback(connection: Connection, delivery_ids: Sequence[UUID]) ->
     """For which broken channel deliveries are sent, or which fallback has delivered them."""
     row = await connection.fetchrow(
         """
-        SELECT max(broken.name) AS instead_of, max(broken.broken_words) AS because, max(other.name) AS delivered_by
+        SELECT max(broken.name) AS instead_of, max(broken.broken_reason) AS because, max(other.name) AS delivered_by
           FROM delivery AS d
           LEFT JOIN delivery AS original ON original.delivery_id = d.instead_of
           LEFT JOIN channel AS broken ON broken.channel_id = original.channel_id
-          LEFT JOIN delivery AS told ON told.instead_of = d.delivery_id AND told.state = 'delivered'
-          LEFT JOIN channel AS other ON other.channel_id = told.channel_id
+          LEFT JOIN delivery AS done ON done.instead_of = d.delivery_id AND done.state = 'delivered'
+          LEFT JOIN channel AS other ON other.channel_id = done.channel_id
          WHERE d.delivery_id = ANY ($1)
         """,
         delivery_ids,

@@ -74,11 +74,12 @@ async def insert_deliveries(
         status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
-                                  urgency, due_at, created_at, reminding, state, parked_because, last_words, was_stuck)
+                                  urgency, due_at, created_at, reminding, state, parked_because, last_text,
+                                  was_undeliverable)
             SELECT $1, $2, $3, channel_id, $5, $6, $7, $8, $9, $9, $10,
                    CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
-                   broken_words, state = 'broken'
+                   broken_reason, state = 'broken'
               FROM channel
              WHERE channel_id = $4 AND deleted_at IS NULL
                FOR SHARE

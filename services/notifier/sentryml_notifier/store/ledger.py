@@ -16,7 +16,8 @@ from sentryml_notifier.domain.delivery import OVER, DeliveryState
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
     """Which deliveries a list shows; None means all. `since` is about when they were made, `patterns` are those of the
-    models that the asker may see; none means every model. `stuck` leaves what is parked, though not for good."""
+    models that the caller may see; none means every model. `undeliverable`: only those that are parked until their
+    cause is fixed."""
 
     states: tuple[str, ...] | None = None
     incident_id: UUID | None = None
@@ -25,7 +26,7 @@ class DeliveryFilter:
     since: datetime | None = None
     delivery_id: UUID | None = None
     patterns: tuple[str, ...] = ()
-    stuck: bool = False
+    undeliverable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ class Position:
 
 
 async def list_deliveries(
-    connection: Connection, wanted: DeliveryFilter, after: Position | None, limit: int
+    connection: Connection, requested: DeliveryFilter, after: Position | None, limit: int
 ) -> list[asyncpg.Record]:
     """The newest deliveries, with their attempts oldest first."""
-    where, values = _conditions(wanted, after)
+    where, values = _conditions(requested, after)
     return await connection.fetch(
         f"""
         WITH page AS (
@@ -57,7 +58,7 @@ async def list_deliveries(
         )
         SELECT page.*,
                (SELECT coalesce(json_agg(json_build_object('at', at, 'send_id', send_id, 'outcome', outcome,
-                                                           'reason', reason, 'words', words,
+                                                           'reason', reason, 'text', text,
                                                            'http_status', http_status)
                                          ORDER BY attempt_id), '[]')
                   FROM attempt
@@ -69,7 +70,7 @@ async def list_deliveries(
     )  # fmt: skip
 
 
-def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, list[object]]:
+def _conditions(requested: DeliveryFilter, after: Position | None) -> tuple[str, list[object]]:
     """What must hold, as SQL whose values are numbered from $2 on, and these values. Only what is asked for is in it:
     so each list finds the index that was made for it, however long the ledger is."""
     conditions, values = ["true"], list[object]()
@@ -78,25 +79,25 @@ def _conditions(wanted: DeliveryFilter, after: Position | None) -> tuple[str, li
         values.append(value)
         return f"${len(values) + 1}"
 
-    if wanted.states is not None:
-        conditions.append(f"d.state = ANY ({mark(wanted.states)})")
-    if wanted.stuck:
+    if requested.states is not None:
+        conditions.append(f"d.state = ANY ({mark(requested.states)})")
+    if requested.undeliverable:
         conditions.append(f"d.state = 'parked' AND d.parked_because <> ALL ({mark(OVER)})")
-    if wanted.stuck or (wanted.states is not None and DeliveryState.DELIVERED not in wanted.states):
+    if requested.undeliverable or (requested.states is not None and DeliveryState.DELIVERED not in requested.states):
         conditions.append("d.state <> 'delivered'")  # the condition of the index of what is not delivered
-    if wanted.incident_id is not None:
-        conditions.append(f"d.incident_id = {mark(wanted.incident_id)}")
-    if wanted.model_id is not None:
-        conditions.append(f"t.model_id = {mark(wanted.model_id)}")
-    if wanted.channel is not None:
-        channels = f"SELECT channel_id FROM channel WHERE name = {mark(wanted.channel)}"
+    if requested.incident_id is not None:
+        conditions.append(f"d.incident_id = {mark(requested.incident_id)}")
+    if requested.model_id is not None:
+        conditions.append(f"t.model_id = {mark(requested.model_id)}")
+    if requested.channel is not None:
+        channels = f"SELECT channel_id FROM channel WHERE name = {mark(requested.channel)}"
         conditions.append(f"d.channel_id = ANY (ARRAY ({channels}))")
-    if wanted.since is not None:
-        conditions.append(f"d.created_at >= {mark(wanted.since)}")
-    if wanted.delivery_id is not None:
-        conditions.append(f"d.delivery_id = {mark(wanted.delivery_id)}")
-    if wanted.patterns:
-        conditions.append(f"t.model_id ~ ANY ({mark(model_regexes(wanted.patterns))})")
+    if requested.since is not None:
+        conditions.append(f"d.created_at >= {mark(requested.since)}")
+    if requested.delivery_id is not None:
+        conditions.append(f"d.delivery_id = {mark(requested.delivery_id)}")
+    if requested.patterns:
+        conditions.append(f"t.model_id ~ ANY ({mark(model_regexes(requested.patterns))})")
     if after is not None:
         at, place = mark(after.created_at), f"(-{mark(after.sequence)}::integer, {mark(after.delivery_id)}::uuid)"
         conditions.append(f"d.created_at <= {at} AND (d.created_at < {at} OR (-d.sequence, d.delivery_id) > {place})")
@@ -108,7 +109,7 @@ async def list_channels(connection: Connection, channel_id: UUID | None = None) 
     among the columns."""
     return await connection.fetch(
         """
-        SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_words,
+        SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_reason,
                c.retry_at, c.paused_until, c.fallback_channel_id, c.version, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,

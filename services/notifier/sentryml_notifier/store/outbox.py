@@ -1,7 +1,7 @@
 """The outbox: deliveries whose change Kafka has not got yet, and alerts that no route took.
 
-A claim locks rows of the outbox alone, so senders never wait for Kafka. What it publishes is each delivery as it
-stands, once however often it has changed; order does not matter, since the highest revision holds.
+A claim locks rows of the outbox alone, so senders never wait for Kafka. What it publishes is each delivery in its
+current state, once however often it has changed; order does not matter, since the highest revision holds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
@@ -26,19 +26,20 @@ CLAIM_ROWS = 100
 
 
 async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]:
-    """Claim changed deliveries as they stand; they are out of the outbox if the caller commits."""
+    """Claim changed deliveries in their current state; they are out of the outbox if the caller commits."""
     rows = await connection.fetch(
         """
         WITH taken AS (
-            DELETE FROM delivery_news
-             WHERE news_id IN (SELECT news_id FROM delivery_news ORDER BY news_id LIMIT $1 FOR UPDATE SKIP LOCKED)
+            DELETE FROM delivery_outbox
+             WHERE outbox_id IN
+                   (SELECT outbox_id FROM delivery_outbox ORDER BY outbox_id LIMIT $1 FOR UPDATE SKIP LOCKED)
             RETURNING delivery_id
         )
-        SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_words, d.possibly_sent,
+        SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_text, d.possibly_sent,
                d.attempts, d.reminder, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
                c.kind AS channel_kind, r.name AS route, t.message AS transition,
                (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
-                  FROM (SELECT attempt_id, at, outcome, reason, words, http_status
+                  FROM (SELECT attempt_id, at, outcome, reason, text, http_status
                           FROM attempt
                          WHERE attempt.delivery_id = d.delivery_id
                          ORDER BY attempt_id DESC
@@ -50,7 +51,7 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
          WHERE d.delivery_id IN (SELECT delivery_id FROM taken)
         """,
         CLAIM_ROWS,
-        ATTEMPTS_TOLD,
+        LATEST_ATTEMPTS_MAX,
     )
     return [_claim(_delivery_of(row)) for row in rows]
 
@@ -60,13 +61,13 @@ async def claim_unrouted(connection: Connection, now: datetime) -> list[Claim]:
     rows = await connection.fetch(
         """
         WITH taken AS (
-            SELECT transition_id FROM unrouted WHERE told_at IS NULL ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED
+            SELECT transition_id FROM unrouted WHERE published_at IS NULL ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED
         )
         UPDATE unrouted
-           SET told_at = $2
+           SET published_at = $2
           FROM taken, transition
          WHERE unrouted.transition_id = taken.transition_id AND transition.transition_id = taken.transition_id
-        RETURNING transition.message AS transition, unrouted.words, unrouted.at
+        RETURNING transition.message AS transition, unrouted.text, unrouted.at
         """,
         CLAIM_ROWS,
         now,
@@ -74,12 +75,12 @@ async def claim_unrouted(connection: Connection, now: datetime) -> list[Claim]:
     return [_claim(_unrouted_of(row)) for row in rows]
 
 
-async def insert_unrouted(connection: Connection, transition_id: UUID, words: str, now: datetime) -> None:
-    """Note that no route took an alert; `words` say what to do about it."""
+async def insert_unrouted(connection: Connection, transition_id: UUID, text: str, now: datetime) -> None:
+    """Note that no route took an alert; `text` says what to do about it."""
     await connection.execute(
-        "INSERT INTO unrouted (transition_id, words, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        "INSERT INTO unrouted (transition_id, text, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         transition_id,
-        words,
+        text,
         now,
     )
 
@@ -89,7 +90,7 @@ async def measure_outbox(connection: Connection, now: datetime) -> tuple[int, fl
     row = await connection.fetchrow(
         """
         SELECT count(*) AS pending, min(at) AS oldest
-          FROM (SELECT at FROM delivery_news UNION ALL SELECT at FROM unrouted WHERE told_at IS NULL) AS waiting
+          FROM (SELECT at FROM delivery_outbox UNION ALL SELECT at FROM unrouted WHERE published_at IS NULL) AS waiting
         """
     )
     assert row is not None
@@ -114,7 +115,7 @@ def _delivery_of(row: asyncpg.Record) -> Delivery:
         state=state,
         parked_because=because,
         due_at=row["due_at"],
-        words=row["last_words"],
+        text=row["last_text"],
         possibly_repeated=row["possibly_sent"],
         reminder=row["reminder"],
         attempts=row["attempts"],
@@ -138,7 +139,7 @@ def _unrouted_of(row: asyncpg.Record) -> Delivery:
         state=DeliveryState.NO_ROUTE,
         parked_because=None,
         due_at=None,
-        words=row["words"],
+        text=row["text"],
         possibly_repeated=False,
         attempts=0,
         latest_attempts=(),

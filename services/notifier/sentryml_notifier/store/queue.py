@@ -39,7 +39,7 @@ from sentryml_notifier.store.fallback import read_fallback
 ENDED_AT_ONCE = 100
 """Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""
 
-NOT_NEEDED_WORDS = "Not sent: what it reminded of has been seen, or is over."
+NOT_NEEDED_TEXT = "Not sent: what it reminded of has been seen, or is over."
 INTERRUPTED = SendResult(
     Outcome.INTERRUPTED, "interrupted", "The sender stopped before it noted the answer; the message may have arrived."
 )
@@ -74,7 +74,7 @@ class Claim:
     delivery_ids: tuple[UUID, ...]
     story: Story
     retry_state: RetryState
-    last_words: str | None
+    last_text: str | None
     happened_at: datetime
     fallback: Fallback = NO_FALLBACK
     conversation: Conversation | None = None
@@ -132,7 +132,7 @@ async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) 
             row["sequence"],
             TransitionKind(row["kind"]),
             DeliveryState(row["state"]),
-            row["was_stuck"],
+            row["was_undeliverable"],
             row["reminder"] > 0,
         )
         for row in rows
@@ -148,11 +148,11 @@ async def _claim(connection: Connection, sending: Sending, due: _Due, now: datet
     taken, story = due.rows, due.story
     retry_state = await _take(connection, sending, taken, now)
     delivery_ids = tuple(row["delivery_id"] for row in taken)
-    was_stuck = any(row["was_stuck"] for row in taken)
-    fallback = await read_fallback(connection, delivery_ids) if was_stuck else NO_FALLBACK
+    was_undeliverable = any(row["was_undeliverable"] for row in taken)
+    fallback = await read_fallback(connection, delivery_ids) if was_undeliverable else NO_FALLBACK
     happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
     conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
-    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_words"], happened_at, fallback, conversation)
+    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_text"], happened_at, fallback, conversation)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -176,7 +176,7 @@ async def most_urgent_incident(connection: Connection, channel_id: UUID, now: da
     """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
     reminder is no head of anything but itself.
 
-    The index holds what waits in this order, so one looks at few rows however many there are.
+    The index holds what waits in this order, so few rows are read however many there are.
     """
     incident_id: UUID | None = await connection.fetchval(
         """
@@ -199,7 +199,7 @@ async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUI
     return await connection.fetch(
         """
         SELECT delivery_id, transition_id, route_id, sequence, reminder, kind, state, send_id, due_at, failures,
-               failing_since, possibly_sent, plain, last_words, created_at, was_stuck
+               failing_since, possibly_sent, plain, last_text, created_at, was_undeliverable
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
            AND (parked_because = ANY ($3)) IS NOT TRUE
@@ -236,10 +236,10 @@ async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]
     await connection.execute(
         """
         UPDATE delivery
-           SET state = 'parked', parked_because = 'not_needed', send_id = NULL, last_words = $2
+           SET state = 'parked', parked_because = 'not_needed', send_id = NULL, last_text = $2
          WHERE delivery_id = ANY ($1)
         """,
-        [row["delivery_id"] for row in taken], NOT_NEEDED_WORDS,
+        [row["delivery_id"] for row in taken], NOT_NEEDED_TEXT,
     )  # fmt: skip
 
 
@@ -256,15 +256,15 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
     # What was delivered before and is only reminded of is not repeated, if there is news.
     news = [row for row in taken if not row["reminder"]]
     last = (news or taken)[-1]
-    told = {row["transition_id"] for row in news} or {last["transition_id"]}
+    reported = {row["transition_id"] for row in news} or {last["transition_id"]}
     first, last_sequence = taken[0]["sequence"], last["sequence"]
     steps = [Transition.model_validate(row["message"]) for row in rows]
-    if any(row["was_stuck"] for row in news):
-        told |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
-        last_sequence = max(step.sequence for step in steps if step.transition_id in told)
+    if any(row["was_undeliverable"] for row in news):
+        reported |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
+        last_sequence = max(step.sequence for step in steps if step.transition_id in reported)
     return Story(
         history=[step for step in steps if step.sequence <= last_sequence],
-        told=[step for step in steps if step.transition_id in told],
+        reported=[step for step in steps if step.transition_id in reported],
         later=[step for step in steps if step.sequence > last_sequence],
         reminder=await _reminder(connection, last) if last["reminder"] else None,
     )
@@ -285,31 +285,31 @@ async def _insert_attempts(
 ) -> None:
     await connection.executemany(
         """
-        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, words, http_status)
+        INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, text, http_status)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
             ON CONFLICT ON CONSTRAINT attempt_noted_once DO NOTHING
         """,
         [
-            (each, send_id, at, result.outcome.value, result.reason, result.words, result.http_status)
+            (each, send_id, at, result.outcome.value, result.reason, result.text, result.http_status)
             for each in delivery_ids
         ],
     )
 
 
-async def set_next(connection: Connection, send_id: UUID, decided: Next, words: str, at: datetime) -> bool:
+async def set_next(connection: Connection, send_id: UUID, decided: Next, text: str, at: datetime) -> bool:
     """Move the deliveries of a send to where they go next; False if they are no longer its own."""
     state, retry_state, due_at = _columns(decided, at)
     status = await connection.execute(
         """
         UPDATE delivery
            SET state = $2, send_id = NULL, due_at = $3, failures = $4, failing_since = $5, possibly_sent = $6,
-               plain = $7, parked_because = $8, last_words = $9, delivered_at = $10,
-               was_stuck = was_stuck OR $2 = 'parked'
+               plain = $7, parked_because = $8, last_text = $9, delivered_at = $10,
+               was_undeliverable = was_undeliverable OR $2 = 'parked'
          WHERE send_id = $1
         """,
         send_id, state.value, due_at, retry_state.failures, retry_state.failing_since,
         retry_state.possibly_sent, retry_state.plain,
-        decided.because.value if isinstance(decided, Parked) else None, words,
+        decided.because.value if isinstance(decided, Parked) else None, text,
         at if isinstance(decided, Delivered) else None,
     )  # fmt: skip
     return status != "UPDATE 0"

@@ -105,11 +105,11 @@ async def insert_reminder(connection: Connection, alert: Alert, number: int, now
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, reminder,
-                              urgency, due_at, created_at, state, parked_because, last_words)
+                              urgency, due_at, created_at, state, parked_because, last_text)
         SELECT $2, d.transition_id, d.route_id, d.channel_id, d.incident_id, d.sequence, d.kind, $3, $4, $5, $5,
                CASE c.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                CASE c.state WHEN 'broken' THEN 'channel_broken' END,
-               c.broken_words
+               c.broken_reason
           FROM delivery AS d
           JOIN channel AS c USING (channel_id)
          WHERE d.delivery_id = $1 AND c.deleted_at IS NULL

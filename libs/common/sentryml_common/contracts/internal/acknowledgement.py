@@ -25,4 +25,4 @@ class Acknowledged(Message):
     """Whether it is marked now, and the text for the person."""
 
     acknowledged: bool
-    words: str
+    text: str

@@ -50,7 +50,7 @@ class ChannelKindResponse(Part):
 
 
 class ChannelResponse(Part):
-    """A channel and its trouble: never its secret, only a hint of it."""
+    """A channel and its state: never its secret, only a hint of it."""
 
     channel_id: UUID
     name: str
@@ -61,7 +61,7 @@ class ChannelResponse(Part):
     )
     secret_hint: str | None = Field(description="The part of its secret that may be shown.", examples=["…/B0…/****"])
     state: str = Field(description="`active` or `broken`.")
-    broken_words: str | None = Field(description="Why it is broken, and how to fix it.")
+    broken_reason: str | None = Field(description="Why it is broken, and how to fix it.")
     retry_at: UtcDatetime | None = Field(
         description="When a broken channel is retried automatically; null: not before it is changed."
     )
@@ -92,7 +92,7 @@ class AttemptResponse(Attempt):
 
     send_id: UUID
     reason: str = Field(description="A code of a closed set.")
-    words: str = Field(description="The same as a sentence.")
+    text: str = Field(description="The same as a sentence.")
 
 
 class DeliveryResponse(Part):
@@ -113,7 +113,7 @@ class DeliveryResponse(Part):
     state: str
     due_at: UtcDatetime = Field(description="The next attempt, or the end of the one under way.")
     parked_because: str | None
-    last_words: str | None = Field(description="Result of the last attempt, or why it waits.")
+    last_text: str | None = Field(description="Result of the last attempt, or why it waits.")
     possibly_repeated: bool = Field(description="An attempt may have arrived without confirmation.")
     created_at: UtcDatetime
     delivered_at: UtcDatetime | None
@@ -121,7 +121,7 @@ class DeliveryResponse(Part):
 
 
 class ChangeResponse(Part):
-    """One change: who changed what. It stays as it is for ever."""
+    """One change: who changed what. It is never modified."""
 
     change_id: int
     at: UtcDatetime
@@ -129,34 +129,34 @@ class ChangeResponse(Part):
     action: str
     subject_id: UUID = Field(description="Of the channel, the route or the delivery.")
     subject: str = Field(description="Its name at that time.", examples=["ops"])
-    words: str = Field(description="What changed.", examples=["least severity: warn → critical"])
+    text: str = Field(description="What changed.", examples=["least severity: warn → critical"])
 
 
 class FindingResponse(Part):
-    """Something that must not be."""
+    """A fault in the ledger of deliveries."""
 
     fault: str
     channel: str | None = Field(description="Null if it concerns no channel.")
-    words: str = Field(description="What is wrong, and where to find more.")
+    text: str = Field(description="What is wrong, and where to find more.")
 
 
 class AuditResponse(Part):
-    """The last audit, a few seconds ago while all is well."""
+    """The last audit; audits are a few seconds apart."""
 
     at: UtcDatetime
     findings: tuple[FindingResponse, ...] = Field(
         description="Empty: each delivery is delivered, scheduled, or parked with a reason."
     )
-    alerts_untold: int = Field(description="Alerts of the last day that had no route: nobody was notified.")
+    alerts_without_route: int = Field(description="Alerts of the last day that had no route: nobody was notified.")
 
 
 class TrialResponse(Part):
-    """What became of a test message."""
+    """The result of a test message."""
 
     delivered: bool
     outcome: str
     reason: str = Field(description="A code of a closed set.", examples=["ok"])
-    words: str = Field(description="The same as a sentence.", examples=["Slack has it."])
+    text: str = Field(description="The same as a sentence.", examples=["Accepted by Slack."])
     what_next: str = Field(description="What to do now.")
     http_status: int | None
 
@@ -170,14 +170,14 @@ class VerdictResponse(Part):
     channel: str
     taken: bool
     why: str
-    words: str
+    text: str
     channel_broken: str | None = Field(description="Why its channel is broken, and how to fix it.")
 
 
 class PreviewResponse(Part):
     """Where a transition would go."""
 
-    words: str = Field(description="Summary as a sentence.", examples=["This would go to slack, ops."])
+    text: str = Field(description="Summary as a sentence.", examples=["This would go to slack, ops."])
     assumed: str | None = Field(description="The assumption behind the answer.")
     channels: tuple[str, ...] = Field(description="Names of the channels that would be notified.")
     routes: tuple[VerdictResponse, ...] = Field(description="Every route, in order of evaluation.")

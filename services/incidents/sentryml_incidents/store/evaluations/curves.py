@@ -1,4 +1,4 @@
-"""PSI over time, thinned out to what a chart can show: of each step the worst look, so that no peak is lost."""
+"""PSI over time, thinned out to what a chart can show: of each step the worst evaluation, so that no peak is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 
 
 async def read_curve(connection: Connection, model_id: str, span: Span) -> list[EvaluationPoint]:
-    """Looks of one model, oldest first, one per signal and step."""
+    """Evaluations of one model, oldest first, one per signal and step."""
     rows = await connection.fetch(
         """
         WITH worst AS (
@@ -57,18 +57,19 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
     """How each of some models has been doing over its own time."""
     rows = await connection.fetch(
         """
-        SELECT wanted.model_id, points.at, points.psi
+        SELECT requested.model_id, points.at, points.psi
           FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::interval[])
-               AS wanted (model_id, start, "end", step)
+               AS requested (model_id, start, "end", step)
           JOIN model USING (model_id)
          CROSS JOIN LATERAL (
-               SELECT date_bin(wanted.step, evaluated_at, wanted.start) AS at, max(psi) AS psi
+               SELECT date_bin(requested.step, evaluated_at, requested.start) AS at, max(psi) AS psi
                  FROM evaluation
-                WHERE evaluation.model_id = wanted.model_id AND evaluated_at BETWEEN wanted.start AND wanted."end"
+                WHERE evaluation.model_id = requested.model_id
+                  AND evaluated_at BETWEEN requested.start AND requested."end"
                   AND (model.deleted_at IS NULL OR evaluated_at > model.deleted_at)
                 GROUP BY 1
                ) AS points
-         ORDER BY wanted.model_id, points.at
+         ORDER BY requested.model_id, points.at
         """,
         list(spans),
         [span.start for span in spans.values()],

@@ -164,14 +164,14 @@ async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) 
     """Drop the weeks of evaluations that are too old as a whole; return their tables. In a transaction of its own.
 
     One at a time: who lists a week that somebody else is dropping would find it gone. The second one finds nothing to
-    do, and looks again at its next turn.
+    do, and checks again at its next turn.
     """
     if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtext('drop_evaluation_weeks'))"):
         return []
     rows = await connection.fetch("SELECT evaluation_weeks_before($1) AS week", now - timedelta(days=keep_days))
     weeks = [row["week"] for row in rows]
     for week in weeks:
-        # Who waits for this lock is waited for by everyone else: rather give up, and try again at the next look.
+        # Who waits for this lock is waited for by everyone else: rather give up, and try again at the next turn.
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
         await connection.execute(f'DROP TABLE "{week}"')
     return weeks

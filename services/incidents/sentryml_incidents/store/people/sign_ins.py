@@ -1,5 +1,5 @@
 """Attempts to sign in that have not led in, and the browsers that are known. An attempt is written down before its
-password is looked at, so that many at once are counted like many in a row."""
+password is checked, so that many at once are counted like many in a row."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from sentryml_incidents.web.view.channel_forms import (
     SECRET,
     ChannelForm,
     config_of,
+    entered_again,
     form_of,
     harmless,
     shown_settings,
-    typed_again,
     wrong_fields,
 )
 from sentryml_incidents.web.view.deliveries import latency
@@ -49,20 +49,20 @@ async def show_new(
 @router.post("/make")
 async def make(request: Request, context: WithContext, visitor: Administrator) -> Response:
     """Add channel. Nothing goes there until a route leads to it."""
-    typed, notifier = await _typed(request), notifier_for(context, visitor)
+    entered, notifier = await _entered(request), notifier_for(context, visitor)
     kinds = await notifier.kinds()
-    form = _form_of_known(kinds, typed.get("kind", ""))
-    wanted = {"name": typed.get("name", ""), "kind": form.kind.name, **config_of(form, typed)}
+    form = _form_of_known(kinds, entered.get("kind", ""))
+    requested = {"name": entered.get("name", ""), "kind": form.kind.name, **config_of(form, entered)}
     try:
-        made = await notifier.ask("POST", "/v1/channels", wanted)
+        made = await notifier.ask("POST", "/v1/channels", requested)
     except Problem as err:
-        return _new(request, kinds, form, harmless(typed.get("name", "")), typed_again(form, typed), err)
+        return _new(request, kinds, form, harmless(entered.get("name", "")), entered_again(form, entered), err)
     return go_to(request, f"{CHANNELS}/{made['channel_id']}")
 
 
 @router.get("/{channel_id}")
 async def show(request: Request, context: WithContext, visitor: Reader, channel_id: UUID) -> Response:
-    """One channel: how it stands, and what can be done."""
+    """One channel: its state, and what can be done."""
     return await _page(request, context, visitor, channel_id)
 
 
@@ -80,16 +80,16 @@ async def test(request: Request, context: WithContext, visitor: Responder, chann
 @router.post("/{channel_id}/change")
 async def change(request: Request, context: WithContext, visitor: Administrator, channel_id: UUID) -> Response:
     """Change a channel; secrets that are left empty stay as they are."""
-    typed, notifier = await _typed(request), notifier_for(context, visitor)
+    entered, notifier = await _entered(request), notifier_for(context, visitor)
     channel = await _known_channel(notifier, channel_id)
     form = _form_of_known(await notifier.kinds(), channel.kind)
-    wanted = {"name": typed.get("name", ""), **config_of(form, typed)}
-    if form.secret_optional and typed.get("forget"):
-        wanted[SECRET] = {}
+    requested = {"name": entered.get("name", ""), **config_of(form, entered)}
+    if form.secret_optional and entered.get("forget"):
+        requested[SECRET] = {}
     try:
-        await notifier.ask("PATCH", f"/v1/channels/{channel_id}", wanted)
+        await notifier.ask("PATCH", f"/v1/channels/{channel_id}", requested)
     except Problem as err:
-        return await _page(request, context, visitor, channel_id, err=err, typed=typed)
+        return await _page(request, context, visitor, channel_id, err=err, entered=entered)
     return go_to(request, f"{CHANNELS}/{channel_id}")
 
 
@@ -101,7 +101,7 @@ async def set_fallback(
     channel_id: UUID,
     fallback: Annotated[UUID | None, Form()] = None,
 ) -> Response:
-    """Name the channel that is told while this one is broken, or none."""
+    """Name the fallback of this channel, or none."""
     body = {"channel_id": str(fallback) if fallback else None}
     try:
         await notifier_for(context, visitor).ask("PUT", f"/v1/channels/{channel_id}/fallback", body)
@@ -136,7 +136,7 @@ async def _page(
     err: Problem | None = None,
     trial: TrialResponse | None = None,
     took: str = "",
-    typed: Mapping[str, str] | None = None,
+    entered: Mapping[str, str] | None = None,
 ) -> Response:
     notifier = notifier_for(context, visitor)
     channels, routes, kinds = await asyncio.gather(notifier.channels(), notifier.routes(), notifier.kinds())
@@ -154,8 +154,8 @@ async def _page(
         names={each.channel_id: each.name for each in channels},
         routes=[each for each in routes if each.channel_id == channel_id],
         form=form,
-        name=harmless(typed.get("name", "")) if typed else channel.name,
-        values=(typed_again(form, typed) if typed else shown_settings(form, channel.settings)) if form else {},
+        name=harmless(entered.get("name", "")) if entered else channel.name,
+        values=(entered_again(form, entered) if entered else shown_settings(form, channel.settings)) if form else {},
         trial=trial,
         took=took,
         **_refused(form, err),
@@ -193,8 +193,8 @@ def _refused(form: ChannelForm | None, err: Problem | None) -> dict[str, Any]:
     return {"wrong": wrong, "refused_because": refusal(err.kind, err.detail, others)}
 
 
-async def _typed(request: Request) -> dict[str, str]:
-    """What was typed, by name; files, which no form of ours has, are left out."""
+async def _entered(request: Request) -> dict[str, str]:
+    """What was entered, by name; files, which no form of ours has, are left out."""
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 

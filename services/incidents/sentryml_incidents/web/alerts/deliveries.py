@@ -1,4 +1,4 @@
-"""Deliveries on the pages of alerts: what was sent, what waits, what is stuck, and trying that again."""
+"""Deliveries on the pages of alerts: what was sent, what waits, what is undeliverable, and trying that again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.contracts.internal.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier_answers import read_answer
@@ -35,14 +35,14 @@ class Shown(StrEnum):
     """Which deliveries are listed."""
 
     ALL = "all"
-    STUCK = "stuck"
+    UNDELIVERABLE = "undeliverable"
     WAITING = "waiting"
     DELIVERED = "delivered"
 
 
 STATES: dict[Shown, dict[str, object]] = {
     Shown.ALL: {},
-    Shown.STUCK: {"stuck": "true"},
+    Shown.UNDELIVERABLE: {"undeliverable": "true"},
     Shown.WAITING: {"state": ["pending", "sending"]},
     Shown.DELIVERED: {"state": "delivered"},
 }
@@ -56,19 +56,19 @@ CursorField = Annotated[str | None, Query(max_length=500)]
 class Row:
     """One delivery of the list."""
 
-    told: DeliveryResponse
+    response: DeliveryResponse
     step: str
     line: DeliveryLine
 
     @property
     def retryable(self) -> bool:
         """Whether somebody may want to try it again now."""
-        return self.line.tone in (Tone.STUCK, Tone.WAITING) and self.told.state != "sending"
+        return self.line.tone in (Tone.UNDELIVERABLE, Tone.WAITING) and self.response.state != "sending"
 
 
 def delivery_lines(deliveries: Sequence[DeliveryResponse], now: datetime) -> tuple[Row, ...]:
     """Deliveries as they are listed."""
-    return tuple(Row(told, _step(told), line_of(_as_published(told), now)) for told in deliveries)
+    return tuple(Row(response, _step(response), line_of(_as_published(response), now)) for response in deliveries)
 
 
 @router.get("")
@@ -91,9 +91,9 @@ async def retry(
     context: WithContext,
     visitor: Responder,
     delivery_id: UUID,
-    back: Annotated[str, Form(pattern=r"^(all|stuck|waiting|delivered|alerts)$")] = "stuck",
+    back: Annotated[str, Form(pattern=r"^(all|undeliverable|waiting|delivered|alerts)$")] = "undeliverable",
 ) -> Response:
-    """Try again now what waits or is stuck; leads `back` to where the button was."""
+    """Try again now what waits or is undeliverable; leads `back` to where the button was."""
     await notifier_for(context, visitor).retry(delivery_id)
     return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
 
@@ -110,7 +110,7 @@ async def _page(
     except Problem as err:
         if err.status != 422:
             raise
-        page, refused = None, "That is no name of a model, or no place in this list: change what is asked for."
+        page, refused = None, "That is not a model id, or not a page of this list: correct the address."
     return render(
         request,
         "alerts/deliveries.html",
@@ -129,32 +129,32 @@ async def _page(
     )
 
 
-def _step(told: DeliveryResponse) -> str:
-    return next((words for kind, words in STEPS.items() if kind == told.kind), told.kind)
+def _step(response: DeliveryResponse) -> str:
+    return next((text for kind, text in STEPS.items() if kind == response.kind), response.kind)
 
 
-def _as_published(told: DeliveryResponse) -> Delivery:
+def _as_published(response: DeliveryResponse) -> Delivery:
     """The same as the notifier tells it on its topic, so that one place puts deliveries into words.
 
     Raises:
         NotifierAway: it tells what is not known here.
     """
-    over = told.state == "parked" and told.parked_because in FOR_GOOD
-    happened_at = told.happened_at or told.created_at
-    latency = max(0.0, (told.delivered_at - happened_at).total_seconds()) if told.delivered_at else None
+    over = response.state == "parked" and response.parked_because in FOR_GOOD
+    happened_at = response.happened_at or response.created_at
+    latency = max(0.0, (response.delivered_at - happened_at).total_seconds()) if response.delivered_at else None
     return read_answer(
         Delivery,
         {
             "v": 1,
             "revision": 1,
             "happened_at": happened_at,
-            "changed_at": told.created_at,
-            "state": DeliveryState.NOT_SENT if over else told.state,
-            "words": told.last_words,
+            "changed_at": response.created_at,
+            "state": DeliveryState.NOT_SENT if over else response.state,
+            "text": response.last_text,
             "latency_seconds": latency,
-            "attempts": len(told.attempts),
-            "latest_attempts": told.attempts[-ATTEMPTS_TOLD:],
-            **told.model_dump(
+            "attempts": len(response.attempts),
+            "latest_attempts": response.attempts[-LATEST_ATTEMPTS_MAX:],
+            **response.model_dump(
                 include={
                     "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",
                     "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder", "created_at",

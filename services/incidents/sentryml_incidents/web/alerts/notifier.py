@@ -1,4 +1,4 @@
-"""What the pages of alerts ask the notifier, for the person who looks; and the page for when it does not answer."""
+"""What the pages of alerts ask the notifier, for the person signed in; and the page for when it does not answer."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class NotifierClient:
         return await self.notifier.ask(self.person, method, target, body, if_match)
 
     async def routes(self) -> list[RouteResponse]:
-        """All routes, in the order in which they are asked."""
+        """All routes, in order of evaluation."""
         return (await self._page(RouteResponse, "/v1/routes")).items
 
     async def channels(self) -> list[ChannelResponse]:
@@ -112,7 +112,7 @@ class NotifierClient:
         await self._known("POST", f"/v1/deliveries/{delivery_id}:retry")
 
     async def _known(self, method: str, target: str) -> Any:
-        """An answer about one thing; that it is not there is said in words for people."""
+        """An answer about one thing; that it is not there is said in texts for people."""
         try:
             return await self.ask(method, target)
         except Problem as err:
@@ -124,7 +124,7 @@ class NotifierClient:
 
 
 def notifier_for(context: Context, visitor: Visitor) -> NotifierClient:
-    """The notifier for who looks.
+    """The notifier, asked for the person signed in.
 
     Raises:
         NotifierAway: the service is starting.

@@ -1,4 +1,4 @@
-"""The pages of alerts: where they go, what is stuck, who changed what. All of it is the notifier's word."""
+"""The pages of alerts: where they go, what is undeliverable, who changed what. All of it is the notifier's word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in
 from sentryml_incidents.web.view.channel_forms import harmless
 
 ALERTS = "/alerts"
-STUCK_SHOWN, CHANGES_SHOWN, CHANGES_ROWS = 10, 5, 50
+UNDELIVERABLE_SHOWN, CHANGES_SHOWN, CHANGES_ROWS = 10, 5, 50
 
 router = APIRouter(prefix=ALERTS, include_in_schema=False, route_class=AlertsRoute)
 
@@ -45,8 +45,8 @@ async def show(
         notifier.changes(limit=CHANGES_SHOWN),
         _preview(notifier, model, severity),
     )
-    stuck = sum(channel.parked for channel in channels)
-    told = await notifier.deliveries(stuck="true", limit=STUCK_SHOWN) if stuck else None
+    undeliverable = sum(channel.parked for channel in channels)
+    response = await notifier.deliveries(undeliverable="true", limit=UNDELIVERABLE_SHOWN) if undeliverable else None
     return render(
         request,
         "alerts/overview.html",
@@ -58,8 +58,8 @@ async def show(
         models_in_words=models_in_words,
         audit=audit,
         stale=audit is not None and is_stale(audit.at, now),
-        stuck=stuck,
-        stuck_lines=delivery_lines(told.items, now) if told else (),
+        undeliverable=undeliverable,
+        undeliverable_lines=delivery_lines(response.items, now) if response else (),
         changes=changes.items,
         action_words=action_words,
         model=harmless(model) if refused else model,

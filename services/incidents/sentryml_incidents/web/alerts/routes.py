@@ -1,4 +1,4 @@
-"""Forms for routes: making, changing and removing one. What the notifier refuses comes back with what was typed."""
+"""Forms for routes: making, changing and removing one. What the notifier refuses comes back with what was entered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(prefix=ROUTES, include_in_schema=False, route_class=AlertsRou
 SeenField = Annotated[int, Form(ge=1, le=10**9)]
 
 
-def _typed(
+def _entered(
     name: Annotated[str, Form(max_length=1000)] = "",
     channel_id: Annotated[str, Form(max_length=100)] = "",
     models: Annotated[str, Form(max_length=20_000)] = "",
@@ -41,7 +41,7 @@ def _typed(
     )
 
 
-Typed = Annotated[RouteForm, Depends(_typed)]
+Entered = Annotated[RouteForm, Depends(_entered)]
 
 
 @router.get("/new")
@@ -51,12 +51,12 @@ async def show_new(request: Request, context: WithContext, visitor: Administrato
 
 
 @router.post("/make")
-async def make(request: Request, context: WithContext, visitor: Administrator, typed: Typed) -> Response:
+async def make(request: Request, context: WithContext, visitor: Administrator, entered: Entered) -> Response:
     """Add route; it takes what happens from now on."""
     try:
-        await notifier_for(context, visitor).ask("POST", "/v1/routes", typed.wanted())
+        await notifier_for(context, visitor).ask("POST", "/v1/routes", entered.requested())
     except Problem as err:
-        return await _page(request, context, visitor, typed, err=err)
+        return await _page(request, context, visitor, entered, err=err)
     return go_to(request, "/alerts")
 
 
@@ -69,14 +69,14 @@ async def show(request: Request, context: WithContext, visitor: Reader, route_id
 
 @router.post("/{route_id}/change")
 async def change(
-    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField, typed: Typed
+    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField, entered: Entered
 ) -> Response:
     """Change a route, unless it is another by now than the version that was `seen`."""
     notifier = notifier_for(context, visitor)
     try:
-        await notifier.ask("PUT", f"/v1/routes/{route_id}", typed.wanted(), if_match=etag(seen))
+        await notifier.ask("PUT", f"/v1/routes/{route_id}", entered.requested(), if_match=etag(seen))
     except Problem as err:
-        return await _page(request, context, visitor, typed, err=err, route=await notifier.route(route_id), seen=seen)
+        return await _page(request, context, visitor, entered, err=err, route=await notifier.route(route_id), seen=seen)
     return go_to(request, "/alerts")
 
 

@@ -40,17 +40,17 @@ async def act_on_all(context: Context, actor: Actor, action: Action, chosen: Seq
         raise Problem(422, "invalid-request", "Select at least one incident first.")
     text = read_note(action, note)
     results = [await _act_on_one(context, actor, action, number, sequence, text) for number, sequence in seen]
-    told = summarize(action, results)
-    ticked = frozenset(str(number) for number in told.refused)
-    if len(told.refused) == len(results):
-        return Acted(refused=told.words, ticked=ticked, note=note)
-    return Acted(done=told.words, ticked=ticked)
+    response = summarize(action, results)
+    ticked = frozenset(str(number) for number in response.refused)
+    if len(response.refused) == len(results):
+        return Acted(refused=response.text, ticked=ticked, note=note)
+    return Acted(done=response.text, ticked=ticked)
 
 
 def _as_seen(text: str) -> tuple[int, int]:
     found = _AS_SEEN.fullmatch(text)
     if found is None:
-        raise Problem(422, "invalid-request", "This form is not one of ours: load the list again.")
+        raise Problem(422, "invalid-request", "This form is not valid: load the list again.")
     return int(found[1]), int(found[2])
 
 

@@ -19,7 +19,7 @@ from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident, find_neighbours
 from sentryml_incidents.store.snapshots import read_snapshot
-from sentryml_incidents.store.timeline import find_evidence, list_moments, list_transitions
+from sentryml_incidents.store.timeline import find_evidence, list_evidence_times, list_transitions
 from sentryml_incidents.web.view.charts import (
     HistogramChart,
     PsiChart,
@@ -39,8 +39,8 @@ from sentryml_lifecycle.text.wording import headline
 
 TIMELINE_ROWS = 500
 CURVE_STEPS = 288
-AROUND, LOOKS_AROUND = 0.25, 12
-"""How much is shown before and after an incident: a part of its length, and at least so many looks."""
+AROUND, EVALUATIONS_AROUND = 0.25, 12
+"""How much is shown before and after an incident: a part of its length, and at least that number of evaluations."""
 ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED)
 
 
@@ -101,13 +101,13 @@ class IncidentPage:
 
     @property
     def kept(self) -> frozenset[UUID]:
-        """The evaluations that can be looked at."""
+        """The evaluations that can be shown."""
         return frozenset(each.evaluation_id for each in self.choices)
 
     @property
-    def stuck(self) -> int:
-        """How many messages are stuck."""
-        return self._count(Tone.STUCK)
+    def undeliverable(self) -> int:
+        """How many messages are undeliverable."""
+        return self._count(Tone.UNDELIVERABLE)
 
     @property
     def without_route(self) -> int:
@@ -119,10 +119,10 @@ class IncidentPage:
 
 
 async def read_incident_page(
-    connection: Connection, reference: UUID | int, public_url: str, now: datetime, wanted: UUID | None = None
+    connection: Connection, reference: UUID | int, public_url: str, now: datetime, requested: UUID | None = None
 ) -> IncidentPage | None:
-    """Gather the page of an incident, with the evaluation `wanted`; None if there is no such incident, or it keeps no
-    such evaluation."""
+    """Gather the page of an incident, with the evaluation `requested`; None if there is no such incident,
+    or it keeps no such evaluation."""
     found = await find_incident(connection, reference)
     if found is None:
         return None
@@ -134,8 +134,11 @@ async def read_incident_page(
     oldest = max(0, incident.sequence - TIMELINE_ROWS)
     steps = await list_transitions(connection, found.incident_id, public_url, oldest, TIMELINE_ROWS)
     lines = await _deliveries(connection, found.incident_id, oldest, now)
-    newest, moments = await _newest(connection, incident), await list_moments(connection, found.incident_id)
-    evaluation = await _shown(connection, incident, newest, moments, wanted)
+    newest, evidence_times = (
+        await _newest(connection, incident),
+        await list_evidence_times(connection, found.incident_id),
+    )
+    evaluation = await _shown(connection, incident, newest, evidence_times, requested)
     if evaluation is None:
         return None
     curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
@@ -147,7 +150,7 @@ async def read_incident_page(
         headline=headline(snapshot, incident, now),
         next=what_next(snapshot, incident, now),
         evaluation=evaluation,
-        choices=choices(moments, (newest.evaluation_id, newest.evaluated_at) if newest else None),
+        choices=choices(evidence_times, (newest.evaluation_id, newest.evaluated_at) if newest else None),
         curve=curve,
         volume=volume,
         why=in_words(why_of(evaluation)),
@@ -169,7 +172,7 @@ async def _deliveries(
 
 
 def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[DeliveryLine, ...]:
-    """What is shown under a step; an alert that nothing was told of says so."""
+    """What is shown under a step; an alert without a known delivery says so."""
     return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
@@ -179,7 +182,7 @@ async def _charts(
     """PSI from a while before it opened until a while after it was over, with what happened then; and how many events
     were in the current window."""
     over = incident.resolved_at or incident.closed_at or now
-    around = max((over - incident.opened_at) * AROUND, timedelta(seconds=LOOKS_AROUND * settings.every_seconds))
+    around = max((over - incident.opened_at) * AROUND, timedelta(seconds=EVALUATIONS_AROUND * settings.every_seconds))
     start, end = incident.opened_at - around, min(now, over + around)
     every = timedelta(seconds=settings.every_seconds)
     span = Span(start, end, max((end - start) / CURVE_STEPS, every))
@@ -202,14 +205,14 @@ async def _shown(
     connection: Connection,
     incident: Incident,
     newest: Evaluation | None,
-    moments: Sequence[Moment],
-    wanted: UUID | None,
+    evidence_times: Sequence[Moment],
+    requested: UUID | None,
 ) -> Evaluation | None:
     """The evaluation to be shown: the one asked for, else the newest while it drifts, else the peak."""
-    if newest is not None and (wanted == newest.evaluation_id or (wanted is None and newest.level in DRIFTING)):
+    if newest is not None and (requested == newest.evaluation_id or (requested is None and newest.level in DRIFTING)):
         return newest
-    peak = next(each.evaluation_id for each in moments if each.role is EvidenceRole.PEAK)
-    return await find_evidence(connection, incident.incident_id, wanted or peak)
+    peak = next(each.evaluation_id for each in evidence_times if each.role is EvidenceRole.PEAK)
+    return await find_evidence(connection, incident.incident_id, requested or peak)
 
 
 async def _newest(connection: Connection, incident: Incident) -> Evaluation | None:

@@ -17,7 +17,7 @@ from sentryml_common.http.paging import from_cursor, to_cursor
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.listing import Listing, Order, Standing, Within, chips, in_words, query_of
-from sentryml_incidents.store.deliveries import count_stuck
+from sentryml_incidents.store.deliveries import count_undeliverable
 from sentryml_incidents.store.incident_lists import (
     MOST_COUNTED,
     IncidentRow,
@@ -76,11 +76,11 @@ def asked_for(
     within: Annotated[Within | None, NotBlank, Query()] = None,
     since: Annotated[date | None, NotBlank, Query(alias="from")] = None,
     until: Annotated[date | None, NotBlank, Query(alias="to")] = None,
-    stuck: bool = False,
+    undeliverable: bool = False,
     order: Order = Order.NEWEST,
 ) -> Listing:
     """What the address of a list asks for."""
-    return Listing(state, severity, model.strip(), within, since, until, stuck, order)
+    return Listing(state, severity, model.strip(), within, since, until, undeliverable, order)
 
 
 Asked = Annotated[Listing, Depends(asked_for)]
@@ -90,7 +90,7 @@ Asked = Annotated[Listing, Depends(asked_for)]
 class Tab:
     """A way to another standing: its words, the query, how many there are where that is known."""
 
-    words: str
+    text: str
     query: str
     count: int | None
     current: bool
@@ -101,10 +101,10 @@ class ListPage:
     """Everything on the page. `previous` and `next` are the queries of the pages before and after this one; `live` says
     how many incidents are not over, whatever was asked for."""
 
-    wanted: Listing
+    requested: Listing
     rows: list[IncidentRow]
     count: int
-    words: str
+    text: str
     previous: str | None
     next: str | None
     any_at_all: bool
@@ -113,10 +113,15 @@ class ListPage:
     @property
     def tabs(self) -> list[Tab]:
         """All, and each standing, with the other filters kept; counted where there are no others."""
-        counts = {} if replace(self.wanted, standing=None).filters else self.live
-        first = Tab("all", query_of(replace(self.wanted, standing=None)), None, self.wanted.standing is None)
+        counts = {} if replace(self.requested, standing=None).filters else self.live
+        first = Tab("all", query_of(replace(self.requested, standing=None)), None, self.requested.standing is None)
         return [first] + [
-            Tab(each, query_of(replace(self.wanted, standing=each)), counts.get(each), each is self.wanted.standing)
+            Tab(
+                each,
+                query_of(replace(self.requested, standing=each)),
+                counts.get(each),
+                each is self.requested.standing,
+            )
             for each in Standing
         ]
 
@@ -128,15 +133,20 @@ class ListPage:
 
 @router.get("/incidents")
 async def show(
-    request: Request, context: WithContext, visitor: Reader, wanted: Asked, after: Cursor = None, before: Cursor = None
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    requested: Asked,
+    after: Cursor = None,
+    before: Cursor = None,
 ) -> Response:
     """Incidents as the address asks for them: from after the row `after` on, or those that end before `before`."""
-    return await _list(request, context, wanted, after, before)
+    return await _list(request, context, requested, after, before)
 
 
 @router.get("/incidents/bulk")
 async def show_after_bulk(visitor: Reader) -> RedirectResponse:
-    """The address that answers the form below, asked for by itself."""
+    """The address that answers the form below, asked for alone."""
     return RedirectResponse("../incidents", status_code=302)
 
 
@@ -145,7 +155,7 @@ async def act_on_many(
     request: Request,
     context: WithContext,
     visitor: Responder,
-    wanted: Asked,
+    requested: Asked,
     do: Annotated[Do, Form()],
     picked: Annotated[list[str] | None, Form(max_length=ROWS)] = None,
     shown: Annotated[list[str] | None, Form(max_length=ROWS)] = None,
@@ -161,35 +171,35 @@ async def act_on_many(
     except Problem as err:
         seen = frozenset(each.partition(" ")[0] for each in chosen)
         answer = Acted(refused=err.detail, ticked=seen, note=note)
-        return await _list(request, context, wanted, after, before, answer, err.status)
-    return await _list(request, context, wanted, after, before, acted)
+        return await _list(request, context, requested, after, before, answer, err.status)
+    return await _list(request, context, requested, after, before, acted)
 
 
 async def _list(
     request: Request,
     context: Context,
-    wanted: Listing,
+    requested: Listing,
     after: str | None,
     before: str | None,
     acted: Acted | None = None,
     status: int = 200,
 ) -> Response:
     async with context.transaction() as connection:
-        page = await _read(connection, wanted, context.now(), after, before)
-        stuck_messages, of_incidents = await count_stuck(connection)
+        page = await _read(connection, requested, context.now(), after, before)
+        undeliverable_messages, of_incidents = await count_undeliverable(connection)
     here = {name: value for name, value in (("after", after), ("before", before)) if value}
     return render(
         request,
         "incidents/list.html",
         status=status,
         page=page,
-        wanted=wanted,
-        chips=chips(wanted),
-        here=query_of(wanted, **here),
+        requested=requested,
+        chips=chips(requested),
+        here=query_of(requested, **here),
         severities=list(Severity),
         spans=list(Within),
         orders=list(Order),
-        stuck_messages=stuck_messages,
+        undeliverable_messages=undeliverable_messages,
         of_incidents=of_incidents,
         acted=acted or Acted(),
         note_length_max=NOTE_LENGTH_MAX,
@@ -197,17 +207,17 @@ async def _list(
 
 
 async def _read(
-    connection: Connection, wanted: Listing, now: datetime, after: str | None, before: str | None
+    connection: Connection, requested: Listing, now: datetime, after: str | None, before: str | None
 ) -> ListPage:
-    found, previous, following = await _page(connection, wanted, now, after, before)
-    count = await count_incidents(connection, wanted, now)
+    found, previous, following = await _page(connection, requested, now, after, before)
+    count = await count_incidents(connection, requested, now)
     return ListPage(
-        wanted=wanted,
+        requested=requested,
         rows=await read_rows(connection, found),
         count=count,
-        words=in_words(wanted, count, MOST_COUNTED),
-        previous=query_of(wanted, before=_cursor(found[0], wanted)) if previous and found else None,
-        next=query_of(wanted, after=_cursor(found[-1], wanted)) if following and found else None,
+        text=in_words(requested, count, MOST_COUNTED),
+        previous=query_of(requested, before=_cursor(found[0], requested)) if previous and found else None,
+        next=query_of(requested, after=_cursor(found[-1], requested)) if following and found else None,
         any_at_all=count > 0 or await count_incidents(connection, Listing(), now) > 0,
         live=_live(await count_live(connection)),
     )
@@ -219,28 +229,30 @@ def _live(counts: dict[tuple[str, str], int]) -> dict[Standing, int]:
 
 
 async def _page(
-    connection: Connection, wanted: Listing, now: datetime, after: str | None, before: str | None
+    connection: Connection, requested: Listing, now: datetime, after: str | None, before: str | None
 ) -> tuple[Sequence[Incident], bool, bool]:
     """(a page, whether there is one before it, whether there is one after it)."""
     if before is not None:
-        found = await read_incident_list(connection, wanted, now, _place(before, wanted), ROWS + 1, backwards=True)
+        found = await read_incident_list(
+            connection, requested, now, _place(before, requested), ROWS + 1, backwards=True
+        )
         if len(found) > ROWS:
             return found[1:], True, True
         after = None  # so few are before it that this is the first page: it is shown whole
-    place = _place(after, wanted)
-    found = await read_incident_list(connection, wanted, now, place, ROWS + 1)
+    place = _place(after, requested)
+    found = await read_incident_list(connection, requested, now, place, ROWS + 1)
     return found[:ROWS], place is not None, len(found) > ROWS
 
 
-def _cursor(incident: Incident, wanted: Listing) -> str:
-    return to_cursor(place_of(incident, wanted.order))
+def _cursor(incident: Incident, requested: Listing) -> str:
+    return to_cursor(place_of(incident, requested.order))
 
 
-def _place(cursor: str | None, wanted: Listing) -> Place | None:
+def _place(cursor: str | None, requested: Listing) -> Place | None:
     """The place that a cursor names, of which there may be none.
 
     Raises:
         Problem: 422, it is of another order, or not one of ours.
     """
-    found = from_cursor(cursor, PLACES[wanted.order])
+    found = from_cursor(cursor, PLACES[requested.order])
     return list(found) if found is not None else None

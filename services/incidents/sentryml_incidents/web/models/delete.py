@@ -33,13 +33,13 @@ async def confirm(
     model_id: str,
     confirmation: ConfirmationField = "",
 ) -> Response:
-    """Delete the model, if it still stands as the page has shown it."""
+    """Delete the model, if it is still as the page has shown it."""
     async with context.transaction() as connection:
         await known_model(connection, model_id)
     try:
         await delete_model(context, visitor.actor, model_id, confirmation)
     except DeletionNotConfirmed as err:
-        refused = f"Nothing was deleted: {err.why_not}. Below is how it stands now; if you still want to, do it again."
+        refused = f"Nothing was deleted: {err.why_not}. Its current state is shown below; to delete it, confirm again."
         return await _page(request, context, model_id, 409, refused)
     return render(request, "models/deleted.html", model_id=model_id)
 

@@ -56,7 +56,7 @@ class Days(IntEnum):
     DAY, WEEK, MONTH, QUARTER = 1, 7, 30, 90
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """`a day`, `90 days`."""
         return {1: "a day", 7: "a week"}.get(self, f"{self:d} days")
 

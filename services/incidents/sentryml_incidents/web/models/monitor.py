@@ -1,6 +1,6 @@
 """The page of a monitor: every setting with what it does, a preview of what it would have done, its versions.
 
-One form, three buttons: trying, saving, and both again after somebody else was quicker. What was typed is never lost.
+One form, three buttons: trying, saving, and both again after somebody else was quicker. What was entered is never lost.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Done(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Filled:
     """The form as it is shown: what is in its fields, what is wrong with some, what somebody else has put in force
-    where that differs from what is typed, and why nothing was done. `version` is the one that it was filled from, if
+    where that differs from what is entered, and why nothing was done. `version` is the one that it was filled from, if
     that may not be the one in force."""
 
     texts: Texts
@@ -83,10 +83,10 @@ class VersionRow:
     """One entry in the history of a monitor."""
 
     found: MonitorVersion
-    words: str
+    text: str
 
 
-async def _typed(request: Request) -> Texts:
+async def _entered(request: Request) -> Texts:
     """What is in the fields of the form, as it came."""
     form = await request.form()
     texts = {name: str(form.get(name, ""))[:LONGEST_TEXT] for name in SETTINGS}
@@ -94,7 +94,7 @@ async def _typed(request: Request) -> Texts:
     return {name: without_keys(text) for name, text in (texts | {"signals": signals}).items()}
 
 
-Typed = Annotated[Texts, Depends(_typed)]
+Entered = Annotated[Texts, Depends(_entered)]
 
 
 @router.get("")
@@ -112,17 +112,17 @@ async def show(
 
 @router.post("/save")
 async def save(
-    request: Request, context: WithContext, visitor: Responder, model_id: str, typed: Typed, version: VersionField
+    request: Request, context: WithContext, visitor: Responder, model_id: str, entered: Entered, version: VersionField
 ) -> Response:
-    """Put what was typed in force; `version` is the one that the form was filled from."""
-    wanted, wrong = read(typed)
+    """Put what was entered in force; `version` is the one that the form was filled from."""
+    requested, wrong = read(entered)
     if wrong:
-        return await page(request, context, model_id, _wrong(typed, wrong, version), status=422)
+        return await page(request, context, model_id, _wrong(entered, wrong, version), status=422)
     await _check_known(context, model_id)
     try:
-        monitor = await change_monitor(context, visitor.actor, model_id, wanted | {"version": version})
+        monitor = await change_monitor(context, visitor.actor, model_id, requested | {"version": version})
     except (InvalidMonitor, MonitorChangedMeanwhile) as err:
-        return await _refused(request, context, model_id, typed, version, err)
+        return await _refused(request, context, model_id, entered, version, err)
     done = Done.SAVED if monitor.version > version else Done.UNCHANGED
     return go_to(request, f"/models/{model_id}/monitor?done={done}")
 
@@ -133,23 +133,23 @@ async def preview(
     context: WithContext,
     visitor: Responder,
     model_id: str,
-    typed: Typed,
+    entered: Entered,
     version: VersionField,
     days: DaysField = PREVIEW_DAYS[0],
 ) -> Response:
-    """What these settings would have done; changes nothing. A monitor that is off is tried as if it were on."""
-    wanted, wrong = read(typed)
+    """What these settings would have done; changes nothing. A monitor that is off is evaluated as if it were on."""
+    requested, wrong = read(entered)
     if wrong:
-        return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
+        return await page(request, context, model_id, _wrong(entered, wrong, version, days), status=422)
     await _check_known(context, model_id)
     try:
-        found = await try_out(context, model_id, wanted | {"version": version, "enabled": True}, days)
+        found = await try_out(context, model_id, requested | {"version": version, "enabled": True}, days)
     except (InvalidMonitor, MonitorChangedMeanwhile) as err:
-        return await _refused(request, context, model_id, typed, version, err, days)
+        return await _refused(request, context, model_id, entered, version, err, days)
     async with context.transaction() as connection:
         happened = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MOST_HAPPENED)
         critical = await find_ever_critical(connection, [each.incident_id for each in happened])
-    filled = Filled(typed, days=days, monitor_preview=monitor_preview_of(found, happened, critical), version=version)
+    filled = Filled(entered, days=days, monitor_preview=monitor_preview_of(found, happened, critical), version=version)
     return await page(request, context, model_id, filled)
 
 
@@ -157,20 +157,20 @@ async def _refused(
     request: Request,
     context: Context,
     model_id: str,
-    typed: Texts,
+    entered: Texts,
     version: int,
     err: InvalidMonitor | MonitorChangedMeanwhile,
     days: int = PREVIEW_DAYS[0],
 ) -> Response:
-    """The form with what was typed and why it was not taken."""
+    """The form with what was entered and why it was not accepted."""
     if isinstance(err, InvalidMonitor):
         wrong = {each["field"].partition(".")[0]: each["reason"] for each in err.errors}
         wrong = {name: reason_in_words(name, reason) for name, reason in wrong.items()}
-        return await page(request, context, model_id, _wrong(typed, wrong, version, days), status=422)
+        return await page(request, context, model_id, _wrong(entered, wrong, version, days), status=422)
     async with context.transaction() as connection:
         _, monitor = await known_model(connection, model_id)
         seen = (await find_version_settings(connection, model_id)).get(version, monitor)
-    both = rebase(typed, seen, monitor)
+    both = rebase(entered, seen, monitor)
     since = changes_in_words(changes(seen, monitor)) or "nothing that is left"
     refused = (
         f"Nothing was done: the monitor is at version {monitor.version} by now, and this form was filled from version "
@@ -181,10 +181,10 @@ async def _refused(
     return await page(request, context, model_id, filled, status=409)
 
 
-def _wrong(typed: Texts, wrong: Texts, version: int, days: int = PREVIEW_DAYS[0]) -> Filled:
+def _wrong(entered: Texts, wrong: Texts, version: int, days: int = PREVIEW_DAYS[0]) -> Filled:
     settings = "One setting is" if len(wrong) == 1 else f"{len(wrong)} settings are"
     refused = f"Nothing was done: {settings} not valid. The form says which, and what to change."
-    return Filled(typed, wrong, refused=refused, days=days, version=version)
+    return Filled(entered, wrong, refused=refused, days=days, version=version)
 
 
 async def _check_known(context: Context, model_id: str) -> None:
@@ -202,7 +202,7 @@ async def page(
     before: int | None = None,
     done: Done | None = None,
 ) -> Response:
-    """The page with the form as it was filled, or else as the monitor stands."""
+    """The page with the form as it was filled, or else as the monitor is."""
     async with context.transaction() as connection:
         model, monitor = await known_model(connection, model_id)
         snapshot = await read_snapshot(connection, model_id)

@@ -1,4 +1,4 @@
-"""Switching a monitor off and on, on its page: the button stands beside what happens then."""
+"""Switching a monitor off and on, on its page: the button is beside what happens then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SureField = Annotated[bool, Form()]
 
 NOT_SURE = "Nothing was done: tick that you have read what happens, then switch it off."
 MOVED_ON = (
-    "Nothing was done: the monitor is at version {} by now. This is how it stands; if you still want to, do it again."
+    "Nothing was done: the monitor is at version {} by now. Its current state is shown; to change it, do it again."
 )
 
 

@@ -67,10 +67,10 @@ async def _rows(connection: Connection, models: Sequence[ModelSummary], now: dat
     """By model, each read and drawn once, however often it is listed."""
     known = {model.model_id: model for model in models}
     spans = {each.model_id: recent(each.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for each in known.values()}
-    lately = await read_recent(connection, spans)
-    return {name: _row(model, spans[name], lately.get(name, Recent([], None))) for name, model in known.items()}
+    recent = await read_recent(connection, spans)
+    return {name: _row(model, spans[name], recent.get(name, Recent([], None))) for name, model in known.items()}
 
 
-def _row(model: ModelSummary, span: Span, lately: Recent) -> ModelRow:
-    spark = sparkline(lately.psi, span, lately.warn_at)
+def _row(model: ModelSummary, span: Span, recent: Recent) -> ModelRow:
+    spark = sparkline(recent.psi, span, recent.warn_at)
     return ModelRow(model, status_of(model.enabled, model.level, model.reason), spark)

@@ -63,10 +63,10 @@ async def make_one(
     now = context.now()
     expires_at = now + timedelta(days=days) if days else None
     try:
-        wanted = NewApiKey(name=name, scopes=scopes, models=models.replace(",", " ").split(), expires_at=expires_at)
+        requested = NewApiKey(name=name, scopes=scopes, models=models.replace(",", " ").split(), expires_at=expires_at)
     except ValidationError as err:
         return await _list(request, context, 422, _in_words(err), name, models)
-    of_key = wanted.name, tuple(wanted.scopes), tuple(wanted.models), expires_at
+    of_key = requested.name, tuple(requested.scopes), tuple(requested.models), expires_at
     async with context.transaction() as connection:
         stored, text = await create_key(connection, visitor.actor, *of_key, now)
     return _show_once(request, context, visitor, stored, text, "api_key_made")
@@ -119,7 +119,7 @@ def _show_once(
 
 
 def _in_words(err: ValidationError) -> str:
-    """What is wrong with the wanted key, without what was given."""
+    """What is wrong with the requested key, without its values."""
     wrong = [f"{each['loc'][0]}: {each['msg']}" for each in err.errors(include_input=False, include_url=False)]
     return f"No key was made. {'; '.join(wrong)}."
 

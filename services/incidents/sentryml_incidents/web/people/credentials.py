@@ -27,7 +27,7 @@ log = get_logger(__name__)
 
 
 class CredentialsRefused(Exception):
-    """The message says why, as far as who asks may know; `wait` is how long to, if that is the reason."""
+    """The message says why, as far as the caller may know; `wait` is how long to, if that is the reason."""
 
     def __init__(self, text: str, wait: timedelta | None = None) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""Who is looking at a page: the one place where sessions and roles are checked.
+"""Who is signed in: the one place where sessions and roles are checked.
 
 A session's secret comes in a cookie and is good for pages alone: `/v1` knows nothing but keys, and pages know nothing
 of keys.
@@ -41,7 +41,7 @@ class Elsewhere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who is looking: a person in a session."""
+    """Who is signed in: a person in a session."""
 
     user: User
     session: Session
@@ -63,7 +63,7 @@ class Visitor:
 
 
 async def find_visitor(request: Request, context: Context, *, background: bool = False) -> Visitor | None:
-    """Who is looking, if they are signed in. What a page asks `background` does not count as the session being used.
+    """Who is signed in, if anybody is. What a page asks `background` does not count as the session being used.
 
     Raises:
         Unavailable: PostgreSQL is away.
@@ -116,7 +116,7 @@ Administrator = Annotated[Visitor, Depends(_requiring(Permission.ADMINISTER))]
 
 def _page_of(request: Request) -> str:
     """The page to come back to: the one asked for, or the one that a form is on. An address that holds an API key is
-    not told back."""
+    not repeated in the answer."""
     path = request.url.path
     if holds_key(str(request.url)):
         return HOME
@@ -125,9 +125,9 @@ def _page_of(request: Request) -> str:
     return path.rpartition("/")[0] or HOME
 
 
-def safe_next(wanted: str) -> str:
-    """A page of this service to go to after the sign-in; the first one if what is wanted is anything else."""
-    return wanted if _PATH.fullmatch(wanted) else HOME
+def safe_next(requested: str) -> str:
+    """A page of this service to go to after the sign-in; the first one if the given one is anything else."""
+    return requested if _PATH.fullmatch(requested) else HOME
 
 
 def cookie_name(public_url: str, what: str = "session") -> str:

@@ -63,7 +63,7 @@ async def sign_in(
     password: PasswordField = "",
     next: NextField = HOME,
 ) -> Response:
-    """Begin a session, and go where one wanted to."""
+    """Begin a session, and go to the page that required it."""
     page, email = safe_next(next), email.strip()
     try:
         secret, browser = await _begin(request, context, await check_credentials(request, context, email, password))

@@ -11,7 +11,7 @@
   let source = null, timer = 0, retry = FIRST_RETRY, signedOut = false;
   let fetching = false, again = false, keeps = false;
 
-  // ---- What the reader is told
+  // ---- Messages to the reader
 
   function say(state, text = "", link = null) {
     document.documentElement.dataset.live = state;
@@ -32,15 +32,15 @@
     source = new EventSource(`${status.dataset.stream}&since=${encodeURIComponent(since)}`);
     source.addEventListener("live", () => {
       say("on");
-      heard();
+      received();
     });
     source.addEventListener("changed", () => {
-      heard();
+      received();
       refresh();
     });
     source.addEventListener("still-here", () => {
       retry = FIRST_RETRY;
-      heard();
+      received();
     });
     source.addEventListener("signed-out", endSession);
     source.addEventListener("full", () => {
@@ -57,7 +57,7 @@
     source = null;
   }
 
-  function heard() {
+  function received() {
     clearTimeout(timer);
     timer = setTimeout(lose, SILENCE);
   }

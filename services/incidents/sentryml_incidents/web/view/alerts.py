@@ -9,7 +9,7 @@ from typing import Any, Final
 from sentryml_common.text import capital, sentence
 
 STALE_AFTER = timedelta(minutes=2)
-"""The ledger is looked at every few seconds: an audit that is older than this is news."""
+"""The ledger is audited every few seconds: an older audit than this is reported."""
 
 ACTIONS: Final[Mapping[str, str]] = {
     "channel_made": "added the channel",
@@ -48,7 +48,7 @@ REASONS: Final[Mapping[str, str]] = {
     "remind_times": "a whole number from 1 to 100",
     "channel_id": "choose one of the channels",
 }
-"""By field: what it takes, in words for people."""
+"""By field: what it takes, in texts for people."""
 
 
 def refusal(kind: str, detail: str, errors: object) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class Result:
 class BulkSummary:
     """The whole in words; `refused` says of which incidents nothing was done."""
 
-    words: str
+    text: str
     refused: tuple[int, ...]
 
 

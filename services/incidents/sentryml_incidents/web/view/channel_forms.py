@@ -13,7 +13,7 @@ from typing import Any
 from sentryml_common.contracts.internal.notifier_api import ChannelKindResponse
 
 SECRET_LIKE = re.compile(r"://|xox|xapp-|whsec_|hooks\.|[A-Za-z0-9+/]{24}")
-"""What may be a secret that was typed into the wrong field."""
+"""What may be a secret that was entered into the wrong field."""
 
 SETTINGS, SECRET = "settings", "secret"
 YES_OR_NO = ("true", "false")
@@ -91,15 +91,15 @@ def _field(part: str, name: str, schema: Mapping[str, Any], required: bool) -> F
     )
 
 
-def config_of(form: ChannelForm, typed: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """`settings` and `secret` as typed. Empty fields are left out, and so is a secret of which nothing was typed."""
-    settings = _part(form.of(SETTINGS), typed)
-    secret = _part(form.of(SECRET), typed)
+def config_of(form: ChannelForm, entered: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """`settings` and `secret` as entered. Empty fields are left out, and so is a secret without any value."""
+    settings = _part(form.of(SETTINGS), entered)
+    secret = _part(form.of(SECRET), entered)
     return {SETTINGS: settings, **({SECRET: secret} if secret else {})}
 
 
-def _part(fields: Iterable[Field], typed: Mapping[str, str]) -> dict[str, Any]:
-    given = {field: typed.get(field.input_name, "").strip() for field in fields}
+def _part(fields: Iterable[Field], entered: Mapping[str, str]) -> dict[str, Any]:
+    given = {field: entered.get(field.input_name, "").strip() for field in fields}
     return {field.name: _value(field.type, text) for field, text in given.items() if text}
 
 
@@ -136,13 +136,13 @@ def shown_settings(form: ChannelForm, settings: Mapping[str, Any]) -> dict[str, 
     return {field.input_name: _text(settings.get(field.name, field.default)) for field in form.of(SETTINGS)}
 
 
-def typed_again(form: ChannelForm, typed: Mapping[str, str]) -> dict[str, str]:
-    """What was typed, to go on from: without secrets, and without what may be one in the wrong field."""
-    return {field.input_name: harmless(typed.get(field.input_name, "")) for field in form.of(SETTINGS)}
+def entered_again(form: ChannelForm, entered: Mapping[str, str]) -> dict[str, str]:
+    """What was entered, to continue from: without secrets, and without what may be one in the wrong field."""
+    return {field.input_name: harmless(entered.get(field.input_name, "")) for field in form.of(SETTINGS)}
 
 
 def harmless(text: str) -> str:
-    """A text that is told back; nothing of one that may hold a secret."""
+    """A text that may be shown again; nothing of one that may hold a secret."""
     return "" if SECRET_LIKE.search(text) else text
 
 

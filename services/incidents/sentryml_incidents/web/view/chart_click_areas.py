@@ -21,7 +21,7 @@ class ClickArea:
     width: float
     at: datetime
     psi: float | None
-    words: str
+    text: str
 
 
 def worst_of(found: Iterable[ClickArea]) -> ClickArea | None:

@@ -29,7 +29,7 @@ TIME_STEPS = [timedelta(seconds=seconds) for seconds in (*UNDER_A_DAY, *DAYS)]
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """A Monday: weeks on an axis begin on Mondays."""
 GAP = 2.5
-"""Looks that are more than this many steps apart are not joined by a line."""
+"""Evaluations that are more than this many steps apart are not joined by a line."""
 
 
 def recent(first_seen: datetime, now: datetime, length: timedelta, steps: int, every: timedelta = timedelta(0)) -> Span:
@@ -60,7 +60,7 @@ class Mark:
 
     place: float
     kind: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def psi_chart(
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
         *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
     ]
-    inside = [Mark(span.place(at), kind, words) for at, kind, words in marks if span.start <= at <= span.end]
+    inside = [Mark(span.place(at), kind, text) for at, kind, text in marks if span.start <= at <= span.end]
     return PsiChart(
         span=span,
         lines=tuple(line for line in lines if line.path),
@@ -215,7 +215,7 @@ class Bar:
     baseline: float
     current: float
     moved: str
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def histogram_chart(found: SignalEvaluation) -> HistogramChart:
             baseline=round(100 * part.baseline_share / top, 2),
             current=round(100 * part.current_share / top, 2),
             moved=_direction(part) if part in moved else "",
-            words=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
+            text=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
         )
         for number, part in enumerate(found.bins)
     )
@@ -253,7 +253,7 @@ def _direction(part: Bin) -> str:
 
 
 def _ends(bins: Sequence[Bin], width: float) -> Iterable[Tick]:
-    """The bounds of ranges, at the edges between their bars; every so many, so that they can be read."""
+    """The bounds of ranges, at the edges between their bars; some of them left out, so that they can be read."""
     edges = [
         (number * width, part.lower)
         for number, part in enumerate(bins)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sentryml_common.contracts.delivery import ATTEMPTS_TOLD, Delivery, DeliveryState
+from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.text import duration
 
 KINDS = {"slack": "Slack", "webhook": "Webhook", "email": "E-mail", "mail": "E-mail"}
@@ -20,7 +20,7 @@ class Tone(StrEnum):
 
     DELIVERED = "delivered"
     WAITING = "waiting"
-    STUCK = "stuck"
+    UNDELIVERABLE = "undeliverable"
     NOBODY = "nobody"
     OVER = "over"
 
@@ -40,11 +40,11 @@ class DeliveryLine:
     @property
     def older_left_out(self) -> bool:
         """Whether there were more attempts than the notifier tells."""
-        return self.delivery is not None and self.delivery.attempts > ATTEMPTS_TOLD
+        return self.delivery is not None and self.delivery.attempts > LATEST_ATTEMPTS_MAX
 
 
 UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not reported yet where this was sent.")
-"""For an alert of which nothing was told."""
+"""For an alert without a known delivery."""
 
 
 def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
@@ -54,16 +54,16 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
         where = f"{where}, reminder {delivery.reminder}"
     match delivery.state:
         case DeliveryState.NO_ROUTE:
-            return DeliveryLine(Tone.NOBODY, "", "Nobody was notified.", delivery.words, delivery=delivery)
+            return DeliveryLine(Tone.NOBODY, "", "Nobody was notified.", delivery.text, delivery=delivery)
         case DeliveryState.DELIVERED:
             twice = "; possible duplicate" if delivery.possibly_repeated else ""
             what = f"delivered after {latency(delivery.latency_seconds or 0.0)}{twice}"
             return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
         case DeliveryState.PARKED:
             again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
-            return DeliveryLine(Tone.STUCK, where, "stuck", delivery.words, *again, delivery)
+            return DeliveryLine(Tone.UNDELIVERABLE, where, "undeliverable", delivery.text, *again, delivery)
         case DeliveryState.NOT_SENT:
-            return DeliveryLine(Tone.OVER, where, "not sent", delivery.words, delivery=delivery)
+            return DeliveryLine(Tone.OVER, where, "not sent", delivery.text, delivery=delivery)
         case DeliveryState.SENDING:
             return DeliveryLine(Tone.WAITING, where, "being sent", delivery=delivery)
         case DeliveryState.PENDING:
@@ -72,7 +72,7 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
 
 def channel_name(name: str, kind: str) -> str:
     """A channel as people call it: `Slack`, or `ops (Slack)` where it has a name of its own."""
-    called = next((words for code, words in KINDS.items() if kind.startswith(code)), kind)
+    called = next((text for code, text in KINDS.items() if kind.startswith(code)), kind)
     return called if name.lower() == called.lower() else f"{name} ({called})" if called else name
 
 
@@ -82,14 +82,14 @@ def latency(seconds: float) -> str:
 
 
 def _waiting(delivery: Delivery, where: str, now: datetime) -> DeliveryLine:
-    if not delivery.attempts or not delivery.words:
+    if not delivery.attempts or not delivery.text:
         return DeliveryLine(Tone.WAITING, where, "waiting to be sent", delivery=delivery)
     last = delivery.latest_attempts[-1] if delivery.latest_attempts else None
     limited = last is not None and last.outcome == RATE_LIMITED
     if limited and delivery.due_at is not None and delivery.due_at > now:
         what = f"waiting: rate-limited by {where}"
         return DeliveryLine(Tone.WAITING, where, what, None, "until", delivery.due_at, delivery)
-    return DeliveryLine(Tone.WAITING, where, "waiting", delivery.words, *_again(delivery, now), delivery)
+    return DeliveryLine(Tone.WAITING, where, "waiting", delivery.text, *_again(delivery, now), delivery)
 
 
 def _again(delivery: Delivery, now: datetime) -> tuple[str, datetime | None]:

@@ -37,7 +37,7 @@ class Bar:
     place: float
     width: float
     severity: Severity
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +70,5 @@ def _inside(found: Episode, span: Span) -> bool:
 def _bar(found: Episode, span: Span) -> Bar:
     start, end = span.place(found.start), span.place(found.end or span.end)
     width = max(NARROWEST, round(end - start, 2))
-    words = f"{found.severity} from {moment(found.start)}, {found.lasted(span.end)}, peak {found.peak_psi:.2f}"
-    return Bar(min(start, 100 - width), width, found.severity, words)
+    text = f"{found.severity} from {moment(found.start)}, {found.lasted(span.end)}, peak {found.peak_psi:.2f}"
+    return Bar(min(start, 100 - width), width, found.severity, text)

@@ -1,4 +1,4 @@
-"""A monitor as a form: each setting with its name for people, what it does, its default, and how it is typed.
+"""A monitor as a form: each setting with its name for people, what it does, its default, and how it is entered.
 
 A form is a text for each setting; an empty one asks for the default. Signals are names with a space between them.
 """
@@ -31,7 +31,7 @@ Texts = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a value is typed: `unit` stands beside the field."""
+    """How a value is entered: `unit` is beside the field."""
 
     unit: str
     read: Callable[[str], Any]
@@ -67,9 +67,9 @@ class Setting:
         return MonitorValues.model_fields[self.name].default
 
     @property
-    def default_words(self) -> str:
-        """The default as it would be typed, or in words."""
-        return self.automatic or _words(self, self.default)
+    def default_text(self) -> str:
+        """The default as it would be entered, or in words."""
+        return self.automatic or _text(self, self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ COMPARED = Group(
         Setting("slow_drift", "Slow drift", SWITCH,
                 "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
         Setting("min_samples", "Minimum number of events", EVENTS,
-                "With fewer in either window, an evaluation has no result.", "5 for each bin"),
+                "With fewer in either window, an evaluation reports insufficient data.", "5 for each bin"),
         Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,
                 "Below it the model is warming up, and not evaluated."),
     ),
@@ -146,7 +146,7 @@ SETTINGS = {each.name: each for group in (MAIN, *ADVANCED) for each in group.set
 
 
 def write(values: MonitorValues) -> Texts:
-    """A monitor as it would be typed."""
+    """A monitor as it would be entered."""
     return {name: _write(each, getattr(values, name)) for name, each in SETTINGS.items()}
 
 
@@ -158,15 +158,15 @@ def _write(setting: Setting, value: Any) -> str:
 
 def read(texts: Mapping[str, str]) -> tuple[dict[str, Any], Texts]:
     """(the settings that are asked for, what is wrong with the others by name)."""
-    wanted: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
     wrong: Texts = {}
     for name, setting in SETTINGS.items():
         text = texts.get(name, "").strip()
         try:
-            wanted[name] = _read(setting, text)
+            requested[name] = _read(setting, text)
         except NotRead as err:
             wrong[name] = str(err)
-    return wanted, wrong
+    return requested, wrong
 
 
 def _read(setting: Setting, text: str) -> Any:
@@ -186,11 +186,11 @@ class Rebased:
     theirs: Texts
 
 
-def rebase(typed: Mapping[str, str], seen: MonitorValues, current: MonitorValues) -> Rebased:
-    """What was typed over the monitor that was seen, as a form over the one that is in force by now."""
+def rebase(entered: Mapping[str, str], seen: MonitorValues, current: MonitorValues) -> Rebased:
+    """What was entered over the monitor that was seen, as a form over the one that is in force by now."""
     before, now = write(seen), write(current)
-    touched = {name for name in SETTINGS if _tidy(typed.get(name, "")) != before[name]}
-    texts = {name: typed.get(name, "") if name in touched else now[name] for name in SETTINGS}
+    touched = {name for name in SETTINGS if _tidy(entered.get(name, "")) != before[name]}
+    texts = {name: entered.get(name, "") if name in touched else now[name] for name in SETTINGS}
     both = {name for name in touched if now[name] not in (before[name], _tidy(texts[name]))}
     return Rebased(texts, {name: now[name] for name in SETTINGS if name in both})
 
@@ -215,10 +215,10 @@ def _shown(name: str, value: Any) -> str:
         return "on" if value else "off"
     if value is None and name != "season_seconds":
         return "the default"
-    return _words(SETTINGS[name], value) if name in SETTINGS else str(value)
+    return _text(SETTINGS[name], value) if name in SETTINGS else str(value)
 
 
-def _words(setting: Setting, value: Any) -> str:
+def _text(setting: Setting, value: Any) -> str:
     return ", ".join(value) if setting.kind is SIGNALS else setting.kind.write(value)
 
 

@@ -1,4 +1,4 @@
-"""What a form for a route holds, and what the notifier is told of it. Pure."""
+"""What a form for a route holds, and what is sent to the notifier. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHOICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RouteForm:
-    """A route as typed."""
+    """A route as entered."""
 
     name: str = ""
     channel_id: str = ""
@@ -38,7 +38,7 @@ class RouteForm:
     remind_after_minutes: str = ""
     remind_times: str = "3"
 
-    def wanted(self) -> dict[str, Any]:
+    def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
         seconds = number(self.remind_after_minutes)
         return {
@@ -58,7 +58,7 @@ class RouteForm:
 
 
 def number(text: str) -> float | str | None:
-    """What was typed as a number; None if nothing was, the text itself if it is none."""
+    """What was entered as a number; None if nothing was, the text itself if it is none."""
     if not text.strip():
         return None
     try:

@@ -19,7 +19,7 @@ class Progress:
     """How much of something there is, as a part of what is needed (0 to 1), and in words."""
 
     part: float
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,23 +69,23 @@ class AppriseChannel:
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Hand it to apprise once."""
         if not self.threads.acquire(blocking=False):
-            words = "The service has not answered earlier messages yet; this one was not sent."
-            return SendResult(Outcome.NOT_ACCEPTED, "busy", words)
+            text = "The service has not answered earlier messages yet; this one was not sent."
+            return SendResult(Outcome.NOT_ACCEPTED, "busy", text)
         try:
             async with asyncio.timeout(self.send_seconds):
                 took = await _in_a_thread(lambda: self._notify(outgoing), self.threads.release)
         except TimeoutError:
-            words = f"The service did not answer within {self.send_seconds:g} s; the message may have arrived."
-            return SendResult(Outcome.UNCERTAIN, "timeout", words)
+            text = f"The service did not answer within {self.send_seconds:g} s; the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "timeout", text)
         except Exception as err:
-            words = f"Apprise failed ({type(err).__name__}); the message may have arrived."
-            return SendResult(Outcome.UNCERTAIN, "failed", words)
+            text = f"Apprise failed ({type(err).__name__}); the message may have arrived."
+            return SendResult(Outcome.UNCERTAIN, "failed", text)
         if not took:
-            words = (
+            text = (
                 "Apprise reported a failure without a reason; the message may have arrived. "
                 "Check the address if this persists."
             )
-            return SendResult(Outcome.UNCERTAIN, "failed", words)
+            return SendResult(Outcome.UNCERTAIN, "failed", text)
         return SendResult(Outcome.DELIVERED, "ok", "The service accepted it.")
 
     def _notify(self, outgoing: Outgoing) -> bool:

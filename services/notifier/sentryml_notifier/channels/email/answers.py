@@ -32,14 +32,14 @@ def judge(code: int, stage: Stage, fix: str) -> SendResult:
     if code < 500:
         return _later(code)
     if stage is Stage.CONTENT:
-        words = f"{SERVER} refused this one mail ({code}): too large for it, or taken for spam."
-        return SendResult(Outcome.MESSAGE_REFUSED, "content_refused", words)
+        text = f"{SERVER} refused this one mail ({code}): too large for it, or taken for spam."
+        return SendResult(Outcome.MESSAGE_REFUSED, "content_refused", text)
     if stage is Stage.SIGN_IN or code in SIGN_IN_CODES:
-        words = f"{SERVER} does not accept the user and password, or requires them ({code}). For others, {fix}."
-        return _broken("sign_in_refused", words)
+        text = f"{SERVER} does not accept the user and password, or requires them ({code}). For others, {fix}."
+        return _broken("sign_in_refused", text)
     if stage is Stage.SENDER:
-        words = f"{SERVER} does not accept this sender ({code}). Use a sender address that it accepts, or sign in."
-        return _broken("sender_refused", words)
+        text = f"{SERVER} does not accept this sender ({code}). Use a sender address that it accepts, or sign in."
+        return _broken("sender_refused", text)
     return _broken("smtp_5xx", f"{SERVER} refuses the connection of SentryML ({code}, while {stage}).")
 
 
@@ -47,7 +47,7 @@ def judge_recipients(took: Sequence[str], refused: Mapping[str, int], some_had_i
     """What it means that the mail was handed over for some and not for others.
 
     One who is refused for good is reported and given up, as long as the mail was accepted for anybody; one who was
-    deferred keeps it going, and is tried again alone.
+    deferred keeps it going, and is retried alone.
     """
     if not refused:
         return SendResult(Outcome.DELIVERED, "ok", f"{SERVER} accepted it.")
@@ -55,12 +55,12 @@ def judge_recipients(took: Sequence[str], refused: Mapping[str, int], some_had_i
     put_off = any(code < 500 for code in refused.values())
     if not took and not some_had_it:
         if put_off:
-            words = f"{SERVER} accepts none of the recipients at the moment: {names}."
-            return SendResult(Outcome.NOT_ACCEPTED, "recipients_put_off", words)
+            text = f"{SERVER} accepts none of the recipients at the moment: {names}."
+            return SendResult(Outcome.NOT_ACCEPTED, "recipients_put_off", text)
         return _broken("recipients_refused", f"{SERVER} does not know any of the recipients: {names}. Enter others.")
     if put_off:
-        words = f"Delivered to the others; deferred for now: {names}."
-        return SendResult(Outcome.UNCERTAIN, "some_put_off", words)
+        text = f"Delivered to the others; deferred for now: {names}."
+        return SendResult(Outcome.UNCERTAIN, "some_put_off", text)
     return SendResult(
         Outcome.DELIVERED, "some_refused", f"{SERVER} accepted it, but refused: {names}. Check these addresses."
     )
@@ -72,8 +72,8 @@ def strange(error: Exception, stage: Stage) -> SendResult:
         return not_connected(error, SERVER)
     if stage is Stage.CONTENT:
         return _uncertain("connection_lost", "did not say whether it accepted the mail")
-    words = f"{SERVER} closed the connection or did not answer in time, while {stage}; nothing was delivered."
-    return SendResult(Outcome.NOT_ACCEPTED, "no_answer", words)
+    text = f"{SERVER} closed the connection or did not answer in time, while {stage}; nothing was delivered."
+    return SendResult(Outcome.NOT_ACCEPTED, "no_answer", text)
 
 
 def not_offered(what: str, reason: str) -> SendResult:
@@ -87,9 +87,9 @@ def _later(code: int) -> SendResult:
     return SendResult(Outcome.NOT_ACCEPTED, "smtp_4xx", f"{SERVER} asked to try again later ({code}).")
 
 
-def _uncertain(reason: str, words: str) -> SendResult:
-    return SendResult(Outcome.UNCERTAIN, reason, f"{SERVER} {words}; the message may have arrived.")
+def _uncertain(reason: str, text: str) -> SendResult:
+    return SendResult(Outcome.UNCERTAIN, reason, f"{SERVER} {text}; the message may have arrived.")
 
 
-def _broken(reason: str, words: str) -> SendResult:
-    return SendResult(Outcome.CHANNEL_REFUSED, reason, f"{words} {TRIED_AGAIN}")
+def _broken(reason: str, text: str) -> SendResult:
+    return SendResult(Outcome.CHANNEL_REFUSED, reason, f"{text} {TRIED_AGAIN}")

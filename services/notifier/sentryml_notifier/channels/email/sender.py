@@ -1,7 +1,7 @@
 """E-mail through one mail server: one attempt is one connection.
 
 The server's word for the whole mail is what counts: before it nothing is delivered, after it all is, and where the
-connection breaks just between, nobody knows. It speaks for each recipient by itself: what is delivered to some is
+connection breaks just between, nobody knows. It answers for each recipient separately: what is delivered to some is
 reported as delivered with a note about the others, and those who were only deferred are retried alone.
 """
 
@@ -85,7 +85,7 @@ class EmailChannel:
     secret: EmailSecret
     fix: str
     reached: OrderedDict[UUID, set[str]] = field(default_factory=OrderedDict)
-    """Who has a message that is still tried for others. A restart forgets it, and they get it again, as a repeat."""
+    """Who has a message that is being retried for others. A restart forgets it, and they get it again, as a repeat."""
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Hand the mail over once."""
@@ -138,9 +138,9 @@ class EmailChannel:
         await smtp.mail(self.settings.sender)
         progress.stage = Stage.RECIPIENTS
         has_it = self.reached.get(message_id, set())
-        wanted = [each for each in self.settings.recipients if each not in has_it]
-        refused = await _ask_for_recipients(smtp, wanted)
-        took = [each for each in wanted if each not in refused]
+        requested = [each for each in self.settings.recipients if each not in has_it]
+        refused = await _ask_for_recipients(smtp, requested)
+        took = [each for each in requested if each not in refused]
         if took:
             progress.stage = Stage.CONTENT
             await smtp.data(mail)
@@ -173,10 +173,10 @@ class EmailChannel:
             self.reached.popitem(last=False)
 
 
-async def _ask_for_recipients(smtp: SMTP, wanted: Sequence[str]) -> dict[str, int]:
+async def _ask_for_recipients(smtp: SMTP, requested: Sequence[str]) -> dict[str, int]:
     """Name the recipients; return the codes of those who are refused."""
     refused: dict[str, int] = {}
-    for recipient in wanted:
+    for recipient in requested:
         try:
             await smtp.rcpt(recipient)
         except SMTPRecipientRefused as err:
@@ -192,10 +192,10 @@ def open_email(tools: Tools, identity: Identity, settings: EmailSettings, secret
     Raises:
         ChannelMisconfigured: the server is not one that may be sent to, or half of the sign-in is missing.
     """
-    words = why_not(settings.host, settings.port, PORTS, tools.allowed_hosts)
+    text = why_not(settings.host, settings.port, PORTS, tools.allowed_hosts)
     authority = authority_of(settings.host, settings.port)
-    if words is not None:
-        raise ChannelMisconfigured(f"the mail server {words}")
+    if text is not None:
+        raise ChannelMisconfigured(f"the mail server {text}")
     if settings.tls == "none" and authority not in tools.allowed_hosts:
         raise ChannelMisconfigured(f"without TLS mail is sent only to allowed servers. {to_allow(authority)}")
     if (secret.user is None) != (secret.password is None):

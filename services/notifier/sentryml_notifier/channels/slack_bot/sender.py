@@ -36,9 +36,9 @@ PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
 # What a header can carry: a token travels in one.
 BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
 
-DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Slack has it.")
+DELIVERED = SendResult(Outcome.DELIVERED, "ok", "Accepted by Slack.")
 FOUND_IT = SendResult(
-    Outcome.DELIVERED, FOUND, "Slack has it: an earlier attempt, thought to have failed, was found there."
+    Outcome.DELIVERED, FOUND, "Accepted by Slack: an earlier attempt, thought to have failed, was found there."
 )
 COULD_NOT_CHECK = SendResult(
     Outcome.NOT_ACCEPTED, NOT_CHECKED, "Slack did not say whether an earlier attempt arrived; the check is repeated."
@@ -228,7 +228,7 @@ class _Attempt:
     async def _find(self, conversation: Conversation | None) -> _Looked | SendResult:
         """What of this incident has been posted in a thread, or in the channel. Nothing, if we are not allowed to
         look: then it is sent again, and says so."""
-        oldest = self._outgoing.story.told[0].at - LOOK_BACK
+        oldest = self._outgoing.story.reported[0].at - LOOK_BACK
         arguments: dict[str, Any] = {
             "channel": self._bot.settings.channel,
             "oldest": f"{oldest.timestamp():.6f}",

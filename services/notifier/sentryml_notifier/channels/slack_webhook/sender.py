@@ -128,7 +128,7 @@ def _verdict(status: int, answer: str, fix: str) -> tuple[Outcome, str, str]:
 
 def _verdict_200(answer: str) -> tuple[Outcome, str, str]:
     if answer == "ok":
-        return Outcome.DELIVERED, "ok", "Slack has it."
+        return Outcome.DELIVERED, "ok", "Accepted by Slack."
     words = "The answer was 200, but not Slack's `ok`: is there a proxy in between? The message may have arrived."
     return Outcome.UNCERTAIN, "strange_answer", words
 

@@ -28,8 +28,8 @@ def body_of(outgoing: Outgoing) -> bytes:
                 "repeat": outgoing.possibly_sent,
                 "reminder": {"number": reminder.number, "times": reminder.times} if reminder else None,
                 "transition": _transition(step, outgoing.plain),
-                "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.told[:-1]],
-                "message": _words(outgoing.message, outgoing.plain),
+                "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.reported[:-1]],
+                "message": _text(outgoing.message, outgoing.plain),
             },
         }
     )
@@ -48,7 +48,7 @@ def _transition(step: Transition, plain: bool) -> dict[str, Any]:
     return found | {"why": []} if plain else found
 
 
-def _words(message: Message, plain: bool) -> dict[str, Any]:
+def _text(message: Message, plain: bool) -> dict[str, Any]:
     facts = () if plain else message.facts
     return {
         "tone": message.tone.value,

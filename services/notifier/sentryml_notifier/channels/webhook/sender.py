@@ -115,14 +115,14 @@ def check_address(address: str, guard: Guard) -> httpx.URL:
         url = read_url(address)
     except ValueError:
         raise ChannelMisconfigured("the address is not a URL") from None
-    words = guard.why_not_url(url)
-    if words is not None:
-        raise ChannelMisconfigured(f"the address {words}")
+    text = guard.why_not_url(url)
+    if text is not None:
+        raise ChannelMisconfigured(f"the address {text}")
     return url
 
 
 def read_key(secret: str) -> bytes:
-    """The bytes that a secret stands for.
+    """The bytes that a secret encodes.
 
     Raises:
         ChannelMisconfigured: it is none.
@@ -153,29 +153,29 @@ def signed(webhook_id: str, body: bytes, keys: Sequence[bytes], clock: Clock) ->
 
 def judge(answer: Answer, fix: str) -> SendResult:
     """What the receiver's answer means. Nothing of its body is passed on."""
-    outcome, reason, words = _verdict(answer.status, answer.retry_after_seconds, fix)
-    return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds, for_good=answer.status == GONE)
+    outcome, reason, text = _verdict(answer.status, answer.retry_after_seconds, fix)
+    return SendResult(outcome, reason, text, answer.status, answer.retry_after_seconds, for_good=answer.status == GONE)
 
 
 def _verdict(status: int, retry_after_seconds: float | None, fix: str) -> tuple[Outcome, str, str]:
     if 200 <= status < 300:
-        return Outcome.DELIVERED, "ok", "The receiver has it."
+        return Outcome.DELIVERED, "ok", "Accepted by the receiver."
     if status == 503 and retry_after_seconds is not None:
         return Outcome.RATE_LIMITED, "http_503", "The receiver asked to come back later (503)."
     if status in KNOWN:
         return KNOWN[status]
     if status >= 500:
-        words = f"The receiver had an internal error ({status}); the message may have arrived."
-        return Outcome.UNCERTAIN, "http_5xx", words
-    reason, words = _what_to_fix(status, fix)
-    return Outcome.CHANNEL_REFUSED, reason, words if status == GONE else f"{words} {TRIED_AGAIN}"
+        text = f"The receiver had an internal error ({status}); the message may have arrived."
+        return Outcome.UNCERTAIN, "http_5xx", text
+    reason, text = _what_to_fix(status, fix)
+    return Outcome.CHANNEL_REFUSED, reason, text if status == GONE else f"{text} {TRIED_AGAIN}"
 
 
 def _what_to_fix(status: int, fix: str) -> tuple[str, str]:
     """What stays wrong until a person fixes it."""
     if status == GONE:
-        wanted = f"If there is another address, {fix}; what waits is sent then."
-        return "gone", f"The receiver wants no messages any more (410), and gets none. {wanted}"
+        requested = f"If there is another address, {fix}; what waits is sent then."
+        return "gone", f"The receiver wants no messages any more (410), and gets none. {requested}"
     if 300 <= status < 400:
         follow = "which SentryML does not follow"
         return "redirect", f"The address answers with a redirect ({status}), {follow}. If it has moved, {fix}."
