@@ -103,11 +103,8 @@ def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
     match event:
         case Evaluated(evaluation):
             return on_evaluation(snapshot, evaluation)
-        case Asked(action, actor, note, since):
-            if snapshot.incident is None:
-                return Decision(Outcome.NOT_ALLOWED, snapshot)
-            mark = Mark(at=now, cause=Cause.REQUESTED, actor=actor, note=note)
-            return on_asked(snapshot, snapshot.incident, action, mark, since)
+        case Asked():
+            return _on_asked(snapshot, event, now)
         case MonitorChanged(settings, version, actor):
             return on_monitor_changed(snapshot, settings, version, actor, now)
         case ReferenceChanged(reference_id, actor):
@@ -116,3 +113,10 @@ def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
             return on_model_deleted(snapshot, actor, now)
         case Ticked():
             return on_tick(snapshot, now)
+
+
+def _on_asked(snapshot: Snapshot, asked: Asked, now: datetime) -> Decision:
+    if snapshot.incident is None:
+        return Decision(Outcome.NOT_ALLOWED, snapshot)
+    mark = Mark(at=now, cause=Cause.REQUESTED, actor=asked.actor, note=asked.note)
+    return on_asked(snapshot, snapshot.incident, asked.action, mark, asked.since)
