@@ -17,13 +17,16 @@ from sentryml_common.contracts.reference import MOST_BYTES, Reference
 from sentryml_common.contracts.topics import MONITORS, REFERENCES
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.references import list_references
 from sentryml_statistics.histograms.pane_counts import PaneCounts
-from tests.integration.incidents.conftest import Life, MakeClient, StillClock
+from tests.integration.incidents.conftest import Life, MakeClient, SignedIn, StillClock
 from tests.integration.incidents.test_actions import INCIDENT
 from tests.integration.incidents.test_model_deletion import delete
+from tests.integration.incidents.test_pages import text_of
 from tests.integration.incidents.test_relay import Log, relay
 from tests.integration.incidents.test_rest import problem
+from tests.support.signing_in import SAME_ORIGIN, submit
 from tests.unit.incidents.builders import MODEL, REFERENCE, an_evaluation, at, proposing, slowly
 
 PATH = f"/v1/models/{MODEL}/reference"
@@ -251,3 +254,45 @@ async def test_who_may_change_a_monitor_may_change_its_reference_and_nobody_else
         await problem(await client.delete(PATH), status, kind)
     assert (await (await client_with(Scope.READ, name="reads")).get(PATH)).status_code == 200
     assert (await (await client_with(Scope.WRITE, name="writes")).put(PATH, json=UPLOAD)).status_code == 200
+
+
+async def test_the_page_says_what_the_reference_is_and_lets_responders_have_a_new_one_made(
+    signed_in: SignedIn, compared: Life, clock: StillClock
+) -> None:
+    clock.now = at(4)
+    page = f"/models/{MODEL}"
+    ana, eve = await signed_in("ana", Role.RESPONDER), await signed_in("eve", Role.VIEWER)
+    shown = text_of(await eve.get(page))
+    for words in (
+        "Made of 60 events of the model, from 15 Nov 2026, 09:16:00 to 23 Nov 2026, 09:16:00 UTC.",
+        "by SentryML",
+        "against the reference, calm below 0.10.",
+    ):
+        assert words in shown, words
+    assert shown.count("against the reference, calm below 0.10.") == 2, "of the evaluation and of the reference"
+    assert "Make a new one from now" not in shown
+    forget = f"{page}/reference/forget"
+    assert (await eve.post(forget, headers=SAME_ORIGIN)).status_code == 403
+    again = text_of(await submit(ana, page, forget))
+    assert "There is no reference yet: it is made from the next evaluation at level ok" in again
+    assert "Earlier references 23 Nov 2026, 09:16:00 UTC , by SentryML: 60 events" in again
+    assert (await ana.post("/models/nobody/reference/forget", headers=SAME_ORIGIN)).status_code == 404
+
+
+async def test_an_incident_of_slow_drift_shows_the_bins_against_the_reference(
+    reader: httpx.AsyncClient, compared: Life, clock: StillClock
+) -> None:
+    await compared.take(slowly(an_evaluation("ok", at(5)), "warn"))
+    clock.now = at(6)
+    shown = text_of(await reader.get("/incidents/1"))
+    for words in (
+        "flights-delay has drifted slowly since",
+        "Score: PSI 0.15 against the reference, a warning from 0.10",
+        "together, compared with the reference.",
+        "Reference against recent: score PSI 0.150, warn. Warning from 0.1; noise",
+        "25,981 events in the reference",
+    ):
+        assert words in shown, words
+    assert "Baseline against current" not in shown
+    await compared.take(an_evaluation("critical", at(7)))
+    assert "Baseline against current: score" in text_of(await reader.get("/incidents/1"))
