@@ -77,8 +77,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
     """Everything on the page. `evaluation` is the one shown, one of `choices`: the one asked for, else the newest
-    while it drifts, else the worst; `against` is what the bins that are shown were compared with. `monitor_version` is the
-    one in force now."""
+    while it drifts, else the worst; `against` is what the bins that are shown were compared with. `monitor_version` is
+    the one in force now."""
 
     incident: Incident
     number_before: int | None
