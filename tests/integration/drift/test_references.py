@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
 from aiokafka import AIOKafkaProducer
@@ -29,10 +29,10 @@ EVENTS, SPAN_SECONDS = 1200, 400.0
 async def put_in_force(producer: AIOKafkaProducer, model_id: str, revision: int, packed: bytes) -> UUID:
     """Publish a reference, and then the monitor that names it, as incidents does."""
     reference = Reference(
-        reference_id=uuid4(),
+        reference_id=uuid5(NAMESPACE_OID, f"{model_id}/{revision}"),
         model_id=model_id,
         source=ReferenceSource.UPLOAD,
-        made_at=datetime.now(UTC),
+        made_at=datetime(2026, 11, 23, tzinfo=UTC),
         events=1000,
         counts=b64encode(packed).decode(),
     )

@@ -193,6 +193,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"score": {"numbers": [[0.5]]}}, "body.score.numbers.0.1", "required"),
     ({"score": {"numbers": [[0.5, 1]] * 1025}}, "body.score.numbers", "at most 1024 items"),
     ({"prediction": {"categories": {"x" * 129: 100}}}, "body.prediction.categories.", "at most 128 characters"),
+    ({"prediction": {"categories": {"a\0b": 100}}}, "body.prediction.categories.", "should match pattern"),
     ({"features": {}}, "body.features", "not permitted"),
     (
         {"events": 2048, "score": {"nulls": 2048}, "prediction": {

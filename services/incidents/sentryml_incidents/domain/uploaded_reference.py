@@ -27,7 +27,7 @@ EXAMPLE: dict[str, JsonValue] = {
 
 Count = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
 Nulls = Annotated[int, Field(ge=0, le=MOST_EVENTS)]
-Category = Annotated[str, StringConstraints(max_length=MAX_PREDICTION_LENGTH)]
+Category = Annotated[str, StringConstraints(max_length=MAX_PREDICTION_LENGTH, pattern=r"^[^\x00]*$")]
 Numbers = Annotated[
     list[tuple[FiniteFloat, Count]],
     Field(max_length=MOST_ENTRIES, description="Values with their counts, in any order. Round values that are many."),

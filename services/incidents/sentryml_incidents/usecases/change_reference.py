@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.logging import get_logger
+from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.uploaded_reference import UploadedReference, reference_of
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.references import KeptReference, insert_references
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import UnknownModel
-from sentryml_lifecycle.decision import Outcome
+from sentryml_lifecycle.decision import Decision, Outcome
+from sentryml_lifecycle.snapshot import Snapshot, reference_id_of
 from sentryml_lifecycle.state_machine import ReferenceChanged, decide
 
 log = get_logger(__name__)
@@ -26,8 +25,14 @@ async def upload_reference(context: Context, actor: Actor, model_id: str, wanted
         UnknownModel: there is none with this id.
         Unavailable: PostgreSQL is away.
     """
-    reference = reference_of(wanted, model_id, uuid4(), context.now())
-    await _change(context, actor, model_id, reference)
+    now = context.now()
+    async with context.transaction() as connection:
+        snapshot = await _locked(connection, model_id)
+        reference = reference_of(wanted, model_id, reference_id_of(snapshot, now), now)
+        await insert_references(connection, [reference], actor)
+        decision = decide(snapshot, ReferenceChanged(reference.reference_id, actor), now)
+        await save_decision(connection, snapshot, decision)
+    _report(decision, actor)
     return KeptReference(reference, actor)
 
 
@@ -38,20 +43,23 @@ async def forget_reference(context: Context, actor: Actor, model_id: str) -> Non
         UnknownModel: there is none with this id.
         Unavailable: PostgreSQL is away.
     """
-    await _change(context, actor, model_id, None)
-
-
-async def _change(context: Context, actor: Actor, model_id: str, reference: Reference | None) -> None:
-    reference_id = None if reference is None else reference.reference_id
     async with context.transaction() as connection:
-        snapshot = await lock_snapshot(connection, model_id)
-        if snapshot is None:
-            raise UnknownModel(model_id)
-        if reference is not None:
-            await insert_references(connection, [reference], actor)
-        decision = decide(snapshot, ReferenceChanged(reference_id, actor), context.now())
+        snapshot = await _locked(connection, model_id)
+        decision = decide(snapshot, ReferenceChanged(None, actor), context.now())
         await save_decision(connection, snapshot, decision)
+    _report(decision, actor)
+
+
+async def _locked(connection: Connection, model_id: str) -> Snapshot:
+    snapshot = await lock_snapshot(connection, model_id) if "\x00" not in model_id else None
+    if snapshot is None:
+        raise UnknownModel(model_id)
+    return snapshot
+
+
+def _report(decision: Decision, actor: Actor) -> None:
     report_transitions(decision)
     if decision.outcome is Outcome.APPLIED:
-        shown = None if reference_id is None else str(reference_id)
-        log.info("reference_changed", model_id=model_id, reference_id=shown, actor=actor.name)
+        after, found = decision.snapshot, decision.snapshot.normal_time.reference_id
+        reference_id = None if found is None else str(found)
+        log.info("reference_changed", model_id=after.model_id, reference_id=reference_id, actor=actor.name)

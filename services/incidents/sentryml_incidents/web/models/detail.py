@@ -146,8 +146,6 @@ async def show(
 @router.post("/models/{model_id}/reference/forget")
 async def forget(request: Request, context: WithContext, visitor: Responder, model_id: str) -> Response:
     """Have a new reference made from the next clean evaluation."""
-    async with context.transaction() as connection:
-        await known_model(connection, model_id)
     await forget_reference(context, visitor.actor, model_id)
     return go_to(request, f"/models/{model_id}#reference")
 
