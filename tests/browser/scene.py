@@ -83,7 +83,7 @@ class Scene:
         return await eventually(found, what=f"an incident of {model_id} that is {state}")
 
     async def set_models(self) -> None:
-        """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, slow drift, warming up."""
+        """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, slow, warming up."""
         now = system_clock()
         day = ["ok", "hold", "ok", "ok"] * 30
         await self.sees("checkout-fraud", *day, "warn", "warn", "critical", every=5 * MINUTE)
