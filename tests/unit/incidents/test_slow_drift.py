@@ -42,7 +42,9 @@ def test_slow_drift_opens_a_warning_once_it_is_confirmed() -> None:
     assert headline(story.snapshot, incident, at(60)) == (
         "flights-delay has drifted slowly since 23 Nov 2026, 09:17:00 UTC; PSI 0.15 against its reference."
     )
-    assert "they become the new reference" in " ".join(what_next(story.snapshot, incident, at(60)))
+    following = " ".join(what_next(story.snapshot, incident, at(60)))
+    assert "they become the new reference" in following
+    assert "So far" not in following, "clean evaluations against the baseline do not end it"
 
 
 @pytest.mark.parametrize("grades", [["hold"], ["ok", "hold"], ["warn", "ok", "warn", "hold", "warn"]])
