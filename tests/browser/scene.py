@@ -25,7 +25,7 @@ from sentryml_incidents.domain.roles import Role
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.signing_in import sign_in, submit
-from tests.unit.incidents.builders import BINS, a_categorical_bin, an_evaluation
+from tests.unit.incidents.builders import BINS, a_categorical_bin, an_evaluation, proposing, slowly
 
 PASSWORD = "correct horse battery"
 MINUTE = timedelta(minutes=1)
@@ -83,7 +83,7 @@ class Scene:
         return await eventually(found, what=f"an incident of {model_id} that is {state}")
 
     async def set_models(self) -> None:
-        """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, warming up."""
+        """One of each kind: critical, warning with hostile names, acknowledged, resolved, quiet, slow, warming up."""
         now = system_clock()
         day = ["ok", "hold", "ok", "ok"] * 30
         await self.sees("checkout-fraud", *day, "warn", "warn", "critical", every=5 * MINUTE)
@@ -93,17 +93,24 @@ class Scene:
         await self.sees("search-rank", "critical")
         await self.sees("churn", "critical", *["ok"] * 12, last=now, every=15 * MINUTE)
         await self.sees("quiet", *day, every=5 * MINUTE)
+        await self.drift_slowly("pricing", now)
         await self.send("just-seen", 500)
         self.numbers = {
             "open": await self.incident("checkout-fraud"),
             "longest": await self.incident(LONGEST),
             "resolved": await self.incident("churn", "resolved"),
             "acknowledged": await self.incident("search-rank"),
+            "slow": await self.incident("pricing"),
         }
         answer = await self.api.post(
             f"/v1/incidents/{self.numbers['acknowledged']}/acknowledge", json={"note": "Looking at it: " + "x" * 300}
         )
         assert answer.status_code == 200, answer.text
+
+    async def drift_slowly(self, model_id: str, now: datetime) -> None:
+        """A reference, and comparisons with it that open a warning."""
+        first, *later = (an_evaluation("ok", now - back * MINUTE, model_id=model_id) for back in (180, 120, 60))
+        await self.take([proposing(first), *(slowly(each, "warn") for each in later)])
 
     async def send(self, model_id: str, count: int) -> None:
         """Send events of now."""

@@ -219,6 +219,11 @@ def transition_id_of(incident_id: UUID, sequence: int) -> UUID:
     return uuid5(IDS, f"transition/{incident_id}/{sequence}")
 
 
+def reference_id_of(before: Snapshot, now: datetime) -> UUID:
+    """The id of a reference that replaces the one in force."""
+    return uuid5(IDS, f"reference/{before.model_id}/{before.normal_time.revision}/{now.isoformat()}")
+
+
 def deleted_model(model_id: str, settings: MonitorSettings) -> Snapshot:
     """A model that does not exist any more: no evaluation decides anything about it."""
     return Snapshot(model_id=model_id, monitor_version=LAST_VERSION, settings=settings, first_version=LAST_VERSION)

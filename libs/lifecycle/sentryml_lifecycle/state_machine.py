@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
@@ -39,6 +40,7 @@ from sentryml_lifecycle.on_action import Action, on_asked
 from sentryml_lifecycle.on_evaluation import on_evaluation
 from sentryml_lifecycle.on_model_deletion import on_model_deleted
 from sentryml_lifecycle.on_monitor_change import on_monitor_changed
+from sentryml_lifecycle.on_reference_change import on_reference_changed
 from sentryml_lifecycle.on_tick import on_tick
 from sentryml_lifecycle.snapshot import Snapshot
 
@@ -70,6 +72,14 @@ class MonitorChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceChanged:
+    """The model has another reference, or is to get one from its next clean evaluation."""
+
+    reference_id: UUID | None
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDeleted:
     """The model is about to be forgotten."""
 
@@ -81,7 +91,7 @@ class Ticked:
     """Time has passed."""
 
 
-Event = Evaluated | Asked | MonitorChanged | ModelDeleted | Ticked
+Event = Evaluated | Asked | MonitorChanged | ReferenceChanged | ModelDeleted | Ticked
 
 
 def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
@@ -93,14 +103,20 @@ def decide(snapshot: Snapshot, event: Event, now: datetime) -> Decision:
     match event:
         case Evaluated(evaluation):
             return on_evaluation(snapshot, evaluation)
-        case Asked(action, actor, note, since):
-            if snapshot.incident is None:
-                return Decision(Outcome.NOT_ALLOWED, snapshot)
-            mark = Mark(at=now, cause=Cause.REQUESTED, actor=actor, note=note)
-            return on_asked(snapshot, snapshot.incident, action, mark, since)
+        case Asked():
+            return _on_asked(snapshot, event, now)
         case MonitorChanged(settings, version, actor):
             return on_monitor_changed(snapshot, settings, version, actor, now)
+        case ReferenceChanged(reference_id, actor):
+            return on_reference_changed(snapshot, reference_id, actor, now)
         case ModelDeleted(actor):
             return on_model_deleted(snapshot, actor, now)
         case Ticked():
             return on_tick(snapshot, now)
+
+
+def _on_asked(snapshot: Snapshot, asked: Asked, now: datetime) -> Decision:
+    if snapshot.incident is None:
+        return Decision(Outcome.NOT_ALLOWED, snapshot)
+    mark = Mark(at=now, cause=Cause.REQUESTED, actor=asked.actor, note=asked.note)
+    return on_asked(snapshot, snapshot.incident, asked.action, mark, asked.since)

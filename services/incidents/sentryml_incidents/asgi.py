@@ -8,13 +8,14 @@ from pydantic import SecretStr
 from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
-from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, stream
+from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api import monitor_preview as preview
 from sentryml_incidents.api.auth import KEYED
 from sentryml_incidents.api.refusals import install_refusals
 from sentryml_incidents.api.slack_acknowledgements import acknowledgement_routes
+from sentryml_incidents.domain import uploaded_reference
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
 from sentryml_incidents.web.pages import install_pages
@@ -32,10 +33,10 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     install_refusals(app)
-    for part in (models, deletion, monitors, preview, incidents, actions, bulk, stream, api_keys):
+    for part in (models, deletion, monitors, references, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
         app.include_router(acknowledgement_routes(InternalAccess(internal_secret, context.clock)))
-    install_openapi(app, MonitorChange=monitor_patch.change_schema())
+    install_openapi(app, MonitorChange=monitor_patch.change_schema(), **uploaded_reference.schemas())
     install_pages(app)
     return app

@@ -36,6 +36,13 @@ MONITOR = {"enabled": True, "signals": ["score"], "warn": 0.15, "critical": 0.3,
 BODIES: dict[str, list[Any]] = {
     "PUT /v1/models/{model_id}/monitor": [MONITOR],
     "POST /v1/models/{model_id}/monitor:preview": [MONITOR],
+    "PUT /v1/models/{model_id}/reference": [
+        {
+            "events": 3,
+            "score": {"numbers": [[0.5, 2]], "nulls": 1},
+            "prediction": {"categories": {"late": 1}, "numbers": [[1, 1]], "nulls": 1},
+        },
+    ],
     **{
         f"POST /v1/incidents/{{reference}}/{action}": [{"note": "seen"}]
         for action in ("acknowledge", "unacknowledge", "close", "was-normal", "undo", "notes")

@@ -97,6 +97,11 @@ class OnPostgres:
         path = f"/v1/models/{self.model_id}/monitor"
         assert self._run(self._service.people[0].client.put(path, json=changes)).status_code == 200
 
+    def change_reference(self, now: datetime) -> None:
+        self._service.clock.now = now
+        path = f"/v1/models/{self.model_id}/reference"
+        assert self._run(self._service.people[0].client.delete(path)).status_code == 204
+
     def tick(self, now: datetime) -> None:
         self._service.clock.now = now
         self._run(Timer(self._service.pool, 90, self._service.clock).tick())

@@ -170,3 +170,12 @@ def test_counting_many_runs_at_once_is_counting_each(parts: list[Values], predic
     starts = list(accumulate(map(len, parts), initial=0))
     found = count_runs(list(chain(*said)), list(chain(*scores)), starts)
     assert [pane.pack() for pane in found] == [PaneCounts.of(*both).pack() for both in zip(said, scores, strict=True)]
+
+
+repeated = st.sampled_from([-1e300, -0.0, 0.0, 0.1, 7.0, 1e-300])
+
+
+@given(st.lists(st.tuples(repeated | few_numbers, st.integers(1, 5)), max_size=60))
+def test_numbers_that_come_counted_are_as_if_each_had_come(counted: list[tuple[float, int]]) -> None:
+    each = [number for number, count in counted for _ in range(count)]
+    assert CellCounts.of_counted(counted) == CellCounts.of(each)

@@ -28,7 +28,7 @@ from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.snapshot import Snapshot
-from sentryml_lifecycle.state_machine import Asked, Evaluated, Event, MonitorChanged, Ticked, decide
+from sentryml_lifecycle.state_machine import Asked, Evaluated, Event, MonitorChanged, ReferenceChanged, Ticked, decide
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 IDS = UUID("11111111-2222-5333-8444-555555555555")
@@ -254,6 +254,11 @@ class Story:
         self.minute += 1
         settings = MonitorSettings.model_validate(self.snapshot.settings.model_dump() | changes)
         return self._take(MonitorChanged(settings, self.snapshot.monitor_version + 1, ANA))
+
+    def changes_reference(self, reference_id: UUID | None) -> Decision:
+        """Somebody replaces the reference, or has it made again."""
+        self.minute += 1
+        return self._take(ReferenceChanged(reference_id, ANA))
 
     def waits(self, minutes: float) -> Decision:
         """Time passes."""

@@ -80,6 +80,9 @@ class World(Protocol):
     def change(self, changes: dict[str, Any], now: datetime) -> None:
         """Somebody changes the monitor."""
 
+    def change_reference(self, now: datetime) -> None:
+        """Somebody has the reference made again."""
+
     def tick(self, now: datetime) -> None:
         """Time has passed."""
 
@@ -241,6 +244,22 @@ class IncidentMachine(RuleBasedStateMachine):
         self.world.change(changes, self.now)
         after = self.looks()
         assert (after.newest and after.newest.state) == (before.newest and before.newest.state)
+
+    @rule()
+    def reference_is_forgotten(self) -> None:
+        self.minute += 1
+        before = self.sight
+        self.world.change_reference(self.now)
+        after, normal = self.looks(), before.snapshot.normal_time
+        if normal.reference_id is None:
+            assert after == before
+        else:
+            assert after.snapshot.normal_time == normal.model_copy(
+                update={"reference_id": None, "revision": normal.revision + 1}
+            )
+            assert after.snapshot.counts == before.snapshot.counts
+            assert not after.snapshot.drifts_slowly
+        assert _standing(after.newest) == _standing(before.newest)
 
     @rule()
     def monitor_switched(self) -> None:

@@ -16,7 +16,7 @@ from sentryml_lifecycle.decision import Decision, Outcome
 from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.on_monitor_change import changes as changed
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
-from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, Ticked, decide
+from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, ReferenceChanged, Ticked, decide
 from tests.unit.incidents.builders import ANA, BEN, MODEL
 from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
 
@@ -45,6 +45,9 @@ class Ledger:
         if changed(self._snapshot.settings, requested):
             event = MonitorChanged(requested, self._snapshot.monitor_version + 1, ANA)
             self._write(decide(self._snapshot, event, now))
+
+    def change_reference(self, now: datetime) -> None:
+        self._write(decide(self._snapshot, ReferenceChanged(None, ANA), now))
 
     def tick(self, now: datetime) -> None:
         self._write(decide(self._snapshot, Ticked(), now))

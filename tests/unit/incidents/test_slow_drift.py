@@ -42,7 +42,9 @@ def test_slow_drift_opens_a_warning_once_it_is_confirmed() -> None:
     assert headline(story.snapshot, incident, at(60)) == (
         "flights-delay has drifted slowly since 23 Nov 2026, 09:17:00 UTC; PSI 0.15 against its reference."
     )
-    assert "they become the new reference" in " ".join(what_next(story.snapshot, incident, at(60)))
+    following = " ".join(what_next(story.snapshot, incident, at(60)))
+    assert "they become the new reference" in following
+    assert "So far" not in following, "clean evaluations against the baseline do not end it"
 
 
 @pytest.mark.parametrize("grades", [["hold"], ["ok", "hold"], ["warn", "ok", "warn", "hold", "warn"]])
@@ -137,3 +139,62 @@ def test_excluded_intervals_keep_the_reference() -> None:
     story.sees("critical", "ok")
     assert story.snapshot.normal_time.reference_id == REFERENCE
     assert len(story.snapshot.normal_time.excluded) == 1
+
+
+def test_another_reference_starts_over_and_evaluations_against_the_old_one_decide_nothing() -> None:
+    story, another = with_reference(confirm_warn=2), an_evaluation().evaluation_id
+    story.sees_slowly("warn")
+    assert said(story.changes_reference(another)) == "applied"
+    normal = story.snapshot.normal_time
+    assert (normal.reference_id, normal.revision, story.snapshot.slow) == (another, 2, SlowCounts())
+    story.minute += 1
+    old = slowly(an_evaluation("ok", at(story.minute), revision=1), "warn")
+    assert said(story.takes(old)) == "superseded"
+
+
+def test_a_reference_is_made_again_from_the_next_clean_evaluation() -> None:
+    story = with_reference()
+    assert said(story.changes_reference(None)) == "applied"
+    assert story.snapshot.normal_time.reference_id is None
+    assert said(story.changes_reference(None)) == "unchanged"
+    story.has_a_reference()
+    normal = story.snapshot.normal_time
+    assert (normal.reference_id, normal.revision) == (REFERENCE, 3)
+
+
+def test_an_incident_that_ends_by_another_reference_does_not_say_that_the_data_recovered() -> None:
+    story = with_reference()
+    story.sees_slowly("warn")
+    decision = story.changes_reference(None)
+    assert (said(decision), stands(story.snapshot)) == ("monitor_changed!", "open/warn")
+    text = decision.transitions[0].text
+    assert (text.title, text.headline) == (
+        "Reference changed · flights-delay",
+        "Ana changed the reference; the incident goes on.",
+    )
+    decision = story.sees("ok")
+    (step,) = decision.transitions
+    assert (step.kind, step.cause, step.text.step) == (
+        "resolved",
+        "reference_changed",
+        "Resolved by a reference change",
+    )
+    assert step.text.headline.endswith("This does not mean that the data returned to normal.")
+
+
+def test_sudden_drift_goes_on_under_another_reference() -> None:
+    story = with_reference()
+    story.sees("critical")
+    assert said(story.changes_reference(None)) == "monitor_changed"
+    assert story.snapshot.normal_time.drift_lasts
+    decision = story.sees("ok")
+    assert (said(decision), decision.transitions[0].cause) == ("resolved!", "data_returned_to_normal")
+
+
+def test_an_undone_acceptance_brings_back_the_reference_of_before_whatever_came_between() -> None:
+    story = with_reference()
+    story.sees_slowly("warn")
+    story.asks(Action.ACCEPT)
+    story.changes_reference(an_evaluation().evaluation_id)
+    assert said(story.asks(Action.UNDO)) == "reopened!"
+    assert story.snapshot.normal_time.reference_id == REFERENCE

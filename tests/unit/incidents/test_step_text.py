@@ -27,7 +27,8 @@ def test_every_kind_has_a_name_and_a_headline() -> None:
 
 def test_every_cause_of_a_pause_a_change_and_a_closing_has_words() -> None:
     assert set(PAUSED_BECAUSE) == {Cause.WARMING_UP, Cause.TOO_FEW_SAMPLES, Cause.NO_DATA, Cause.NOT_SENT}
-    assert set(CHANGED) == {Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
+    monitor = {Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
+    assert set(CHANGED) == monitor | {Cause.REFERENCE_CHANGED}
     assert set(CLOSED_AS) == set(CLOSED_BY)
 
 

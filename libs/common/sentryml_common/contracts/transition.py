@@ -67,6 +67,7 @@ class Cause(StrEnum):
     THRESHOLDS_CHANGED = "thresholds_changed"
     BASELINE_CHANGED = "baseline_changed"
     TIMES_CHANGED = "times_changed"
+    REFERENCE_CHANGED = "reference_changed"
     REQUESTED = "requested"
     CO_ACKNOWLEDGED = "co_acknowledged"
     REVIEWED_AFTER = "reviewed_after"

@@ -15,6 +15,8 @@ ONE_VALUE = 2.0**-22
 TINY = 1e-45
 """What float32 has as 0."""
 
+BASELINE, REFERENCE = "baseline", "reference"
+"""What is compared with."""
 ONE = {Signal.SCORE: "score", Signal.PREDICTION: "prediction"}
 MANY = {Signal.SCORE: "scores", Signal.PREDICTION: "predictions"}
 
@@ -53,8 +55,8 @@ def _percent(share: float, digits: int) -> str:
     return f"{percent:.{decimals + 1}f} %"
 
 
-def bin_name(signal: Signal, found: Bin) -> str:
-    """What falls into a bin, for example `scores 0.92–1.00`."""
+def bin_name(signal: Signal, found: Bin, against: str = BASELINE) -> str:
+    """What falls into a bin, for example `scores 0.92–1.00`; `against` is what is compared with."""
     match found:
         case RangeBin():
             return _range_name(MANY[signal], found)
@@ -63,7 +65,7 @@ def bin_name(signal: Signal, found: Bin) -> str:
         case OtherBin():
             return f"all other {MANY[signal]}"
         case NewBin():
-            return f"{MANY[signal]} never seen in the baseline"
+            return f"{MANY[signal]} never seen in the {against}"
         case NullBin():
             return f"no {ONE[signal]} at all"
 

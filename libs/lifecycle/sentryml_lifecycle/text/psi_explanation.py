@@ -20,7 +20,15 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.text.number_format import MANY, bin_name, psi_line, share_change, slow_psi_line
+from sentryml_lifecycle.text.number_format import (
+    BASELINE,
+    MANY,
+    REFERENCE,
+    bin_name,
+    psi_line,
+    share_change,
+    slow_psi_line,
+)
 from sentryml_lifecycle.text.season_text import of_drift
 from sentryml_lifecycle.text.value_text import new_values
 
@@ -48,7 +56,7 @@ def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:
 
 
 def _why_slowly(found: SignalEvaluation) -> SignalWhy:
-    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins, REFERENCE)
     return why.model_copy(update={"how_serious": slow_psi_line(found.signal, found.psi or 0.0, found.warn_at or 0.0)})
 
 
@@ -63,9 +71,14 @@ def _why(found: SignalEvaluation) -> SignalWhy:
 
 
 def explain(
-    signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None, bins: Sequence[Bin]
+    signal: Signal,
+    psi: float | None,
+    warn_at: float | None,
+    critical_at: float | None,
+    bins: Sequence[Bin],
+    against: str = BASELINE,
 ) -> SignalWhy:
-    """One signal's figures, and what they say."""
+    """One signal's figures, and what they say; `against` is what it was compared with."""
     top = carrying(bins)
     named = [*top, *(each for each in bins if _noteworthy(each) and each not in top)]
     return SignalWhy(
@@ -75,8 +88,8 @@ def explain(
         critical_at=critical_at,
         top_bins=tuple(top),
         how_serious=psi_line(signal, psi, warn_at, critical_at),
-        shift=shift_of(signal, bins),
-        moves=tuple(f"{bin_name(signal, each)}: {share_change(each)}" for each in named),
+        shift=shift_of(signal, bins, against),
+        moves=tuple(f"{bin_name(signal, each, against)}: {share_change(each)}" for each in named),
     )
 
 
@@ -110,7 +123,7 @@ def _noteworthy(part: Bin) -> bool:
     return isinstance(part, NullBin | NewBin) and part.current_share - part.baseline_share >= NOTEWORTHY
 
 
-def shift_of(signal: Signal, bins: Sequence[Bin]) -> str | None:
+def shift_of(signal: Signal, bins: Sequence[Bin], against: str = BASELINE) -> str | None:
     """Where numbers have gone: up, down, apart or together; None where nothing can be said.
 
     Up and down by Cliff's delta: how much likelier a number of now is above one of the baseline than below it.
@@ -126,10 +139,10 @@ def shift_of(signal: Signal, bins: Sequence[Bin]) -> str | None:
     ranks = [above - share / 2 for above, share in zip(accumulate(before), before, strict=True)]
     moved = 2 * sum(share * rank for share, rank in zip(now, ranks, strict=True)) - 1
     if abs(moved) >= MOVED:
-        return f"{MANY[signal]} {'higher' if moved > 0 else 'lower'} than in the baseline"
+        return f"{MANY[signal]} {'higher' if moved > 0 else 'lower'} than in the {against}"
     spread = sum((q - p) * abs(rank - 0.5) for p, q, rank in zip(before, now, ranks, strict=True))
     if abs(spread) >= SPREAD:
-        return f"{MANY[signal]} {'further apart' if spread > 0 else 'closer together'} than in the baseline"
+        return f"{MANY[signal]} {'further apart' if spread > 0 else 'closer together'} than in the {against}"
     return None
 
 

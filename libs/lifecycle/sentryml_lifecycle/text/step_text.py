@@ -39,6 +39,7 @@ CHANGED = {
     Cause.THRESHOLDS_CHANGED: "the thresholds of the monitor",
     Cause.BASELINE_CHANGED: "what the monitor compares",
     Cause.TIMES_CHANGED: "the times of the monitor",
+    Cause.REFERENCE_CHANGED: "the reference",
 }
 
 
@@ -74,10 +75,16 @@ def _name(kind: TransitionKind, step: _Step) -> str:
     if kind in (TransitionKind.OPENED, TransitionKind.REOPENED):
         return f"{STEPS[kind]} as {SEVERITY[step.after.severity]}"
     if kind is TransitionKind.RESOLVED and step.cause in CHANGED:
-        return "Resolved by a monitor change"
+        return f"Resolved by a {_changed(step)} change"
+    if kind is TransitionKind.MONITOR_CHANGED:
+        return f"{_changed(step).capitalize()} changed"
     if kind is TransitionKind.CLOSED and step.cause in CLOSED_AS:
         return f"Closed: {CLOSED_AS[step.cause]}"
     return STEPS[kind]
+
+
+def _changed(step: _Step) -> str:
+    return "reference" if step.cause is Cause.REFERENCE_CHANGED else "monitor"
 
 
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:

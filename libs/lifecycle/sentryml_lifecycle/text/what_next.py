@@ -62,9 +62,10 @@ def _resolving(snapshot: Snapshot) -> str:
 
 
 def _progress(snapshot: Snapshot, incident: Incident) -> tuple[str, ...]:
-    """How many clean evaluations there are, and what is still missing: evaluations, or time."""
+    """How many clean evaluations there are, and what is still missing: evaluations, or time. They are against the
+    baseline: slow drift outlasts them."""
     settings, counts = snapshot.settings, snapshot.counts
-    if not incident.live or not counts.ok:
+    if not incident.live or not counts.ok or snapshot.drifts_slowly:
         return ()
     more, seconds = settings.confirm_resolve - counts.ok, settings.resolve_dwell_seconds - counts.ok_seconds
     missing = ""

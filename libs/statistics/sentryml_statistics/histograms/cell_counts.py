@@ -49,6 +49,15 @@ class CellCounts:
         return _fitted(0, cells, counts)
 
     @classmethod
+    def of_counted(cls, counted: Sequence[tuple[float, int]]) -> CellCounts:
+        """Take finite numbers as counted (each count ≥ 1), in any order."""
+        if not counted:
+            return NO_NUMBERS
+        numbers, counts = zip(*counted, strict=True)
+        cells = cells_of(np.array(numbers, np.float64))
+        return _fitted(0, *_summed(cells, np.array(counts, np.int64)))
+
+    @classmethod
     def of_runs(cls, numbers: NDArray[np.float64], starts: Sequence[int]) -> list[CellCounts]:
         """Count the numbers of many runs at once, as `of` would each; `starts` says where runs begin, and the end of
         the last. NaN is no number."""

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation, SlowDrift
+from sentryml_common.contracts.reference import Reference
 from sentryml_common.postgres.pool import Connection
 from sentryml_lifecycle.grades import psi_of
 
@@ -144,20 +145,21 @@ def slow_drift_of(stored: dict[str, Any] | None) -> SlowDrift | None:
     return SlowDrift.model_validate({**stored, "signals": [{**found, "bins": ()} for found in stored["signals"]]})
 
 
-async def find_slow_drift(connection: Connection, model_id: str, reference_id: UUID) -> SlowDrift | None:
-    """The newest comparison of a model with a reference."""
-    found = await connection.fetchval(
+async def find_slow_drift(connection: Connection, reference: Reference) -> tuple[datetime, SlowDrift] | None:
+    """When a model was last compared with its reference, and what was found, without bins; None: not yet."""
+    row = await connection.fetchrow(
         """
-        SELECT slow_drift
+        SELECT evaluated_at, slow_drift
           FROM evaluation
-         WHERE model_id = $1 AND slow_drift ->> 'reference_id' = $2
+         WHERE model_id = $1 AND evaluated_at >= $2 AND slow_drift ->> 'reference_id' = $3
          ORDER BY evaluated_at DESC
          LIMIT 1
         """,
-        model_id,
-        str(reference_id),
+        reference.model_id,
+        reference.made_at,
+        str(reference.reference_id),
     )
-    return slow_drift_of(found)
+    return None if row is None or (found := slow_drift_of(row["slow_drift"])) is None else (row["evaluated_at"], found)
 
 
 async def drop_old_weeks(connection: Connection, now: datetime, keep_days: int) -> list[str]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Transition, TransitionKind
+from sentryml_common.contracts.transition import Cause, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.evidence_choices import Choice, Moment, choices
 from sentryml_incidents.domain.psi_series import Span
@@ -32,7 +32,7 @@ from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
-from sentryml_lifecycle.text.number_format import bin_name, share
+from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
 from sentryml_lifecycle.text.psi_explanation import carrying, in_words, why_of
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
@@ -77,7 +77,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class IncidentPage:
     """Everything on the page. `evaluation` is the one shown, one of `choices`: the one asked for, else the newest
-    while it drifts, else the worst. `monitor_version` is the one in force now."""
+    while it drifts, else the worst; `against` is what the bins that are shown were compared with. `monitor_version` is
+    the one in force now."""
 
     incident: Incident
     number_before: int | None
@@ -86,6 +87,7 @@ class IncidentPage:
     headline: str
     next: tuple[str, ...]
     evaluation: Evaluation
+    against: str
     choices: tuple[Choice, ...]
     curve: PsiChart
     volume: VolumeChart | None
@@ -142,6 +144,9 @@ async def read_incident_page(
     if evaluation is None:
         return None
     curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
+    slow = evaluation.slow_drift if any(step.cause is Cause.SLOW_DRIFT for step in steps) else None
+    against = BASELINE if slow is None else REFERENCE
+    signals = evaluation.signals if slow is None else slow.signals
     return IncidentPage(
         incident=incident,
         number_before=before,
@@ -150,12 +155,13 @@ async def read_incident_page(
         headline=headline(snapshot, incident, now),
         next=what_next(snapshot, incident, now),
         evaluation=evaluation,
+        against=against,
         choices=choices(evidence_times, (newest.evaluation_id, newest.evaluated_at) if newest else None),
         curve=curve,
         volume=volume,
-        why=in_words(why_of(evaluation)),
+        why=in_words(why_of(evaluation, slow=slow is not None)),
         compared_with=compared_with(evaluation),
-        tables=tuple(_table(each) for each in evaluation.signals if each.bins),
+        tables=tuple(_table(each, against) for each in signals if each.bins),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
     )
 
@@ -223,17 +229,16 @@ async def _newest(connection: Connection, incident: Incident) -> Evaluation | No
     return latest if latest is not None and latest.level is not Level.INSUFFICIENT_DATA else None
 
 
-def _table(found: SignalEvaluation) -> SignalTable:
+def _table(found: SignalEvaluation, against: str) -> SignalTable:
     widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
     top = carrying(found.bins)
-    return SignalTable(
-        found, tuple(_row(found, part, widest, moved=part in top) for part in found.bins), histogram_chart(found)
-    )
+    rows = tuple(_row(found, part, widest, against, moved=part in top) for part in found.bins)
+    return SignalTable(found, rows, histogram_chart(found, against))
 
 
-def _row(found: SignalEvaluation, part: Bin, widest: float, *, moved: bool) -> BinRow:
+def _row(found: SignalEvaluation, part: Bin, widest: float, against: str, *, moved: bool) -> BinRow:
     return BinRow(
-        name=bin_name(found.signal, part),
+        name=bin_name(found.signal, part, against),
         baseline=share(part.baseline_share),
         current=share(part.current_share),
         baseline_width=round(100 * part.baseline_share / widest, 2),

@@ -18,15 +18,17 @@ from sentryml_incidents.domain.bin_retention import KEPT_PER_WINDOW
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import read_curve
-from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.monitors import find_activity
+from sentryml_incidents.store.references import KeptReference, find_reference, list_references
+from sentryml_incidents.usecases.change_reference import forget_reference
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.known_model import known_model
-from sentryml_incidents.web.people.session import Reader
-from sentryml_incidents.web.rendering import PageRoute, render
+from sentryml_incidents.web.people.session import Reader, Responder
+from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.chart_click_areas import ClickArea, click_areas, worst_of
 from sentryml_incidents.web.view.charts import (
     HistogramChart,
@@ -43,10 +45,11 @@ from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.snapshot import Incident
 from sentryml_lifecycle.text.psi_explanation import in_words, why_of
+from sentryml_lifecycle.text.reference_text import found_slowly, made_of, when_made
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-INCIDENT_ROWS, MARKED_INCIDENTS = 10, 100
+INCIDENT_ROWS, MARKED_INCIDENTS, REFERENCES_SHOWN = 10, 100, 10
 CURVE_STEPS = 288
 
 
@@ -67,7 +70,8 @@ At = Annotated[WithOffset | None, Query(description="The evaluation of this time
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One evaluation, bin by bin: the newest, or one that was picked on the curve. `place` is where it is on the curve;
-    `nearest` is when the nearest one was made that has bins, if this one has none."""
+    `nearest` is when the nearest one was made that has bins, if this one has none. `slowly` is what it has found
+    against the reference, where it has compared with it."""
 
     evaluation: Evaluation
     newest: bool
@@ -77,8 +81,20 @@ class Shown:
     nearest: datetime | None
     why: tuple[str, ...]
     compared_with: tuple[str, ...]
+    slowly: tuple[str, ...]
     windows: WindowsChart | None
     histograms: tuple[HistogramChart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePart:
+    """The reference, or when there will be one; what was found against it last; and those before it."""
+
+    kept: KeptReference | None
+    words: str
+    compared_at: datetime | None
+    found: tuple[str, ...]
+    earlier: tuple[KeptReference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,7 @@ class ModelPage:
     curve: PsiChart
     click_areas: tuple[ClickArea, ...]
     shown: Shown | None
+    reference: ReferencePart
     activity: Activity | None
     volume: VolumeChart | None
     incidents: list[Incident]
@@ -126,6 +143,13 @@ async def show(
     )
 
 
+@router.post("/models/{model_id}/reference/forget")
+async def forget(request: Request, context: WithContext, visitor: Responder, model_id: str) -> Response:
+    """Have a new reference made from the next clean evaluation."""
+    await forget_reference(context, visitor.actor, model_id)
+    return go_to(request, f"/models/{model_id}#reference")
+
+
 async def _read(
     connection: Connection, model_id: str, length: timedelta, at: datetime | None, now: datetime
 ) -> ModelPage:
@@ -145,6 +169,7 @@ async def _read(
         curve=psi_chart(points, span, _marks(incidents)),
         click_areas=click_areas(points, span),
         shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
+        reference=await _reference(connection, monitor, latest),
         activity=activity,
         volume=_volume(activity),
         incidents=incidents[:INCIDENT_ROWS],
@@ -167,9 +192,21 @@ async def _shown(connection: Connection, model_id: str, span: Span, at: datetime
         nearest=None if histograms else await find_nearest_with_bins(connection, model_id, when),
         why=in_words(why_of(evaluation)),
         compared_with=compared_with(evaluation),
+        slowly=found_slowly(evaluation.slow_drift) if evaluation.slow_drift is not None else (),
         windows=windows_chart(evaluation.baseline, evaluation.current),
         histograms=histograms,
     )
+
+
+async def _reference(connection: Connection, monitor: Monitor, latest: Evaluation | None) -> ReferencePart:
+    kept = await find_reference(connection, monitor.model_id)
+    listed = await list_references(connection, monitor.model_id, REFERENCES_SHOWN)
+    earlier = tuple(each for each in listed if each != kept)
+    if kept is None:
+        return ReferencePart(None, when_made(monitor, latest), None, (), earlier)
+    at, found = await find_slow_drift(connection, kept.reference) or (None, None)
+    sentences = found_slowly(found) if found is not None else ()
+    return ReferencePart(kept, made_of(kept.reference), at, sentences, earlier)
 
 
 def _histograms(found: Found) -> tuple[HistogramChart, ...]:

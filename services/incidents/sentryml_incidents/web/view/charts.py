@@ -14,7 +14,7 @@ from math import sqrt
 from sentryml_common.contracts.evaluation import Bin, Signal, SignalEvaluation, Window
 from sentryml_common.text import cut
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
-from sentryml_lifecycle.text.number_format import bin_name, share
+from sentryml_lifecycle.text.number_format import BASELINE, bin_name, share
 from sentryml_lifecycle.text.psi_explanation import carrying
 
 ROUND_PSI = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -229,7 +229,7 @@ class HistogramChart:
     ends: tuple[Tick, ...]
 
 
-def histogram_chart(found: SignalEvaluation) -> HistogramChart:
+def histogram_chart(found: SignalEvaluation, against: str = BASELINE) -> HistogramChart:
     """The chart of one signal's bins, in the order they have."""
     top = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
     moved, width = carrying(found.bins), 100 / max(1, len(found.bins))
@@ -240,12 +240,16 @@ def histogram_chart(found: SignalEvaluation) -> HistogramChart:
             baseline=round(100 * part.baseline_share / top, 2),
             current=round(100 * part.current_share / top, 2),
             moved=_direction(part) if part in moved else "",
-            text=f"{bin_name(found.signal, part)}: {share(part.baseline_share)} → {share(part.current_share)}",
+            text=f"{bin_name(found.signal, part, against)}: {_both(part)}",
         )
         for number, part in enumerate(found.bins)
     )
     shares = tuple(Tick(round(100 - 100 * part, 2), share(part * top)) for part in (0.5, 1.0))
     return HistogramChart(found.signal, bars, shares, tuple(_ends(found.bins, width)))
+
+
+def _both(part: Bin) -> str:
+    return f"{share(part.baseline_share)} → {share(part.current_share)}"
 
 
 def _direction(part: Bin) -> str:
