@@ -13,8 +13,8 @@ MEMBERS := libs/common libs/statistics libs/lifecycle services/ingest services/d
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
-# Tests wait more than they work: two workers take little more than half the time of one.
-WORKERS ?= 2
+# Tests wait, too: on two cores, a third worker uses that time.
+WORKERS ?= 3
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
@@ -49,7 +49,7 @@ status: install ## Say what runs, and where
 demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
 	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=2)
+test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=3)
 	@$(RUN)python -m tests.support.chromium
 	@SENTRYML_TEST_DURATIONS=test-durations.txt $(RUN)python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
+from aiokafka import AIOKafkaProducer
+
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.http.health import Health
@@ -95,7 +97,7 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
     for partition in PARTITIONS:
         kafka.changes[partition] += a_table(partition, now)
     retention = Retention(GRID, lambda _: None)
-    letters = DeadLetters("bench", cast(Publisher, None))
+    letters = DeadLetters("bench", Publisher(cast(AIOKafkaProducer, None)))
     processor = Processor(stream, kafka.open_table, letters, retention, Health())
     housekeeping = Housekeeping(processor, retention)
     record, meter, figures = a_full_record(now), Meter(), []

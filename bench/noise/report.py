@@ -15,15 +15,18 @@ from sentryml_statistics.comparison.chi_square import inverse_survival
 
 @dataclass(frozen=True, slots=True, order=True)
 class Row:
-    """A kind of model: its monitor's current window in seconds, its volume, and the step of its scores (0: none)."""
+    """A kind of model: its monitor's current window in seconds, its volume, the step of its scores (0: none), and how
+    much scores of one day are alike (0: not at all)."""
 
     window: int
     events_per_hour: int
     step_psi: float
+    day_correlation: float = 0.0
 
     def __str__(self) -> str:
         step = f", step of PSI {self.step_psi:g}" if self.step_psi else ""
-        return f"{self.window // HOUR} h window, {self.events_per_hour} events/h{step}"
+        days = f", days alike by {self.day_correlation:g}" if self.day_correlation else ""
+        return f"{self.window // HOUR} h window, {self.events_per_hour} events/h{step}{days}"
 
 
 Tallies = dict[Row, Tally]
@@ -31,9 +34,10 @@ Tallies = dict[Row, Tally]
 
 def show_tallies(tallies: Tallies) -> None:
     """Write two tables to standard output: false incidents, then delays; default windows first."""
-    rows = sorted(tallies, key=lambda row: (-row.window, row.events_per_hour, row.step_psi))
-    quiet = [row for row in rows if not row.step_psi]
+    rows = sorted(tallies, key=lambda row: (-row.window, row.events_per_hour, row.step_psi, row.day_correlation))
+    quiet = [row for row in rows if not row.step_psi and not row.day_correlation]
     _show_false_incidents(tallies, quiet)
+    _show_days(tallies, [row for row in rows if row.day_correlation])
     _show_delays(tallies, quiet, sorted({row.step_psi for row in rows} - {0.0}))
 
 
@@ -45,6 +49,19 @@ def _show_false_incidents(tallies: Tallies, quiet: list[Row]) -> None:
         rows.append([_window(row), str(row.events_per_hour), *rates, f"{tally.model_months:.0f}"])
     title = "False incidents per model-month, no drift (95 % interval)"
     say_table(title, ["current window", "events/h", *Rule, "model-months"], rows)
+
+
+def _show_days(tallies: Tallies, rows: list[Row]) -> None:
+    shown = [
+        [
+            f"{row.day_correlation:g}",
+            str(row.events_per_hour * 24),
+            *(rate(tallies[row].opened[rule], tallies[row].model_months) for rule in Rule),
+        ]
+        for row in rows
+    ]
+    title = "False incidents per model-month where days differ, default window (95 % interval)"
+    say_table(title, ["correlation within a day", "events a day", *Rule], shown)
 
 
 def _show_delays(tallies: Tallies, quiet: list[Row], steps: list[float]) -> None:

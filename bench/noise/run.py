@@ -27,6 +27,7 @@ DEFAULT_SEED = 20261102
 EVENTS_PER_HOUR = {DAY: (5, 10, 30, 120, 300, 1000, 3000), HOUR: (30, 60, 120, 300, 1000, 3000)}
 """By length of the current window in seconds; all else in the monitor is default."""
 STEPS = (0.0, 0.15, 0.34, 1.0)
+DAY_CORRELATIONS, DAYS_OF_EVENTS_PER_HOUR = (0.001, 0.005, 0.01), (30, 120)
 AT_ONCE = 50
 
 
@@ -56,6 +57,13 @@ def work(models: int, seed: int) -> Iterator[tuple[Row, Case]]:
                     traffic, monitor = Traffic(volume, step_psi), MonitorSettings(current_seconds=window)
                     chance = (seed, window, volume, round(step_psi * 100), first)
                     yield row, Case(traffic, monitor, min(AT_ONCE, models - first), chance)
+    for correlation in DAY_CORRELATIONS:
+        for volume in DAYS_OF_EVENTS_PER_HOUR:
+            row = Row(DAY, volume, 0.0, correlation)
+            for first in range(0, models, AT_ONCE):
+                traffic = Traffic(volume, day_correlation=correlation)
+                chance = (seed, DAY, volume, round(correlation * 1000), first, 1)
+                yield row, Case(traffic, MonitorSettings(), min(AT_ONCE, models - first), chance)
 
 
 def _simulate_all(pieces: list[tuple[Row, Case]], processes: int, console: Console) -> Tallies:

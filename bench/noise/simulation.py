@@ -93,8 +93,11 @@ def rounds(case: Case, begins: NDArray[np.int64], last: int) -> Iterator[Figures
     warm_up = warm_up_slots(case.monitor)
     slots = np.zeros((warm_up + 2, case.models, CELLS), dtype=np.uint16)
     windows = WindowSum(slots), WindowSum(slots)
+    day = None
     for slot in range(last):
-        slots[slot % len(slots)] = case.traffic.draw(random, slot, begins <= slot)
+        if slot % SLOTS_PER_DAY == 0:
+            day = case.traffic.day(random, case.models)
+        slots[slot % len(slots)] = case.traffic.draw(random, slot, begins <= slot, day)
         if slot + 1 >= warm_up:
             at = ORIGIN + timedelta(seconds=(slot + 1) * SLOT_SECONDS)
             plans = windows_at(GRID, case.monitor, at.timestamp())

@@ -34,17 +34,38 @@ Counts = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What models of one kind send; after the step, the PSI of their scores in tenths is `step_psi`."""
+    """What models of one kind send; after the step, the PSI of their scores in tenths is `step_psi`. Scores of one day
+    are alike with the intra-class correlation `day_correlation`."""
 
     events_per_hour: float
     step_psi: float = 0.0
+    day_correlation: float = 0.0
 
-    def draw(self, random: np.random.Generator, slot: int, stepped: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def day(self, random: np.random.Generator, models: int) -> NDArray[np.float64] | None:
+        """How much of the scores of one day lies in each tenth (float64[models, 10]); None where all days are alike.
+
+        Shares are Dirichlet-distributed: counts of a day are then Dirichlet-multinomial, with this correlation (J. E.
+        Mosimann, Biometrika 49, 1962).
+        """
+        if not self.day_correlation:
+            return None
+        return random.dirichlet(np.full(10, 0.1 * (1 / self.day_correlation - 1)), models)
+
+    def draw(
+        self,
+        random: np.random.Generator,
+        slot: int,
+        stepped: NDArray[np.bool_],
+        day: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
         """The counts of one slot (int64[models, CELLS]); `stepped` says which models have made the step."""
         models = len(stepped)
         events = random.poisson(self.events_in(slot), models)
         of_model = np.repeat(np.arange(models), events)
         quantiles = random.random(len(of_model))
+        if day is not None:
+            tenths = (quantiles[:, np.newaxis] > day.cumsum(axis=1)[of_model, :-1]).sum(axis=1)
+            quantiles = (tenths + random.random(len(of_model))) / 10
         if stepped.any():
             moved = stepped[of_model]
             quantiles[moved] = _tilted(quantiles[moved], tilt_for(self.step_psi))

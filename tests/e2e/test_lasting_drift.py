@@ -30,7 +30,7 @@ async def test_a_shift_that_stays_is_never_called_over_and_one_that_goes_back_is
         opened = await eventually(lambda: user.incident_of(MODEL), what="an incident")
         held = await eventually(lambda: _held(user), what="a held baseline")
         drifting = await eventually(lambda: _evaluations_of(user, held["revision"], LONG), what=f"{LONG} evaluations")
-        assert {each["level"] for each in drifting} == {"critical"}
+        assert _levels(drifting) == {"critical"}
         (interval,) = held["excluded"]
         assert all(each["baseline"]["end"] <= interval["start"] for each in drifting), "none of the drift is in it"
         assert {each["baseline"]["start"] for each in drifting} == {drifting[0]["baseline"]["start"]}, "it is held"
@@ -41,7 +41,7 @@ async def test_a_shift_that_stays_is_never_called_over_and_one_that_goes_back_is
         traffic.drifting = False
         ended = await eventually(lambda: _ended(user), what="the interval to end", within=90)
         clean = await eventually(lambda: _evaluations_of(user, ended["revision"], LONG), what=f"{LONG} evaluations")
-        assert {each["level"] for each in clean} == {"ok"}, "no echo of the drift"
+        assert _levels(clean) == {"ok"}, "no echo of the drift"
         (interval,) = ended["excluded"]
         assert any(each["baseline"]["left_out"] for each in clean)
         assert (await user.get("/v1/incidents"))["items"][0]["state"] == "resolved"
@@ -74,3 +74,8 @@ async def _evaluations_of(user: User, revision: int, count: int) -> list[dict[st
     newest = (await user.get(f"/v1/models/{MODEL}/evaluations?limit={count}"))["items"]
     found = [each for each in newest if each["normal_time_revision"] == revision]
     return found if len(found) == count else None
+
+
+def _levels(evaluations: list[dict[str, Any]]) -> set[str]:
+    """Those that say something of the data: a sender that a busy machine holds up for a second leaves a gap."""
+    return {each["level"] for each in evaluations} - {"insufficient_data"}

@@ -226,6 +226,7 @@ class Stack:
         return {
             "SENTRYML_HTTP_HOST": "127.0.0.1",
             "SENTRYML_KAFKA_BOOTSTRAP": addresses.kafka,
+            "SENTRYML_TOPIC_PREFIX": "",  # its Kafka is its own, whatever the shell says of another
             "SENTRYML_POSTGRES_URL": postgres.url(addresses.port("postgres"), state.postgres_password),
             "SENTRYML_FINE_PANE_SECONDS": f"{state.fine_pane_seconds:g}",
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),

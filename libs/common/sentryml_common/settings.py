@@ -44,10 +44,22 @@ class KafkaSettings(BaseSettings):
     kafka_ca_file: str | None = Field(
         None, description="PEM file of the authority that signed the brokers' certificates."
     )
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        max_length=128,
+        description="What the names of topics, consumer groups and transactions begin with, where several "
+        "installations share a Kafka: letters, digits and ._-, at most 128. The same for all services.",
+    )
     topics_create: bool = Field(
         True, description="Whether the service may create missing topics; if not, it names them and refuses to start."
     )
     topics_replication: int = Field(1, ge=1, le=9, description="Replication factor of topics that are created.")
+
+    def prefixed(self, name: str) -> str:
+        """The name in Kafka of a topic, consumer group or transaction. Names without the prefix are used everywhere
+        else, so that metrics and what is recorded are the same in every installation."""
+        return f"{self.topic_prefix}{name}"
 
 
 class ServiceSettings(LogSettings, KafkaSettings):

@@ -108,7 +108,7 @@ def run_processor() -> None:
             tasks.create_task(incarnation.watch())
             monitors, references = await _follow(tasks, settings, health)
             retention = Retention(grid, monitors.current.get)
-            stream = FaustInput(make_app(settings), settings.batch_seconds)
+            stream = FaustInput(make_app(settings), settings.prefixed(HISTOGRAMS.name), settings.batch_seconds)
             processor = Processor(
                 stream,
                 partial(

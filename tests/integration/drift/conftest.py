@@ -6,10 +6,8 @@ Tests share the Kafka and its topics, so each uses models of its own and expects
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from tests.support import impatient_kafka
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
+from tests.support.processes import Process
 
 FINE_SECONDS = 60.0
 GRID = PaneGrid(FINE_SECONDS)
@@ -60,7 +59,7 @@ def model_id() -> str:
 class Part:
     """A running combiner or processor."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     log: Path
 
@@ -90,16 +89,14 @@ StartPart = Callable[..., Part]
 def start(kafka: OwnKafka, tmp_path: Path) -> Iterator[StartPart]:
     """Start the combiner or the processor, with other settings by their names without the prefix; `soon` makes its
     consumers notice soon what changes in Kafka."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
 
     def start_part(part: str, *, soon: bool = False, **changes: object) -> Part:
         port, log = free_port(), tmp_path / f"{part}-{len(started)}.log"
         settings = {**SETTINGS, "kafka_bootstrap": kafka.bootstrap, "http_port": port, **changes}
         environment = {f"SENTRYML_{name.upper()}": str(value) for name, value in settings.items()}
-        with log.open("wb") as output:
-            through = [impatient_kafka.__file__] if soon else ["-m"]
-            command = [sys.executable, *through, "sentryml_drift", part]
-            started.append(subprocess.Popen(command, env=os.environ | environment, cwd=tmp_path, stderr=output))
+        command = (*([impatient_kafka.__name__] if soon else []), "sentryml_drift", part)
+        started.append(Process(*command, environment=environment, log=log, folder=tmp_path))
         return Part(started[-1], f"http://127.0.0.1:{port}", log)
 
     yield start_part

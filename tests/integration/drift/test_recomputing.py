@@ -61,7 +61,10 @@ async def recomputed(part: Part, monitor: Monitor, since: datetime) -> Recompute
     """What a worker that is ready finds."""
     answer = await ask(part, Recompute(monitor=monitor, since=since))
     assert answer.status_code == 200, answer.text
-    return decode(Recomputed, answer.content)
+    found = decode(Recomputed, answer.content)
+    assert all(signal.bins for each in found.evaluations[:1] for signal in each.evaluation.signals if signal.psi)
+    thin = (each.model_copy(update={"evaluation": without_bins(each.evaluation)}) for each in found.evaluations)
+    return found.model_copy(update={"evaluations": tuple(thin)})
 
 
 async def published(kafka: OwnKafka, model_id: str, since: datetime) -> dict[datetime, Evaluation]:

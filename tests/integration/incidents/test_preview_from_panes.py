@@ -108,6 +108,8 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     assert found["from"] == found["recomputed_from"]
     assert "older panes are no longer kept" in found["stored_psi_because"]
     assert found["exact"] > found["approximate"]
+    assert {each["signal"] for each in found["sensitivity"]} == {"score", "prediction"}
+    assert all(each["smallest_shift"] >= IN_FORCE["warn"] for each in found["sensitivity"])
 
     monitor = Monitor(model_id=MODEL, version=1, **IN_FORCE | changed)
     all_of_them = (await recomputed(worker, monitor, since - timedelta(days=1))).evaluations
@@ -132,6 +134,7 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     exact = await preview({"critical": 0.5}, (worker.url,))
     assert (exact["basis"], exact["recomputed"], exact["recomputed_from"]) == ("stored_psi", 0, None)
     assert exact["exact"] == exact["evaluations"]
+    assert exact["sensitivity"], "what it sees is said of every preview"
     assert exact["stored_psi_because"] == "it says exactly what the changed monitor would have found"
 
     long_over = {"revision": 2, "excluded": [_interval(since - timedelta(hours=1))]}
@@ -165,4 +168,5 @@ def by_stored_psi(found: dict[str, Any], why: str) -> None:
     """A preview is by stored PSI, and says why."""
     assert (found["basis"], found["recomputed"], found["recomputed_from"]) == ("stored_psi", 0, None)
     assert found["approximate"] == found["evaluations"] > STORED
+    assert found["sensitivity"] == []
     assert why in found["stored_psi_because"]

@@ -32,6 +32,7 @@ from tests.integration.incidents.stream_clients import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.processes import Process
 from tests.support.proxy import Proxy
 from tests.support.reading import messages_in
 from tests.support.signing_in import sign_in
@@ -45,7 +46,7 @@ IMPATIENT = ("tests.support.impatient_kafka", "sentryml_incidents")
 class Service:
     """The service in a process of its own, and a key that may do everything."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, key: str, log: Path) -> None:
+    def __init__(self, process: Process, url: str, key: str, log: Path) -> None:
         self.process, self.url, self.log = process, url, log
         self._headers = {"Authorization": f"Bearer {key}"}
 
@@ -101,17 +102,8 @@ def make_key(postgres_url: str) -> str:
 def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Service]:
     """Run it; `dies_at` is a step of tests.support.dying_incidents and a model."""
     port, log = free_port(), folder / f"incidents-{len(list(folder.iterdir()))}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                *(("tests.support.dying_incidents", *dies_at) if dies_at else IMPATIENT),
-            ],
-            env=environment(http_port=str(port), **settings),
-            stdout=output,
-            stderr=output,
-        )
+    command = ("tests.support.dying_incidents", *dies_at) if dies_at else IMPATIENT
+    process = Process(*command, environment=environment(http_port=str(port), **settings), log=log)
     try:
         yield Service(process, f"http://127.0.0.1:{port}", key, log)
     finally:

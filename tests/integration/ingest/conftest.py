@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,13 +25,14 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.processes import Process
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """A running ingest."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     log: Path
 
@@ -86,16 +84,14 @@ StartIngest = Callable[..., Ingest]
 @contextmanager
 def starting(folder: Path) -> Iterator[StartIngest]:
     """Start processes of ingest with settings, by their names without the prefix; at the end they are killed."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
 
     def start(**settings: object) -> Ingest:
         port, log = free_port(), folder / f"ingest-{len(started)}.log"
         environment = {f"SENTRYML_{name.upper()}": str(value) for name, value in settings.items()}
         # PostgreSQL is nowhere: ingest has no use for it.
         environment |= {"SENTRYML_HTTP_PORT": str(port), "SENTRYML_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/x"}
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "sentryml_ingest"]
-            started.append(subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output))
+        started.append(Process("sentryml_ingest", environment=environment, log=log))
         return Ingest(started[-1], f"http://127.0.0.1:{port}", log)
 
     try:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +25,7 @@ from sentryml_local.slack_stand_in.store import Script
 from tests.integration.notifier.conftest import Slack, World
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
+from tests.support.processes import Process
 from tests.support.proxy import Proxy
 from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 
@@ -39,7 +37,7 @@ KEY, OTHER_KEY = form_key("notifiertest", "A" * 43), form_key("notifierelse", "A
 class Notifier:
     """A notifier of its own process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, process: Process, port: int, log: Path) -> None:
         self.process, self.log = process, log
         self.url = f"http://127.0.0.1:{port}"
 
@@ -71,11 +69,9 @@ class Notifier:
 def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Notifier]:
     """Run it; `dies_at` is a step of tests.support.dying_notifier and a model."""
     port, log = free_port(), folder / f"notifier-{len(list(folder.iterdir()))}.log"
-    environment = {**os.environ, "SENTRYML_HTTP_PORT": str(port)}
-    environment |= {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
-    with log.open("wb") as output:
-        module = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
-        process = subprocess.Popen([sys.executable, "-m", *module], env=environment, stderr=output)
+    environment = {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
+    command = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
+    process = Process(*command, environment={**environment, "SENTRYML_HTTP_PORT": str(port)}, log=log)
     try:
         yield Notifier(process, port, log)
     finally:

@@ -24,13 +24,23 @@ from bench.noise.simulation import (
     slot_at,
     warm_up_slots,
 )
-from bench.noise.traffic import CATEGORIES, CATEGORY_SHARES, CELLS, SCORE_CELLS, SCORES, SLOT_SECONDS, Traffic
+from bench.noise.traffic import (
+    CATEGORIES,
+    CATEGORY_SHARES,
+    CELLS,
+    SCORE_CELLS,
+    SCORES,
+    SLOT_SECONDS,
+    SLOTS_PER_DAY,
+    Traffic,
+)
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.comparison.bins import bin_counts
+from sentryml_statistics.comparison.design_effect import design_effect
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate, evaluation_id
 from sentryml_statistics.comparison.psi import divergence
 from sentryml_statistics.histograms.histogram import Histogram
@@ -307,3 +317,16 @@ def test_slots_are_counted_from_the_origin() -> None:
     assert slot_at(ORIGIN.timestamp()) == 0
     assert slot_at(datetime.fromisoformat("2026-11-03T00:05:00+00:00").timestamp()) == 289
     assert FOLLOWED_DAYS * DAY % SLOT_SECONDS == 0
+
+
+def test_scores_of_one_day_are_as_alike_as_is_said() -> None:
+    random, traffic, models = np.random.default_rng(5), Traffic(40.0, day_correlation=0.01), 200
+    never = np.zeros(models, dtype=np.bool_)
+    days = np.zeros((models, 10), dtype=np.int64)
+    shares = traffic.day(random, models)
+    for slot in range(SLOTS_PER_DAY):
+        scores = traffic.draw(random, slot, never, shares)[:, SCORES]
+        days += scores.reshape(models, 10, -1).sum(axis=2)
+    events = days.sum() / models
+    assert design_effect(days.tolist()) == pytest.approx(1 + (events - 1) * 0.01, rel=0.1)
+    assert Traffic(40.0).day(random, models) is None

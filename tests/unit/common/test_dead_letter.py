@@ -14,11 +14,14 @@ from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.prediction import InvalidEvents, read_rows
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.dead_letter import DeadLetters
+from sentryml_common.kafka.producer import Publisher
 from tests.unit.common.keys import clock
+
+NOTHING_IS_SENT: Any = None
 
 
 def test_a_key_that_was_taken_for_a_field_is_not_kept() -> None:
-    publisher: Any = None  # a letter is only written here, not sent
+    publisher = Publisher(NOTHING_IS_SENT)
     key = form_key("k7m2p9q4r1s8", "s" * 43)
     record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42)
     error = UndecodableMessage("breaks_contract", f"event 0, {key}: unknown field")
@@ -27,7 +30,7 @@ def test_a_key_that_was_taken_for_a_field_is_not_kept() -> None:
 
 
 def test_what_a_sender_called_a_field_is_not_kept() -> None:
-    publisher: Any = None
+    publisher = Publisher(NOTHING_IS_SENT)
     record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42)
     with pytest.raises(InvalidEvents) as refused:
         read_rows(orjson.dumps([{"model_id": "m", "prediction": 1, "jane@example.com": 0.7}]))

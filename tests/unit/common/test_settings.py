@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import Field
 
+from sentryml_common.contracts.topics import TOPICS
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.service import EXIT_CONFIGURATION, load_settings_or_exit
-from sentryml_common.settings import PostgresSettings, ServiceSettings, load_settings
+from sentryml_common.settings import KafkaSettings, PostgresSettings, ServiceSettings, load_settings
+
+LONGEST_TOPIC_NAME = 249
+"""Kafka's own limit."""
 
 
 class ExampleSettings(ServiceSettings, PostgresSettings):
@@ -43,6 +47,23 @@ def test_a_refusal_does_not_repeat_what_was_set(monkeypatch: pytest.MonkeyPatch)
         load_settings(ExampleSettings)
     assert "SENTRYML_POSTGRES_POOL_SIZE" in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a/b", "a:", "ü", "a\n", "x" * 129])
+def test_a_prefix_that_kafka_would_not_take_is_refused(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRYML_TOPIC_PREFIX", prefix)
+    with pytest.raises(ConfigurationError, match="SENTRYML_TOPIC_PREFIX: String should"):
+        load_settings(KafkaSettings)
+
+
+def test_with_the_longest_prefix_every_topic_has_a_name_that_kafka_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRYML_TOPIC_PREFIX", "aZ9._-" + "x" * 122)
+    settings = load_settings(KafkaSettings)
+    assert max(len(settings.prefixed(topic.name)) for topic in TOPICS) <= LONGEST_TOPIC_NAME
+
+
+def test_without_a_prefix_names_are_those_of_the_registry() -> None:
+    assert KafkaSettings().prefixed("sentryml.predictions.v1") == "sentryml.predictions.v1"
 
 
 def test_secrets_are_not_shown() -> None:

@@ -10,6 +10,7 @@ from itertools import count
 from typing import cast
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from structlog.testing import capture_logs
 
 from sentryml_common.contracts.dead_letter import DeadLetter
@@ -59,7 +60,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.retention = Retention(GRID, lambda _: None, lambda: NOW)
-        letters = DeadLetters("drift-processor", cast(Publisher, None), lambda: NOW)
+        letters = DeadLetters("drift-processor", Publisher(cast(AIOKafkaProducer, None)), lambda: NOW)
         self.processor = Processor(self.stream, self.kafka.open_table, letters, self.retention, self.health)
         self.housekeeping = Housekeeping(self.processor, self.retention)
 

@@ -37,14 +37,18 @@ def ours() -> bool:
     return True
 
 
-def a_model(days: int = 30) -> OwnedModel:
-    """A model with events in each hour of the last nine days, and more before that are not kept."""
+def a_model(days: int = 30, daily: float = 0.0) -> OwnedModel:
+    """A model with events in each hour of the last nine days, and more before that are not kept; `daily` is by how much
+    scores of one day are alike higher or lower."""
     rng, model = np.random.default_rng(1), OwnedModel(0)
     facts = ModelFacts((NOW - days * DAY).timestamp(), NOW.timestamp())
     model.put(FACTS, ChunkedSum((facts.pack(),)).pack())
     newest = GRID.pane_of(NOW.timestamp(), Resolution.COARSE)
+    shift = 0.0
     for hour in range(9 * 24):
-        scores = rng.beta(2, 5, 100).tolist()
+        if (newest - hour + 1) % 24 == 0:
+            shift = rng.normal(0, daily) if daily else 0.0
+        scores = (rng.beta(2, 5, 100) + shift).tolist()
         counts = PaneCounts.of(["late" if score > 0.3 else "on time" for score in scores], scores)
         model.put(pane_of(Kind.COARSE, newest - hour), ChunkedSum((counts.pack(),)).pack())
     return model
@@ -62,7 +66,8 @@ async def recompute(
 ) -> tuple[Ended, list[RecomputedEvaluation]]:
     found: list[RecomputedEvaluation] = []
     asked = Recompute(monitor=monitor, since=NOW - days * DAY, most=most)
-    return await recomputer.recompute_owned(model, asked, found.append, ours), found
+    ended, _ = await recomputer.recompute_owned(model, asked, found.append, ours)
+    return ended, found
 
 
 async def test_it_goes_back_as_far_as_panes_reach(worker: Recomputer) -> None:
@@ -73,7 +78,8 @@ async def test_it_goes_back_as_far_as_panes_reach(worker: Recomputer) -> None:
     # 8 days and up to two panes are kept for the monitor in force, and these windows need four days of them
     assert 4 * DAY < NOW - times[-1] < 4 * DAY + timedelta(hours=2)
     assert all(each.evaluation.level != "insufficient_data" for each in found)
-    assert all(signal.bins == () for each in found for signal in each.evaluation.signals)
+    assert any(signal.bins for signal in found[0].evaluation.signals)
+    assert all(signal.bins == () for each in found[1:] for signal in each.evaluation.signals)
 
 
 async def test_each_evaluation_is_against_what_was_known_to_be_normal_then(worker: Recomputer) -> None:
@@ -151,3 +157,20 @@ async def test_a_model_that_is_lost_meanwhile_has_no_answer(worker: Recomputer) 
     with pytest.raises(Unavailable, match="another worker"):
         await worker.recompute_owned(a_model(), asked, found.append, lambda: len(found) < 3)
     assert len(found) == 3
+
+
+async def test_days_that_differ_have_a_design_effect(worker: Recomputer) -> None:
+    asked = Recompute(monitor=MONITOR, since=NOW - DAY, most=1)
+    _, alike = await worker.recompute_owned(a_model(), asked, lambda _: None, ours)
+    assert {each.signal for each in alike} == {"score", "prediction"}
+    assert {each.blocks for each in alike} <= {7, 8}
+    assert all(each.effect < 1.5 for each in alike)
+    _, other = await worker.recompute_owned(a_model(daily=0.1), asked, lambda _: None, ours)
+    assert all(each.effect > 3 for each in other)
+
+
+async def test_time_that_is_not_normal_is_no_block(worker: Recomputer) -> None:
+    drift = ExcludedInterval(start=NOW - 5 * DAY, confirmed_at=NOW - 4.9 * DAY, end=NOW - 4.6 * DAY)
+    monitor = MONITOR.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
+    asked = Recompute(monitor=monitor, since=NOW - DAY, most=1)
+    assert (await worker.recompute_owned(a_model(), asked, lambda _: None, ours))[1][0].blocks in (6, 7)

@@ -62,7 +62,7 @@ def make_consumer(settings: KafkaSettings, group: str) -> Consumer:
     """A consumer of the real Kafka."""
     consumer: Consumer = AIOKafkaConsumer(
         **client_options(settings),
-        group_id=group,
+        group_id=settings.prefixed(group),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
@@ -100,7 +100,7 @@ class BatchConsumer(Generic[M]):
 
         def make() -> Consumer:
             consumer = self._make(settings, self._group)
-            consumer.subscribe([self._topic.name], listener=self._rebalances)
+            consumer.subscribe([settings.prefixed(self._topic.name)], listener=self._rebalances)
             return consumer
 
         while True:
@@ -147,8 +147,7 @@ class BatchConsumer(Generic[M]):
             await asyncio.sleep(RETRY_PAUSE_SECONDS)
             return
         await self._commit(consumer, {tp: records[-1].offset + 1 for tp, records in batches.items()}, rebalances)
-        for tp, records in batches.items():
-            CONSUMED_TOTAL.labels(topic=tp.topic).inc(len(records))
+        CONSUMED_TOTAL.labels(topic=self._topic.name).inc(sum(map(len, batches.values())))
 
     async def _decode(self, records: list[Any]) -> list[M]:
         messages = []

@@ -32,7 +32,7 @@ class DeadLetters:
     def letter(self, record: Any, error: UndecodableMessage) -> Record:
         """The dead letter of a consumed `record` (aiokafka's ConsumerRecord), counted and logged."""
         letter = self._letter(record, error)
-        _count(letter)
+        self._count(letter)
         return _record(letter)
 
     async def send(self, record: Any, error: UndecodableMessage) -> None:
@@ -43,7 +43,7 @@ class DeadLetters:
         """
         letter = self._letter(record, error)
         await self._publisher.publish([_record(letter)])
-        _count(letter)
+        self._count(letter)
 
     def _letter(self, record: Any, error: UndecodableMessage) -> DeadLetter:
         return DeadLetter(
@@ -55,6 +55,19 @@ class DeadLetters:
             # A key that a producer took for the name of a field must not be kept here.
             detail=without_keys(error.detail)[:LONGEST_DETAIL],
             at=self._clock(),
+        )
+
+    def _count(self, letter: DeadLetter) -> None:
+        # A letter has the topic's name in Kafka, a metric that of the registry.
+        topic = letter.topic.removeprefix(self._publisher.topic_prefix)
+        DEAD_LETTERS_TOTAL.labels(topic=topic, reason=letter.reason).inc()
+        log.warning(
+            "record_dead_lettered",
+            topic=letter.topic,
+            partition=letter.partition,
+            offset=letter.offset,
+            reason=letter.reason,
+            detail=letter.detail,
         )
 
 
@@ -82,15 +95,3 @@ class UncommittedDeadLetters:
 
 def _record(letter: DeadLetter) -> Record:
     return Record(DEAD_LETTERS.name, letter.topic.encode(), encode(letter))
-
-
-def _count(letter: DeadLetter) -> None:
-    DEAD_LETTERS_TOTAL.labels(topic=letter.topic, reason=letter.reason).inc()
-    log.warning(
-        "record_dead_lettered",
-        topic=letter.topic,
-        partition=letter.partition,
-        offset=letter.offset,
-        reason=letter.reason,
-        detail=letter.detail,
-    )

@@ -25,11 +25,13 @@ async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, healt
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False)
 
+    name = settings.prefixed(topic.name)
+    partitions = [TopicPartition(name, number) for number in range(topic.partitions)]
     consumer = await start_client(make, settings, health)
     try:
         while True:
             try:
-                gauge.set(await depth_of(consumer, topic))
+                gauge.set(await _depth(consumer, partitions))
             except KafkaError as err:
                 # The figure stays as it was; who needs Kafka says in /readyz that it is away.
                 log.warning("depth_not_known", topic=topic.name, why=f"{type(err).__name__}: {err}")
@@ -38,8 +40,6 @@ async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, healt
         await consumer.stop()
 
 
-async def depth_of(consumer: AIOKafkaConsumer, topic: Topic) -> int:
-    """How many records `topic` holds."""
-    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+async def _depth(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> int:
     first, last = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
     return sum(last[each] - first[each] for each in partitions)

@@ -104,12 +104,12 @@ async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, Topi
     def make() -> AIOKafkaConsumer:
         return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
 
-    return await ask_with_client(make, _read_to_end, settings, health)
+    partition = TopicPartition(settings.prefixed(TOPIC_EPOCHS.name), 0)
+    return await ask_with_client(make, lambda consumer: _read_to_end(consumer, partition), settings, health)
 
 
-async def _read_to_end(consumer: AIOKafkaConsumer) -> dict[str, TopicEpoch]:
+async def _read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> dict[str, TopicEpoch]:
     epochs: dict[str, TopicEpoch] = {}
-    partition = TopicPartition(TOPIC_EPOCHS.name, 0)
     consumer.assign([partition])
     await consumer.seek_to_beginning(partition)
     end = (await consumer.end_offsets([partition]))[partition]

@@ -130,7 +130,8 @@ class Follower(Generic[M]):
             await consumer.stop()
 
     async def _follow(self, consumer: Consumer, settings: KafkaSettings, health: Health) -> None:
-        partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
+        name = settings.prefixed(self._topic.name)
+        partitions = [TopicPartition(name, number) for number in range(self._topic.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await ask(lambda: consumer.end_offsets(partitions), settings, health)

@@ -21,7 +21,9 @@ async def committed_offsets(
     """
 
     async def use(admin: AIOKafkaAdminClient) -> dict[TopicPartition, OffsetAndMetadata]:
-        found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+        found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
+            settings.prefixed(group)
+        )
         return {partition: commit for partition, commit in found.items() if commit.offset >= 0}
 
     return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)

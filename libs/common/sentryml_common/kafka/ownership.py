@@ -37,26 +37,28 @@ async def partitions_without_owner(group: str, topic: Topic, settings: KafkaSett
         ConfigurationError: Kafka refuses to say.
     """
 
+    name = settings.prefixed(topic.name)
+
     async def use(admin: AIOKafkaAdminClient) -> set[int] | None:
-        [described] = await admin.describe_topics([topic.name])
+        [described] = await admin.describe_topics([name])
         partitions = {each["partition"] for each in described["partitions"]}
-        [answer] = await admin.describe_consumer_groups([group])
+        [answer] = await admin.describe_consumer_groups([settings.prefixed(group)])
         code, _, state, _, _, members, *_ = answer.groups[0]
         if code:
             raise for_code(code)(group)
-        return None if state in REBALANCING else partitions - _owned(topic, members)
+        return None if state in REBALANCING else partitions - _owned(name, members)
 
     return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, Health())
 
 
-def _owned(topic: Topic, members: list[tuple[object, ...]]) -> set[int]:
+def _owned(topic: str, members: list[tuple[object, ...]]) -> set[int]:
     assignments = [cast(bytes, assignment) for *_, assignment in members]
     return {
         tp.partition
         for assignment in assignments
         if assignment
         for tp in ConsumerProtocolMemberAssignment.decode(assignment).partitions()
-        if tp.topic == topic.name
+        if tp.topic == topic
     }
 
 

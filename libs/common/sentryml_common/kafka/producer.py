@@ -34,7 +34,7 @@ ASK_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record to publish; `partition` None lets the key decide."""
+    """One record to publish; `topic` as the registry names it, `partition` None lets the key decide."""
 
     topic: str
     key: bytes | None
@@ -56,9 +56,12 @@ class Publisher:
     """
 
     def __init__(
-        self, producer: AIOKafkaProducer, start: Callable[[], Awaitable[AIOKafkaProducer]] | None = None
+        self,
+        producer: AIOKafkaProducer,
+        start: Callable[[], Awaitable[AIOKafkaProducer]] | None = None,
+        topic_prefix: str = "",
     ) -> None:
-        self._producer, self._start = producer, start
+        self._producer, self._start, self.topic_prefix = producer, start, topic_prefix
         self._replacing: asyncio.Task[None] | None = None
 
     async def publish(self, records: Iterable[Record]) -> None:
@@ -92,7 +95,8 @@ class Publisher:
         try:
             for record in records:
                 try:
-                    future = await self._producer.send(record.topic, record.value, record.key, record.partition)
+                    topic = self.topic_prefix + record.topic
+                    future = await self._producer.send(topic, record.value, record.key, record.partition)
                 except TOO_LARGE:
                     refused.append(record)
                 else:
@@ -163,7 +167,7 @@ async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterat
     async def start() -> AIOKafkaProducer:
         return await start_client(make, settings, health)
 
-    publisher = Publisher(await start(), start)
+    publisher = Publisher(await start(), start, settings.topic_prefix)
     asking = asyncio.create_task(publisher.ask_now_and_then())
     try:
         yield publisher

@@ -92,10 +92,10 @@ class _Asker(AIOKafkaClient):  # type: ignore[misc]
 
 
 class TopicIds:
-    """Asks Kafka for the ids of topics."""
+    """Asks Kafka for the ids of topics, by their names without the prefix."""
 
-    def __init__(self, client: AIOKafkaClient) -> None:
-        self._client = client
+    def __init__(self, client: AIOKafkaClient, topic_prefix: str = "") -> None:
+        self._client, self._topic_prefix = client, topic_prefix
 
     async def of(self, *topics: str) -> dict[str, UUID]:
         """The ids of those among `topics` that exist.
@@ -104,8 +104,9 @@ class TopicIds:
             Unavailable: no broker answered.
             ConfigurationError: the brokers are older than Kafka 3.1.
         """
+        request = _MetadataRequest([self._topic_prefix + name for name in topics])
         try:
-            answer = cast(Any, await self._client.send(self._client.get_random_node(), _MetadataRequest([*topics])))
+            answer = cast(Any, await self._client.send(self._client.get_random_node(), request))
         except (NotImplementedError, IncompatibleBrokerVersion) as err:
             raise ConfigurationError(
                 "the Kafka brokers do not report topic ids; SentryML needs Apache Kafka 3.1 or later"
@@ -115,7 +116,7 @@ class TopicIds:
         ids: dict[str, UUID] = {}
         for code, name, high, low, *_ in answer.topics:
             if code == 0:
-                ids[name] = UUID(int=((high % 2**64) << 64) | (low % 2**64))
+                ids[name.removeprefix(self._topic_prefix)] = UUID(int=((high % 2**64) << 64) | (low % 2**64))
             elif code != UNKNOWN_TOPIC_OR_PARTITION:
                 raise Unavailable(f"Kafka did not describe the topic {name}: {for_code(code).__name__}")
         return ids
@@ -130,6 +131,6 @@ async def open_topic_ids(settings: KafkaSettings, health: Health) -> AsyncIterat
     """A `TopicIds` with a connection of its own."""
     client = await start_client(lambda: _Asker(**client_options(settings)), settings, health)
     try:
-        yield TopicIds(client)
+        yield TopicIds(client, settings.topic_prefix)
     finally:
         await client.close()

@@ -19,6 +19,7 @@ from sentryml_common.contracts.topics import TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.settings import KafkaSettings, LogSettings, load_settings
 
@@ -35,11 +36,13 @@ async def ensure_topics(settings: KafkaSettings, health: Health, topics: Iterabl
 
     Raises:
         ConfigurationError: a topic is missing and may not be made, or an internal one has another number of
-            partitions than its tables and chunks were made for.
+            partitions than its tables and chunks were made for; or Kafka is older than 3.1.
     """
+    async with open_topic_ids(settings, health) as ids:
+        await ids.wait_for_ids(settings, health)  # of none: brokers that are too old are refused here
     requested = list(topics)
     problems = await find_differences(settings, health, requested)
-    missing = [topic for topic in requested if problems.get(topic.name) == "missing"]
+    missing = [topic for topic in requested if problems.get(settings.prefixed(topic.name)) == "missing"]
     if missing and settings.topics_create:
         await _make(settings, health, missing)
         problems = await _differences_once_known(settings, health, requested)
@@ -81,13 +84,14 @@ async def _differences_once_known(settings: KafkaSettings, health: Health, topic
 
 
 async def find_differences(settings: KafkaSettings, health: Health, topics: Iterable[Topic]) -> dict[str, str]:
-    """What differs from the registry, by topic name; an empty dictionary means nothing."""
+    """What differs from the registry, by name in Kafka; an empty dictionary means nothing."""
 
     async def describe(admin: AIOKafkaAdminClient) -> dict[str, int]:
         return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
 
     present = await _with_admin(describe, settings, health)
-    found = {topic.name: _difference(topic, present.get(topic.name)) for topic in topics}
+    named = {settings.prefixed(topic.name): topic for topic in topics}
+    found = {name: _difference(topic, present.get(name)) for name, topic in named.items()}
     return {name: what for name, what in found.items() if what}
 
 
@@ -100,11 +104,16 @@ def _difference(topic: Topic, partitions: int | None) -> str | None:
 
 
 async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Iterable[Topic]) -> dict[str, str]:
-    """Topics whose records get their timestamps from another clock than declared, by name, with what to do about it.
+    """Topics whose records get their timestamps from another clock than declared, by name in Kafka, with what to do
+    about it.
 
     Where Kafka does not let us see its configuration, nothing is found.
     """
-    requested = {topic.name: topic.config[TIMESTAMP_TYPE] for topic in topics if TIMESTAMP_TYPE in topic.config}
+    requested = {
+        settings.prefixed(topic.name): topic.config[TIMESTAMP_TYPE]
+        for topic in topics
+        if TIMESTAMP_TYPE in topic.config
+    }
 
     async def describe(admin: AIOKafkaAdminClient) -> dict[str, str]:
         asked = [ConfigResource(ConfigResourceType.TOPIC, name, {TIMESTAMP_TYPE: None}) for name in requested]
@@ -143,7 +152,7 @@ def _other_clock(settings: KafkaSettings, name: str, present: str, expected: str
 async def _make(settings: KafkaSettings, health: Health, topics: list[Topic]) -> None:
     async def make(admin: AIOKafkaAdminClient) -> None:
         for topic in topics:
-            await _make_one(admin, topic, settings.topics_replication)
+            await _make_one(admin, settings.prefixed(topic.name), topic, settings.topics_replication)
 
     await _with_admin(make, settings, health)
 
@@ -152,9 +161,9 @@ async def _with_admin(use: Callable[[AIOKafkaAdminClient], Awaitable[T]], settin
     return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)
 
 
-async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) -> None:
+async def _make_one(admin: AIOKafkaAdminClient, name: str, topic: Topic, replication: int) -> None:
     """Make one topic, unless another service was faster."""
-    new = NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config)
+    new = NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
     response = await admin.create_topics([new])
     code, message = response.topic_errors[0][1], response.topic_errors[0][2]
     error = for_code(code)
@@ -163,8 +172,8 @@ async def _make_one(admin: AIOKafkaAdminClient, topic: Topic, replication: int) 
     if error.retriable:
         raise error(message)
     if code != 0:
-        raise ConfigurationError(f"Kafka refused to make the topic {topic.name}: {error.__name__}: {message}")
-    log.info("topic_made", topic=topic.name, partitions=topic.partitions)
+        raise ConfigurationError(f"Kafka refused to make the topic {name}: {error.__name__}: {message}")
+    log.info("topic_made", topic=name, partitions=topic.partitions)
 
 
 async def _command(action: str) -> int:
@@ -174,7 +183,8 @@ async def _command(action: str) -> int:
         await ensure_topics(settings.model_copy(update={"topics_create": True}), health)
     differences = await find_differences(settings, health, TOPICS)
     differences = await find_other_clocks(settings, health, TOPICS) | differences
-    lines = [f"{topic.name}: {differences.get(topic.name, 'as declared')}" for topic in TOPICS]
+    names = [settings.prefixed(topic.name) for topic in TOPICS]
+    lines = [f"{name}: {differences.get(name, 'as declared')}" for name in names]
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if differences else 0
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 from typing import Literal
@@ -67,17 +68,14 @@ def bin_counts(baseline: Histogram, current: Histogram, bins: int) -> list[BinCo
     return [each for each in _all_bins(baseline, current, bins) if each.baseline or each.current]
 
 
-def counts_in_bins_of(baseline: Histogram, one: Histogram, other: Histogram, bins: int) -> tuple[list[int], list[int]]:
-    """Count two other sides in the bins of the baseline, without bins in which neither has anything."""
-    numbers = max(each.numbers.dropped for each in (baseline, one, other))
-    categories = max(each.categories.dropped for each in (baseline, one, other))
+def counts_in_bins_of(baseline: Histogram, sides: Sequence[Histogram], bins: int) -> list[list[int]]:
+    """Count other sides in the bins of the baseline, without bins in which none has anything (int[sides][bins])."""
+    numbers = max(each.numbers.dropped for each in (baseline, *sides))
+    categories = max(each.categories.dropped for each in (baseline, *sides))
     rough = Histogram(baseline.numbers.coarsened(numbers), baseline.categories.coarsened(categories), baseline.nulls)
-    pairs = [
-        (first.current, second.current)
-        for first, second in zip(_all_bins(rough, one, bins), _all_bins(rough, other, bins), strict=True)
-        if first.current or second.current
-    ]
-    return [first for first, _ in pairs], [second for _, second in pairs]
+    counted = [[each.current for each in _all_bins(rough, side, bins)] for side in sides]
+    filled = [index for index, column in enumerate(zip(*counted, strict=True)) if any(column)]
+    return [[row[index] for index in filled] for row in counted]
 
 
 def _all_bins(baseline: Histogram, current: Histogram, bins: int) -> list[BinCounts]:

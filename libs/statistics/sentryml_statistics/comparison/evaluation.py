@@ -206,7 +206,7 @@ class _Comparison:
                 continue
             partner += counts
             periods.append(each.periods)
-            found = divergence(*counts_in_bins_of(baseline, partner, current, self.monitor.bins))
+            found = divergence(*counts_in_bins_of(baseline, (partner, current), self.monitor.bins))
             chance = chance_of(found, partner.total, current.total, self.alpha)
             if chance.noise_floor < psi:
                 warn_at, critical_at = self._thresholds(chance)

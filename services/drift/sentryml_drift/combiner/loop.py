@@ -78,7 +78,7 @@ def make_consumer(settings: DriftSettings, group: str) -> Consumer:
     """A consumer of the real Kafka."""
     consumer: Consumer = AIOKafkaConsumer(
         **client_options(settings),
-        group_id=group,
+        group_id=settings.prefixed(group),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
@@ -143,7 +143,7 @@ class Combiner:
 
         def make() -> Consumer:
             consumer = self._make(self._settings, group_of(self._rules.epoch))
-            consumer.subscribe([PREDICTIONS.name], listener=_ForgetOnRebalance(self._forget))
+            consumer.subscribe([self._settings.prefixed(PREDICTIONS.name)], listener=_ForgetOnRebalance(self._forget))
             return consumer
 
         while True:
@@ -322,7 +322,7 @@ class Combiner:
             LAST_COMMIT.set_to_current_time()
 
     def _report(self, consumer: Consumer, partition: TopicPartition, records: list[Any]) -> None:
-        CONSUMED_TOTAL.labels(topic=partition.topic).inc(len(records))
+        CONSUMED_TOTAL.labels(topic=PREDICTIONS.name).inc(len(records))
         if partition in consumer.assignment():
             self._lag.show(partition.partition, records[-1].offset + 1, consumer.highwater(partition))
 

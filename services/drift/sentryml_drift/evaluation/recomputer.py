@@ -14,17 +14,19 @@ from itertools import islice
 from time import thread_time
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.internal.recomputation import Ended, Recompute, RecomputedEvaluation
+from sentryml_common.contracts.internal.recomputation import DesignEffect, Ended, Recompute, RecomputedEvaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_drift.domain.partials import partition_of
 from sentryml_drift.evaluation.counting import evaluate_model
+from sentryml_drift.evaluation.design_effects import blocks_between, design_effects
 from sentryml_drift.metrics import RECOMPUTED
 from sentryml_drift.processor.loop import Processor
-from sentryml_drift.processor.models import OwnedModel, WindowSums
+from sentryml_drift.processor.models import OwnedModel, WindowSums, read_counts
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
+from sentryml_statistics.histograms.pane_counts import merge_panes
 from sentryml_statistics.time.normal_time import as_of
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.past_windows import Reach, plan_past_evaluation
@@ -35,6 +37,7 @@ MOST_WORK_SECONDS = 5.0
 MOST_WAIT_SECONDS = 3.0
 
 Take = Callable[[RecomputedEvaluation], None]
+Rest = tuple[Ended, tuple[DesignEffect, ...]]
 
 
 class NotOwned(SentryMLError):
@@ -56,8 +59,8 @@ class Recomputer:
         self._allowed_lateness, self._clock = settings.allowed_lateness, clock
         self._turn = asyncio.Lock()
 
-    async def recompute(self, asked: Recompute, take: Take) -> Ended:
-        """Give `take` the evaluations, newest first; return why there are no more.
+    async def recompute(self, asked: Recompute, take: Take) -> Rest:
+        """Give `take` the evaluations, newest first; return why there are no more, and the design effects.
 
         Raises:
             NotOwned: another worker has the model.
@@ -70,17 +73,18 @@ class Recomputer:
             raise NotOwned(f"another worker owns the panes of {model_id}")
         model = self._processor.models.by_id.get(model_id)
         if model is None:
-            return Ended.FIRST_SEEN
+            return Ended.FIRST_SEEN, ()
         return await self.recompute_owned(
             model, asked, take, lambda: self._processor.models.by_id.get(model_id) is model
         )
 
     async def recompute_owned(
         self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]
-    ) -> Ended:
+    ) -> Rest:
         """The same for an owned model, while it is `still_ours`; requests are served one at a time."""
         async with self._in_turn():
-            return await self._go_back(model, asked, take, still_ours)
+            ended = await self._go_back(model, asked, take, still_ours)
+            return ended, await self._design_effects(model, asked.monitor)
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -117,6 +121,15 @@ class Recomputer:
             RECOMPUTED.inc()
         return Ended.COUNT
 
+    async def _design_effects(self, model: OwnedModel, monitor: Monitor) -> tuple[DesignEffect, ...]:
+        pace, blocks = _Pace(), []
+        since, until = self._retention.kept_from(monitor.model_id), self._clock().timestamp() - self._allowed_lateness
+        for each in blocks_between(self._grid, monitor, since, until):
+            if not await pace.goes_on():
+                break
+            blocks.append(merge_panes(map(read_counts, model.panes([each]).values())))
+        return design_effects(monitor, blocks)
+
 
 class _Pace:
     """Work in slices, with a rest as long after each, until there has been enough of it. Work is this thread's own CPU
@@ -142,6 +155,7 @@ class _PastEvaluations:
         self._grid, self._monitor, self._model = grid, monitor, model
         self._delay = delay_of(grid, monitor.model_id, monitor.every_seconds)
         self._windows = WindowSums()
+        self._newest_is_made = False
 
     def at(self, at: float, complete_at: float, reach: Reach) -> RecomputedEvaluation | None:
         """The evaluation at a time; None where panes do not reach back."""
@@ -151,5 +165,8 @@ class _PastEvaluations:
         if plan is None:
             return None
         evaluation = evaluate_model(self._grid, monitor, self._model, self._windows, at, plan.plan)
-        thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
-        return RecomputedEvaluation(exact=plan.exact, evaluation=evaluation.model_copy(update={"signals": thin}))
+        if self._newest_is_made:
+            thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
+            evaluation = evaluation.model_copy(update={"signals": thin})
+        self._newest_is_made = True
+        return RecomputedEvaluation(exact=plan.exact, evaluation=evaluation)

@@ -32,10 +32,13 @@ class Recomputing:
             raise Unavailable("this worker is starting: try again in a few seconds")
         found: list[orjson.Fragment] = []
         try:
-            ended = await self.recomputer.recompute(asked, lambda each: found.append(orjson.Fragment(encode(each))))
+            ended, effects = await self.recomputer.recompute(
+                asked, lambda each: found.append(orjson.Fragment(encode(each)))
+            )
         except NotOwned as err:
             raise Problem(404, "model-not-owned", str(err)) from err
-        return orjson.dumps({"v": 1, "evaluations": found, "ended": ended})
+        effects_found = [orjson.Fragment(encode(each)) for each in effects]
+        return orjson.dumps({"v": 1, "evaluations": found, "ended": ended, "design_effects": effects_found})
 
 
 def recomputing_routes(recomputing: Recomputing, access: InternalAccess) -> APIRouter:

@@ -36,7 +36,7 @@ def make_app(settings: DriftSettings) -> faust.App:
     timeout = settings.session_timeout_seconds
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     return faust.App(
-        PROCESSOR_APP,
+        settings.prefixed(PROCESSOR_APP),
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         datadir=str(settings.state_dir),
         topic_allow_declare=False,

@@ -11,7 +11,6 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.logging import get_logger
 from sentryml_drift.processor.input_stream import InputRecord, by_bytes
@@ -38,11 +37,11 @@ class _DeliverAll(defaultdict[TP, None]):
 
 
 class FaustInput:
-    """The input stream of a Faust application."""
+    """The input stream of a Faust application: `topic` is its name in Kafka."""
 
-    def __init__(self, app: faust.App, batch_seconds: float) -> None:
-        self.app, self._batch_seconds = app, batch_seconds
-        self._input = app.topic(HISTOGRAMS.name, key_serializer="raw", value_serializer="raw", acks=False)
+    def __init__(self, app: faust.App, topic: str, batch_seconds: float) -> None:
+        self.app, self._topic, self._batch_seconds = app, topic, batch_seconds
+        self._input = app.topic(topic, key_serializer="raw", value_serializer="raw", acks=False)
 
     def connect(self, processor: Processor) -> None:
         """Bring what comes, and say what is ours, to a processor."""
@@ -54,7 +53,7 @@ class FaustInput:
             await processor.revoked()
 
         async def assigned(_: faust.App, assigned: Iterable[TP], **__: Any) -> None:
-            await processor.assigned(tp.partition for tp in assigned if tp.topic == HISTOGRAMS.name)
+            await processor.assigned(tp.partition for tp in assigned if tp.topic == self._topic)
 
         self.app.agent(self._input, concurrency=1, isolated_partitions=False, name="processor")(consume)
         self.app.on_partitions_revoked.connect(revoked, weak=False)
@@ -89,24 +88,23 @@ class FaustInput:
 
     async def seek(self, partition: int, offset: int) -> None:
         """Read on from an offset; what is on its way already may still come first."""
-        await self.app.consumer.seek(_tp(partition), offset)
+        await self.app.consumer.seek(self._tp(partition), offset)
 
     async def first_offset(self, partition: int) -> int:
         """The first offset of a partition that still exists."""
-        return int((await self.app.consumer.earliest_offsets(_tp(partition)))[_tp(partition)])
+        return int((await self.app.consumer.earliest_offsets(self._tp(partition)))[self._tp(partition)])
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """The offset after the last record of partitions."""
-        found = await self.app.consumer.highwaters(*map(_tp, partitions))
+        found = await self.app.consumer.highwaters(*map(self._tp, partitions))
         return {tp.partition: end for tp, end in found.items()}
 
     async def commit(self, places: Mapping[int, int]) -> None:
         """Say how far the work has come, for tools that show lag; nobody here reads it."""
-        await self.app.consumer._commit({_tp(partition): offset for partition, offset in places.items()})
+        await self.app.consumer._commit({self._tp(partition): offset for partition, offset in places.items()})
 
-
-def _tp(partition: int) -> TP:
-    return TP(HISTOGRAMS.name, partition)
+    def _tp(self, partition: int) -> TP:
+        return TP(self._topic, partition)
 
 
 def _record(event: Any) -> InputRecord:

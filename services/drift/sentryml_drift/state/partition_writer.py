@@ -40,6 +40,7 @@ class Changelog:
 
     def __init__(self, partition: int, settings: KafkaSettings, producer: AIOKafkaProducer) -> None:
         self.partition, self._settings, self._producer = partition, settings, producer
+        self._topic = settings.prefixed(TABLE_CHANGELOG.name)
 
     @classmethod
     async def take_over(cls, partition: int, settings: KafkaSettings, health: Health) -> Changelog:
@@ -48,7 +49,7 @@ class Changelog:
         def make() -> AIOKafkaProducer:
             return AIOKafkaProducer(
                 **client_options(settings),
-                transactional_id=f"{PROCESSOR_APP}-{partition}",
+                transactional_id=settings.prefixed(f"{PROCESSOR_APP}-{partition}"),
                 compression_type="lz4",
                 linger_ms=2,
                 max_batch_size=262_144,
@@ -70,11 +71,12 @@ class Changelog:
             await self._producer.begin_transaction()
             pace, sent = Pacer(), []
             for each in records:
-                sent.append(await self._producer.send(each.topic, each.value, each.key, each.partition))
+                topic = self._settings.prefixed(each.topic)
+                sent.append(await self._producer.send(topic, each.value, each.key, each.partition))
                 await pace()
             async for batch in self._batches(changes):
                 count = batch.record_count()
-                sent.append(await self._producer.send_batch(batch, TABLE_CHANGELOG.name, partition=self.partition))
+                sent.append(await self._producer.send_batch(batch, self._topic, partition=self.partition))
             last = (await asyncio.gather(*sent))[-1]
             await self._producer.commit_transaction()
         except ProducerFenced as err:
@@ -110,7 +112,7 @@ class Changelog:
                 max_partition_fetch_bytes=FETCH_BYTES,
             )
 
-        tp = TopicPartition(TABLE_CHANGELOG.name, self.partition)
+        tp = TopicPartition(self._topic, self.partition)
         consumer = await start_client(make, self._settings, health)
         try:
             consumer.assign([tp])

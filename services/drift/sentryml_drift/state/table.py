@@ -123,7 +123,8 @@ class _Reading:
         if self._foreign:
             raise ConfigurationError(
                 f"{TABLE_CHANGELOG.name} holds values of another build of SentryML (this one reads version {VERSION}): "
-                f"start that one, or delete {TABLE_CHANGELOG.name} and {HISTOGRAMS.name} to count from the beginning"
+                f"start that one, or delete {TABLE_CHANGELOG.name} and {HISTOGRAMS.name}, whose names begin with "
+                "SENTRYML_TOPIC_PREFIX where that is set, to count from the beginning"
             )
         return Place.read(self._place, self._epoch)
 

@@ -9,12 +9,17 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from sentryml_common.contracts.internal.recomputation import MOST_RECOMPUTED, Ended, RecomputedEvaluation
+from sentryml_common.contracts.internal.recomputation import (
+    MOST_RECOMPUTED,
+    Ended,
+    Recomputed,
+    RecomputedEvaluation,
+)
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
-from sentryml_incidents.api.preview_view import PreviewView, preview_view
+from sentryml_incidents.api.preview_view import PreviewView, preview_view, sensitivity
 from sentryml_incidents.clients.drift import NotRecomputed
 from sentryml_incidents.store.evaluations.history import Position, find_version_settings, oldest_of_newest, read_history
 from sentryml_incidents.store.snapshots import read_snapshot
@@ -82,28 +87,31 @@ async def try_out(context: Context, model_id: str, patch: dict[str, Any], days: 
     monitor = Monitor(
         **dict(settings), model_id=model_id, version=snapshot.monitor_version, normal_time=snapshot.normal_time
     )
-    recomputed, why_stored = await _from_panes(context, monitor, versions.values(), since)
+    (recomputed, why_stored), newest = await _from_panes(context, monitor, versions.values(), since)
     changed, in_force = Replay(model_id, settings, recomputed), Replay(model_id, snapshot.settings)
     first = await _replay(context, model_id, since, versions, (changed, in_force))
     begins = min((each for each in (first, changed.recomputed_from) if each is not None), default=now)
-    return preview_view((snapshot.settings, settings), (begins, now), changed, in_force, why_stored)
+    seen = sensitivity(monitor, newest)
+    return preview_view((snapshot.settings, settings), (begins, now), changed, in_force, why_stored, seen)
 
 
 async def _from_panes(
     context: Context, monitor: Monitor, made_under: Iterable[MonitorSettings], since: datetime
-) -> Panes:
-    """The processors are asked only for what stored PSI cannot answer."""
+) -> tuple[Panes, Recomputed | None]:
+    """What the processors recompute, and the newest evaluation of it; where stored PSI answers exactly, only the newest
+    one is asked for."""
     if not monitor.enabled:
-        return [], None
-    if all(Regrading(each, monitor).exact for each in made_under):
-        return [], EXACT_ALREADY
+        return ([], None), None
+    exact = all(Regrading(each, monitor).exact for each in made_under)
     if context.processors is None:
-        return [], STARTING
+        return ([], EXACT_ALREADY if exact else STARTING), None
     try:
-        found = await context.processors.recompute(monitor, since)
+        found = await context.processors.recompute(monitor, since, 1 if exact else MOST_RECOMPUTED)
     except NotRecomputed as err:
-        return [], str(err)
-    return list(reversed(found.evaluations)), WHY_NO_OLDER[found.ended]
+        return ([], EXACT_ALREADY if exact else str(err)), None
+    if exact:
+        return ([], EXACT_ALREADY), found
+    return (list(reversed(found.evaluations)), WHY_NO_OLDER[found.ended]), found
 
 
 async def _replay(

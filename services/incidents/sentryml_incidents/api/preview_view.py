@@ -7,11 +7,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sentryml_common.contracts.evaluation import Signal
+from sentryml_common.contracts.internal.recomputation import Recomputed
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_lifecycle.on_monitor_change import changes, in_words
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import CANNOT, Basis
+from sentryml_statistics.comparison.noise import alpha_for
+from sentryml_statistics.comparison.power import smallest_shift
 
 INCIDENTS_SHOWN = 100
 
@@ -53,6 +57,15 @@ PREVIEW_EXAMPLE: dict[str, Any] = {
         ],
     },
     "in_force": {"incident_count": 0, "alerts": 0, "incidents": []},
+    "sensitivity": [
+        {
+            "signal": "score",
+            "baseline_count": 6370,
+            "current_count": 455,
+            "smallest_shift": 0.11,
+            "independent_events": 140,
+        }
+    ],
 }
 
 
@@ -78,6 +91,19 @@ class ReplayView(BaseModel):
     incident_count: int
     alerts: int = Field(description="Messages that would have been sent.")
     incidents: list[WouldBeView] = Field(description=f"Newest first, at most {INCIDENTS_SHOWN}.")
+
+
+class SensitivityView(BaseModel):
+    """Which shift of one signal the changed monitor would find, with as many events as there are now."""
+
+    signal: Signal
+    baseline_count: int
+    current_count: int
+    smallest_shift: float = Field(description="The smallest PSI that an evaluation finds nine times in ten.")
+    independent_events: int | None = Field(
+        description="How many independent events the current window is worth, by how much days of normal time differ "
+        "from each other; null with fewer than four such days."
+    )
 
 
 class PreviewView(BaseModel):
@@ -111,6 +137,9 @@ class PreviewView(BaseModel):
     notes: list[str] = Field(description="The same in words.")
     preview: ReplayView = Field(description="The changed monitor.")
     in_force: ReplayView = Field(description="The monitor in force, by stored PSI.")
+    sensitivity: list[SensitivityView] = Field(
+        description="What the changed monitor can see now, by signal; empty if no processor answers."
+    )
 
 
 def preview_view(
@@ -119,6 +148,7 @@ def preview_view(
     changed: Replay,
     in_force: Replay,
     stored_psi_because: str | None,
+    sensitivities: list[SensitivityView],
 ) -> PreviewView:
     """The answer; `settings` are those in force and the changed ones."""
     because, recomputed = sorted(changed.approximate), changed.recomputed.total()
@@ -143,7 +173,29 @@ def preview_view(
         ],
         preview=_replay_view(changed),
         in_force=_replay_view(in_force),
+        sensitivity=sensitivities,
     )
+
+
+def sensitivity(monitor: MonitorSettings, found: Recomputed | None) -> list[SensitivityView]:
+    """What a monitor can see, by the newest evaluation that was recomputed with it."""
+    if found is None or not found.evaluations:
+        return []
+    effects = {each.signal: each.effect for each in found.design_effects}
+    judged = [each for each in found.evaluations[0].evaluation.signals if each.reason is None]
+    alpha = alpha_for(monitor, len(judged)) if judged else 1.0
+    return [
+        SensitivityView(
+            signal=each.signal,
+            baseline_count=each.baseline_count,
+            current_count=each.current_count,
+            smallest_shift=smallest_shift(
+                each.baseline_count, each.current_count, max(2, len(each.bins)), alpha, monitor.warn
+            ),
+            independent_events=round(each.current_count / effects[each.signal]) if each.signal in effects else None,
+        )
+        for each in judged
+    ]
 
 
 def _basis(recomputed: int, used: int) -> Literal["panes", "stored_psi", "panes_and_stored_psi"]:

@@ -16,7 +16,7 @@ import orjson
 from pydantic import SecretStr
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.internal.recomputation import PATH, Recompute, Recomputed
+from sentryml_common.contracts.internal.recomputation import MOST_RECOMPUTED, PATH, Recompute, Recomputed
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError, UndecodableMessage
@@ -45,8 +45,8 @@ class Processors:
     clock: Clock = system_clock
     answer_seconds: float = ANSWER_SECONDS
 
-    async def recompute(self, monitor: Monitor, since: datetime) -> Recomputed:
-        """What `monitor` would have found, back to `since` as far as panes reach.
+    async def recompute(self, monitor: Monitor, since: datetime, most: int = MOST_RECOMPUTED) -> Recomputed:
+        """What `monitor` would have found, back to `since` as far as panes reach, at most `most` evaluations.
 
         Raises:
             NotRecomputed: no processor has answered.
@@ -55,7 +55,7 @@ class Processors:
             raise NotRecomputed(NO_ADDRESS)
         if self.secret is None:
             raise NotRecomputed(NO_SECRET)
-        asked = encode(Recompute(monitor=monitor, since=since))
+        asked = encode(Recompute(monitor=monitor, since=since, most=most))
         reasons: list[str] = []
         asking = [asyncio.create_task(self._ask(url, asked, self.secret)) for url in await _addresses(self.urls)]
         try:

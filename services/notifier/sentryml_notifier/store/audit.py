@@ -114,7 +114,7 @@ async def _steps_missing(connection: Connection, now: datetime) -> list[Finding]
     )  # fmt: skip
     text = (
         "{model_id}: what comes before step {sequence} of incident #{incident_number} never came, and may have been an "
-        "alert: sentryml.deadletters.v1 says whether it could not be used"
+        "alert: deadletters.v1 says whether it could not be used"
     )
     return [Finding(Fault.STEP_MISSING, None, text.format(**row), row["model_id"]) for row in rows]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.message import Message, Part, UtcDatetime
 from sentryml_common.contracts.monitor import Monitor
 
@@ -36,7 +36,7 @@ class Ended(StrEnum):
 
 
 class RecomputedEvaluation(Part):
-    """An evaluation as it would have been made then, without its bins.
+    """An evaluation as it would have been made then, without its bins unless it is the newest one.
 
     It is `exact` where the panes of both windows are still there as they were; if not, a window is up to a tenth
     shorter, since of old panes only the coarse ones are left.
@@ -46,8 +46,19 @@ class RecomputedEvaluation(Part):
     evaluation: Evaluation
 
 
+class DesignEffect(Part):
+    """How much more windows of normal time differ in a signal than independent events would: `effect` (1: not at all),
+    and of how many `blocks`, each as long as the current window."""
+
+    signal: Signal
+    effect: Annotated[float, Field(ge=1)]
+    blocks: int
+
+
 class Recomputed(Message):
-    """Evaluations without a gap, newest first, and why there are no older ones."""
+    """Evaluations without a gap, newest first, and why there are no older ones. `design_effects` are of signals with
+    enough normal time before the newest one."""
 
     evaluations: tuple[RecomputedEvaluation, ...]
     ended: Ended
+    design_effects: tuple[DesignEffect, ...] = ()

@@ -29,7 +29,8 @@ from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.comparison_text import what_is_seen
 from sentryml_incidents.web.view.monitor_form import (
-    GROUPS,
+    ADVANCED,
+    MAIN,
     SETTINGS,
     Texts,
     changes_in_words,
@@ -215,7 +216,10 @@ async def page(
         monitor=monitor,
         filled=filled or Filled(write(monitor)),
         in_force=write(monitor),
-        groups=GROUPS,
+        main=MAIN,
+        advanced=ADVANCED,
+        advanced_open=_advanced_open(filled, write(monitor)) if filled else False,
+        labels={name: each.label for name, each in SETTINGS.items()},
         what_is_seen=what_is_seen(monitor, latest) if latest is not None else (),
         live=snapshot.incident if snapshot and snapshot.incident and snapshot.incident.live else None,
         versions=rows[:VERSIONS_SHOWN],
@@ -225,6 +229,12 @@ async def page(
         preview_days=PREVIEW_DAYS,
         longest=LONGEST_TEXT,
     )
+
+
+def _advanced_open(filled: Filled, in_force: Texts) -> bool:
+    """Whether one of the advanced settings is wrong, or other than in force: then it has to be seen."""
+    names = [each.name for group in ADVANCED for each in group.settings]
+    return any(name in filled.wrong or filled.texts[name] != in_force[name] for name in names)
 
 
 async def _versions(connection: Connection, model_id: str, before: int | None) -> list[VersionRow]:

@@ -80,33 +80,33 @@ class Group:
     settings: tuple[Setting, ...]
 
 
-COMPARED = Group(
-    "What is compared",
+MAIN = Group(
+    "Windows and thresholds",
     (
-        Setting("signals", "Signals", SIGNALS, "What is monitored of each event."),
         Setting("baseline_seconds", "Baseline", SPAN,
                 "How much normal time before the current window to compare with. Time of drift is left out."),
         Setting("current_seconds", "Current window", SPAN,
                 "The window that is compared with it. Shorter sees drift sooner, and needs more events."),
-        Setting("every_seconds", "Time between evaluations", SPAN, "How often the two windows are compared."),
-        Setting("bins", "Bins", BINS,
-                "Quantile bins of a numeric signal. More see finer shifts, and need more events."),
+        Setting("warn", "Warning from", PSI, "Never below what chance alone shows in samples of that size."),
+        Setting("critical", "Critical from", PSI, "As for warnings."),
         Setting("season_seconds", "Season", SPAN_OR_OFF,
                 "What differs from the baseline is also compared with the same time one season ago, and alerts only if "
                 "it differs from that too. Off: only the baseline counts."),
-        Setting("time_zone", "Time zone", TIME_ZONE,
-                "Whose clock says what the same time of another day is, through daylight saving."),
-        Setting("slow_drift", "Slow drift", SWITCH,
-                "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
-    ),
-)  # fmt: skip
-DRIFT = Group(
-    "What counts as drift",
-    (
-        Setting("warn", "Warning from", PSI, "Never below what chance alone shows in samples of that size."),
-        Setting("critical", "Critical from", PSI, "As for warnings."),
         Setting("false_incidents_per_model_month", "False-alarm budget", INCIDENTS,
                 "Incidents by chance alone, per model and month; sets how far above chance PSI has to be."),
+    ),
+)  # fmt: skip
+COMPARED = Group(
+    "What is compared",
+    (
+        Setting("signals", "Signals", SIGNALS, "What is monitored of each event."),
+        Setting("every_seconds", "Time between evaluations", SPAN, "How often both windows are compared."),
+        Setting("bins", "Bins", BINS,
+                "Quantile bins of a numeric signal. More see finer shifts, and need more events."),
+        Setting("time_zone", "Time zone", TIME_ZONE,
+                "The clock by which the same time of another day is found, with daylight saving."),
+        Setting("slow_drift", "Slow drift", SWITCH,
+                "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
         Setting("min_samples", "Minimum number of events", EVENTS,
                 "With fewer in either window, an evaluation reports insufficient data.", "5 for each bin"),
         Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,
@@ -139,8 +139,9 @@ ENDING = Group(
         Setting("close_after_seconds", "Closed after", SPAN, "A resolved incident is closed after this time."),
     ),
 )  # fmt: skip
-GROUPS = (COMPARED, DRIFT, CONFIRMING, ENDING)
-SETTINGS = {each.name: each for group in GROUPS for each in group.settings}
+ADVANCED = (COMPARED, CONFIRMING, ENDING)
+"""What most monitors never change; the page shows it on request."""
+SETTINGS = {each.name: each for group in (MAIN, *ADVANCED) for each in group.settings}
 """All settings but `enabled`, which is no field: switching off ends incidents, and has a form of its own."""
 
 
