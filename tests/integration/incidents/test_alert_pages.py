@@ -253,7 +253,7 @@ async def test_deliveries_are_filtered_and_paged(reader: httpx.AsyncClient, worl
     for query in ("state=delivered", "channel=nobody", "model=other"):
         assert "No matching delivery." in text_of(await reader.get(f"/alerts/deliveries?{query}"))
     odd = await reader.get("/alerts/deliveries?cursor=nonsense")
-    assert (odd.status_code, "no place in this list" in text_of(odd)) == (422, True)
+    assert (odd.status_code, "not a page of this list" in text_of(odd)) == (422, True)
 
 
 async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.AsyncClient, world: World) -> None:

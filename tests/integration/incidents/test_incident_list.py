@@ -257,8 +257,8 @@ async def test_where_nothing_was_left_to_do_the_answer_says_so_and_keeps_the_not
     ("data", "says"),
     [
         ({}, "Select at least one incident first."),
-        ({"picked": ["1"]}, "This form is not one of ours: load the list again."),
-        ({"picked": ["1 v1 v1"]}, "This form is not one of ours"),
+        ({"picked": ["1"]}, "This form is not valid: load the list again."),
+        ({"picked": ["1 v1 v1"]}, "This form is not valid"),
         ({"picked": ["1 v1"], "note": "x" * 4001}, "A note has at most 4000 characters of text."),
         ({"picked": ["1 v1"], "do": "note"}, "do: Input should be"),
         ({"picked": ["1 v1"] * 51}, "picked: List should have at most 50 items"),

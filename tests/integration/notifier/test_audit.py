@@ -203,7 +203,7 @@ async def test_readyz_names_a_broken_channel_and_is_ready_all_the_same(world: Wo
 
 async def test_the_last_audit_can_be_asked_for(world: World, api: Api) -> None:
     problem = await api.ask("GET", "/v1/audit", 503)
-    assert "has not been looked at" in problem["detail"]
+    assert "no audit has finished" in problem["detail"]
     await world.take_in(opened_critical())
     api.context.keep_audit(await audit_once(world.pool, world.clock))
     found = await api.ask("GET", "/v1/audit", 200)
