@@ -17,8 +17,8 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     incidents_url: str = Field(
         "http://127.0.0.1:8701",
         pattern=r"^https?://[^\s/]+/?$",
-        description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody marks "
-        "an incident as seen in Slack.",
+        description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody "
+        "clicks a button in Slack.",
     )
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is notified."

@@ -1,4 +1,4 @@
-"""Somebody clicks "Acknowledge" in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
+"""Somebody clicks a button in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from sentryml_common.contracts.internal.incident_action import IncidentAction
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.http.health import Health
 from sentryml_common.http.problems import install_problems
@@ -31,7 +32,6 @@ from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
 from sentryml_local.slack_stand_in.workspace import Body, Posted
 from sentryml_notifier import incidents
 from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
 from sentryml_notifier.incidents import Incidents
 from sentryml_notifier.slack.interactions import SlackInteractions
@@ -45,6 +45,7 @@ SECRET = SecretStr("between us " * 4)
 SIGNING, APP_TOKEN = "5ig2ing", "xapp-stand-in"
 PUBLIC_URL = "https://sentryml.example"
 CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
+ACKNOWLEDGE, ACCEPT, WAS_NORMAL = "acknowledge", "accept", "was-normal"
 
 
 class Office:
@@ -59,17 +60,19 @@ class Office:
         (root,) = self.world.slack.workspace.roots(CHANNEL)
         return root
 
-    def payload(self, user: str = ADA) -> Body:
-        return press_payload(self.root, user, ACKNOWLEDGE)
+    def payload(self, user: str = ADA, action: str = ACKNOWLEDGE) -> Body:
+        return press_payload(self.root, user, action)
 
     async def post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.post(self.url + PATH, content=body, headers=headers)
 
-    async def press(self, user: str = ADA, secret: str = SIGNING, age_seconds: float = 0) -> httpx.Response:
-        """Press the root's button over HTTP."""
+    async def press(
+        self, user: str = ADA, secret: str = SIGNING, age_seconds: float = 0, action: str = ACKNOWLEDGE
+    ) -> httpx.Response:
+        """Press a button of the root over HTTP."""
         at = self.world.clock.now - timedelta(seconds=age_seconds)
-        return await self.post(*signed(self.payload(user), secret, at.timestamp()))
+        return await self.post(*signed(self.payload(user, action), secret, at.timestamp()))
 
     async def told(self, user: str = ADA, count: int = 1) -> str:
         """The newest of at least `count` answers that one person alone has got."""
@@ -147,6 +150,53 @@ async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Off
     assert as_text(office.root.payload).startswith("🟠 Warning: drift, acknowledged by ada · flights-delay")
     with pytest.raises(NoButton):
         office.payload()
+    assert office.payload(action=ACCEPT)["actions"][0]["value"].endswith(":2")
+
+
+@pytest.mark.parametrize(
+    ("action", "title", "said"),
+    [
+        (ACCEPT, "Closed: new normal", "ada accepted the change as the new normal"),
+        (WAS_NORMAL, "Closed: was normal", "ada said that this was normal"),
+    ],
+)
+async def test_a_word_about_normal_closes_the_incident_and_the_message_loses_its_buttons(
+    office: Office, action: str, title: str, said: str
+) -> None:
+    await office.press(action=action)
+    told = await office.told()
+    assert "which closed incident #1. It can be undone on its page until" in told
+    assert f"{PUBLIC_URL}/incidents/1" in told
+    assert await office.steps() == [("opened", "SentryML"), ("closed", "ada")]
+    await office.relay()
+    root = as_text(office.root.payload)
+    assert title in root.split("\n")[0]
+    assert "[" not in root
+    (reply,) = office.world.slack.workspace.replies(office.root)
+    assert said in as_text(reply.payload)
+    assert "This closing can be undone until" in as_text(reply.payload)
+
+
+async def test_an_acknowledged_incident_still_takes_a_word_about_normal(office: Office) -> None:
+    await office.press()
+    await office.told()
+    await office.relay()
+    await office.press(action=WAS_NORMAL)
+    await office.told(count=2)
+    assert (await office.steps())[-1] == ("closed", "ada")
+
+
+@pytest.mark.parametrize("action", [ACKNOWLEDGE, ACCEPT, WAS_NORMAL])
+async def test_a_refused_click_gets_the_reason(office: Office, action: str) -> None:
+    await office.press(EVE, action=action)
+    assert "Nobody has an account" in await office.told(EVE)
+    await add_user(office.life.pool, "eve", Role.VIEWER)
+    await office.press(EVE, action=action)
+    assert "yours is viewer" in await office.told(EVE, 2)
+    await office.life.sees("critical")
+    await office.press(action=action)
+    assert "severity critical. Look at it again." in await office.told()
+    assert [kind for kind, _ in await office.steps()] == ["opened", "escalated"]
 
 
 async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> None:
@@ -249,9 +299,10 @@ async def test_people_of_another_workspace_are_nobody_here(office: Office) -> No
 
 async def test_when_incidents_does_not_answer_people_are_told(office: Office, incidents_pool: Pool) -> None:
     asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
-    assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
+    click = ("ada@example.org", IncidentAction.ACCEPT, UUID(int=1), 1)
+    assert not (await asked.act(*click)).done
     other = Incidents(asked.url, None, asked.client, asked.clock)
-    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).words
+    assert "SENTRYML_INTERNAL_SECRET" in (await other.act(*click)).words
 
 
 @pytest.fixture

@@ -32,11 +32,6 @@ def is_said_aloud(story: Story) -> bool:
     return any(step.kind in ALERTING for step in story.told)
 
 
-def is_unacknowledged(story: Story) -> bool:
-    """Whether the incident is open: whether there is something to acknowledge."""
-    return story.history[-1].to.state is State.OPEN
-
-
 def as_reply(message: Message, story: Story) -> Message:
     """A message for the thread: a quiet change need not say again what the root says."""
     if is_said_aloud(story) or story.last.kind in CLOSING:

@@ -20,8 +20,9 @@ from pydantic import Field, SecretStr, field_validator
 from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Paced, Tools
 from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
-from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unacknowledged
+from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
+from sentryml_notifier.channels.slack_bot.buttons import buttons_for, with_buttons
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud
 from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
@@ -257,12 +258,11 @@ class _Attempt:
 
 
 def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, Any]:
-    """A root message, with a button as long as there is something to acknowledge."""
+    """A root message, with buttons as long as the incident is live."""
     if plain:
         return plain_payload(message)
-    payload = rich_payload(message)
     last = story.history[-1]
-    return with_button(payload, last.incident_id, last.sequence) if is_unacknowledged(story) else payload
+    return with_buttons(rich_payload(message), buttons_for(last), last)
 
 
 def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:
@@ -286,7 +286,7 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
 KIND = Kind(
     "slack_bot",
     "Slack, by bot",
-    "Each incident is one conversation, with a button to acknowledge. Needs a Slack app: docs/slack.md.",
+    "Each incident is one conversation, with buttons. Needs a Slack app: docs/slack.md.",
     BotSettings,
     BotSecret,
     open_bot,
