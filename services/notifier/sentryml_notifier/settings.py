@@ -71,6 +71,13 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "
         "the first encrypts, the others only decrypt. Needed for channels that are made in SentryML.",
     )
+    long_drift_reminder_days: int = Field(
+        7,
+        ge=0,
+        le=365,
+        description="After so many days of drift, and again after as many, people are asked whether it is the new "
+        "normal, was normal, or is still a fault. 0: never.",
+    )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(
         1.0, gt=0, le=60, description="Longest time until a delivery that has become due is noticed."

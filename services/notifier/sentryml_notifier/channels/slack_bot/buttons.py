@@ -58,7 +58,7 @@ WAS_NORMAL = Button(
     Confirm(
         "Was this normal?",
         "This closes the incident: it was a sale, a holiday or a false alarm. Its time counts as normal again, and "
-        f"becomes part of the baseline. {UNDO}",
+        f"becomes part of the baseline. If it still drifts, the model stays quiet for a while. {UNDO}",
         "It was normal: close",
     ),
 )
