@@ -75,8 +75,8 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         7,
         ge=0,
         le=365,
-        description="After so many days of drift, and again after as many, people are asked whether it is the new "
-        "normal, was normal, or is still a fault. 0: never.",
+        description="Each time after this number of days of drift, people are asked whether it is the new normal, was "
+        "normal, or is still a fault. 0: never.",
     )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(

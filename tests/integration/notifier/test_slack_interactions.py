@@ -4,141 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from pydantic import SecretStr
 
 from sentryml_common.contracts.internal.incident_action import IncidentAction
-from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
-from sentryml_common.http.problems import install_problems
-from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
-from sentryml_common.settings import PostgresSettings
-from sentryml_incidents.asgi import create_app
+from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.settings import SCHEMA
-from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.users import disable_user
-from sentryml_incidents.usecases.context import Context
-from sentryml_local.slack_stand_in.button_clicks import NoButton, press_payload, signed
+from sentryml_local.slack_stand_in.button_clicks import NoButton, signed
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
-from sentryml_local.slack_stand_in.store import Ending
-from sentryml_local.slack_stand_in.web_api import ApiScript
-from sentryml_local.slack_stand_in.workspace import Body, Posted
-from sentryml_notifier import incidents
-from sentryml_notifier.delivery.reminders import remind_of_long_drift
-from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
+from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES
 from sentryml_notifier.incidents import Incidents
-from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
-from tests.integration.incidents.conftest import Life, add_user, register
-from tests.integration.notifier.conftest import World, serving
+from tests.integration.incidents.conftest import add_user
+from tests.integration.notifier.slack_office import (
+    ACCEPT,
+    ACKNOWLEDGE,
+    ADA,
+    EVE,
+    PUBLIC_URL,
+    SECRET,
+    SIGNING,
+    WAS_NORMAL,
+    Office,
+    incidents_pool,
+    office,
+)
 from tests.support.eventually import eventually
-from tests.unit.incidents.builders import MODEL, MONDAY, quick
+from tests.unit.incidents.builders import MONDAY
 
-SECRET = SecretStr("between us " * 4)
-SIGNING, APP_TOKEN = "5ig2ing", "xapp-stand-in"
-PUBLIC_URL = "https://sentryml.example"
-CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
-ACKNOWLEDGE, ACCEPT, WAS_NORMAL = "acknowledge", "accept", "was-normal"
-
-
-class Office:
-    """Both services, Slack between them, and an incident that is told in it."""
-
-    def __init__(self, world: World, life: Life, interactions: SlackInteractions) -> None:
-        self.world, self.life, self.interactions = world, life, interactions
-        self.url = ""
-
-    @property
-    def root(self) -> Posted:
-        (root,) = self.world.slack.workspace.roots(CHANNEL)
-        return root
-
-    def payload(self, user: str = ADA, action: str = ACKNOWLEDGE) -> Body:
-        return press_payload(self.root, user, action)
-
-    async def post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return await client.post(self.url + PATH, content=body, headers=headers)
-
-    async def press(
-        self, user: str = ADA, secret: str = SIGNING, age_seconds: float = 0, action: str = ACKNOWLEDGE
-    ) -> httpx.Response:
-        """Press a button of the root over HTTP."""
-        at = self.world.clock.now - timedelta(seconds=age_seconds)
-        return await self.post(*signed(self.payload(user, action), secret, at.timestamp()))
-
-    async def told(self, user: str = ADA, count: int = 1) -> str:
-        """The newest of at least `count` answers that one person alone has got."""
-
-        async def answers() -> list[Posted] | None:
-            found = [each for each in self.world.slack.workspace.messages if each.only_for == user]
-            return found if len(found) >= count else None
-
-        return as_text((await eventually(answers, what=f"an answer for {user}"))[-1].payload)
-
-    async def steps(self) -> list[tuple[str, str]]:
-        rows = await self.life.pool.fetch("SELECT kind, actor FROM transition ORDER BY sequence")
-        return [(row["kind"], row["actor"]["name"]) for row in rows]
-
-    async def relay(self) -> list[Transition]:
-        """Carry what incidents has to tell to the notifier, and dispatch it."""
-        carried = []
-        while True:
-            async with transaction(self.life.pool) as connection:
-                claims = await claim_transitions(connection, PUBLIC_URL, self.world.clock.now)
-            if not claims:
-                break
-            carried += [claim.message for claim in claims if isinstance(claim.message, Transition)]
-        await self.world.take_in(*carried)
-        await self.world.dispatch()
-        self.world.clock.advance(EDIT_AFTER.total_seconds())
-        await self.world.edit()
-        return carried
-
-
-@pytest.fixture
-async def incidents_pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), SCHEMA, Health()) as opened:
-        await migrate(opened, SCHEMA, read_migrations("sentryml_incidents"))
-        yield opened
-
-
-@pytest.fixture
-async def office(world: World, incidents_pool: Pool) -> AsyncIterator[Office]:
-    world.clock.now = MONDAY + timedelta(minutes=10)
-    await world.open_bot(signing_secret=SIGNING, app_token=APP_TOKEN)
-    world.slack.workspace.emails |= {ADA: "ada@example.org", EVE: "eve@example.org"}
-    await register(incidents_pool, MODEL, quick())
-    life = Life(incidents_pool)
-    await life.sees("ok", "warn")
-    async with AsyncExitStack() as open_things:
-        asked = create_app(Context(PUBLIC_URL, world.clock, incidents_pool), SECRET)
-        install_problems(asked)
-        authority = await open_things.enter_async_context(serving(asked))
-        client = await open_things.enter_async_context(incidents.make_client())
-        interactions = SlackInteractions(Incidents(f"http://{authority}", SECRET, client, world.clock))
-        office = Office(world, life, interactions)
-        registry = world.registry(None, world.given)
-        await registry.read()
-        endpoint = Interactions(world.clock)
-        endpoint.registry, endpoint.handler = registry, interactions
-        app = FastAPI()
-        install_problems(app)
-        app.include_router(interaction_routes(endpoint))
-        office.url = f"http://{await open_things.enter_async_context(serving(app))}"
-        await office.relay()
-        await add_user(incidents_pool, "ada", Role.RESPONDER)
-        yield office
+__all__ = ["incidents_pool", "office"]
 
 
 async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Office) -> None:
@@ -200,70 +98,6 @@ async def test_a_refused_click_gets_the_reason(office: Office, action: str) -> N
     await office.press(action=action)
     assert "severity critical. Look at it again." in await office.told()
     assert [kind for kind, _ in await office.steps()] == ["opened", "escalated"]
-
-
-async def ask(office: Office, *, days: int = 7) -> Posted:
-    """Let a week pass, and ask what the drift is; returns the question."""
-    office.world.clock.advance(days * 86_400)
-    assert await remind_of_long_drift(office.world.pool, office.world.clock, 7) == 1
-    await office.relay()
-    return office.world.slack.workspace.replies(office.root)[-1]
-
-
-@pytest.mark.parametrize(("action", "state"), [(ACCEPT, "Closed: new normal"), (WAS_NORMAL, "Closed: was normal")])
-async def test_the_question_what_long_drift_is_can_be_answered(office: Office, action: str, state: str) -> None:
-    question = await ask(office)
-    assert question.broadcast
-    assert as_text(question.payload).split("\n")[-3:] == ["[New normal]", "[This was normal]", "[Still a fault]"]
-    payload = press_payload(question, ADA, action)
-    await office.post(*signed(payload, SIGNING, office.world.clock.now.timestamp()))
-    assert "which closed incident #1" in await office.told()
-    await office.relay()
-    for message in (office.root, question):
-        text = as_text(message.payload)
-        assert state in text.split("\n")[0]
-        assert "[" not in text
-    assert await office.world.pool.fetchval("SELECT count(*) FROM question") == 0
-
-
-async def test_still_a_fault_acknowledges_and_the_question_can_be_answered_otherwise_later(office: Office) -> None:
-    question = await ask(office)
-    for count, action in enumerate((ACKNOWLEDGE, WAS_NORMAL), start=1):
-        payload = press_payload(question, ADA, action)
-        await office.post(*signed(payload, SIGNING, office.world.clock.now.timestamp()))
-        await office.told(count=count)
-        await office.relay()
-    assert [kind for kind, _ in await office.steps()] == ["opened", "acknowledged", "closed"]
-
-
-async def test_a_question_that_was_asked_again_loses_its_buttons(office: Office) -> None:
-    first = await ask(office)
-    second = await ask(office)
-    assert "It was asked again since." in as_text(first.payload)
-    with pytest.raises(NoButton):
-        press_payload(first, ADA, ACCEPT)
-    assert press_payload(second, ADA, ACCEPT)
-
-
-async def test_a_question_that_arrived_without_confirmation_is_kept_up_to_date(office: Office) -> None:
-    office.world.slack.api.play(ApiScript(method="chat.postMessage", ending=Ending.RESET, accept=True))
-    await ask(office)
-    office.world.clock.advance(10)
-    await office.relay()
-    question = office.world.slack.workspace.replies(office.root)[-1]
-    await office.press(action=ACCEPT)
-    await office.told()
-    await office.relay()
-    assert "[" not in as_text(question.payload)
-
-
-async def test_a_question_that_was_deleted_keeps_no_edit_from_being_made(office: Office) -> None:
-    question = await ask(office)
-    office.world.slack.workspace.delete(CHANNEL, question.ts)
-    await office.press()
-    await office.told()
-    await office.relay()
-    assert "acknowledged by ada" in as_text(office.root.payload)
 
 
 async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> None:

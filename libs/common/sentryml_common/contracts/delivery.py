@@ -79,7 +79,7 @@ class Attempt(Part):
 
 class Delivery(Message):
     """One transition on its way to one channel; in the state `no_route` there is none, and nobody was notified. With a
-    `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after so many days, what the drift is.
+    `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after that time, what the drift is.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
     one under way; `words` say how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time

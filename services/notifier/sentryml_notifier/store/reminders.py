@@ -158,7 +158,7 @@ async def list_long_drift(connection: Connection, every_days: int, now: datetime
 
 
 async def insert_long_drift(connection: Connection, drift: LongDrift, days: int, number: int, now: datetime) -> bool:
-    """Make the reminder that asks after so many days, as `insert_reminder` does."""
+    """Make the reminder that asks after `days`, as `insert_reminder` does."""
     name = f"{drift.incident_id}/{drift.began_sequence}/{drift.channel_id}/long drift/{days}"
     return await _insert(connection, drift.delivery_id, uuid5(DELIVERY_IDS, name), number, days, now)
 
