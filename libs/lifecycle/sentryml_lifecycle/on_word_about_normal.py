@@ -49,6 +49,9 @@ def on_was_normal(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decisio
 def on_undone(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
     """Take such a word back."""
     before = snapshot.normal_time
+    if not snapshot.settings.enabled:
+        # No incident is live where nothing is evaluated.
+        return Decision(Outcome.NOT_ALLOWED, snapshot)
     if before.set_aside is None or before.set_aside.until != incident.undo_until or mark.at >= before.set_aside.until:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
     normal = NormalTime(

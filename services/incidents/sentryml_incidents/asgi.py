@@ -14,7 +14,7 @@ from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api import monitor_preview as preview
 from sentryml_incidents.api.auth import KEYED
 from sentryml_incidents.api.refusals import install_refusals
-from sentryml_incidents.api.slack_acknowledgements import acknowledgement_routes
+from sentryml_incidents.api.slack_actions import slack_action_routes
 from sentryml_incidents.domain import uploaded_reference
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
@@ -36,7 +36,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     for part in (models, deletion, monitors, references, preview, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
-        app.include_router(acknowledgement_routes(InternalAccess(internal_secret, context.clock)))
+        app.include_router(slack_action_routes(InternalAccess(internal_secret, context.clock)))
     install_openapi(app, MonitorChange=monitor_patch.change_schema(), **uploaded_reference.schemas())
     install_pages(app)
     return app

@@ -111,7 +111,8 @@ async def work(parts: Parts) -> None:
             group.create_task(make_thread_updater(settings, pool, registry).run(), name="thread-updater")
             group.create_task(SocketMode(registry, interactions, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
-            group.create_task(keep_reminding(pool, system_clock, dispatcher.wake), name="reminders")
+            reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_reminder_days)
+            group.create_task(reminding, name="reminders")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
 
 

@@ -10,7 +10,7 @@ import httpx
 from pydantic import SecretStr, ValidationError
 
 from sentryml_common.clock import Clock
-from sentryml_common.contracts.internal.acknowledgement import PATH, Acknowledge, Acknowledged
+from sentryml_common.contracts.internal.incident_action import PATH, ActedOnIncident, ActOnIncident, IncidentAction
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.internal import signed_headers
@@ -22,7 +22,7 @@ ANSWER_SECONDS, CONNECT_SECONDS = 10.0, 3.0
 NOT_SET_UP = (
     "SentryML is not set up to take this from Slack: SENTRYML_INTERNAL_SECRET is not set, or not the same for all."
 )
-NO_ANSWER = "SentryML did not answer, so this may not be marked. Press again in a minute."
+NO_ANSWER = "SentryML did not answer, so this may not be done. Press again in a minute."
 
 
 def make_client() -> httpx.AsyncClient:
@@ -39,24 +39,26 @@ class Incidents:
     client: httpx.AsyncClient
     clock: Clock
 
-    async def acknowledge(self, email: str, incident_id: UUID, sequence: int) -> Acknowledged:
-        """Mark an incident as seen for a person; a failure is returned as a text for them."""
+    async def act(self, email: str, action: IncidentAction, incident_id: UUID, sequence: int) -> ActedOnIncident:
+        """Act on an incident for a person; a failure is returned as a text for them."""
         if self.secret is None:
-            return Acknowledged(acknowledged=False, text=NOT_SET_UP)
+            return ActedOnIncident(done=False, text=NOT_SET_UP)
         try:
-            asked = Acknowledge(email=email, incident_id=incident_id, sequence=sequence, via="Slack")
+            asked = ActOnIncident(
+                email=email, incident_id=incident_id, sequence=sequence, action=action, via="Slack"
+            )  # fmt: skip
             return await self._ask(self.secret, encode(asked))
         except (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError) as err:
             log.warning("incidents_not_asked", why=type(err).__name__)
-            return Acknowledged(acknowledged=False, text=NO_ANSWER)
+            return ActedOnIncident(done=False, text=NO_ANSWER)
 
-    async def _ask(self, secret: SecretStr, body: bytes) -> Acknowledged:
+    async def _ask(self, secret: SecretStr, body: bytes) -> ActedOnIncident:
         headers = signed_headers(secret, "POST", PATH, body, self.clock().timestamp())
         headers["Content-Type"] = "application/json"
         async with asyncio.timeout(ANSWER_SECONDS):
             answer = await self.client.post(self.url.rstrip("/") + PATH, content=body, headers=headers)
         if answer.status_code in (401, 404):
             log.warning("incidents_refused", status=answer.status_code, why=NOT_SET_UP)
-            return Acknowledged(acknowledged=False, text=NOT_SET_UP)
+            return ActedOnIncident(done=False, text=NOT_SET_UP)
         answer.raise_for_status()
-        return decode(Acknowledged, answer.content)
+        return decode(ActedOnIncident, answer.content)

@@ -28,7 +28,9 @@ CONVERSATION_EDIT_TOTAL = Counter(
     "Edits of the root messages of conversations, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
-SLACK_PRESS_TOTAL = Counter("sentryml_slack_press_total", "Clicks on buttons in Slack, by outcome.", ["outcome"])
+SLACK_PRESS_TOTAL = Counter(
+    "sentryml_slack_press_total", "Clicks on buttons in Slack, by action and outcome.", ["action", "outcome"]
+)
 SLACK_SOCKET = Gauge("sentryml_slack_socket_open", "1 if the channel's Socket Mode is connected, else 0.", ["channel"])
 CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this state, else 0.", ["channel", "state"])
 DELIVERIES = Gauge("sentryml_deliveries", "Undelivered deliveries, by channel and state.", ["channel", "state"])

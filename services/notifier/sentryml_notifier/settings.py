@@ -17,8 +17,8 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     incidents_url: str = Field(
         "http://127.0.0.1:8701",
         pattern=r"^https?://[^\s/]+/?$",
-        description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody marks "
-        "an incident as seen in Slack.",
+        description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody "
+        "clicks a button in Slack.",
     )
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is notified."
@@ -70,6 +70,13 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         SecretStr(""),
         description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "
         "the first encrypts, the others only decrypt. Needed for channels that are made in SentryML.",
+    )
+    long_drift_reminder_days: int = Field(
+        7,
+        ge=0,
+        le=365,
+        description="Each time after this number of days of drift, people are asked whether it is the new normal, was "
+        "normal, or is still a fault. 0: never.",
     )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(

@@ -14,7 +14,6 @@ from sentryml_local.slack_stand_in.page import as_text, render_page
 from sentryml_local.slack_stand_in.sockets import open_sockets
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Posted
-from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE
 from sentryml_notifier.http.slack_actions import PATH
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
@@ -113,7 +112,7 @@ async def test_a_press_is_answered_though_incidents_is_away(
             await service.ready()
             await publish(producer, opened_warn(incident=203, model_id="pressed"))
             (root,) = await roots_of(slack, "pressed", "Warning: drift")
-            payload = press_payload(root, ADA, ACKNOWLEDGE)
+            payload = press_payload(root, ADA, "acknowledge")
             body, headers = signed(payload, SIGNING, system_clock().timestamp())
             async with httpx.AsyncClient(trust_env=False) as client:
                 answer = await client.post(service.url + PATH, content=body, headers=headers)

@@ -59,7 +59,9 @@ async def test_a_whole_incident_is_one_conversation(talk: World) -> None:
     assert thread_of(talk) == ["⚪ Acknowledged · flights-delay"]
     await pass_edit_time(talk)
     assert title(root_of(talk)) == "🟠 Warning: drift, acknowledged by Ada Lovelace · flights-delay"
-    assert button_of(root_of(talk)) is None
+    button = button_of(root_of(talk))
+    assert button is not None
+    assert (button["action_id"], button["value"]) == ("accept", f"{opened_warn().incident_id}:2")
 
     await talk.take_in(escalated(sequence=3, from_=SEEN_WARN))
     assert await talk.dispatch() == 1

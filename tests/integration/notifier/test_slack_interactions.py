@@ -1,138 +1,42 @@
-"""Somebody clicks "Acknowledge" in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
+"""Somebody clicks a button in Slack: over HTTP and by Socket Mode, with the real incidents service behind it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from pydantic import SecretStr
 
-from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
-from sentryml_common.http.problems import install_problems
-from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
-from sentryml_common.settings import PostgresSettings
-from sentryml_incidents.asgi import create_app
+from sentryml_common.contracts.internal.incident_action import IncidentAction
+from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.domain.roles import Role
-from sentryml_incidents.settings import SCHEMA
-from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.users import disable_user
-from sentryml_incidents.usecases.context import Context
-from sentryml_local.slack_stand_in.button_clicks import NoButton, press_payload, signed
+from sentryml_local.slack_stand_in.button_clicks import NoButton, signed
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.sockets import Sockets, open_sockets
-from sentryml_local.slack_stand_in.workspace import Body, Posted
-from sentryml_notifier import incidents
-from sentryml_notifier.domain.conversation import EDIT_AFTER
-from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE
-from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES, PATH, Interactions, interaction_routes
+from sentryml_notifier.http.slack_actions import MOST_BODY_BYTES
 from sentryml_notifier.incidents import Incidents
-from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
-from tests.integration.incidents.conftest import Life, add_user, register
-from tests.integration.notifier.conftest import World, serving
+from tests.integration.incidents.conftest import add_user
+from tests.integration.notifier.slack_office import (
+    ACCEPT,
+    ACKNOWLEDGE,
+    ADA,
+    EVE,
+    PUBLIC_URL,
+    SECRET,
+    SIGNING,
+    WAS_NORMAL,
+    Office,
+    incidents_pool,
+    office,
+)
 from tests.support.eventually import eventually
-from tests.unit.incidents.builders import MODEL, MONDAY, quick
+from tests.unit.incidents.builders import MONDAY
 
-SECRET = SecretStr("between us " * 4)
-SIGNING, APP_TOKEN = "5ig2ing", "xapp-stand-in"
-PUBLIC_URL = "https://sentryml.example"
-CHANNEL, ADA, EVE = "C0ALERTS", "U0ADA", "U0EVE"
-
-
-class Office:
-    """Both services, Slack between them, and an incident that is reported in it."""
-
-    def __init__(self, world: World, life: Life, interactions: SlackInteractions) -> None:
-        self.world, self.life, self.interactions = world, life, interactions
-        self.url = ""
-
-    @property
-    def root(self) -> Posted:
-        (root,) = self.world.slack.workspace.roots(CHANNEL)
-        return root
-
-    def payload(self, user: str = ADA) -> Body:
-        return press_payload(self.root, user, ACKNOWLEDGE)
-
-    async def post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return await client.post(self.url + PATH, content=body, headers=headers)
-
-    async def press(self, user: str = ADA, secret: str = SIGNING, age_seconds: float = 0) -> httpx.Response:
-        """Press the root's button over HTTP."""
-        at = self.world.clock.now - timedelta(seconds=age_seconds)
-        return await self.post(*signed(self.payload(user), secret, at.timestamp()))
-
-    async def reported(self, user: str = ADA, count: int = 1) -> str:
-        """The newest of at least `count` answers that one person alone has got."""
-
-        async def answers() -> list[Posted] | None:
-            found = [each for each in self.world.slack.workspace.messages if each.only_for == user]
-            return found if len(found) >= count else None
-
-        return as_text((await eventually(answers, what=f"an answer for {user}"))[-1].payload)
-
-    async def steps(self) -> list[tuple[str, str]]:
-        rows = await self.life.pool.fetch("SELECT kind, actor FROM transition ORDER BY sequence")
-        return [(row["kind"], row["actor"]["name"]) for row in rows]
-
-    async def relay(self) -> list[Transition]:
-        """Carry what incidents has to tell to the notifier, and dispatch it."""
-        carried = []
-        while True:
-            async with transaction(self.life.pool) as connection:
-                claims = await claim_transitions(connection, PUBLIC_URL, self.world.clock.now)
-            if not claims:
-                break
-            carried += [claim.message for claim in claims if isinstance(claim.message, Transition)]
-        await self.world.take_in(*carried)
-        await self.world.dispatch()
-        self.world.clock.advance(EDIT_AFTER.total_seconds())
-        await self.world.edit()
-        return carried
-
-
-@pytest.fixture
-async def incidents_pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), SCHEMA, Health()) as opened:
-        await migrate(opened, SCHEMA, read_migrations("sentryml_incidents"))
-        yield opened
-
-
-@pytest.fixture
-async def office(world: World, incidents_pool: Pool) -> AsyncIterator[Office]:
-    world.clock.now = MONDAY + timedelta(minutes=10)
-    await world.open_bot(signing_secret=SIGNING, app_token=APP_TOKEN)
-    world.slack.workspace.emails |= {ADA: "ada@example.org", EVE: "eve@example.org"}
-    await register(incidents_pool, MODEL, quick())
-    life = Life(incidents_pool)
-    await life.sees("ok", "warn")
-    async with AsyncExitStack() as open_things:
-        asked = create_app(Context(PUBLIC_URL, world.clock, incidents_pool), SECRET)
-        install_problems(asked)
-        authority = await open_things.enter_async_context(serving(asked))
-        client = await open_things.enter_async_context(incidents.make_client())
-        interactions = SlackInteractions(Incidents(f"http://{authority}", SECRET, client, world.clock))
-        office = Office(world, life, interactions)
-        registry = world.registry(None, world.given)
-        await registry.read()
-        endpoint = Interactions(world.clock)
-        endpoint.registry, endpoint.handler = registry, interactions
-        app = FastAPI()
-        install_problems(app)
-        app.include_router(interaction_routes(endpoint))
-        office.url = f"http://{await open_things.enter_async_context(serving(app))}"
-        await office.relay()
-        await add_user(incidents_pool, "ada", Role.RESPONDER)
-        yield office
+__all__ = ["incidents_pool", "office"]
 
 
 async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Office) -> None:
@@ -147,6 +51,53 @@ async def test_a_press_marks_it_as_seen_and_the_message_says_by_whom(office: Off
     assert as_text(office.root.payload).startswith("🟠 Warning: drift, acknowledged by ada · flights-delay")
     with pytest.raises(NoButton):
         office.payload()
+    assert office.payload(action=ACCEPT)["actions"][0]["value"].endswith(":2")
+
+
+@pytest.mark.parametrize(
+    ("action", "title", "said"),
+    [
+        (ACCEPT, "Closed: new normal", "ada accepted the change as the new normal"),
+        (WAS_NORMAL, "Closed: was normal", "ada said that this was normal"),
+    ],
+)
+async def test_a_word_about_normal_closes_the_incident_and_the_message_loses_its_buttons(
+    office: Office, action: str, title: str, said: str
+) -> None:
+    await office.press(action=action)
+    reported = await office.reported()
+    assert "which closed incident #1. It can be undone on its page until" in reported
+    assert f"{PUBLIC_URL}/incidents/1" in reported
+    assert await office.steps() == [("opened", "SentryML"), ("closed", "ada")]
+    await office.relay()
+    root = as_text(office.root.payload)
+    assert title in root.split("\n")[0]
+    assert "[" not in root
+    (reply,) = office.world.slack.workspace.replies(office.root)
+    assert said in as_text(reply.payload)
+    assert "This closing can be undone until" in as_text(reply.payload)
+
+
+async def test_an_acknowledged_incident_still_takes_a_word_about_normal(office: Office) -> None:
+    await office.press()
+    await office.reported()
+    await office.relay()
+    await office.press(action=WAS_NORMAL)
+    await office.reported(count=2)
+    assert (await office.steps())[-1] == ("closed", "ada")
+
+
+@pytest.mark.parametrize("action", [ACKNOWLEDGE, ACCEPT, WAS_NORMAL])
+async def test_a_refused_click_gets_the_reason(office: Office, action: str) -> None:
+    await office.press(EVE, action=action)
+    assert "Nobody has an account" in await office.reported(EVE)
+    await add_user(office.life.pool, "eve", Role.VIEWER)
+    await office.press(EVE, action=action)
+    assert "yours is viewer" in await office.reported(EVE, 2)
+    await office.life.sees("critical")
+    await office.press(action=action)
+    assert "severity critical. Open it again to see its current state." in await office.reported()
+    assert [kind for kind, _ in await office.steps()] == ["opened", "escalated"]
 
 
 async def test_a_request_that_is_sent_again_changes_nothing(office: Office) -> None:
@@ -249,9 +200,10 @@ async def test_people_of_another_workspace_are_nobody_here(office: Office) -> No
 
 async def test_when_incidents_does_not_answer_people_are_reported(office: Office, incidents_pool: Pool) -> None:
     asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
-    assert not (await asked.acknowledge("ada@example.org", UUID(int=1), 1)).acknowledged
+    click = ("ada@example.org", IncidentAction.ACCEPT, UUID(int=1), 1)
+    assert not (await asked.act(*click)).done
     other = Incidents(asked.url, None, asked.client, asked.clock)
-    assert "SENTRYML_INTERNAL_SECRET" in (await other.acknowledge("ada@example.org", UUID(int=1), 1)).text
+    assert "SENTRYML_INTERNAL_SECRET" in (await other.act(*click)).text
 
 
 @pytest.fixture

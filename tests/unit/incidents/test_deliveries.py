@@ -70,6 +70,7 @@ def test_every_state_has_a_line(state: str) -> None:
 
 def test_a_reminder_says_which_it_is() -> None:
     assert line_of(a_delivery(reminder=2), MONDAY).where == "Slack, reminder 2"
+    assert line_of(a_delivery(reminder=1, long_drift_days=7), MONDAY).where == "Slack, reminder after 7 d"
 
 
 def test_what_a_later_notifier_calls_its_channel_is_shown_all_the_same() -> None:

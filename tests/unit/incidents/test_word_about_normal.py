@@ -126,6 +126,15 @@ def test_it_can_be_undone_until_drift_begins_again() -> None:
     assert story.asks(Action.UNDO).outcome is Outcome.NOT_ALLOWED
 
 
+def test_while_the_monitor_is_off_nothing_is_undone_and_no_incident_is_live() -> None:
+    story = drifting("critical")
+    story.asks(Action.ACCEPT)
+    story.changes_monitor(enabled=False)
+    assert story.asks(Action.UNDO).outcome is Outcome.NOT_ALLOWED
+    story.changes_monitor(enabled=True)
+    assert said(story.asks(Action.UNDO)) == "reopened!"
+
+
 def test_closing_by_hand_is_nothing_to_undo() -> None:
     story = drifting("warn")
     story.asks(Action.ACKNOWLEDGE)

@@ -5,13 +5,15 @@ Rewrite them with SENTRYML_TEST_WRITE_GOLDEN=1, and read the difference.
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from sentryml_common.contracts.transition import Severity, Standing, State, TransitionKind
 from sentryml_local.slack_stand_in.page import as_text
+from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_bot.blocks import rich_payload
-from sentryml_notifier.channels.slack_bot.sender import root_payload
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unacknowledged
+from sentryml_notifier.channels.slack_bot.sender import question_payload, root_payload
+from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.builders import (
@@ -86,14 +88,43 @@ def test_quiet_reply_reads_as_its_golden_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STANDING)
-def test_only_what_nobody_has_acknowledged_has_a_button(name: str) -> None:
+def test_a_live_incident_has_buttons_and_one_that_is_over_has_none(name: str) -> None:
     story = STANDING[name]
     payload = root_payload(how_it_stands(story), story, plain=False)
-    has_button = "[Acknowledge]" in as_text(payload).split("\n")
-    assert has_button == is_unacknowledged(story) == (story.history[-1].to.state is State.OPEN)
+    assert answer_to(payload) == (OK, "")
+    about_normal = ["[New normal]", "[This was normal]"]
+    expected = {State.OPEN: ["[Acknowledge]", *about_normal], State.ACKNOWLEDGED: about_normal}
+    found = [line for line in as_text(payload).split("\n") if line.startswith("[")]
+    assert found == expected.get(story.history[-1].to.state, [])
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_what_calls_somebody_is_said_aloud_and_nothing_else(name: str) -> None:
     story = STORIES[name]
     assert is_said_aloud(story) == any(step.kind in (K.OPENED, K.ESCALATED, K.REOPENED) for step in story.reported)
+
+
+QUESTIONS = {
+    "live": (STANDING["acknowledged-then-deescalated"], True),
+    "asked-again": (STANDING["opened"], False),
+    "closed-as-the-new-normal": (STORIES["closed-as-the-new-normal"], True),
+    "resolved": (STANDING["resolved"], True),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_question_reads_as_its_golden_file_after_it_was_edited(name: str) -> None:
+    story, newest = QUESTIONS[name]
+    payload = question_payload(story, 7, newest=newest, plain=False)
+    assert answer_to(payload) == (OK, "")
+    assert answer_to(question_payload(story, 7, newest=newest, plain=True)) == (OK, "")
+    compare(f"question-{name}.txt", f"notification: {payload['text']}\n\n{as_text(payload)}\n")
+
+
+def test_buttons_as_they_go_to_slack() -> None:
+    story = STANDING["opened"]
+    payload = question_payload(story, 7, newest=True, plain=False)
+    compare(
+        "question-buttons.json",
+        orjson.dumps(payload["attachments"][0]["blocks"][-1], option=orjson.OPT_INDENT_2).decode() + "\n",
+    )

@@ -94,11 +94,13 @@ def test_nothing_is_dropped_and_a_doubt_is_never_forgotten(outcome: Outcome, dou
 
 
 def queue(*kinds: str) -> list[Waiting]:
-    """A queue from words like `opened`, `opened!` and `opened?`, where ! means parked and ? that it was once."""
+    """A queue from words like `opened`, `opened!` and `opened?`, where ! means parked and ? that it was once; with `+`
+    before it, it is a reminder, with `~` one of long drift."""
     return [
         Waiting(
-            UUID(int=number), number, TransitionKind(kind.rstrip("!?")),
+            UUID(int=number), number, TransitionKind(kind.strip("+~!?")),
             DeliveryState.PARKED if kind.endswith("!") else DeliveryState.PENDING, kind.endswith("?"),
+            kind[0] in "+~", kind[0] == "~",
         )
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -126,6 +128,15 @@ def queue(*kinds: str) -> list[Waiting]:
         (("opened?", "resolved?", "reopened?", "monitor_changed"), 4),
         (("opened!", "resolved?", "reopened"), 3),
         (("opened", "reopened?"), 1),
+        (("+opened", "+opened"), 2),
+        (("+opened", "escalated"), 2),
+        (("+opened", "~opened"), 2),
+        (("~opened", "~opened"), 2),
+        (("~opened!", "~opened"), 2),
+        (("acknowledged", "~opened"), 1),
+        (("opened?", "escalated", "~opened"), 2),
+        (("opened!", "~opened"), 2),
+        (("opened", "resolved", "~opened"), 2),
     ],
 )
 def test_what_is_reported_in_one_message(kinds: tuple[str, ...], count: int) -> None:

@@ -56,6 +56,10 @@ def reported(*history: Transition, count: int = 1) -> Story:
     return Story(history, history[-count:])
 
 
+def lasting(alert: Transition, *later: Transition, days: int = 7) -> Story:
+    return Story([alert], [alert], later, Reminder(days // 7, days // 7, days))
+
+
 def flapping() -> list[Transition]:
     """An incident that resolves and comes back, fifteen times."""
     steps = [opened_warn()]
@@ -111,6 +115,8 @@ STORIES: dict[str, Story] = {
         [opened_critical(), closed("requested", actor=ADA).last],
     ),
     "reminder": Story([opened_critical()], [opened_critical()], reminder=Reminder(1, 3)),
+    "long-drift": lasting(opened_critical()),
+    "long-drift-acknowledged": lasting(opened_warn(), acknowledged(), days=14),
     "reminder-deescalated": Story(
         [opened_critical()],
         [opened_critical()],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.transition import State
-from sentryml_notifier.domain.reminder_schedule import SentAlert, next_reminder
+from sentryml_notifier.domain.reminder_schedule import SentAlert, next_long_drift, next_reminder
 from tests.unit.notifier.builders import NIGHT
 
 HOUR = timedelta(hours=1)
@@ -51,3 +51,27 @@ def test_however_often_it_is_checked_reminders_are_apart_and_at_most_the_set_num
             alert = replace(alert, made=number, sent_at=now)
     assert len(sent) <= times + 1
     assert all(later - earlier >= HOUR for earlier, later in itertools.pairwise(sent))
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("passed", "reminded", "due"),
+    [
+        (7 * DAY - timedelta(seconds=1), 0, None),
+        (7 * DAY, 0, 7),
+        (13 * DAY, 0, 7),
+        (13 * DAY, 7, None),
+        (14 * DAY, 7, 14),
+        (30 * DAY, 0, 28),  # after an outage the newest only
+        (30 * DAY, 7, 28),
+    ],
+)
+def test_long_drift_is_reminded_of_each_week(passed: timedelta, reminded: int, due: int | None) -> None:
+    assert next_long_drift(NIGHT, reminded, 7, NIGHT + passed) == due
+
+
+def test_another_setting_reminds_of_no_time_that_has_been_reminded_of() -> None:
+    assert next_long_drift(NIGHT, 7, 3, NIGHT + 8 * DAY) is None
+    assert next_long_drift(NIGHT, 7, 3, NIGHT + 9 * DAY) == 9

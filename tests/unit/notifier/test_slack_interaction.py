@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentryml_common.contracts.internal.incident_action import IncidentAction
 from sentryml_notifier.domain.slack_interaction import Press, button_value, read_press
 
 INCIDENT = UUID(int=42)
@@ -20,8 +21,10 @@ PAYLOAD: dict[str, Any] = {
 }
 
 
-def test_a_press_is_read() -> None:
-    assert read_press(PAYLOAD) == Press(INCIDENT, 7, "U0ADA", "C0ALERTS")
+@pytest.mark.parametrize("action", IncidentAction)
+def test_a_press_is_read(action: IncidentAction) -> None:
+    payload = PAYLOAD | {"actions": [PAYLOAD["actions"][0] | {"action_id": action.value}]}
+    assert read_press(payload) == Press(action, INCIDENT, 7, "U0ADA", "C0ALERTS")
 
 
 @pytest.mark.parametrize(

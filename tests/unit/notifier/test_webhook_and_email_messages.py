@@ -15,7 +15,16 @@ from sentryml_notifier.domain.message import compose, with_delivery_notes
 from tests.unit.notifier.builders import IDS, NIGHT
 from tests.unit.notifier.test_messages import STORIES, compare
 
-NAMES = ("opened-critical", "opened-warn", "escalated", "resolved", "combined", "repeat-and-late", "reminder")
+NAMES = (
+    "opened-critical",
+    "opened-warn",
+    "escalated",
+    "resolved",
+    "combined",
+    "repeat-and-late",
+    "reminder",
+    "long-drift",
+)
 
 
 def outgoing(name: str, reason: str) -> Outgoing:

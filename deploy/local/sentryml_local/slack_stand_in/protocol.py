@@ -20,6 +20,7 @@ FIELDS_MAX, FIELD_CHARACTERS = 10, 2000
 CONTEXT_ELEMENTS_MAX = 10
 ACTIONS_MAX = 25
 BUTTON_CHARACTERS, BUTTON_URL_CHARACTERS = 75, 3000
+CONFIRM_CHARACTERS = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 BLOCK_ID_CHARACTERS = 255
 # Observed, not documented: a message whose blocks hold more text than this is refused as a whole.
 ALL_BLOCKS_CHARACTERS = 13_200
@@ -141,6 +142,8 @@ def _check_context(block: Json) -> int:
 def _check_actions(block: Json) -> int:
     elements = block.get("elements")
     _require(isinstance(elements, list) and 1 <= len(elements) <= ACTIONS_MAX, f"needs 1 to {ACTIONS_MAX} elements")
+    ids = [each.get("action_id") for each in elements or [] if isinstance(each, dict)]
+    _require(len(ids) == len(set(ids)), "action_id is not unique")
     return sum(_check_button(each) for each in elements or [])
 
 
@@ -148,7 +151,19 @@ def _check_button(element: Any) -> int:
     _require(_type_of(element) == "button", "only buttons are known to the stand-in")
     url = element.get("url", "")
     _require(isinstance(url, str) and len(url) <= BUTTON_URL_CHARACTERS, "a button's url is too long")
+    label = element.get("accessibility_label", "")
+    _require(isinstance(label, str) and len(label) <= BUTTON_CHARACTERS, "a button's accessibility_label is too long")
+    _check_confirm(element.get("confirm"))
     return _check_text(element.get("text"), BUTTON_CHARACTERS, kinds=("plain_text",))
+
+
+def _check_confirm(confirm: Any) -> None:
+    """The dialog before a click counts; it is no part of the message's text."""
+    if confirm is None:
+        return
+    _require(isinstance(confirm, dict), "a confirm is not an object")
+    for part, longest in CONFIRM_CHARACTERS.items():
+        _check_text(confirm.get(part), longest, kinds=("plain_text",))
 
 
 def _check_divider(_: Json) -> int:

@@ -38,6 +38,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "text": "Accepted by Slack.",
     "possibly_repeated": False,
     "reminder": 0,
+    "long_drift_days": 0,
     "attempts": 1,
     "latest_attempts": [
         {
@@ -78,7 +79,7 @@ class Attempt(Part):
 
 class Delivery(Message):
     """One transition on its way to one channel; in the state `no_route` there is none, and nobody was notified. With a
-    `reminder` it is the n-th reminder of it.
+    `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after that time, what the drift is.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
     one under way; `text` says how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
@@ -104,7 +105,8 @@ class Delivery(Message):
     text: str | None
     possibly_repeated: bool
     reminder: Annotated[int, Field(ge=0)] = 0
-    attempts: Annotated[int, Field(ge=0, description="The number of attempts.")]
+    long_drift_days: Annotated[int, Field(ge=0)] = 0
+    attempts: Annotated[int, Field(ge=0, description="How many there were.")]
     latest_attempts: Annotated[
         tuple[Attempt, ...], Field(max_length=LATEST_ATTEMPTS_MAX, description="The newest of them, oldest first.")
     ]

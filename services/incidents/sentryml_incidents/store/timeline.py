@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import Actor, Transition, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.evidence_choices import Moment
 from sentryml_incidents.store.evaluations.evaluations import stored_whole
@@ -112,12 +112,15 @@ async def list_transitions(
 
 async def find_step(
     connection: Connection, incident_id: UUID, sequence: int
-) -> tuple[TransitionKind, Actor, str | None] | None:
-    """(kind, actor, note) of one step of an incident."""
+) -> tuple[TransitionKind, Cause, Actor, str | None] | None:
+    """(kind, cause, actor, note) of one step of an incident."""
     row = await connection.fetchrow(
-        "SELECT kind, actor, note FROM transition WHERE incident_id = $1 AND sequence = $2", incident_id, sequence
-    )
-    return (TransitionKind(row["kind"]), Actor.model_validate(row["actor"]), row["note"]) if row else None
+        "SELECT kind, cause, actor, note FROM transition WHERE incident_id = $1 AND sequence = $2",
+        incident_id, sequence,
+    )  # fmt: skip
+    if row is None:
+        return None
+    return TransitionKind(row["kind"]), Cause(row["cause"]), Actor.model_validate(row["actor"]), row["note"]
 
 
 async def find_ever_critical(connection: Connection, incident_ids: Collection[UUID]) -> set[UUID]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from sentryml_common.contracts.transition import Actor, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, TransitionKind
 from sentryml_common.http.etags import etag, matches, version_in
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.journal import report_transitions
@@ -46,6 +46,8 @@ KIND_OF = {
     Action.UNDO: TransitionKind.REOPENED,
     Action.NOTE: TransitionKind.NOTED,
 }
+CLOSED_BY = {Action.CLOSE: Cause.REQUESTED, Action.ACCEPT: Cause.NEW_NORMAL, Action.WAS_NORMAL: Cause.WAS_NORMAL}
+"""Actions whose steps differ in their cause alone."""
 
 
 async def act(
@@ -137,4 +139,8 @@ async def _is_repeated(connection: Connection, incident: Incident, asked: Asked,
     if seen is None:
         return False
     step = await find_step(connection, incident.incident_id, seen + 1)
-    return step is not None and step == (KIND_OF[asked.action], asked.actor, asked.note)
+    if step is None:
+        return False
+    kind, cause, actor, note = step
+    same = kind is KIND_OF[asked.action] and cause is CLOSED_BY.get(asked.action, cause)
+    return same and (actor, note) == (asked.actor, asked.note)

@@ -39,7 +39,8 @@ class IncidentMovedOn(Refused):
 HINTS = {
     Action.CLOSE: "; acknowledge it first",
     Action.ACCEPT: "; only a live incident can be accepted, from its opening or a later time that has passed",
-    Action.UNDO: "; a word about normal data can be undone for 7 days, until another incident opens",
+    Action.UNDO: "; a word about normal data can be undone for 7 days, until another incident opens, while "
+    "the monitor is on",
 }
 
 

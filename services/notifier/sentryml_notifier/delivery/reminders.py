@@ -1,4 +1,5 @@
-"""The timer of reminders: looks periodically for alerts that nobody has acknowledged, and queues a reminder of each.
+"""The timer of reminders: looks periodically for alerts that nobody has acknowledged and for drift that lasts, and
+queues a reminder of each.
 
 A reminder is a delivery like any other from then on. Any number of these timers may run.
 """
@@ -13,20 +14,29 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.domain.reminder_schedule import next_reminder
-from sentryml_notifier.store.reminders import end_reminding, insert_reminder, list_alerts
+from sentryml_notifier.domain.reminder_schedule import next_long_drift, next_reminder
+from sentryml_notifier.store.reminders import (
+    end_reminding,
+    insert_long_drift,
+    insert_reminder,
+    list_alerts,
+    list_long_drift,
+)
 
 log = get_logger(__name__)
 
 CHECK_EVERY_SECONDS = 15.0
 
 
-async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None]) -> None:
-    """Remind until cancelled."""
+async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None], long_drift_days: int) -> None:
+    """Remind until cancelled; of drift each `long_drift_days` that it lasts, or never if that is 0."""
     while True:
         # While PostgreSQL is away nothing is due; /readyz says why.
         with suppress(Unavailable):
-            if await remind(pool, clock):
+            made = await remind(pool, clock)
+            if long_drift_days:
+                made += await remind_of_long_drift(pool, clock, long_drift_days)
+            if made:
                 on_work()
         await asyncio.sleep(CHECK_EVERY_SECONDS)
 
@@ -47,4 +57,20 @@ async def remind(pool: Pool, clock: Clock) -> int:
             made += await insert_reminder(connection, alert, number, now)
     if made:
         log.info("reminders_made", reminders=made)
+    return made
+
+
+async def remind_of_long_drift(pool: Pool, clock: Clock, every_days: int) -> int:
+    """Make the reminders of long drift that are due; return how many."""
+    now, made = clock(), 0
+    async with transaction(pool) as connection:
+        lasting = await list_long_drift(connection, every_days, now)
+    for drift in lasting:
+        days = next_long_drift(drift.began_at, drift.reminded_days, every_days, now)
+        if days is None:
+            continue
+        async with transaction(pool) as connection:
+            made += await insert_long_drift(connection, drift, days, days // every_days, now)
+    if made:
+        log.info("long_drift_reminders_made", reminders=made)
     return made

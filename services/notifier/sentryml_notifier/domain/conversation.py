@@ -13,9 +13,9 @@ from datetime import timedelta
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 from sentryml_common.text import cut
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Message, Tone, compose
-from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story_text import DRIFT, LONGEST_NAME, step_name
+from sentryml_notifier.domain.story_text import DRIFT, LIVE, LONGEST_NAME, days, step_name
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""
@@ -30,11 +30,6 @@ SAID_BY_ROOT = frozenset({"Since", "Meanwhile", NEXT})
 def is_said_aloud(story: Story) -> bool:
     """Whether a change is shown in the channel too, and not in the thread alone."""
     return any(step.kind in ALERTING for step in story.reported)
-
-
-def is_unacknowledged(story: Story) -> bool:
-    """Whether the incident is open: whether there is something to acknowledge."""
-    return story.history[-1].to.state is State.OPEN
 
 
 def as_reply(message: Message, story: Story) -> Message:
@@ -53,6 +48,21 @@ def how_it_stands(story: Story) -> Message:
     next_steps = Fact(NEXT, tuple((line,) for line in history[-1].text.next))
     message = replace(message, facts=(*message.facts[:-1], *_latest(history), next_steps))
     return message if turn.kind in CLOSING else _live(message, story, since)
+
+
+def as_question(story: Story, long_drift_days: int, *, newest: bool) -> Message:
+    """A question of before: with the incident as it stands, or what became of it."""
+    history = story.history
+    place = next((at for at in reversed(range(len(history))) if history[at].kind in TURNS), 0)
+    if history[-1].to.state in LIVE:
+        alert = max(at for at, step in enumerate(history) if step.kind in ALERTING)
+        message = compose(
+            Story(history[: alert + 1], [history[alert]], history[alert + 1 :], Reminder(1, 1, long_drift_days))
+        )
+        return message if newest else replace(message, notes=("It was asked again since.",), facts=())
+    message = compose(Story(history[: place + 1], [history[place]]))
+    asked = f"This asked, after {days(long_drift_days)} of drift, whether it is the new normal."
+    return replace(message, lead=f"{asked} {message.lead}", facts=())
 
 
 def _live(message: Message, story: Story, since: Sequence[Transition]) -> Message:

@@ -93,6 +93,7 @@ class Waiting:
     state: DeliveryState
     was_undeliverable: bool = False
     reminder: bool = False
+    long_drift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,13 @@ Next = Delivered | TryAgain | Parked
 
 
 def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
-    """The part of an incident's queue, oldest first, that the next message covers.
+    """The part of an incident's queue, oldest first and reminders of long drift last, that the next message covers.
 
     Parked ones before the head go along, so that nothing is sent out of order. An alert that was not delivered
     before its end goes out as one message with the end: never a lone "resolved", never an alert that is over. After
     being parked all that waits is one message: after a day of silence the current state is what matters. A
-    reminder with anything behind it needs no message of its own.
+    reminder with anything behind it needs no message of its own. One of long drift asks something, so it does, unless a
+    newer one is behind it.
     """
     head = next((place for place, each in enumerate(queue) if each.state is not DeliveryState.PARKED), None)
     if head is None:
@@ -149,7 +151,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     while queue[head].reminder and head + 1 < len(queue):
         head += 1
     if any(each.was_undeliverable and not each.reminder for each in queue[: head + 1]):
-        return queue
+        return [each for place, each in enumerate(queue) if place <= head or not each.long_drift]
     last = head
     if any(each.kind in ALERTING and not each.reminder for each in queue[: head + 1]):
         last = max((place for place, each in enumerate(queue) if each.kind in CLOSING), default=head)

@@ -36,6 +36,16 @@ Line = tuple[str | datetime, ...]
 BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
 BY_MONITOR = {Cause.MONITOR_DISABLED, Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
 NEXT = "What happens next"
+ANSWERS: tuple[Line, ...] = (
+    (
+        "New normal: it closes, and the predictions since it opened become the baseline; after slow drift alone, a new "
+        "reference is made instead.",
+    ),
+    ("This was normal: it closes, and its time counts as normal again.",),
+    ("Still a fault: acknowledge it. That does not mute alerts.",),
+    ("The first two can be undone for 7 days, or until another incident opens.",),
+)
+"""To the question what long drift is."""
 
 
 class Tone(StrEnum):
@@ -73,7 +83,7 @@ def compose(story: Story) -> Message:
     """The message about the last transition of `story.reported`, and about the earlier ones with it."""
     step = story.last
     title = title_of(story)
-    parts = (_also_reported, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
+    parts = (_also_reported, _answers, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
     facts = (part(story) for part in parts)
     return Message(
         tone=_tone(story),
@@ -81,7 +91,7 @@ def compose(story: Story) -> Message:
         summary=_summary(title, story),
         lead=what_happened(story),
         facts=tuple(fact for fact in facts if fact is not None),
-        link_label=f"Open incident #{step.incident_number}",
+        link_label=f"{'Answer on the page of' if story.long_drift_days else 'Open'} incident #{step.incident_number}",
         link_url=step.incident_url,
     )
 
@@ -136,6 +146,8 @@ def _tone(story: Story) -> Tone:
 
 def _summary(title: str, story: Story) -> str:
     step, began = story.last, story.began
+    if story.long_drift_days:
+        return f"{title}. {what_happened(story)} Incident #{step.incident_number}"
     parts, why = [title], story.evidence.why
     if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
@@ -155,6 +167,10 @@ def _also_reported(story: Story) -> Fact | None:
         left_out = len(lines) - EARLIER_SHOWN + 1
         lines[1 : 1 + left_out] = [(f"… {left_out} more …",)]
     return Fact("Not delivered before", tuple(lines))
+
+
+def _answers(story: Story) -> Fact | None:
+    return Fact("The answers", ANSWERS) if story.long_drift_days else None
 
 
 def _seriousness(story: Story) -> Fact | None:
@@ -187,14 +203,14 @@ def _why(story: Story) -> Fact | None:
 
 def _when(story: Story) -> Fact | None:
     began, step = story.began, story.last
-    if story.reminder is not None:
+    if story.reminder is not None and not story.long_drift_days:
         return Fact("Not acknowledged since", ((story.unacknowledged_since,),))
     if began is None:
         return Fact("When", ((step.at,),))
     if step.kind in CLOSING:
         return Fact("It lasted", ((f"{duration(step.at - began.at)}, from ", began.at, " to ", step.at),))
     since: Line = (began.at,)
-    if step.sequence > began.sequence:
+    if step.sequence > began.sequence and not story.long_drift_days:
         since = (began.at, f" ({duration(step.at - began.at)})")
     return Fact("Since", (since,))
 

@@ -12,10 +12,12 @@ from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """Which reminder of an alert it is, and how many there are at most."""
+    """Which reminder of an alert it is, and how many there are at most; or, after `long_drift_days`, the one that asks
+    what the drift is."""
 
     number: int
     times: int
+    long_drift_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Story:
 
     `history` is oldest first and ends with the last one covered; `reported` are those that this message is about:
     one, or more where earlier ones could not be delivered. `later` are steps that have happened since, where the
-    message is late. `reminder` says that the one step covered has been delivered before.
+    message is late. `reminder` says that the one step covered has been delivered before: its alert, or the newest of
+    long drift.
     """
 
     history: Sequence[Transition]
@@ -36,6 +39,11 @@ class Story:
     def newest(self) -> Transition:
         """The current state of the incident, as far as is known."""
         return self.later[-1] if self.later else self.history[-1]
+
+    @property
+    def long_drift_days(self) -> int:
+        """After how many days the message asks what the drift is; 0 if it does not."""
+        return self.reminder.long_drift_days if self.reminder else 0
 
     @property
     def unacknowledged_since(self) -> datetime:

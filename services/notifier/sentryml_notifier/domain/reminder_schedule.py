@@ -1,7 +1,10 @@
-"""When to remind of an alert that nobody has acknowledged.
+"""When to remind of an alert that nobody has acknowledged, and of drift that lasts.
 
-Reminders end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered, and after
-as many as the route asks for. Acknowledging ends reminders; it never mutes an alert.
+Reminders of an alert end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered,
+and after as many as the route asks for. Acknowledging ends them; it never mutes an alert.
+
+A reminder of long drift comes after a number of days, and again after as many, as long as the incident is live,
+acknowledged or not.
 """
 
 from __future__ import annotations
@@ -35,3 +38,12 @@ def next_reminder(sent: SentAlert, now: datetime) -> int | None:
     if sent.state is not State.OPEN or sent.waiting or sent.made >= sent.times or now < since + sent.after:
         return None
     return sent.made + 1
+
+
+def next_long_drift(began_at: datetime, reminded_days: int, every_days: int, now: datetime) -> int | None:
+    """For how many days of drift a reminder is due; None if none is. After an outage only the newest is.
+
+    `reminded_days` is what the last reminder said since the incident began; 0 if there was none.
+    """
+    days = (now - began_at).days // every_days * every_days
+    return days if days > reminded_days else None

@@ -24,6 +24,8 @@ def title_of(story: Story) -> str:
     if story.is_combined and step.cause is RECOVERED:
         was = "critical" if story.worst is Severity.CRITICAL else "a warning"
         return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
+    if story.long_drift_days:
+        return f"{DRIFT[story.newest.to.severity]} for {days(story.long_drift_days)} · {step.model_id}"
     if story.reminder is not None:
         return f"{DRIFT[story.newest.to.severity]}, not acknowledged · {step.model_id}"
     return step.text.title
@@ -36,6 +38,11 @@ def what_happened(story: Story) -> str:
         return (
             f"The incident is {_state(story)}. This is one message for {count} steps that could not be delivered "
             "before."
+        )
+    if story.long_drift_days:
+        return (
+            f"Still drifting after {days(story.long_drift_days)}. Is this the new normal, was it normal, or is it "
+            "still a fault?"
         )
     if story.reminder is not None:
         return (
@@ -54,6 +61,8 @@ def what_next(story: Story) -> tuple[str, ...]:
     """What happens automatically, and what can be done."""
     if story.reminder is None:
         return story.last.text.next
+    if story.long_drift_days:
+        return (*story.newest.text.next, "It is asked again as long as the incident is live.")
     return (*story.newest.text.next, "Reminders end when it is acknowledged; alerts do not.")
 
 
@@ -65,6 +74,11 @@ def step_name(step: Transition) -> str:
 def actor_name(step: Transition) -> str:
     """Who did it, shortened."""
     return cut(step.actor.name, LONGEST_NAME)
+
+
+def days(count: int) -> str:
+    """`1 day`, `7 days`."""
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _state(story: Story) -> str:

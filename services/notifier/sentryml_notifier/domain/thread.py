@@ -25,6 +25,22 @@ class RootPosted:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A reply that asks what the drift is, after a number of days, with buttons while it can be answered there."""
+
+    conversation: Conversation
+    ts: str
+    long_drift_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPosted:
+    """There is a question, in place of any before it."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
 class EditWanted:
     """A reply has covered a step: the root is to show it too."""
 
@@ -32,4 +48,4 @@ class EditWanted:
     sequence: int
 
 
-Learned = RootPosted | EditWanted
+Learned = RootPosted | QuestionPosted | EditWanted

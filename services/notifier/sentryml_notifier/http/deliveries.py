@@ -49,6 +49,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "sequence": 1,
     "kind": "opened",
     "reminder": 0,
+    "long_drift_days": 0,
     "happened_at": "2026-11-23T09:15:00Z",
     "channel": "slack",
     "channel_kind": "slack_webhook",

@@ -1,7 +1,7 @@
 """`POST /v1/slack/interactions`: presses of buttons, signed by Slack.
 
 The signature is over the body as it came, and good for five minutes either way; whose secret fits, his bot it is. A
-request that is sent again marks what is marked already.
+request that is sent again changes nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clicks on "Acknowledge", from HTTP or Socket Mode.
+"""Clicks on the buttons of an incident, from HTTP or Socket Mode.
 
 Slack requires an answer within three seconds and gets it at once; the result is reported afterwards, to the person
 alone, and the root message changes with the incident.
@@ -27,8 +27,13 @@ MOST_UNDER_WAY = 100
 """People do not press so fast; what comes on top is dropped and counted, and can be pressed again."""
 
 
+def count(press: Press, outcome: str) -> None:
+    """Count a click: done, refused, failed, or one too many."""
+    SLACK_PRESS_TOTAL.labels(action=press.action.value, outcome=outcome).inc()
+
+
 class SlackInteractions:
-    """Handles presses in the background. Each may come twice: marking twice changes nothing."""
+    """Handles presses in the background. Each may come twice: the second changes nothing."""
 
     def __init__(self, incidents: Incidents) -> None:
         self._incidents = incidents
@@ -40,7 +45,7 @@ class SlackInteractions:
         if press is None:
             return
         if len(self._under_way) >= MOST_UNDER_WAY:
-            SLACK_PRESS_TOTAL.labels(outcome="too_many").inc()
+            count(press, "too_many")
             return
         task = asyncio.create_task(self._handle_safely(bot, press), name="press")
         self._under_way.add(task)
@@ -51,29 +56,30 @@ class SlackInteractions:
             await self.handle(bot, press)
         except Exception:
             log.exception("press_failed", incident_id=str(press.incident_id))
-            SLACK_PRESS_TOTAL.labels(outcome="failed").inc()
+            count(press, "failed")
 
     async def handle(self, bot: SlackBot, press: Press) -> None:
         """Find out who it is, call incidents, and answer the person."""
         try:
             email = await email_of(bot.api, press.user)
         except Unknown as err:
-            done, words = False, str(err)
+            done, text = False, str(err)
         else:
-            answer = await self._incidents.acknowledge(email, press.incident_id, press.sequence)
-            done, words = answer.acknowledged, answer.text
-        outcome = "acknowledged" if done else "refused"
-        SLACK_PRESS_TOTAL.labels(outcome=outcome).inc()
-        log.info("pressed", outcome=outcome, incident_id=str(press.incident_id), slack_user=press.user, text=words)
-        await self._tell(bot, press, words)
+            answer = await self._incidents.act(email, press.action, press.incident_id, press.sequence)
+            done, text = answer.done, answer.text
+        outcome = "done" if done else "refused"
+        count(press, outcome)
+        log.info("pressed", action=press.action.value, outcome=outcome, incident_id=str(press.incident_id),
+                 slack_user=press.user, text=text)  # fmt: skip
+        await self._answer(bot, press, text)
 
-    async def _tell(self, bot: SlackBot, press: Press, words: str) -> None:
+    async def _answer(self, bot: SlackBot, press: Press, text: str) -> None:
         link_label, link_url = "", ""
         with suppress(Unavailable):
             async with transaction(bot.tools.pool) as connection:
                 number, link_url = await find_link(connection, press.incident_id) or (0, "")
                 link_label = f"Open incident #{number}"
-        payload = notice_payload(words, link_label, link_url)
+        payload = notice_payload(text, link_label, link_url)
         told = await bot.api.call("chat.postEphemeral", channel=press.channel, user=press.user, **payload)
         if isinstance(told, SendResult):
             log.warning("press_not_answered", reason=told.reason, text=told.text)

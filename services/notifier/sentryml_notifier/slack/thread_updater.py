@@ -1,4 +1,4 @@
-"""Updates threads: edits root messages, so that each shows the current state of its incident.
+"""Updates threads: edits root messages and the questions below them, so that each shows how its incident stands.
 
 Beside the dispatcher and never in its way: an edit waits a few seconds for more changes, one edit of an incident is
 under way at a time, and when Slack asks to edit more slowly, alerts go on.
@@ -18,9 +18,10 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
-from sentryml_notifier.channels.slack_bot.sender import SlackBot
+from sentryml_notifier.channels.slack_bot.sender import SlackBot, is_edited_or_lost
 from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.delivery import Outcome, Parked, RetryState, SendResult, TryAgain, decide
+from sentryml_notifier.domain.story_text import LIVE
 from sentryml_notifier.metrics import CONVERSATION_EDIT_TOTAL
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import Edit
@@ -77,9 +78,16 @@ class ThreadUpdater:
             if edit is None:
                 return False
             story = await conversations.read_story(connection, edit.conversation.incident_id)
-        result = await channel.channel.show(edit.conversation, story, plain=edit.plain)
+            questions = await conversations.list_questions(connection, edit.conversation)
+        result = await channel.channel.show(edit.conversation, story, questions, plain=edit.plain)
+        edited = is_edited_or_lost(result)
+        if edited:
+            # The newest keeps its buttons while the incident is live.
+            over = questions[:-1] if story.last.to.state in LIVE else questions
+            async with transaction(self.pool) as connection:
+                await conversations.forget_questions(connection, over)
         await self._note(channel, edit, result, story.last.sequence)
-        return result.outcome is Outcome.DELIVERED or result.reason in EDIT_LOST
+        return edited
 
     async def _note(self, channel: OpenChannel, edit: Edit, result: SendResult, sequence: int) -> None:
         now = self.clock()

@@ -6,7 +6,8 @@ changes nothing any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, Question, QuestionPosted, RootPosted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ async def save_learned(connection: Connection, learned: Learned, now: datetime) 
     match learned:
         case RootPosted(root=root, shown_sequence=shown):
             await save_conversation(connection, root, shown, now)
+        case QuestionPosted(question=question):
+            await save_question(connection, question, now)
         case EditWanted(incident_id=incident_id, sequence=sequence):
             await want_edits(connection, incident_id, sequence, now + EDIT_AFTER)
 
@@ -70,6 +73,49 @@ async def save_conversation(
         conversation.channel_id, conversation.incident_id, conversation.slack_channel, conversation.root_ts,
         shown_sequence, now,
     )  # fmt: skip
+
+
+async def save_question(connection: Connection, question: Question, now: datetime) -> None:
+    """Keep a question. An edit of the conversation follows: an older question loses its buttons, and the incident may
+    have changed meanwhile. One that is under way may not know of it, and is made again."""
+    conversation = question.conversation
+    await connection.execute(
+        """
+        INSERT INTO question (channel_id, incident_id, slack_channel, ts, long_drift_days, posted_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT ON CONSTRAINT question_key DO NOTHING
+        """,
+        conversation.channel_id, conversation.incident_id, conversation.slack_channel, question.ts,
+        question.long_drift_days, now,
+    )  # fmt: skip
+    await connection.execute(
+        "UPDATE conversation SET edit_due_at = $3, edit_id = NULL WHERE channel_id = $1 AND incident_id = $2",
+        conversation.channel_id, conversation.incident_id, now + EDIT_AFTER,
+    )  # fmt: skip
+
+
+async def list_questions(connection: Connection, conversation: Conversation) -> list[Question]:
+    """The questions of a conversation that may still have buttons, the newest last."""
+    rows = await connection.fetch(
+        """
+        SELECT slack_channel, ts, long_drift_days FROM question
+         WHERE channel_id = $1 AND incident_id = $2
+         ORDER BY posted_at, ts
+        """,
+        conversation.channel_id, conversation.incident_id,
+    )  # fmt: skip
+    return [
+        Question(replace(conversation, slack_channel=row["slack_channel"]), row["ts"], row["long_drift_days"])
+        for row in rows
+    ]
+
+
+async def forget_questions(connection: Connection, questions: Sequence[Question]) -> None:
+    """These have no buttons any more."""
+    await connection.executemany(
+        "DELETE FROM question WHERE channel_id = $1 AND incident_id = $2 AND ts = $3",
+        [(each.conversation.channel_id, each.conversation.incident_id, each.ts) for each in questions],
+    )
 
 
 async def forget_conversation(connection: Connection, lost: Conversation) -> None:

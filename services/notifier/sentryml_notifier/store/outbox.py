@@ -36,7 +36,7 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
             RETURNING delivery_id
         )
         SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_text, d.possibly_sent,
-               d.attempts, d.reminder, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
+               d.attempts, d.reminder, d.long_drift_days, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
                c.kind AS channel_kind, r.name AS route, t.message AS transition,
                (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
                   FROM (SELECT attempt_id, at, outcome, reason, text, http_status
@@ -118,6 +118,7 @@ def _delivery_of(row: asyncpg.Record) -> Delivery:
         text=row["last_text"],
         possibly_repeated=row["possibly_sent"],
         reminder=row["reminder"],
+        long_drift_days=row["long_drift_days"],
         attempts=row["attempts"],
         latest_attempts=row["latest_attempts"],
         created_at=row["created_at"],

@@ -32,6 +32,7 @@ from sentryml_notifier.domain.delivery import (
 from sentryml_notifier.domain.message import NO_FALLBACK, Fallback
 from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.rate_limit import Rate
+from sentryml_notifier.domain.story_text import LIVE
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_fallback
@@ -118,7 +119,10 @@ class _Due:
     @property
     def is_obsolete(self) -> bool:
         """Whether it is a reminder of what has been seen meanwhile, or is over."""
-        return self.story.reminder is not None and self.story.newest.to.state is not State.OPEN
+        state = self.story.newest.to.state
+        if self.story.long_drift_days:
+            return state not in LIVE
+        return self.story.reminder is not None and state is not State.OPEN
 
 
 async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) -> _Due | None:
@@ -134,6 +138,7 @@ async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) 
             DeliveryState(row["state"]),
             row["was_undeliverable"],
             row["reminder"] > 0,
+            row["long_drift_days"] > 0,
         )
         for row in rows
     ]
@@ -198,12 +203,12 @@ async def most_urgent_incident(connection: Connection, channel_id: UUID, now: da
 async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUID) -> list[asyncpg.Record]:
     return await connection.fetch(
         """
-        SELECT delivery_id, transition_id, route_id, sequence, reminder, kind, state, send_id, due_at, failures,
-               failing_since, possibly_sent, plain, last_text, created_at, was_undeliverable
+        SELECT delivery_id, transition_id, route_id, sequence, reminder, long_drift_days, kind, state, send_id, due_at,
+               failures, failing_since, possibly_sent, plain, last_text, created_at, was_undeliverable
           FROM delivery
          WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
            AND (parked_because = ANY ($3)) IS NOT TRUE
-         ORDER BY sequence, reminder
+         ORDER BY long_drift_days > 0, sequence, reminder
            FOR UPDATE
         """,
         channel_id, incident_id, OVER,
@@ -272,7 +277,7 @@ async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyn
 
 async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
     times = await connection.fetchval("SELECT remind_times FROM route WHERE route_id = $1", row["route_id"])
-    return Reminder(row["reminder"], max(row["reminder"], times))
+    return Reminder(row["reminder"], max(row["reminder"], times), row["long_drift_days"])
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:

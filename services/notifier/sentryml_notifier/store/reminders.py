@@ -1,4 +1,4 @@
-"""Reminders: alerts that may ask for one, and making it. Made by several at once, it is made once."""
+"""Reminders: alerts and long drift that may ask for one, and making it. Made by several at once, it is made once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import asyncpg
 
 from sentryml_common.contracts.transition import State
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.conversation import PAUSING
 from sentryml_notifier.domain.reminder_schedule import SentAlert
-from sentryml_notifier.domain.routing import ALERTING, CLOSING, Urgency
+from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING, Urgency
+from sentryml_notifier.domain.story_text import LIVE
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
 ALERTS_AT_A_TIME = 1_000
@@ -25,6 +27,19 @@ class Alert:
     route_id: UUID
     delivery_id: UUID
     sent: SentAlert
+
+
+@dataclass(frozen=True, slots=True)
+class LongDrift:
+    """A live incident on a channel: the delivery of its newest alert there, when it began, or was reopened, and the
+    days of its last reminder of long drift since."""
+
+    delivery_id: UUID
+    incident_id: UUID
+    channel_id: UUID
+    began_sequence: int
+    began_at: datetime
+    reminded_days: int
 
 
 async def end_reminding(connection: Connection) -> None:
@@ -62,7 +77,8 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
                    coalesce(bool_or(s.state <> 'delivered' AND s.parked_because IS DISTINCT FROM 'not_needed'), false)
                      AS waiting
               FROM delivery AS s
-             WHERE s.transition_id = d.transition_id AND s.route_id = d.route_id AND s.reminder > 0) AS sent
+             WHERE s.transition_id = d.transition_id AND s.route_id = d.route_id AND s.reminder > 0
+               AND s.long_drift_days = 0) AS sent
          CROSS JOIN LATERAL (
             SELECT t.to_state FROM transition AS t
              WHERE t.incident_id = d.incident_id
@@ -97,16 +113,73 @@ def _alert_of(row: asyncpg.Record) -> Alert:
     return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent)
 
 
+async def list_long_drift(connection: Connection, every_days: int, now: datetime) -> list[LongDrift]:
+    """Live incidents that a reminder of long drift can be due for, on each channel that has got their newest alert.
+
+    Not while evaluation is paused: nobody knows then whether it still drifts. Where a monitor is off, or a model
+    deleted, no incident is live.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT d.delivery_id, d.incident_id, d.channel_id, began.sequence, began.at, reminded.days
+          FROM delivery AS d
+          JOIN route AS r USING (route_id)
+          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
+         CROSS JOIN LATERAL (
+            SELECT t.sequence, t.happened_at AS at FROM transition AS t
+             WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($3)
+             ORDER BY t.sequence DESC
+             LIMIT 1) AS began
+         CROSS JOIN LATERAL (
+            SELECT coalesce(max(s.long_drift_days), 0) AS days FROM delivery AS s
+             WHERE s.incident_id = d.incident_id AND s.channel_id = d.channel_id AND s.long_drift_days > 0
+               AND s.sequence >= began.sequence) AS reminded
+         WHERE d.reminding AND d.state = 'delivered' AND r.enabled AND r.deleted_at IS NULL
+           AND floor(extract(epoch FROM $1::timestamptz - began.at) / 86400 / $2) * $2 > reminded.days
+           AND (SELECT t.to_state FROM transition AS t
+                 WHERE t.incident_id = d.incident_id
+                 ORDER BY t.sequence DESC
+                 LIMIT 1) = ANY ($4)
+           AND (SELECT t.step_kind FROM transition AS t
+                 WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($5)
+                 ORDER BY t.sequence DESC
+                 LIMIT 1) IS DISTINCT FROM 'evaluation_paused'
+         ORDER BY began.at
+         LIMIT $6
+        """,
+        now, every_days, list(OPENING), list(LIVE), list(PAUSING), ALERTS_AT_A_TIME,
+    )  # fmt: skip
+    return [
+        LongDrift(
+            row["delivery_id"], row["incident_id"], row["channel_id"], row["sequence"], row["at"], row["days"]
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def insert_long_drift(connection: Connection, drift: LongDrift, days: int, number: int, now: datetime) -> bool:
+    """Make the reminder that asks after `days`, as `insert_reminder` does."""
+    name = f"{drift.incident_id}/{drift.began_sequence}/{drift.channel_id}/long drift/{days}"
+    return await _insert(connection, drift.delivery_id, uuid5(DELIVERY_IDS, name), number, days, now)
+
+
 async def insert_reminder(connection: Connection, alert: Alert, number: int, now: datetime) -> bool:
     """Make the reminder, due now, or parked where the channel is broken; False if another has made it.
 
     The share lock keeps the channel as it is until this is committed, as for what comes in.
     """
+    delivery_id = uuid5(DELIVERY_IDS, f"{alert.transition_id}/{alert.route_id}/{number}")
+    return await _insert(connection, alert.delivery_id, delivery_id, number, 0, now)
+
+
+async def _insert(
+    connection: Connection, alert_id: UUID, delivery_id: UUID, number: int, long_drift_days: int, now: datetime
+) -> bool:
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, reminder,
-                              urgency, due_at, created_at, state, parked_because, last_text)
-        SELECT $2, d.transition_id, d.route_id, d.channel_id, d.incident_id, d.sequence, d.kind, $3, $4, $5, $5,
+                              long_drift_days, urgency, due_at, created_at, state, parked_because, last_text)
+        SELECT $2, d.transition_id, d.route_id, d.channel_id, d.incident_id, d.sequence, d.kind, $3, $4, $5, $6, $6,
                CASE c.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                CASE c.state WHEN 'broken' THEN 'channel_broken' END,
                c.broken_reason
@@ -114,9 +187,8 @@ async def insert_reminder(connection: Connection, alert: Alert, number: int, now
           JOIN channel AS c USING (channel_id)
          WHERE d.delivery_id = $1 AND c.deleted_at IS NULL
            FOR SHARE OF c
-            ON CONFLICT ON CONSTRAINT delivery_once_per_route DO NOTHING
+            ON CONFLICT DO NOTHING
         """,
-        alert.delivery_id, uuid5(DELIVERY_IDS, f"{alert.transition_id}/{alert.route_id}/{number}"), number,
-        int(Urgency.NEWS), now,
+        alert_id, delivery_id, number, long_drift_days, int(Urgency.NEWS), now,
     )  # fmt: skip
     return status == "INSERT 0 1"

@@ -106,6 +106,9 @@ class DeliveryResponse(Part):
     sequence: int
     kind: str
     reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
+    long_drift_days: int = Field(
+        0, description="Of a reminder that asks what lasting drift is: for how many days it had lasted; else 0."
+    )
     happened_at: UtcDatetime | None = Field(description="When the transition happened; null for very old ones.")
     channel: str
     channel_kind: str

@@ -157,8 +157,8 @@ def _as_published(response: DeliveryResponse) -> Delivery:
             **response.model_dump(
                 include={
                     "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",
-                    "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder", "created_at",
-                    "delivered_at",
+                    "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder",
+                    "long_drift_days", "created_at", "delivered_at",
                 }
             ),
         }

@@ -50,14 +50,16 @@ UNKNOWN = DeliveryLine(Tone.WAITING, "", "The notifier has not reported yet wher
 def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
     """A delivery in words."""
     where = channel_name(delivery.channel or "", delivery.channel_kind or "")
-    if delivery.reminder:
+    if delivery.long_drift_days:
+        where = f"{where}, reminder after {delivery.long_drift_days} d"
+    elif delivery.reminder:
         where = f"{where}, reminder {delivery.reminder}"
     match delivery.state:
         case DeliveryState.NO_ROUTE:
             return DeliveryLine(Tone.NOBODY, "", "Nobody was notified.", delivery.text, delivery=delivery)
         case DeliveryState.DELIVERED:
             twice = "; possible duplicate" if delivery.possibly_repeated else ""
-            what = f"delivered after {latency(delivery.latency_seconds or 0.0)}{twice}"
+            what = f"delivered after {latency(_took(delivery))}{twice}"
             return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
         case DeliveryState.PARKED:
             again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
@@ -68,6 +70,13 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
             return DeliveryLine(Tone.WAITING, where, "being sent", delivery=delivery)
         case DeliveryState.PENDING:
             return _waiting(delivery, where, now)
+
+
+def _took(delivery: Delivery) -> float:
+    """Seconds until it was delivered: from the transition, or from when it was time to remind."""
+    if delivery.reminder and delivery.delivered_at is not None:
+        return (delivery.delivered_at - delivery.created_at).total_seconds()
+    return delivery.latency_seconds or 0.0
 
 
 def channel_name(name: str, kind: str) -> str:

@@ -6,14 +6,12 @@ category called `<!channel>` calls nobody. Cutting comes before escaping, or an 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sentryml_common.text import cut, visible
 from sentryml_notifier.domain.message import Fact, Line, Message, Tone
-from sentryml_notifier.domain.slack_interaction import ACKNOWLEDGE, button_value
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
@@ -47,20 +45,6 @@ def rich_payload(message: Message) -> dict[str, Any]:
         "blocks": top,
         "attachments": [{"color": colour, "blocks": rest}],
     }
-
-
-def with_button(payload: Mapping[str, Any], incident_id: UUID, sequence: int) -> dict[str, Any]:
-    """A payload with a button at its end, by which a person acknowledges the incident as it was at `sequence`."""
-    button: Block = {
-        "type": "button",
-        "action_id": ACKNOWLEDGE,
-        "text": {"type": "plain_text", "text": "Acknowledge"},
-        "accessibility_label": "Acknowledge this incident. That does not mute alerts.",
-        "value": button_value(incident_id, sequence),
-    }
-    *others, last = payload["attachments"]
-    blocks = [*last["blocks"], {"type": "actions", "elements": [button]}]
-    return {**payload, "attachments": [*others, {**last, "blocks": blocks}]}
 
 
 def notice_payload(words: str, link_label: str, link_url: str) -> dict[str, Any]:

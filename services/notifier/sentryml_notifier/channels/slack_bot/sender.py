@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,14 +19,15 @@ from pydantic import Field, SecretStr, field_validator
 
 from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Paced, Tools
 from sentryml_notifier.channels.posting import Poster
-from sentryml_notifier.channels.slack_bot.api import ROOT_LOST, SlackApi, check_base
-from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload, with_button
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud, is_unacknowledged
+from sentryml_notifier.channels.slack_bot.api import EDIT_LOST, ROOT_LOST, SlackApi, check_base
+from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
+from sentryml_notifier.channels.slack_bot.buttons import answers_for, buttons_for, with_buttons
+from sentryml_notifier.domain.conversation import as_question, as_reply, how_it_stands, is_said_aloud
 from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, Question, QuestionPosted, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"
 LOOK_BACK = timedelta(minutes=10)
@@ -96,23 +97,37 @@ class SlackBot:
         """Look for an earlier attempt, if there may be one; else post, as the root or in its thread."""
         return await _Attempt(self, outgoing).make()
 
-    async def show(self, conversation: Conversation, story: Story, *, plain: bool) -> SendResult:
-        """Edit a root message, so that it shows the current state of the incident. Doing it twice does no harm."""
+    async def show(
+        self, conversation: Conversation, story: Story, questions: Sequence[Question] = (), *, plain: bool
+    ) -> SendResult:
+        """Edit a root message, and the questions below it, the newest last, so that they show the current state of the
+        incident. Doing it twice does no harm."""
         payload = root_payload(how_it_stands(story), story, plain=plain)
+        result = await self._edit(conversation.slack_channel, conversation.root_ts, payload)
+        for question in questions:
+            if not is_edited_or_lost(result):
+                break
+            newest = question is questions[-1]
+            payload = question_payload(story, question.long_drift_days, newest=newest, plain=plain)
+            edited = await self._edit(question.conversation.slack_channel, question.ts, payload)
+            # One that was deleted has no buttons either.
+            result = result if is_edited_or_lost(edited) else edited
+        return result
+
+    async def _edit(self, slack_channel: str, ts: str, payload: Mapping[str, Any]) -> SendResult:
         # An edit keeps what it does not name.
         whole = {"blocks": [], "attachments": [], **payload}
-        answer = await self.api.call(
-            "chat.update", channel=conversation.slack_channel, ts=conversation.root_ts, **whole
-        )  # fmt: skip
+        answer = await self.api.call("chat.update", channel=slack_channel, ts=ts, **whole)
         return answer if isinstance(answer, SendResult) else DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What was found of an incident: the newest message that can be a root, and the deliveries that are told."""
+    """What was found of an incident: the newest message that can be a root, and the deliveries that are told, with the
+    message that tells them."""
 
     root_ts: str = ""
-    told: frozenset[str] = frozenset()
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def with_message(self, message: Mapping[str, Any], incident_id: UUID) -> _Looked:
         """With one more message, an older one, if it is ours and about this incident."""
@@ -123,7 +138,7 @@ class _Looked:
         ts = str(message.get("ts", ""))
         is_root = message.get("thread_ts", ts) == ts
         told = str(payload.get("delivery_ids", "")).split()
-        return _Looked(self.root_ts or (ts if is_root else ""), self.told | frozenset(told))
+        return _Looked(self.root_ts or (ts if is_root else ""), {**dict.fromkeys(told, ts), **self.told})
 
 
 THREAD_LOST = _Looked()
@@ -164,8 +179,10 @@ class _Attempt:
             # The root is there, though we never learned of it. An edit will bring it to where things are.
             learned = self._root(looked.root_ts, 0)
             conversation = learned.root
-        if {str(each) for each in self._outgoing.delivery_ids} <= looked.told:
-            return replace(FOUND_IT, learned=learned)
+        delivery_ids = [str(each) for each in self._outgoing.delivery_ids]
+        if all(each in looked.told for each in delivery_ids):
+            posted = self._question(conversation, looked.told[delivery_ids[-1]]) if conversation else None
+            return replace(FOUND_IT, learned=learned or posted)
         result = await (self._reply(conversation) if conversation else self._begin())
         return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
 
@@ -196,6 +213,8 @@ class _Attempt:
         outgoing = self._outgoing
         message = as_reply(outgoing.message, outgoing.story)
         payload = plain_payload(message) if outgoing.plain else rich_payload(message)
+        if outgoing.story.long_drift_days and not outgoing.plain:
+            payload = with_buttons(payload, answers_for(outgoing.story.newest), outgoing.story.newest)
         aloud = is_said_aloud(outgoing.story)
         answer = await self._call(
             "chat.postMessage",
@@ -208,9 +227,17 @@ class _Attempt:
         posted = answer.get("message")
         if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
             # It is wanted already, unless the change came while the root was posted.
-            return replace(DELIVERED, learned=EditWanted(self._incident_id, outgoing.story.history[-1].sequence))
+            wanted = EditWanted(self._incident_id, outgoing.story.history[-1].sequence)
+            return replace(DELIVERED, learned=self._question(conversation, str(answer.get("ts", ""))) or wanted)
         # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
         return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
+
+    def _question(self, conversation: Conversation, ts: str) -> QuestionPosted | None:
+        """That a question was posted, if it is one whose buttons are to be kept up to date."""
+        days = self._outgoing.story.long_drift_days
+        if not days or self._outgoing.plain or ts == conversation.root_ts:
+            return None
+        return QuestionPosted(Question(conversation, ts, days))
 
     def _root(self, ts: str, shown_sequence: int) -> RootPosted:
         bot = self._bot
@@ -257,12 +284,26 @@ class _Attempt:
 
 
 def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, Any]:
-    """A root message, with a button as long as there is something to acknowledge."""
+    """A root message, with buttons as long as the incident is live."""
+    if plain:
+        return plain_payload(message)
+    last = story.history[-1]
+    return with_buttons(rich_payload(message), buttons_for(last), last)
+
+
+def is_edited_or_lost(result: SendResult) -> bool:
+    """Whether nothing is left to edit."""
+    return result.outcome is Outcome.DELIVERED or result.reason in EDIT_LOST
+
+
+def question_payload(story: Story, long_drift_days: int, *, newest: bool, plain: bool) -> dict[str, Any]:
+    """A question below the root, as the incident is now: with buttons, if it can be answered and is the newest."""
+    message = as_question(story, long_drift_days, newest=newest)
     if plain:
         return plain_payload(message)
     payload = rich_payload(message)
     last = story.history[-1]
-    return with_button(payload, last.incident_id, last.sequence) if is_unacknowledged(story) else payload
+    return with_buttons(payload, answers_for(last) if newest else (), last)
 
 
 def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:
@@ -286,7 +327,7 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
 KIND = Kind(
     "slack_bot",
     "Slack, by bot",
-    "Each incident is one conversation, with a button to acknowledge. Needs a Slack app: docs/slack.md.",
+    "Each incident is one conversation, with buttons. Needs a Slack app: docs/slack.md.",
     BotSettings,
     BotSecret,
     open_bot,

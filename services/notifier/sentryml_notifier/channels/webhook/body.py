@@ -16,7 +16,7 @@ VERSION = 1
 
 def body_of(outgoing: Outgoing) -> bytes:
     """The body, as it is signed and sent. The plain form leaves out why and the facts: what makes it long."""
-    step, reminder = outgoing.story.last, outgoing.story.reminder
+    step, reminder, days = outgoing.story.last, outgoing.story.reminder, outgoing.story.long_drift_days
     return orjson.dumps(
         {
             "v": VERSION,
@@ -26,7 +26,8 @@ def body_of(outgoing: Outgoing) -> bytes:
                 "delivery_id": str(outgoing.delivery_ids[-1]),
                 "delivery_ids": [str(each) for each in outgoing.delivery_ids],
                 "repeat": outgoing.possibly_sent,
-                "reminder": {"number": reminder.number, "times": reminder.times} if reminder else None,
+                "reminder": {"number": reminder.number, "times": reminder.times} if reminder and not days else None,
+                "long_drift": {"days": days} if days else None,
                 "transition": _transition(step, outgoing.plain),
                 "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.reported[:-1]],
                 "message": _text(outgoing.message, outgoing.plain),
@@ -39,6 +40,8 @@ def _type_of(outgoing: Outgoing) -> str:
     """What the message is about. A reminder is no step: a receiver that counts alerts must not count one twice."""
     if outgoing.test:
         return "test"
+    if outgoing.story.long_drift_days:
+        return "incident.long_drift"
     return "incident.reminder" if outgoing.story.reminder else f"incident.{outgoing.story.last.kind.value}"
 
 

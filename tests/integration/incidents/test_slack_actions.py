@@ -1,9 +1,10 @@
-"""Marking an incident as seen from elsewhere: signed by another service, judged as on the pages, answered in words."""
+"""Acting on an incident from elsewhere: signed by another service, judged as on the pages, answered in text."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +12,18 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from sentryml_common.contracts.internal.acknowledgement import PATH, Acknowledge
+from sentryml_common.contracts.internal.incident_action import PATH, ActOnIncident, IncidentAction
 from sentryml_common.contracts.message import encode
+from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.people.users import disable_user
+from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context
+from sentryml_lifecycle.on_action import Action
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user
 from tests.unit.incidents.builders import MONDAY
 
@@ -27,9 +31,20 @@ SECRET = SecretStr("between us " * 4)
 Press = Callable[..., Awaitable[dict[str, Any]]]
 
 
+def asked_by(
+    email: str, incident_id: UUID, sequence: int = 1, action: IncidentAction = IncidentAction.ACKNOWLEDGE
+) -> ActOnIncident:
+    return ActOnIncident(email=email, incident_id=incident_id, sequence=sequence, action=action, via="Slack")
+
+
 @pytest.fixture
-async def client(pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Context(PUBLIC_URL, clock, pool), SECRET)
+def context(pool: Pool, clock: StillClock) -> Context:
+    return Context(PUBLIC_URL, clock, pool)
+
+
+@pytest.fixture
+async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(context, SECRET)
     install_problems(app)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as made:
@@ -40,9 +55,10 @@ async def client(pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClie
 def press(client: httpx.AsyncClient, clock: StillClock) -> Press:
     """Asks as the notifier does; returns the answer."""
 
-    async def ask(email: str, incident_id: UUID, sequence: int) -> dict[str, Any]:
-        asked = Acknowledge(email=email, incident_id=incident_id, sequence=sequence, via="Slack")
-        body = encode(asked)
+    async def ask(
+        email: str, incident_id: UUID, sequence: int, action: IncidentAction = IncidentAction.ACKNOWLEDGE
+    ) -> dict[str, Any]:
+        body = encode(asked_by(email, incident_id, sequence, action))
         headers = signed_headers(SECRET, "POST", PATH, body, clock.now.timestamp())
         answer = await client.post(PATH, content=body, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -53,8 +69,9 @@ def press(client: httpx.AsyncClient, clock: StillClock) -> Press:
 
 
 @pytest.fixture
-async def incident_id(life: Life, pool: Pool) -> UUID:
+async def incident_id(life: Life, pool: Pool, clock: StillClock) -> UUID:
     await life.sees("ok", "warn")
+    clock.now = MONDAY + timedelta(minutes=10)
     found: UUID = await pool.fetchval("SELECT incident_id FROM incident")
     return found
 
@@ -70,11 +87,51 @@ async def test_a_responder_marks_it_and_the_timeline_says_from_where(
 ) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ADA@example.org", incident_id, 1)
-    assert answer["acknowledged"]
+    assert answer["done"]
     assert "does not mute" in answer["text"]
     assert (await steps(pool))[1:] == [("acknowledged", "ada", "via Slack")]
     assert await press("ada@example.org", incident_id, 1) == answer, "a request sent again changes nothing"
     assert len(await steps(pool)) == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "said", "cause"),
+    [
+        (IncidentAction.ACCEPT, "accepted the change as the new normal", "new_normal"),
+        (IncidentAction.WAS_NORMAL, "said that this was normal", "was_normal"),
+    ],
+)
+async def test_a_word_about_normal_closes_it_and_the_answer_says_how_to_undo(
+    pool: Pool, press: Press, incident_id: UUID, action: IncidentAction, said: str, cause: str
+) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    answer = await press("ada@example.org", incident_id, 1, action)
+    assert answer["done"]
+    assert answer["text"].startswith(f"You have {said}, which closed incident #1. It can be undone on its page until ")
+    assert (await steps(pool))[1:] == [("closed", "ada", "via Slack")]
+    assert await pool.fetchval("SELECT cause FROM transition WHERE sequence = 2") == cause
+    assert await press("ada@example.org", incident_id, 1, action) == answer, "a request sent again changes nothing"
+    assert len(await steps(pool)) == 2
+
+
+async def test_the_other_word_about_normal_comes_too_late(pool: Pool, press: Press, incident_id: UUID) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    assert (await press("ada@example.org", incident_id, 1, IncidentAction.ACCEPT))["done"]
+    answer = await press("ada@example.org", incident_id, 1, IncidentAction.WAS_NORMAL)
+    assert not answer["done"]
+    assert "it is closed now" in answer["text"]
+    assert len(await steps(pool)) == 2
+
+
+async def test_a_request_sent_again_after_it_was_undone_does_not_say_that_it_is_done(
+    pool: Pool, press: Press, incident_id: UUID, context: Context
+) -> None:
+    await add_user(pool, "ada", Role.RESPONDER)
+    assert (await press("ada@example.org", incident_id, 1, IncidentAction.ACCEPT))["done"]
+    await act(context, SYSTEM, everything, str(incident_id), Action.UNDO)
+    answer = await press("ada@example.org", incident_id, 1, IncidentAction.ACCEPT)
+    assert not answer["done"]
+    assert "it is open now" in answer["text"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +154,7 @@ async def test_who_may_not_is_given_the_reason(
             async with transaction(pool) as connection:
                 await disable_user(connection, user_id, MONDAY)
     answer = await press("bob@example.org", incident_id, 1)
-    assert not answer["acknowledged"]
+    assert not answer["done"]
     assert text in answer["text"]
     assert len(await steps(pool)) == 1
 
@@ -106,15 +163,15 @@ async def test_what_has_changed_is_to_be_read_again(pool: Pool, press: Press, li
     await add_user(pool, "ada", Role.RESPONDER)
     await life.sees("critical")
     answer = await press("ada@example.org", incident_id, 1)
-    assert not answer["acknowledged"]
+    assert not answer["done"]
     assert "it is open now, severity critical. Open it again to see its current state." in answer["text"]
-    assert (await press("ada@example.org", incident_id, 2))["acknowledged"]
+    assert (await press("ada@example.org", incident_id, 2))["done"]
 
 
 async def test_an_incident_that_is_not_there_is_reported(pool: Pool, press: Press) -> None:
     await add_user(pool, "ada", Role.RESPONDER)
     answer = await press("ada@example.org", UUID(int=7), 1)
-    assert not answer["acknowledged"]
+    assert not answer["done"]
     assert answer["text"].startswith("There is no incident")
 
 
@@ -122,7 +179,7 @@ async def test_an_incident_that_is_not_there_is_reported(pool: Pool, press: Pres
 async def test_nobody_else_may_ask(
     client: httpx.AsyncClient, clock: StillClock, incident_id: UUID, secret: SecretStr | None
 ) -> None:
-    asked = Acknowledge(email="ada@example.org", incident_id=incident_id, sequence=1, via="Slack")
+    asked = asked_by("ada@example.org", incident_id)
     headers = signed_headers(secret, "POST", PATH, encode(asked), clock.now.timestamp()) if secret else {}
     answer = await client.post(PATH, content=encode(asked), headers=headers)
     assert answer.status_code == 401
@@ -131,12 +188,18 @@ async def test_nobody_else_may_ask(
 
 @pytest.mark.parametrize(
     ("changed", "status"),
-    [({"team": "fraud"}, 200), ({"email": "a\0b"}, 422), ({"email": None}, 422), ({"sequence": 2**63}, 422)],
+    [
+        ({"team": "fraud"}, 200),
+        ({"email": "a\0b"}, 422),
+        ({"email": None}, 422),
+        ({"sequence": 2**63}, 422),
+        ({"action": "close"}, 422),
+    ],
 )
 async def test_a_field_more_is_ignored_and_one_that_does_not_fit_is_refused(
     client: httpx.AsyncClient, clock: StillClock, incident_id: UUID, changed: dict[str, Any], status: int
 ) -> None:
-    asked = Acknowledge(email="ada@example.org", incident_id=incident_id, sequence=1, via="Slack")
+    asked = asked_by("ada@example.org", incident_id)
     body = json.dumps(json.loads(encode(asked)) | changed).encode()
     headers = signed_headers(SECRET, "POST", PATH, body, clock.now.timestamp())
     assert (await client.post(PATH, content=body, headers=headers)).status_code == status
