@@ -3,8 +3,8 @@
 Reminders of an alert end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered,
 and after as many as the route asks for. Acknowledging ends them; it never mutes an alert.
 
-A reminder of long drift comes after a number of days, and again after as many, as long as the incident is live,
-acknowledged or not.
+A reminder of long drift comes each time a number of days has passed, as long as the incident is live, acknowledged or
+not.
 """
 
 from __future__ import annotations

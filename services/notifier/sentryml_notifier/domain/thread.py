@@ -26,7 +26,7 @@ class RootPosted:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A reply that asks what the drift is, after a number of days, with buttons while it can be answered there."""
+    """A reply that asks what the drift is, after some days, with buttons as long as that can be answered there."""
 
     conversation: Conversation
     ts: str
