@@ -21,8 +21,8 @@ class AvailableAction:
 ABOUT_NORMAL = {
     Action.ACCEPT: (
         "Accept as the new normal",
-        "Ends it: the predictions since it opened are the new baseline. The model is compared with them as soon as "
-        "there are enough. Can be undone for 7 days.",
+        "Ends it: the predictions since it opened become the baseline, and the model is compared with them as soon as "
+        "there are enough; after slow drift alone, a new reference is made. Can be undone for 7 days.",
     ),
     Action.WAS_NORMAL: (
         "This was normal",
