@@ -67,8 +67,8 @@ async def _rows(connection: Connection, models: Sequence[ModelSummary], now: dat
     """By model, each read and drawn once, however often it is listed."""
     known = {model.model_id: model for model in models}
     spans = {each.model_id: recent(each.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for each in known.values()}
-    recent = await read_recent(connection, spans)
-    return {name: _row(model, spans[name], recent.get(name, Recent([], None))) for name, model in known.items()}
+    read = await read_recent(connection, spans)
+    return {name: _row(model, spans[name], read.get(name, Recent([], None))) for name, model in known.items()}
 
 
 def _row(model: ModelSummary, span: Span, recent: Recent) -> ModelRow:
