@@ -260,7 +260,9 @@ async def test_incidents_come_back_and_only_alerts_since_the_backup_are_sent_aga
         return found is not None and found["incident_id"] == since["incident_id"]
 
     await eventually(came_back, what="the incident since the backup to come back")
-    assert (await user.timeline(since["incident_id"]))[0] == opened
+    again = (await user.timeline(since["incident_id"]))[0]
+    # What comes next is said by the monitor, whose change since the backup is lost.
+    assert {**again, "text": {**again["text"], "next": []}} == {**opened, "text": {**opened["text"], "next": []}}
 
     async def sent_again() -> bool:
         return (await alerts_about(user, "since")).count(alert) == 2
