@@ -62,7 +62,7 @@ async def test_changing_the_password_ends_all_other_sessions_and_renews_this_one
     wrong = await submit(here, "/account", "/account/password", current="wrong", new=NEW)
     assert (wrong.status_code, "The address or the password is wrong." in text_of(wrong)) == (403, True)
     short = await submit(here, "/account", "/account/password", current=PASSWORD, new="short")
-    assert (short.status_code, "A password has 12 to 1000 characters" in text_of(short)) == (422, True)
+    assert (short.status_code, "A password must have 12 to 1000 characters" in text_of(short)) == (422, True)
     for weak, says in (("password1234", "a common one"), ("aaaaaaaaaaaa", "different"), ("my-ana@example.org", "ana@")):
         refused = await submit(here, "/account", "/account/password", current=PASSWORD, new=weak)
         assert (refused.status_code, says in text_of(refused)) == (422, True), weak
