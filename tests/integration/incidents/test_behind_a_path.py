@@ -15,6 +15,7 @@ import pytest
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.transition import SYSTEM, Transition
 from sentryml_common.http.problems import install_problems
+from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
@@ -25,6 +26,7 @@ from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
 from tests.integration.incidents.stream_clients import serving
+from tests.support.eventually import eventually
 from tests.support.nginx import nginx
 from tests.support.ports import free_port
 from tests.support.signing_in import SAME_ORIGIN
@@ -133,7 +135,13 @@ async def test_links_in_messages_and_in_the_api_lead_through_the_proxy(proxied: 
     text, key = make_api_key("test", (Scope.READ,), (), None, bytes(RANDOM_BYTES))
     async with transaction(pool) as connection:
         await insert_api_key(connection, key, SYSTEM, MONDAY)
-        reported = await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
+
+    async def claimed() -> list[Claim]:
+        async with transaction(pool) as connection:
+            return await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
+
+    # The hub numbers the step for the stream: what it has locked at that moment is skipped.
+    reported = await eventually(claimed, what="the step to be claimed")
     answer = await proxied.get(f"{HERE}v1/models/{MODEL}", headers={"Authorization": f"Bearer {text}"})
     message = reported[0].message
     assert isinstance(message, Transition)
