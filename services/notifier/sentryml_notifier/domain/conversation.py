@@ -39,7 +39,7 @@ def as_reply(message: Message, story: Story) -> Message:
     return replace(message, facts=tuple(fact for fact in message.facts if fact.label not in SAID_BY_ROOT))
 
 
-def how_it_stands(story: Story) -> Message:
+def current_state(story: Story) -> Message:
     """The root message: the incident as it is after the last step of the history."""
     history = story.history
     place = next((at for at in reversed(range(len(history))) if history[at].kind in TURNS), 0)

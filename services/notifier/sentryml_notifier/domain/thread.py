@@ -41,11 +41,11 @@ class QuestionPosted:
 
 
 @dataclass(frozen=True, slots=True)
-class EditWanted:
+class EditRequested:
     """A reply has covered a step: the root is to show it too."""
 
     incident_id: UUID
     sequence: int
 
 
-Learned = RootPosted | QuestionPosted | EditWanted
+Learned = RootPosted | QuestionPosted | EditRequested

@@ -80,6 +80,6 @@ class SlackInteractions:
                 number, link_url = await find_link(connection, press.incident_id) or (0, "")
                 link_label = f"Open incident #{number}"
         payload = notice_payload(text, link_label, link_url)
-        told = await bot.api.call("chat.postEphemeral", channel=press.channel, user=press.user, **payload)
-        if isinstance(told, SendResult):
-            log.warning("press_not_answered", reason=told.reason, text=told.text)
+        sent = await bot.api.call("chat.postEphemeral", channel=press.channel, user=press.user, **payload)
+        if isinstance(sent, SendResult):
+            log.warning("press_not_answered", reason=sent.reason, text=sent.text)

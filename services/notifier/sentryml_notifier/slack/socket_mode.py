@@ -50,13 +50,13 @@ class SocketMode:
         served: dict[UUID, tuple[OpenChannel, asyncio.Task[None]]] = {}
         async with aiohttp.ClientSession(trust_env=False) as session, asyncio.TaskGroup() as group:
             while True:
-                wanted = {each.channel_id: each for each in self._registry.opened.values() if _app_token_of(each)}
+                configured = {each.channel_id: each for each in self._registry.opened.values() if _app_token_of(each)}
                 for channel_id, (channel, task) in list(served.items()):
-                    if wanted.get(channel_id) is not channel:
+                    if configured.get(channel_id) is not channel:
                         del served[channel_id]
                         task.cancel()
-                for channel_id in wanted.keys() - served.keys():
-                    channel = wanted[channel_id]
+                for channel_id in configured.keys() - served.keys():
+                    channel = configured[channel_id]
                     task = group.create_task(self._keep_open(session, channel), name=f"socket-{channel.name}")
                     served[channel_id] = channel, task
                 await asyncio.sleep(CHECK_CHANNELS_SECONDS)
@@ -72,7 +72,7 @@ class SocketMode:
                 log.warning("socket_not_connected", channel=channel.name, why=str(err), failures=failures)
             except (aiohttp.ClientError, TimeoutError, OSError) as err:
                 failures += 1
-                # The words of these may show the address, and with it the ticket.
+                # The texts of these may show the address, and with it the ticket.
                 log.warning("socket_broken", channel=channel.name, why=type(err).__name__, failures=failures)
             finally:
                 SLACK_SOCKET.labels(channel=channel.name).set(0)

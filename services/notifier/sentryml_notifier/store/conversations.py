@@ -17,7 +17,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, Question, QuestionPosted, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned, Question, QuestionPosted, RootPosted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def save_learned(connection: Connection, learned: Learned, now: datetime) 
             await save_conversation(connection, root, shown, now)
         case QuestionPosted(question=question):
             await save_question(connection, question, now)
-        case EditWanted(incident_id=incident_id, sequence=sequence):
+        case EditRequested(incident_id=incident_id, sequence=sequence):
             await want_edits(connection, incident_id, sequence, now + EDIT_AFTER)
 
 

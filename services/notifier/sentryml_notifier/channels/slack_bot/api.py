@@ -46,7 +46,7 @@ ASK = "Ask an administrator of the Slack workspace to allow the app to post."
 SCOPES = "Add the scopes that docs/slack.md lists to the Slack app and reinstall it; if its token changes then, {fix}."
 RIGHT_CHANNEL = "Check the id of the Slack channel in this channel's settings (it begins with C or G)"
 
-# Slack's words for what no retry fixes, and what a person can do about each.
+# Slack's errors for what no retry fixes, and what a person can do about each.
 CHANNEL_REFUSALS: Mapping[str, str] = {
     "access_denied": f"Slack denies the app access. {ASK}",
     "accesslimited": "Slack allows the app only from certain networks, and this is none of them. Change the list of "
@@ -108,12 +108,12 @@ class SlackApi:
 
 
 def judge(answer: Answer, fix: str, channel: str) -> Mapping[str, Any] | SendResult:
-    """The body of an answer that says `ok`; else what the answer means. Only known words of it are passed on."""
+    """The body of an answer that says `ok`; else what the answer means. Only known codes of it are passed on."""
     body = _object(answer.text)
     if answer.status == 200 and body.get("ok") is True:
         return body
-    outcome, reason, words = _verdict(answer.status, str(body.get("error", "")), fix, channel)
-    return SendResult(outcome, reason, words, answer.status, answer.retry_after_seconds)
+    outcome, reason, text = _verdict(answer.status, str(body.get("error", "")), fix, channel)
+    return SendResult(outcome, reason, text, answer.status, answer.retry_after_seconds)
 
 
 def _object(text: str) -> Mapping[str, Any]:
@@ -128,12 +128,12 @@ def _verdict(status: int, error: str, fix: str, channel: str) -> tuple[Outcome, 
     if status == 429 or error in RATE:
         return Outcome.RATE_LIMITED, "rate_limited", "Slack asked to send more slowly (429)."
     if error in CHANNEL_REFUSALS:
-        words = CHANNEL_REFUSALS[error].format(fix=fix, channel=channel)
-        return Outcome.CHANNEL_REFUSED, error, f"{words} {TRIED_AGAIN}"
+        text = CHANNEL_REFUSALS[error].format(fix=fix, channel=channel)
+        return Outcome.CHANNEL_REFUSED, error, f"{text} {TRIED_AGAIN}"
     if error in MESSAGE_REFUSALS or status == 413:
         reason = error if error in MESSAGE_REFUSALS else "msg_too_long"
-        words = f"Slack refused the form of this message ({reason}): a defect of SentryML."
-        return Outcome.MESSAGE_REFUSED, reason, words
+        text = f"Slack refused the form of this message ({reason}): a defect of SentryML."
+        return Outcome.MESSAGE_REFUSED, reason, text
     return _passing(status, error) or _strange(status, error, fix)
 
 
@@ -149,23 +149,23 @@ def _passing(status: int, error: str) -> tuple[Outcome, str, str] | None:
     if error in UNCERTAIN:
         return Outcome.UNCERTAIN, error, f"Slack had an internal error ({error}); the message may have arrived."
     if status >= 500 or status == 408:
-        words = f"Slack had an internal error ({status}); the message may have arrived."
-        return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", words
+        text = f"Slack had an internal error ({status}); the message may have arrived."
+        return Outcome.UNCERTAIN, "http_5xx" if status >= 500 else "http_408", text
     return None
 
 
 def _strange(status: int, error: str, fix: str) -> tuple[Outcome, str, str]:
     if status == 200 and not error:
-        words = "The answer was 200, but not Slack's: is there a proxy in between? The message may have arrived."
-        return Outcome.UNCERTAIN, "strange_answer", words
+        text = "The answer was 200, but not Slack's: is there a proxy in between? The message may have arrived."
+        return Outcome.UNCERTAIN, "strange_answer", text
     if 300 <= status < 400:
-        words = f"Slack's address answers with a redirect ({status}), which SentryML does not follow: check any proxy."
-        return Outcome.CHANNEL_REFUSED, "redirect", f"{words} {TRIED_AGAIN}"
+        text = f"Slack's address answers with a redirect ({status}), which SentryML does not follow: check any proxy."
+        return Outcome.CHANNEL_REFUSED, "redirect", f"{text} {TRIED_AGAIN}"
     # An error that is not known here is for a person to look at: its name, if it is one, says most.
     name = error if error.isascii() and error.replace("_", "").isalnum() and len(error) <= 60 else str(status)
     new = NEW_TOKEN.format(fix=fix)
-    words = f"Slack refuses messages of this app ({name}). If its token may be wrong: {new} {TRIED_AGAIN}"
-    return Outcome.CHANNEL_REFUSED, "refused" if status == 200 else "http_4xx", words
+    text = f"Slack refuses messages of this app ({name}). If its token may be wrong: {new} {TRIED_AGAIN}"
+    return Outcome.CHANNEL_REFUSED, "refused" if status == 200 else "http_4xx", text
 
 
 def check_base(address: str, allowed_hosts: frozenset[str]) -> str:

@@ -47,10 +47,10 @@ def rich_payload(message: Message) -> dict[str, Any]:
     }
 
 
-def notice_payload(words: str, link_label: str, link_url: str) -> dict[str, Any]:
+def notice_payload(text: str, link_label: str, link_url: str) -> dict[str, Any]:
     """A sentence for one person, with a link if there is one."""
     link = f" {_link(link_label, link_url)}" if link_url else ""
-    return {"text": f"{escape(cut(words, NOTE_LENGTH))}{link}"}
+    return {"text": f"{escape(cut(text, NOTE_LENGTH))}{link}"}
 
 
 def plain_payload(message: Message) -> dict[str, Any]:

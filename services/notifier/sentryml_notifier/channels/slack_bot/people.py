@@ -9,8 +9,8 @@ from sentryml_notifier.channels.slack_bot.api import SlackApi
 from sentryml_notifier.domain.delivery import SendResult
 
 NO_SCOPE = (
-    "SentryML cannot see who you are: its Slack app lacks the scopes users:read and users:read.email. Whoever set it "
-    "up can add them."
+    "SentryML cannot see who you are: its Slack app lacks the scopes users:read and users:read.email. An admin "
+    "of the app can add them."
 )
 NO_ANSWER = "SentryML could not ask Slack who you are. Try again in a minute."
 NO_ADDRESS = "SentryML cannot see your address in Slack, by which it knows people. It works on the incident's page."

@@ -22,12 +22,12 @@ from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST, ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
 from sentryml_notifier.channels.slack_bot.buttons import answers_for, buttons_for, with_buttons
-from sentryml_notifier.domain.conversation import as_question, as_reply, how_it_stands, is_said_aloud
+from sentryml_notifier.domain.conversation import as_question, as_reply, current_state, is_said_aloud
 from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.thread import Conversation, EditWanted, Learned, Question, QuestionPosted, RootPosted
+from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned, Question, QuestionPosted, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"
 LOOK_BACK = timedelta(minutes=10)
@@ -102,7 +102,7 @@ class SlackBot:
     ) -> SendResult:
         """Edit a root message, and the questions below it, the newest last, so that they show the current state of the
         incident. Doing it twice does no harm."""
-        payload = root_payload(how_it_stands(story), story, plain=plain)
+        payload = root_payload(current_state(story), story, plain=plain)
         result = await self._edit(conversation.slack_channel, conversation.root_ts, payload)
         for question in questions:
             if not is_edited_or_lost(result):
@@ -122,14 +122,14 @@ class SlackBot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
-    """What was found of an incident: the newest message that can be a root, and the deliveries that are told, with the
-    message that tells them."""
+class _Found:
+    """What was found of an incident: the newest message that can be a root, and the deliveries that are reported, each
+    with its message."""
 
     root_ts: str = ""
-    told: Mapping[str, str] = field(default_factory=dict)
+    reported: Mapping[str, str] = field(default_factory=dict)
 
-    def with_message(self, message: Mapping[str, Any], incident_id: UUID) -> _Looked:
+    def with_message(self, message: Mapping[str, Any], incident_id: UUID) -> _Found:
         """With one more message, an older one, if it is ours and about this incident."""
         metadata = message.get("metadata") or {}
         payload = metadata.get("event_payload") or {}
@@ -137,18 +137,18 @@ class _Looked:
             return self
         ts = str(message.get("ts", ""))
         is_root = message.get("thread_ts", ts) == ts
-        told = str(payload.get("delivery_ids", "")).split()
-        return _Looked(self.root_ts or (ts if is_root else ""), {**dict.fromkeys(told, ts), **self.told})
+        reported = str(payload.get("delivery_ids", "")).split()
+        return _Found(self.root_ts or (ts if is_root else ""), {**dict.fromkeys(reported, ts), **self.reported})
 
 
-THREAD_LOST = _Looked()
+THREAD_LOST = _Found()
 
 
-def _no_answer(result: SendResult) -> _Looked | SendResult:
+def _no_answer(result: SendResult) -> _Found | SendResult:
     """What it means that we could not look."""
     if result.reason in ROOT_LOST:
         return THREAD_LOST
-    return COULD_NOT_CHECK if result.outcome in (Outcome.NOT_ACCEPTED, Outcome.UNCERTAIN) else _Looked()
+    return COULD_NOT_CHECK if result.outcome in (Outcome.NOT_ACCEPTED, Outcome.UNCERTAIN) else _Found()
 
 
 class _Attempt:
@@ -169,19 +169,19 @@ class _Attempt:
 
     async def _look_and_send(self, conversation: Conversation | None) -> SendResult:
         """DELIVERED if an earlier attempt has arrived; else send it again, if Slack said whether it has."""
-        looked = await self._find(conversation)
-        if looked is THREAD_LOST:
-            conversation, looked = None, await self._find(None)
-        if isinstance(looked, SendResult):
-            return looked
+        found = await self._find(conversation)
+        if found is THREAD_LOST:
+            conversation, found = None, await self._find(None)
+        if isinstance(found, SendResult):
+            return found
         learned: Learned | None = None
-        if conversation is None and looked.root_ts:
+        if conversation is None and found.root_ts:
             # The root is there, though we never learned of it. An edit will bring it to where things are.
-            learned = self._root(looked.root_ts, 0)
+            learned = self._root(found.root_ts, 0)
             conversation = learned.root
         delivery_ids = [str(each) for each in self._outgoing.delivery_ids]
-        if all(each in looked.told for each in delivery_ids):
-            posted = self._question(conversation, looked.told[delivery_ids[-1]]) if conversation else None
+        if all(each in found.reported for each in delivery_ids):
+            posted = self._question(conversation, found.reported[delivery_ids[-1]]) if conversation else None
             return replace(FOUND_IT, learned=learned or posted)
         result = await (self._reply(conversation) if conversation else self._begin())
         return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
@@ -202,7 +202,7 @@ class _Attempt:
         """Post the root. It contains the news itself; where the news is quiet, the current state of the incident."""
         outgoing, story = self._outgoing, self._outgoing.story
         aloud = story.last.kind in ALERTING | CLOSING
-        message = outgoing.message if aloud else replace(how_it_stands(story), notes=outgoing.message.notes)
+        message = outgoing.message if aloud else replace(current_state(story), notes=outgoing.message.notes)
         payload = root_payload(message, story, plain=outgoing.plain)
         answer = await self._call("chat.postMessage", **self._addressed(payload))
         if isinstance(answer, SendResult):
@@ -226,9 +226,9 @@ class _Attempt:
             return await self._begin() if answer.reason in ROOT_LOST else answer
         posted = answer.get("message")
         if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
-            # It is wanted already, unless the change came while the root was posted.
-            wanted = EditWanted(self._incident_id, outgoing.story.history[-1].sequence)
-            return replace(DELIVERED, learned=self._question(conversation, str(answer.get("ts", ""))) or wanted)
+            # It is requested already, unless the change came while the root was posted.
+            requested = EditRequested(self._incident_id, outgoing.story.history[-1].sequence)
+            return replace(DELIVERED, learned=self._question(conversation, str(answer.get("ts", ""))) or requested)
         # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
         return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
 
@@ -252,7 +252,7 @@ class _Attempt:
             addressed["metadata"] = metadata_of(self._incident_id, self._outgoing.delivery_ids)
         return addressed
 
-    async def _find(self, conversation: Conversation | None) -> _Looked | SendResult:
+    async def _find(self, conversation: Conversation | None) -> _Found | SendResult:
         """What of this incident has been posted in a thread, or in the channel. Nothing, if we are not allowed to
         look: then it is sent again, and says so."""
         oldest = self._outgoing.story.reported[0].at - LOOK_BACK
@@ -265,18 +265,18 @@ class _Attempt:
         if conversation is not None:
             arguments["ts"] = conversation.root_ts
         method = "conversations.history" if conversation is None else "conversations.replies"
-        looked = _Looked()
+        found = _Found()
         for _ in range(PAGES_LOOKED_AT):
             answer = await self._call(method, **arguments)
             if isinstance(answer, SendResult):
                 return _no_answer(answer)
             for message in answer.get("messages", []):
-                looked = looked.with_message(message, self._incident_id)
+                found = found.with_message(message, self._incident_id)
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
             arguments["cursor"] = cursor
-        return looked
+        return found
 
     async def _call(self, method: str, **arguments: Any) -> Mapping[str, Any] | SendResult:
         left = self._ends - asyncio.get_running_loop().time()
