@@ -154,7 +154,7 @@ async def test_the_preview_shows_what_would_have_been_beside_what_was(
     assert "It would have opened no incident." in text
     assert "5 evaluations: the settings applied to the stored PSI" in text
     assert "5 exact, 0 approximate, 0 unknown." in text
-    assert "What people did (acknowledge, close) is not replayed" in text
+    assert "What people did (acknowledge, close) and slow drift are not replayed" in text
     assert fields_of(answer) == entered
     assert "In force: 0.1." in text
     assert answer.text.count("<title>warn from") == 2

@@ -19,7 +19,9 @@ from sentryml_statistics.comparison.power import smallest_shift
 
 INCIDENTS_SHOWN = 100
 
-NEVER_REPLAYED = "What people did (acknowledge, close) is not replayed, and the replay begins with nothing live."
+NEVER_REPLAYED = (
+    "What people did (acknowledge, close) and slow drift are not replayed, and the replay begins with nothing live."
+)
 
 PREVIEW_EXAMPLE: dict[str, Any] = {
     "changes": "current_seconds 86400 → 43200",
