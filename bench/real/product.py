@@ -24,7 +24,7 @@ from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.time.coverage import coverage_of
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.plan import EvaluationPlan, plan_evaluation
-from sentryml_statistics.time.schedule import is_first_of_coarse_pane
+from sentryml_statistics.time.schedule import compares_slowly
 from sentryml_statistics.time.season import SeasonCounts
 from sentryml_statistics.time.windows import PaneRange, WindowPlan, covering, existed
 
@@ -85,7 +85,7 @@ class Watch:
             yield at
 
     def _evaluate(self, monitor: Monitor, snapshot: Snapshot, at: float, first_seen: float) -> Snapshot:
-        slow = self._slow_drift if self.rule.slow and is_first_of_coarse_pane(GRID, self.rule.every, at) else None
+        slow = self._slow_drift if self.rule.slow and compares_slowly(GRID, monitor, at) else None
         evaluation = evaluation_at(self.counter, monitor, at, first_seen, reference if self.rule.fixed else None, slow)
         if evaluation.new_reference is not None:
             self.references[evaluation.new_reference.reference_id] = evaluation.new_reference

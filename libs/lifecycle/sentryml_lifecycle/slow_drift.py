@@ -1,6 +1,6 @@
 """Slow drift in the state machine: its own counts beside those of the baseline. Part of `state_machine`.
 
-An evaluation compares with the reference once in each coarse pane. In between, the last finding holds. Slow drift opens
+One evaluation in an hour compares with the reference. In between, the last finding holds. Slow drift opens
 a warning and keeps an incident from resolving; it neither begins nor ends an excluded interval.
 """
 

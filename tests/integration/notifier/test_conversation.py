@@ -17,7 +17,7 @@ from sentryml_notifier.domain.channel_tests import trial_message, trial_story
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Reminder, Story
-from sentryml_notifier.domain.thread import EditWanted
+from sentryml_notifier.domain.thread import EditRequested
 from sentryml_notifier.store import conversations
 from sentryml_notifier.store.conversations import find_conversation
 from tests.integration.notifier.bot_notifier import (
@@ -313,5 +313,5 @@ async def test_a_reminder_is_said_aloud_below_the_root(talk: World) -> None:
     async with transaction(talk.pool) as connection:
         known = await find_conversation(connection, talk.channel.channel_id, story.last.incident_id)
     result = await talk.channel.channel.send(Outgoing(compose(story), story, talk.new_id(), ids, conversation=known))
-    assert result.learned == EditWanted(story.last.incident_id, 1)
+    assert result.learned == EditRequested(story.last.incident_id, 1)
     assert thread_of(talk) == ["📢 🔴 CRITICAL drift, not acknowledged · flights-delay"]

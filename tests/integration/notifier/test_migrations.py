@@ -11,7 +11,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.settings import PostgresSettings
-from sentryml_notifier.domain.conversation import how_it_stands
+from sentryml_notifier.domain.conversation import current_state
 from sentryml_notifier.store.conversations import read_story
 from tests.unit.notifier.builders import opened_critical
 
@@ -109,6 +109,6 @@ async def test_a_database_with_rows_of_every_table_can_be_migrated(pool: Pool) -
     opening, pause, _ = (step.text for step in story.history)
     assert opening.title == "CRITICAL drift: Opened · flights-delay"
     assert pause.headline == "Evaluation paused: no data."
-    assert how_it_stands(story).lead == opening.headline == "Opened: psi above critical."
+    assert current_state(story).lead == opening.headline == "Opened: psi above critical."
     with pytest.raises(Exception, match="only ever added"):
         await pool.execute("UPDATE transition SET model_id = 'other'")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
-from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.monitor import DAY, HOUR, Monitor
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_common.contracts.reference import MOST_BYTES, Reference, ReferenceSource
 from sentryml_common.errors import UndecodableMessage
@@ -20,7 +20,7 @@ from sentryml_statistics.comparison.psi import divergence
 from sentryml_statistics.comparison.slow_drift import fitted, with_slow_drift
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid
-from sentryml_statistics.time.schedule import instants_back, is_first_of_coarse_pane
+from sentryml_statistics.time.schedule import compares_slowly, instants_back
 from tests.unit.drift.test_evaluation import AT, RANDOM, a_baseline, a_window
 
 REFERENCE, ANOTHER = UUID(int=1), UUID(int=2)
@@ -143,13 +143,16 @@ def test_a_fine_histogram_is_coarsened_until_it_fits() -> None:
     assert compared(counts, counts, None, NormalTime()).new_reference is not None
 
 
-@pytest.mark.parametrize(("every", "of_each"), [(300, 12), (3600, 1), (5400, 1), (7 * 60, None)])
-def test_once_in_each_coarse_pane(every: float, of_each: int | None) -> None:
+@pytest.mark.parametrize(
+    ("every", "current", "turn"),
+    [(300, DAY, HOUR), (HOUR, DAY, HOUR), (5400, DAY, HOUR), (7 * 60, DAY, HOUR), (60, 600, 600), (600, 600, 600)],
+)
+def test_once_in_each_coarse_pane_or_shorter_current_window(every: float, current: float, turn: float) -> None:
     grid = PaneGrid(60.0)
-    instants = [next(instants_back(grid, "m", every, AT.timestamp())) - number * every for number in range(500)]
-    first = [instant for instant in instants if is_first_of_coarse_pane(grid, every, instant)]
-    panes = {instant // 3600 for instant in instants}
-    assert {instant // 3600 for instant in first} >= panes - {min(panes)}
-    assert len(first) == len({instant // 3600 for instant in first})
-    if of_each is not None:
-        assert abs(len(first) - len(instants) / of_each) <= 1
+    monitor = Monitor(model_id="m", version=1, every_seconds=every, current_seconds=current)
+    newest = next(instants_back(grid, "m", every, AT.timestamp()))
+    instants = [newest - number * every for number in range(500)]
+    compared = [instant // turn for instant in instants if compares_slowly(grid, monitor, instant)]
+    turns = {instant // turn for instant in instants}
+    assert len(compared) == len(set(compared))
+    assert set(compared) >= turns - {min(turns)}

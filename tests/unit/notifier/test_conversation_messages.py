@@ -13,7 +13,7 @@ from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_bot.blocks import rich_payload
 from sentryml_notifier.channels.slack_bot.sender import question_payload, root_payload
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands, is_said_aloud
+from sentryml_notifier.domain.conversation import as_reply, current_state, is_said_aloud
 from sentryml_notifier.domain.message import compose
 from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.builders import (
@@ -66,7 +66,7 @@ STANDING: dict[str, Story] = {
 
 @pytest.mark.parametrize("name", STANDING)
 def test_root_reads_as_its_golden_file(name: str) -> None:
-    payload = root_payload(how_it_stands(STANDING[name]), STANDING[name], plain=False)
+    payload = root_payload(current_state(STANDING[name]), STANDING[name], plain=False)
     compare(f"root-{name}.txt", f"notification: {payload['text']}\n\n{as_text(payload)}\n")
 
 
@@ -90,7 +90,7 @@ def test_quiet_reply_reads_as_its_golden_file(name: str) -> None:
 @pytest.mark.parametrize("name", STANDING)
 def test_a_live_incident_has_buttons_and_one_that_is_over_has_none(name: str) -> None:
     story = STANDING[name]
-    payload = root_payload(how_it_stands(story), story, plain=False)
+    payload = root_payload(current_state(story), story, plain=False)
     assert answer_to(payload) == (OK, "")
     about_normal = ["[New normal]", "[This was normal]"]
     expected = {State.OPEN: ["[Acknowledge]", *about_normal], State.ACKNOWLEDGED: about_normal}

@@ -25,7 +25,7 @@ from sentryml_common.text import visible
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, plain_payload, rich_payload, units
 from sentryml_notifier.channels.slack_bot.sender import root_payload
-from sentryml_notifier.domain.conversation import as_reply, how_it_stands
+from sentryml_notifier.domain.conversation import as_reply, current_state
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.builders import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_transition, score_why
@@ -122,7 +122,7 @@ def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition],
         compose(story), possibly_sent=True, happened_at=NIGHT, now=history[-1].at, reason=reason
     )  # fmt: skip
     for plain in (False, True):
-        for message in (news, how_it_stands(story)):
+        for message in (news, current_state(story)):
             check(root_payload(message, story, plain=plain))
     reply = as_reply(news, story)
     for payload in (rich_payload(reply), plain_payload(reply)):

@@ -233,7 +233,7 @@ class SignalEvaluation(Part):
 
 
 class SlowDrift(Part):
-    """The comparison with the reference: all events of both windows against it, once in each coarse pane. Its level is
+    """The comparison with the reference: all events of both windows against it, now and then. Its level is
     `warn` at most. Of its signals, `baseline_count` is that of the reference, and `critical_at` is null."""
 
     reference_id: UUID

@@ -16,6 +16,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
 
+from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.time.panes import PaneGrid, Resolution, micros
 
 _SECOND = micros(1.0)
@@ -41,10 +42,11 @@ def instants_between(every_seconds: float, after: float, instant: float) -> int:
     return max(0, -(-(micros(instant) - micros(after)) // micros(every_seconds)) - 1)
 
 
-def is_first_of_coarse_pane(grid: PaneGrid, every_seconds: float, instant: float) -> bool:
-    """Whether an instant of a model's grid is the first one in its coarse pane: what is slow is evaluated only then."""
-    length = grid.micros_per_pane(Resolution.COARSE)
-    return micros(instant) // length != (micros(instant) - micros(every_seconds)) // length
+def compares_slowly(grid: PaneGrid, monitor: MonitorSettings, instant: float) -> bool:
+    """Whether an instant of a model's grid is the first one in its coarse pane, or in its stretch as long as the current
+    window where that is shorter: slow drift is evaluated only then."""
+    length = min(grid.micros_per_pane(Resolution.COARSE), micros(monitor.current_seconds))
+    return micros(instant) // length != (micros(instant) - micros(monitor.every_seconds)) // length
 
 
 def delay_of(grid: PaneGrid, model_id: str, every_seconds: float) -> float:

@@ -31,7 +31,7 @@ from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts
 from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.plan import plan_evaluation
-from sentryml_statistics.time.schedule import due_at, instants_between, is_first_of_coarse_pane
+from sentryml_statistics.time.schedule import compares_slowly, due_at, instants_between
 
 log = get_logger(__name__)
 
@@ -112,7 +112,7 @@ class Evaluator:
             return None
         with EVALUATION_SECONDS.time():
             plan = plan_evaluation(self._grid, monitor, due, first_seen, self._clock().timestamp())
-            slow = self._slow_drift if is_first_of_coarse_pane(self._grid, monitor.every_seconds, due) else None
+            slow = self._slow_drift if compares_slowly(self._grid, monitor, due) else None
             evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow)
         EVALUATIONS.labels(level=evaluation.level.value).inc()
         return evaluation
