@@ -43,8 +43,8 @@ def instants_between(every_seconds: float, after: float, instant: float) -> int:
 
 
 def compares_slowly(grid: PaneGrid, monitor: MonitorSettings, instant: float) -> bool:
-    """Whether an instant of a model's grid is the first one in its coarse pane, or in its stretch as long as the current
-    window where that is shorter: slow drift is evaluated only then."""
+    """Whether slow drift is evaluated at an instant of a model's grid: at the first one in each coarse pane, or in each
+    stretch as long as the current window where that is shorter."""
     length = min(grid.micros_per_pane(Resolution.COARSE), micros(monitor.current_seconds))
     return micros(instant) // length != (micros(instant) - micros(monitor.every_seconds)) // length
 
