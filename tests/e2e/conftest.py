@@ -1,63 +1,14 @@
-"""A user of the whole stack."""
+"""The whole stack, and a user of it."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
 import pytest
 
 from sentryml_local.stack import Stack
-from tests.support.eventually import eventually
+from tests.e2e.user import User, a_user
 from tests.support.servers import a_stack
-from tests.support.signing_in import sign_in
-
-
-@dataclass(slots=True)
-class User:
-    """Somebody who uses SentryML as its users do: over HTTP, with the two keys, and signed in on the pages."""
-
-    ingest: httpx.AsyncClient
-    incidents: httpx.AsyncClient
-    slack: httpx.AsyncClient
-    browser: httpx.AsyncClient
-
-    async def send(self, events: list[dict[str, Any]]) -> None:
-        answer = await self.ingest.post("/v1/events", json=events)
-        assert answer.status_code == 202, answer.text
-        assert answer.json() == {"accepted": len(events)}
-
-    async def get(self, path: str, **query: str) -> Any:
-        answer = await self.incidents.get(path, params=query)
-        assert answer.status_code == 200, f"{path}: {answer.text}"
-        return answer.json()
-
-    async def watch(self, model_id: str, **monitor: Any) -> None:
-        """Wait until a model is registered, then change its monitor."""
-
-        async def changed() -> bool:
-            answer = await self.incidents.put(f"/v1/models/{model_id}/monitor", json=monitor)
-            assert answer.status_code in {200, 404}, answer.text
-            return answer.status_code == 200
-
-        await eventually(changed, what=f"{model_id} to be registered")
-
-    async def incident_of(self, model_id: str) -> dict[str, Any] | None:
-        found = (await self.get("/v1/incidents", model=model_id))["items"]
-        return found[0] if found else None
-
-    async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
-        return list((await self.get(f"/v1/incidents/{incident_id}/timeline"))["items"])
-
-    async def messages_about(self, model_id: str) -> list[str]:
-        answer = await self.slack.get("/control/messages")
-        return [str(message["payload"]) for message in answer.json() if model_id in str(message)]
 
 
 @pytest.fixture(scope="package")
@@ -67,48 +18,7 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 async def user(stack: Stack) -> AsyncIterator[User]:
-    env = stack.environment()
-    events, admin = ({"Authorization": f"Bearer {env[key]}"} for key in ("SENTRYML_EVENTS_KEY", "SENTRYML_ADMIN_KEY"))
-    async with (
-        httpx.AsyncClient(base_url=env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
-        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
-        httpx.AsyncClient(base_url=env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
-        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], timeout=30) as browser,
-    ):
-        assert (await sign_in(browser, env["SENTRYML_ADMIN_EMAIL"], env["SENTRYML_ADMIN_PASSWORD"])).status_code == 303
-        yield User(ingest, incidents, slack, browser)
-
-
-class Traffic:
-    """A model's live traffic: events of now, ten times a second. Its scores can drift, at once or slowly."""
-
-    def __init__(self, user: User, model_id: str, seed: int) -> None:
-        self._user, self._model_id, self._rng = user, model_id, random.Random(seed)
-        self.drifting = False
-        self._share, self._per_second, self._since = 0.0, 0.0, time.monotonic()
-        self._task = asyncio.create_task(self._flow())
-
-    async def _flow(self) -> None:
-        while True:
-            await self._user.send([self._event() for _ in range(50)])
-            await asyncio.sleep(0.1)
-
-    def ramp(self, per_second: float) -> None:
-        """From now on let the share of events of the other distribution grow by so much each second."""
-        self._share, self._per_second, self._since = self._share_now(), per_second, time.monotonic()
-
-    def _share_now(self) -> float:
-        return self._share + self._per_second * (time.monotonic() - self._since)
-
-    def _event(self) -> dict[str, Any]:
-        drifts = self.drifting or self._rng.random() < self._share_now()
-        score = self._rng.betavariate(6, 2) if drifts else self._rng.betavariate(2, 5)
-        return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": time.time()}
-
-    async def stop(self) -> None:
-        """End it; an error that has ended it before is raised here."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+    async with a_user(stack) as user:
+        yield user

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sentryml_local.stack import Stack
-from tests.e2e.conftest import User
+from tests.e2e.user import User
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import submit
 

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, PREDICTIONS
 from sentryml_local.stack import Stack
-from tests.e2e.conftest import User
+from tests.e2e.user import User
 from tests.support.eventually import eventually
 
 

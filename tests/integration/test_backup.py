@@ -18,8 +18,8 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, API_KEYS, DELIVERIES, EVALUATIONS, MONITORS, Topic
 from sentryml_local.postgres import POSTGRES_BIN_PATH
 from sentryml_local.stack import Options, Stack
-from tests.e2e.conftest import Traffic, User, user
-from tests.e2e.test_story import MONITOR
+from tests.e2e.stories.drift_and_recovery import MONITOR
+from tests.e2e.user import Traffic, User, a_user
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
 from tests.support.reading import messages_in
@@ -28,8 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = (ROOT / "docs" / "backup.md").read_text()
 STOPPED = ["incidents", "notifier"]
 REWOUND = {"evaluations": EVALUATIONS, "activity": ACTIVITY, "deliveries": DELIVERIES}
-
-__all__ = ["user"]  # a fixture
 
 
 @pytest.fixture
@@ -42,6 +40,12 @@ def stack() -> Iterator[Stack]:
             yield whole
         finally:
             whole.down()
+
+
+@pytest.fixture
+async def user(stack: Stack) -> AsyncIterator[User]:
+    async with a_user(stack) as user:
+        yield user
 
 
 class Site:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import Traffic, User
+from sentryml_local.stack import Stack
+from tests.e2e.user import Traffic, User
 from tests.support.eventually import eventually
 
 MODEL = "lasting"
@@ -20,7 +21,7 @@ LONG = 2 * (BASELINE + CURRENT)
 """Evaluations, one a second: by then, a baseline that rolls on has long been made of the shift alone."""
 
 
-async def test_a_shift_that_stays_is_never_called_over_and_one_that_goes_back_is(user: User) -> None:
+async def story(stack: Stack, user: User) -> None:
     traffic = Traffic(user, MODEL, seed=11)
     try:
         await user.watch(MODEL, **MONITOR)
@@ -44,7 +45,9 @@ async def test_a_shift_that_stays_is_never_called_over_and_one_that_goes_back_is
         assert _levels(clean) == {"ok"}, "no echo of the drift"
         (interval,) = ended["excluded"]
         assert any(each["baseline"]["left_out"] for each in clean)
-        assert (await user.get("/v1/incidents"))["items"][0]["state"] == "resolved"
+        after = await user.incident_of(MODEL)
+        assert after is not None
+        assert (after["incident_id"], after["state"]) == (opened["incident_id"], "resolved")
     finally:
         await traffic.stop()
 

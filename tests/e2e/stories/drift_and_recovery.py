@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.conftest import Traffic, User
+from sentryml_local.stack import Stack
+from tests.e2e.user import Traffic, User
 from tests.support.eventually import eventually
 
 MODEL = "story"
@@ -18,7 +19,7 @@ MONITOR = {
 }
 
 
-async def test_a_drift_opens_an_incident_tells_slack_and_resolves_by_itself(user: User) -> None:
+async def story(stack: Stack, user: User) -> None:
     traffic = Traffic(user, MODEL, seed=7)
     try:
         await user.watch(MODEL, **MONITOR)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sentryml_local.stack import Stack
-from tests.e2e.conftest import Traffic, User
-from tests.e2e.test_story import MONITOR
+from tests.e2e.stories.drift_and_recovery import MONITOR
+from tests.e2e.user import Traffic, User
 from tests.support.eventually import eventually
 
 MODEL = "previewed"
 
 
-async def test_a_preview_of_other_bins_is_computed_from_panes(stack: Stack, user: User) -> None:
+async def story(stack: Stack, user: User) -> None:
     traffic = Traffic(user, MODEL, seed=3)
 
     async def evaluated() -> bool:
