@@ -15,8 +15,8 @@ from xdist.remote import Producer
 
 from tests.support.databases import a_database, make_template
 from tests.support.durations import summary
-from tests.support.scheduling import Scheduling
-from tests.support.servers import a_kafka, a_postgres
+from tests.support.scheduling import Scheduling, place_of
+from tests.support.servers import a_kafka, a_postgres, shared_servers
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -68,14 +68,18 @@ async def database_url(
         yield url
 
 
-FIRST = ("e2e", "browser", "integration")
-"""Folders of tests with real processes: they wait the most, so they begin first."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of a run share servers."""
+    if getattr(config.option, "numprocesses", None):
+        servers = shared_servers()
+        servers.__enter__()
+        config.add_cleanup(lambda: servers.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first what begins first."""
-    folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
-    items.sort(key=lambda item: FIRST.index(folders[item]) if folders[item] in FIRST else len(FIRST))
+    here = Path(__file__).parent
+    items.sort(key=lambda item: place_of(str(item.path.relative_to(here))))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.scheduling import group_of
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVICES = ("ingest", "drift", "incidents", "notifier")
 SKELETON = ("__init__.py", "__main__.py", "app.py", "settings.py", "metrics.py", "py.typed", "domain")
@@ -126,6 +128,16 @@ def test_sql_lives_in_stores_and_migrations() -> None:
         and not allowed.search(name_of(path))
     ]
     assert not found, f"SQL outside store.py: {found}"
+
+
+def test_services_that_tests_start_on_one_kafka_are_no_two_of_a_group_at_a_time() -> None:
+    folder = ROOT / "tests/integration"
+    files = [path for name in ("incidents", "keys", "notifier") for path in (folder / name).glob("test_*.py")]
+    starting = [path for path in files if "(\n    kafka_bootstrap: str" in path.read_text()]
+    names = [str(path.relative_to(ROOT / "tests")) for path in starting]
+    assert len(names) > 5
+    prefixed = "integration/notifier/test_chaos.py"
+    assert [name for name in names if group_of(name) != "services"] == [prefixed]
 
 
 def test_no_registry_host_and_no_build_output_is_committed() -> None:

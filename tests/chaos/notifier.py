@@ -52,6 +52,8 @@ from tests.unit.notifier.builders import escalated, opened_critical, opened_warn
 FIRST_INCIDENT = 1_000_000
 CRITICAL_SHARE, WORSE_SHARE, OVER_SHARE = 0.3, 0.2, 0.2
 UNDELIVERABLE_FOR_GOOD = 5
+TOPIC_PREFIX = "chaos."
+"""Other notifiers may use the same Kafka."""
 LEASE_SECONDS = 16  # the shortest there is
 PROGRESS_SECONDS = 10.0
 MENDED_AFTER_SECONDS = 1.0
@@ -147,7 +149,7 @@ class Storm:
         """Publish one step, as happening now."""
         step = step.model_copy(update={"at": system_clock()})
         self.published.append(step)
-        await self._producer.send_and_wait(TRANSITIONS.name, encode(step), step.model_id.encode())
+        await self._producer.send_and_wait(TOPIC_PREFIX + TRANSITIONS.name, encode(step), step.model_id.encode())
 
     async def publish_more(self, count: int) -> None:
         """Open some more incidents."""
@@ -286,16 +288,17 @@ async def prepared(
             hostile_slack(store, RateLimit(per_second=size.per_second * 1.1, burst=4, retry_after_seconds=1))
         )
         settings = {
-            "KAFKA_BOOTSTRAP": kafka, "POSTGRES_URL": postgres_url, "SLACK_WEBHOOK_URL": slack.address,
-            "ALLOWED_HOSTS": slack.authority, "SLACK_MESSAGES_PER_SECOND": str(size.per_second),
-            "DISPATCH_POLL_SECONDS": "0.2", "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS),
+            "KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": TOPIC_PREFIX, "POSTGRES_URL": postgres_url,
+            "SLACK_WEBHOOK_URL": slack.address, "ALLOWED_HOSTS": slack.authority,
+            "SLACK_MESSAGES_PER_SECOND": str(size.per_second), "DISPATCH_POLL_SECONDS": "0.2",
+            "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS),
         }  # fmt: skip
         notifiers = []
         for number, mine in enumerate(fates(rng, size.kills), 1):
             environment = {f"SENTRYML_{name}": value for name, value in settings.items()}
             environment["SENTRYML_HTTP_PORT"] = str(free_port())
             notifiers.append(Mortal(f"notifier-{number}", [], environment, folder / f"{number}.log", fates=mine))
-        await ensure_topics(KafkaSettings(kafka_bootstrap=kafka), Health())
+        await ensure_topics(KafkaSettings(kafka_bootstrap=kafka, topic_prefix=TOPIC_PREFIX), Health())
         producer = await opened.enter_async_context(AIOKafkaProducer(bootstrap_servers=kafka))
         pool = await opened.enter_async_context(
             open_pool(PostgresSettings(postgres_url=SecretStr(postgres_url)), "notifier", Health())

@@ -1,12 +1,14 @@
 """Real Kafka and PostgreSQL for tests: ours from packages, containers, or servers that are there already.
 
-(default)                                            the local stack's Kafka and PostgreSQL, on free ports
+(default)                                            the local stack's Kafka and PostgreSQL, on free ports; one of
+                                                     each for all workers of a run
 SENTRYML_TEST_WITH=docker                            testcontainers, where there is a Docker engine
 SENTRYML_TEST_KAFKA=… SENTRYML_TEST_POSTGRES=…       these servers
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -24,6 +26,7 @@ from tests.support.ports import free_port_base
 
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 2 << 30
 """A file system in memory, and how much of it has to be free."""
+SHARED = "SENTRYML_TEST_SERVERS"
 _PAUSE = threading.Event()
 
 
@@ -85,7 +88,24 @@ def a_stack() -> Iterator[Stack]:
 
 
 @contextmanager
+def shared_servers() -> Iterator[None]:
+    """For all processes that are started within: servers are started once, by the first of them that asks for one, and
+    stopped at the end."""
+    with a_folder("servers") as folder:
+        os.environ[SHARED] = str(folder)
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
+            for each in folder.iterdir():
+                end(Stack(each))
+
+
+@contextmanager
 def _local(server: str) -> Iterator[dict[str, str]]:
+    if shared := os.environ.get(SHARED):
+        yield _shared(Path(shared) / server, server)
+        return
     with a_folder(server) as folder:
         stack = Stack(folder, Options(port_base=free_port_base(), only=(server,), durable=False))
         try:
@@ -93,6 +113,17 @@ def _local(server: str) -> Iterator[dict[str, str]]:
             yield stack.environment()
         finally:
             end(stack)
+
+
+def _shared(folder: Path, server: str) -> dict[str, str]:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        port_base = None if (folder / "started").exists() else free_port_base()
+        stack = Stack(folder, Options(port_base=port_base, only=(server,), durable=False))
+        stack.up()
+        (folder / "started").touch()
+        return stack.environment()
 
 
 def end(stack: Stack) -> None:
