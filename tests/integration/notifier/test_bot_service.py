@@ -67,10 +67,13 @@ async def test_settings_alone_make_a_bot_that_holds_a_conversation(
         (root,) = await roots_of(slack, "talks", "acknowledged by Ada Lovelace")
 
         assert await replies_to(slack, root) == ["⚪ Acknowledged · talks"]
-        metrics = await service.get("/metrics")
-        assert metrics is not None
         edits = 'sentryml_conversation_edit_total{channel="slack-bot",outcome="delivered",reason="ok"}'
-        assert edits in metrics.text
+
+        async def counted() -> bool:
+            metrics = await service.get("/metrics")
+            return metrics is not None and edits in metrics.text
+
+        await eventually(counted, what="the edit to be counted")  # after Slack has shown it
         assert await service.stop() == 0
     assert "xoxb-" not in service.log.read_text()
     page = render_page([], slack.workspace)
