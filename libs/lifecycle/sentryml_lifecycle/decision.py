@@ -12,6 +12,7 @@ from sentryml_common.contracts.transition import SYSTEM, Actor, Cause, Severity,
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, Transition, transition_id_of
 from sentryml_lifecycle.text.psi_explanation import why_of
 from sentryml_lifecycle.text.step_text import text_of
+from sentryml_lifecycle.worsening import Worse
 
 
 class Outcome(StrEnum):
@@ -29,7 +30,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a step records besides where it led: when, by whom, why."""
+    """What a step records besides where it led: when, by whom, why; and what is worse, where that is the step."""
 
     at: datetime
     cause: Cause
@@ -38,6 +39,7 @@ class Mark:
     note: str | None = None
     evaluation_id: UUID | None = None
     why: tuple[SignalWhy, ...] = ()
+    worse: tuple[Worse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Decision:
             actor=mark.actor,
             cause=mark.cause,
             alert=mark.alert,
-            text=text_of(kind, mark.cause, mark.actor, mark.at, before, snapshot),
+            text=text_of(kind, mark.cause, mark.actor, mark.at, before, snapshot, mark.worse),
             note=mark.note,
             evaluation_id=mark.evaluation_id,
             why=mark.why,
@@ -90,14 +92,15 @@ def applied(snapshot: Snapshot) -> Decision:
     return Decision(Outcome.APPLIED, snapshot)
 
 
-def mark_of(evaluation: Evaluation, cause: Cause, *, alert: bool = False) -> Mark:
-    """The mark of a step that an evaluation causes: its time is the evaluation's own."""
+def mark_of(evaluation: Evaluation, cause: Cause, *, alert: bool = False, slow: bool = False) -> Mark:
+    """The mark of a step that an evaluation causes: its time is the evaluation's own. With `slow`, its reasons are
+    those of slow drift."""
     return Mark(
         at=evaluation.evaluated_at,
         cause=cause,
         alert=alert,
         evaluation_id=evaluation.evaluation_id,
-        why=why_of(evaluation, slow=cause is Cause.SLOW_DRIFT),
+        why=why_of(evaluation, slow=slow),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sentryml_common.contracts.evaluation import Evaluation, Level, SignalEvaluation
+from sentryml_common.contracts.evaluation import Evaluation, Level, NoSeason, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 
 
@@ -40,6 +40,12 @@ def grade_of(evaluation: Evaluation, settings: MonitorSettings) -> Grade:
     return GRADES[evaluation.level]
 
 
+def is_below_critical(evaluation: Evaluation, settings: MonitorSettings) -> bool:
+    """Whether every signal is below critical by the margin that clean has below warn: a PSI that trembles around the
+    critical threshold is critical all the time."""
+    return all(_is_below_critical(found, settings.resolve_below) for found in evaluation.signals)
+
+
 def psi_of(evaluation: Evaluation) -> float | None:
     """The highest headline PSI of all signals; None when no signal had enough data."""
     return max((psi for found in evaluation.signals if (psi := found.headline_psi) is not None), default=None)
@@ -50,7 +56,17 @@ def _holds(evaluation: Evaluation, settings: MonitorSettings) -> bool:
     return not all(_is_clean(found, settings.resolve_below) for found in evaluation.signals)
 
 
-def _is_clean(found: SignalEvaluation, resolve_below: float) -> bool:
-    if found.psi is None or found.warn_at is None or found.psi < resolve_below * found.warn_at:
-        return True
-    return found.season is not None and found.season.psi < resolve_below * found.season.warn_at
+def _is_clean(found: SignalEvaluation, part: float) -> bool:
+    against_season = found.season is not None and _is_below(found.season.psi, found.season.warn_at, part)
+    return against_season or _is_below(found.psi, found.warn_at, part)
+
+
+def _is_below_critical(found: SignalEvaluation, part: float) -> bool:
+    if found.no_season is NoSeason.NOT_YET:
+        return True  # a warning at most, whatever the PSI
+    against_season = found.season is not None and _is_below(found.season.psi, found.season.critical_at, part)
+    return against_season or _is_below(found.psi, found.critical_at, part)
+
+
+def _is_below(psi: float | None, threshold: float | None, part: float) -> bool:
+    return psi is None or threshold is None or psi < part * threshold

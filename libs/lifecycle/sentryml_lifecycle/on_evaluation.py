@@ -1,4 +1,4 @@
-"""What an evaluation does: open, escalate, de-escalate, resolve, reopen, or only count. Part of `state_machine`."""
+"""What an evaluation does: open, escalate, worsen, de-escalate, resolve, reopen, or count. Part of `state_machine`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
-from sentryml_lifecycle.grades import Grade, grade_of, psi_of
+from sentryml_lifecycle.grades import Grade, grade_of, is_below_critical, psi_of
 from sentryml_lifecycle.normal_time import with_normal_time
-from sentryml_lifecycle.slow_drift import slow_psi, with_new_reference, with_slow_drift
+from sentryml_lifecycle.slow_drift import compared, with_new_reference, with_slow_drift
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
+from sentryml_lifecycle.worsening import Finding, Notified, Worse, findings_of
 
 ABOVE = {Severity.WARN: Cause.PSI_ABOVE_WARN, Severity.CRITICAL: Cause.PSI_ABOVE_CRITICAL}
 
@@ -30,7 +31,7 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
         return _while_quiet(seen, evaluation, grade)
     if incident.state is State.RESOLVED:
         return _while_resolved(seen, evaluation, incident)
-    return _while_live(_resumed(snapshot, seen, evaluation, incident), evaluation, grade)
+    return _while_live(_resumed(snapshot, seen, evaluation, incident), evaluation)
 
 
 def _set_aside(snapshot: Snapshot, evaluation: Evaluation) -> Outcome | None:
@@ -55,11 +56,12 @@ def _count(snapshot: Snapshot, evaluation: Evaluation, grade: Grade) -> Snapshot
     seconds = 0.0
     if snapshot.last_evaluated_at is not None and snapshot.evaluation_paused_since is None:
         seconds = (evaluation.evaluated_at - snapshot.last_evaluated_at).total_seconds()
+    below = is_below_critical(evaluation, snapshot.settings)
     return replace(
         snapshot,
         last_evaluation_id=evaluation.evaluation_id,
         last_evaluated_at=evaluation.evaluated_at,
-        counts=snapshot.counts.counting(grade, seconds, evaluation.current.start),
+        counts=snapshot.counts.counting(grade, below, seconds, evaluation.current.start),
         last_grade=grade,
         evaluation_paused_since=None,
     )
@@ -106,7 +108,7 @@ def _while_quiet(seen: Snapshot, evaluation: Evaluation, grade: Grade) -> Decisi
 
 def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cause) -> Decision:
     now, last = evaluation.evaluated_at, seen.incident
-    psi = _headline_psi(seen, evaluation, 0.0)
+    psi = _headline_psi(seen, evaluation, severity)
     incident = Incident(
         incident_id=incident_id_of(seen.model_id, evaluation.evaluation_id),
         model_id=seen.model_id,
@@ -119,8 +121,9 @@ def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cau
         previous_incident_id=last.incident_id if last else None,
     )
     followed = replace(last, latched_until=None) if last and last.latched_until else None
-    decision = replace(applied(seen), followed=followed)
-    opened = decision.recording(TransitionKind.OPENED, incident, mark_of(evaluation, cause, alert=True))
+    decision = replace(applied(_newly_notified(seen, evaluation)), followed=followed)
+    mark = mark_of(evaluation, cause, alert=True, slow=seen.is_slow(severity))
+    opened = decision.recording(TransitionKind.OPENED, incident, mark)
     return opened.with_evidence(EvidenceRole.OPENED, EvidenceRole.PEAK)
 
 
@@ -143,7 +146,7 @@ def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> 
 
 
 def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity: Severity) -> Decision:
-    measured, roles = _with_psi(seen, incident, evaluation, Grade(severity.value))
+    measured, roles = _with_psi(seen, incident, severity, evaluation)
     after = replace(
         measured,
         state=State.OPEN,
@@ -152,44 +155,72 @@ def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity
         reopened=incident.reopened + 1,
         acknowledged_by=(),
     )
-    mark = mark_of(evaluation, _cause(seen, severity), alert=True)
-    return applied(seen).recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
+    mark = mark_of(evaluation, _cause(seen, severity), alert=True, slow=seen.is_slow(severity))
+    decision = applied(_newly_notified(seen, evaluation))
+    return decision.recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
 
 
-def _while_live(decision: Decision, evaluation: Evaluation, grade: Grade) -> Decision:
-    """The incident is open or acknowledged: at most one of escalate, de-escalate, resolve."""
+def _while_live(decision: Decision, evaluation: Evaluation) -> Decision:
+    """The incident is open or acknowledged: it escalates or resolves; or it de-escalates or worsens, or both."""
     seen, incident = decision.snapshot, decision.snapshot.incident
     assert incident is not None
-    incident, roles = _with_psi(seen, incident, evaluation, grade)
-    decision = replace(decision, snapshot=replace(seen, incident=incident)).with_evidence(*roles)
-    counts, settings = seen.counts, seen.settings
-    if incident.severity is Severity.WARN and counts.critical >= settings.confirm_critical:
-        return _escalate(decision, evaluation, incident)
+    severity = _severity(seen, incident)
+    measured, roles = _with_psi(seen, incident, severity, evaluation)
+    findings = _findings(seen, evaluation)
+    notified = seen.notified.counting(findings, slowly=compared(seen, evaluation) is not None)
+    decision = replace(decision, snapshot=replace(seen, incident=measured, notified=notified)).with_evidence(*roles)
+    if severity is Severity.CRITICAL and incident.severity is Severity.WARN:
+        return _escalate(decision, evaluation, measured)
     if seen.confirms_clean and not seen.drifts_slowly:
-        return _resolve(decision, evaluation, incident)
-    if incident.severity is Severity.CRITICAL and counts.below_critical >= settings.confirm_deescalate:
-        return _deescalate(decision, evaluation, incident)
-    return decision
+        return _resolve(decision, evaluation, measured)
+    if severity is not incident.severity:
+        decision = _deescalate(decision, evaluation, measured)
+    worse = notified.confirmed(findings, seen.settings.confirm_critical)
+    return _worsen(decision, evaluation, worse) if worse else decision
+
+
+def _severity(seen: Snapshot, incident: Incident) -> Severity:
+    """The severity of a live incident after evaluations in a row at critical, or below it."""
+    if seen.counts.critical >= seen.settings.confirm_critical:
+        return Severity.CRITICAL
+    return Severity.WARN if seen.counts.below_critical >= seen.settings.confirm_deescalate else incident.severity
+
+
+def _findings(seen: Snapshot, evaluation: Evaluation) -> tuple[Finding, ...]:
+    return findings_of(evaluation, compared(seen, evaluation) if seen.drifts_slowly else None)
+
+
+def _newly_notified(seen: Snapshot, evaluation: Evaluation) -> Snapshot:
+    """After the alert that opens or reopens. Where slow drift is so far known from an earlier comparison, as after
+    quiet time, what was notified of it then stands."""
+    findings = _findings(seen, evaluation)
+    before = Notified() if findings else Notified(findings=seen.notified.findings)
+    return replace(seen, notified=before.covering(findings))
+
+
+def _covered(decision: Decision, evaluation: Evaluation) -> Decision:
+    """Before an alert of a live incident."""
+    seen = decision.snapshot
+    notified = seen.notified.covering(_findings(seen, evaluation))
+    return replace(decision, snapshot=replace(seen, notified=notified))
 
 
 def _cause(seen: Snapshot, severity: Severity) -> Cause:
     """What a severity was reached by: the baseline's comparison, or the reference's alone."""
-    return ABOVE[severity] if seen.confirmed_drift is severity else Cause.SLOW_DRIFT
+    return Cause.SLOW_DRIFT if seen.is_slow(severity) else ABOVE[severity]
 
 
-def _headline_psi(seen: Snapshot, evaluation: Evaluation, last: float) -> float:
-    """The PSI of the comparison that gives the severity; the reference's is the `last` one between its comparisons."""
-    if seen.confirmed_drift is not None or not seen.drifts_slowly:
-        return psi_of(evaluation) or 0.0
-    return last if evaluation.slow_drift is None else slow_psi(evaluation.slow_drift)
+def _headline_psi(seen: Snapshot, evaluation: Evaluation, severity: Severity) -> float:
+    """The PSI of the comparison that gives the severity; the reference's is the last one between its comparisons."""
+    return seen.slow.psi if seen.is_slow(severity) else psi_of(evaluation) or 0.0
 
 
 def _with_psi(
-    seen: Snapshot, incident: Incident, evaluation: Evaluation, grade: Grade
+    seen: Snapshot, incident: Incident, severity: Severity, evaluation: Evaluation
 ) -> tuple[Incident, tuple[EvidenceRole, ...]]:
     """The incident with the newest PSI and peak; drift under the monitor in force outlives its last change."""
-    psi = _headline_psi(seen, evaluation, incident.psi)
-    drifts = grade in (Grade.WARN, Grade.CRITICAL) or seen.drifts_slowly
+    psi = _headline_psi(seen, evaluation, severity)
+    drifts = seen.last_grade in (Grade.WARN, Grade.CRITICAL) or seen.drifts_slowly
     measured = replace(incident, psi=psi, monitor_change=None if drifts else incident.monitor_change)
     if psi <= incident.peak_psi:
         return measured, ()
@@ -200,7 +231,21 @@ def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) ->
     """Worse than anyone has seen: an acknowledged incident goes back to open."""
     after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=())
     mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
-    return decision.recording(TransitionKind.ESCALATED, after, mark).with_evidence(EvidenceRole.ESCALATED)
+    escalated = _covered(decision, evaluation).recording(TransitionKind.ESCALATED, after, mark)
+    return escalated.with_evidence(EvidenceRole.ESCALATED)
+
+
+def _worsen(decision: Decision, evaluation: Evaluation, worse: tuple[Worse, ...]) -> Decision:
+    """Worse within its severity: nobody has seen *this* either. What is worse comes first among the reasons."""
+    incident, gravest = decision.snapshot.incident, worse[0]
+    assert incident is not None
+    after = replace(incident, state=State.OPEN, acknowledged_by=())
+    mark = mark_of(evaluation, gravest.cause, alert=True, slow=gravest.finding.slow)
+    why = tuple(sorted(mark.why, key=lambda each: each.signal is not gravest.finding.signal))
+    worsened = _covered(decision, evaluation).recording(
+        TransitionKind.WORSENED, after, replace(mark, why=why, worse=worse)
+    )
+    return worsened.with_evidence(EvidenceRole.WORSENED)
 
 
 def _deescalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:

@@ -49,7 +49,7 @@ def on_monitor_changed(
         snapshot, settings=settings, monitor_version=version, evaluation_paused_since=evaluation_paused_since
     )
     if cause is not Cause.TIMES_CHANGED:
-        after = replace(after, counts=Counts(), slow=SlowCounts())
+        after = replace(after, counts=Counts(), slow=SlowCounts(), notified=after.notified.recounting())
     incident = snapshot.incident
     if incident is None or not incident.live:
         return applied(after)

@@ -21,7 +21,7 @@ def on_reference_changed(snapshot: Snapshot, reference_id: UUID | None, actor: A
     if reference_id == before.reference_id:
         return Decision(Outcome.UNCHANGED, snapshot)
     normal = before.model_copy(update={"reference_id": reference_id, "revision": before.revision + 1})
-    after = replace(snapshot, normal_time=normal, slow=SlowCounts())
+    after = replace(snapshot, normal_time=normal, slow=SlowCounts(), notified=snapshot.notified.without_slow_drift())
     if incident is None or not incident.live:
         return applied(after)
     if snapshot.drifts_slowly:

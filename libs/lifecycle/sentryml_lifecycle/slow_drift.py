@@ -14,17 +14,24 @@ from sentryml_lifecycle.snapshot import SlowCounts, Snapshot
 
 def with_slow_drift(seen: Snapshot, evaluation: Evaluation) -> Snapshot:
     """The snapshot with the evaluation's comparison with the reference counted, if it has one."""
-    found = evaluation.slow_drift
-    if found is None or found.reference_id != seen.normal_time.reference_id:
+    found = compared(seen, evaluation)
+    if found is None:
         return seen
-    slow, settings = seen.slow, seen.settings
+    slow, settings, psi = seen.slow, seen.settings, slow_psi(found)
     if found.level is Level.WARN:
-        drifting, since = slow.drifting + 1, slow.since or evaluation.evaluated_at
+        drifting, began = slow.drifting + 1, slow.since or evaluation.evaluated_at
         confirmed = slow.confirmed or drifting >= settings.confirm_warn
-        return replace(seen, slow=SlowCounts(drifting=drifting, since=since, confirmed=confirmed))
+        return replace(seen, slow=SlowCounts(drifting=drifting, since=began, confirmed=confirmed, psi=psi))
     clean = slow.clean + 1 if is_clean(found, settings.resolve_below) else 0
     confirmed = slow.confirmed and clean < settings.confirm_resolve
-    return replace(seen, slow=SlowCounts(clean=clean, since=slow.since if confirmed else None, confirmed=confirmed))
+    since = slow.since if confirmed else None
+    return replace(seen, slow=SlowCounts(clean=clean, since=since, confirmed=confirmed, psi=psi))
+
+
+def compared(seen: Snapshot, evaluation: Evaluation) -> SlowDrift | None:
+    """The evaluation's comparison with the reference in force, if it has one."""
+    found = evaluation.slow_drift
+    return found if found is not None and found.reference_id == seen.normal_time.reference_id else None
 
 
 def with_new_reference(seen: Snapshot, evaluation: Evaluation) -> Snapshot:

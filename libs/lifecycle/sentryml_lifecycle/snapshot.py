@@ -24,6 +24,7 @@ from sentryml_common.contracts.transition import (
     TransitionText,
 )
 from sentryml_lifecycle.grades import Grade
+from sentryml_lifecycle.worsening import Notified
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
 LIVE = (State.OPEN, State.ACKNOWLEDGED)
@@ -35,6 +36,7 @@ class EvidenceRole(StrEnum):
 
     OPENED = "opened"
     ESCALATED = "escalated"
+    WORSENED = "worsened"
     DEESCALATED = "deescalated"
     REOPENED = "reopened"
     PEAK = "peak"
@@ -44,8 +46,8 @@ class EvidenceRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Evaluations in a row: at warn or worse, at critical, below critical, clean; and for how long clean. `drift_from`
-    is where the current window of the first one at warn or worse begins.
+    """Evaluations in a row: at warn or worse, at critical, below critical by a margin, clean; and for how long clean.
+    `drift_from` is where the current window of the first one at warn or worse begins.
 
     Time between two clean evaluations counts as clean only if both could see.
     """
@@ -57,10 +59,11 @@ class Counts:
     ok_seconds: float = 0.0
     drift_from: datetime | None = None
 
-    def counting(self, grade: Grade, seconds: float, window_start: datetime) -> Counts:
+    def counting(self, grade: Grade, below_critical: bool, seconds: float, window_start: datetime) -> Counts:
         """The counts after one more evaluation, `seconds` after the one before it, whose current window begins at
         `window_start`."""
-        below, drift_from = self.below_critical + 1, self.drift_from or window_start
+        below = self.below_critical + 1 if below_critical else 0
+        drift_from = self.drift_from or window_start
         if grade is Grade.CRITICAL:
             return Counts(warn=self.warn + 1, critical=self.critical + 1, drift_from=drift_from)
         if grade is Grade.WARN:
@@ -76,12 +79,13 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class SlowCounts:
     """Comparisons with the reference in a row: that drift, and that are clean. `confirmed` says whether slow drift is;
-    `since` is when it was first found."""
+    `since` is when it was first found; `psi` is that of the latest comparison."""
 
     drifting: int = 0
     clean: int = 0
     since: datetime | None = None
     confirmed: bool = False
+    psi: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class Snapshot:
     """The state of one model's state machine. `incident` is the model's newest one, whatever its state, or
     the one that a person asks about. `last_grade` is of the last evaluation that could see. `first_version` is the
     version of the monitor with which the model was registered: evaluations under earlier ones are of a deleted model
-    of the same id."""
+    of the same id. `notified` is what people were notified of in the model's newest incident."""
 
     model_id: str
     monitor_version: int
@@ -155,6 +159,7 @@ class Snapshot:
     incident: Incident | None = None
     counts: Counts = field(default_factory=Counts)
     slow: SlowCounts = field(default_factory=SlowCounts)
+    notified: Notified = field(default_factory=Notified)
     last_evaluation_id: UUID | None = None
     last_evaluated_at: datetime | None = None
     last_grade: Grade | None = None
@@ -171,6 +176,10 @@ class Snapshot:
     def confirmed_severity(self) -> Severity | None:
         """The severity that evaluations in a row confirm: against the baseline, or else against the reference."""
         return self.confirmed_drift or (Severity.WARN if self.drifts_slowly else None)
+
+    def is_slow(self, severity: Severity) -> bool:
+        """Whether a severity is that of slow drift, since the comparison with the baseline does not give it."""
+        return severity is Severity.WARN and self.confirmed_drift is None and self.drifts_slowly
 
     @property
     def confirmed_drift(self) -> Severity | None:

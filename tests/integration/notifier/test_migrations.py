@@ -21,7 +21,7 @@ ID = "00000000-0000-0000-0000-00000000000"
 ROWS = f"""
 INSERT INTO channel (channel_id, name, kind, fingerprint) VALUES ('{ID}1', 'slack', 'slack_webhook', 'f');
 INSERT INTO route (route_id, name, channel_id, kinds)
-VALUES ('{ID}2', 'all', '{ID}1', '{{opened,blind,seeing}}');
+VALUES ('{ID}2', 'all', '{ID}1', '{{escalated,blind,seeing}}');
 INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, urgency, due_at,
                       created_at)
 SELECT transition_id, transition_id, '{ID}2', '{ID}1', incident_id, sequence, step_kind, 2, now(), now()
@@ -92,7 +92,12 @@ async def test_a_database_with_rows_of_every_table_can_be_migrated(pool: Pool) -
 
     before["delivery_outbox"] = before.pop("delivery_news")
     assert await counted(pool) == before | {"question": 0}
-    assert await pool.fetchval("SELECT kinds FROM route") == ["opened", "evaluation_paused", "evaluation_resumed"]
+    assert await pool.fetchval("SELECT kinds FROM route") == [
+        "escalated",
+        "evaluation_paused",
+        "evaluation_resumed",
+        "worsened",
+    ]
     found = await pool.fetch(
         """
         SELECT transition.step_kind, transition.message, delivery.kind

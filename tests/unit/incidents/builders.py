@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.delivery import Attempt, Delivery
 from sentryml_common.contracts.evaluation import (
+    RANK,
     Bin,
     CategoryBin,
     Evaluation,
@@ -21,6 +22,7 @@ from sentryml_common.contracts.evaluation import (
     SignalEvaluation,
     SlowDrift,
     Window,
+    level_of,
 )
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference, ReferenceSource
@@ -111,6 +113,27 @@ def slowly(evaluation: Evaluation, grade: str, reference_id: UUID = REFERENCE) -
     """The evaluation with a comparison with a reference, which is ok, hold or warn."""
     signal = a_signal(grade).model_copy(update={"critical_at": None})
     slow = SlowDrift(reference_id=reference_id, level=LEVEL_OF[grade], signals=(signal,))
+    return evaluation.model_copy(update={"slow_drift": slow})
+
+
+def measured(evaluation: Evaluation, **psi: float) -> Evaluation:
+    """The evaluation with these signals, each at the level of its PSI."""
+    levels = {Signal(name): level_of(each, 0.1, 0.2) for name, each in psi.items()}
+    signals = tuple(a_signal(psi=psi[name], signal=name).model_copy(update={"level": levels[name]}) for name in levels)
+    worst = max(levels.values(), key=RANK.__getitem__)
+    return evaluation.model_copy(update={"signals": signals, "level": worst})
+
+
+def measured_slowly(evaluation: Evaluation, reference_id: UUID = REFERENCE, **psi: float) -> Evaluation:
+    """The evaluation with a comparison with a reference, of these signals."""
+    signals = tuple(
+        a_signal("warn" if each >= 0.1 else "ok", psi=each, signal=Signal(name)).model_copy(
+            update={"critical_at": None}
+        )
+        for name, each in psi.items()
+    )
+    level = max((each.level for each in signals), key=RANK.__getitem__)
+    slow = SlowDrift(reference_id=reference_id, level=level, signals=signals)
     return evaluation.model_copy(update={"slow_drift": slow})
 
 
@@ -234,6 +257,16 @@ class Story:
             self.minute += 1
             self.takes(slowly(self._evaluation(baseline), grade))
         return self.decisions[-1]
+
+    def measures(self, **psi: float) -> Decision:
+        """An evaluation of these signals with these PSI."""
+        self.minute += 1
+        return self.takes(measured(self._evaluation("ok"), **psi))
+
+    def measures_slowly(self, **psi: float) -> Decision:
+        """An evaluation at ok that compares these signals with the reference."""
+        self.minute += 1
+        return self.takes(measured_slowly(self._evaluation("ok"), **psi))
 
     def has_a_reference(self) -> None:
         """An evaluation proposes one."""

@@ -7,8 +7,8 @@ The rules see no more of it than anyone can look at, so what they find holds for
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
@@ -20,13 +20,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind
-from sentryml_common.contracts.transition import Transition as PublishedTransition
+from sentryml_lifecycle.grades import Grade, grade_of
 from sentryml_lifecycle.on_action import Action, allowed
-from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot, Transition
-from tests.unit.incidents.builders import an_evaluation, at, proposing, quick, slowly
+from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
+from tests.unit.incidents.alert_readers import LOUD, WORSE, Alerted, AnyTransition, Replay
+from tests.unit.incidents.builders import an_evaluation, at, measured, measured_slowly, proposing, quick, slowly
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
-LOUD = {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED, TransitionKind.RESOLVED}
 BY_DATA = {*LOUD, TransitionKind.DEESCALATED, TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED}
 
 MONITORS = st.builds(
@@ -41,9 +41,9 @@ CHANGES = st.sampled_from(
     [{"warn": 0.12}, {"warn": 0.1}, {"latch_seconds": 60}, {"latch_seconds": 86_400}, {"bins": 20}, {"bins": 10}]
 )
 
-ABOUT_NORMAL = {Action.ACCEPT, Action.WAS_NORMAL, Action.UNDO}
+PSI = st.sampled_from([0.02, 0.09, 0.12, 0.15, 0.17, 0.21, 0.26, 0.35, 0.45, 0.8, 1.7])
 
-AnyTransition = Transition | PublishedTransition
+ABOUT_NORMAL = {Action.ACCEPT, Action.WAS_NORMAL, Action.UNDO}
 
 
 @dataclass(frozen=True)
@@ -90,40 +90,6 @@ class World(Protocol):
         """What can be seen."""
 
 
-@dataclass
-class Replay:
-    """What a timeline says of its incident, read from its first step on."""
-
-    state: State = State.OPEN
-    severity: Severity = Severity.WARN
-    sequence: int = 0
-    reopened: int = 0
-    last_kind: TransitionKind = TransitionKind.OPENED
-    opened_at: datetime | None = None
-    resolved_at: datetime | None = None
-    closed_at: datetime | None = None
-    acknowledged_by: tuple[Actor, ...] = field(default_factory=tuple)
-
-    def read(self, step: AnyTransition) -> None:
-        self.state, self.severity, self.sequence = step.to.state, step.to.severity, step.sequence
-        if step.kind is not TransitionKind.NOTED:
-            self.last_kind = step.kind
-        match step.kind:
-            case TransitionKind.OPENED:
-                self.opened_at = step.at
-            case TransitionKind.ACKNOWLEDGED:
-                self.acknowledged_by = (*self.acknowledged_by, step.actor)
-            case TransitionKind.UNACKNOWLEDGED | TransitionKind.ESCALATED:
-                self.acknowledged_by = ()
-            case TransitionKind.RESOLVED:
-                self.resolved_at, self.acknowledged_by = step.at, ()
-            case TransitionKind.REOPENED:
-                self.reopened, self.acknowledged_by = self.reopened + 1, ()
-                self.resolved_at = self.closed_at = None
-            case TransitionKind.CLOSED:
-                self.closed_at = step.at
-
-
 class IncidentMachine(RuleBasedStateMachine):
     """Lives one model's life, and holds up what must be so after each event."""
 
@@ -133,6 +99,7 @@ class IncidentMachine(RuleBasedStateMachine):
         self.minute = 0.0
         self.evaluations: list[Evaluation] = []
         self.sight = NOTHING
+        self.alerted = Alerted()
 
     @property
     def now(self) -> datetime:
@@ -156,31 +123,63 @@ class IncidentMachine(RuleBasedStateMachine):
         for _ in range(times):
             self._sees(grade, slow)
 
+    @rule(score=PSI, prediction=PSI, slow=st.none() | PSI, times=st.integers(1, 3))
+    def measures(self, score: float, prediction: float, slow: float | None, times: int) -> None:
+        """Two signals with any PSI, perhaps with a comparison with the reference."""
+        for _ in range(times):
+            self.minute += 1
+            evaluation = measured(self.evaluation("ok"), score=score, prediction=prediction)
+            in_force = self.sight.snapshot.normal_time.reference_id
+            if slow is not None and in_force is not None:
+                evaluation = measured_slowly(evaluation, in_force, score=slow, prediction=0.6 * slow)
+            self.evaluates(evaluation)
+
+    def evaluation(self, grade: str) -> Evaluation:
+        """One of now, under the monitor in force."""
+        return an_evaluation(grade, self.now, model_id=self.world.model_id, version=self._version(self.sight))
+
     def _sees(self, grade: str, slow: str | None = None) -> None:
         self.minute += 1
-        before = self.sight
-        evaluation = an_evaluation(grade, self.now, model_id=self.world.model_id, version=self._version(before))
+        evaluation = self.evaluation(grade)
         if slow is not None and grade != "insufficient":
-            in_force = before.snapshot.normal_time.reference_id
+            in_force = self.sight.snapshot.normal_time.reference_id
             new = uuid5(evaluation.evaluation_id, "reference")
             evaluation = proposing(evaluation, new) if in_force is None else slowly(evaluation, slow, in_force)
+        self.evaluates(evaluation)
+
+    def evaluates(self, evaluation: Evaluation) -> None:
+        """Take an evaluation, and look at what it led to."""
+        before = self.sight
         self._take(evaluation)
         after = self.looks()
         new = after.steps[len(before.steps) :]
+        grade = grade_of(evaluation, before.snapshot.settings)
         if not before.snapshot.settings.enabled:
             assert after == before
-        elif grade == "insufficient":
+        elif grade is Grade.INSUFFICIENT:
             assert [step.kind for step in new] in ([], [TransitionKind.EVALUATION_PAUSED])
             assert after.snapshot.counts == before.snapshot.counts
             assert _standing(after.newest) == _standing(before.newest)
+        else:
+            self.alerted.read(evaluation, after.snapshot, new)
+            self._assert_that_nothing_is_hidden()
         _assert_that_a_rise_is_reported_once(before, after, new)
         if any(step.kind is TransitionKind.RESOLVED for step in new):
-            assert grade == "ok"
+            assert grade is Grade.OK
             assert not after.snapshot.drifts_slowly
-        if grade == "ok":
+        if grade is Grade.OK:
             begun = len(before.snapshot.normal_time.excluded), before.snapshot.normal_time.drift_lasts
             still = len(after.snapshot.normal_time.excluded), after.snapshot.normal_time.drift_lasts
             assert still in (begun, (begun[0], False)), "slow drift is no part of normal time"
+
+    def _assert_that_nothing_is_hidden(self) -> None:
+        """No signal of a live incident, acknowledged or not, is for long enough at a level, or at twice a PSI, that no
+        alert has shown."""
+        newest, settings = self.sight.newest, self.sight.snapshot.settings
+        if newest is not None and newest.live:
+            assert all(times < settings.confirm_critical for times in self.alerted.more.values()), self.alerted
+        else:
+            self.alerted.more.clear()
 
     @precondition(lambda self: self.evaluations)
     @rule(data=st.data())
@@ -242,6 +241,7 @@ class IncidentMachine(RuleBasedStateMachine):
         self.minute += 1
         before = self.sight
         self.world.change(changes, self.now)
+        self.alerted.more.clear()
         after = self.looks()
         assert (after.newest and after.newest.state) == (before.newest and before.newest.state)
 
@@ -250,6 +250,9 @@ class IncidentMachine(RuleBasedStateMachine):
         self.minute += 1
         before = self.sight
         self.world.change_reference(self.now)
+        if before.snapshot.normal_time.reference_id is not None:
+            self.alerted.shown = {key: each for key, each in self.alerted.shown.items() if not key[1]}
+            self.alerted.more = Counter({key: each for key, each in self.alerted.more.items() if not key[1]})
         after, normal = self.looks(), before.snapshot.normal_time
         if normal.reference_id is None:
             assert after == before
@@ -326,6 +329,8 @@ def _assert_that_a_rise_is_reported_once(before: Sight, after: Sight, new: tuple
     was, now = before.newest, after.newest
     if now is None or not now.live:
         return
+    if any(step.kind in WORSE for step in new):
+        assert (now.state, now.acknowledged_by) == (State.OPEN, ())
     same = was is not None and was.live
     if not same or (was and was.severity, now.severity) == (Severity.WARN, Severity.CRITICAL):
         reported = [step for step in new if step.alert and step.incident_id == now.incident_id]

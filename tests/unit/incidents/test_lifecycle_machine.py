@@ -7,18 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
 
-from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Actor
+from sentryml_common.contracts.transition import Actor, Severity
 from sentryml_lifecycle.decision import Decision, Outcome
 from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.on_monitor_change import changes as changed
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
 from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, ReferenceChanged, Ticked, decide
-from tests.unit.incidents.builders import ANA, BEN, MODEL
+from tests.unit.incidents.builders import ANA, BEN, MODEL, measured
 from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
+
+CRITICAL = 0.2
 
 
 class Ledger:
@@ -63,8 +66,27 @@ class Ledger:
         self._steps += decision.transitions
 
 
+class TremblingMachine(IncidentMachine):
+    """With a rule that is about the function alone, and long."""
+
+    @rule(psi=st.lists(st.floats(0.9 * CRITICAL, 1.1 * CRITICAL), min_size=12, max_size=12))
+    def trembles(self, psi: list[float]) -> None:
+        """For an hour around the critical threshold: whatever was live, once it was reported as critical nothing more
+        is."""
+        reported = []
+        for each in psi:
+            self.minute += 5
+            before, (level, shown) = self.sight, self.alerted.shown.get((Signal.SCORE, False), (Level.OK, 0.0))
+            self.evaluates(measured(self.evaluation("ok"), score=each))
+            new = [step for step in self.sight.steps[len(before.steps) :] if step.alert]
+            reported += new
+            if before.newest and before.newest.live and before.newest.severity is Severity.CRITICAL:
+                assert not new or level is not Level.CRITICAL or 2 * shown <= 1.1 * CRITICAL
+        assert len(reported) <= 2, "as a warning, as critical"
+
+
 def test_any_history_keeps_the_invariants() -> None:
     run_state_machine_as_test(
-        lambda: IncidentMachine(Ledger()),
+        lambda: TremblingMachine(Ledger()),
         settings=settings(max_examples=100, stateful_step_count=50),
     )

@@ -49,6 +49,12 @@ def test_an_incident_is_reported_from_its_opening_to_its_end() -> None:
     assert (found.peak_psi, found.peak_at, found.reopened, found.alerts) == (0.5, at(3), 1, 5)
 
 
+def test_that_it_got_worse_is_among_its_alerts() -> None:
+    seen = [an_evaluation("critical", at(minute), psi=psi) for minute, psi in enumerate((0.3, 0.5, 0.6, 1.3), 1)]
+    replay = replayed(seen)
+    assert (replay.alerts, replay.incidents[0].alerts) == (3, 3)
+
+
 def test_higher_thresholds_open_less_and_lower_ones_more() -> None:
     seen = history("ok", "warn", "ok", "critical", "ok")
     assert replayed(seen).alerts == 4

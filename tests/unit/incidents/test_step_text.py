@@ -7,7 +7,8 @@ import pytest
 from sentryml_common.contracts.transition import Actor, ActorType, Cause, TransitionKind, TransitionText
 from sentryml_lifecycle.on_action import Action
 from sentryml_lifecycle.state_machine import ModelDeleted, decide
-from sentryml_lifecycle.text.step_text import CHANGED, CLOSED_AS, CLOSED_BY, HEADLINES, PAUSED_BECAUSE, STEPS
+from sentryml_lifecycle.text.step_text import AGAINST, CHANGED, CLOSED_AS, CLOSED_BY, HEADLINES, PAUSED_BECAUSE, STEPS
+from sentryml_lifecycle.worsening import Comparison
 from tests.unit.incidents.builders import ANA, BEN, Story, at, quick
 
 
@@ -30,6 +31,7 @@ def test_every_cause_of_a_pause_a_change_and_a_closing_has_words() -> None:
     monitor = {Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
     assert set(CHANGED) == monitor | {Cause.REFERENCE_CHANGED}
     assert set(CLOSED_AS) == set(CLOSED_BY)
+    assert set(AGAINST) == set(Comparison)
 
 
 def test_an_opening_says_severity_model_cause_and_what_comes_next() -> None:
@@ -42,6 +44,7 @@ def test_an_opening_says_severity_model_cause_and_what_comes_next() -> None:
         next=(
             "It resolves by itself after 3 clean evaluations in a row (PSI below 80 % of the warning threshold) over "
             "at least 2 h 24 min.",
+            "If it reaches another signal or doubles its PSI, it alerts again, acknowledged or not.",
             "Acknowledging says that you have seen it. It does not mute alerts.",
         ),
     )
@@ -61,7 +64,8 @@ def test_a_deescalation_is_called_so() -> None:
     text = text_of_last(opened("critical", "warn"))
     assert text.title == "De-escalated to warning · flights-delay"
     assert text.step == "De-escalated to warning"
-    assert "If it escalates to critical, it alerts again, acknowledged or not." in text.next
+    again = "If it becomes critical, reaches another signal or doubles its PSI, it alerts again, acknowledged or not."
+    assert again in text.next
 
 
 def test_acknowledged_never_sounds_like_muted() -> None:

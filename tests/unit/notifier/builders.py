@@ -24,6 +24,7 @@ from sentryml_common.contracts.transition import (
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_lifecycle.text.step_text import text_of
+from sentryml_lifecycle.worsening import Comparison, Finding, Worse
 
 IDS = UUID("00000000-0000-5000-8000-000000000001")
 NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
@@ -34,6 +35,7 @@ K, S, V = TransitionKind, State, Severity
 USUAL_CAUSES = {
     K.OPENED: "psi_above_critical",
     K.ESCALATED: "psi_above_critical",
+    K.WORSENED: "another_signal",
     K.REOPENED: "psi_above_critical",
     K.DEESCALATED: "psi_below_critical",
     K.RESOLVED: "data_returned_to_normal",
@@ -74,6 +76,20 @@ def prediction_why(psi: float = 0.131) -> SignalWhy:
     return explain(Signal.PREDICTION, psi, 0.1, 0.2, bins)
 
 
+PREDICTION_TOO = Worse(
+    Cause.ANOTHER_SIGNAL,
+    Finding(
+        signal=Signal.PREDICTION,
+        comparison=Comparison.BASELINE,
+        severity=V.WARN,
+        psi=0.131,
+        warn_at=0.1,
+        critical_at=0.2,
+    ),
+    None,
+)
+
+
 def a_text(
     kind: TransitionKind, cause: Cause, actor: Actor, at: datetime, from_: Standing | None, to: Standing, model_id: str
 ) -> TransitionText:
@@ -101,9 +117,8 @@ def a_text(
         before = replace(after, state=from_.state, severity=from_.severity, acknowledged_by=seen_by)
     settings = MonitorSettings(enabled=cause is not Cause.MONITOR_DISABLED)
     paused = at if kind is K.EVALUATION_PAUSED else None
-    return text_of(
-        kind, cause, actor, at, before, Snapshot(model_id, 3, settings, after, evaluation_paused_since=paused)
-    )
+    snapshot = Snapshot(model_id, 3, settings, after, evaluation_paused_since=paused)
+    return text_of(kind, cause, actor, at, before, snapshot, (PREDICTION_TOO,) if kind is K.WORSENED else ())
 
 
 def a_transition(
@@ -186,6 +201,14 @@ def escalated(sequence: int = 2, minutes: float = 25, from_: Standing = OPEN_WAR
     defaults = {"to": OPEN_CRITICAL, "why": (score_why(0.31),)}
     return a_transition(
         K.ESCALATED, sequence=sequence, minutes=minutes, from_=from_, **{**defaults, **changes}  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def worsened(sequence: int = 2, minutes: float = 25, from_: Standing = OPEN_WARN, **changes: object) -> Transition:
+    to = Standing(state=S.OPEN, severity=from_.severity)
+    defaults = {"to": to, "why": (prediction_why(), score_why(0.142))}
+    return a_transition(
+        K.WORSENED, sequence=sequence, minutes=minutes, from_=from_, **{**defaults, **changes}  # type: ignore[arg-type]
     )  # fmt: skip
 
 

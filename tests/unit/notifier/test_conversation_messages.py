@@ -55,6 +55,7 @@ STANDING: dict[str, Story] = {
     "acknowledged": reported(opened_critical(), SEEN),
     "acknowledged-then-deescalated": reported(opened_critical(), SEEN, LESS),
     "escalated-after-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "worsened-after-acknowledged": STORIES["worsened"],
     "evaluation-paused": reported(opened_warn(), PAUSED),
     "evaluation-resumed": reported(opened_warn(), PAUSED, RESUMED),
     "resolved": reported(opened_critical(), SEEN, resolved(sequence=3, from_=SEEN_CRITICAL)),
@@ -101,7 +102,9 @@ def test_a_live_incident_has_buttons_and_one_that_is_over_has_none(name: str) ->
 @pytest.mark.parametrize("name", STORIES)
 def test_what_calls_somebody_is_said_aloud_and_nothing_else(name: str) -> None:
     story = STORIES[name]
-    assert is_said_aloud(story) == any(step.kind in (K.OPENED, K.ESCALATED, K.REOPENED) for step in story.reported)
+    assert is_said_aloud(story) == any(
+        step.kind in (K.OPENED, K.ESCALATED, K.WORSENED, K.REOPENED) for step in story.reported
+    )
 
 
 QUESTIONS = {

@@ -113,6 +113,8 @@ def queue(*kinds: str) -> list[Waiting]:
         (("opened!",), 0),
         (("opened",), 1),
         (("opened", "escalated"), 1),
+        (("opened", "worsened"), 1),
+        (("opened", "worsened", "resolved"), 3),
         (("opened", "resolved"), 2),
         (("opened", "escalated", "resolved"), 3),
         (("opened", "resolved", "reopened"), 2),
@@ -146,7 +148,9 @@ def test_what_is_reported_in_one_message(kinds: tuple[str, ...], count: int) -> 
 
 @given(
     st.lists(
-        st.sampled_from(["opened", "escalated", "reopened", "resolved", "closed", "opened!", "resolved!", "opened?"])
+        st.sampled_from(
+            ["opened", "escalated", "worsened", "reopened", "resolved", "closed", "opened!", "resolved!", "opened?"]
+        )
     )
 )
 def test_a_queue_is_reported_from_its_start_without_gaps(kinds: list[str]) -> None:

@@ -34,6 +34,7 @@ from tests.unit.notifier.builders import (
     opened_warn,
     reopened,
     resolved,
+    worsened,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -76,6 +77,7 @@ STORIES: dict[str, Story] = {
     "opened-worse-than-when-closed": reported(opened_critical(cause="worse_than_when_closed")),
     "escalated": reported(opened_warn(), escalated()),
     "escalated-after-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3, from_=SEEN_WARN)),
+    "worsened": reported(opened_warn(), acknowledged(), worsened(sequence=3, from_=SEEN_WARN)),
     "reopened": reported(opened_critical(), resolved(), reopened()),
     "resolved": reported(opened_critical(), resolved()),
     "resolved-acknowledged": reported(opened_warn(), acknowledged(), escalated(sequence=3), resolved(sequence=4)),

@@ -19,6 +19,7 @@ NAMES = (
     "opened-critical",
     "opened-warn",
     "escalated",
+    "worsened",
     "resolved",
     "combined",
     "repeat-and-late",

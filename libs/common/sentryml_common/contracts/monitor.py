@@ -50,10 +50,14 @@ class MonitorValues(Part):
     min_baseline_coverage: float = Field(0.5, ge=0, le=1, description="Least coverage of the baseline.")
     false_incidents_per_model_month: float = Field(0.1, gt=0, le=1000, description="False-alarm budget.")
     confirm_warn: Count = Field(2, description="Warning evaluations in a row that open an incident.")
-    confirm_critical: Count = Field(1, description="Critical evaluations in a row that open or escalate.")
+    confirm_critical: Count = Field(
+        1, description="Critical evaluations in a row that open or escalate; worse ones too."
+    )
     confirm_deescalate: Count = Field(3, description="Evaluations below critical before the severity falls.")
     confirm_resolve: Count = Field(3, description="Clean evaluations in a row before the incident resolves.")
-    resolve_below: float = Field(0.8, gt=0, le=1, description="Clean means PSI below this part of the warn threshold.")
+    resolve_below: float = Field(
+        0.8, gt=0, le=1, description="Clean, and below critical, means PSI below this part of the threshold."
+    )
     resolve_after_seconds: Seconds | None = Field(
         None, description="Least time of clean evaluations; null: 10 min or 10 % of the window."
     )

@@ -33,6 +33,7 @@ class TransitionKind(StrEnum):
 
     OPENED = "opened"
     ESCALATED = "escalated"
+    WORSENED = "worsened"
     DEESCALATED = "deescalated"
     ACKNOWLEDGED = "acknowledged"
     UNACKNOWLEDGED = "unacknowledged"
@@ -51,6 +52,9 @@ class Cause(StrEnum):
     PSI_ABOVE_WARN = "psi_above_warn"
     PSI_ABOVE_CRITICAL = "psi_above_critical"
     SLOW_DRIFT = "slow_drift"
+    ANOTHER_SIGNAL = "another_signal"
+    SUDDEN_DRIFT_TOO = "sudden_drift_too"
+    PSI_DOUBLED = "psi_doubled"
     PSI_BELOW_CRITICAL = "psi_below_critical"
     DATA_RETURNED_TO_NORMAL = "data_returned_to_normal"
     WORSE_THAN_WHEN_CLOSED = "worse_than_when_closed"

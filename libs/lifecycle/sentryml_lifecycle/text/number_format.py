@@ -97,22 +97,37 @@ def _number(value: float, digits: int) -> str:
 
 def psi_line(signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None) -> str:
     """One signal's PSI against the threshold it has passed, or the one that it has not."""
-    name = ONE[signal]
     if psi is None or warn_at is None or critical_at is None:
-        return f"{name}: too few events to say"
+        return f"{ONE[signal]}: too few events to say"
+    return f"{ONE[signal]}: {psi_against(psi, warn_at, critical_at)}"
+
+
+def psi_against(psi: float, warn_at: float, critical_at: float) -> str:
+    """A PSI against its thresholds: `PSI 0.31, critical from 0.20`."""
     shown, warn, critical = apart((psi, warn_at, critical_at), _decimals)
     if psi >= critical_at:
-        return f"{name}: PSI {shown}, critical from {critical}"
+        return f"PSI {shown}, critical from {critical}"
     if psi >= warn_at:
-        return f"{name}: PSI {shown}, a warning from {warn}, critical from {critical}"
-    return f"{name}: PSI {shown}, calm below {warn}"
+        return f"PSI {shown}, a warning from {warn}, critical from {critical}"
+    return f"PSI {shown}, calm below {warn}"
 
 
 def slow_psi_line(signal: Signal, psi: float, warn_at: float) -> str:
     """One signal's PSI against the reference."""
+    return f"{ONE[signal]}: {slow_psi_against(psi, warn_at)}"
+
+
+def slow_psi_against(psi: float, warn_at: float) -> str:
+    """A PSI against the reference and its threshold: `PSI 0.15 against the reference, a warning from 0.10`."""
     shown, warn = apart((psi, warn_at), _decimals)
     verdict = f"a warning from {warn}" if psi >= warn_at else f"calm below {warn}"
-    return f"{ONE[signal]}: PSI {shown} against the reference, {verdict}"
+    return f"PSI {shown} against the reference, {verdict}"
+
+
+def psi_rise(before: float, psi: float) -> tuple[str, str]:
+    """Two PSI with as many digits as tell them apart."""
+    shown = apart((before, psi), _decimals)
+    return shown[0], shown[1]
 
 
 def _decimals(value: float, digits: int) -> str:

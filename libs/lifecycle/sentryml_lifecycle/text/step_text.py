@@ -6,18 +6,21 @@ the incident, and never lets "acknowledged" sound like "muted".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind, TransitionText
-from sentryml_common.text import cut, duration
+from sentryml_common.text import capital, cut, duration
 from sentryml_lifecycle.snapshot import Incident, Snapshot
+from sentryml_lifecycle.text.number_format import ONE, psi_against, psi_rise, slow_psi_against
 from sentryml_lifecycle.text.what_next import LONGEST_NAME, what_comes
+from sentryml_lifecycle.worsening import Comparison, Finding, Worse
 
 STEPS = {
     TransitionKind.OPENED: "Opened",
     TransitionKind.ESCALATED: "Escalated to critical",
+    TransitionKind.WORSENED: "Worsened",
     TransitionKind.DEESCALATED: "De-escalated to warning",
     TransitionKind.ACKNOWLEDGED: "Acknowledged",
     TransitionKind.UNACKNOWLEDGED: "Acknowledgement taken back",
@@ -43,14 +46,35 @@ CHANGED = {
 }
 
 
+WORSE_BY = {
+    Cause.ANOTHER_SIGNAL: "another signal",
+    Cause.SUDDEN_DRIFT_TOO: "sudden drift too",
+    Cause.SLOW_DRIFT: "slow drift too",
+    Cause.PSI_DOUBLED: "PSI doubled",
+}
+
+AGAINST = {
+    Comparison.BASELINE: "",
+    Comparison.SEASON: " against its season",
+    Comparison.REFERENCE: " against the reference",
+}
+
+
 def text_of(
-    kind: TransitionKind, cause: Cause, actor: Actor, at: datetime, before: Incident | None, snapshot: Snapshot
+    kind: TransitionKind,
+    cause: Cause,
+    actor: Actor,
+    at: datetime,
+    before: Incident | None,
+    snapshot: Snapshot,
+    worse: Sequence[Worse] = (),
 ) -> TransitionText:
     """The text of a step that leads from `before` to the incident of `snapshot`; `before` may be another incident, or
-    None, where this one is opened."""
+    None, where this one is opened. `worse` is what it worsened by, the gravest first."""
     after = snapshot.incident
     assert after is not None
-    step = _Step(cause, cut(actor.name, LONGEST_NAME), at, before, after)
+    notified = snapshot.notified.findings
+    step = _Step(cause, cut(actor.name, LONGEST_NAME), at, before, after, notified, worse)
     name = _name(kind, step)
     return TransitionText(
         title=f"{_title(kind, step, name)} · {after.model_id}",
@@ -62,18 +86,22 @@ def text_of(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What a sentence is made from; `who` has done it."""
+    """What a sentence is made from; `who` has done it, and people were `notified` of these findings."""
 
     cause: Cause
     who: str
     at: datetime
     before: Incident | None
     after: Incident
+    notified: Sequence[Finding]
+    worse: Sequence[Worse]
 
 
 def _name(kind: TransitionKind, step: _Step) -> str:
     if kind in (TransitionKind.OPENED, TransitionKind.REOPENED):
         return f"{STEPS[kind]} as {SEVERITY[step.after.severity]}"
+    if kind is TransitionKind.WORSENED:
+        return f"{STEPS[kind]}: {WORSE_BY[step.cause]}"
     if kind is TransitionKind.RESOLVED and step.cause in CHANGED:
         return f"Resolved by a {_changed(step)} change"
     if kind is TransitionKind.MONITOR_CHANGED:
@@ -89,12 +117,15 @@ def _changed(step: _Step) -> str:
 
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:
     """What happened, in a few words: alerts begin with their severity."""
-    drift = SLOW_DRIFT if step.cause is Cause.SLOW_DRIFT else DRIFT[step.after.severity]
+    slow = step.cause is Cause.SLOW_DRIFT or any(each.finding.slow for each in step.worse[:1])
+    drift = SLOW_DRIFT if slow and step.after.severity is Severity.WARN else DRIFT[step.after.severity]
     match kind:
         case TransitionKind.OPENED:
             return drift
         case TransitionKind.ESCALATED:
             return f"{drift}, escalated"
+        case TransitionKind.WORSENED:
+            return f"{drift}, worse"
         case TransitionKind.REOPENED:
             return f"{drift}, reopened" if step.cause is Cause.UNDONE else f"{drift} is back"
         case TransitionKind.EVALUATION_PAUSED:
@@ -147,10 +178,34 @@ def _opened(step: _Step) -> str:
 
 def _escalated(step: _Step) -> str:
     went = f"The drift of {step.after.model_id} got worse: {_above(step)}."
+    names = _had_acknowledged(step)
+    return f"{went} {names} had acknowledged the warning; nobody has acknowledged it as critical." if names else went
+
+
+def _had_acknowledged(step: _Step) -> str:
+    """The names of those who had acknowledged the incident; empty if nobody had."""
     if step.before is None or step.before.state is not State.ACKNOWLEDGED:
-        return went
-    names = cut(", ".join(actor.name for actor in step.before.acknowledged_by), LONGEST_NAME)
-    return f"{went} {names} had acknowledged the warning; nobody has acknowledged it as critical."
+        return ""
+    return cut(", ".join(actor.name for actor in step.before.acknowledged_by), LONGEST_NAME)
+
+
+def _worsened(step: _Step) -> str:
+    first, *others = (_worse_by(each) for each in step.worse)
+    names = _had_acknowledged(step)
+    seen = f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
+    return f"{step.after.model_id}: {'. '.join([first, *map(capital, others)])}.{seen}"
+
+
+def _worse_by(worse: Worse) -> str:
+    found, before = worse.finding, worse.before
+    signal = ONE[found.signal]
+    if worse.cause is Cause.PSI_DOUBLED:
+        was, psi = psi_rise(before.psi if before else 0.0, found.psi)
+        return f"PSI of {signal}{AGAINST[found.comparison]} doubled: {psi}, it was {was} when you were last notified"
+    if found.critical_at is None:
+        return f"{signal} drifts slowly too: {slow_psi_against(found.psi, found.warn_at)}"
+    drifts = "is critical" if before else "drifts suddenly" if worse.cause is Cause.SUDDEN_DRIFT_TOO else "drifts"
+    return f"{signal} {drifts} too: {psi_against(found.psi, found.warn_at, found.critical_at)}"
 
 
 def _acknowledged(step: _Step) -> str:
@@ -162,7 +217,9 @@ def _acknowledged(step: _Step) -> str:
 
 def _resolved(step: _Step) -> str:
     if step.cause not in CHANGED:
-        return f"The predictions of {step.after.model_id} look like the baseline again."
+        slow = {each.slow for each in step.notified} or {False}
+        like = " and ".join(name for kind, name in ((False, "the baseline"), (True, "the reference")) if kind in slow)
+        return f"The predictions of {step.after.model_id} look like {like} again."
     return (
         f"The incident ended after a change of {CHANGED[step.cause]}. "
         "This does not mean that the data returned to normal."
@@ -200,6 +257,7 @@ def _closed(step: _Step) -> str:
 HEADLINES: Mapping[TransitionKind, Callable[[_Step], str]] = {
     TransitionKind.OPENED: _opened,
     TransitionKind.ESCALATED: _escalated,
+    TransitionKind.WORSENED: _worsened,
     TransitionKind.DEESCALATED: lambda step: (
         "PSI stayed below the critical threshold: the incident goes on as a warning."
     ),

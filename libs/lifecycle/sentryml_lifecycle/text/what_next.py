@@ -26,7 +26,7 @@ def what_comes(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[s
         return (f"Nothing: the model was deleted on {moment(incident.model_deleted_at)}. The incident stays readable.",)
     match incident.state:
         case State.OPEN | State.ACKNOWLEDGED:
-            return (*_paused(snapshot), _resolving(snapshot), *_escalating(incident), _acknowledging(incident))
+            return (*_paused(snapshot), _resolving(snapshot, incident), _worsening(incident), _acknowledging(incident))
         case State.RESOLVED:
             return (*_switched_off(snapshot), *_after_resolving(incident, snapshot.settings, now))
         case State.CLOSED:
@@ -43,11 +43,12 @@ def _paused(snapshot: Snapshot) -> tuple[str, ...]:
     )
 
 
-def _resolving(snapshot: Snapshot) -> str:
+def _resolving(snapshot: Snapshot, incident: Incident) -> str:
     settings = snapshot.settings
     if snapshot.drifts_slowly:
+        like = "the reference" if snapshot.is_slow(incident.severity) else "the baseline and the reference"
         return (
-            "It resolves by itself once data are like the reference again. If they will stay as they are, accept them "
+            f"It resolves by itself once data are like {like} again. If they will stay as they are, accept them "
             "as the new normal: they become the new reference."
         )
     requested = settings.confirm_resolve
@@ -77,10 +78,9 @@ def _progress(snapshot: Snapshot, incident: Incident) -> tuple[str, ...]:
     return (f"So far: {clean} in a row, over {duration(timedelta(seconds=counts.ok_seconds))}{missing}.",)
 
 
-def _escalating(incident: Incident) -> tuple[str, ...]:
-    if incident.severity is Severity.CRITICAL:
-        return ()
-    return ("If it escalates to critical, it alerts again, acknowledged or not.",)
+def _worsening(incident: Incident) -> str:
+    critical = "becomes critical, " if incident.severity is Severity.WARN else ""
+    return f"If it {critical}reaches another signal or doubles its PSI, it alerts again, acknowledged or not."
 
 
 def _acknowledging(incident: Incident) -> str:

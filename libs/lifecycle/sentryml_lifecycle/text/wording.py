@@ -25,7 +25,7 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
             f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {paused} there has been too little "
             "data to tell whether it still does."
         )
-    if snapshot.confirmed_drift is None and snapshot.drifts_slowly:
+    if snapshot.is_slow(incident.severity):
         since = moment(snapshot.slow.since or incident.opened_at)
         return f"{incident.model_id} has drifted slowly since {since}; PSI {incident.psi:.2f} against its reference."
     if snapshot.counts.ok:

@@ -13,6 +13,7 @@ from sentryml_lifecycle.snapshot import EvidenceRole
 CALLED = {
     EvidenceRole.OPENED: "opened",
     EvidenceRole.ESCALATED: "escalated",
+    EvidenceRole.WORSENED: "worsened",
     EvidenceRole.DEESCALATED: "de-escalated",
     EvidenceRole.REOPENED: "reopened",
     EvidenceRole.PEAK: "peak",
@@ -22,6 +23,7 @@ CALLED = {
 WHEN = {
     EvidenceRole.OPENED: "when it opened",
     EvidenceRole.ESCALATED: "when it got critical",
+    EvidenceRole.WORSENED: "when it got worse",
     EvidenceRole.DEESCALATED: "when it de-escalated to warning",
     EvidenceRole.REOPENED: "when it came back",
     EvidenceRole.PEAK: "at its worst",

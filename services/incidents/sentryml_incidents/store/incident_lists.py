@@ -128,7 +128,8 @@ async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[Sign
          CROSS JOIN LATERAL (
                SELECT why
                  FROM transition
-                WHERE transition.incident_id = requested.incident_id AND kind IN ('opened', 'escalated', 'reopened')
+                WHERE transition.incident_id = requested.incident_id
+                  AND kind IN ('opened', 'escalated', 'worsened', 'reopened')
                 ORDER BY sequence DESC
                 LIMIT 1
                ) AS last

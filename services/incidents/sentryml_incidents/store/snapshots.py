@@ -25,6 +25,7 @@ from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.grades import Grade
 from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
+from sentryml_lifecycle.worsening import Notified
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
@@ -63,7 +64,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
                count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
-               normal_time, slow,
+               normal_time, slow, notified,
                {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
@@ -104,6 +105,7 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
         first_version=row["first_version"],
         normal_time=NormalTime.model_validate(row["normal_time"]),
         slow=_slow_counts_of(row["slow"]),
+        notified=Notified.model_validate(row["notified"]),
     )
 
 
@@ -203,7 +205,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
         UPDATE monitor
            SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
                evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
-               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14
+               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14, notified = $15
          WHERE model_id = $1
         """,
         [
@@ -222,6 +224,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.counts.drift_from,
                 snapshot.normal_time.model_dump(mode="json"),
                 _stored_slow_counts(snapshot.slow),
+                snapshot.notified.model_dump(mode="json"),
             )
             for snapshot in snapshots
         ],

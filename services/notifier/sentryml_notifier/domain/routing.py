@@ -16,7 +16,9 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
 
-ALERTING = frozenset({TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED})
+ALERTING = frozenset(
+    {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED}
+)
 """Kinds that call somebody."""
 
 OPENING = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})

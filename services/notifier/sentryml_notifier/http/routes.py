@@ -53,7 +53,8 @@ def _once(values: list[str]) -> list[str]:
 def _alerting(kinds: list[TransitionKind]) -> list[TransitionKind]:
     if kinds and not ALERTING.intersection(kinds):
         raise ValueError(
-            "names no alerting kind (opened, escalated, reopened), without which nothing that follows an alert is sent"
+            "names no alerting kind (opened, escalated, worsened, reopened), without which nothing that follows an "
+            "alert is sent"
         )
     return list(dict.fromkeys(kinds))
 

@@ -41,7 +41,7 @@ TIMELINE_ROWS = 500
 CURVE_STEPS = 288
 AROUND, EVALUATIONS_AROUND = 0.25, 12
 """How much is shown before and after an incident: a part of its length, and at least that number of evaluations."""
-ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.REOPENED)
+ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)

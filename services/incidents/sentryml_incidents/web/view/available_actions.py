@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sentryml_common.contracts.transition import Actor, Severity, State
+from sentryml_common.contracts.transition import Actor, State
 from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident
 
@@ -62,10 +62,8 @@ def _acknowledge(incident: Incident) -> AvailableAction:
             Action.ACKNOWLEDGE, "Mark as reviewed", "Records that you have reviewed it after it resolved."
         )
     button = "Acknowledge too" if incident.acknowledged_by else "Acknowledge"
-    worse = "gets worse, " if incident.severity is Severity.WARN else ""
-    again = f"you are notified again when it {worse}resolves or comes back"
-    means = f"Says that you have seen it. It does not mute alerts: {again}."
-    return AvailableAction(Action.ACKNOWLEDGE, button, means)
+    again = "you are notified again when it gets worse, resolves or comes back"
+    return AvailableAction(Action.ACKNOWLEDGE, button, f"Says that you have seen it. It does not mute alerts: {again}.")
 
 
 def _closing(incident: Incident) -> str:

@@ -118,9 +118,9 @@ CONFIRMING = Group(
     (
         Setting("confirm_warn", "Warnings that open it", IN_A_ROW, "Evaluations at warn or worse."),
         Setting("confirm_critical", "Critical evaluations that open or escalate it", IN_A_ROW,
-                "Evaluations at critical."),
+                "Evaluations at critical; and as many at which it is worse within its severity."),
         Setting("confirm_deescalate", "Evaluations below critical that de-escalate it", IN_A_ROW,
-                "The severity falls to warn then, without an alert."),
+                "The severity falls to warn then, without an alert. Near the critical threshold is not below it."),
     ),
 )  # fmt: skip
 ENDING = Group(
@@ -128,7 +128,8 @@ ENDING = Group(
     (
         Setting("confirm_resolve", "Clean evaluations that resolve it", IN_A_ROW, "Clean evaluations."),
         Setting("resolve_below", "Clean means below", SHARE,
-                "This part of the warning threshold, so that small fluctuations around it change nothing."),
+                "This part of the warning threshold, and of the critical one for de-escalation, so that small "
+                "fluctuations around them change nothing."),
         Setting("resolve_after_seconds", "Clean for at least", SPAN, "It also has to stay clean for this long.",
                 "10 min, or 10 % of the current window if that is longer"),
         Setting("reopen_seconds", "Reopens within", SPAN,

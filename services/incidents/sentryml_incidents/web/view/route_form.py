@@ -11,6 +11,7 @@ from sentryml_common.contracts.transition import Severity, TransitionKind
 CHOICE: Final = (
     TransitionKind.OPENED,
     TransitionKind.ESCALATED,
+    TransitionKind.WORSENED,
     TransitionKind.REOPENED,
     TransitionKind.DEESCALATED,
     TransitionKind.RESOLVED,
