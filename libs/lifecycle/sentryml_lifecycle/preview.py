@@ -2,15 +2,15 @@
 
 Only data and time move the replay. What people did (acknowledge, close) is not in it, and it begins with nothing live.
 
-Evaluations come from two sources. Stored ones are graded again. From some time on there may be those that were
-recomputed from panes: these are taken instead, each unless the stored one of its time says exactly what the monitor
-would have found.
+Evaluations come from two sources: stored ones, which are graded again, and from some time on those that were recomputed
+from panes. Recomputed ones are against the normal time that these settings lead to. Stored ones are against that of the
+monitor which was in force: where the replay's would have been another, the stored PSI is approximate.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.internal.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_lifecycle.regrading import Basis, Regrading
+from sentryml_lifecycle.regrading import Basis, Regrading, is_compared_with
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
 from sentryml_lifecycle.state_machine import Evaluated, Ticked, decide
 
@@ -48,18 +48,20 @@ class Replay:
     """One monitor over a history, evaluation by evaluation, oldest first; `recomputed` are those from panes."""
 
     def __init__(
-        self, model_id: str, settings: MonitorSettings, recomputed: Iterable[RecomputedEvaluation] = ()
+        self, model_id: str, settings: MonitorSettings, recomputed: Sequence[RecomputedEvaluation] = ()
     ) -> None:
-        self._recomputed = deque(recomputed if settings.enabled else ())
+        self._recomputed = recomputed if settings.enabled else ()
         self.recomputed_from = self._recomputed[0].evaluation.evaluated_at if self._recomputed else None
         self._settings = settings
         self._regradings: dict[int, Regrading] = {}
         self._snapshot = Snapshot(model_id=model_id, monitor_version=FIRST, settings=settings)
         self._incidents: dict[UUID, WouldBe] = {}
         self._last_used: datetime | None = None
+        self.began: datetime | None = None
         self.alerts = 0
         self.used: Counter[Basis] = Counter()
         self.recomputed: Counter[Basis] = Counter()
+        self.other_baselines = 0
         self.approximate: set[str] = set()
 
     @property
@@ -68,21 +70,24 @@ class Replay:
         return tuple(self._incidents.values())
 
     def take(self, evaluations: Iterable[Evaluation], versions: Mapping[int, MonitorSettings]) -> None:
-        """Go on with stored ones; `versions` are the settings that these were made under."""
+        """Go on with stored ones; `versions` are the settings that these were made under. Those of the time that was
+        recomputed are left out."""
         if not self._settings.enabled:
             return
         for evaluation in evaluations:
-            regrading = self._regrading(evaluation.monitor_version, versions)
             if self.recomputed_from is not None and evaluation.evaluated_at >= self.recomputed_from:
-                self._take_recomputed(evaluation, regrading)
-            elif self._is_due(evaluation.evaluated_at, regrading):
+                return
+            regrading = self._regrading(evaluation.monitor_version, versions)
+            if self._is_due(evaluation.evaluated_at, regrading):
                 self.approximate.update(regrading.differs)
-                self._take(*regrading.of(evaluation))
+                self._take(*self._regraded(evaluation, regrading))
 
     def finish(self) -> None:
-        """Go on with what was recomputed and is younger than everything stored."""
-        while self._recomputed:
-            self._take_next()
+        """Go on with what was recomputed."""
+        for each in self._recomputed:
+            basis = Basis.EXACT if each.exact else Basis.APPROXIMATE
+            self.recomputed[basis] += 1
+            self._take(each.evaluation, basis)
 
     def _regrading(self, version: int, versions: Mapping[int, MonitorSettings]) -> Regrading:
         """From the settings of a version to ours."""
@@ -97,24 +102,17 @@ class Replay:
             return True
         return at - self._last_used >= timedelta(seconds=self._settings.every_seconds) - SAME_TIME
 
-    def _take_recomputed(self, stored: Evaluation, regrading: Regrading) -> None:
-        """Go on with what was recomputed, up to the time of a stored one."""
-        at = stored.evaluated_at
-        while self._recomputed and self._recomputed[0].evaluation.evaluated_at < at:
-            self._take_next()
-        if self._recomputed and self._recomputed[0].evaluation.evaluated_at == at:
-            graded, basis = regrading.of(stored)
-            if basis is Basis.EXACT:
-                self._recomputed.popleft()
-                self._take(graded, basis)
-
-    def _take_next(self) -> None:
-        found = self._recomputed.popleft()
-        basis = Basis.EXACT if found.exact else Basis.APPROXIMATE
-        self.recomputed[basis] += 1
-        self._take(found.evaluation, basis)
+    def _regraded(self, evaluation: Evaluation, regrading: Regrading) -> tuple[Evaluation, Basis]:
+        graded, basis = regrading.of(evaluation)
+        if basis is not Basis.EXACT or regrading.same:
+            return graded, basis
+        if is_compared_with(evaluation, self._snapshot.normal_time, self._settings.baseline_seconds):
+            return graded, basis
+        self.other_baselines += 1
+        return graded, Basis.APPROXIMATE
 
     def _take(self, evaluation: Evaluation, basis: Basis) -> None:
+        self.began = self.began or evaluation.evaluated_at
         self._last_used = evaluation.evaluated_at
         self.used[basis] += 1
         self._step(Ticked(), evaluation.evaluated_at)

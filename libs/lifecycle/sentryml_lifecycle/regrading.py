@@ -17,9 +17,12 @@ from sentryml_common.contracts.evaluation import (
     Level,
     NoSeason,
     SignalEvaluation,
+    Window,
     level_of,
 )
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.normal_time import NormalTime
+from sentryml_statistics.time.normal_time import Span, newest_normal
 
 CANNOT = {
     "signals": "a signal that was not watched has no stored PSI; with one left out, noise floors move",
@@ -42,11 +45,34 @@ class Basis(StrEnum):
     UNKNOWN = "unknown"
 
 
+LEAST_COMMON = 0.9
+"""Two baselines are one where they share this part of their time: edges snap to panes."""
+
+
+def is_compared_with(evaluation: Evaluation, normal: NormalTime, baseline_seconds: float) -> bool:
+    """Whether an evaluation's baseline is the newest time that `normal` calls so."""
+    if evaluation.level is Level.INSUFFICIENT_DATA:
+        return True
+    counted = _spans(evaluation.baseline)
+    due = newest_normal(normal, evaluation.current.start.timestamp(), baseline_seconds)
+    common = sum(max(0.0, min(a[1], b[1]) - max(a[0], b[0])) for a in counted for b in due)
+    return common >= LEAST_COMMON * max(sum(end - start for start, end in spans) for spans in (counted, due))
+
+
+def _spans(window: Window) -> list[Span]:
+    """The time that was counted (epoch seconds)."""
+    starts = [window.start, *(each.end for each in window.left_out)]
+    ends = [*(each.start for each in window.left_out), window.end]
+    return [(start.timestamp(), end.timestamp()) for start, end in zip(starts, ends, strict=True)]
+
+
 def what_differs(made_under: MonitorSettings, settings: MonitorSettings) -> tuple[str, ...]:
     """The settings that stored figures depend on, and that differ."""
     differing = {name for name in CANNOT if getattr(made_under, name) != getattr(settings, name)}
     if set(made_under.signals) == set(settings.signals):
         differing.discard("signals")
+    if settings.season_seconds is None:
+        differing -= {"season_seconds", "time_zone"}
     return tuple(name for name in CANNOT if name in differing)
 
 
@@ -55,19 +81,8 @@ class Regrading:
 
     def __init__(self, made_under: MonitorSettings, settings: MonitorSettings) -> None:
         self._made_under, self._settings = made_under, settings
-        self._same = made_under == settings
+        self.same = made_under == settings
         self.differs = what_differs(made_under, settings)
-
-    @property
-    def exact(self) -> bool:
-        """Whether all that was or could have been found then can be graded exactly."""
-        then, now = self._made_under, self._settings
-        return (
-            then.enabled
-            and not self.differs
-            and now.samples_needed >= then.samples_needed
-            and now.min_baseline_coverage >= then.min_baseline_coverage
-        )
 
     @property
     def thins_out(self) -> bool:
@@ -76,7 +91,7 @@ class Regrading:
 
     def of(self, evaluation: Evaluation) -> tuple[Evaluation, Basis]:
         """The evaluation as the other settings would have it."""
-        if self._same:
+        if self.same:
             return evaluation, Basis.EXACT
         if evaluation.level is Level.INSUFFICIENT_DATA:
             return evaluation, self._too_few(evaluation)
@@ -121,11 +136,14 @@ def _insufficient(evaluation: Evaluation, reason: InsufficientReason) -> Evaluat
 
 
 def _graded(found: SignalEvaluation, settings: MonitorSettings) -> SignalEvaluation:
-    """A level is reached when PSI ≥ max(threshold, noise floor); of baseline and season, the lower one holds."""
+    """A level is reached when PSI ≥ max(threshold, noise floor); of baseline and season, the lower one holds. Without a
+    season, that against the baseline does."""
     if found.psi is None or found.noise_floor is None:
         return found
     warn_at, critical_at = _thresholds(settings, found.noise_floor)
     level, season = level_of(found.psi, warn_at, critical_at), found.season
+    if settings.season_seconds is None:
+        found, season = found.model_copy(update={"season": None, "no_season": None}), None
     if season is not None:
         seasonal = dict(zip(("warn_at", "critical_at"), _thresholds(settings, season.noise_floor), strict=True))
         season = season.model_copy(update=seasonal)

@@ -131,17 +131,18 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     assert datetime.fromisoformat(found["from"]) == long_ago[0].evaluated_at
     assert datetime.fromisoformat(found["recomputed_from"]) > long_ago[-1].evaluated_at
 
-    exact = await preview({"critical": 0.5}, (worker.url,))
-    assert (exact["basis"], exact["recomputed"], exact["recomputed_from"]) == ("stored_psi", 0, None)
-    assert exact["exact"] == exact["evaluations"]
-    assert exact["sensitivity"], "what it sees is said of every preview"
-    assert exact["stored_psi_because"] == "it says exactly what the changed monitor would have found"
+    unchanged = await preview({}, (worker.url,))
+    assert (unchanged["basis"], unchanged["recomputed"], unchanged["recomputed_from"]) == ("stored_psi", 0, None)
+    assert unchanged["exact"] == unchanged["evaluations"]
+    assert unchanged["preview"] == unchanged["in_force"]
+    assert unchanged["sensitivity"], "what it sees is said of every preview"
+    assert unchanged["stored_psi_because"] == "these are the settings in force: it is what was found"
 
     long_over = {"revision": 2, "excluded": [_interval(since - timedelta(hours=1))]}
     await pool.execute("UPDATE monitor SET normal_time = $1", long_over)
     around = await preview(changed, (worker.url,))
     assert around["recomputed"] > 0
-    assert around["exact"] == 0, "processors know what is not normal time, so they say that nothing is exact"
+    assert around["exact"] == 0, "when it was known that older drift had ended is unknown, so nothing is exact"
 
     for urls, secret, why in (
         ((), SECRET, NO_ADDRESS),

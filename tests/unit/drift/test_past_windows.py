@@ -65,13 +65,16 @@ def test_panes_have_to_reach_back_as_far_as_there_was_anything(
     assert (found is not None) == possible
 
 
-def test_no_past_evaluation_is_exact_if_normal_time_has_changed_since() -> None:
-    start, confirmed, end = (datetime.fromtimestamp(at(each), UTC) for each in ("9:00", "9:10", "9:30"))
-    drift = ExcludedInterval(start=start, confirmed_at=confirmed, end=end)
-    monitor = WEEK.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
-    found = past_plan("12:00", "20:00", monitor)
-    assert found is not None
-    assert not found.exact
+def test_a_held_baseline_has_fine_panes_only_where_they_were_kept_for_it() -> None:
+    # drift of 9:50 was confirmed at 9:55, and minutes from 8:55 on kept for it; at 12:55 minutes live from 10:55
+    start, confirmed = (datetime.fromtimestamp(at(each), UTC) for each in ("9:50", "9:55"))
+    normal = NormalTime(revision=1, excluded=(ExcludedInterval(start=start, confirmed_at=confirmed),))
+    monitor = SHORT.model_copy(update={"normal_time": normal})
+    reach = Reach(at("12:55"), LONG_AGO, LONG_AGO)
+    kept = plan_past_evaluation(MINUTES, monitor, at("12:50"), at("12:50"), reach, normal)
+    assert kept is not None
+    assert (drawn(MINUTES, kept.plan.baseline.cover)[-1], kept.exact) == ("fine 9:00–9:50", True)
+    assert plan_past_evaluation(MINUTES, monitor, at("12:50"), at("12:50"), reach) is None, "too much of it is gone"
 
 
 @given(

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from sentryml_common.contracts.internal.recomputation import Ended, Recompute, RecomputedEvaluation
+from sentryml_common.contracts.internal.recomputation import Ended, Recompute, Recomputed
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
 from sentryml_common.errors import Unavailable
@@ -63,61 +63,66 @@ def worker() -> Recomputer:
 
 async def recompute(
     recomputer: Recomputer, model: OwnedModel, monitor: Monitor = SHORT, days: float = 30, most: int = 5_000
-) -> tuple[Ended, list[RecomputedEvaluation]]:
-    found: list[RecomputedEvaluation] = []
+) -> Recomputed:
     asked = Recompute(monitor=monitor, since=NOW - days * DAY, most=most)
-    ended, _ = await recomputer.recompute_owned(model, asked, found.append, ours)
-    return ended, found
+    return await recomputer.recompute_owned(model, asked, ours)
 
 
-async def test_it_goes_back_as_far_as_panes_reach(worker: Recomputer) -> None:
-    ended, found = await recompute(worker, a_model())
-    times = [each.evaluation.evaluated_at for each in found]
-    assert ended is Ended.PANES
-    assert {later - earlier for later, earlier in pairwise(times)} == {timedelta(minutes=5)}
+def times_of(found: Recomputed) -> list[datetime]:
+    return [each.evaluation.evaluated_at for each in found.evaluations]
+
+
+async def test_it_begins_as_early_as_panes_reach(worker: Recomputer) -> None:
+    found = await recompute(worker, a_model())
+    times = times_of(found)
+    assert found.ended is Ended.PANES
+    assert {later - earlier for earlier, later in pairwise(times)} == {timedelta(minutes=5)}
     # 8 days and up to two panes are kept for the monitor in force, and these windows need four days of them
-    assert 4 * DAY < NOW - times[-1] < 4 * DAY + timedelta(hours=2)
-    assert all(each.evaluation.level != "insufficient_data" for each in found)
-    assert any(signal.bins for signal in found[0].evaluation.signals)
-    assert all(signal.bins == () for each in found[1:] for signal in each.evaluation.signals)
+    assert 4 * DAY < NOW - times[0] < 4 * DAY + timedelta(hours=2)
+    assert NOW - times[-1] < timedelta(minutes=6)
+    assert all(each.evaluation.level != "insufficient_data" for each in found.evaluations)
+    assert any(signal.bins for signal in found.evaluations[-1].evaluation.signals)
+    assert all(signal.bins == () for each in found.evaluations[:-1] for signal in each.evaluation.signals)
 
 
-async def test_each_evaluation_is_against_what_was_known_to_be_normal_then(worker: Recomputer) -> None:
-    began, confirmed, ended = (NOW - days * DAY for days in (3, 2.5, 1))
-    drift = ExcludedInterval(start=began, confirmed_at=confirmed, end=ended)
-    monitor = SHORT.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
-    _, found = await recompute(worker, a_model(), monitor)
-    baselines = {each.evaluation.evaluated_at: each.evaluation.baseline for each in found}
-    before = [baseline for at, baseline in baselines.items() if at <= confirmed]
-    during = [baseline for at, baseline in baselines.items() if confirmed < at <= ended]
-    after = [baseline for at, baseline in baselines.items() if at > ended + DAY + timedelta(hours=1)]
-    assert min(len(before), len(during)) > 100, "there are evaluations of both times"
-    assert not any(baseline.left_out for baseline in before)
-    assert max(baseline.end for baseline in during) == began, "the baseline is held"
-    assert all(baseline.left_out[0].start == began for baseline in after)
+async def test_where_windows_have_lost_their_fine_panes_it_begins_after(worker: Recomputer) -> None:
+    hours = SHORT.model_copy(update={"baseline_seconds": 4 * 3600.0, "current_seconds": 3600.0})
+    found = await recompute(worker, a_model(), hours)
+    assert found.ended is Ended.PANES
+    assert timedelta(minutes=30) < NOW - times_of(found)[0] < timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
-    ("days", "most", "seen", "expected", "count"),
-    [
-        (1, 5_000, 30, Ended.SINCE, 287),
-        (30, 7, 30, Ended.COUNT, 7),
-        (30, 5_000, 1, Ended.FIRST_SEEN, 287),
-    ],
+    ("days", "seen", "expected", "count"),
+    [(1, 30, Ended.SINCE, 287), (0, 30, Ended.SINCE, 1), (30, 1, Ended.FIRST_SEEN, 287)],
 )
-async def test_it_ends_where_it_is_asked_to(
-    worker: Recomputer, days: float, most: int, seen: int, expected: Ended, count: int
+async def test_it_begins_where_it_is_asked_to(
+    worker: Recomputer, days: float, seen: int, expected: Ended, count: int
 ) -> None:
-    ended, found = await recompute(worker, a_model(seen), days=days, most=most)
-    assert ended is expected
-    assert len(found) == pytest.approx(count, abs=1)
+    found = await recompute(worker, a_model(seen), days=days)
+    assert found.ended is expected
+    assert len(found.evaluations) == pytest.approx(count, abs=1)
 
 
-async def test_it_ends_when_it_has_worked_for_long_enough(worker: Recomputer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recomputer, "MOST_WORK_SECONDS", 0.02)
-    ended, found = await recompute(worker, a_model())
-    assert ended is Ended.TIME
-    assert 0 < len(found) < 1000
+async def test_of_more_times_than_asked_for_it_leaves_some_out_evenly(worker: Recomputer) -> None:
+    found = await recompute(worker, a_model(), days=1, most=100)
+    assert found.every_seconds == 900
+    assert 95 < len(found.evaluations) <= 100
+    assert {later - earlier for earlier, later in pairwise(times_of(found))} <= {
+        timedelta(minutes=minutes) for minutes in (5, 10, 15)
+    }
+    assert NOW - times_of(found)[-1] < timedelta(minutes=6)
+
+
+async def test_where_work_takes_too_long_times_are_left_out(
+    worker: Recomputer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recomputer, "MOST_WORK_SECONDS", 0.1)
+    found = await recompute(worker, a_model())
+    assert 3 < len(found.evaluations) < 1000
+    assert found.every_seconds > 300
+    assert NOW - times_of(found)[0] > 4 * DAY
+    assert NOW - times_of(found)[-1] < timedelta(minutes=6)
 
 
 async def test_other_tasks_run_meanwhile(worker: Recomputer) -> None:
@@ -130,10 +135,10 @@ async def test_other_tasks_run_meanwhile(worker: Recomputer) -> None:
             await asyncio.sleep(0)
 
     waiting = asyncio.create_task(others())
-    _, found = await recompute(worker, a_model())
+    found = await recompute(worker, a_model())
     ended.set()
     await waiting
-    assert len(found) > 1000
+    assert len(found.evaluations) > 1000
     assert turns > 20, "a thousand evaluations are tens of slices"
 
 
@@ -148,24 +153,24 @@ async def test_one_request_at_a_time_and_a_long_wait_is_refused(
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="busy with other recomputations"):
         await recompute(worker, model)
-    assert (await first)[0] is Ended.PANES
+    assert (await first).ended is Ended.PANES
 
 
 async def test_a_model_that_is_lost_meanwhile_has_no_answer(worker: Recomputer) -> None:
-    found: list[RecomputedEvaluation] = []
+    turns = iter([True, True, True])
     asked = Recompute(monitor=SHORT, since=NOW - 30 * DAY)
     with pytest.raises(Unavailable, match="another worker"):
-        await worker.recompute_owned(a_model(), asked, found.append, lambda: len(found) < 3)
-    assert len(found) == 3
+        await worker.recompute_owned(a_model(), asked, lambda: next(turns, False))
+    assert next(turns, None) is None
 
 
 async def test_days_that_differ_have_a_design_effect(worker: Recomputer) -> None:
     asked = Recompute(monitor=MONITOR, since=NOW - DAY, most=1)
-    _, alike = await worker.recompute_owned(a_model(), asked, lambda _: None, ours)
+    alike = (await worker.recompute_owned(a_model(), asked, ours)).design_effects
     assert {each.signal for each in alike} == {"score", "prediction"}
     assert {each.blocks for each in alike} <= {7, 8}
     assert all(each.effect < 1.5 for each in alike)
-    _, other = await worker.recompute_owned(a_model(daily=0.1), asked, lambda _: None, ours)
+    other = (await worker.recompute_owned(a_model(daily=0.1), asked, ours)).design_effects
     assert all(each.effect > 3 for each in other)
 
 
@@ -173,4 +178,4 @@ async def test_time_that_is_not_normal_is_no_block(worker: Recomputer) -> None:
     drift = ExcludedInterval(start=NOW - 5 * DAY, confirmed_at=NOW - 4.9 * DAY, end=NOW - 4.6 * DAY)
     monitor = MONITOR.model_copy(update={"normal_time": NormalTime(revision=2, excluded=(drift,))})
     asked = Recompute(monitor=monitor, since=NOW - DAY, most=1)
-    assert (await worker.recompute_owned(a_model(), asked, lambda _: None, ours))[1][0].blocks in (6, 7)
+    assert (await worker.recompute_owned(a_model(), asked, ours)).design_effects[0].blocks in (6, 7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -33,8 +33,11 @@ def test_the_next_instant_is_one_interval_later(model_id: str, every: float, now
 @given(models, st.sampled_from([0.5, 1, 7, 60, 300]), st.floats(NOW, NOW + 1e5))
 def test_looking_back_finds_the_instants_that_were_due(model_id: str, every: float, now: float) -> None:
     delay = delay_of(SECONDS, model_id, every)
-    found = list(islice(instants_back(SECONDS, model_id, every, now), 20))
+    since = now - 20 * every
+    found = [instant / 1e6 for instant in instants_back(SECONDS, model_id, every, since, now)]
     assert found[0] == due_at(SECONDS, model_id, every, now)
+    assert since - 1e-6 <= found[-1] < since + 2 * every
+    assert len(instants_back(SECONDS, model_id, every, now + 1e5, now)) == 1, "the newest in any case"
     for later, earlier in pairwise(found):
         assert due_at(SECONDS, model_id, every, earlier + delay) == earlier, "due when its delay is over, not before"
         assert due_at(SECONDS, model_id, every, earlier + delay - 1e-5) < earlier

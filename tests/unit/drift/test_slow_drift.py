@@ -20,7 +20,7 @@ from sentryml_statistics.comparison.psi import divergence
 from sentryml_statistics.comparison.slow_drift import fitted, with_slow_drift
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid
-from sentryml_statistics.time.schedule import compares_slowly, instants_back
+from sentryml_statistics.time.schedule import compares_slowly, due_at
 from tests.unit.drift.test_evaluation import AT, RANDOM, a_baseline, a_window
 
 REFERENCE, ANOTHER = UUID(int=1), UUID(int=2)
@@ -150,7 +150,7 @@ def test_a_fine_histogram_is_coarsened_until_it_fits() -> None:
 def test_once_in_each_coarse_pane_or_shorter_current_window(every: float, current: float, turn: float) -> None:
     grid = PaneGrid(60.0)
     monitor = Monitor(model_id="m", version=1, every_seconds=every, current_seconds=current)
-    newest = next(instants_back(grid, "m", every, AT.timestamp()))
+    newest = due_at(grid, "m", every, AT.timestamp())
     instants = [newest - number * every for number in range(500)]
     compared = [instant // turn for instant in instants if compares_slowly(grid, monitor, instant)]
     turns = {instant // turn for instant in instants}

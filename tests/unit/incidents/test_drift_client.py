@@ -23,7 +23,7 @@ from sentryml_incidents.settings import IncidentsSettings
 MONITOR = Monitor(model_id="model", version=1)
 SINCE = datetime(2026, 11, 23, tzinfo=UTC)
 SECRET = SecretStr("s3cret" * 6)
-FOUND = encode(Recomputed(evaluations=(), ended=Ended.PANES))
+FOUND = encode(Recomputed(evaluations=(), ended=Ended.PANES, every_seconds=300))
 NOT_OWNED = b'{"type": "urn:sentryml:problem:model-not-owned"}'
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Signal
+from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason, Level, Season, Signal
 from sentryml_common.contracts.internal.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_lifecycle.grades import grade_of
@@ -173,28 +173,37 @@ def replayed_with(recomputed: list[RecomputedEvaluation], stored: list[Evaluatio
 
 def test_from_some_time_on_what_was_recomputed_is_taken_instead() -> None:
     stored = history("critical", "ok", "ok", "ok", "critical")
-    replay = replayed_with(from_panes(3, "ok", "warn", "ok", "critical", exact=False), stored, bins=20)
+    replay = replayed_with(from_panes(3, "ok", "warn", "ok", "critical", exact=False), stored, warn=0.15)
     assert [(found.opened_at, found.severity) for found in replay.incidents] == [(at(1), "critical")]
     (found,) = replay.incidents
     assert (found.reopened, found.peak_at, found.state) == (2, at(1), "open"), "drift at minutes 4 and 6, not at 5"
-    assert replay.recomputed_from == at(3)
-    assert replay.used == {Basis.APPROXIMATE: 6}
+    assert (replay.began, replay.recomputed_from) == (at(1), at(3))
+    assert replay.used == {Basis.EXACT: 2, Basis.APPROXIMATE: 4}
     assert replay.recomputed == {Basis.APPROXIMATE: 4}
 
 
-def test_a_stored_one_that_is_exact_is_the_better_one() -> None:
-    stored = history("ok", "critical", "ok")
-    replay = replayed_with(from_panes(1, "ok", "ok", "ok", "ok", exact=False), stored, warn=0.15, critical=0.3)
-    assert [found.opened_at for found in replay.incidents] == [at(2)]
-    assert replay.used == {Basis.EXACT: 3, Basis.APPROXIMATE: 1}
-    assert replay.recomputed == {Basis.APPROXIMATE: 1}
+def test_stored_psi_is_approximate_where_the_baseline_would_have_been_held_otherwise() -> None:
+    """Drift of two days, found by the monitor in force alone: its baseline was held, the other one's would not be."""
+    drift = [an_evaluation("warn", at(60 * hour)) for hour in range(1, 49)]
+    held = drift[0].baseline
+    stored = [each.model_copy(update={"baseline": held}) for each in drift]
+    deaf = replayed(stored, warn=0.3, critical=0.6)
+    assert deaf.incidents == ()
+    assert 0 < deaf.other_baselines == deaf.used[Basis.APPROXIMATE] < len(stored)
+    same = replayed(stored, critical=0.6)
+    assert len(same.incidents) == 1
+    assert (same.other_baselines, same.used) == (0, {Basis.EXACT: len(stored)})
 
 
-def test_panes_may_reach_further_back_than_what_is_stored_and_have_no_gap() -> None:
-    stored = [each for each in history("ok", "ok", "critical", "ok", "ok") if each.evaluated_at in {at(3), at(5)}]
-    replay = replayed_with(from_panes(1, "ok", "ok", "ok", "ok", "ok", "warn"), stored, warn=0.11)
-    assert [(found.opened_at, found.reopened) for found in replay.incidents] == [(at(3), 1)]
-    assert (replay.used.total(), replay.recomputed.total(), replay.recomputed_from) == (6, 4, at(1))
+def test_without_a_season_the_level_is_that_against_the_baseline() -> None:
+    season = Season(
+        psi=0.01, period_seconds=604_800, periods=(1,), count=900, noise_floor=0.01, warn_at=0.1, critical_at=0.2
+    )
+    quiet = a_signal("critical").model_copy(update={"level": Level.OK, "season": season})
+    evaluation = an_evaluation("ok").model_copy(update={"signals": (quiet,)})
+    graded, basis = Regrading(quick(), quick(season_seconds=None)).of(evaluation)
+    assert (graded.level, graded.signals[0].season, basis) == ("critical", None, Basis.EXACT)
+    assert Regrading(quick(season_seconds=None), quick()).of(evaluation)[1] is Basis.APPROXIMATE
 
 
 def test_recomputed_times_are_those_of_the_changed_monitor() -> None:
@@ -205,22 +214,3 @@ def test_recomputed_times_are_those_of_the_changed_monitor() -> None:
 def test_what_was_recomputed_is_nothing_to_a_disabled_monitor() -> None:
     replay = replayed_with(from_panes(1, "critical"), history("critical"), enabled=False)
     assert (replay.incidents, replay.used.total(), replay.recomputed_from) == ((), 0, None)
-
-
-@pytest.mark.parametrize(
-    ("changes", "answered"),
-    [
-        ({}, True),
-        ({"warn": 0.15, "confirm_warn": 3, "min_samples": 100, "min_baseline_coverage": 0.9}, True),
-        ({"min_samples": 10}, False),
-        ({"min_baseline_coverage": 0.1}, False),
-        ({"bins": 20, "min_samples": 1000}, False),
-        ({"every_seconds": 60}, False),
-    ],
-)
-def test_panes_are_needed_for_what_stored_psi_cannot_answer(changes: dict[str, Any], answered: bool) -> None:
-    assert Regrading(quick(), quick(**changes)).exact == answered
-
-
-def test_panes_are_needed_for_what_a_disabled_monitor_has_left_out() -> None:
-    assert not Regrading(quick(enabled=False), quick()).exact

@@ -11,10 +11,8 @@ only when that delay is over. Both come from a fixed hash of the model's id.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import count
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.time.panes import PaneGrid, Resolution, micros
@@ -30,11 +28,12 @@ def due_at(grid: PaneGrid, model_id: str, every_seconds: float, now: float) -> f
     return _due_at(grid, model_id, micros(every_seconds), now) / _SECOND
 
 
-def instants_back(grid: PaneGrid, model_id: str, every_seconds: float, now: float) -> Iterator[float]:
-    """The instants of the model's grid that were due by `now`, newest first, without end."""
+def instants_back(grid: PaneGrid, model_id: str, every_seconds: float, since: float, now: float) -> range:
+    """The instants of the model's grid that were due by `now`, in microseconds since the epoch: the newest, and before
+    it those from `since` on, newest first."""
     every = micros(every_seconds)
     newest = _due_at(grid, model_id, every, now)
-    return ((newest - number * every) / _SECOND for number in count())
+    return range(newest, min(newest, micros(since)) - 1, -every)
 
 
 def instants_between(every_seconds: float, after: float, instant: float) -> int:

@@ -1,43 +1,50 @@
-"""Evaluates an owned model at past times with other settings, for previews.
+"""Evaluates an owned model over its past with other settings, for previews and advice.
 
-It goes back from the newest time on the settings' own grid as far as panes reach. It shares the event loop with
-counting and evaluating, so it works in short slices, pauses as long after each, and serves one request at a time. After
-MOST_WORK_SECONDS it answers with what it has. Within a slice no pane changes.
+It begins as early as panes reach, and goes on to the newest time on the settings' own grid. It shares the event loop
+with counting and evaluating, so it works in short slices, pauses as long after each, and serves one request at a time.
+Where all times would take more than MOST_WORK_SECONDS, it leaves some out, evenly: the answer says how far apart they
+are. Within a slice no pane changes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
+from datetime import datetime
+from itertools import pairwise
+from math import ceil
 from time import thread_time
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.internal.recomputation import DesignEffect, Ended, Recompute, RecomputedEvaluation
+from sentryml_common.contracts.internal.recomputation import (
+    DesignEffect,
+    Ended,
+    Recompute,
+    Recomputed,
+    RecomputedEvaluation,
+)
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_drift.domain.partials import partition_of
-from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.evaluation.design_effects import blocks_between, design_effects
+from sentryml_drift.evaluation.past_evaluations import PastEvaluations
 from sentryml_drift.metrics import RECOMPUTED
 from sentryml_drift.processor.loop import Processor
-from sentryml_drift.processor.models import OwnedModel, WindowSums, read_counts
+from sentryml_drift.processor.models import OwnedModel, read_counts
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.settings import DriftSettings
 from sentryml_statistics.histograms.pane_counts import merge_panes
-from sentryml_statistics.time.normal_time import as_of
-from sentryml_statistics.time.panes import PaneGrid
-from sentryml_statistics.time.past_windows import Reach, plan_past_evaluation
-from sentryml_statistics.time.schedule import delay_of, instants_back
+from sentryml_statistics.time.panes import PaneGrid, micros
+from sentryml_statistics.time.past_windows import Reach
+from sentryml_statistics.time.schedule import instants_back
 
 SLICE_SECONDS = 0.01
 MOST_WORK_SECONDS = 5.0
 MOST_WAIT_SECONDS = 3.0
-
-Take = Callable[[RecomputedEvaluation], None]
-Rest = tuple[Ended, tuple[DesignEffect, ...]]
+HEAD_START = 0.1
+"""The part of the work after which it is known what an evaluation takes."""
 
 
 class NotOwned(SentryMLError):
@@ -59,8 +66,8 @@ class Recomputer:
         self._allowed_lateness, self._clock = settings.allowed_lateness, clock
         self._turn = asyncio.Lock()
 
-    async def recompute(self, asked: Recompute, take: Take) -> Rest:
-        """Give `take` the evaluations, newest first; return why there are no more, and the design effects.
+    async def recompute(self, asked: Recompute) -> Recomputed:
+        """The evaluations of a model's past with other settings, and its design effects.
 
         Raises:
             NotOwned: another worker has the model.
@@ -73,18 +80,16 @@ class Recomputer:
             raise NotOwned(f"another worker owns the panes of {model_id}")
         model = self._processor.models.by_id.get(model_id)
         if model is None:
-            return Ended.FIRST_SEEN, ()
-        return await self.recompute_owned(
-            model, asked, take, lambda: self._processor.models.by_id.get(model_id) is model
-        )
+            return Recomputed(evaluations=(), ended=Ended.FIRST_SEEN, every_seconds=asked.monitor.every_seconds)
+        return await self.recompute_owned(model, asked, lambda: self._processor.models.by_id.get(model_id) is model)
 
-    async def recompute_owned(
-        self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]
-    ) -> Rest:
+    async def recompute_owned(self, model: OwnedModel, asked: Recompute, still_ours: Callable[[], bool]) -> Recomputed:
         """The same for an owned model, while it is `still_ours`; requests are served one at a time."""
         async with self._in_turn():
-            ended = await self._go_back(model, asked, take, still_ours)
-            return ended, await self._design_effects(model, asked.monitor)
+            found, ended = await self._go_forward(model, asked, still_ours)
+            effects = await self._design_effects(model, asked.monitor)
+        every = _widest([each.evaluation.evaluated_at for each in found]) or asked.monitor.every_seconds
+        return Recomputed(evaluations=tuple(found), ended=ended, every_seconds=every, design_effects=effects)
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
@@ -98,75 +103,93 @@ class Recomputer:
         finally:
             self._turn.release()
 
-    async def _go_back(self, model: OwnedModel, asked: Recompute, take: Take, still_ours: Callable[[], bool]) -> Ended:
-        monitor, since = asked.monitor, asked.since.timestamp()
-        past, pace = _PastEvaluations(self._grid, monitor, model), _Pace()
-        newest = self._clock().timestamp() - self._allowed_lateness
-        times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, newest)
-        for at in islice(times, asked.most):
-            if at < since:
-                return Ended.SINCE
-            if not await pace.goes_on():
-                return Ended.TIME
+    async def _go_forward(
+        self, model: OwnedModel, asked: Recompute, still_ours: Callable[[], bool]
+    ) -> tuple[list[RecomputedEvaluation], Ended]:
+        monitor, lateness = asked.monitor, self._allowed_lateness
+        past, pace = PastEvaluations(self._grid, monitor, model), _Pace()
+        oldest, ended = self._begins(model, asked)
+        newest = self._clock().timestamp() - lateness
+        times = instants_back(self._grid, monitor.model_id, monitor.every_seconds, oldest, newest)
+        steps, left = _Steps(len(times), asked.most), len(times) - 1
+        found: list[RecomputedEvaluation] = []
+        while left >= 0:
+            await pace.rest()
             if not still_ours():
                 raise Unavailable("the model has just moved to another worker: try again in a few seconds")
-            first_seen = model.facts().first_seen
-            if first_seen is None or at <= first_seen:
-                return Ended.FIRST_SEEN
+            first_seen, at = model.facts().first_seen, times[left] / micros(1)
+            if first_seen is None:
+                return [], Ended.FIRST_SEEN
             reach = Reach(self._clock().timestamp(), self._retention.kept_from(monitor.model_id), first_seen)
-            found = past.at(at, at + self._allowed_lateness, reach)
-            if found is None:
-                return Ended.PANES
-            take(found)
-            RECOMPUTED.inc()
-        return Ended.COUNT
+            evaluation = past.at(at, at + lateness, reach) if at > first_seen else None
+            if evaluation is None:
+                found, ended = [], Ended.PANES if at > first_seen else Ended.FIRST_SEEN
+            else:
+                found[-1:] = [*map(_thin, found[-1:]), evaluation]
+                RECOMPUTED.inc()
+            left -= min(left, steps.next(pace.worked, left)) or 1
+        return found, ended
+
+    def _begins(self, model: OwnedModel, asked: Recompute) -> tuple[float, Ended]:
+        """From when on there can be evaluations (epoch seconds), and why not before."""
+        first_seen = model.facts().first_seen or 0.0
+        kept_from, since = self._retention.kept_from(asked.monitor.model_id), asked.since.timestamp()
+        if first_seen >= kept_from:
+            return max(since, first_seen), Ended.SINCE if since > first_seen else Ended.FIRST_SEEN
+        reaches = kept_from + asked.monitor.reach_seconds
+        return max(since, reaches), Ended.SINCE if since > reaches else Ended.PANES
 
     async def _design_effects(self, model: OwnedModel, monitor: Monitor) -> tuple[DesignEffect, ...]:
         pace, blocks = _Pace(), []
         since, until = self._retention.kept_from(monitor.model_id), self._clock().timestamp() - self._allowed_lateness
         for each in blocks_between(self._grid, monitor, since, until):
-            if not await pace.goes_on():
+            await pace.rest()
+            if pace.worked >= MOST_WORK_SECONDS:
                 break
             blocks.append(merge_panes(map(read_counts, model.panes([each]).values())))
         return design_effects(monitor, blocks)
 
 
 class _Pace:
-    """Work in slices, with a rest as long after each, until there has been enough of it. Work is this thread's own CPU
-    time: a busy machine must not cut answers short."""
+    """Work in slices, with a rest as long after each. What was `worked` is this thread's own CPU time: a busy machine
+    must not cut answers short."""
 
     def __init__(self) -> None:
-        self._worked, self._begun = 0.0, thread_time()
+        self.worked, self._begun = 0.0, thread_time()
 
-    async def goes_on(self) -> bool:
-        """Rest if it is time to; whether to go on then."""
+    async def rest(self) -> None:
+        """Rest if it is time to."""
         spent = thread_time() - self._begun
         if spent >= SLICE_SECONDS:
-            self._worked += spent
+            self.worked += spent
             await asyncio.sleep(spent)
             self._begun = thread_time()
-        return self._worked < MOST_WORK_SECONDS
 
 
-class _PastEvaluations:
-    """Evaluates one model at past times; window sums are kept between them, apart from those of the evaluator."""
+class _Steps:
+    """How many times of a grid to go on by, so that there are at most `most` evaluations, and time suffices."""
 
-    def __init__(self, grid: PaneGrid, monitor: Monitor, model: OwnedModel) -> None:
-        self._grid, self._monitor, self._model = grid, monitor, model
-        self._delay = delay_of(grid, monitor.model_id, monitor.every_seconds)
-        self._windows = WindowSums()
-        self._newest_is_made = False
+    def __init__(self, times: int, most: int) -> None:
+        self._least = -(-times // most)
+        self._made, self._first = 0, 0.0
 
-    def at(self, at: float, complete_at: float, reach: Reach) -> RecomputedEvaluation | None:
-        """The evaluation at a time; None where panes do not reach back."""
-        known = as_of(self._monitor.normal_time, at)
-        monitor = self._monitor.model_copy(update={"normal_time": known})
-        plan = plan_past_evaluation(self._grid, monitor, at, complete_at + self._delay, reach)
-        if plan is None:
-            return None
-        evaluation = evaluate_model(self._grid, monitor, self._model, self._windows, at, plan.plan)
-        if self._newest_is_made:
-            thin = tuple(found.model_copy(update={"bins": ()}) for found in evaluation.signals)
-            evaluation = evaluation.model_copy(update={"signals": thin})
-        self._newest_is_made = True
-        return RecomputedEvaluation(exact=plan.exact, evaluation=evaluation)
+    def next(self, worked: float, left: int) -> int:
+        """The next step, when an evaluation was made, with `left` times after it. The first one, which adds up whole
+        windows, says nothing about the others."""
+        self._made += 1
+        if self._made == 1:
+            self._first = worked
+        if worked < HEAD_START * MOST_WORK_SECONDS or self._made < 3:
+            return self._least
+        one, rest = (worked - self._first) / (self._made - 1), MOST_WORK_SECONDS - worked
+        return max(self._least, ceil(left * one / rest)) if rest > 0 else max(1, left)
+
+
+def _thin(found: RecomputedEvaluation) -> RecomputedEvaluation:
+    thin = tuple(signal.model_copy(update={"bins": ()}) for signal in found.evaluation.signals)
+    return found.model_copy(update={"evaluation": found.evaluation.model_copy(update={"signals": thin})})
+
+
+def _widest(times: Sequence[datetime]) -> float:
+    """The longest time between two neighbours, in seconds; 0 without."""
+    return max(((later - earlier).total_seconds() for earlier, later in pairwise(times)), default=0.0)

@@ -13,6 +13,7 @@ from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
 from sentryml_drift.evaluation.recomputer import NotOwned, Recomputer
+from sentryml_drift.event_loop_slices import Pacer
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Recomputing:
     recomputer: Recomputer | None = None
 
     async def answer(self, asked: Recompute) -> bytes:
-        """A `Recomputed`, as JSON. Each evaluation is encoded when it is made: all at once would hold up the loop.
+        """A `Recomputed`, as JSON. It is encoded in slices: all at once would hold up the loop.
 
         Raises:
             Problem: 404 another worker owns the model.
@@ -30,15 +31,16 @@ class Recomputing:
         """
         if self.recomputer is None:
             raise Unavailable("this worker is starting: try again in a few seconds")
-        found: list[orjson.Fragment] = []
         try:
-            ended, effects = await self.recomputer.recompute(
-                asked, lambda each: found.append(orjson.Fragment(encode(each)))
-            )
+            found = await self.recomputer.recompute(asked)
         except NotOwned as err:
             raise Problem(404, "model-not-owned", str(err)) from err
-        effects_found = [orjson.Fragment(encode(each)) for each in effects]
-        return orjson.dumps({"v": 1, "evaluations": found, "ended": ended, "design_effects": effects_found})
+        evaluations, pace = [], Pacer()
+        for each in found.evaluations:
+            await pace()
+            evaluations.append(orjson.Fragment(encode(each)))
+        rest = found.model_dump(mode="json", exclude={"evaluations"})
+        return orjson.dumps(rest | {"evaluations": evaluations})
 
 
 def recomputing_routes(recomputing: Recomputing, access: InternalAccess) -> APIRouter:

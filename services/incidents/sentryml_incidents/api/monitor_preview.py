@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
 
-from sentryml_common.contracts.internal.recomputation import (
-    MOST_RECOMPUTED,
-    Ended,
-    Recomputed,
-    RecomputedEvaluation,
-)
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.internal.recomputation import MOST_RECOMPUTED, Ended, Recomputed
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
-from sentryml_incidents.api.preview_view import PreviewView, preview_view, sensitivity
+from sentryml_incidents.api.preview_view import PreviewView, preview_view
 from sentryml_incidents.clients.drift import NotRecomputed
 from sentryml_incidents.store.evaluations.history import Position, find_version_settings, oldest_of_newest, read_history
 from sentryml_incidents.store.snapshots import read_snapshot
@@ -27,7 +23,7 @@ from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.monitor_patch import Patch, merge
 from sentryml_lifecycle.preview import Replay
-from sentryml_lifecycle.regrading import Regrading
+from sentryml_lifecycle.snapshot import Snapshot
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
 
@@ -37,17 +33,12 @@ MOST_EVALUATIONS = 30_000
 PAGE = 1_000
 
 STARTING = "this service is starting"
-EXACT_ALREADY = "it says exactly what the changed monitor would have found"
+IN_FORCE = "these are the settings in force: it is what was found"
 WHY_NO_OLDER = {
     Ended.SINCE: None,
     Ended.FIRST_SEEN: None,
     Ended.PANES: "older panes are no longer kept, or not as finely as these windows need them",
-    Ended.COUNT: f"no more than {MOST_RECOMPUTED:,} evaluations are recomputed",
-    Ended.TIME: "a processor recomputes for a few seconds only",
 }
-
-Panes = tuple[list[RecomputedEvaluation], str | None]
-"""What was recomputed, oldest first; and why stored PSI is needed besides, or instead."""
 
 
 @router.post(
@@ -61,8 +52,8 @@ Panes = tuple[list[RecomputedEvaluation], str | None]
 async def preview(context: WithContext, key: Reader, model_id: PathModelId, patch: Patch) -> PreviewView:
     """What the monitor would have done if it had been changed so, over up to 90 days of kept evaluations, beside what
     the one in force would have. Changes nothing. Evaluations are recomputed from the counts that are kept, as far as
-    these reach back; before, thresholds are applied to the PSI that was found then. `basis` says which was used, and
-    `recomputed_from` from when on."""
+    these reach back, each with the baseline that the changed monitor would have held then; before, thresholds are
+    applied to the PSI that was found. `basis` says which was used, and `recomputed_from` from when on."""
     check_model(key, model_id)
     return await try_out(context, model_id, patch, HISTORY_DAYS)
 
@@ -84,52 +75,66 @@ async def try_out(context: Context, model_id: str, patch: dict[str, Any], days: 
         settings = merge(snapshot, patch)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)
-    monitor = Monitor(
-        **dict(settings), model_id=model_id, version=snapshot.monitor_version, normal_time=snapshot.normal_time
-    )
-    (recomputed, why_stored), newest = await _from_panes(context, monitor, versions.values(), since)
+    unchanged = settings == snapshot.settings
+    found, why_stored = await _from_panes(context, monitor_of(snapshot, settings), now if unchanged else since)
+    recomputed = () if unchanged or found is None else found.evaluations
     changed, in_force = Replay(model_id, settings, recomputed), Replay(model_id, snapshot.settings)
-    first = await _replay(context, model_id, since, versions, (changed, in_force))
-    begins = min((each for each in (first, changed.recomputed_from) if each is not None), default=now)
-    seen = sensitivity(monitor, newest)
-    return preview_view((snapshot.settings, settings), (begins, now), changed, in_force, why_stored, seen)
+    both = (changed, in_force)
+
+    def take(page: list[Evaluation]) -> None:
+        for each in both:
+            each.take(page, versions)
+
+    await replay_history(context, model_id, since, take)
+    changed.finish()
+    begins = min((each.began for each in both if each.began is not None), default=now)
+    return preview_view(
+        (snapshot.settings, settings), (begins, now), changed, in_force, IN_FORCE if unchanged else why_stored, found
+    )
 
 
-async def _from_panes(
-    context: Context, monitor: Monitor, made_under: Iterable[MonitorSettings], since: datetime
-) -> tuple[Panes, Recomputed | None]:
-    """What the processors recompute, and the newest evaluation of it; where stored PSI answers exactly, only the newest
-    one is asked for."""
+def monitor_of(snapshot: Snapshot, settings: MonitorSettings) -> Monitor:
+    """Other settings for a model, with its normal time."""
+    return Monitor(
+        **dict(settings),
+        model_id=snapshot.model_id,
+        version=snapshot.monitor_version,
+        normal_time=snapshot.normal_time,
+    )
+
+
+async def _from_panes(context: Context, monitor: Monitor, since: datetime) -> tuple[Recomputed | None, str | None]:
+    """What the processors recompute, and why stored PSI is needed besides, or instead."""
     if not monitor.enabled:
-        return ([], None), None
-    exact = all(Regrading(each, monitor).exact for each in made_under)
-    if context.processors is None:
-        return ([], EXACT_ALREADY if exact else STARTING), None
+        return None, None
     try:
-        found = await context.processors.recompute(monitor, since, 1 if exact else MOST_RECOMPUTED)
+        found = await recompute(context, monitor, since)
     except NotRecomputed as err:
-        return ([], EXACT_ALREADY if exact else str(err)), None
-    if exact:
-        return ([], EXACT_ALREADY), found
-    return (list(reversed(found.evaluations)), WHY_NO_OLDER[found.ended]), found
+        return None, str(err)
+    return found, WHY_NO_OLDER[found.ended]
 
 
-async def _replay(
-    context: Context, model_id: str, since: datetime, versions: dict[int, MonitorSettings], replays: tuple[Replay, ...]
-) -> datetime | None:
-    """Page by page, each in a short transaction, decided in a thread: others are answered meanwhile. Returns when the
-    first evaluation was."""
-    first: datetime | None = None
+async def recompute(context: Context, monitor: Monitor, since: datetime, most: int = MOST_RECOMPUTED) -> Recomputed:
+    """What the processors recompute.
+
+    Raises:
+        NotRecomputed: none has answered.
+    """
+    if context.processors is None:
+        raise NotRecomputed(STARTING)
+    return await context.processors.recompute(monitor, since, most)
+
+
+async def replay_history(
+    context: Context, model_id: str, since: datetime, take: Callable[[list[Evaluation]], None]
+) -> None:
+    """Give `take` the stored evaluations, page by page, each in a short transaction; it runs in a thread: others are
+    answered meanwhile."""
     position: Position | None = None
     while True:
         async with context.transaction() as connection:
             page = await read_history(connection, model_id, since, position, PAGE)
-        for replay in replays:
-            await asyncio.to_thread(replay.take, page, versions)
-        if page:
-            first = first or page[0].evaluated_at
-            position = page[-1].evaluated_at, page[-1].evaluation_id
+        await asyncio.to_thread(take, page)
         if len(page) < PAGE:
-            for replay in replays:
-                await asyncio.to_thread(replay.finish)
-            return first
+            return
+        position = page[-1].evaluated_at, page[-1].evaluation_id

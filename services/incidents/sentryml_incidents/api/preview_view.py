@@ -120,8 +120,7 @@ class PreviewView(BaseModel):
     )
     recomputed: int = Field(description="How many of the evaluations were recomputed from panes.")
     recomputed_from: datetime | None = Field(
-        description="From when on panes were used. Evaluations of before are by stored PSI; later ones only where that "
-        "says exactly what the changed monitor would have found. Null: none was recomputed."
+        description="From when on panes were used. Evaluations of before are by stored PSI. Null: none was recomputed."
     )
     stored_psi_because: str | None = Field(
         description="Why stored PSI was used, for all evaluations or for those before `recomputed_from`, in words; "
@@ -132,7 +131,8 @@ class PreviewView(BaseModel):
     evaluations: int = Field(description="How many were used for the changed monitor.")
     exact: int = Field(description="Of these: exactly as the changed monitor would have found.")
     approximate: int = Field(
-        description="Of these: stored PSI was used instead of a recomputed one, or a window was a little shorter."
+        description="Of these: stored PSI was used instead of a recomputed one, or a window was a little shorter, or "
+        "the baseline would have been held at other times."
     )
     unknown: int = Field(description="Of these: there was too little data then, and the changed monitor asks for less.")
     approximate_because: list[str] = Field(description="The settings that stored PSI cannot answer for.")
@@ -150,9 +150,9 @@ def preview_view(
     changed: Replay,
     in_force: Replay,
     stored_psi_because: str | None,
-    sensitivities: list[SensitivityView],
+    found: Recomputed | None,
 ) -> PreviewView:
-    """The answer; `settings` are those in force and the changed ones."""
+    """The answer; `settings` are those in force and the changed ones, `found` is what was recomputed with these."""
     because, recomputed = sorted(changed.approximate), changed.recomputed.total()
     return PreviewView(
         changes=in_words(changes(*settings)),
@@ -170,12 +170,12 @@ def preview_view(
         notes=[
             *(f"{name}: {CANNOT[name]}." for name in because),
             *_unknown(changed),
-            *_shorter(changed),
+            *_of_panes(changed, settings[1], found),
             NEVER_REPLAYED,
         ],
         preview=_replay_view(changed),
         in_force=_replay_view(in_force),
-        sensitivity=sensitivities,
+        sensitivity=sensitivity(settings[1], found),
     )
 
 
@@ -184,7 +184,7 @@ def sensitivity(monitor: MonitorSettings, found: Recomputed | None) -> list[Sens
     if found is None or not found.evaluations:
         return []
     effects = {each.signal: each.effect for each in found.design_effects}
-    judged = [each for each in found.evaluations[0].evaluation.signals if each.reason is None]
+    judged = [each for each in found.evaluations[-1].evaluation.signals if each.reason is None]
     alpha = alpha_for(monitor, len(judged)) if judged else 1.0
     return [
         SensitivityView(
@@ -207,19 +207,31 @@ def _basis(recomputed: int, used: int) -> Literal["panes", "stored_psi", "panes_
 
 
 def _unknown(changed: Replay) -> list[str]:
-    unknown = changed.used[Basis.UNKNOWN]
-    if not unknown:
-        return []
-    return [f"{unknown} evaluations had too little data then, and might have had enough for the changed monitor."]
+    notes, unknown = [], changed.used[Basis.UNKNOWN]
+    if unknown:
+        notes.append(
+            f"{unknown} evaluations had too little data then, and might have had enough for the changed monitor."
+        )
+    if changed.other_baselines:
+        notes.append(
+            f"{changed.other_baselines} evaluations: the stored PSI is of a baseline that the changed monitor would "
+            "have held otherwise, since drift would have been confirmed at other times."
+        )
+    return notes
 
 
-def _shorter(changed: Replay) -> list[str]:
-    shorter = changed.recomputed[Basis.APPROXIMATE]
-    if not shorter:
-        return []
-    return [
-        f"{shorter} recomputed evaluations have windows up to a tenth shorter: of old panes only coarse ones are left."
-    ]
+def _of_panes(changed: Replay, settings: MonitorSettings, found: Recomputed | None) -> list[str]:
+    notes, shorter = [], changed.recomputed[Basis.APPROXIMATE]
+    if shorter:
+        notes.append(
+            f"{shorter} recomputed evaluations have windows up to a tenth shorter, since of old panes only coarse ones "
+            "are left, or leave out drift of before the first one."
+        )
+    if changed.recomputed and found is not None and found.every_seconds > settings.every_seconds:
+        notes.append(
+            f"Recomputed evaluations are up to {found.every_seconds:g} s apart: all of them would take too long."
+        )
+    return notes
 
 
 def _replay_view(replay: Replay) -> ReplayView:

@@ -17,8 +17,8 @@ MOST_RECOMPUTED = 5_000
 
 
 class Recompute(Message):
-    """Evaluate a model by `monitor`, on that monitor's own grid of times, from the newest time back to `since`, at most
-    `most` times."""
+    """Evaluate a model by `monitor` over its past, on that monitor's own grid of times: from `since` on, or as far back
+    as panes reach, to the newest time. At most `most` times: a part of the grid, where it has more."""
 
     monitor: Monitor
     since: UtcDatetime
@@ -31,15 +31,14 @@ class Ended(StrEnum):
     SINCE = "since"
     FIRST_SEEN = "first_seen"
     PANES = "panes"
-    COUNT = "count"
-    TIME = "time"
 
 
 class RecomputedEvaluation(Part):
     """An evaluation as it would have been made then, without its bins unless it is the newest one.
 
-    It is `exact` where the panes of both windows are still there as they were; if not, a window is up to a tenth
-    shorter, since of old panes only the coarse ones are left.
+    It is `exact` where the panes of both windows are still there as they were, and all drift is found again. If not, a
+    window is up to a tenth shorter, since of old panes only the coarse ones are left, or the baseline leaves out drift
+    of before the oldest one.
     """
 
     exact: bool
@@ -56,9 +55,11 @@ class DesignEffect(Part):
 
 
 class Recomputed(Message):
-    """Evaluations without a gap, newest first, and why there are no older ones. `design_effects` are of signals with
-    enough normal time before the newest one."""
+    """Evaluations, oldest first and at most `every_seconds` apart, and why there are no older ones. Each is against the
+    normal time that those before it lead to. `design_effects` are of signals with enough normal time before the newest
+    one."""
 
     evaluations: tuple[RecomputedEvaluation, ...]
     ended: Ended
+    every_seconds: float
     design_effects: tuple[DesignEffect, ...] = ()
