@@ -11,6 +11,7 @@ from sentryml_common.http.openapi import install_openapi
 from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
+from sentryml_incidents.api import monitor_advice as advice
 from sentryml_incidents.api import monitor_preview as preview
 from sentryml_incidents.api.auth import KEYED
 from sentryml_incidents.api.refusals import install_refusals
@@ -33,7 +34,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     install_refusals(app)
-    for part in (models, deletion, monitors, references, preview, incidents, actions, bulk, stream, api_keys):
+    for part in (models, deletion, monitors, references, preview, advice, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
         app.include_router(slack_action_routes(InternalAccess(internal_secret, context.clock)))

@@ -66,6 +66,7 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     f"/alerts/channels/{CHANNEL}/remove": (ADMINS, {}),
     f"/models/{MODEL}/monitor/save": (RESPONDERS, {"version": "1", "signals": "score", "warn": "0.15"}),
     f"/models/{MODEL}/monitor/preview": (RESPONDERS, {"version": "1", "signals": "score"}),
+    f"/models/{MODEL}/monitor/advice": (RESPONDERS, {"version": "1", "signals": "score"}),
     f"/models/{MODEL}/monitor/disable": (RESPONDERS, {"version": "1", "sure": "true"}),
     f"/models/{MODEL}/monitor/enable": (RESPONDERS, {"version": "1"}),
     f"/models/{MODEL}/delete/confirm": (ADMINS, {"confirmation": "x"}),

@@ -56,14 +56,17 @@ Preview = Callable[..., Any]
 
 @pytest.fixture
 async def preview(pool: Pool) -> AsyncIterator[Preview]:
-    """Previews of the model's monitor, by an application that asks these processors."""
+    """Previews of the model's monitor, by an application that asks these processors; of None, advice."""
     text, key = make_api_key("test", (Scope.READ,), (), None, bytes(48))
     async with transaction(pool) as connection:
         await insert_api_key(connection, key, SYSTEM, system_clock())
     async with make_client() as to_processors:
 
         async def ask(
-            requested: dict[str, Any], urls: tuple[str, ...], secret: SecretStr | None = SECRET, **how: Any
+            requested: dict[str, Any] | None,
+            urls: tuple[str, ...],
+            secret: SecretStr | None = SECRET,
+            **how: Any,
         ) -> dict[str, Any]:
             processors = Processors(urls, secret, to_processors, **how)
             app = create_app(Context(PUBLIC_URL, pool=pool, processors=processors))
@@ -72,7 +75,10 @@ async def preview(pool: Pool) -> AsyncIterator[Preview]:
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL, headers=headers
             ) as client:
-                answer = await client.post(f"/v1/models/{MODEL}/monitor:preview", json=requested)
+                if requested is None:
+                    answer = await client.get(f"/v1/models/{MODEL}/monitor/advice")
+                else:
+                    answer = await client.post(f"/v1/models/{MODEL}/monitor:preview", json=requested)
             assert answer.status_code == 200, answer.text
             found: dict[str, Any] = answer.json()
             return found
@@ -111,6 +117,14 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     assert {each["signal"] for each in found["sensitivity"]} == {"score", "prediction"}
     assert all(each["smallest_shift"] >= IN_FORCE["warn"] for each in found["sensitivity"])
 
+    advice = await preview(None, (worker.url,))
+    rows = {str(each["settings"]): each for each in advice["rows"]}
+    other = rows["{'current_seconds': 40.0}"]
+    assert (other["basis"], other["would_be"]["incidents"]) == ("panes", 1)
+    assert {each["signal"] for each in other["smallest_shifts"]} == {"score", "prediction"}
+    longer = next(each for each in advice["not_tried"] if each["settings"] == {"baseline_seconds": 200.0})
+    assert longer["because"] == "too little of what its windows need is kept"
+
     monitor = Monitor(model_id=MODEL, version=1, **IN_FORCE | changed)
     all_of_them = (await recomputed(worker, monitor, since - timedelta(days=1))).evaluations
     critical = [
@@ -135,7 +149,6 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     assert (unchanged["basis"], unchanged["recomputed"], unchanged["recomputed_from"]) == ("stored_psi", 0, None)
     assert unchanged["exact"] == unchanged["evaluations"]
     assert unchanged["preview"] == unchanged["in_force"]
-    assert unchanged["sensitivity"], "what it sees is said of every preview"
     assert unchanged["stored_psi_because"] == "these are the settings in force: it is what was found"
 
     long_over = {"revision": 2, "excluded": [_interval(since - timedelta(hours=1))]}

@@ -20,9 +20,9 @@ POWER = 0.9
 _NEGLIGIBLE = 1e-12
 
 
-def smallest_shift(baseline_count: int, current_count: int, bins: int, alpha: float, warn: float) -> float:
-    """The smallest PSI that an evaluation with these counts of events (both above 0) and at least two bins finds nine
-    times in ten."""
+def smallest_shift(baseline_count: float, current_count: float, bins: int, alpha: float, warn: float) -> float:
+    """The smallest PSI that an evaluation with these counts of independent events (both above 0) and at least two bins
+    finds nine times in ten."""
     return max(warn, noncentrality(bins - 1, alpha) * (1 / baseline_count + 1 / current_count))
 
 

@@ -1,6 +1,7 @@
 """The page of a monitor: every setting with what it does, a preview of what it would have done, its versions.
 
-One form, three buttons: trying, saving, and both again after somebody else was quicker. What was entered is never lost.
+One form, three buttons: trying, saving, and both again after somebody else was quicker; and one that asks what would be
+quieter. What was entered is never lost.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.api.advice_view import AdviceView
+from sentryml_incidents.api.monitor_advice import advise
 from sentryml_incidents.api.monitor_preview import try_out
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.evaluations.history import find_version_settings
@@ -24,6 +27,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_incidents.usecases.known_model import known_model
+from sentryml_incidents.web.models.monitor_advice import advice_table
 from sentryml_incidents.web.models.monitor_preview import MonitorPreview, monitor_preview_of
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
@@ -89,9 +93,12 @@ class VersionRow:
 async def _entered(request: Request) -> Texts:
     """What is in the fields of the form, as it came."""
     form = await request.form()
-    texts = {name: str(form.get(name, ""))[:LONGEST_TEXT] for name in SETTINGS}
-    signals = " ".join(str(each) for each in form.getlist("signals"))[:LONGEST_TEXT]
-    return {name: without_keys(text) for name, text in (texts | {"signals": signals}).items()}
+    texts = {name: str(form.get(name, "")) for name in SETTINGS}
+    return _cleaned(texts | {"signals": " ".join(str(each) for each in form.getlist("signals"))})
+
+
+def _cleaned(texts: Texts) -> Texts:
+    return {name: without_keys(text[:LONGEST_TEXT]) for name, text in texts.items()}
 
 
 Entered = Annotated[Texts, Depends(_entered)]
@@ -106,8 +113,9 @@ async def show(
     before: Before = None,
     done: Done | None = None,
 ) -> Response:
-    """All settings as they are in force."""
-    return await page(request, context, model_id, before=before, done=done)
+    """All settings as they are in force, but for those that the address names: these are in the form, and not saved."""
+    named = {name: request.query_params[name] for name in SETTINGS if name in request.query_params}
+    return await page(request, context, model_id, named=_cleaned(named), before=before, done=done)
 
 
 @router.post("/save")
@@ -151,6 +159,16 @@ async def preview(
         critical = await find_ever_critical(connection, [each.incident_id for each in happened])
     filled = Filled(entered, days=days, monitor_preview=monitor_preview_of(found, happened, critical), version=version)
     return await page(request, context, model_id, filled)
+
+
+@router.post("/advice")
+async def show_advice(
+    request: Request, context: WithContext, visitor: Responder, model_id: str, entered: Entered, version: VersionField
+) -> Response:
+    """What would be quieter than the settings in force; what was entered stays in the form."""
+    await _check_known(context, model_id)
+    found = await advise(context, model_id)
+    return await page(request, context, model_id, Filled(entered, version=version), advice=found)
 
 
 async def _refused(
@@ -198,6 +216,8 @@ async def page(
     model_id: str,
     filled: Filled | None = None,
     *,
+    named: Texts | None = None,
+    advice: AdviceView | None = None,
     status: int = 200,
     before: int | None = None,
     done: Done | None = None,
@@ -208,18 +228,20 @@ async def page(
         snapshot = await read_snapshot(connection, model_id)
         rows = await _versions(connection, model_id, before)
         latest = await find_latest_evaluation(connection, model_id)
+    filled = filled or Filled(write(monitor) | (named or {}))
     return render(
         request,
         "models/monitor.html",
         status=status,
         model=model,
         monitor=monitor,
-        filled=filled or Filled(write(monitor)),
+        filled=filled,
         in_force=write(monitor),
         main=MAIN,
         advanced=ADVANCED,
-        advanced_open=_advanced_open(filled, write(monitor)) if filled else False,
+        advanced_open=_advanced_open(filled, write(monitor)),
         labels={name: each.label for name, each in SETTINGS.items()},
+        advice=advice_table(advice, monitor) if advice else None,
         what_is_seen=what_is_seen(monitor, latest) if latest is not None else (),
         live=snapshot.incident if snapshot and snapshot.incident and snapshot.incident.live else None,
         versions=rows[:VERSIONS_SHOWN],

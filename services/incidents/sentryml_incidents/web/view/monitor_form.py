@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from sentryml_common.contracts.monitor import MonitorValues
 from sentryml_incidents.web.view.form_parsing import (
@@ -149,6 +150,11 @@ SETTINGS = {each.name: each for group in (MAIN, *ADVANCED) for each in group.set
 def write(values: MonitorValues) -> Texts:
     """A monitor as it would be entered."""
     return {name: _write(each, getattr(values, name)) for name, each in SETTINGS.items()}
+
+
+def as_query(changed: Mapping[str, Any]) -> str:
+    """The address's query that puts settings into the form."""
+    return urlencode({name: _write(SETTINGS[name], value) for name, value in changed.items()})
 
 
 def _write(setting: Setting, value: Any) -> str:
