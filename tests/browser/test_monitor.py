@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from playwright.async_api import expect
 
 from sentryml_incidents.domain.roles import Role
@@ -11,9 +13,9 @@ from tests.browser.scene import Scene
 from tests.support.eventually import eventually
 
 
-async def test_a_threshold_is_changed(scene: Scene, visit: Visit, scripts: bool) -> None:
+async def test_a_threshold_is_changed_and_a_quieter_one_filled_in(scene: Scene, visit: Visit, scripts: bool) -> None:
     model_id = f"monitored-{'with' if scripts else 'without'}-scripts"
-    await scene.sees(model_id, "ok")
+    await scene.sees(model_id, *["ok"] * 10, every=timedelta(hours=12))
 
     async def is_there() -> bool:
         return (await scene.api.get(f"/v1/models/{model_id}")).status_code == 200
@@ -25,6 +27,11 @@ async def test_a_threshold_is_changed(scene: Scene, visit: Visit, scripts: bool)
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_text("Saved: version 2")).to_be_visible()
         await expect(page.locator("[name=warn]")).to_have_value("0.15")
+        await page.get_by_role("button", name="What would be quieter?").click()
+        await expect(page.get_by_role("table")).to_contain_text("A shift below PSI 0.225 opens nothing.")
+        assert not scripts or await faults_of(page) == []
+        await page.get_by_role("link", name="Put into the form: Warning from: 0.15 → 0.225").click()
+        await expect(page.locator("[name=warn]")).to_have_value("0.225")
     assert (await scene.api.get(f"/v1/models/{model_id}/monitor")).json()["warn"] == 0.15
 
 

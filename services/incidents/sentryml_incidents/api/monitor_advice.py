@@ -112,7 +112,7 @@ async def _trials(
             not_tried.append(_not_tried(each, why or TOO_SHORT))
         else:
             replay = Replay(snapshot.model_id, each.settings, found.evaluations)
-            replay.finish()
+            await asyncio.to_thread(replay.finish)
             trials.append(Trial(each, replay, found, replay.began))
     return trials, not_tried
 

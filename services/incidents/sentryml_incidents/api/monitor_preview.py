@@ -86,7 +86,7 @@ async def try_out(context: Context, model_id: str, patch: dict[str, Any], days: 
             each.take(page, versions)
 
     await replay_history(context, model_id, since, take)
-    changed.finish()
+    await asyncio.to_thread(changed.finish)
     begins = min((each.began for each in both if each.began is not None), default=now)
     return preview_view(
         (snapshot.settings, settings), (begins, now), changed, in_force, IN_FORCE if unchanged else why_stored, found
