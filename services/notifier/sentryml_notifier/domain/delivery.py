@@ -85,7 +85,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery that has not been delivered, as its incident's queue shows it."""
+    """A delivery that has not been delivered, as its incident's queue shows it. `alert` is that of its transition."""
 
     delivery_id: UUID
     sequence: int
@@ -94,6 +94,7 @@ class Waiting:
     was_undeliverable: bool = False
     reminder: bool = False
     long_drift: bool = False
+    alert: bool = True
 
 
 @dataclass(frozen=True, slots=True)
