@@ -81,7 +81,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "normal, or is still a fault. 0: never.",
     )
     group_wait_seconds: float = Field(
-        0.0,
+        20.0,
         ge=0,
         le=300,
         description="How long an alert that opens an incident waits for others, on channels that people read: from 3 "
@@ -89,7 +89,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
     )
     group_window_seconds: float = Field(
         600.0,
-        ge=60,
+        ge=1,
         le=86400,
         description="Incidents that open within this time on one channel are one alert group, from 3 on.",
     )

@@ -6,17 +6,23 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
+from sentryml_notifier.channel_registry import OpenChannel
+from sentryml_notifier.channels.base import Identity
+from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.reminders import remind
 from sentryml_notifier.domain.grouping import Grouping
+from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
 from tests.integration.notifier.bot_notifier import CHANNEL, title
-from tests.integration.notifier.conftest import World
+from tests.integration.notifier.conftest import World, make_channel
+from tests.support.http_server import answer, http_server
 from tests.unit.notifier.builders import (
     OPEN_WARN,
     SEEN_WARN,
@@ -240,3 +246,41 @@ async def test_an_incident_that_was_sent_alone_keeps_its_conversation(talk: Worl
     found = {title(root): [title(each) for each in talk.slack.workspace.replies(root)] for root in (alone, group)}
     assert sorted(map(len, found.values())) == [0, 1]
     assert found["🟠 Warning: drift · model-0"] == ["🔴 CRITICAL drift, escalated · model-0"]
+
+
+async def test_a_webhook_gets_each_incident_by_itself_at_once_with_the_id_of_the_group(grouped: World) -> None:
+    async with http_server(answer(204)) as receiver:
+        secret = {"url": f"http://{receiver.authority}/in", "signing_secrets": [f"whsec_{'b' * 32}"]}
+        tools = grouped.tools(receiver.authority)
+        channel_id = await make_channel(grouped, "ops", "webhook", b"")
+        opened_one = KINDS["webhook"].opened(tools, Identity(channel_id, "ops"), {}, secret)
+        grouped.channel = OpenChannel(channel_id, "ops", "webhook", "1", opened_one, for_people=False)
+        await grouped.take_in(*opened(range(3)))
+        assert await grouped.dispatch() == 3
+        assert await pass_time(grouped, WINDOW + 1) == 0
+        await grouped.take_in(opened_warn(**named(9)), resolved(from_=OPEN_WARN, **named(0)))
+        assert await grouped.dispatch() == 2
+    bodies = [orjson.loads(each.body)["data"] for each in receiver.received]
+    groups = {(each["transition"]["model_id"], each["transition"]["kind"]): each["group_id"] for each in bodies}
+    first = groups["model-0", "opened"]
+    assert first is not None
+    assert {first} == {groups["model-1", "opened"], groups["model-2", "opened"], groups["model-0", "resolved"]}
+    assert groups["model-9", "opened"] not in (None, first)
+
+
+async def test_a_fallback_gets_what_a_storm_left_in_few_messages(grouped: World) -> None:
+    address = grouped.slack.address.replace("B0TEST", "B0BACKUP")
+    async with transaction(grouped.pool) as connection:
+        backup = await connection.fetchval(
+            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') RETURNING channel_id"
+        )
+        await set_fallback(connection, grouped.channel.channel_id, backup)
+    webhook = KINDS["slack_webhook"].opened(grouped.tools(), Identity(backup, "backup"), {}, {"url": address})
+    grouped.slack.play(Script(status=410, body="channel_is_archived"))
+    await a_group(grouped, 50)
+    await grouped.dispatcher().hand_over_once()
+    grouped.channel = OpenChannel(backup, "backup", "slack_webhook", "b", webhook)
+    assert await grouped.dispatch() == 1
+    (text,) = grouped.slack.texts
+    assert "50 models" in text
+    assert "Sent here because the channel slack is broken" in text
