@@ -58,8 +58,10 @@ TOPIC_PREFIX = "chaos."
 LEASE_SECONDS = 16  # the shortest there is
 PROGRESS_SECONDS = 10.0
 MENDED_AFTER_SECONDS = 1.0
-GROUP_WAIT, GROUP_WINDOW = 0.3, 1.0
+GROUP_WAIT, GROUP_WINDOW = 0.2, 1.0
 """So short that some alerts are alone, and others in a group."""
+AS_USUAL_PER_FAULT = 5
+"""A storm is few messages: most of them must meet a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ class Storm:
         end = time.monotonic() + self._size.patience_seconds
         while goes_on() and time.monotonic() < end:
             await self.publish_more(1)
-            await asyncio.sleep(2 / self._size.per_second)
+            await asyncio.sleep(4 / self._size.per_second)
 
 
 class Operator:
@@ -287,7 +289,7 @@ async def prepared(
     say(f"seed {seed}: {size.incidents} incidents in {size.storm_seconds:g} s, {size.per_second:g} messages a second, "
         f"{size.kills} kills, each fault {size.faults} times; logs in {folder}")  # fmt: skip
     async with AsyncExitStack() as opened:
-        store = HostileStore(rng, size.faults, as_usual=size.incidents // 2)
+        store = HostileStore(rng, size.faults, as_usual=size.faults * AS_USUAL_PER_FAULT)
         slack = await opened.enter_async_context(
             hostile_slack(store, RateLimit(per_second=size.per_second * 1.1, burst=4, retry_after_seconds=1))
         )

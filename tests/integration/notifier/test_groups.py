@@ -125,6 +125,20 @@ async def test_escalations_are_messages_of_their_own_and_bounded(grouped: World)
     ]
 
 
+async def test_where_only_critical_alerts_go_an_escalation_is_what_opens(grouped: World) -> None:
+    await grouped.pool.execute("UPDATE route SET least_severity = 'critical'")
+    await grouped.take_in(*opened(range(20)))
+    for number in range(20):
+        await grouped.take_in(escalated(**named(number)))
+    assert await grouped.dispatch() == 0
+    assert await pass_time(grouped, WAIT) == 1
+    assert grouped.slack.titles == ["🔴 CRITICAL drift, escalated · 20 models"]
+    grouped.clock.advance(WINDOW)
+    await grouped.take_in(*(resolved(3, **named(number)) for number in range(20)))
+    assert await pass_time(grouped, WAIT) == 1
+    assert grouped.slack.titles[1:] == ["🟢 Over: all 20 incidents"]
+
+
 async def test_a_critical_alert_does_not_wait_for_a_group_of_warnings_to_close(grouped: World) -> None:
     await a_group(grouped, 3)
     await grouped.take_in(opened_warn(**named(3)), opened_critical(**named(4)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin
-from sentryml_common.contracts.transition import Cause, Severity, Transition
+from sentryml_common.contracts.transition import Cause, Severity, Transition, TransitionKind
 from sentryml_common.text import cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
@@ -85,8 +85,8 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
     if report.about is About.LONG_DRIFT:
         return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {count} models"
     opened = sum(_opened(each) for each in stories)
-    escalated = ", escalated" if not opened else ""
-    return f"{drift}{escalated} · {count}{' more' if opened and report.size > count else ''} models"
+    worse = "" if opened else ", escalated" if any(map(_escalated, stories)) else ", worse"
+    return f"{drift}{worse} · {count}{' more' if opened and report.size > count else ''} models"
 
 
 def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
@@ -111,7 +111,8 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
         more = f": with earlier ones, {name} has {size}." if size > len(opened) else f" ({name})."
         parts.append(f"{_incidents(len(opened))} opened{_within(opened)}{more}")
     if escalated:
-        parts.append(f"{_incidents(len(escalated))} of {name} escalated.")
+        how = "escalated" if any(map(_escalated, escalated)) else "got worse"
+        parts.append(f"{_incidents(len(escalated))} of {name} {how}.")
     over = sum(not _live(each) for each in stories)
     if over:
         parts.append(f"Over already: {over}.")
@@ -228,6 +229,10 @@ def _tone(report: GroupReport, stories: Sequence[Story]) -> Tone:
 
 def _reminder(story: Story) -> tuple[int, int]:
     return (story.reminder.number, story.reminder.times) if story.reminder else (1, 1)
+
+
+def _escalated(story: Story) -> bool:
+    return any(step.kind is TransitionKind.ESCALATED for step in story.reported)
 
 
 def _opened(story: Story) -> bool:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sentryml_notifier.domain.delivery import Waiting, next_batch
-from sentryml_notifier.domain.routing import CLOSING, OPENING
+from sentryml_notifier.domain.routing import CLOSING
 
 LEAST = 3
 """From this number of incidents on, what opens close together is a group."""
@@ -55,7 +55,7 @@ class About(StrEnum):
 class AlertGroup:
     """Incidents that opened close together on a channel; what opens before `closes_at` joins.
 
-    `reported_at` is its first message, `hurried_at` the last one that something critical made due before its time,
+    `reported_at` is its first message, `hurried_at` the last one besides those of its beginning and its close,
     `ends_reported_at` the last about ends.
     """
 
@@ -73,8 +73,8 @@ class AlertGroup:
 class Batch:
     """What waits of one incident, as one message would cover it.
 
-    `since` is when its last delivery was made; `opens`: an opening alert is among them; `escalated`: an alert that does
-    not open; `attempted`: it has been tried to send before, so it waits for nothing.
+    `since` is when its last delivery was made; `opens`: an opening alert is among them, `escalated`: an escalation to
+    critical is; `attempted`: it has been tried to send before, so it waits for nothing.
     """
 
     about: About
@@ -142,10 +142,10 @@ def about(batch: Sequence[Waiting]) -> About:
     news = [each for each in batch if not each.reminder]
     if not news:
         return About.LONG_DRIFT if batch[-1].long_drift else About.REMINDER
-    kinds = {each.kind for each in news if each.alert}
-    if not kinds:
+    if not any(each.alert for each in news):
         return About.QUIET
-    return About.END if kinds & CLOSING and not kinds & OPENING else About.ALERT
+    is_over = any(each.alert and each.kind in CLOSING for each in news)
+    return About.END if is_over and not any(each.opens for each in news) else About.ALERT
 
 
 def judge(
@@ -192,10 +192,16 @@ def hurries(batch: Batch, group: AlertGroup) -> bool:
     return batch.escalated or (batch.critical and not group.critical)
 
 
+def is_extra(batch: Batch, group: AlertGroup) -> bool:
+    """Whether an alert makes the group be reported besides its beginning and its close: the next such one waits."""
+    return group.reported_at is not None and (hurries(batch, group) or not batch.opens)
+
+
 def _alert_at(batch: Batch, group: AlertGroup, grouping: Grouping) -> datetime:
-    if not hurries(batch, group):
-        return group.closes_at
     at = batch.since + grouping.wait
     if group.hurried_at is not None:
         at = max(at, group.hurried_at + grouping.hurry_every)
-    return min(at, group.closes_at) if batch.opens else at
+    if hurries(batch, group):
+        return min(at, group.closes_at) if batch.opens else at
+    # Neither opening nor an escalation: it got worse otherwise.
+    return group.closes_at if batch.opens else max(at, group.closes_at)

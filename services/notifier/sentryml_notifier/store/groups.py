@@ -10,7 +10,7 @@ import asyncpg
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.grouping import About, AlertGroup, Company
-from sentryml_notifier.domain.routing import CLOSING, OPENING
+from sentryml_notifier.domain.routing import CLOSING
 from sentryml_notifier.domain.story_text import LIVE
 
 COLUMNS = """
@@ -21,12 +21,12 @@ MEMBERS = """
            (SELECT to_state FROM transition AS t
              WHERE t.incident_id = m.incident_id ORDER BY t.sequence DESC LIMIT 1) AS state
       FROM delivery AS m
-     WHERE m.group_id = $1 AND m.kind = ANY ($2) AND m.reminder = 0
+     WHERE m.group_id = $1 AND m.opens
        AND NOT EXISTS (SELECT FROM delivery AS newer
                         WHERE newer.incident_id = m.incident_id AND newer.channel_id = m.channel_id
-                          AND newer.sequence > m.sequence AND newer.kind = ANY ($2) AND newer.reminder = 0)
+                          AND newer.sequence > m.sequence AND newer.opens)
 """
-"""The incidents of the group $1, but for those that have reopened since; $2 are the kinds that open one."""
+"""The incidents of the group $1, but for those that have reopened since."""
 
 
 async def find_own_group(connection: Connection, channel_id: UUID, incident_id: UUID) -> AlertGroup | None:
@@ -35,12 +35,12 @@ async def find_own_group(connection: Connection, channel_id: UUID, incident_id: 
         f"""
         SELECT {COLUMNS}
           FROM (SELECT group_id FROM delivery
-                 WHERE channel_id = $1 AND incident_id = $2 AND kind = ANY ($3) AND reminder = 0
+                 WHERE channel_id = $1 AND incident_id = $2 AND opens
                  ORDER BY sequence DESC
                  LIMIT 1) AS opening
           JOIN alert_group AS g USING (group_id)
         """,
-        channel_id, incident_id, list(OPENING),
+        channel_id, incident_id,
     )  # fmt: skip
     return _group_of(row)
 
@@ -68,10 +68,9 @@ async def count_opened(connection: Connection, channel_id: UUID, since: datetime
     found: int = await connection.fetchval(
         """
         SELECT count(DISTINCT incident_id) FROM delivery
-         WHERE channel_id = $1 AND kind = ANY ($2) AND reminder = 0
-           AND (created_at > $3 OR state IN ('pending', 'sending'))
+         WHERE channel_id = $1 AND opens AND (created_at > $2 OR state IN ('pending', 'sending'))
         """,
-        channel_id, list(OPENING), since,
+        channel_id, since,
     )  # fmt: skip
     return found
 
@@ -82,20 +81,20 @@ async def form_group(connection: Connection, channel_id: UUID, since: datetime, 
         f"""
         WITH members AS (
             SELECT delivery_id, created_at FROM delivery AS d
-             WHERE channel_id = $1 AND kind = ANY ($2) AND reminder = 0 AND group_id IS NULL
-               AND (state IN ('pending', 'sending') OR (created_at > $3 AND (
+             WHERE channel_id = $1 AND opens AND group_id IS NULL
+               AND (state IN ('pending', 'sending') OR (created_at > $2 AND (
                     SELECT to_state FROM transition AS t
-                     WHERE t.incident_id = d.incident_id ORDER BY t.sequence DESC LIMIT 1) = ANY ($4)))
+                     WHERE t.incident_id = d.incident_id ORDER BY t.sequence DESC LIMIT 1) = ANY ($3)))
         ), g AS (
             INSERT INTO alert_group (channel_id, began_at, closes_at)
-            SELECT $1, min(created_at), $5 FROM members
+            SELECT $1, min(created_at), $4 FROM members
             RETURNING *
         ), joined AS (
             UPDATE delivery SET group_id = g.group_id FROM g WHERE delivery_id IN (SELECT delivery_id FROM members)
         )
         SELECT {COLUMNS} FROM g
         """,
-        channel_id, list(OPENING), since, list(LIVE), closes_at,
+        channel_id, since, list(LIVE), closes_at,
     )  # fmt: skip
     group = _group_of(row)
     assert group is not None
@@ -106,13 +105,13 @@ async def read_company(connection: Connection, channel_id: UUID, group: AlertGro
     """What a group's ends depend on."""
     row = await connection.fetchrow(
         f"""
-        SELECT count(*) FILTER (WHERE state = ANY ($3)) AS live,
+        SELECT count(*) FILTER (WHERE state = ANY ($2)) AS live,
                (SELECT min(d.created_at) FROM delivery AS d
-                 WHERE d.channel_id = $4 AND d.state <> 'delivered' AND d.kind = ANY ($5)
+                 WHERE d.channel_id = $3 AND d.state <> 'delivered' AND d.kind = ANY ($4)
                    AND d.incident_id IN (SELECT incident_id FROM delivery WHERE group_id = $1)) AS first_end_at
           FROM ({MEMBERS}) AS members
         """,
-        group.group_id, list(OPENING), list(LIVE), channel_id, list(CLOSING),
+        group.group_id, list(LIVE), channel_id, list(CLOSING),
     )  # fmt: skip
     assert row is not None
     return Company(live=row["live"], first_end_at=row["first_end_at"])
@@ -120,7 +119,7 @@ async def read_company(connection: Connection, channel_id: UUID, group: AlertGro
 
 async def list_members(connection: Connection, group: AlertGroup) -> dict[UUID, bool]:
     """The incidents of a group, and whether each is live; not those that have reopened since, outside of it."""
-    rows = await connection.fetch(MEMBERS, group.group_id, list(OPENING))
+    rows = await connection.fetch(MEMBERS, group.group_id)
     return {row["incident_id"]: row["state"] in LIVE for row in rows}
 
 
@@ -129,9 +128,9 @@ async def count_members(connection: Connection, group: AlertGroup, reported: Seq
     found: int = await connection.fetchval(
         """
         SELECT count(DISTINCT incident_id) FROM delivery
-         WHERE group_id = $1 AND kind = ANY ($2) AND reminder = 0 AND (state = 'delivered' OR incident_id = ANY ($3))
+         WHERE group_id = $1 AND opens AND (state = 'delivered' OR incident_id = ANY ($2))
         """,
-        group.group_id, list(OPENING), reported,
+        group.group_id, reported,
     )  # fmt: skip
     return found
 
@@ -156,11 +155,10 @@ async def join_waiting(connection: Connection, channel_id: UUID, group: AlertGro
     """Let all that waits to be opened on a channel, and came before a group closed, join it."""
     await connection.execute(
         """
-        UPDATE delivery SET group_id = $3
-         WHERE channel_id = $1 AND kind = ANY ($2) AND reminder = 0 AND group_id IS NULL AND state = 'pending'
-           AND created_at < $4
+        UPDATE delivery SET group_id = $2
+         WHERE channel_id = $1 AND opens AND group_id IS NULL AND state = 'pending' AND created_at < $3
         """,
-        channel_id, list(OPENING), group.group_id, group.closes_at,
+        channel_id, group.group_id, group.closes_at,
     )  # fmt: skip
 
 
@@ -188,11 +186,11 @@ async def group_for_machines(
     opening = await connection.fetchrow(
         """
         SELECT delivery_id, group_id FROM delivery
-         WHERE channel_id = $1 AND incident_id = $2 AND kind = ANY ($3) AND reminder = 0
+         WHERE channel_id = $1 AND incident_id = $2 AND opens
          ORDER BY sequence DESC
          LIMIT 1
         """,
-        channel_id, incident_id, list(OPENING),
+        channel_id, incident_id,
     )  # fmt: skip
     if opening is None:
         return None

@@ -78,19 +78,21 @@ async def insert_deliveries(
 
     The share lock keeps the channel as it is until this is committed: none slips in while it is being parked.
     """
-    made, waits = 0, hold is not None and transition.kind in OPENING
-    held_until, held_kinds = now + hold.wait if hold and waits else now, hold.kinds if hold else []
+    made = 0
     for route in routes:
+        opens = await _opens(connection, transition, route.channel_id)
+        waits = hold is not None and opens
+        held_until, held_kinds = (now + hold.wait, hold.kinds) if hold and waits else (now, [])
         status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
                                   urgency, due_at, created_at, reminding, state, parked_because, last_text,
-                                  was_undeliverable)
+                                  was_undeliverable, opens)
             SELECT $1, $2, $3, channel_id, $5, $6, $7, $8,
                    CASE WHEN kind = ANY ($12::text[]) THEN $11::timestamptz ELSE $9::timestamptz END, $9, $10,
                    CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
-                   broken_reason, state = 'broken'
+                   broken_reason, state = 'broken', $13
               FROM channel
              WHERE channel_id = $4 AND deleted_at IS NULL
                FOR SHARE
@@ -98,12 +100,28 @@ async def insert_deliveries(
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now, transition.kind in ALERTING, held_until, held_kinds,
+            int(urgency_of(transition)), now, transition.kind in ALERTING, held_until, held_kinds, opens,
         )  # fmt: skip
         made += status == "INSERT 0 1"
         if hold is not None and transition.alert and transition.sequence > 1:
             await _judge_again(connection, transition, route.channel_id, held_until)
     return made
+
+
+async def _opens(connection: Connection, transition: Transition, channel_id: UUID) -> bool:
+    """Whether it is the first alert of its incident on a channel, since that began."""
+    if transition.kind not in ALERTING or transition.kind in OPENING:
+        return transition.kind in OPENING
+    known: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM delivery
+             WHERE channel_id = $1 AND incident_id = $2 AND opens AND sequence >= (
+                SELECT coalesce(max(sequence), 0) FROM transition WHERE incident_id = $2 AND step_kind = ANY ($3)))
+        """,
+        channel_id, transition.incident_id, list(OPENING),
+    )  # fmt: skip
+    return not known
 
 
 async def _judge_again(connection: Connection, transition: Transition, channel_id: UUID, due_at: datetime) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sentryml_common.contracts.transition import TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import DeliveryState
 from sentryml_notifier.domain.group_text import GroupReport, worst_first
@@ -23,12 +24,12 @@ from sentryml_notifier.domain.grouping import (
     Verdict,
     Waits,
     about,
-    hurries,
+    is_extra,
     judge,
     whole,
 )
 from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.routing import CLOSING, OPENING, Urgency
+from sentryml_notifier.domain.routing import Urgency
 from sentryml_notifier.store import groups
 from sentryml_notifier.store.waiting import Due, Rows, is_free, lock_queues, read_history, waiting_of, with_stories
 
@@ -131,9 +132,7 @@ async def _gather(
         topic,
         now,
         critical=any(batch.critical for batch in batches),
-        hurried=topic is About.ALERT
-        and group.reported_at is not None
-        and any(hurries(each, group) for each in batches),
+        hurried=topic is About.ALERT and any(is_extra(each, group) for each in batches),
     )
     if len(parts) == 1:
         return Together(parts, group)
@@ -168,12 +167,11 @@ def _whole(queue: Rows) -> Rows:
 
 def _batch_of(rows: Rows) -> Batch:
     waiting = [waiting_of(row) for row in rows]
-    alerts = [each.kind for each in waiting if each.alert and not each.reminder]
     return Batch(
         about(waiting),
         rows[-1]["created_at"],
-        opens=any(kind in OPENING for kind in alerts),
-        escalated=any(kind not in OPENING | CLOSING for kind in alerts),
+        opens=any(each.opens for each in waiting),
+        escalated=any(each.kind is TransitionKind.ESCALATED and not (each.opens or each.reminder) for each in waiting),
         critical=min(row["urgency"] for row in rows) == Urgency.CRITICAL_ALERT,
         attempted=any(row["attempts"] > 0 for row in rows),
     )

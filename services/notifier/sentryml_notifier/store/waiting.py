@@ -69,7 +69,7 @@ async def lock_queues(connection: Connection, channel_id: UUID, incident_ids: Se
         """
         SELECT d.delivery_id, d.incident_id, d.transition_id, d.route_id, d.sequence, d.reminder, d.long_drift_days,
                d.kind, d.urgency, d.state, d.send_id, d.due_at, d.attempts, d.failures, d.failing_since,
-               d.possibly_sent, d.plain, d.last_text, d.created_at, d.was_undeliverable, d.group_id, t.alert
+               d.possibly_sent, d.plain, d.last_text, d.created_at, d.was_undeliverable, d.opens, t.alert
           FROM delivery AS d
           JOIN transition AS t USING (transition_id)
          WHERE d.channel_id = $1 AND d.incident_id = ANY ($2) AND d.state <> 'delivered'
@@ -93,6 +93,7 @@ def waiting_of(row: asyncpg.Record) -> Waiting:
         row["reminder"] > 0,
         row["long_drift_days"] > 0,
         row["alert"] is not False,
+        row["opens"],
     )
 
 

@@ -11,7 +11,7 @@ CREATE TABLE alert_group (
   closes_at        timestamptz NOT NULL,
   -- It was reported as critical.
   critical         boolean     NOT NULL DEFAULT false,
-  -- Its first message; the last one that something critical made due early; the last one about ends.
+  -- Its first message; the last one besides those of its beginning and its close; the last one about ends.
   reported_at      timestamptz,
   hurried_at       timestamptz,
   ends_reported_at timestamptz
@@ -19,8 +19,13 @@ CREATE TABLE alert_group (
 -- For the group that incidents join now.
 CREATE INDEX alert_group_open ON alert_group (channel_id, closes_at);
 
--- The group of the incident when it opened; of other deliveries, the group that they are sent with.
-ALTER TABLE delivery ADD COLUMN group_id uuid CONSTRAINT delivery_in_group REFERENCES alert_group;
+ALTER TABLE delivery
+  -- The first alert of an incident on a channel since it began: its opening, or, where less severe alerts are left to
+  -- others, an escalation.
+  ADD COLUMN opens    boolean NOT NULL DEFAULT false,
+  -- The group of the incident when it opened; of other deliveries, the group that they are sent with.
+  ADD COLUMN group_id uuid    CONSTRAINT delivery_in_group REFERENCES alert_group;
+UPDATE delivery SET opens = true WHERE kind IN ('opened', 'reopened') AND reminder = 0;
 -- For the incidents of a group.
 CREATE INDEX delivery_of_group ON delivery (group_id) WHERE group_id IS NOT NULL;
 
