@@ -21,7 +21,7 @@ from sentryml_notifier.domain.grouping import (
     Reports,
     Waits,
     about,
-    is_extra,
+    hurries,
     judge,
     whole,
 )
@@ -47,7 +47,7 @@ class Row:
     @property
     def waiting(self) -> Waiting:
         state = DeliveryState.DELIVERED if self.sent else DeliveryState.PENDING
-        alert = self.kind in OPENING | CLOSING | {K.ESCALATED}
+        alert = self.kind in OPENING | CLOSING | {K.ESCALATED, K.WORSENED}
         return Waiting(UUID(int=0), self.sequence, self.kind, state, alert=alert, opens=self.kind in OPENING)
 
 
@@ -150,12 +150,12 @@ class GroupedChannel:
             own = self.group_of(incident)
             if part and about([row.waiting for row in part]) is topic and own is not None and own == group:
                 rows += part
-        hurried = topic is About.ALERT and any(is_extra(_batch([row]), group) for row in rows)
+        hurried = topic is About.ALERT and any(hurries(_batch([row]), group) for row in rows)
         self.groups[group.group_id] = replace(
             group,
             critical=group.critical or any(map(_urgent, rows)),
-            reported_at=group.reported_at or self.now,
-            hurried_at=self.now if hurried else group.hurried_at,
+            reported_at=self.now if topic is About.ALERT else group.reported_at,
+            hurried_at=self.now if hurried and group.reported_at else group.hurried_at,
             ends_reported_at=self.now if topic is About.END else group.ends_reported_at,
         )
         self._send(rows, group.group_id)

@@ -101,6 +101,18 @@ def test_escalations_are_a_message_before_the_group_closes() -> None:
     assert seconds_of(channel) == [20, 80, 380]
 
 
+def test_getting_worse_within_a_severity_waits_for_the_close_and_then_an_hour() -> None:
+    channel = a_channel()
+    for number in range(4):
+        channel.take_in(number, K.OPENED)
+    for number, seconds in enumerate((100, 200, 1000, 2000)):
+        at(channel, seconds)
+        channel.take_in(number, K.WORSENED)
+    at(channel, 20_000)
+    assert [sorted(each.incidents) for each in channel.sent] == [[0, 1, 2, 3], [0, 1], [2, 3]]
+    assert seconds_of(channel) == [20, 620, 620 + 3600]
+
+
 def test_the_first_critical_alert_of_a_group_of_warnings_does_not_wait_for_it_to_close() -> None:
     channel = a_channel()
     for number in range(3):

@@ -27,6 +27,9 @@ LEAST = 3
 LEFT_AFTER, LEFT_EVERY = timedelta(hours=1), timedelta(days=1)
 """When ends are reported though incidents of the group are live: after the first end, then each such time."""
 
+WORSE_EVERY = timedelta(hours=1)
+"""How often a closed group is reported because incidents get worse within their severity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
@@ -55,7 +58,7 @@ class About(StrEnum):
 class AlertGroup:
     """Incidents that opened close together on a channel; what opens before `closes_at` joins.
 
-    `reported_at` is its first message, `hurried_at` the last one besides those of its beginning and its close,
+    `reported_at` is its last message about alerts, `hurried_at` the last that did not wait for it to close,
     `ends_reported_at` the last about ends.
     """
 
@@ -188,13 +191,8 @@ def report_at(batch: Batch, group: AlertGroup, company: Company, grouping: Group
 
 
 def hurries(batch: Batch, group: AlertGroup) -> bool:
-    """Whether an alert does not wait for the group to close."""
+    """Whether an alert does not wait for the group to close: an escalation, or what first is critical."""
     return batch.escalated or (batch.critical and not group.critical)
-
-
-def is_extra(batch: Batch, group: AlertGroup) -> bool:
-    """Whether an alert makes the group be reported besides its beginning and its close: the next such one waits."""
-    return group.reported_at is not None and (hurries(batch, group) or not batch.opens)
 
 
 def _alert_at(batch: Batch, group: AlertGroup, grouping: Grouping) -> datetime:
@@ -203,5 +201,7 @@ def _alert_at(batch: Batch, group: AlertGroup, grouping: Grouping) -> datetime:
         at = max(at, group.hurried_at + grouping.hurry_every)
     if hurries(batch, group):
         return min(at, group.closes_at) if batch.opens else at
-    # Neither opening nor an escalation: it got worse otherwise.
-    return group.closes_at if batch.opens else max(at, group.closes_at)
+    if batch.opens or batch.since < group.closes_at:
+        return group.closes_at
+    # It got worse within its severity, and so may the others.
+    return max(batch.since + grouping.wait, (group.reported_at or batch.since) + WORSE_EVERY)

@@ -11,7 +11,7 @@ CREATE TABLE alert_group (
   closes_at        timestamptz NOT NULL,
   -- It was reported as critical.
   critical         boolean     NOT NULL DEFAULT false,
-  -- Its first message; the last one besides those of its beginning and its close; the last one about ends.
+  -- Its last message about alerts; the last that did not wait for it to close; the last one about ends.
   reported_at      timestamptz,
   hurried_at       timestamptz,
   ends_reported_at timestamptz

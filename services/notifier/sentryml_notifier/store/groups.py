@@ -169,12 +169,13 @@ async def note_report(
     await connection.execute(
         """
         UPDATE alert_group
-           SET critical = critical OR $3, reported_at = coalesce(reported_at, $2),
+           SET critical = critical OR $3,
+               reported_at = CASE WHEN $6 THEN $2 ELSE reported_at END,
                hurried_at = CASE WHEN $4 THEN $2 ELSE hurried_at END,
                ends_reported_at = CASE WHEN $5 THEN $2 ELSE ends_reported_at END
          WHERE group_id = $1
         """,
-        group.group_id, now, critical, hurried, about is About.END,
+        group.group_id, now, critical, hurried, about is About.END, about is About.ALERT,
     )  # fmt: skip
 
 

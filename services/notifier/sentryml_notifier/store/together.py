@@ -24,7 +24,7 @@ from sentryml_notifier.domain.grouping import (
     Verdict,
     Waits,
     about,
-    is_extra,
+    hurries,
     judge,
     whole,
 )
@@ -132,7 +132,9 @@ async def _gather(
         topic,
         now,
         critical=any(batch.critical for batch in batches),
-        hurried=topic is About.ALERT and any(is_extra(each, group) for each in batches),
+        hurried=topic is About.ALERT
+        and group.reported_at is not None
+        and any(hurries(each, group) for each in batches),
     )
     if len(parts) == 1:
         return Together(parts, group)
