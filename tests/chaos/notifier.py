@@ -60,8 +60,6 @@ PROGRESS_SECONDS = 10.0
 MENDED_AFTER_SECONDS = 1.0
 GROUP_WAIT, GROUP_WINDOW = 0.2, 1.0
 """So short that some alerts are alone, and others in a group."""
-AS_USUAL_PER_FAULT = 5
-"""A storm is few messages: most of them must meet a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +287,7 @@ async def prepared(
     say(f"seed {seed}: {size.incidents} incidents in {size.storm_seconds:g} s, {size.per_second:g} messages a second, "
         f"{size.kills} kills, each fault {size.faults} times; logs in {folder}")  # fmt: skip
     async with AsyncExitStack() as opened:
-        store = HostileStore(rng, size.faults, as_usual=size.faults * AS_USUAL_PER_FAULT)
+        store = HostileStore(rng, size.faults, as_usual=5 * size.faults)  # a storm is few messages
         slack = await opened.enter_async_context(
             hostile_slack(store, RateLimit(per_second=size.per_second * 1.1, burst=4, retry_after_seconds=1))
         )

@@ -201,9 +201,10 @@ def _known_to_ledger(facts: Facts) -> Iterator[str]:
 
 
 def _criticals(facts: Facts) -> Iterator[str]:
-    """No message of an incident that was never critical leaves while a critical alert waits for its first attempt."""
+    """No message of incidents that were never critical leaves while a critical alert waits for its first attempt."""
     critical = critical_models(facts)
-    calm = [each.at for each in facts.posted if each.model_id not in critical]
+    urgent = {each.number for each in facts.posted if each.model_id in critical}
+    calm = sorted({(each.number, each.at) for each in facts.posted if each.number not in urgent})
     first = {model_id: messages[0].at for model_id, messages in _by_model(facts.posted).items()}
     for entry in facts.entries:
         # The opening alone: what comes later may wait behind an earlier step that backs off.
@@ -213,7 +214,7 @@ def _criticals(facts: Facts) -> Iterator[str]:
         if not opened_critical or not entry.attempts or entry.attempts[0][1] == "interrupted":
             continue
         since = entry.created_at + OVERTAKING_GRACE + facts.held
-        overtaken = sum(since < at < first[entry.model_id] for at in calm)
+        overtaken = sum(since < at < first[entry.model_id] for _, at in calm)
         if overtaken:
             yield f"not first: {overtaken} calmer messages left while the critical alert of {entry.model_id} waited"
 
