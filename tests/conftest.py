@@ -24,6 +24,8 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 # A developer's shell may hold settings of a running stack; tests must not talk to that one.
 for name in [name for name in os.environ if name.startswith("SENTRYML_") and not name.startswith("SENTRYML_TEST_")]:
     del os.environ[name]
+# Every alert is a message of its own, at once, but in tests that are about groups.
+os.environ["SENTRYML_GROUP_WAIT_SECONDS"] = "0"
 
 
 # A run that fails fails again; `pytest --hypothesis-profile=explore` looks for what these examples miss.

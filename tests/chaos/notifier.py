@@ -1,5 +1,5 @@
 """`make chaos-notifier`: is every alert delivered or visibly parked, whatever Slack answers and whenever a
-notifier is killed?
+notifier is killed, alone or in a group?
 
 Two notifiers with real Kafka and PostgreSQL, each killing itself at one named step after the other and restarted,
 and a Slack that fails in every way. A storm of incidents against few messages a second. Exit code 0: no violation.
@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -57,6 +58,8 @@ TOPIC_PREFIX = "chaos."
 LEASE_SECONDS = 16  # the shortest there is
 PROGRESS_SECONDS = 10.0
 MENDED_AFTER_SECONDS = 1.0
+GROUP_WAIT, GROUP_WINDOW = 0.2, 1.0
+"""So short that some alerts are alone, and others in a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class Storm:
         end = time.monotonic() + self._size.patience_seconds
         while goes_on() and time.monotonic() < end:
             await self.publish_more(1)
-            await asyncio.sleep(2 / self._size.per_second)
+            await asyncio.sleep(4 / self._size.per_second)
 
 
 class Operator:
@@ -248,7 +251,8 @@ class Run:
         )
         entries = [Entry(**{**dict(row), "attempts": [tuple(each) for each in row["attempts"]]}) for row in rows]
         store = self.slack.store
-        return Facts(self.storm.published, entries, store.requests, store.played)
+        held = timedelta(seconds=GROUP_WAIT + GROUP_WINDOW)
+        return Facts(self.storm.published, entries, store.requests, store.played, held)
 
 
 async def attack(run: Run, operator: Operator) -> Facts:
@@ -283,7 +287,7 @@ async def prepared(
     say(f"seed {seed}: {size.incidents} incidents in {size.storm_seconds:g} s, {size.per_second:g} messages a second, "
         f"{size.kills} kills, each fault {size.faults} times; logs in {folder}")  # fmt: skip
     async with AsyncExitStack() as opened:
-        store = HostileStore(rng, size.faults, as_usual=size.incidents // 2)
+        store = HostileStore(rng, size.faults, as_usual=5 * size.faults)  # a storm is few messages
         slack = await opened.enter_async_context(
             hostile_slack(store, RateLimit(per_second=size.per_second * 1.1, burst=4, retry_after_seconds=1))
         )
@@ -292,6 +296,7 @@ async def prepared(
             "SLACK_WEBHOOK_URL": slack.address, "ALLOWED_HOSTS": slack.authority,
             "SLACK_MESSAGES_PER_SECOND": str(size.per_second), "DISPATCH_POLL_SECONDS": "0.2",
             "DELIVERY_LEASE_SECONDS": str(LEASE_SECONDS),
+            "GROUP_WAIT_SECONDS": str(GROUP_WAIT), "GROUP_WINDOW_SECONDS": str(GROUP_WINDOW),
         }  # fmt: skip
         notifiers = []
         for number, mine in enumerate(fates(rng, size.kills), 1):
@@ -328,7 +333,7 @@ async def run_once(
     states = Counter(entry.state for entry in facts.entries)
     say(
         f"seed {seed}: {len(facts.published)} alerts, {states['delivered']} delivered, {states['parked']} parked "
-        f"with a reason, {len(found)} violations, {time.monotonic() - begun:.0f} s"
+        f"with a reason; {facts.groups} messages of groups; {len(found)} violations, {time.monotonic() - begun:.0f} s"
     )
     for violation in found:
         say(f"VIOLATION {violation}")

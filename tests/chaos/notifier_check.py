@@ -17,7 +17,8 @@ from sentryml_notifier.domain.routing import ALERTING
 AMBIGUOUS = frozenset({"uncertain", "interrupted"})
 
 OVERTAKING_GRACE = timedelta(seconds=3)
-"""A message may be under way, and a batch of transitions not yet committed, when a critical alert comes."""
+"""A message may be under way, and a batch of transitions not yet committed, when a critical alert comes; it may wait
+for its group besides."""
 
 TITLES = {
     "drift, escalated": "escalated",
@@ -27,12 +28,14 @@ TITLES = {
     "drift": "opened",
 }
 MODEL = re.compile(r" · (\S+?)(?: \(repeat\))?$")
+GROUP = re.compile(r" · \d+ (?:more )?models(?: \(repeat\))?$|Over: ")
+SEND = re.compile(r"send ([0-9a-f-]{36})")
 BEFORE = re.compile(r" UTC: (Opened|Escalated|Resolved|Reopened)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One request to Slack: what it said of which model, and whether Slack accepted it."""
+    """What one request to Slack said of one model, and whether Slack accepted it."""
 
     number: int
     at: datetime
@@ -56,36 +59,67 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All there is to judge by. `played` names the fault of each request, by its number."""
+    """All there is to judge by. `played` names the fault of each request, by its number; `held` is how long an alert
+    may wait for its group."""
 
     published: Sequence[Transition]
     entries: Sequence[Entry]
     requests: Sequence[Request]
     played: Mapping[int, str]
+    held: timedelta = timedelta(0)
     posted: Sequence[Posted] = field(init=False)
 
     def __post_init__(self) -> None:
         models = {step.model_id for step in self.published}
-        found = (read(request) for request in self.requests)
-        object.__setattr__(self, "posted", [each for each in found if each is not None and each.model_id in models])
+        covered = covered_by(self.entries)
+        found = [posted for request in self.requests for posted in read(request, covered)]
+        object.__setattr__(self, "posted", [each for each in found if each.model_id in models])
+
+    @property
+    def groups(self) -> int:
+        """The number of messages about several incidents that Slack accepted."""
+        return sum(each.accepted and bool(GROUP.search(_title(each))) for each in self.requests)
 
 
-def read(request: Request) -> Posted | None:
-    """What a request tells; None if it is no message of ours."""
-    text = as_text(request.payload or {})
-    title = text.partition("\n")[0]
+def covered_by(entries: Sequence[Entry]) -> dict[str, dict[str, frozenset[str]]]:
+    """By send: the kinds of steps that it covered of each model, as the ledger has it."""
+    found: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+    for entry in entries:
+        for send_id, _ in entry.attempts:
+            known = found[send_id].get(entry.model_id, frozenset())
+            found[send_id][entry.model_id] = known | {entry.kind}
+    return found
+
+
+def read(request: Request, covered: Mapping[str, Mapping[str, frozenset[str]]]) -> list[Posted]:
+    """What a request tells: of one model what it says itself, of the models of a group what the ledger has of the send
+    that it names; nothing if it is no message of ours."""
+    title, text = _title(request), as_text(request.payload or {})
+    marked = title.endswith("(repeat)")
+    if GROUP.search(title):
+        send = SEND.search(text)
+        models = covered.get(send[1], {}) if send else {}
+        return [
+            Posted(request.number, request.at, model_id, kinds, marked, request.accepted)
+            for model_id, kinds in models.items()
+        ]
     model = MODEL.search(title)
     if model is None:
-        return None
+        return []
     said = next(kind for text_of_title, kind in TITLES.items() if text_of_title in title)
     kinds = frozenset({said} - {""}) | frozenset(map(str.lower, BEFORE.findall(text)))
-    return Posted(request.number, request.at, model[1], kinds, title.endswith("(repeat)"), request.accepted)
+    return [Posted(request.number, request.at, model[1], kinds, marked, request.accepted)]
+
+
+def _title(request: Request) -> str:
+    return as_text(request.payload or {}).partition("\n")[0]
 
 
 def violations(facts: Facts) -> list[str]:
     """Every promise that was broken, as text; none if all were kept."""
     checks = (
         _all_in_ledger,
+        _groups_in_ledger,
         _delivered_or_undeliverable,
         _reported_as_ledger_says,
         _order,
@@ -101,6 +135,20 @@ def _all_in_ledger(facts: Facts) -> Iterator[str]:
     for step in facts.published:
         if (step.model_id, step.kind.value) not in known:
             yield f"lost: {step.model_id} {step.kind.value} is not in the ledger"
+
+
+def _groups_in_ledger(facts: Facts) -> Iterator[str]:
+    """Each message of a group is a send of as many incidents as it says."""
+    covered = covered_by(facts.entries)
+    for request in facts.requests:
+        title, text = _title(request), as_text(request.payload or {})
+        if not GROUP.search(title):
+            continue
+        send = SEND.search(text)
+        models = covered.get(send[1], {}) if send else {}
+        said = re.search(r" · (\d+) ", title)
+        if not models or (said is not None and int(said[1]) != len(models)):
+            yield f"unknown: request {request.number}, {title}, covers {len(models)} incidents by the ledger"
 
 
 def _delivered_or_undeliverable(facts: Facts) -> Iterator[str]:
@@ -153,9 +201,10 @@ def _known_to_ledger(facts: Facts) -> Iterator[str]:
 
 
 def _criticals(facts: Facts) -> Iterator[str]:
-    """No message of an incident that was never critical leaves while a critical alert waits for its first attempt."""
+    """No message of incidents that were never critical leaves while a critical alert waits for its first attempt."""
     critical = critical_models(facts)
-    calm = [each.at for each in facts.posted if each.model_id not in critical]
+    urgent = {each.number for each in facts.posted if each.model_id in critical}
+    calm = sorted({(each.number, each.at) for each in facts.posted if each.number not in urgent})
     first = {model_id: messages[0].at for model_id, messages in _by_model(facts.posted).items()}
     for entry in facts.entries:
         # The opening alone: what comes later may wait behind an earlier step that backs off.
@@ -164,7 +213,8 @@ def _criticals(facts: Facts) -> Iterator[str]:
         opened_critical = (entry.model_id, "opened") in critical_alerts(facts)
         if not opened_critical or not entry.attempts or entry.attempts[0][1] == "interrupted":
             continue
-        overtaken = sum(entry.created_at + OVERTAKING_GRACE < at < first[entry.model_id] for at in calm)
+        since = entry.created_at + OVERTAKING_GRACE + facts.held
+        overtaken = sum(since < at < first[entry.model_id] for _, at in calm)
         if overtaken:
             yield f"not first: {overtaken} calmer messages left while the critical alert of {entry.model_id} waited"
 

@@ -1,4 +1,5 @@
-"""The notifier, which kills itself with SIGKILL at a named step, the n-th time it comes there.
+"""The notifier, which kills itself with SIGKILL at a named step, the n-th time it comes there. Each message names its
+send, so that one of a group can be held against the ledger.
 
     python -m tests.chaos.notifier_dying <send seconds> [<step> <n>]
 
@@ -20,6 +21,8 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -29,6 +32,8 @@ from sentryml_notifier import app, consumer
 from sentryml_notifier.channels.base import Tools
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher
+from sentryml_notifier.domain import grouping
+from sentryml_notifier.domain.message import Message
 from sentryml_notifier.store import queue
 from tests.support.impatient_kafka import forget_the_dead_soon
 
@@ -37,6 +42,20 @@ DISPATCHING = ("claimed", "under_way", "sent", "noting", "noted")
 STEPS = (*CONSUMING, *DISPATCHING)
 
 ON_ITS_WAY_SECONDS = 0.01
+LEFT_SECONDS = 2.0
+"""How long the ends of a group wait for those that are left: an hour, and a day, in a run of minutes."""
+
+
+def name_each_send() -> None:
+    """Let each message say which send it is."""
+    dispatcher = cast(Any, Dispatcher)
+    compose = dispatcher._compose
+
+    def compose_named(self_: Any, claim: Any) -> Message:
+        message: Message = compose(self_, claim)
+        return replace(message, notes=(*message.notes, f"send {claim.sending.send_id}"))
+
+    dispatcher._compose = compose_named
 
 
 class Dying:
@@ -111,6 +130,9 @@ class Dying:
 
 if __name__ == "__main__":
     forget_the_dead_soon()
+    name_each_send()
+    left = timedelta(seconds=LEFT_SECONDS)
+    cast(Any, grouping).LEFT_AFTER, cast(Any, grouping).LEFT_EVERY = left, left
     # A time-out costs its time in each run; the real one is for the real Slack.
     cast(Any, app).Tools = partial(Tools, send_seconds=float(sys.argv[1]))
     if len(sys.argv) > 2:

@@ -135,7 +135,16 @@ def make_dispatcher(settings: NotifierSettings, pool: Pool, registry: ChannelReg
     """The dispatcher, as eager as the settings say."""
     lease = timedelta(seconds=settings.delivery_lease_seconds)
     pace = Pace(settings.dispatch_workers, settings.dispatch_poll_seconds, lease)
-    return Dispatcher(pool, registry, pace, health, clock=system_clock, jitter=random.random, new_id=uuid4)
+    return Dispatcher(
+        pool,
+        registry,
+        pace,
+        health,
+        clock=system_clock,
+        jitter=random.random,
+        new_id=uuid4,
+        grouping=settings.grouping,
+    )
 
 
 def make_thread_updater(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> ThreadUpdater:
@@ -149,7 +158,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
         await ensure_topics(settings, health)
-        inbox = Inbox(pool, dispatcher.wake, system_clock)
+        inbox = Inbox(pool, dispatcher.wake, system_clock, settings.grouping)
         dead_letters = DeadLetters(NAME, publisher)
         consumer = BatchConsumer(TRANSITIONS, Transition, GROUP, inbox.take_in, dead_letters)
         async with asyncio.TaskGroup() as group:

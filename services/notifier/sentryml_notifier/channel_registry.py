@@ -51,6 +51,7 @@ class OpenChannel:
     fingerprint: str
     channel: Channel
     rate: Rate | None = None
+    for_people: bool = True
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Try once. A defect of a channel ends nothing but this attempt."""
@@ -184,7 +185,9 @@ class ChannelRegistry:
         identity = Identity(stored.channel_id, stored.name, stored.secret_setting)
         channel = kind.opened(self._tools, identity, stored.settings, self._secret(stored))
         rate = kind.rate(stored.settings)
-        return OpenChannel(stored.channel_id, stored.name, stored.kind, stored.fingerprint, channel, rate)
+        return OpenChannel(
+            stored.channel_id, stored.name, stored.kind, stored.fingerprint, channel, rate, kind.for_people
+        )
 
     def _secret(self, stored: StoredChannel) -> dict[str, object]:
         if stored.secret_setting is not None:

@@ -36,7 +36,7 @@ CHANNEL_STATE = Gauge("sentryml_channel_state", "1 if the channel is in this sta
 DELIVERIES = Gauge("sentryml_deliveries", "Undelivered deliveries, by channel and state.", ["channel", "state"])
 DELIVERY_OLDEST_SECONDS = Gauge(
     "sentryml_delivery_oldest_seconds",
-    "Age of the oldest undelivered delivery; 0 if there is none.",
+    "How long the oldest undelivered delivery has been due; 0 if there is none.",
     ["channel"],
 )
 PUBLISHED_TOTAL = Counter("sentryml_notifier_published_total", "Changes of deliveries published, by topic.", ["topic"])

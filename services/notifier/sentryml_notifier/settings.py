@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sentryml_common.settings import InternalSettings, PostgresSettings, ServiceSettings
 from sentryml_notifier.channels.base import SLACK_API
 from sentryml_notifier.domain.addresses import read_allowed_hosts
+from sentryml_notifier.domain.grouping import Grouping
 
 
 class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
@@ -78,6 +80,19 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         description="Each time after this number of days of drift, people are asked whether it is the new normal, was "
         "normal, or is still a fault. 0: never.",
     )
+    group_wait_seconds: float = Field(
+        20.0,
+        ge=0,
+        le=300,
+        description="How long an alert that opens an incident waits for others, on channels that people read: from 3 "
+        "on, they are one message. 0: every alert is a message of its own.",
+    )
+    group_window_seconds: float = Field(
+        600.0,
+        ge=1,
+        le=86400,
+        description="Incidents that open within this time on one channel are one alert group, from 3 on.",
+    )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(
         1.0, gt=0, le=60, description="Longest time until a delivery that has become due is noticed."
@@ -94,6 +109,14 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         if self.slack_bot_token is not None and self.slack_channel is None:
             raise ValueError("with a bot token, set SENTRYML_SLACK_CHANNEL to the id of the channel it writes to")
         return self
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """How alerts are grouped; None if they are not."""
+        if not self.group_wait_seconds:
+            return None
+        wait, window = timedelta(seconds=self.group_wait_seconds), timedelta(seconds=self.group_window_seconds)
+        return Grouping(wait, window)
 
     @property
     def all_secrets_keys(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from uuid import UUID
 
 import httpx
 import pytest
@@ -156,7 +157,7 @@ async def test_a_row_says_how_bad_it_is_and_was_who_knows_and_what_went_wrong(
 @pytest.mark.parametrize(
     "query",
     ["state=odd", "severity=odd", "order=odd", "from=soon", "model=%00", "after=odd", "order=peak&after=WzFd",
-     "model=" + "x" * 129, "order=model&before=WyJcdTAwMDAiLDFd"],
+     "model=" + "x" * 129, "order=model&before=WyJcdTAwMDAiLDFd", "group=7"],
 )  # fmt: skip
 async def test_what_cannot_be_asked_for_is_a_page_that_says_so(reader: httpx.AsyncClient, query: str) -> None:
     answer = await reader.get(f"{LIST}?{query}")
@@ -208,6 +209,26 @@ async def test_all_open_ones_of_a_page_are_acknowledged_without_a_tick(
     back = {"do": "unacknowledge", "picked": ["2 v3"]}
     assert "1 taken back: open again." in text_of(await submit(ana, LIST, BULK, **back))
     assert await states(api) == ["closed", "open", "closed", "resolved", "acknowledged", "open"]
+
+
+async def test_the_incidents_of_an_alert_group_are_listed_and_acknowledged_together(
+    zoo: None, ana: httpx.AsyncClient, api: httpx.AsyncClient, pool: Pool
+) -> None:
+    group = UUID(int=7)
+    for number in (1, 2, 5):
+        await tell(pool, number=number, group_id=group, group_number=7)
+    await tell(pool, number=6, channel="ops", group_id=UUID(int=8), group_number=8)
+    page = await ana.get("/incidents/1")
+    assert "delivered after 1.2 s, in alert group 7" in text_of(page)
+    assert link_of(page, "Alerted together with 2 others") == f"./incidents?group={group}"
+    assert "Alerted together" not in text_of(await ana.get("/incidents/6"))
+    listed = await ana.get(f"{LIST}?group={group}")
+    assert numbers_of(listed) == [5, 2, 1]
+    assert "3 incidents of one alert group." in text_of(listed)
+    assert "Acknowledge all 3 open incidents of this alert group" in text_of(listed)
+    data = {"do": "acknowledge-shown", "shown": boxes(listed, "shown")}
+    assert "3 acknowledged." in text_of(await submit(ana, LIST, f"{BULK}?group={group}", **data))
+    assert await states(api) == ["acknowledged", "acknowledged", "resolved", "resolved", "acknowledged", "open"]
 
 
 async def test_what_has_changed_since_the_list_was_made_is_left_alone(

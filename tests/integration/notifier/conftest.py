@@ -31,6 +31,7 @@ from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
+from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
@@ -100,6 +101,7 @@ class World:
     def __init__(self, pool: Pool, slack: Slack, client: Any, allowed_hosts: set[str]) -> None:
         self.pool, self.slack, self.client, self._allowed_hosts = pool, slack, client, allowed_hosts
         self.clock = TestClock()
+        self.grouping: Grouping | None = None  # most tests are about something else
         self._numbers = itertools.count()
         self.channel: OpenChannel
         self.given: SettingsChannel
@@ -167,14 +169,14 @@ class World:
     ) -> Dispatcher:
         return Dispatcher(
             self.pool, registry or self.registry(None, self.given), Pace(workers, poll_seconds, LEASE), Health(),
-            clock=self.clock, jitter=lambda: jitter, new_id=self.new_id,
+            clock=self.clock, jitter=lambda: jitter, new_id=self.new_id, grouping=self.grouping,
         )  # fmt: skip
 
     def new_id(self) -> UUID:
         return uuid5(IDS, f"send/{next(self._numbers)}")
 
     async def take_in(self, *transitions: Transition) -> None:
-        await Inbox(self.pool, lambda: None, self.clock).take_in(list(transitions))
+        await Inbox(self.pool, lambda: None, self.clock, self.grouping).take_in(list(transitions))
 
     async def dispatch(self, *, at_most: int = 100) -> int:
         """Send what is due, one by one; return how many messages were attempted."""

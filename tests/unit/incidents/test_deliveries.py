@@ -37,7 +37,12 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
         (a_delivery(latency_seconds=0.004), "Slack: delivered after 0.1 s"),
         (a_delivery(latency_seconds=754.4), "Slack: delivered after 12 min 34 s"),
         (a_delivery(possibly_repeated=True), "Slack: delivered after 1.2 s; possible duplicate"),
+        (a_delivery(group_number=7), "Slack: delivered after 1.2 s, in alert group 7"),
         (a_delivery("pending"), "Slack: waiting to be sent"),
+        (
+            a_delivery("pending", due_at=at(10)),
+            "Slack: waiting for others to be sent together, until 09:25:00 UTC",
+        ),
         (a_delivery("sending", attempts=1), "Slack: being sent"),
         (a_delivery("parked", text=ARCHIVED), f"Slack: undeliverable: {ARCHIVED}"),
         (

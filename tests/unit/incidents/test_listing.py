@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
+from uuid import UUID
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.unit.incidents.builders import MONDAY
 
 FULL = Listing(
     standing=Standing.OPEN, severity=Severity.CRITICAL, model="churn-*", within=Within.WEEK, since=date(2026, 11, 20),
-    until=date(2026, 11, 23), undeliverable=True, order=Order.PEAK,
+    until=date(2026, 11, 23), undeliverable=True, order=Order.PEAK, group=UUID(int=7),
 )  # fmt: skip
 
 
@@ -36,7 +37,7 @@ FULL = Listing(
             FULL,
             2,
             "2 open critical incidents of models matching churn-* opened in the last 7 days opened from 20 Nov 2026 to "
-            "23 Nov 2026 (UTC) with an undeliverable message",
+            "23 Nov 2026 (UTC) with an undeliverable message of one alert group",
         ),
     ],
 )
@@ -49,14 +50,15 @@ def test_the_address_holds_what_was_asked_for_and_no_more() -> None:
     assert query_of(Listing(model="a&b=c d")) == "?model=a%26b%3Dc+d"
     assert parse_qs(query_of(FULL, after="xyz")[1:]) == {
         "state": ["open"], "severity": ["critical"], "model": ["churn-*"], "within": ["week"], "from": ["2026-11-20"],
-        "to": ["2026-11-23"], "undeliverable": ["true"], "order": ["peak"], "after": ["xyz"],
+        "to": ["2026-11-23"], "undeliverable": ["true"], "order": ["peak"], "group": [str(UUID(int=7))],
+        "after": ["xyz"],
     }  # fmt: skip
 
 
 def test_each_chip_takes_one_thing_away_and_leaves_the_order() -> None:
     whole = parse_qs(query_of(FULL)[1:])
     gone = [set(whole) - set(parse_qs(chip.without[1:])) for chip in chips(FULL)]
-    assert gone == [{"state"}, {"severity"}, {"model"}, {"within"}, {"from", "to"}, {"undeliverable"}]
+    assert gone == [{"state"}, {"severity"}, {"model"}, {"within"}, {"from", "to"}, {"undeliverable"}, {"group"}]
     assert chips(Listing(order=Order.OLDEST)) == ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,13 +27,16 @@ from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, plain_payload, rich_payload, units
 from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, current_state
+from sentryml_notifier.domain.group_text import GroupReport, compose_group
+from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.message_input import Story
 from tests.unit.notifier.builders import NIGHT, OPEN_CRITICAL, a_bin, a_category, a_transition, score_why
 
 MARKUP = re.compile(r"<[^<>]*>")
 OURS = re.compile(
-    r"<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[-0-9: ]+ UTC>|<https?://[^<>|\s]+\|Open incident #\d+>"
+    r"<!date\^\d+\^\{date_short_pretty\} at \{time\}\|[-0-9: ]+ UTC>|"
+    r"<https?://[^<>|\s]+\|(?:Open incident #\d+|#\d+ [^<>]*|List and acknowledge all \d+ incidents)>"
 )
 
 hostile = st.one_of(
@@ -125,8 +129,11 @@ def test_any_conversation_fits_slack_and_calls_nobody(history: list[Transition],
         for message in (news, current_state(story)):
             check(root_payload(message, story, plain=plain))
     reply = as_reply(news, story)
-    for payload in (rich_payload(reply), plain_payload(reply)):
-        check(payload)
+    group = AlertGroup(UUID(int=7), 7, NIGHT, NIGHT)
+    together = compose_group(GroupReport(group, About.ALERT, [Story([step], [step]) for step in history], 4))
+    for message in (reply, together):
+        check(rich_payload(message))
+        check(plain_payload(message))
 
 
 @given(hostile, st.sampled_from(URLS))

@@ -39,6 +39,8 @@ EXAMPLE: dict[str, JsonValue] = {
     "possibly_repeated": False,
     "reminder": 0,
     "long_drift_days": 0,
+    "group_id": None,
+    "group_number": None,
     "attempts": 1,
     "latest_attempts": [
         {
@@ -79,7 +81,8 @@ class Attempt(Part):
 
 class Delivery(Message):
     """One transition on its way to one channel; in the state `no_route` there is none, and nobody was notified. With a
-    `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after that time, what the drift is.
+    `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after that time, what the drift is. With a
+    `group_id` its incident is one of an alert group of that channel, which messages call by its `group_number`.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
     one under way; `text` says how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
@@ -106,6 +109,8 @@ class Delivery(Message):
     possibly_repeated: bool
     reminder: Annotated[int, Field(ge=0)] = 0
     long_drift_days: Annotated[int, Field(ge=0)] = 0
+    group_id: UUID | None = None
+    group_number: Annotated[int, Field(ge=1)] | None = None
     attempts: Annotated[int, Field(ge=0, description="How many there were.")]
     latest_attempts: Annotated[
         tuple[Attempt, ...], Field(max_length=LATEST_ATTEMPTS_MAX, description="The newest of them, oldest first.")

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode
+from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.text import capital
 from sentryml_lifecycle.snapshot import LIVE
 
 WILDCARDS = "*?["
+IN_GROUP = "of one alert group"
 
 
 class Standing(StrEnum):
@@ -70,7 +72,7 @@ class Order(StrEnum):
 class Listing:
     """What was asked for. `severity` is what a badge says; `model` a pattern, or a part of ids; `since` and `until` are
     days (UTC) on which an incident may have been opened, both included; `undeliverable`: only those
-    with an undeliverable message."""
+    with an undeliverable message; `group`: only those of this alert group."""
 
     standing: Standing | None = None
     severity: Severity | None = None
@@ -80,6 +82,7 @@ class Listing:
     until: date | None = None
     undeliverable: bool = False
     order: Order = Order.NEWEST
+    group: UUID | None = None
 
     @property
     def filters(self) -> bool:
@@ -123,6 +126,7 @@ def query_of(requested: Listing, **more: str) -> str:
         "from": requested.since and requested.since.isoformat(),
         "to": requested.until and requested.until.isoformat(),
         "undeliverable": "true" if requested.undeliverable else None,
+        "group": requested.group,
         "order": None if requested.order is Order.NEWEST else requested.order,
     }
     found = {name: str(value) for name, value in (asked | more).items() if value}
@@ -138,6 +142,7 @@ def chips(requested: Listing) -> tuple[Chip, ...]:
         (requested.within and f"opened in {requested.within.text}", replace(requested, within=None)),
         (_days(requested), replace(requested, since=None, until=None)),
         (requested.undeliverable and "with an undeliverable message", replace(requested, undeliverable=False)),
+        (requested.group and IN_GROUP, replace(requested, group=None)),
     )
     return tuple(Chip(str(text), query_of(without)) for text, without in found if text)
 
@@ -150,7 +155,8 @@ def in_words(requested: Listing, count: int, most: int) -> str:
     of = f"of {_models(requested.model)}" if requested.model else None
     opened = f"opened in {requested.within.text}" if requested.within else None
     undeliverable = "with an undeliverable message" if requested.undeliverable else None
-    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(requested), undeliverable])))
+    together = IN_GROUP if requested.group else None
+    return capital(" ".join(_said([number, *kind, noun, of, opened, _days(requested), undeliverable, together])))
 
 
 def _said(parts: Iterable[str | None]) -> list[str]:

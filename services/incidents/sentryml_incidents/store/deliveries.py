@@ -11,6 +11,9 @@ from sentryml_common.postgres.pool import Connection
 BEFORE_ALL = (0, UUID(int=0))
 """The place in an incident's list before its first delivery."""
 
+LEAST_IN_GROUP = 3
+"""On channels that no people read every incident has a group, of which it may be the only one."""
+
 
 async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> None:
     """Keep deliveries, each given once; of one that is known with this revision or a higher one nothing changes.
@@ -19,10 +22,12 @@ async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]
     """
     await connection.executemany(
         """
-        INSERT INTO delivery (delivery_id, revision, transition_id, incident_id, model_id, sequence, state, message)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        INSERT INTO delivery (delivery_id, revision, transition_id, incident_id, model_id, sequence, state, message,
+                              group_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (delivery_id) DO UPDATE
-           SET revision = excluded.revision, state = excluded.state, message = excluded.message
+           SET revision = excluded.revision, state = excluded.state, message = excluded.message,
+               group_id = excluded.group_id
          WHERE delivery.revision < excluded.revision
         """,
         [
@@ -35,6 +40,7 @@ async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]
                 each.sequence,
                 each.state,
                 each.model_dump(mode="json"),
+                each.group_id,
             )
             for each in sorted(deliveries, key=lambda each: each.delivery_id)
         ],
@@ -58,6 +64,25 @@ async def list_deliveries(
         limit,
     )
     return [Delivery.model_validate(row["message"]) for row in rows]
+
+
+async def find_group(connection: Connection, incident_id: UUID) -> tuple[UUID, int] | None:
+    """(the alert group that an incident was in last, the number of its incidents): of several channels the largest.
+    None if it alerted alone."""
+    row = await connection.fetchrow(
+        """
+        SELECT group_id, count(DISTINCT incident_id) AS incidents
+          FROM delivery
+         WHERE group_id IN (SELECT group_id FROM delivery WHERE incident_id = $1)
+         GROUP BY group_id
+        HAVING count(DISTINCT incident_id) >= $2
+         ORDER BY max(sequence) FILTER (WHERE incident_id = $1) DESC, incidents DESC, group_id
+         LIMIT 1
+        """,
+        incident_id,
+        LEAST_IN_GROUP,
+    )
+    return (row["group_id"], row["incidents"]) if row else None
 
 
 async def count_undeliverable(connection: Connection) -> tuple[int, int]:

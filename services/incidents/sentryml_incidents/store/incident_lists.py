@@ -41,6 +41,7 @@ WHERE: Final = """
            AND ($4::timestamptz IS NULL OR opened_at >= $4)
            AND ($5::timestamptz IS NULL OR opened_at < $5)
            AND (NOT $6 OR incident_id IN (SELECT incident_id FROM delivery WHERE delivery.state = 'parked'))
+           AND ($7::uuid IS NULL OR incident_id IN (SELECT incident_id FROM delivery WHERE group_id = $7))
 """
 
 _WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
@@ -82,8 +83,8 @@ async def read_incident_list(
     direction = OPPOSITE[direction] if backwards else direction
     beyond = ""
     if place is not None:
-        # A mark for each part of the place, after the six of WHERE and the limit.
-        marks = ", ".join(f"${number}::{TYPES[key]}" for number, key in enumerate(keys, start=8))
+        # A mark for each part of the place, after the seven of WHERE and the limit.
+        marks = ", ".join(f"${number}::{TYPES[key]}" for number, key in enumerate(keys, start=9))
         beyond = f"AND ({', '.join(keys)}) {'>' if direction == 'ASC' else '<'} ({marks})"
     rows = await connection.fetch(
         f"""
@@ -91,7 +92,7 @@ async def read_incident_list(
           FROM incident
          WHERE {WHERE} {beyond}
          ORDER BY {", ".join(f"{key} {direction}" for key in keys)}
-         LIMIT $7
+         LIMIT $8
         """,
         *_values(requested, now),
         limit,
@@ -163,4 +164,5 @@ def _values(requested: Listing, now: datetime) -> tuple[Any, ...]:
         requested.opened_from(now),
         requested.opened_before,
         requested.undeliverable,
+        requested.group,
     )

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -65,8 +65,11 @@ class Outgoing:
     `send_id` is new for each attempt; `delivery_ids` stay the same, so that a reader can recognise a duplicate: the
     last is the delivery of the transition that the message is about. `possibly_sent` says that an earlier attempt may
     have arrived, `plain` asks for the simplest form that the other side takes. `test` says that nothing has happened:
-    it only shows that messages arrive, and its story is made up. `conversation` is the thread of the incident, for
-    channels that hold conversations.
+    it only shows that messages arrive, and its story is made up. `conversation` is the thread that it belongs to, for
+    channels that hold conversations, and `thread_id` whose that is: None for the incident's.
+
+    `group_id` is the alert group of the incident; `of_group` says that the message is about several incidents of it, of
+    which `story` is the worst.
     """
 
     message: Message
@@ -77,6 +80,21 @@ class Outgoing:
     plain: bool = False
     test: bool = False
     conversation: Conversation | None = None
+    group_id: UUID | None = None
+    thread_id: UUID | None = None
+    of_group: bool = False
+
+    @property
+    def subject_id(self) -> UUID:
+        """What the message's thread is about: an incident or a group."""
+        return self.thread_id or self.story.last.incident_id
+
+    @property
+    def message_id(self) -> UUID:
+        """The same for each attempt at the same message, by which a reader can recognise a duplicate."""
+        if not self.of_group:
+            return self.delivery_ids[-1]
+        return uuid5(self.subject_id, " ".join(sorted(map(str, self.delivery_ids))))
 
 
 class Channel(Protocol):
@@ -140,7 +158,7 @@ T = TypeVar("T", bound=Config)
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[S, T]):
     """A kind of channel: what people call it, what it is good for, its settings, what of them is secret, how it is
-    opened, and what it can do.
+    opened, what it can do, and whether people read it: then alerts that come together are sent together.
 
     Forms are made from `settings` and `secret`: the title, description and first example of each field are its label,
     help and placeholder. `open` raises ChannelMisconfigured; it makes no connection. `hint` is what may be shown of a
@@ -157,6 +175,7 @@ class Kind(Generic[S, T]):
     threads: bool = False
     edits: bool = False
     buttons: bool = False
+    for_people: bool = True
 
     def opened(self, tools: Tools, identity: Identity, settings: Any, secret: Any) -> Channel:
         """The channel of an unchecked configuration.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sentryml_notifier.domain.message import Fact, Line, Message
+from sentryml_notifier.domain.message import Fact, Line, Link, Message
 
 
 def as_text(message: Message) -> str:
@@ -20,8 +20,14 @@ def fact_text(fact: Fact) -> str:
 
 
 def line_text(line: Line) -> str:
-    """A line with its times written out."""
-    return "".join(moment(part) if isinstance(part, datetime) else part for part in line)
+    """A line with its times and addresses written out."""
+    return "".join(map(_part_text, line))
+
+
+def _part_text(part: str | datetime | Link) -> str:
+    if isinstance(part, Link):
+        return f"{part.label} ({part.url})"
+    return moment(part) if isinstance(part, datetime) else part
 
 
 def moment(at: datetime) -> str:

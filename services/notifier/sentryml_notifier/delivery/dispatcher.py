@@ -31,6 +31,8 @@ from sentryml_notifier.domain.delivery import (
     TryAgain,
     decide,
 )
+from sentryml_notifier.domain.group_text import compose_group
+from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
 from sentryml_notifier.domain.thread import Learned
 from sentryml_notifier.metrics import (
@@ -41,7 +43,7 @@ from sentryml_notifier.metrics import (
     expose_zero,
 )
 from sentryml_notifier.store import channels, conversations, fallback, queue
-from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Sending
+from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Reader, Sending
 
 log = get_logger(__name__)
 
@@ -50,6 +52,7 @@ LONGEST_SEND = timedelta(seconds=15)
 CHECK_PARKED_SECONDS = 15.0
 CHECK_CHANNELS_SECONDS, CHECK_BROKEN_SECONDS = 2.0, 2.0
 SHORTEST_REST_SECONDS = 0.01
+REPORTED_LOGGED = 20
 
 NOT_COMPOSED = SendResult(
     Outcome.MESSAGE_REFUSED, "not_composed", "The message could not be composed: a defect of SentryML, see its log."
@@ -85,9 +88,10 @@ class Dispatcher:
         clock: Clock,
         jitter: Callable[[], float],
         new_id: Callable[[], UUID],
+        grouping: Grouping | None = None,
     ) -> None:
         self._pool, self._registry, self._pace, self._health = pool, registry, pace, health
-        self._clock, self._jitter, self._new_id = clock, jitter, new_id
+        self._clock, self._jitter, self._new_id, self._grouping = clock, jitter, new_id, grouping
         self._woken, self._broken, self._waiting = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._free_at: dict[UUID, datetime] = {}
 
@@ -201,8 +205,9 @@ class Dispatcher:
     async def _claim(self, channel: OpenChannel) -> Claim | Cleared | None:
         now = self._clock()
         sending = Sending(self._new_id(), channel.channel_id, now + self._pace.lease)
+        reader = Reader(self._grouping, channel.for_people)
         async with transaction(self._pool) as connection:
-            found = await queue.claim_due(connection, sending, channel.fingerprint, now, channel.rate)
+            found = await queue.claim_due(connection, sending, channel.fingerprint, now, channel.rate, reader)
         if isinstance(found, NotBefore):
             self._free_at[channel.channel_id] = found.at
             return None
@@ -224,6 +229,9 @@ class Dispatcher:
                 possibly_sent=claim.retry_state.possibly_sent,
                 plain=claim.retry_state.plain,
                 conversation=claim.conversation,
+                group_id=claim.group_id,
+                thread_id=claim.thread_id,
+                of_group=claim.report is not None,
             )
         )
         if claim.retry_state.possibly_sent and result.reason not in NOTHING_SENT:
@@ -232,7 +240,7 @@ class Dispatcher:
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(
-            compose(claim.story),
+            compose_group(claim.report) if claim.report else compose(claim.story),
             possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
@@ -281,11 +289,17 @@ class Dispatcher:
     def _report(self, channel: OpenChannel, claim: Claim, result: SendResult, decided: Next, ours: bool) -> None:
         last = claim.story.last
         labels = {"channel": channel.name, "outcome": result.outcome.value, "reason": result.reason}
-        reported = [REMINDER] if claim.story.reminder else [step.kind.value for step in claim.story.reported]
+        stories = claim.stories
+        reported = [
+            kind
+            for story in stories
+            for kind in ([REMINDER] if story.reminder else [step.kind.value for step in story.reported])
+        ]
         for kind in reported:
             DELIVERY_TOTAL.labels(kind=kind, **labels).inc()
         if isinstance(decided, Delivered) and not claim.story.reminder:
-            DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - last.at).total_seconds())
+            since = last.at if claim.report is None else claim.happened_at
+            DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - since).total_seconds())
         level = log.info if isinstance(decided, Delivered) else log.warning
         level(
             "delivery_attempted",
@@ -294,7 +308,9 @@ class Dispatcher:
             http_status=result.http_status,
             model_id=last.model_id,
             incident_number=last.incident_number,
-            reported=reported,
+            incidents=len(stories),
+            group_id=str(claim.group_id) if claim.group_id else None,
+            reported=reported[:REPORTED_LOGGED],
             next=type(decided).__name__,
             next_at=decided.at.isoformat() if isinstance(decided, TryAgain) else None,
             lease_kept=ours,

@@ -85,7 +85,8 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delivery that has not been delivered, as its incident's queue shows it."""
+    """A delivery that has not been delivered, as its incident's queue shows it. `alert` is that of its
+    transition; `opens`: it is the first alert of the incident there."""
 
     delivery_id: UUID
     sequence: int
@@ -94,6 +95,8 @@ class Waiting:
     was_undeliverable: bool = False
     reminder: bool = False
     long_drift: bool = False
+    alert: bool = True
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

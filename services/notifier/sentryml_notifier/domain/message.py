@@ -31,7 +31,16 @@ LATE_AFTER = timedelta(minutes=2)
 LONGEST_NOTE, LATER_SHOWN, EARLIER_SHOWN = 500, 5, 6
 LONGEST_LINE, MOVES_SHOWN = 200, 5
 
-Line = tuple[str | datetime, ...]
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A part of a line that leads to a page."""
+
+    label: str
+    url: str
+
+
+Line = tuple[str | datetime | Link, ...]
 
 BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
 BY_MONITOR = {Cause.MONITOR_DISABLED, Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}

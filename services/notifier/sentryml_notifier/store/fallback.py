@@ -59,10 +59,12 @@ async def hand_over(connection: Connection, now: datetime) -> int:
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, urgency,
-                              due_at, created_at, state, parked_because, last_text, was_undeliverable, instead_of)
+                              due_at, created_at, state, parked_because, last_text, was_undeliverable, instead_of,
+                              opens)
         SELECT gen_random_uuid(), d.transition_id, d.route_id, other.channel_id, d.incident_id, d.sequence, d.kind,
                d.urgency, $1, d.created_at, CASE other.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
-               CASE other.state WHEN 'broken' THEN 'channel_broken' END, other.broken_reason, true, d.delivery_id
+               CASE other.state WHEN 'broken' THEN 'channel_broken' END, other.broken_reason, true, d.delivery_id,
+               d.opens
           FROM channel AS broken
           JOIN channel AS other ON other.channel_id = broken.fallback_channel_id AND other.deleted_at IS NULL
           JOIN delivery AS d ON d.channel_id = broken.channel_id

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import ALERTING, Notified, Past, Route, notified_by, urgency_of
+from sentryml_notifier.domain.routing import ALERTING, OPENING, Notified, Past, Route, notified_by, urgency_of
 
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
@@ -61,25 +62,37 @@ async def read_notified(connection: Connection, transition: Transition) -> Notif
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How long opening alerts wait for company, on channels of which kinds."""
+
+    wait: timedelta
+    kinds: list[str]
+
+
 async def insert_deliveries(
-    connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime
+    connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime, hold: Hold | None = None
 ) -> int:
-    """One delivery per route, due now, or parked where the channel is broken; return how many. Their ids follow from
-    both.
+    """One delivery per route, due now, after the wait for company, or parked where the channel is broken; return how
+    many. Their ids follow from both. What waits for company already is due with them: it is to be judged again.
 
     The share lock keeps the channel as it is until this is committed: none slips in while it is being parked.
     """
     made = 0
     for route in routes:
+        opens = await _opens(connection, transition, route.channel_id)
+        waits = hold is not None and opens
+        held_until, held_kinds = (now + hold.wait, hold.kinds) if hold and waits else (now, [])
         status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
                                   urgency, due_at, created_at, reminding, state, parked_because, last_text,
-                                  was_undeliverable)
-            SELECT $1, $2, $3, channel_id, $5, $6, $7, $8, $9, $9, $10,
+                                  was_undeliverable, opens)
+            SELECT $1, $2, $3, channel_id, $5, $6, $7, $8,
+                   CASE WHEN kind = ANY ($12::text[]) THEN $11::timestamptz ELSE $9::timestamptz END, $9, $10,
                    CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
-                   broken_reason, state = 'broken'
+                   broken_reason, state = 'broken', $13
               FROM channel
              WHERE channel_id = $4 AND deleted_at IS NULL
                FOR SHARE
@@ -87,10 +100,39 @@ async def insert_deliveries(
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now, transition.kind in ALERTING,
+            int(urgency_of(transition)), now, transition.kind in ALERTING, held_until, held_kinds, opens,
         )  # fmt: skip
         made += status == "INSERT 0 1"
+        if hold is not None and transition.alert and transition.sequence > 1:
+            await _judge_again(connection, transition, route.channel_id, held_until)
     return made
+
+
+async def _opens(connection: Connection, transition: Transition, channel_id: UUID) -> bool:
+    """Whether it is the first alert of its incident on a channel, since that began."""
+    if transition.kind not in ALERTING or transition.kind in OPENING:
+        return transition.kind in OPENING
+    known: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM delivery
+             WHERE channel_id = $1 AND incident_id = $2 AND opens AND sequence >= (
+                SELECT coalesce(max(sequence), 0) FROM transition WHERE incident_id = $2 AND step_kind = ANY ($3)))
+        """,
+        channel_id, transition.incident_id, list(OPENING),
+    )  # fmt: skip
+    return not known
+
+
+async def _judge_again(connection: Connection, transition: Transition, channel_id: UUID, due_at: datetime) -> None:
+    await connection.execute(
+        """
+        UPDATE delivery SET due_at = $4
+         WHERE channel_id = $1 AND incident_id = $2 AND sequence < $3 AND due_at > $4
+           AND state = 'pending' AND attempts = 0
+        """,
+        channel_id, transition.incident_id, transition.sequence, due_at,
+    )  # fmt: skip
 
 
 def delivery_id_of(transition_id: UUID, route_id: UUID) -> UUID:

@@ -47,11 +47,15 @@ async def list_deliveries(
         f"""
         WITH page AS (
             SELECT d.*, d.possibly_sent AS possibly_repeated, t.model_id, t.incident_number, t.happened_at,
-                   c.name AS channel, c.kind AS channel_kind, r.name AS route
+                   c.name AS channel, c.kind AS channel_kind, r.name AS route,
+                   CASE WHEN g.reported_at IS NOT NULL THEN g.group_number END AS group_number,
+                   (SELECT count(DISTINCT m.incident_id) FROM delivery AS m WHERE m.group_id = d.group_id)
+                     AS group_incidents
               FROM delivery AS d
               JOIN transition AS t USING (transition_id)
               JOIN channel AS c USING (channel_id)
               JOIN route AS r USING (route_id)
+              LEFT JOIN alert_group AS g ON g.group_id = d.group_id
              WHERE {where}
              ORDER BY d.created_at DESC, d.sequence DESC, d.delivery_id
              LIMIT $1
@@ -113,7 +117,7 @@ async def list_channels(connection: Connection, channel_id: UUID | None = None) 
                c.retry_at, c.paused_until, c.fallback_channel_id, c.version, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,
-               min(d.created_at) AS oldest_at
+               min(CASE WHEN d.attempts = 0 THEN greatest(d.created_at, d.due_at) ELSE d.created_at END) AS oldest_at
           FROM channel AS c
           LEFT JOIN delivery AS d
             ON d.channel_id = c.channel_id AND d.state <> 'delivered' AND (d.parked_because = ANY ($2)) IS NOT TRUE

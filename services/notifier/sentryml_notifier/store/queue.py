@@ -14,10 +14,8 @@ from uuid import UUID
 
 import asyncpg
 
-from sentryml_common.contracts.transition import State, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import (
-    OVER,
     Delivered,
     DeliveryState,
     Next,
@@ -26,16 +24,18 @@ from sentryml_notifier.domain.delivery import (
     RetryState,
     SendResult,
     TryAgain,
-    Waiting,
-    next_batch,
 )
+from sentryml_notifier.domain.group_text import GroupReport, worst_first
+from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.domain.message import NO_FALLBACK, Fallback
-from sentryml_notifier.domain.message_input import Reminder, Story
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.rate_limit import Rate
-from sentryml_notifier.domain.story_text import LIVE
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_fallback
+from sentryml_notifier.store.groups import group_for_machines
+from sentryml_notifier.store.together import Held, Together, Unneeded, with_company
+from sentryml_notifier.store.waiting import Rows, find_due, lock_queues, most_urgent_incident
 
 ENDED_AT_ONCE = 100
 """Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""
@@ -64,30 +64,57 @@ class NotBefore:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """Obsolete reminders were ended, and more may follow: commit, and claim again."""
+    """Obsolete reminders were ended or alerts held for company, and more may follow: commit, and claim again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Deliveries of one incident, to be sent in one message by the holder of the lease."""
+    """Deliveries of one incident, or of several of a group, to be sent in one message by the holder of the lease.
+
+    `stories` are the incidents, the worst first; with a `report` the message is about the group. `group_id` is the
+    group of the incident, and `thread_id` whose thread the message belongs to: the incident's, or the group's.
+    """
 
     sending: Sending
     delivery_ids: tuple[UUID, ...]
-    story: Story
+    stories: tuple[Story, ...]
     retry_state: RetryState
     last_text: str | None
     happened_at: datetime
+    thread_id: UUID
     fallback: Fallback = NO_FALLBACK
     conversation: Conversation | None = None
+    group_id: UUID | None = None
+    report: GroupReport | None = None
+
+    @property
+    def story(self) -> Story:
+        """The incident, or the worst of them."""
+        return self.stories[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a channel, and how alerts are grouped: on a channel that `people` read they are sent together, on any
+    other the group is only named. Without `grouping` there are no groups."""
+
+    grouping: Grouping | None = None
+    people: bool = True
 
 
 async def claim_due(
-    connection: Connection, sending: Sending, fingerprint: str, now: datetime, rate: Rate | None = None
+    connection: Connection,
+    sending: Sending,
+    fingerprint: str,
+    now: datetime,
+    rate: Rate | None = None,
+    reader: Reader = Reader(),
 ) -> Claim | NotBefore | Cleared | None:
-    """Take the most urgent due deliveries of one incident on a channel, and a token of its bucket.
+    """Take the most urgent due deliveries on a channel, of one incident or of several of a group, and a token of its
+    bucket.
 
     Returns None if nothing is due, or when the channel may send again if it may not now. Reminders that come first and
-    are obsolete are ended on the way, ENDED_AT_ONCE at most.
+    are obsolete are ended on the way, and alerts held that wait for company, ENDED_AT_ONCE at most.
     """
     channel = await _lock_channel(connection, sending.channel_id, fingerprint)
     if channel is None:
@@ -97,67 +124,88 @@ async def claim_due(
     if free_at > now:
         return NotBefore(free_at)
     for _ in range(ENDED_AT_ONCE):
-        due = await _most_urgent(connection, sending.channel_id, now)
-        if due is None:
-            return None
-        if not due.is_obsolete:
-            claim = await _claim(connection, sending, due, now)
-            if rate is not None:
-                await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
-            return claim
-        await _end_reminders(connection, due.rows)
+        found = await _next(connection, sending.channel_id, reader, now)
+        match found:
+            case None:
+                return None
+            case Together():
+                claim = await _claim(connection, sending, found, reader, now)
+                if rate is not None:
+                    await _take_token(connection, sending.channel_id, rate.full_after(channel["bucket_full_at"], now))
+                return claim
+            case Unneeded(rows=rows, text=text):
+                await _end(connection, rows, text)
     return Cleared()
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """Locked deliveries of one incident that the next message covers, and its story."""
-
-    rows: Sequence[asyncpg.Record]
-    story: Story
-
-    @property
-    def is_obsolete(self) -> bool:
-        """Whether it is a reminder of what has been seen meanwhile, or is over."""
-        state = self.story.newest.to.state
-        if self.story.long_drift_days:
-            return state not in LIVE
-        return self.story.reminder is not None and state is not State.OPEN
-
-
-async def _most_urgent(connection: Connection, channel_id: UUID, now: datetime) -> _Due | None:
+async def _next(
+    connection: Connection, channel_id: UUID, reader: Reader, now: datetime
+) -> Together | Unneeded | Held | None:
+    """What is to be done next on a channel; None if nothing is due."""
     incident_id = await most_urgent_incident(connection, channel_id, now)
     if incident_id is None:
         return None
-    rows = await _lock_queue(connection, channel_id, incident_id)
-    queue = [
-        Waiting(
-            row["delivery_id"],
-            row["sequence"],
-            TransitionKind(row["kind"]),
-            DeliveryState(row["state"]),
-            row["was_undeliverable"],
-            row["reminder"] > 0,
-            row["long_drift_days"] > 0,
-        )
-        for row in rows
-    ]
-    taken = rows[: len(next_batch(queue))]
-    # A sender given up for lost may have noted its success just before the rows were locked.
-    if not any(row["state"] != DeliveryState.PARKED and row["due_at"] <= now for row in taken):
+    queue = (await lock_queues(connection, channel_id, [incident_id])).get(incident_id, [])
+    due = await find_due(connection, incident_id, queue, now)
+    if due is None:
         return None
-    return _Due(taken, await _story(connection, incident_id, taken))
+    if due.is_obsolete:
+        return Unneeded(due.rows, NOT_NEEDED_TEXT)
+    if reader.grouping is None or not reader.people:
+        return Together([due])
+    return await with_company(connection, channel_id, queue, due, reader.grouping, now)
 
 
-async def _claim(connection: Connection, sending: Sending, due: _Due, now: datetime) -> Claim:
-    taken, story = due.rows, due.story
+async def _claim(connection: Connection, sending: Sending, together: Together, reader: Reader, now: datetime) -> Claim:
+    """Take what is sent together. What has waited for company is not late."""
+    channel_id, taken = sending.channel_id, [row for part in together.parts for row in part.rows]
+    stories = worst_first(part.story for part in together.parts)
     retry_state = await _take(connection, sending, taken, now)
     delivery_ids = tuple(row["delivery_id"] for row in taken)
     was_undeliverable = any(row["was_undeliverable"] for row in taken)
-    fallback = await read_fallback(connection, delivery_ids) if was_undeliverable else NO_FALLBACK
-    happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
-    conversation = await find_conversation(connection, sending.channel_id, story.last.incident_id)
-    return Claim(sending, delivery_ids, story, retry_state, taken[0]["last_text"], happened_at, fallback, conversation)
+    story = stories[0]
+    if together.group is None:
+        happened_at = taken[-1]["created_at"] if story.reminder else story.last.at
+    else:
+        troubled = was_undeliverable or retry_state.failing_since is not None
+        happened_at = min(row["created_at"] for row in taken) if troubled else now
+    conversation, thread_id = await _thread(connection, channel_id, together, story.last.incident_id)
+    return Claim(
+        sending,
+        delivery_ids,
+        tuple(stories),
+        retry_state,
+        taken[0]["last_text"],
+        happened_at,
+        thread_id,
+        await read_fallback(connection, delivery_ids) if was_undeliverable else NO_FALLBACK,
+        conversation,
+        await _group_id(connection, channel_id, together, story.last.incident_id, reader, now),
+        together.report,
+    )
+
+
+async def _thread(
+    connection: Connection, channel_id: UUID, together: Together, incident_id: UUID
+) -> tuple[Conversation | None, UUID]:
+    """The conversation that a message belongs to, if it has begun, and whose it is: of an incident that has none of its
+    own, that of its group."""
+    own = None if together.report else await find_conversation(connection, channel_id, incident_id)
+    if own is not None or together.group is None:
+        return own, incident_id
+    group_id = together.group.group_id
+    shared = await find_conversation(connection, channel_id, group_id)
+    return shared, group_id if shared or together.report else incident_id
+
+
+async def _group_id(
+    connection: Connection, channel_id: UUID, together: Together, incident_id: UUID, reader: Reader, now: datetime
+) -> UUID | None:
+    if together.group is not None:
+        return together.group.group_id
+    if reader.grouping is None or reader.people:
+        return None
+    return await group_for_machines(connection, channel_id, incident_id, reader.grouping.window, now)
 
 
 async def _lock_channel(connection: Connection, channel_id: UUID, fingerprint: str) -> asyncpg.Record | None:
@@ -177,45 +225,7 @@ async def _take_token(connection: Connection, channel_id: UUID, full_at: datetim
     await connection.execute("UPDATE channel SET bucket_full_at = $2 WHERE channel_id = $1", channel_id, full_at)
 
 
-async def most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
-    """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
-    reminder is no head of anything but itself.
-
-    The index holds what waits in this order, so few rows are read however many there are.
-    """
-    incident_id: UUID | None = await connection.fetchval(
-        """
-        SELECT incident_id FROM delivery AS urgent
-         WHERE channel_id = $1 AND state IN ('pending', 'sending')
-           AND (SELECT due_at FROM delivery AS head
-                 WHERE head.channel_id = $1 AND head.incident_id = urgent.incident_id
-                   AND head.state IN ('pending', 'sending')
-                 ORDER BY reminder > 0, sequence
-                 LIMIT 1) <= $2
-         ORDER BY urgency, created_at, incident_id
-         LIMIT 1
-        """,
-        channel_id, now,
-    )  # fmt: skip
-    return incident_id
-
-
-async def _lock_queue(connection: Connection, channel_id: UUID, incident_id: UUID) -> list[asyncpg.Record]:
-    return await connection.fetch(
-        """
-        SELECT delivery_id, transition_id, route_id, sequence, reminder, long_drift_days, kind, state, send_id, due_at,
-               failures, failing_since, possibly_sent, plain, last_text, created_at, was_undeliverable
-          FROM delivery
-         WHERE channel_id = $1 AND incident_id = $2 AND state <> 'delivered'
-           AND (parked_because = ANY ($3)) IS NOT TRUE
-         ORDER BY long_drift_days > 0, sequence, reminder
-           FOR UPDATE
-        """,
-        channel_id, incident_id, OVER,
-    )  # fmt: skip
-
-
-async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncpg.Record], now: datetime) -> RetryState:
+async def _take(connection: Connection, sending: Sending, taken: Rows, now: datetime) -> RetryState:
     abandoned = [row for row in taken if row["state"] == DeliveryState.SENDING]
     for row in abandoned:
         await _insert_attempts(connection, [row["delivery_id"]], row["send_id"], INTERRUPTED, now)
@@ -237,47 +247,15 @@ async def _take(connection: Connection, sending: Sending, taken: Sequence[asyncp
     return retry_state
 
 
-async def _end_reminders(connection: Connection, taken: Sequence[asyncpg.Record]) -> None:
+async def _end(connection: Connection, rows: Rows, text: str) -> None:
     await connection.execute(
         """
         UPDATE delivery
            SET state = 'parked', parked_because = 'not_needed', send_id = NULL, last_text = $2
          WHERE delivery_id = ANY ($1)
         """,
-        [row["delivery_id"] for row in taken], NOT_NEEDED_TEXT,
+        [row["delivery_id"] for row in rows], text,
     )  # fmt: skip
-
-
-async def _story(connection: Connection, incident_id: UUID, taken: Sequence[asyncpg.Record]) -> Story:
-    """The story of what is taken; after being parked it goes on to the newest step, a quiet one too."""
-    rows = await connection.fetch(
-        """
-        SELECT message FROM transition
-         WHERE incident_id = $1
-         ORDER BY sequence
-        """,
-        incident_id,
-    )
-    # What was delivered before and is only reminded of is not repeated, if there is news.
-    news = [row for row in taken if not row["reminder"]]
-    last = (news or taken)[-1]
-    reported = {row["transition_id"] for row in news} or {last["transition_id"]}
-    first, last_sequence = taken[0]["sequence"], last["sequence"]
-    steps = [Transition.model_validate(row["message"]) for row in rows]
-    if any(row["was_undeliverable"] for row in news):
-        reported |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
-        last_sequence = max(step.sequence for step in steps if step.transition_id in reported)
-    return Story(
-        history=[step for step in steps if step.sequence <= last_sequence],
-        reported=[step for step in steps if step.transition_id in reported],
-        later=[step for step in steps if step.sequence > last_sequence],
-        reminder=await _reminder(connection, last) if last["reminder"] else None,
-    )
-
-
-async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
-    times = await connection.fetchval("SELECT remind_times FROM route WHERE route_id = $1", row["route_id"])
-    return Reminder(row["reminder"], max(row["reminder"], times), row["long_drift_days"])
 
 
 async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:

@@ -73,7 +73,7 @@ class ChannelResponse(Part):
     created_at: UtcDatetime
     waiting: int = Field(description="Deliveries that are pending or being sent.")
     parked: int = Field(description="Parked deliveries.")
-    oldest_at: UtcDatetime | None = Field(description="When the oldest of both was created.")
+    oldest_at: UtcDatetime | None = Field(description="Since when the oldest of both is due.")
 
     @property
     def broken(self) -> bool:
@@ -109,6 +109,9 @@ class DeliveryResponse(Part):
     long_drift_days: int = Field(
         0, description="Of a reminder that asks what lasting drift is: for how many days it had lasted; else 0."
     )
+    group_id: UUID | None = Field(None, description="Alert group that its incident opened in, on this channel.")
+    group_number: int | None = Field(None, description="What messages call that group.")
+    group_incidents: int = Field(0, description="The number of incidents in that group.")
     happened_at: UtcDatetime | None = Field(description="When the transition happened; null for very old ones.")
     channel: str
     channel_kind: str

@@ -14,7 +14,7 @@ from sentryml_common.contracts.transition import Cause, Transition, TransitionKi
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.evidence_choices import Choice, Moment, choices
 from sentryml_incidents.domain.psi_series import Span
-from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
+from sentryml_incidents.store.deliveries import BEFORE_ALL, find_group, list_deliveries
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.incidents import find_incident, find_neighbours
@@ -78,7 +78,7 @@ class Step:
 class IncidentPage:
     """Everything on the page. `evaluation` is the one shown, one of `choices`: the one asked for, else the newest
     while it drifts, else the worst; `against` is what the bins that are shown were compared with. `monitor_version` is
-    the one in force now."""
+    the one in force now; `group` the alert group and the number of its incidents."""
 
     incident: Incident
     number_before: int | None
@@ -95,6 +95,7 @@ class IncidentPage:
     compared_with: tuple[str, ...]
     tables: tuple[SignalTable, ...]
     steps: tuple[Step, ...]
+    group: tuple[UUID, int] | None = None
 
     @property
     def chosen(self) -> Choice:
@@ -163,6 +164,7 @@ async def read_incident_page(
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each, against) for each in signals if each.bins),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
+        group=await find_group(connection, found.incident_id),
     )
 
 

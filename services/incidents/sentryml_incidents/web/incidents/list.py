@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -39,7 +40,8 @@ from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-ROWS = 50
+ROWS, GROUP_ROWS = 50, 500
+"""How many incidents a page shows; of an alert group all, so that they can be acknowledged at once."""
 
 Number = Annotated[int, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 PLACES: dict[Order, TypeAdapter[Any]] = {
@@ -78,9 +80,10 @@ def asked_for(
     until: Annotated[date | None, NotBlank, Query(alias="to")] = None,
     undeliverable: bool = False,
     order: Order = Order.NEWEST,
+    group: Annotated[UUID | None, NotBlank, Query()] = None,
 ) -> Listing:
     """What the address of a list asks for."""
-    return Listing(state, severity, model.strip(), within, since, until, undeliverable, order)
+    return Listing(state, severity, model.strip(), within, since, until, undeliverable, order, group)
 
 
 Asked = Annotated[Listing, Depends(asked_for)]
@@ -232,16 +235,17 @@ async def _page(
     connection: Connection, requested: Listing, now: datetime, after: str | None, before: str | None
 ) -> tuple[Sequence[Incident], bool, bool]:
     """(a page, whether there is one before it, whether there is one after it)."""
+    rows = GROUP_ROWS if requested.group else ROWS
     if before is not None:
         found = await read_incident_list(
-            connection, requested, now, _place(before, requested), ROWS + 1, backwards=True
+            connection, requested, now, _place(before, requested), rows + 1, backwards=True
         )
-        if len(found) > ROWS:
+        if len(found) > rows:
             return found[1:], True, True
         after = None  # so few are before it that this is the first page: it is shown whole
     place = _place(after, requested)
-    found = await read_incident_list(connection, requested, now, place, ROWS + 1)
-    return found[:ROWS], place is not None, len(found) > ROWS
+    found = await read_incident_list(connection, requested, now, place, rows + 1)
+    return found[:rows], place is not None, len(found) > rows
 
 
 def _cursor(incident: Incident, requested: Listing) -> str:

@@ -12,6 +12,9 @@ from sentryml_common.text import duration
 KINDS = {"slack": "Slack", "webhook": "Webhook", "email": "E-mail", "mail": "E-mail"}
 """Kinds of channels as people call them, by how their codes begin."""
 
+AT_ONCE = timedelta(seconds=2)
+"""What is due later after it was made waits for company."""
+
 RATE_LIMITED, GAVE_UP = "rate_limited", "gave_up"
 
 
@@ -59,7 +62,8 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
             return DeliveryLine(Tone.NOBODY, "", "Nobody was notified.", delivery.text, delivery=delivery)
         case DeliveryState.DELIVERED:
             twice = "; possible duplicate" if delivery.possibly_repeated else ""
-            what = f"delivered after {latency(_took(delivery))}{twice}"
+            group = f", in alert group {delivery.group_number}" if delivery.group_number else ""
+            what = f"delivered after {latency(_took(delivery))}{group}{twice}"
             return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
         case DeliveryState.PARKED:
             again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
@@ -91,6 +95,10 @@ def latency(seconds: float) -> str:
 
 
 def _waiting(delivery: Delivery, where: str, now: datetime) -> DeliveryLine:
+    at_once = max(now, delivery.created_at + AT_ONCE)
+    if delivery.due_at is not None and delivery.due_at > at_once and not delivery.attempts:
+        what = "waiting for others to be sent together,"
+        return DeliveryLine(Tone.WAITING, where, what, None, "until", delivery.due_at, delivery)
     if not delivery.attempts or not delivery.text:
         return DeliveryLine(Tone.WAITING, where, "waiting to be sent", delivery=delivery)
     last = delivery.latest_attempts[-1] if delivery.latest_attempts else None

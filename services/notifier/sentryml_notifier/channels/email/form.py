@@ -17,8 +17,8 @@ from html import escape
 
 from sentryml_common.text import cut, visible
 from sentryml_notifier.channels.base import Outgoing
-from sentryml_notifier.channels.plain_text import as_text, line_text
-from sentryml_notifier.domain.message import Fact, Message, Tone
+from sentryml_notifier.channels.plain_text import as_text, moment
+from sentryml_notifier.domain.message import Fact, Link, Message, Tone
 
 SUBJECT_LENGTH = 200
 LOOKS = {
@@ -71,15 +71,15 @@ a {{ color: #84caff }}
 
 def email_of(outgoing: Outgoing, sender: str, recipients: Sequence[str], at: datetime) -> EmailMessage:
     """The e-mail; in its plain form as text alone."""
-    message, step = outgoing.message, outgoing.story.last
+    message = outgoing.message
     domain = sender.rpartition("@")[2]
-    conversation = f"<incident.{step.incident_id}@{domain}>"
+    conversation = f"<incident.{outgoing.subject_id}@{domain}>"
     mail = EmailMessage(SMTP)
     mail["Subject"] = subject_of(message)
     mail["From"] = Address("SentryML", addr_spec=sender)
     mail["To"] = tuple(Address(addr_spec=recipient) for recipient in recipients)
     mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{outgoing.delivery_ids[-1]}@{domain}>"
+    mail["Message-ID"] = f"<{outgoing.message_id}@{domain}>"
     mail["In-Reply-To"] = conversation
     mail["References"] = conversation
     mail["Auto-Submitted"] = "auto-generated"
@@ -112,24 +112,30 @@ def html_of(message: Message) -> str:
         sign=sign,
         lead=escape(message.lead),
         notes="".join(f"<p><em>{escape(note)}</em></p>\n" for note in message.notes),
-        link=_link(message),
+        link=_link(message.link_label, message.link_url),
         facts="".join(map(_fact, message.facts)),
         why=WHY_THIS_MAIL,
     )
 
 
 def _fact(fact: Fact) -> str:
-    lines = [escape(line_text(line)) for line in fact.lines]
+    lines = ["".join(map(_part, line)) for line in fact.lines]
     if len(lines) == 1:
         return f"<h2>{escape(fact.label)}</h2>\n<p>{lines[0]}</p>\n"
     return f"<h2>{escape(fact.label)}</h2>\n<ul>\n{''.join(f'<li>{line}</li>{chr(10)}' for line in lines)}</ul>\n"
 
 
-def _link(message: Message) -> str:
-    label = escape(message.link_label)
-    if not message.link_url.startswith(("https://", "http://")):
+def _part(part: str | datetime | Link) -> str:
+    if isinstance(part, Link):
+        return _link(part.label, part.url)
+    return moment(part) if isinstance(part, datetime) else escape(part)
+
+
+def _link(text: str, address: str) -> str:
+    label = escape(text)
+    if not address.startswith(("https://", "http://")):
         return label
-    return f'<a href="{escape(message.link_url)}">{label}</a>'
+    return f'<a href="{escape(address)}">{label}</a>'
 
 
 def _clean(text: str) -> str:

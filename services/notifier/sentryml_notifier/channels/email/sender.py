@@ -93,7 +93,7 @@ class EmailChannel:
         mail = email_of(outgoing, settings.sender, settings.recipients, self.tools.clock())
         try:
             async with asyncio.timeout(self.tools.send_seconds), self._connection(progress) as smtp:
-                return await self._hand_over(smtp, mail.as_bytes(), outgoing.delivery_ids[-1], progress)
+                return await self._hand_over(smtp, mail.as_bytes(), outgoing.message_id, progress)
         except (httpx.ConnectError, httpx.ConnectTimeout) as err:
             return not_connected(err, SERVER)
         except SMTPResponseException as err:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sentryml_common.text import cut, visible
-from sentryml_notifier.domain.message import Fact, Line, Message, Tone
+from sentryml_notifier.domain.message import Fact, Line, Link, Message, Tone
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
@@ -95,7 +95,13 @@ def _fact(fact: Fact) -> str:
 
 
 def _line(line: Line) -> str:
-    return "".join(_moment(part) if isinstance(part, datetime) else escape(part) for part in line)
+    return "".join(map(_part, line))
+
+
+def _part(part: str | datetime | Link) -> str:
+    if isinstance(part, Link):
+        return _link(part.label, part.url)
+    return _moment(part) if isinstance(part, datetime) else escape(part)
 
 
 def _moment(at: datetime) -> str:

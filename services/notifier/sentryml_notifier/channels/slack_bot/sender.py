@@ -157,7 +157,10 @@ class _Attempt:
     def __init__(self, bot: SlackBot, outgoing: Outgoing) -> None:
         self._bot, self._outgoing = bot, outgoing
         self._ends = asyncio.get_running_loop().time() + bot.tools.send_seconds
-        self._incident_id = outgoing.story.last.incident_id
+        self._subject_id = outgoing.subject_id
+        self._covered = (
+            [str(outgoing.message_id)] if outgoing.of_group else [str(each) for each in outgoing.delivery_ids]
+        )
 
     async def make(self) -> SendResult:
         if self._outgoing.test:
@@ -179,18 +182,15 @@ class _Attempt:
             # The root is there, though we never learned of it. An edit will bring it to where things are.
             learned = self._root(found.root_ts, 0)
             conversation = learned.root
-        delivery_ids = [str(each) for each in self._outgoing.delivery_ids]
-        if all(each in found.reported for each in delivery_ids):
-            posted = self._question(conversation, found.reported[delivery_ids[-1]]) if conversation else None
+        if all(each in found.reported for each in self._covered):
+            posted = self._question(conversation, found.reported[self._covered[-1]]) if conversation else None
             return replace(FOUND_IT, learned=learned or posted)
         result = await (self._reply(conversation) if conversation else self._begin())
         return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
 
     async def _say(self) -> SendResult:
         """Post a test: a message of no incident, with no button and no conversation."""
-        message = self._outgoing.message
-        payload = plain_payload(message) if self._outgoing.plain else rich_payload(message)
-        answer = await self._call("chat.postMessage", **self._addressed(payload))
+        answer = await self._call("chat.postMessage", **self._addressed(self._payload(self._outgoing.message)))
         return answer if isinstance(answer, SendResult) else DELIVERED
 
     def _conversation(self) -> Conversation | None:
@@ -201,6 +201,8 @@ class _Attempt:
     async def _begin(self) -> SendResult:
         """Post the root. It contains the news itself; where the news is quiet, the current state of the incident."""
         outgoing, story = self._outgoing, self._outgoing.story
+        if outgoing.of_group:
+            return await self._begin_group()
         aloud = story.last.kind in ALERTING | CLOSING
         message = outgoing.message if aloud else replace(current_state(story), notes=outgoing.message.notes)
         payload = root_payload(message, story, plain=outgoing.plain)
@@ -209,11 +211,21 @@ class _Attempt:
             return answer
         return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), story.history[-1].sequence))
 
+    async def _begin_group(self) -> SendResult:
+        """Post the root of a group. It is not edited: what follows comes in its thread."""
+        answer = await self._call("chat.postMessage", **self._addressed(self._payload(self._outgoing.message)))
+        if isinstance(answer, SendResult):
+            return answer
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
+
+    def _payload(self, message: Message) -> dict[str, Any]:
+        return plain_payload(message) if self._outgoing.plain else rich_payload(message)
+
     async def _reply(self, conversation: Conversation) -> SendResult:
         outgoing = self._outgoing
-        message = as_reply(outgoing.message, outgoing.story)
-        payload = plain_payload(message) if outgoing.plain else rich_payload(message)
-        if outgoing.story.long_drift_days and not outgoing.plain:
+        message = outgoing.message if outgoing.of_group else as_reply(outgoing.message, outgoing.story)
+        payload = self._payload(message)
+        if outgoing.story.long_drift_days and not outgoing.plain and not outgoing.of_group:
             payload = with_buttons(payload, answers_for(outgoing.story.newest), outgoing.story.newest)
         aloud = is_said_aloud(outgoing.story)
         answer = await self._call(
@@ -226,30 +238,36 @@ class _Attempt:
             return await self._begin() if answer.reason in ROOT_LOST else answer
         posted = answer.get("message")
         if isinstance(posted, Mapping) and posted.get("thread_ts") == conversation.root_ts:
+            if self._in_group_thread:
+                return DELIVERED
             # It is requested already, unless the change came while the root was posted.
-            requested = EditRequested(self._incident_id, outgoing.story.history[-1].sequence)
+            requested = EditRequested(self._subject_id, outgoing.story.history[-1].sequence)
             return replace(DELIVERED, learned=self._question(conversation, str(answer.get("ts", ""))) or requested)
         # The root was deleted: Slack has posted the reply to the channel, and says nothing. It is the root from now on.
         return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
 
+    @property
+    def _in_group_thread(self) -> bool:
+        return self._subject_id != self._outgoing.story.last.incident_id
+
     def _question(self, conversation: Conversation, ts: str) -> QuestionPosted | None:
         """That a question was posted, if it is one whose buttons are to be kept up to date."""
         days = self._outgoing.story.long_drift_days
-        if not days or self._outgoing.plain or ts == conversation.root_ts:
+        if not days or self._outgoing.plain or self._in_group_thread or ts == conversation.root_ts:
             return None
         return QuestionPosted(Question(conversation, ts, days))
 
     def _root(self, ts: str, shown_sequence: int) -> RootPosted:
         bot = self._bot
         return RootPosted(
-            Conversation(bot.identity.channel_id, self._incident_id, bot.settings.channel, ts), shown_sequence
+            Conversation(bot.identity.channel_id, self._subject_id, bot.settings.channel, ts), shown_sequence
         )
 
     def _addressed(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         addressed = {**payload, "channel": self._bot.settings.channel, "unfurl_links": False, "unfurl_media": False}
         # What was refused may have been the metadata: the plainest form has none.
         if not self._outgoing.plain:
-            addressed["metadata"] = metadata_of(self._incident_id, self._outgoing.delivery_ids)
+            addressed["metadata"] = metadata_of(self._subject_id, self._covered)
         return addressed
 
     async def _find(self, conversation: Conversation | None) -> _Found | SendResult:
@@ -271,7 +289,7 @@ class _Attempt:
             if isinstance(answer, SendResult):
                 return _no_answer(answer)
             for message in answer.get("messages", []):
-                found = found.with_message(message, self._incident_id)
+                found = found.with_message(message, self._subject_id)
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
@@ -306,10 +324,10 @@ def question_payload(story: Story, long_drift_days: int, *, newest: bool, plain:
     return with_buttons(payload, answers_for(last) if newest else (), last)
 
 
-def metadata_of(incident_id: UUID, delivery_ids: tuple[UUID, ...]) -> dict[str, Any]:
-    """The deliveries that a message covers, for us to find it by. Slack keeps it beside the message and shows it to
-    nobody."""
-    payload = {"incident_id": str(incident_id), "delivery_ids": " ".join(map(str, delivery_ids))}
+def metadata_of(subject_id: UUID, covered: Sequence[str]) -> dict[str, Any]:
+    """The incident, or group, and the deliveries that a message covers, of a group's message one id for all, for us to
+    find it by. Slack keeps it beside the message and shows it to nobody."""
+    payload = {"incident_id": str(subject_id), "delivery_ids": " ".join(covered)}
     return {"event_type": EVENT_TYPE, "event_payload": payload}
 
 

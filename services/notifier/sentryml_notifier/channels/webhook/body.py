@@ -25,6 +25,7 @@ def body_of(outgoing: Outgoing) -> bytes:
             "data": {
                 "delivery_id": str(outgoing.delivery_ids[-1]),
                 "delivery_ids": [str(each) for each in outgoing.delivery_ids],
+                "group_id": str(outgoing.group_id) if outgoing.group_id else None,
                 "repeat": outgoing.possibly_sent,
                 "reminder": {"number": reminder.number, "times": reminder.times} if reminder and not days else None,
                 "long_drift": {"days": days} if days else None,

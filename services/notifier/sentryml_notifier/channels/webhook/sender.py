@@ -102,6 +102,7 @@ KIND = Kind(
     WebhookSecret,
     open_webhook,
     hint_of,
+    for_people=False,
 )
 
 
