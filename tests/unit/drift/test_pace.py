@@ -160,7 +160,7 @@ def test_a_year_of_flights_is_silent_in_the_blizzard_alone() -> None:
     assert found <= 60
 
 
-def test_a_new_model_is_judged_after_a_day_if_it_was_heard_around_the_clock_else_after_a_week() -> None:
+def test_a_new_model_is_judged_after_a_day_if_it_has_sent_around_the_clock_else_after_a_week() -> None:
     always = poisson(np.full(20 * DAY, 1000 / 60))
     assert found_after(always, 120) is None, "two hours old"
     after = found_after(always, DAY + 60)
@@ -174,7 +174,7 @@ def test_a_new_model_is_judged_after_a_day_if_it_was_heard_around_the_clock_else
     assert after < LEAST_GAP + 2 * EVERY
 
 
-def test_history_that_was_loaded_counts_as_time_in_which_the_model_was_heard() -> None:
+def test_history_that_was_loaded_counts_as_time_in_which_the_model_sent() -> None:
     """Eight days of events in a few minutes, then live ones for an hour."""
     now = 100 * DAY + 14 * 60
     loaded = np.arange(now - REACH, now)

@@ -18,7 +18,7 @@ A gap is silence where it is
 A model that rarely sends, as one of nightly batches, would need months for the last. It is also silent where its long
 gaps are all alike, and this one is longer than they by more than they differ (`_outlasts`).
 
-Until a season is known, a model is judged only if it has been heard around the clock for a day, with no gap of a coarse
+Until a season is known, a model is judged only if it has sent around the clock for a day, with no gap of a coarse
 pane: others have a first night and a first weekend still to come.
 
 A gap that began before panes are kept is of unknown length, and nothing is silent beside it; nor is a model of which
@@ -88,7 +88,7 @@ def pace_of(history: History, season: int, every: int) -> Pace:
     if history.active.size == 0:
         return Pace.UNKNOWN
     gap = history.gap
-    if gap < max(LEAST_GAP, LEAST_EVALUATIONS * every):
+    if gap < least_gap(every):
         return Pace.USUAL
     known = np.concatenate((history.loaded, history.active))
     # A batch that has just come in says nothing of the next one, nor does a history that is shorter than the gap.
@@ -97,6 +97,11 @@ def pace_of(history: History, season: int, every: int) -> Pace:
     if history.now - season - SLACK < (int(known[0]) if history.complete else history.since):
         return _before_a_season(history, known)
     return _against_a_season(history, known, season)
+
+
+def least_gap(every: int) -> int:
+    """How many fine panes a gap lasts at least before it can be silence."""
+    return max(LEAST_GAP, LEAST_EVALUATIONS * every)
 
 
 def _against_a_season(history: History, known: Panes, season: int) -> Pace:
@@ -150,9 +155,10 @@ def _expected(history: History, known: Panes, season: int) -> float:
 
 
 def _times(panes: Panes, active: Panes) -> NDArray[np.float64]:
-    """How often predictions came in, if they did so by chance, where so many of some panes were active: a pane is empty
+    """How often predictions came in, if they did so by chance, where `active` of some panes were: a pane is empty
     with probability e^−rate. Half a pane is added, so that no rate is infinite."""
-    return panes * np.log((panes + 1) / (panes - active + 0.5))
+    rates: NDArray[np.float64] = np.log((panes + 1) / (panes - active + 0.5))
+    return rates * panes
 
 
 def _outlasts(gap: int, lengths: Panes) -> bool:

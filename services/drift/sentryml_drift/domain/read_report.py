@@ -2,7 +2,7 @@
 
 A report says up to which time each source partition has been read, and which models' events came in when, by the Kafka
 timestamps of their records. It follows the partials of everything that it speaks of, in each partition of
-`histograms.v1`. It travels in a header of a record that holds no partials, so whoever does not know it skips it.
+`histograms.v1`. It travels in a header of a record that holds no partials, so a reader that does not know it skips it.
 
 Reports are facts about the log. So replays, zombies and repetitions do no harm: of two times the later one holds, and
 arrivals are a set.
