@@ -242,6 +242,10 @@ class MemoryConsumer:
                 return position
             await self._log.change()
 
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        """The numbers of a topic's partitions."""
+        return {tp.partition for tp in self._log.partitions_of([topic])}
+
     def highwater(self, partition: TopicPartition) -> int | None:
         """The end of the partition when it was last read; None before."""
         assert partition in self.assignment(), "Partition is not assigned"

@@ -98,7 +98,9 @@ class Worker:
                     generation = self.generation
                     for each in records:
                         if generation == self.generation and not self.rebalancing:
-                            record = InputRecord(each.topic, each.partition, each.offset, each.value, generation)
+                            record = InputRecord(
+                                each.topic, each.partition, each.offset, each.value, generation, each.headers
+                            )
                             await self._queue.put(record)
 
     async def _feed(self) -> None:

@@ -45,7 +45,8 @@ from tests.support.memory_group import Group
 PUBLISH_ERRORS = (KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, NotEnoughReplicasError)
 
 
-_Line: TypeAlias = deque[tuple[bytes | None, bytes | None, asyncio.Future[None]]]
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+_Line: TypeAlias = deque[tuple[bytes | None, bytes | None, Headers, asyncio.Future[None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,13 @@ class MemoryLog:
         key: bytes | None = None,
         partition: int | None = None,
         timestamp: int = 1_795_392_000_000,
+        headers: Headers = (),
     ) -> int:
         """Write a record, `timestamp` in milliseconds; returns its offset."""
         partition = self.partition_for(topic, key) if partition is None else partition
         into = self._topics[topic][partition]
         sizes = [-1 if part is None else len(part) for part in (key, value)]
-        into.records.append(ConsumerRecord(topic, partition, into.end, timestamp, 0, key, value, None, *sizes, ()))
+        into.records.append(ConsumerRecord(topic, partition, into.end, timestamp, 0, key, value, None, *sizes, headers))
         into.end += 1
         self.notify()
         return into.end - 1
@@ -256,14 +258,19 @@ class MemoryProducer:
         self._writing: dict[TopicPartition, asyncio.Task[None]] = {}
 
     async def send(
-        self, topic: str, value: bytes | None, key: bytes | None = None, partition: int | None = None
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
     ) -> Awaitable[None]:
         """Queue a record; what is returned is done when it is acknowledged."""
         if value is not None and len(value) > self._log.most_bytes:
             raise MessageSizeTooLargeError
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         tp = TopicPartition(topic, self._log.partition_for(topic, key) if partition is None else partition)
-        self._lines[tp].append((key, value, acknowledged))
+        self._lines[tp].append((key, value, tuple(headers or ()), acknowledged))
         if tp not in self._writing or self._writing[tp].done():
             self._writing[tp] = asyncio.create_task(self._write(tp, self._lines[tp]))
         return acknowledged
@@ -280,9 +287,9 @@ class MemoryProducer:
             # A refusal is of all that is queued: what came later does not get there before what came earlier.
             size = len(line) if error is not None else self._log.rng.randint(1, max(1, len(line)))
             taken = error is None or self._log.happens(0.5)
-            for key, value, acknowledged in [line.popleft() for _ in range(min(size, len(line)))]:
+            for key, value, headers, acknowledged in [line.popleft() for _ in range(min(size, len(line)))]:
                 if taken:
-                    self._log.append(tp.topic, value, key, tp.partition)
+                    self._log.append(tp.topic, value, key, tp.partition, headers=headers)
                 if acknowledged.cancelled():
                     continue
                 if error is None:

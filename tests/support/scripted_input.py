@@ -30,9 +30,11 @@ class ScriptedInput:
         await processor.assigned(partitions)
         self.rebalancing = False
 
-    def record(self, value: bytes | None, offset: int, partition: int = 0) -> InputRecord:
+    def record(
+        self, value: bytes | None, offset: int, partition: int = 0, headers: tuple[tuple[str, bytes], ...] = ()
+    ) -> InputRecord:
         """A record as it comes now."""
-        return InputRecord(HISTOGRAMS.name, partition, offset, value, self.generation)
+        return InputRecord(HISTOGRAMS.name, partition, offset, value, self.generation, headers)
 
     async def is_member(self) -> bool:
         return self.member

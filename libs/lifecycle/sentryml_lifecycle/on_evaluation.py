@@ -10,6 +10,7 @@ from sentryml_common.contracts.transition import Cause, Severity, State, Transit
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
 from sentryml_lifecycle.grades import Grade, grade_of, is_below_critical, psi_of
 from sentryml_lifecycle.normal_time import with_normal_time
+from sentryml_lifecycle.on_silence import reopened_by_silence, silence_mark, with_silence
 from sentryml_lifecycle.slow_drift import compared, with_new_reference, with_slow_drift
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
 from sentryml_lifecycle.worsening import Finding, Notified, Worse, findings_of
@@ -21,6 +22,10 @@ def on_evaluation(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
     """Take one evaluation into account, or say why not."""
     if (why_not := _set_aside(snapshot, evaluation)) is not None:
         return Decision(why_not, snapshot)
+    return with_silence(_on_psi(snapshot, evaluation), evaluation, _open_silent)
+
+
+def _on_psi(snapshot: Snapshot, evaluation: Evaluation) -> Decision:
     grade = grade_of(evaluation, snapshot.settings)
     if grade is Grade.INSUFFICIENT:
         return _paused(snapshot, evaluation)
@@ -121,8 +126,13 @@ def _open(seen: Snapshot, evaluation: Evaluation, severity: Severity, cause: Cau
         previous_incident_id=last.incident_id if last else None,
     )
     followed = replace(last, latched_until=None) if last and last.latched_until else None
-    decision = replace(applied(_newly_notified(seen, evaluation)), followed=followed)
-    mark = mark_of(evaluation, cause, alert=True, slow=seen.is_slow(severity))
+    if cause is Cause.NO_PREDICTIONS:
+        incident = replace(incident, no_predictions=True)
+        seen, mark = replace(seen, notified=Notified()), silence_mark(evaluation, cause, alert=True)
+    else:
+        seen = _newly_notified(seen, evaluation)
+        mark = mark_of(evaluation, cause, alert=True, slow=seen.is_slow(severity))
+    decision = replace(applied(seen), followed=followed)
     opened = decision.recording(TransitionKind.OPENED, incident, mark)
     return opened.with_evidence(EvidenceRole.OPENED, EvidenceRole.PEAK)
 
@@ -134,10 +144,27 @@ def _while_resolved(seen: Snapshot, evaluation: Evaluation, incident: Incident) 
         return applied(seen)
     if _within_reopen_window(seen, incident, evaluation.evaluated_at):
         return _reopen(seen, evaluation, incident, severity)
+    return _follow(applied(seen), evaluation, incident, severity, _cause(seen, severity))
+
+
+def _follow(
+    decision: Decision, evaluation: Evaluation, incident: Incident, severity: Severity, cause: Cause
+) -> Decision:
+    """Close a resolved incident, and open a new one that is linked to it."""
     closed = replace(incident, state=State.CLOSED, closed_at=evaluation.evaluated_at)
-    ended = applied(seen).recording(TransitionKind.CLOSED, closed, mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT))
-    opened = _open(ended.snapshot, evaluation, severity, _cause(seen, severity))
+    ended = decision.recording(TransitionKind.CLOSED, closed, mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT))
+    opened = _open(ended.snapshot, evaluation, severity, cause)
     return replace(opened, transitions=(*ended.transitions, *opened.transitions), followed=ended.snapshot.incident)
+
+
+def _open_silent(decision: Decision, evaluation: Evaluation) -> Decision:
+    """Open or reopen an incident of a model that has become silent."""
+    seen, last = decision.snapshot, decision.snapshot.incident
+    if last is None or last.state is State.CLOSED:
+        return _open(seen, evaluation, Severity.WARN, Cause.NO_PREDICTIONS)
+    if _within_reopen_window(seen, last, evaluation.evaluated_at):
+        return reopened_by_silence(decision, evaluation, last)
+    return _follow(decision, evaluation, last, Severity.WARN, Cause.NO_PREDICTIONS)
 
 
 def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> bool:
@@ -154,6 +181,7 @@ def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity
         resolved_at=None,
         reopened=incident.reopened + 1,
         acknowledged_by=(),
+        no_predictions=False,
     )
     mark = mark_of(evaluation, _cause(seen, severity), alert=True, slow=seen.is_slow(severity))
     decision = applied(_newly_notified(seen, evaluation))
@@ -171,7 +199,7 @@ def _while_live(decision: Decision, evaluation: Evaluation) -> Decision:
     decision = replace(decision, snapshot=replace(seen, incident=measured, notified=notified)).with_evidence(*roles)
     if severity is Severity.CRITICAL and incident.severity is Severity.WARN:
         return _escalate(decision, evaluation, measured)
-    if seen.confirms_clean and not seen.drifts_slowly:
+    if seen.confirms_clean and not seen.drifts_slowly and seen.silence.since is None:
         return _resolve(decision, evaluation, measured)
     if severity is not incident.severity:
         decision = _deescalate(decision, evaluation, measured)
@@ -229,7 +257,7 @@ def _with_psi(
 
 def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
     """Worse than anyone has seen: an acknowledged incident goes back to open."""
-    after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=())
+    after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=(), no_predictions=False)
     mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
     escalated = _covered(decision, evaluation).recording(TransitionKind.ESCALATED, after, mark)
     return escalated.with_evidence(EvidenceRole.ESCALATED)
@@ -239,7 +267,7 @@ def _worsen(decision: Decision, evaluation: Evaluation, worse: tuple[Worse, ...]
     """Worse within its severity: nobody has seen *this* either. What is worse comes first among the reasons."""
     incident, gravest = decision.snapshot.incident, worse[0]
     assert incident is not None
-    after = replace(incident, state=State.OPEN, acknowledged_by=())
+    after = replace(incident, state=State.OPEN, acknowledged_by=(), no_predictions=False)
     mark = mark_of(evaluation, gravest.cause, alert=True, slow=gravest.finding.slow)
     why = tuple(sorted(mark.why, key=lambda each: each.signal is not gravest.finding.signal))
     worsened = _covered(decision, evaluation).recording(

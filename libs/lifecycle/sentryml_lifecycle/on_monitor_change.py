@@ -13,6 +13,7 @@ from typing import Any
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, applied
+from sentryml_lifecycle.on_silence import without_silence
 from sentryml_lifecycle.snapshot import Counts, Incident, SlowCounts, Snapshot
 
 BASELINE = {
@@ -50,6 +51,8 @@ def on_monitor_changed(
     )
     if cause is not Cause.TIMES_CHANGED:
         after = replace(after, counts=Counts(), slow=SlowCounts(), notified=after.notified.recounting())
+    if not (settings.enabled and settings.silence):
+        after = without_silence(after)
     incident = snapshot.incident
     if incident is None or not incident.live:
         return applied(after)
@@ -57,6 +60,10 @@ def on_monitor_changed(
     if cause is Cause.MONITOR_DISABLED:
         closed = replace(incident, state=State.CLOSED, closed_at=now)
         return applied(after).recording(TransitionKind.CLOSED, closed, mark)
+    if incident.no_predictions and not settings.silence:
+        resolved = replace(incident, state=State.RESOLVED, resolved_at=now, acknowledged_by=())
+        ended = replace(mark, cause=Cause.THRESHOLDS_CHANGED, alert=True)
+        return applied(after).recording(TransitionKind.RESOLVED, resolved, ended)
     return applied(after).recording(TransitionKind.MONITOR_CHANGED, _blaming(incident, cause), mark)
 
 

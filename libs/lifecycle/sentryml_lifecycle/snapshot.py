@@ -24,6 +24,7 @@ from sentryml_common.contracts.transition import (
     TransitionText,
 )
 from sentryml_lifecycle.grades import Grade
+from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.worsening import Notified
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
@@ -95,7 +96,8 @@ class Incident:
     `sequence` is that of its newest transition. `acknowledged_by` has seen it in its current state: whatever changes
     what there is to see empties it. `monitor_change` is set while nothing but a changed monitor separates the
     last drift from now. `worst_severity` is the highest it has ever had. `undo_until` is set where a
-    person's word about normal time has closed it. `incident_number` is given by the database,
+    person's word about normal time has closed it. `no_predictions` says that silence has opened it and nothing else was
+    found since. `incident_number` is given by the database,
     hence None until the first write, and so is `model_deleted_at`: of what is deleted with its model nothing changes
     any more.
     """
@@ -121,6 +123,7 @@ class Incident:
     worst_severity: Severity = Severity.WARN
     incident_number: int | None = None
     model_deleted_at: datetime | None = None
+    no_predictions: bool = False
 
     @property
     def live(self) -> bool:
@@ -160,6 +163,7 @@ class Snapshot:
     counts: Counts = field(default_factory=Counts)
     slow: SlowCounts = field(default_factory=SlowCounts)
     notified: Notified = field(default_factory=Notified)
+    silence: Silence = field(default_factory=Silence)
     last_evaluation_id: UUID | None = None
     last_evaluated_at: datetime | None = None
     last_grade: Grade | None = None

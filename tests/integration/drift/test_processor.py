@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,16 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
         return found is not None and sum(pane.count for pane in found.coarse_panes) == EVENTS
 
     async def evaluated() -> Evaluation | None:
-        return await evaluation_of(kafka, watched, datetime.fromtimestamp(0, UTC))
+        found = await evaluation_of(kafka, watched, datetime.fromtimestamp(0, UTC))
+        return found if found is not None and found.activity is not None else None
 
+    begun = datetime.fromtimestamp(time.time(), UTC)
     await eventually(all_counted, what="all events to be counted")
-    await eventually(evaluated, what="a first evaluation: before it, none can be left out")
+    found = await eventually(evaluated, what="an evaluation that knows how far the log is read")
+    assert found is not None
+    assert found.activity is not None
+    assert begun - timedelta(seconds=60) < found.activity.last_received < found.activity.read_until
+    assert found.activity.read_until <= found.evaluated_at
     assert await combiner.end(signal.SIGTERM) == 0, "from here on, only the tables know"
     assert await first.end(signal.SIGKILL) == -signal.SIGKILL
     assert (tmp_path / "state").exists()
@@ -165,6 +171,9 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     second = start("processor", **settings)
     await second.until_ready()
     await says_what_was_produced(kafka, watched, events, again)
+    unread = await evaluation_of(kafka, watched, again)
+    assert unread is not None
+    assert unread.activity is None or unread.activity.read_until < again, "no combiner says that it has read more"
     assert left_out(second) > 0, (
         "evaluations that fell due while no processor ran are not made up for, and that is said"
     )

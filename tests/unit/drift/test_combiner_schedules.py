@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,8 +22,9 @@ from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
-from sentryml_drift.domain.partials import Kind, Target, unpack_record
+from sentryml_drift.domain.partials import Kind, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
+from sentryml_drift.domain.read_report import report_in
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
 from sentryml_statistics.time.panes import PaneGrid
@@ -41,6 +43,11 @@ LENGTHS = [0, 0, 0, 600, 9_000, 140_000]
 Counts = Counter[tuple[str, int]]
 
 
+def now() -> datetime:
+    """The time of day in virtual time."""
+    return datetime.fromtimestamp(NOON + asyncio.get_running_loop().time(), UTC)
+
+
 class Worker:
     """One combiner on the log in memory."""
 
@@ -48,7 +55,9 @@ class Worker:
         self._log, self.consumers = log, list[MemoryConsumer]()
         incarnation = cast(TopicIncarnation, SimpleNamespace(check=self._check))
         letters = DeadLetters("drift-combiner", log.publisher())
-        self.combiner = Combiner(SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._make)
+        self.combiner = Combiner(
+            SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._make, now
+        )
         self.running = asyncio.create_task(self.combiner.run(Health()))
 
     async def _check(self) -> None:
@@ -82,6 +91,8 @@ class Schedule:
             self.log.delete_before(self.log.partitions_of([PREDICTIONS.name])[partition], self._end(partition))
         self.workers: list[Worker] = []
         self.sent: Counts = Counter()
+        self.live: list[tuple[float, int, str]] = []
+        """Events that a fine pane takes: when they were written, to which partition, and of which model."""
         self.bad = 0
 
     def _end(self, partition: int) -> int:
@@ -102,6 +113,7 @@ class Schedule:
             self._keep_one_alive()
             assert loop.time() < ENOUGH_SECONDS, f"missing: {self.sent - self.counted()}"
         await asyncio.sleep(30)  # long enough for somebody who was late to say something wrong
+        self.check_reports()
         for worker in self.workers:
             worker.kill()
         await asyncio.sleep(0)
@@ -131,7 +143,8 @@ class Schedule:
             self.workers.append(Worker(self.log))
 
     def _send(self) -> None:
-        rng, at = self.rng, NOON + int(asyncio.get_running_loop().time())
+        rng, written_at = self.rng, NOON + asyncio.get_running_loop().time()
+        at, partition = int(written_at), rng.randrange(PARTITIONS)
         if rng.random() < 0.05:
             self.bad += 1
             bad = [b"{", None, b"[{}]", b"[" + bytes(MOST_RECORD_BYTES) + b"]"]
@@ -142,7 +155,10 @@ class Schedule:
             for _ in range(rng.randint(1, 4))
         ]
         value = orjson.dumps(events) + b" " * rng.choice(LENGTHS)
-        self.log.append(PREDICTIONS.name, value, partition=rng.randrange(PARTITIONS), timestamp=at * 1000)
+        self.log.append(PREDICTIONS.name, value, partition=partition, timestamp=at * 1000)
+        self.live += [
+            (written_at, partition, event["model_id"]) for event in events if at - event["timestamp"] <= 7_200
+        ]
         self.sent.update((event["model_id"], event["timestamp"] // 3600) for event in events)
 
     def sums(self) -> dict[Target, ChunkedSum]:
@@ -161,6 +177,52 @@ class Schedule:
                 if target.kind is Kind.COARSE
             }
         )
+
+    def check_reports(self) -> None:
+        """See that everything that was written before the time of a report is in what was emitted before it, in each
+        partition of the histograms; and that the newest reports are of now."""
+        for target in range(HISTOGRAMS.partitions):
+            sums: defaultdict[tuple[int, Target], ChunkedSum] = defaultdict(lambda: NOTHING)
+            came_in: set[tuple[str, int]] = set()
+            newest: dict[int, float] = {}
+            for record in (each for each in self.log.records(HISTOGRAMS.name) if each.partition == target):
+                for partial in unpack_record(record.value):
+                    source = partial.label.source // len(SIZE_CLASSES), partial.target
+                    sums[source] = sums[source].apply(partial.label, partial.payload)
+                report = report_in(record.headers)
+                if report is None:
+                    continue
+                assert report.partitions == PARTITIONS
+                came_in |= {(model_id, pane) for model_id, panes in report.arrivals.items() for pane in panes}
+                for partition, until in report.read_until.items():
+                    if record.offset % 8 == 0:  # each of them takes time
+                        self._check_report(target, partition, until, sums, came_in)
+                    newest[partition] = max(until, newest.get(partition, until))
+            late = NOON + asyncio.get_running_loop().time() - 15
+            assert len(newest) == PARTITIONS
+            assert min(newest.values()) > late
+
+    def _check_report(
+        self,
+        target: int,
+        partition: int,
+        until: float,
+        sums: dict[tuple[int, Target], ChunkedSum],
+        came_in: set[tuple[str, int]],
+    ) -> None:
+        written = Counter(
+            (model_id, int(at) // 60)
+            for at, to, model_id in self.live
+            if at < until and to == partition and partition_of(model_id, HISTOGRAMS.partitions) == target
+        )
+        assert written.keys() <= came_in
+        for model in {model_id for model_id, _ in written}:
+            emitted = sum(
+                counts_of(known.values()).total
+                for (source, each), known in sums.items()
+                if source == partition and each.kind is Kind.FINE and each.model_id == model
+            )
+            assert emitted >= sum(count for (model_id, _), count in written.items() if model_id == model)
 
 
 @pytest.fixture(autouse=True)

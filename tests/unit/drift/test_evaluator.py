@@ -39,6 +39,7 @@ class Scene:
         self.model.put(FACTS, ChunkedSum((facts.pack(),)).pack())
         self.monitor = Monitor(model_id="model", version=1, every_seconds=EVERY)
         self.in_force_since = START - 24 * HOUR
+        self.log_read_until: float | None = None
         self.now = START + HOUR
         self.table = Table(cast(Changelog, None), MemoryStore(), epoch=1)
         self.table.place = Place(1, 0, START)
@@ -52,6 +53,9 @@ class Scene:
             settings,
             lambda: datetime.fromtimestamp(self.now, UTC),
         )
+
+    def read_until(self, _: int) -> float | None:
+        return self.log_read_until
 
     async def publish(self, _: int, records: list[Record], evaluated_until: float) -> None:
         self.published += len(records)

@@ -11,7 +11,8 @@ import pytest
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_drift import event_loop_slices
-from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
+from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records, partition_of
+from sentryml_drift.domain.read_report import HEADER, ReadReport
 from sentryml_drift.processor.models import read_counts
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import PLACE, Place, target_of
@@ -43,8 +44,11 @@ class Schedule:
         self.changelogs = MemoryChangelogs()
         self.workers: list[Worker] = []
         self.sent: Counts = Counter()
+        self.numbered: list[tuple[int, tuple[str, int], int]] = []
+        """Of each partial its number, model and pane, and events."""
         self.bad = 0
         self._number = 0
+        self.reports_seen = 0
 
     async def run(self) -> None:
         """Let things happen for a while; then leave the workers alone until all is taken in."""
@@ -54,6 +58,7 @@ class Schedule:
         while loop.time() < EVENTFUL_SECONDS:
             await asyncio.sleep(self.rng.random() * 4)
             self._happen()
+            self._check_reports()
         await sending
         self.log.chances = Chances()
         for worker in self.workers:
@@ -106,9 +111,35 @@ class Schedule:
                     self.log.append(HISTOGRAMS.name, self.rng.choice([None, b"", half_good]), partition=partition)
                     self.bad += 1
                 self.log.append(HISTOGRAMS.name, record, partition=partition)
+            self._report()
             if self.rng.random() < 0.7:
                 continue  # a burst
             await asyncio.sleep(self.rng.random() * 2)
+
+    def _report(self) -> None:
+        """All partials so far, in each partition; in the report, a partial's number stands for its time."""
+        for partition in PARTITIONS:
+            header = HEADER, ReadReport(1, 1, {0: float(self._number)}).pack()
+            self.log.append(HISTOGRAMS.name, b"\x01", partition=partition, headers=(header,))
+
+    def _check_reports(self) -> None:
+        """See that a worker's view holds everything up to the time that it takes for read."""
+        for worker in self.workers:
+            for partition in worker.processor.partitions.tables:
+                until = worker.processor.read_until(partition)
+                if until is not None:
+                    self.reports_seen += 1
+                    self._check_view(worker, partition, until)
+
+    def _check_view(self, worker: Worker, partition: int, until: float) -> None:
+        expected: Counts = Counter()
+        for number, at, events in self.numbered:
+            if number <= until and partition_of(at[0], HISTOGRAMS.partitions) == partition:
+                expected[at] += events
+        for (model_id, pane), events in expected.items():
+            packed = worker.processor.models.packed(Target(model_id, Kind.COARSE, pane))
+            assert packed is not None
+            assert read_counts(packed).total >= events
 
     def _partial(self) -> Partial:
         """Of a chunk of its own, so that each adds."""
@@ -116,6 +147,7 @@ class Schedule:
         target = Target(f"model-{self.rng.randrange(MODELS)}", Kind.COARSE, HOUR - self.rng.randrange(3))
         events = self.rng.randint(1, 3)
         self.sent[target.model_id, target.pane] += events
+        self.numbered.append((self._number, (target.model_id, target.pane), events))
         payload = PaneCounts.of(["late"] * events, [0.5] * events).pack()
         return Partial(target, Label(0, 1, self._number, self._number, final=True), payload)
 
@@ -154,4 +186,5 @@ def test_every_partial_is_counted_once(seed: int, monkeypatch: pytest.MonkeyPatc
     schedule = Schedule(seed)
     run_in_virtual_time(schedule.run())
     assert schedule.counted() == schedule.sent
+    assert schedule.reports_seen > 0
     assert len(schedule.changelogs.published) == schedule.bad, "one dead letter of each bad record"

@@ -11,6 +11,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.delivery import Attempt, Delivery
 from sentryml_common.contracts.evaluation import (
     RANK,
+    ActivityEvaluation,
     Bin,
     CategoryBin,
     Evaluation,
@@ -114,6 +115,18 @@ def slowly(evaluation: Evaluation, grade: str, reference_id: UUID = REFERENCE) -
     signal = a_signal(grade).model_copy(update={"critical_at": None})
     slow = SlowDrift(reference_id=reference_id, level=LEVEL_OF[grade], signals=(signal,))
     return evaluation.model_copy(update={"slow_drift": slow})
+
+
+def hearing(evaluation: Evaluation, level: str, last_minute: float, **more: float) -> Evaluation:
+    """An evaluation whose activity is at a level, with the last prediction at a minute."""
+    activity = ActivityEvaluation(
+        level=Level(level),
+        last_received=at(last_minute),
+        read_until=evaluation.evaluated_at,
+        period_seconds=7 * 86_400,
+        **{"usual_per_hour": 1003.0, **more},
+    )
+    return evaluation.model_copy(update={"activity": activity})
 
 
 def measured(evaluation: Evaluation, **psi: float) -> Evaluation:
@@ -257,6 +270,11 @@ class Story:
             self.minute += 1
             self.takes(slowly(self._evaluation(baseline), grade))
         return self.decisions[-1]
+
+    def hears(self, level: str, last_minute: float, grade: str = "ok") -> Decision:
+        """An evaluation with that activity."""
+        self.minute += 1
+        return self.takes(hearing(self._evaluation(grade), level, last_minute))
 
     def measures(self, **psi: float) -> Decision:
         """An evaluation of these signals with these PSI."""

@@ -24,7 +24,16 @@ from sentryml_lifecycle.grades import Grade, grade_of
 from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
 from tests.unit.incidents.alert_readers import LOUD, WORSE, Alerted, AnyTransition, Replay
-from tests.unit.incidents.builders import an_evaluation, at, measured, measured_slowly, proposing, quick, slowly
+from tests.unit.incidents.builders import (
+    an_evaluation,
+    at,
+    hearing,
+    measured,
+    measured_slowly,
+    proposing,
+    quick,
+    slowly,
+)
 
 GRADES = ("ok", "hold", "warn", "critical", "insufficient")
 BY_DATA = {*LOUD, TransitionKind.DEESCALATED, TransitionKind.EVALUATION_PAUSED, TransitionKind.EVALUATION_RESUMED}
@@ -133,6 +142,29 @@ class IncidentMachine(RuleBasedStateMachine):
             if slow is not None and in_force is not None:
                 evaluation = measured_slowly(evaluation, in_force, score=slow, prediction=0.6 * slow)
             self.evaluates(evaluation)
+
+    @rule(level=st.sampled_from(["ok", "warn", "insufficient_data"]), quiet=st.sampled_from([0.5, 20.0]))
+    def predictions_come_or_not(self, level: str, quiet: float) -> None:
+        """An evaluation with too little data for a PSI, which knows when the last prediction came in."""
+        self.minute += 1
+        before = self.sight
+        self._take(hearing(self.evaluation("insufficient"), level, self.minute - quiet))
+        after = self.looks()
+        new = [step for step in after.steps[len(before.steps) :] if step.kind is not TransitionKind.EVALUATION_PAUSED]
+        was, now = before.snapshot.silence, after.snapshot.silence
+        if was.since is None and now.since is not None:
+            assert level == "warn"
+            assert [step.cause for step in new if step.alert] == [Cause.NO_PREDICTIONS]
+            assert _standing(after.newest) != _standing(None)
+            if before.newest is None or not before.newest.live:
+                self.alerted = Alerted()
+        elif was.since is not None and now.since is None:
+            assert level == "ok"
+            assert {step.cause for step in new} <= {Cause.PREDICTIONS_ARE_BACK}
+        else:
+            assert not new
+        assert after.snapshot.counts == before.snapshot.counts
+        assert after.snapshot.normal_time == before.snapshot.normal_time
 
     def evaluation(self, grade: str) -> Evaluation:
         """One of now, under the monitor in force."""

@@ -34,10 +34,15 @@ from sentryml_local.demo.verdict import at_rest, missing, undelivered
 POLL_SECONDS, REGISTER_SECONDS, END_SECONDS = 0.5, 15.0, 20.0
 HTTP_TIMEOUT_SECONDS = 10.0
 
+SCALED_MONITOR: dict[str, Any] = {
+    **scale_monitor(REAL_MONITOR),
+    # Where a day is a second, the log is read hours behind.
+    "silence": False,
+}
 MONITORS: dict[str, dict[str, Any]] = {
-    SCORE_MODEL: scale_monitor(REAL_MONITOR),
+    SCORE_MODEL: SCALED_MONITOR,
     # It sends no scores: there is nothing but its predictions to watch.
-    LABEL_MODEL: {**scale_monitor(REAL_MONITOR), "signals": [Signal.PREDICTION.value]},
+    LABEL_MODEL: {**SCALED_MONITOR, "signals": [Signal.PREDICTION.value]},
 }
 
 

@@ -241,10 +241,29 @@ class SlowDrift(Part):
     signals: tuple[SignalEvaluation, ...]
 
 
+class ActivityEvaluation(Part):
+    """Whether predictions come, by the model's own pace. Its level is `warn` where the model is silent, at most; and
+    `insufficient_data` where too little is known of its pace.
+
+    `last_received` is when the last prediction came in, to the fine pane; everything that was sent until `read_until`
+    had been read. `usual_per_hour` is how many predictions an hour came around the same time `period_seconds` ago.
+    `volume_ratio` is the number of predictions in the current window over that in the same time of then. Both are null
+    where that time is not kept.
+    """
+
+    level: Level
+    last_received: UtcDatetime
+    read_until: UtcDatetime
+    period_seconds: float
+    usual_per_hour: Annotated[float, Field(ge=0)] | None = None
+    volume_ratio: Annotated[float, Field(ge=0)] | None = None
+
+
 class Evaluation(Message):
     """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version, revision of normal time and
-    time. `level` is that against the baseline; `slow_drift` has a level of its own. `new_reference` is there while the
-    monitor names no reference and the baseline is whole and normal: what is to become the first one."""
+    time. `level` is that against the baseline; `slow_drift` has a level of its own, and so has `activity`, which is
+    there where the monitor asks for it and it is known how far predictions have been read. `new_reference` is there
+    while the monitor names no reference and the baseline is whole and normal: what is to become the first one."""
 
     evaluation_id: UUID
     model_id: ModelId
@@ -257,4 +276,5 @@ class Evaluation(Message):
     current: Window
     signals: tuple[SignalEvaluation, ...]
     slow_drift: SlowDrift | None = None
+    activity: ActivityEvaluation | None = None
     new_reference: Reference | None = None

@@ -72,6 +72,8 @@ class MonitorValues(Part):
     time_zone: TimeZone = Field("UTC", description="IANA time zone of the seasonal check.")
     slow_drift: bool = Field(True, description="Whether drift from the reference opens a warning, or is only shown.")
 
+    silence: bool = Field(True, description="Whether a warning is opened when predictions stop.")
+
     @property
     def samples_needed(self) -> int:
         """Fewest events in either window for an evaluation to count."""

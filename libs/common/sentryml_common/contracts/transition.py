@@ -52,6 +52,8 @@ class Cause(StrEnum):
     PSI_ABOVE_WARN = "psi_above_warn"
     PSI_ABOVE_CRITICAL = "psi_above_critical"
     SLOW_DRIFT = "slow_drift"
+    NO_PREDICTIONS = "no_predictions"
+    PREDICTIONS_ARE_BACK = "predictions_are_back"
     ANOTHER_SIGNAL = "another_signal"
     SUDDEN_DRIFT_TOO = "sudden_drift_too"
     PSI_DOUBLED = "psi_doubled"

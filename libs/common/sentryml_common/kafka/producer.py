@@ -40,6 +40,7 @@ class Record:
     key: bytes | None
     value: bytes | None
     partition: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -96,7 +97,9 @@ class Publisher:
             for record in records:
                 try:
                     topic = self.topic_prefix + record.topic
-                    future = await self._producer.send(topic, record.value, record.key, record.partition)
+                    future = await self._producer.send(
+                        topic, record.value, record.key, record.partition, headers=list(record.headers)
+                    )
                 except TOO_LARGE:
                     refused.append(record)
                 else:

@@ -31,6 +31,7 @@ from sentryml_lifecycle.text.number_format import (
 )
 from sentryml_lifecycle.text.season_text import of_drift
 from sentryml_lifecycle.text.value_text import new_values
+from sentryml_lifecycle.text.volume_text import volume
 
 TOP_BINS = 3
 NOTEWORTHY = 0.01
@@ -41,12 +42,16 @@ MOVED, SPREAD = 0.05, 0.02
 
 def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ...]:
     """The signals that drift, worst first; if none does, all that had enough data. With `slow`, against the reference
-    where the evaluation has compared with it."""
+    where the evaluation has compared with it. Another volume of predictions is named once."""
     if slow and evaluation.slow_drift is not None:
         return why_slowly(evaluation.slow_drift)
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
-    return tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+    why = tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+    other_volume = volume(evaluation.activity)
+    if not why or other_volume is None:
+        return why
+    return (why[0].model_copy(update={"moves": (*why[0].moves, other_volume)}), *why[1:])
 
 
 def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:

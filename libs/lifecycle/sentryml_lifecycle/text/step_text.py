@@ -12,9 +12,11 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind, TransitionText
 from sentryml_common.text import capital, cut, duration
+from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 from sentryml_lifecycle.text.number_format import ONE, psi_against, psi_rise, slow_psi_against
 from sentryml_lifecycle.text.what_next import LONGEST_NAME, what_comes
+from sentryml_lifecycle.text.wording import no_predictions
 from sentryml_lifecycle.worsening import Comparison, Finding, Worse
 
 STEPS = {
@@ -37,6 +39,7 @@ STEPS = {
 DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
 """What the title of an alert begins with."""
 SLOW_DRIFT = "Warning: slow drift"
+SILENT = {Severity.WARN: "Warning: no predictions", Severity.CRITICAL: "CRITICAL drift, and no predictions"}
 
 CHANGED = {
     Cause.THRESHOLDS_CHANGED: "the thresholds of the monitor",
@@ -51,6 +54,7 @@ WORSE_BY = {
     Cause.SUDDEN_DRIFT_TOO: "sudden drift too",
     Cause.SLOW_DRIFT: "slow drift too",
     Cause.PSI_DOUBLED: "PSI doubled",
+    Cause.NO_PREDICTIONS: "no predictions",
 }
 
 AGAINST = {
@@ -74,12 +78,12 @@ def text_of(
     after = snapshot.incident
     assert after is not None
     notified = snapshot.notified.findings
-    step = _Step(cause, cut(actor.name, LONGEST_NAME), at, before, after, notified, worse)
+    step = _Step(cause, cut(actor.name, LONGEST_NAME), at, before, after, notified, worse, snapshot.silence)
     name = _name(kind, step)
     return TransitionText(
-        title=f"{_title(kind, step, name)} · {after.model_id}",
+        title=f"{_silent_title(kind, step) or _title(kind, step, name)} · {after.model_id}",
         headline=HEADLINES[kind](step),
-        step=name,
+        step="Predictions are back" if kind is TransitionKind.EVALUATION_RESUMED and _are_back(step) else name,
         next=_next(cause, at, after, snapshot),
     )
 
@@ -95,6 +99,7 @@ class _Step:
     after: Incident
     notified: Sequence[Finding]
     worse: Sequence[Worse]
+    silence: Silence
 
 
 def _name(kind: TransitionKind, step: _Step) -> str:
@@ -113,6 +118,13 @@ def _name(kind: TransitionKind, step: _Step) -> str:
 
 def _changed(step: _Step) -> str:
     return "reference" if step.cause is Cause.REFERENCE_CHANGED else "monitor"
+
+
+def _silent_title(kind: TransitionKind, step: _Step) -> str:
+    """That of an alert of silence; empty for others."""
+    if step.cause is not Cause.NO_PREDICTIONS:
+        return ""
+    return SILENT[step.after.severity] + (" again" if kind is TransitionKind.REOPENED else "")
 
 
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:
@@ -163,8 +175,16 @@ def _above(step: _Step) -> str:
     return f"PSI is above the {SEVERITY[step.after.severity]} threshold"
 
 
+def _silent(step: _Step) -> str:
+    names = _had_acknowledged(step)
+    seen = f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
+    return f"{no_predictions(step.after.model_id, step.silence, step.at)}{seen}"
+
+
 def _opened(step: _Step) -> str:
     model = step.after.model_id
+    if step.cause is Cause.NO_PREDICTIONS:
+        return _silent(step)
     if step.cause is Cause.STILL_DRIFTING_AFTER_LATCH:
         return f"{model} still drifts, and the quiet time after its last incident was closed is over: {_above(step)}."
     if step.cause is Cause.SLOW_DRIFT:
@@ -190,6 +210,8 @@ def _had_acknowledged(step: _Step) -> str:
 
 
 def _worsened(step: _Step) -> str:
+    if step.cause is Cause.NO_PREDICTIONS:
+        return _silent(step)
     first, *others = (_worse_by(each) for each in step.worse)
     names = _had_acknowledged(step)
     seen = f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
@@ -216,6 +238,8 @@ def _acknowledged(step: _Step) -> str:
 
 
 def _resolved(step: _Step) -> str:
+    if _are_back(step):
+        return _back(step)
     if step.cause not in CHANGED:
         slow = {each.slow for each in step.notified} or {False}
         like = " and ".join(name for kind, name in ((False, "the baseline"), (True, "the reference")) if kind in slow)
@@ -226,7 +250,23 @@ def _resolved(step: _Step) -> str:
     )
 
 
+def _are_back(step: _Step) -> bool:
+    return step.cause is Cause.PREDICTIONS_ARE_BACK
+
+
+def _back(step: _Step) -> str:
+    return f"Predictions come from {step.after.model_id} again."
+
+
+def _resumed(step: _Step) -> str:
+    if _are_back(step):
+        return _back(step)
+    return f"{step.after.model_id} is evaluated again: there is enough data."
+
+
 def _reopened(step: _Step) -> str:
+    if step.cause is Cause.NO_PREDICTIONS:
+        return _silent(step)
     if step.cause is Cause.UNDONE:
         return f"{step.who} took back that the drift was normal: the incident is open again."
     if step.cause is Cause.SLOW_DRIFT:
@@ -246,7 +286,7 @@ def _closed(step: _Step) -> str:
     if step.cause in CLOSED_BY:
         return f"{step.who} {CLOSED_BY[step.cause]}."
     if step.cause is Cause.FOLLOWED_BY_NEW_INCIDENT:
-        return "Drift came back after the reopen window."
+        return "Drift came back after the reopen window." if step.silence.since is None else _silent(step)
     if step.cause is Cause.RESOLVED_LONG_AGO:
         resolved_at = step.after.resolved_at or step.at
         return f"The incident closed by itself, {duration(step.at - resolved_at)} after it had resolved."
@@ -270,6 +310,6 @@ HEADLINES: Mapping[TransitionKind, Callable[[_Step], str]] = {
     TransitionKind.REOPENED: _reopened,
     TransitionKind.CLOSED: _closed,
     TransitionKind.EVALUATION_PAUSED: lambda step: f"Evaluation paused: {PAUSED_BECAUSE[step.cause]}.",
-    TransitionKind.EVALUATION_RESUMED: lambda step: f"{step.after.model_id} is evaluated again: there is enough data.",
+    TransitionKind.EVALUATION_RESUMED: _resumed,
     TransitionKind.MONITOR_CHANGED: lambda step: f"{step.who} changed {CHANGED[step.cause]}; the incident goes on.",
 }

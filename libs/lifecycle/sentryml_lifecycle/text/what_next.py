@@ -45,6 +45,13 @@ def _paused(snapshot: Snapshot) -> tuple[str, ...]:
 
 def _resolving(snapshot: Snapshot, incident: Incident) -> str:
     settings = snapshot.settings
+    if incident.no_predictions:
+        return (
+            "It resolves by itself when predictions come again. If none will, switch the monitor off or delete the "
+            "model."
+        )
+    if snapshot.silence.since is not None:
+        return "It does not resolve before predictions come again, and are like the baseline."
     if snapshot.drifts_slowly:
         like = "the reference" if snapshot.is_slow(incident.severity) else "the baseline and the reference"
         return (
@@ -66,7 +73,7 @@ def _progress(snapshot: Snapshot, incident: Incident) -> tuple[str, ...]:
     """How many clean evaluations there are, and what is still missing: evaluations, or time. They are against the
     baseline: slow drift outlasts them."""
     settings, counts = snapshot.settings, snapshot.counts
-    if not incident.live or not counts.ok or snapshot.drifts_slowly:
+    if not incident.live or not counts.ok or snapshot.drifts_slowly or snapshot.silence.since is not None:
         return ()
     more, seconds = settings.confirm_resolve - counts.ok, settings.resolve_dwell_seconds - counts.ok_seconds
     missing = ""

@@ -6,13 +6,33 @@ from datetime import UTC, datetime, timedelta
 
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.text import UNITS, duration
+from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 
 def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     """The incident in one sentence."""
-    how = _HOW[incident.severity]
-    lasted = duration((incident.resolved_at or incident.closed_at or now) - incident.opened_at)
+    return _of_silence(snapshot, incident, now) or _of_drift(snapshot, incident, now)
+
+
+def _of_silence(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
+    """An incident of a model that is silent, or was so and nothing else; empty for others."""
+    if incident.live and snapshot.silence.since is not None:
+        drifted = f" It was drifting {_HOW[incident.severity]} (PSI {incident.psi:.2f})."
+        silent = no_predictions(incident.model_id, snapshot.silence, now)
+        return silent if incident.no_predictions else f"{silent}{drifted}"
+    if incident.no_predictions:
+        lasted = _lasted(incident, now)
+        return f"No predictions came from {incident.model_id} for {lasted}; the incident is {incident.state}."
+    return ""
+
+
+def _lasted(incident: Incident, now: datetime) -> str:
+    return duration((incident.resolved_at or incident.closed_at or now) - incident.opened_at)
+
+
+def _of_drift(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
+    how, lasted = _HOW[incident.severity], _lasted(incident, now)
     peak = f"up to a PSI of {incident.peak_psi:.2f}"
     if not incident.live:
         worst = f"{_HOW[incident.worst_severity]} at its worst, {peak}"
@@ -31,6 +51,21 @@ def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     if snapshot.counts.ok:
         return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the latest evaluation."
     return f"{incident.model_id} has been drifting {how} for {lasted}; latest PSI {incident.psi:.2f}."
+
+
+def no_predictions(model_id: str, silence: Silence, now: datetime) -> str:
+    """Since when a model is silent, and how many predictions usually come at this time."""
+    since = "" if silence.since is None else f" since {clock(silence.since, now)}"
+    usual = usual_rate(silence.usual_per_hour)
+    return f"No predictions have come from {model_id}{since}{f'; usually {usual} at this time' if usual else ''}."
+
+
+def usual_rate(per_hour: float | None) -> str:
+    """`1,000 an hour`, `12 a day`, to two digits; empty where none usually come or it is not known."""
+    if not per_hour:
+        return ""
+    number, unit = (per_hour, "an hour") if per_hour >= 1 else (24 * per_hour, "a day")
+    return f"{float(f'{number:.2g}'):,.0f} {unit}" if number >= 1 else "less than 1 a day"
 
 
 def moment(at: datetime) -> str:

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
@@ -38,6 +39,7 @@ from sentryml_drift.combiner.emission import Emitter
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.combiner.stall_detection import Progress
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, ROWS_AT_ONCE, ChunkRules, OpenChunk, size_class_of
+from sentryml_drift.domain.read_report import ReadReport
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVENTS, LAST_COMMIT
@@ -121,13 +123,16 @@ class Combiner:
         dead_letters: DeadLetters,
         committed: Committed,
         make: MakeConsumer = make_consumer,
+        clock: Clock = system_clock,
     ) -> None:
         self._settings, self._rules, self._incarnation = settings, rules, incarnation
         self._publisher, self._dead_letters = publisher, dead_letters
         self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
+        self._clock = clock
         self._pace, self._dead_lettered = Pacer(), UncommittedDeadLetters()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
+        self._reported: dict[int, float] = {}
         self._record_bytes = float(MOST_RECORD_BYTES)
         self._generation = 0
 
@@ -160,7 +165,7 @@ class Combiner:
 
     async def _with(self, consumer: Consumer, health: Health) -> None:
         """Combine with this consumer until it fails."""
-        progress = Progress(health, self._settings.stall_seconds)
+        progress = Progress(health, self._settings.stall_seconds, self._clock)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.combine(consumer, progress))
             tasks.create_task(progress.watch(consumer))
@@ -283,16 +288,35 @@ class Combiner:
         await emitter.emit_complete(list(self._partitions.values()))
 
     async def _emit_all(self, emitter: Emitter, consumer: Consumer, seconds: float, progress: Progress) -> None:
-        """Emit what was touched in `seconds`; once it is acknowledged, commit what is not needed again."""
+        """Emit what was touched in `seconds`; once it is acknowledged, report how far partitions have been read, and
+        commit what is not needed again."""
         await self._incarnation.check()
         await self._skip_to_positions(consumer)
         generation, partitions = self._generation, dict(self._partitions)
         await emitter.emit(list(partitions.values()), seconds)
         if generation != self._generation:
             return
-        progress.emitted({partition.partition: opened.offset for partition, opened in partitions.items()})
+        offsets = {partition.partition: opened.offset for partition, opened in partitions.items()}
+        progress.emitted(offsets)
+        await self._report_reading(emitter, consumer, partitions, progress.watermarks.read(offsets))
+        if generation != self._generation:
+            return
         places = {partition: opened.places() for partition, opened in partitions.items()}
         await self._commit(consumer, {tp: each for tp, each in places.items() if self._commits.get(tp) != each})
+
+    async def _report_reading(
+        self,
+        emitter: Emitter,
+        consumer: Consumer,
+        partitions: dict[TopicPartition, OpenPartition],
+        read_until: dict[int, float],
+    ) -> None:
+        """Report what has come in, and how far the log has been read wherever that has changed."""
+        numbers = [consumer.partitions_for_topic(each) or () for each in {partition.topic for partition in partitions}]
+        reading = ReadReport(self._rules.epoch, max(map(len, numbers), default=0), read_until)
+        moved = bool(read_until.items() - self._reported.items())
+        await emitter.report(list(partitions.values()), reading, everywhere=moved)
+        self._reported = read_until
 
     async def _skip_to_positions(self, consumer: Consumer) -> None:
         """Note that offsets without records have been passed (transaction markers, aborted transactions)."""

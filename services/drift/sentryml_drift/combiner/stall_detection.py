@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.http.health import Health
+from sentryml_drift.combiner.watermarks import Watermarks
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
 REPORTED_AFTER_SECONDS = 20.0
@@ -25,6 +26,7 @@ class Ends(Protocol):
     """What this module needs of the consumer."""
 
     def assignment(self) -> Set[TopicPartition]: ...
+    def highwater(self, partition: TopicPartition) -> int | None: ...
     async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
 
 
@@ -33,6 +35,7 @@ class Progress:
 
     def __init__(self, health: Health, stall_seconds: float, clock: Clock = system_clock) -> None:
         self._health, self._watchdog, self._clock = health, Watchdog(stall_seconds), clock
+        self.watermarks = Watermarks()
         self._emitted: dict[int, int] = {}
         self._since: datetime | None = None
 
@@ -54,12 +57,15 @@ class Progress:
         """
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            asked_at = self._clock().timestamp()
             try:
-                ends = await consumer.end_offsets(list(consumer.assignment()))
+                found = await consumer.end_offsets(list(consumer.assignment()))
             except KafkaError:  # Kafka is away, or the group is being balanced
                 self._watchdog.reset(self._clock().timestamp())
             else:
-                self.compare({partition.partition: end for partition, end in ends.items()})
+                ends = {partition.partition: end for partition, end in found.items()}
+                self.watermarks.asked(asked_at, ends | _hidden(consumer, found))
+                self.compare(ends)
 
     def compare(self, ends: Mapping[int, int]) -> None:
         """Report on `/readyz` since when input waits, after a while. `ends` are those of the partitions.
@@ -77,3 +83,10 @@ class Progress:
         else:
             self._health.ready("input")
         self._watchdog.check(waiting, emitted, now.timestamp())
+
+
+def _hidden(consumer: Ends, ends: Mapping[TopicPartition, int]) -> dict[int, int]:
+    """Ends behind records of transactions that are still open: these are in the log, and cannot be read yet."""
+    assigned = consumer.assignment()
+    marks = {partition: consumer.highwater(partition) or 0 for partition in ends if partition in assigned}
+    return {partition.partition: mark for partition, mark in marks.items() if mark > ends[partition]}

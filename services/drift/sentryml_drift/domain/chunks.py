@@ -88,6 +88,8 @@ class OpenChunk:
     def __init__(self, source: int, number: int, first: int, rules: ChunkRules) -> None:
         self.number, self.first, self.offset, self.complete = number, first, first - 1, False
         self.outcomes: Counter[Lateness] = Counter()
+        self.arrivals: set[tuple[str, int]] = set()
+        """Models and the fine panes in which their events came in, as far as not reported yet."""
         self._source, self._rules = source, rules
         self._sums: dict[Target, PaneCounts | ModelFacts | bytes] = {}
         self._live: set[Target] = set()
@@ -133,6 +135,7 @@ class OpenChunk:
             self._gain(Target(model_id, Kind.FACTS, 0), facts, live)
         for gain in found.panes:
             self._gain(Target(gain.model_id, KIND_OF[gain.resolution], gain.pane), gain.counts, gain.live)
+        self.arrivals.update(found.arrivals)
         outcomes = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
         self.outcomes.update({outcome: count for outcome, count in outcomes.items() if count})
 

@@ -25,14 +25,16 @@ _HEADER = struct.Struct("<BqIIqqBHI")  # kind, pane, source, epoch, chunk, offse
 
 
 class Kind(IntEnum):
-    """What a partial adds to: a fine pane, a coarse pane, or the facts known of the model."""
+    """What a partial adds to: a fine pane, a coarse pane, or the facts known of the model. Of arrivals, which the table
+    holds as well, there are no partials but reports."""
 
     FINE = 0
     COARSE = 1
     FACTS = 2
+    ARRIVALS = 3
 
 
-_KINDS = tuple(Kind)
+_KINDS = (Kind.FINE, Kind.COARSE, Kind.FACTS)
 
 KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 

@@ -50,10 +50,12 @@ class PaneGain(NamedTuple):
 class SortedRows:
     """What some events say of their models beside the counts (and whether the newest is young enough for a fine pane),
     the counts that panes gain, and how many events were counted, late and in the future. An event is in a coarse pane,
-    and in a fine one unless it is too old for that."""
+    and in a fine one unless it is too old for that. `arrivals` says in which fine panes, by the Kafka timestamps of
+    records, events of which model came in."""
 
     facts: list[tuple[str, ModelFacts, bool]]
     panes: list[PaneGain]
+    arrivals: list[tuple[str, int]]
     counted: int
     late: int
     future: int
@@ -75,6 +77,7 @@ def sort_rows(rows: Sequence[EventRow], record_times: Sequence[float], rules: Pa
     return SortedRows(
         facts=[(name, *found) for name, found in zip(names, _facts(counted, fine, *left_out), strict=True)],
         panes=_gains(names, counted, coarse, fine),
+        arrivals=_arrivals(names, counted, rules.grid),
         counted=len(order),
         late=int(late.sum()),
         future=int(future.sum()),
@@ -130,6 +133,16 @@ def _panes(
         grid.admits_fine(micros, micros_of(recorded)), micros // grid.micros_per_pane(Resolution.FINE), _NO_PANE
     )
     return micros // grid.micros_per_pane(Resolution.COARSE), fine
+
+
+def _arrivals(names: list[str], counted: _Counted, grid: PaneGrid) -> list[tuple[str, int]]:
+    """In which fine panes events of which model came in, each pair once."""
+    if not counted.rows:
+        return []
+    panes = micros_of(counted.recorded) // grid.micros_per_pane(Resolution.FINE)
+    first, span = int(panes.min()), int(panes.max() - panes.min()) + 1
+    pairs = np.unique(counted.models * span + (panes - first)).tolist()
+    return [(names[pair // span], first + pair % span) for pair in pairs]
 
 
 def _runs(*columns: NDArray[np.int64]) -> list[int]:

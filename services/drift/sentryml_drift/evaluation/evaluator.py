@@ -20,6 +20,7 @@ from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.evaluation.activity import activity_at
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_SKIPPED
@@ -114,6 +115,10 @@ class Evaluator:
             plan = plan_evaluation(self._grid, monitor, due, first_seen, self._clock().timestamp())
             slow = self._slow_drift if compares_slowly(self._grid, monitor, due) else None
             evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow)
+            read_until = self._processor.read_until(model.partition)
+            if monitor.silence and read_until is not None:
+                activity = activity_at(self._grid, monitor, model, due, read_until)
+                evaluation = evaluation.model_copy(update={"activity": activity})
         EVALUATIONS.labels(level=evaluation.level.value).inc()
         return evaluation
 

@@ -109,7 +109,14 @@ class FaustInput:
 
 def _record(event: Any) -> InputRecord:
     message = event.message
-    return InputRecord(message.topic, message.partition, message.offset, message.value, message.generation_id)
+    return InputRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.value,
+        message.generation_id,
+        tuple(message.headers or ()),
+    )
 
 
 async def _take_all(batches: Iterable[list[InputRecord]], processor: Processor) -> None:

@@ -24,6 +24,7 @@ class InputRecord:
     offset: int
     value: bytes | None
     generation: int
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class InputStream(Protocol):

@@ -23,9 +23,11 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.domain.arrivals import by_day, with_arrivals
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
-from sentryml_drift.domain.partials import Partial, Target, unpack_record
+from sentryml_drift.domain.partials import Kind, Partial, Target, unpack_record
 from sentryml_drift.domain.payloads import check_payload
+from sentryml_drift.domain.read_report import ReadReport, ReadUntil, report_in
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
 from sentryml_drift.processor.input_stream import InputRecord, InputStream
@@ -39,14 +41,16 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Draft:
-    """What a batch would change in one partition: copies of the touched sums, our next place, letters about records
-    that cannot be read; and what became of its partials."""
+    """What a batch would change in one partition: copies of the touched sums, days of arrivals, how far the source is
+    read, our next place, letters about records that cannot be read; and what became of its partials."""
 
     table: Table
     next_offset: int
+    read_until: ReadUntil
     first_offset: int | None = None
     """Of the input; asked for at the first gap, where our place is sought as well."""
     sums: dict[Target, ChunkedSum] = field(default_factory=dict)
+    arrivals: dict[Target, bytes] = field(default_factory=dict)
     letters: list[Record] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
 
@@ -72,6 +76,7 @@ class Processor:
         self._stream, self._dead_letters, self._retention = stream, dead_letters, retention
         self._sought: dict[int, tuple[int, int]] = {}
         self._ends: dict[int, int] = {}
+        self._read_until: dict[int, ReadUntil] = {}
         self._stopped = False
 
     async def revoked(self) -> None:
@@ -84,6 +89,7 @@ class Processor:
         await self.partitions.assigned(partitions)
         self._sought.clear()
         self._ends.clear()
+        self._read_until.clear()
 
     async def stop(self) -> None:
         """Let the batch in flight end, take in no other, and let go of all partitions."""
@@ -107,7 +113,8 @@ class Processor:
     async def _process(self, batch: Sequence[InputRecord]) -> None:
         generation, pace = self._stream.generation, Pacer()
         drafts = {
-            partition: _Draft(table, table.place.next_offset) for partition, table in self.partitions.tables.items()
+            partition: _Draft(table, table.place.next_offset, self._read_until.get(partition, ReadUntil()))
+            for partition, table in self.partitions.tables.items()
         }
         for record in batch:
             draft = drafts.get(record.partition)
@@ -158,12 +165,27 @@ class Processor:
             for partial in unpack_record(record.value):
                 outcomes[self._merge(partial, sums, draft)] += 1
                 await pace()
+            report = report_in(record.headers)
         except UndecodableMessage as err:
             draft.outcomes["undecodable"] += 1
             draft.letters.append(self._dead_letters.letter(record, err))
         else:
             draft.sums |= sums
             draft.outcomes += outcomes
+            if report is not None:
+                await self._note(report, draft, pace)
+
+    async def _note(self, report: ReadReport, draft: _Draft, pace: Pacer) -> None:
+        """Take in what the combiner reports."""
+        draft.read_until = draft.read_until.taking_in(report)
+        for model_id, panes in report.arrivals.items():
+            for day, of_day in by_day(panes).items():
+                target = Target(model_id, Kind.ARRIVALS, day)
+                known = draft.arrivals.get(target) or self.models.packed(target)
+                found = with_arrivals(known, of_day)
+                if found is not known:
+                    draft.arrivals[target] = found
+            await pace()
 
     def _merge(self, partial: Partial, sums: dict[Target, ChunkedSum], draft: _Draft) -> str:
         """Merge one partial of a record into `sums`; say what became of it."""
@@ -180,7 +202,7 @@ class Processor:
 
     async def _write(self, partition: int, draft: _Draft) -> None:
         """Make one partition's part of a batch durable; then the view follows."""
-        pace, packed = Pacer(), dict[Target, bytes]()
+        pace, packed = Pacer(), dict(draft.arrivals)
         for target, known in draft.sums.items():
             packed[target] = known.pack()
             await pace()
@@ -189,6 +211,7 @@ class Processor:
         for target, value in packed.items():
             self.models.put(partition, target, value)
             await pace()
+        self._read_until[partition] = draft.read_until
         for outcome, count in draft.outcomes.items():
             PARTIALS_APPLIED.labels(outcome=outcome).inc(count)
 
@@ -223,6 +246,11 @@ class Processor:
     def owns(self, partition: int) -> bool:
         """Whether a partition is ours; one that has gone to another is still in the view for a moment."""
         return partition in self.partitions.owned
+
+    def read_until(self, partition: int) -> float | None:
+        """Up to which time all source partitions have been read, as far as their events for one of our partitions are
+        in the view (epoch seconds); None while that is not known."""
+        return self._read_until.get(partition, ReadUntil()).time
 
     async def publish(self, partition: int, records: list[Record], evaluated_until: float) -> None:
         """Publish what was found in a round of evaluations up to a time, together with that time.

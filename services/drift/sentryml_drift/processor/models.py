@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from sentryml_drift.domain.arrivals import COARSE_PER_DAY, PANES_PER_DAY, Panes, panes_in
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_panes import KeptPanes
@@ -114,6 +115,13 @@ class OwnedModel:
             known = self._events[pane] = read_counts(self.sums[pane]).total
         return known
 
+    def arrivals(self, first: int, end: int) -> Panes:
+        """The fine panes first … end − 1 in which events came in, in order."""
+        days = range(first // PANES_PER_DAY, -(-end // PANES_PER_DAY))
+        values = {day: self.sums.get(pane_of(Kind.ARRIVALS, day)) for day in days}
+        found = panes_in({day: packed for day, packed in values.items() if packed is not None})
+        return found[(found >= first) & (found < end)]
+
     def seen_after(self, time: float) -> bool:
         """Whether an event of later than `time` has been counted."""
         last_seen = self.facts().last_seen
@@ -140,7 +148,13 @@ class OwnedModel:
             for resolution, panes in kept.items()
             for gap in panes.gaps(self._oldest.get(KIND_OF[resolution], panes.first))
         ]
-        return list(self.panes(ranges)) if ranges else []
+        return [*(self.panes(ranges) if ranges else []), *self._days_before(kept[Resolution.COARSE].oldest)]
+
+    def _days_before(self, coarse: int) -> list[Pane]:
+        """The days of arrivals that were over before a coarse pane."""
+        end = coarse // COARSE_PER_DAY
+        first = self._oldest.get(Kind.ARRIVALS, end)
+        return [pane for day in range(first, end) if (pane := pane_of(Kind.ARRIVALS, day)) in self.sums]
 
     def remove_outside(self, kept: Mapping[Resolution, KeptPanes]) -> None:
         """Forget these."""
@@ -149,6 +163,8 @@ class OwnedModel:
         for resolution, panes in kept.items():
             kind = KIND_OF[resolution]
             self._oldest[kind] = max(panes.oldest, self._oldest.get(kind, panes.first))
+        day = kept[Resolution.COARSE].oldest // COARSE_PER_DAY
+        self._oldest[Kind.ARRIVALS] = max(day, self._oldest.get(Kind.ARRIVALS, day))
 
 
 class LoadedModels:
@@ -197,10 +213,14 @@ class OwnedModels:
         """The models of one partition, with their ids."""
         return [(model_id, model) for model_id, model in self.by_id.items() if model.partition == partition]
 
+    def packed(self, target: Target) -> bytes | None:
+        """The value of a target as the table holds it, if there is one."""
+        model = self.by_id.get(target.model_id)
+        return None if model is None else model.sums.get(pane_of(target.kind, target.pane))
+
     def get(self, target: Target) -> ChunkedSum | None:
         """The sum of a target, if there is one."""
-        model = self.by_id.get(target.model_id)
-        packed = None if model is None else model.sums.get(pane_of(target.kind, target.pane))
+        packed = self.packed(target)
         return None if packed is None else unpack_sum(packed)
 
     def put(self, partition: int, target: Target, packed: bytes) -> None:

@@ -51,6 +51,7 @@ MODEL_EXAMPLE: dict[str, JsonValue] = {
     "psi": 0.31,
     "evaluated_at": "2026-11-23T09:15:00Z",
     "evaluation_paused_since": None,
+    "silent_since": None,
     "incident": {
         "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
         "incident_number": 17,
@@ -148,6 +149,9 @@ class ModelView(BaseModel):
     psi: float | None
     evaluated_at: datetime | None
     evaluation_paused_since: datetime | None = Field(description="Since when no evaluation had enough data.")
+    silent_since: datetime | None = Field(
+        description="When the last prediction came in, while none come for longer than the model's pace explains."
+    )
     incident: LiveIncidentView | None = Field(description="The live incident, if there is one.")
 
 
@@ -175,6 +179,7 @@ def model_view(model: ModelSummary, public_url: str) -> ModelView:
         psi=model.psi,
         evaluated_at=model.evaluated_at,
         evaluation_paused_since=model.evaluation_paused_since,
+        silent_since=model.silent_since,
         incident=LiveIncidentView(
             incident_id=live.incident_id,
             incident_number=live.incident_number,

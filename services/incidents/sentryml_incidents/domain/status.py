@@ -50,10 +50,18 @@ OF_REASON = {
 }
 
 
-def status_of(enabled: bool, level: Level | None, reason: InsufficientReason | None) -> Status:
-    """The status of a model, by its newest evaluation; `reason` is given where that had insufficient data."""
+SILENT = Status(
+    Sign.WARN, "no predictions", "No predictions have come for longer than its own pace explains: is the model running?"
+)
+
+
+def status_of(enabled: bool, level: Level | None, reason: InsufficientReason | None, silent: bool = False) -> Status:
+    """The status of a model, by its newest evaluation; `reason` is given where that had insufficient data. Of a silent
+    model only a critical PSI says more."""
     if not enabled:
         return OFF
+    if silent and level is not Level.CRITICAL:
+        return SILENT
     if level is None:
         return WAITING
     return OF_LEVEL[level] if level in OF_LEVEL else OF_REASON[reason or InsufficientReason.TOO_FEW_SAMPLES]

@@ -16,7 +16,7 @@ INCIDENT_COLUMNS: Final = """
     incident.opened_at, incident.psi, incident.peak_psi, incident.peak_at, incident.sequence, incident.last_kind,
     incident.acknowledged_by, incident.resolved_at, incident.closed_at, incident.reopened,
     incident.previous_incident_id, incident.monitor_change, incident.latched_until, incident.worst_severity,
-    incident.model_deleted_at, incident.undo_until
+    incident.model_deleted_at, incident.undo_until, incident.no_predictions
 """
 
 
@@ -45,6 +45,7 @@ def incident_of(row: asyncpg.Record) -> Incident:
         worst_severity=Severity.CRITICAL if row["severity"] == "critical" else Severity(row["worst_severity"]),
         model_deleted_at=row["model_deleted_at"],
         undo_until=row["undo_until"],
+        no_predictions=row["no_predictions"],
     )
 
 
@@ -70,6 +71,7 @@ def _values(incident: Incident) -> tuple[Any, ...]:
         incident.latched_until,
         incident.worst_severity,
         incident.undo_until,
+        incident.no_predictions,
     )
 
 
@@ -80,8 +82,8 @@ async def insert_incidents(connection: Connection, incidents: Iterable[Incident]
         INSERT INTO incident (
                incident_id, model_id, state, severity, opened_at, psi, peak_psi, peak_at, sequence, last_kind,
                acknowledged_by, resolved_at, closed_at, reopened, previous_incident_id, monitor_change, latched_until,
-               worst_severity, undo_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+               worst_severity, undo_until, no_predictions)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
         """,
         map(_values, incidents),
     )
@@ -94,7 +96,7 @@ async def update_incidents(connection: Connection, incidents: Iterable[Incident]
         UPDATE incident
            SET state = $3, severity = $4, psi = $6, peak_psi = $7, peak_at = $8, sequence = $9, last_kind = $10,
                acknowledged_by = $11, resolved_at = $12, closed_at = $13, reopened = $14, monitor_change = $16,
-               latched_until = $17, worst_severity = $18, undo_until = $19
+               latched_until = $17, worst_severity = $18, undo_until = $19, no_predictions = $20
          WHERE incident_id = $1 AND model_id = $2 AND opened_at = $5 AND previous_incident_id IS NOT DISTINCT FROM $15
         """,
         map(_values, incidents),

@@ -39,6 +39,7 @@ class ModelSummary:
     psi: float | None
     evaluated_at: datetime | None
     evaluation_paused_since: datetime | None
+    silent_since: datetime | None
     incident: LiveIncident | None
 
 
@@ -65,6 +66,7 @@ async def list_models(
     rows = await connection.fetch(
         """
         SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.evaluation_paused_since,
+               (monitor.silence ->> 'since')::timestamptz AS silent_since,
                (monitor_version.settings ->> 'enabled')::boolean AS enabled,
                latest_evaluation.level, latest_evaluation.reason, latest_evaluation.psi, latest_evaluation.evaluated_at,
                incident.incident_id, incident.incident_number, incident.state, incident.severity
@@ -118,6 +120,7 @@ def _summary_of(row: asyncpg.Record) -> ModelSummary:
         psi=row["psi"],
         evaluated_at=row["evaluated_at"],
         evaluation_paused_since=row["evaluation_paused_since"],
+        silent_since=row["silent_since"],
         incident=live,
     )
 

@@ -24,6 +24,7 @@ from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.grades import Grade
+from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
 from sentryml_lifecycle.worsening import Notified
 
@@ -64,7 +65,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
         SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
                count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
-               normal_time, slow, notified,
+               normal_time, slow, notified, silence,
                {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
@@ -106,6 +107,7 @@ def _snapshot_of(row: asyncpg.Record) -> Snapshot:
         normal_time=NormalTime.model_validate(row["normal_time"]),
         slow=_slow_counts_of(row["slow"]),
         notified=Notified.model_validate(row["notified"]),
+        silence=Silence.model_validate(row["silence"]),
     )
 
 
@@ -205,7 +207,8 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
         UPDATE monitor
            SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
                evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
-               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14, notified = $15
+               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14, notified = $15,
+               silence = $16
          WHERE model_id = $1
         """,
         [
@@ -225,6 +228,7 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.normal_time.model_dump(mode="json"),
                 _stored_slow_counts(snapshot.slow),
                 snapshot.notified.model_dump(mode="json"),
+                snapshot.silence.model_dump(mode="json"),
             )
             for snapshot in snapshots
         ],

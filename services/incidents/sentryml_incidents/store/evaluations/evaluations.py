@@ -30,8 +30,8 @@ async def save_evaluations(
         """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals, psi, bins, slow_drift)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+               current, signals, psi, bins, slow_drift, activity)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -49,6 +49,7 @@ async def save_evaluations(
                 psi_of(evaluation),
                 _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
                 _slow_drift_of(evaluation),
+                None if evaluation.activity is None else evaluation.activity.model_dump(mode="json"),
             )
             for evaluation in evaluations
         ],
@@ -111,7 +112,7 @@ async def list_evaluations(
         """
         SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.normal_time_revision,
                evaluation.evaluated_at, evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current,
-               evaluation.signals, evaluation.bins, evaluation.slow_drift,
+               evaluation.signals, evaluation.bins, evaluation.slow_drift, evaluation.activity,
                latest_evaluation.evaluation AS whole
           FROM evaluation
           JOIN model USING (model_id)

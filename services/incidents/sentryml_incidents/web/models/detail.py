@@ -162,7 +162,7 @@ async def _read(
     return ModelPage(
         model=model,
         monitor=monitor,
-        status=status_of(model.enabled, model.level, model.reason),
+        status=status_of(model.enabled, model.level, model.reason, model.silent_since is not None),
         latest=latest,
         why=in_words(why_of(latest)) if latest is not None else (),
         warm_up=warm_up(monitor, latest, model.first_seen, now),

@@ -73,4 +73,4 @@ async def _rows(connection: Connection, models: Sequence[ModelSummary], now: dat
 
 def _row(model: ModelSummary, span: Span, recent: Recent) -> ModelRow:
     spark = sparkline(recent.psi, span, recent.warn_at)
-    return ModelRow(model, status_of(model.enabled, model.level, model.reason), spark)
+    return ModelRow(model, status_of(model.enabled, model.level, model.reason, model.silent_since is not None), spark)

@@ -108,6 +108,8 @@ COMPARED = Group(
                 "The clock by which the same time of another day is found, with daylight saving."),
         Setting("slow_drift", "Slow drift", SWITCH,
                 "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
+        Setting("silence", "Silence", SWITCH,
+                "Whether a warning is opened when no predictions come for longer than the model's own pace explains."),
         Setting("min_samples", "Minimum number of events", EVENTS,
                 "With fewer in either window, an evaluation reports insufficient data.", "5 for each bin"),
         Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,

@@ -1,0 +1,94 @@
+"""Whether predictions come: a model's pace from its arrivals, up to the time to which the log has been read.
+
+Silence is not judged beyond that time. So while a combiner is down, or behind, no model becomes silent.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from sentryml_common.contracts.evaluation import ActivityEvaluation, Level
+from sentryml_common.contracts.monitor import DAY, Monitor
+from sentryml_drift.domain.arrivals import Panes
+from sentryml_drift.processor.models import OwnedModel, kind_and_number
+from sentryml_statistics.time.pace import SLACK, History, Pace, least_gap, pace_of
+from sentryml_statistics.time.panes import FINE_PER_COARSE, PaneGrid, Resolution
+from sentryml_statistics.time.windows import PaneRange
+
+DEFAULT_SEASON = 7 * DAY
+LEVELS = {Pace.USUAL: Level.OK, Pace.SILENT: Level.WARN, Pace.UNKNOWN: Level.INSUFFICIENT_DATA}
+
+
+def activity_at(
+    grid: PaneGrid, monitor: Monitor, model: OwnedModel, at: float, read_until: float
+) -> ActivityEvaluation | None:
+    """The activity of a model at a time (epoch seconds), as far as panes of its windows tell; None where none is left.
+    The log has been read until `read_until`."""
+    until = min(at, read_until)
+    since = -int(-(at - monitor.reach_seconds) // grid.coarse_seconds)
+    now = grid.pane_of(until, Resolution.FINE)
+    season = monitor.season_seconds or DEFAULT_SEASON
+    every = -int(-monitor.every_seconds // grid.fine_seconds)
+    pace, active = Pace.USUAL, model.arrivals(now - least_gap(every), now)
+    if not active.size:  # else there is no need to read the others
+        active = model.arrivals(since * FINE_PER_COARSE, now)
+        if not active.size:
+            return None
+        pace = pace_of(_history(grid, model, active, since, now), int(season // grid.fine_seconds), every)
+    return ActivityEvaluation(
+        level=LEVELS[pace],
+        last_received=datetime.fromtimestamp(grid.start_of(int(active[-1]), Resolution.FINE), UTC),
+        read_until=datetime.fromtimestamp(until, UTC),
+        period_seconds=season,
+        usual_per_hour=_usual_per_hour(grid, model, until - season, since),
+        volume_ratio=_volume_ratio(grid, monitor, model, at, season, since),
+    )
+
+
+def _history(grid: PaneGrid, model: OwnedModel, active: Panes, since: int, now: int) -> History:
+    first_seen, first_active = model.facts().first_seen, int(active[0])
+    coarse = model.panes([PaneRange(Resolution.COARSE, since, first_active // FINE_PER_COARSE)])
+    loaded = [_spread(kind_and_number(pane)[1], model.events(pane)) for pane in coarse]
+    return History(
+        active=active,
+        loaded=np.concatenate(loaded) if loaded else np.empty(0, np.int64),
+        since=since * FINE_PER_COARSE,
+        complete=first_seen is not None and first_seen >= grid.start_of(since, Resolution.COARSE),
+        now=now,
+    )
+
+
+def _spread(coarse: int, events: int) -> Panes:
+    """The fine panes of a coarse one with that number of events, spread evenly: more is not known of their times."""
+    filled = min(events, FINE_PER_COARSE)
+    found: Panes = coarse * FINE_PER_COARSE + np.arange(filled) * FINE_PER_COARSE // max(1, filled)
+    return found
+
+
+def _usual_per_hour(grid: PaneGrid, model: OwnedModel, around: float, since: int) -> float | None:
+    """Events an hour in the coarse panes around a time; None where they are not all kept. An hour is a coarse pane."""
+    slack = SLACK * grid.fine_seconds
+    first, end = (grid.pane_of(time, Resolution.COARSE) for time in (around - slack, around + slack))
+    if first < since:
+        return None
+    return _events(model, first, end + 1) / (end + 1 - first) * 3600 / grid.coarse_seconds
+
+
+def _volume_ratio(
+    grid: PaneGrid, monitor: Monitor, model: OwnedModel, at: float, season: float, since: int
+) -> float | None:
+    """Events of the current window over those of the same time one season ago, in whole coarse panes."""
+    coarse = grid.coarse_seconds
+    panes, back = int(monitor.current_seconds // coarse), round(season / coarse)
+    end = grid.pane_of(at, Resolution.COARSE)
+    first = end - panes - back
+    if panes == 0 or back < panes or first < since - 1:  # one more is kept
+        return None
+    before = _events(model, first, end - back)
+    return _events(model, end - panes, end) / before if before else None
+
+
+def _events(model: OwnedModel, first: int, end: int) -> int:
+    return sum(map(model.events, model.panes([PaneRange(Resolution.COARSE, first, end)])))
