@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.contracts.evaluation import NullBin, Signal
-from sentryml_common.contracts.transition import SignalWhy, Transition
+from sentryml_common.contracts.transition import Severity, SignalWhy, Transition
+from sentryml_lifecycle.text import step_text
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
-from sentryml_notifier.domain.group_text import GroupReport, compose_group, list_url
+from sentryml_notifier.domain.group_text import SILENT, GroupReport, compose_group, list_url
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Reminder, Story
@@ -126,6 +127,15 @@ def test_what_fewer_than_half_share_is_not_in_common() -> None:
     stories = [alert(0), alert(7), Story([opened_warn(**named(6))], [opened_warn(**named(6))])]
     common = next(fact for fact in compose_group(GroupReport(GROUP, About.ALERT, stories, 3)).facts)
     assert [str(line[0]) for line in common.lines] == ["drift of the score: all 3", "models named delay-…: all 3"]
+
+
+def test_models_that_fell_silent_together_say_so() -> None:
+    steps = [opened_warn(cause="no_predictions", **{**named(each), "why": ()}) for each in range(3)]
+    message = compose_group(GroupReport(GROUP, About.ALERT, [Story([each], [each]) for each in steps], 3))
+    assert message.title == "Warning: no predictions · 3 models"
+    assert message.summary.startswith("Warning: no predictions · 3 models. no predictions: all 3")
+    assert steps[0].text.title.startswith(SILENT[Severity.WARN])
+    assert SILENT == step_text.SILENT
 
 
 def test_a_story_of_one_that_was_over_before_it_left_says_so() -> None:
