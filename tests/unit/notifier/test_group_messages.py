@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.contracts.evaluation import NullBin, Signal
-from sentryml_common.contracts.transition import SignalWhy, Transition
+from sentryml_common.contracts.transition import Cause, SignalWhy, Transition
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.base import Outgoing
@@ -17,7 +17,7 @@ from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
 from sentryml_notifier.domain.group_text import GroupReport, compose_group, list_url
 from sentryml_notifier.domain.grouping import About, AlertGroup
-from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.message import Message, Tone
 from sentryml_notifier.domain.message_input import Reminder, Story
 from tests.unit.notifier.builders import (
     NIGHT,
@@ -133,3 +133,14 @@ def test_a_story_of_one_that_was_over_before_it_left_says_so() -> None:
     message = compose_group(GroupReport(GROUP, About.ALERT, [both, both], 2))
     assert message.title == "Over before it could be delivered · 2 models"
     assert OPEN_WARN not in {step.to for step in both.reported}
+
+
+def test_models_that_fell_silent_together_are_named_so() -> None:
+    steps = [opened_warn(why=(), cause=Cause.NO_PREDICTIONS, **named(number)) for number in EIGHT]
+    stories = [Story([step], [step]) for step in steps]
+    message = compose_group(GroupReport(GROUP, About.ALERT, stories, 8, is_open=True))
+    assert message.title == "Warning: no predictions · 8 models"
+    assert ("no predictions: all 8",) in next(fact.lines for fact in message.facts if fact.label == "In common")
+    back = [resolved(cause=Cause.PREDICTIONS_ARE_BACK, **{**named(number), "from_": OPEN_WARN}) for number in EIGHT]
+    ended = [Story([step, end], [end]) for step, end in zip(steps, back, strict=True)]
+    assert compose_group(GroupReport(GROUP, About.END, ended, 8)).tone is Tone.CALM

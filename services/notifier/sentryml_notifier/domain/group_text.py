@@ -13,7 +13,16 @@ from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import CLOSING, OPENING
-from sentryml_notifier.domain.story_text import DRIFT, LIVE, LONGEST_NAME, days, step_name
+from sentryml_notifier.domain.story_text import (
+    DRIFT,
+    LIVE,
+    LONGEST_NAME,
+    RECOVERED,
+    days,
+    is_silent,
+    step_name,
+    subject,
+)
 
 WORST_SHOWN, SHARED_SHOWN, ENDS_SHOWN = 5, 5, 5
 MORE_BY = 0.01
@@ -79,7 +88,9 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
         return f"Over: all {report.size} incidents"
     if not live:
         return f"Over before it could be delivered · {count} models"
-    drift = DRIFT[Severity.CRITICAL if _critical(stories[0]) else Severity.WARN]
+    drift = DRIFT[Severity.CRITICAL] if _critical(stories[0]) else DRIFT[Severity.WARN]
+    if all(map(is_silent, live)):
+        drift = subject(stories[0])
     if report.about is About.REMINDER:
         return f"{drift}, not acknowledged · {count} models"
     if report.about is About.LONG_DRIFT:
@@ -150,6 +161,8 @@ def _shared(stories: Sequence[Story]) -> list[str]:
 
 def traits(story: Story) -> list[str]:
     """What can be common to incidents, the most telling first: nulls, values, the signal."""
+    if is_silent(story):
+        return ["no predictions"]
     step = next((each for each in reversed(story.history) if each.why and each.kind not in CLOSING), story.last)
     found = [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
     if step.cause is Cause.SLOW_DRIFT:
@@ -222,7 +235,7 @@ def _next(report: GroupReport) -> list[Line]:
 
 def _tone(report: GroupReport, stories: Sequence[Story]) -> Tone:
     if not any(map(_live, stories)):
-        recovered = all(_end(each).cause is Cause.DATA_RETURNED_TO_NORMAL for each in stories)
+        recovered = all(_end(each).cause in RECOVERED for each in stories)
         return Tone.CALM if recovered and not report.live else Tone.NEUTRAL
     return Tone.CRITICAL if _critical(stories[0]) else Tone.WARN
 
