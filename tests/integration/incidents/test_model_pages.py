@@ -11,10 +11,12 @@ import pytest
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
+from sentryml_incidents.store.evaluations.evaluations import list_evaluations
+from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import register_model
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of
-from tests.unit.incidents.builders import MODEL, MONDAY, at, quick
+from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, hearing, quick
 
 
 def an_activity(event_id: str) -> Activity:
@@ -50,6 +52,33 @@ async def test_overview_shows_what_drifts_first_and_every_model_with_its_status(
     assert "churn" not in drifting
     for row in ("a-new-one … new –", "churn ✓ ok", "flights-delay ▲ critical", "starved … no events –"):
         assert row in everything
+
+
+async def test_a_silent_model_comes_first_and_says_since_when_until_predictions_come_again(
+    reader: httpx.AsyncClient, pool: Pool, life: Life, clock: StillClock
+) -> None:
+    clock.now = at(41)
+    evaluation = hearing(an_evaluation("ok", at(40)), "warn", 10, volume_ratio=0.25)
+    await life.take(evaluation)
+    first, _, _ = text_of(await reader.get("/models")).partition("All models")
+    assert re.findall(r"flights-delay △ no predictions .*? #1 △ warn open", first), first
+    page = text_of(await reader.get(f"/models/{MODEL}"))
+    assert "No predictions since 23 Nov 2026, 09:25:00 UTC" in page
+    assert "volume: 25 % as many predictions as at the same time last week" in page
+    incident = text_of(await reader.get("/incidents/1"))
+    assert (
+        "No predictions have come from flights-delay since 09:25:00 UTC; usually 1,000 an hour at this time."
+        in incident
+    )
+    async with transaction(pool) as connection:
+        model = await find_model(connection, MODEL)
+        (kept,) = await list_evaluations(connection, MODEL, None, 5)
+    assert model is not None
+    assert model.silent_since == at(10)
+    assert kept.activity == evaluation.activity
+    await life.take(hearing(an_evaluation("ok", at(45)), "ok", 44))
+    assert "Nothing drifts" in text_of(await reader.get("/models"))
+    assert "Predictions come from flights-delay again." in text_of(await reader.get("/incidents/1"))
 
 
 async def test_overview_is_searched_and_paged_on_the_server(reader: httpx.AsyncClient, pool: Pool) -> None:

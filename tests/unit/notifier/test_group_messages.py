@@ -9,16 +9,15 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.contracts.evaluation import NullBin, Signal
-from sentryml_common.contracts.transition import Severity, SignalWhy, Transition
-from sentryml_lifecycle.text import step_text
+from sentryml_common.contracts.transition import Cause, SignalWhy, Transition
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.email.form import email_of
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
-from sentryml_notifier.domain.group_text import SILENT, GroupReport, compose_group, list_url
+from sentryml_notifier.domain.group_text import GroupReport, compose_group, list_url
 from sentryml_notifier.domain.grouping import About, AlertGroup
-from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.message import Message, Tone
 from sentryml_notifier.domain.message_input import Reminder, Story
 from tests.unit.notifier.builders import (
     NIGHT,
@@ -129,17 +128,19 @@ def test_what_fewer_than_half_share_is_not_in_common() -> None:
     assert [str(line[0]) for line in common.lines] == ["drift of the score: all 3", "models named delay-…: all 3"]
 
 
-def test_models_that_fell_silent_together_say_so() -> None:
-    steps = [opened_warn(cause="no_predictions", **{**named(each), "why": ()}) for each in range(3)]
-    message = compose_group(GroupReport(GROUP, About.ALERT, [Story([each], [each]) for each in steps], 3))
-    assert message.title == "Warning: no predictions · 3 models"
-    assert message.summary.startswith("Warning: no predictions · 3 models. no predictions: all 3")
-    assert steps[0].text.title.startswith(SILENT[Severity.WARN])
-    assert SILENT == step_text.SILENT
-
-
 def test_a_story_of_one_that_was_over_before_it_left_says_so() -> None:
     both = Story([opened(0), over(0).last], [opened(0), over(0).last])
     message = compose_group(GroupReport(GROUP, About.ALERT, [both, both], 2))
     assert message.title == "Over before it could be delivered · 2 models"
     assert OPEN_WARN not in {step.to for step in both.reported}
+
+
+def test_models_that_fell_silent_together_are_named_so() -> None:
+    steps = [opened_warn(why=(), cause=Cause.NO_PREDICTIONS, **named(number)) for number in EIGHT]
+    stories = [Story([step], [step]) for step in steps]
+    message = compose_group(GroupReport(GROUP, About.ALERT, stories, 8, is_open=True))
+    assert message.title == "Warning: no predictions · 8 models"
+    assert ("no predictions: all 8",) in next(fact.lines for fact in message.facts if fact.label == "In common")
+    back = [resolved(cause=Cause.PREDICTIONS_ARE_BACK, **{**named(number), "from_": OPEN_WARN}) for number in EIGHT]
+    ended = [Story([step, end], [end]) for step, end in zip(steps, back, strict=True)]
+    assert compose_group(GroupReport(GROUP, About.END, ended, 8)).tone is Tone.CALM

@@ -15,7 +15,7 @@ from sentryml_common.text import cut
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Message, Tone, compose
 from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story_text import DRIFT, LIVE, LONGEST_NAME, days, step_name
+from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, days, step_name, subject
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""
@@ -68,7 +68,7 @@ def as_question(story: Story, long_drift_days: int, *, newest: bool) -> Message:
 def _live(message: Message, story: Story, since: Sequence[Transition]) -> Message:
     last = story.history[-1]
     by = cut(story.acknowledged_by or "", LONGEST_NAME) if last.to.state is State.ACKNOWLEDGED else ""
-    title = f"{DRIFT[last.to.severity]}{f', acknowledged by {by}' if by else ''} · {last.model_id}"
+    title = f"{subject(story)}{f', acknowledged by {by}' if by else ''} · {last.model_id}"
     paused = next((step for step in reversed(since) if step.kind in PAUSING), None)
     return replace(
         message,

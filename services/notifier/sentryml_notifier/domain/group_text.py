@@ -12,15 +12,22 @@ from sentryml_common.text import cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
-from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
-from sentryml_notifier.domain.story_text import DRIFT, LIVE, LONGEST_NAME, days, step_name
+from sentryml_notifier.domain.routing import CLOSING, OPENING
+from sentryml_notifier.domain.story_text import (
+    DRIFT,
+    LIVE,
+    LONGEST_NAME,
+    RECOVERED,
+    days,
+    is_silent,
+    step_name,
+    subject,
+)
 
 WORST_SHOWN, SHARED_SHOWN, ENDS_SHOWN = 5, 5, 5
 MORE_BY = 0.01
 SEPARATORS = "-._:"
 DRIFT_OF = "drift of the "
-SILENT = {Severity.WARN: "Warning: no predictions", Severity.CRITICAL: "CRITICAL drift, and no predictions"}
-RECOVERED = (Cause.DATA_RETURNED_TO_NORMAL, Cause.PREDICTIONS_ARE_BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +88,9 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
         return f"Over: all {report.size} incidents"
     if not live:
         return f"Over before it could be delivered · {count} models"
-    drift = (SILENT if all(map(_silent, stories)) else DRIFT)[
-        Severity.CRITICAL if _critical(stories[0]) else Severity.WARN
-    ]
+    drift = DRIFT[Severity.CRITICAL] if _critical(stories[0]) else DRIFT[Severity.WARN]
+    if all(map(is_silent, live)):
+        drift = subject(stories[0])
     if report.about is About.REMINDER:
         return f"{drift}, not acknowledged · {count} models"
     if report.about is About.LONG_DRIFT:
@@ -154,9 +161,10 @@ def _shared(stories: Sequence[Story]) -> list[str]:
 
 def traits(story: Story) -> list[str]:
     """What can be common to incidents, the most telling first: nulls, values, the signal."""
+    if is_silent(story):
+        return ["no predictions"]
     step = next((each for each in reversed(story.history) if each.why and each.kind not in CLOSING), story.last)
-    found = ["no predictions"] if _silent(story) else []
-    found += [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
+    found = [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
     if step.cause is Cause.SLOW_DRIFT:
         found.append("slow drift")
     return [*found, *(f"{DRIFT_OF}{why.signal.value}" for why in step.why)]
@@ -234,11 +242,6 @@ def _tone(report: GroupReport, stories: Sequence[Story]) -> Tone:
 
 def _reminder(story: Story) -> tuple[int, int]:
     return (story.reminder.number, story.reminder.times) if story.reminder else (1, 1)
-
-
-def _silent(story: Story) -> bool:
-    """Whether its predictions have stopped."""
-    return any(step.cause is Cause.NO_PREDICTIONS and step.kind in ALERTING for step in story.reported)
 
 
 def _escalated(story: Story) -> bool:

@@ -146,7 +146,7 @@ def with_delivery_notes(
 
 def _tone(story: Story) -> Tone:
     if story.last.kind in CLOSING:
-        return Tone.CALM if story.last.cause is RECOVERED else Tone.NEUTRAL
+        return Tone.CALM if story.last.cause in RECOVERED else Tone.NEUTRAL
     if story.last.kind in ALERTING or (story.is_catching_up and story.last.to.state in LIVE):
         reported = story.newest if story.reminder else story.last
         return Tone.CRITICAL if reported.to.severity is Severity.CRITICAL else Tone.WARN

@@ -6,12 +6,26 @@ from __future__ import annotations
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition
 from sentryml_common.text import cut
 from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.routing import ALERTING
 
 LONGEST_NAME = 80
 LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
 DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
 """Titles made here begin as those of alerts do."""
-RECOVERED = Cause.DATA_RETURNED_TO_NORMAL
+NO_PREDICTIONS = "Warning: no predictions"
+RECOVERED = frozenset({Cause.DATA_RETURNED_TO_NORMAL, Cause.PREDICTIONS_ARE_BACK})
+
+
+def subject(story: Story) -> str:
+    """What a title made here begins with: what the newest alert was about, at the severity of now."""
+    severity = story.newest.to.severity
+    return NO_PREDICTIONS if is_silent(story) and severity is Severity.WARN else DRIFT[severity]
+
+
+def is_silent(story: Story) -> bool:
+    """Whether the newest alert was that no predictions come."""
+    alert = next((step for step in reversed([*story.history, *story.later]) if step.kind in ALERTING), None)
+    return alert is not None and alert.cause is Cause.NO_PREDICTIONS
 
 
 def title_of(story: Story) -> str:
@@ -19,15 +33,15 @@ def title_of(story: Story) -> str:
     step = story.last
     if story.is_catching_up:
         state = step.to.state
-        current = f"{DRIFT[step.to.severity]}, current state" if state in LIVE else state.value.capitalize()
+        current = f"{subject(story)}, current state" if state in LIVE else state.value.capitalize()
         return f"{current} · {step.model_id}"
-    if story.is_combined and step.cause is RECOVERED:
+    if story.is_combined and step.cause in RECOVERED:
         was = "critical" if story.worst is Severity.CRITICAL else "a warning"
         return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
     if story.long_drift_days:
-        return f"{DRIFT[story.newest.to.severity]} for {days(story.long_drift_days)} · {step.model_id}"
+        return f"{subject(story)} for {days(story.long_drift_days)} · {step.model_id}"
     if story.reminder is not None:
-        return f"{DRIFT[story.newest.to.severity]}, not acknowledged · {step.model_id}"
+        return f"{subject(story)}, not acknowledged · {step.model_id}"
     return step.text.title
 
 
@@ -39,6 +53,8 @@ def what_happened(story: Story) -> str:
             f"The incident is {_state(story)}. This is one message for {count} steps that could not be delivered "
             "before."
         )
+    if story.long_drift_days and is_silent(story):
+        return f"Still no predictions after {days(story.long_drift_days)}. Is the model still in use?"
     if story.long_drift_days:
         return (
             f"Still drifting after {days(story.long_drift_days)}. Is this the new normal, was it normal, or is it "
