@@ -1,15 +1,16 @@
 """Evaluates the models this worker owns, each on its own grid of times, and publishes what it finds.
 
 An evaluation waits until the events of its last pane have had time to arrive (`allowed_lateness`), and until the worker
-has caught up with its input: a backlog must not look like a lack of events. The evaluations of a round are
-published as one with the time until which the partition's models have now been evaluated. So the next owner continues
-from there: after a pause it evaluates the newest due time, not every missed one, and logs how many it skipped.
+has taken in what its input held then: a backlog, or a pause of the process, must not look like a lack of events. The
+evaluations of a round are published as one with the time until which the partition's models have now been evaluated. So
+the next owner continues from there: after a pause it evaluates the newest due time, not every missed one, and logs how
+many it skipped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.evaluation import Evaluation
@@ -56,20 +57,35 @@ class Evaluator:
         self._processor, self._monitor_of, self._grid = processor, monitor_of, grid
         self._in_force_since, self._reference_of = in_force_since, reference_of
         self._settings, self._clock = settings, clock
+        self._asked: tuple[float, Mapping[int, int]] = 0.0, {}
+        """When the ends of the input were asked for, and what they were."""
 
     async def run(self) -> None:
         """Evaluate until cancelled."""
         tick = min(LONGEST_TICK_SECONDS, self._settings.fine_pane_seconds / 4)
         while True:
             await asyncio.sleep(tick)
-            if not await self._processor.caught_up():
+            until = await self._complete_until()
+            if until is None:
                 continue
             for partition, table in list(self._processor.partitions.tables.items()):
-                await self._round(partition, table)
+                await self._round(partition, table, until)
 
-    async def _round(self, partition: int, table: Table) -> None:
-        """Evaluate those models of a partition that have become due since the last round."""
-        until, since = self._clock().timestamp() - self._settings.allowed_lateness, table.place.evaluated_until
+    async def _complete_until(self) -> float | None:
+        """The time until which all events are in: the allowed lateness before the ends of the input were asked for that
+        have been reached since. None where they have not been reached yet."""
+        if not self._processor.holds_all():
+            return None
+        asked_at, ends = self._asked
+        reached = await self._processor.has_reached(ends)
+        if reached or ends.keys() != self._processor.partitions.owned:
+            self._asked = self._clock().timestamp(), await self._processor.ends()
+        return asked_at - self._settings.allowed_lateness if reached else None
+
+    async def _round(self, partition: int, table: Table, until: float) -> None:
+        """Evaluate those models of a partition that have become due since the last round, up to a time until which all
+        events are in."""
+        since = table.place.evaluated_until
         records: list[Record] = []
         skipped, oldest, pace = 0, until, Pacer()
         for model_id, model in self._processor.models.of_partition(partition):
@@ -88,7 +104,7 @@ class Evaluator:
                 skipped += self._skipped(model_id, model, monitor, table, due)
         if records:
             await self._processor.publish(partition, records, until)
-            EVALUATION_DELAY.set(until - oldest)
+            EVALUATION_DELAY.set(self._clock().timestamp() - self._settings.allowed_lateness - oldest)
         table.examined_until = until
         if skipped:
             EVALUATIONS_SKIPPED.inc(skipped)
