@@ -21,6 +21,7 @@ from sentryml_common.contracts.topics import EVALUATIONS as EVALUATIONS_TOPIC
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.evaluation.activity import activity_at
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.event_loop_slices import Pacer
@@ -97,11 +98,12 @@ class Evaluator:
             last = None if since is None else due_at(self._grid, model_id, monitor.every_seconds, since)
             if last is not None and due <= last:
                 continue
-            evaluation = self._evaluate(model_id, model, monitor, due)
+            facts = model.facts()
+            evaluation = self._evaluate(model, facts, monitor, due)
             if evaluation is not None:
                 records.append(Record(EVALUATIONS_TOPIC.name, model_id.encode(), encode(evaluation)))
                 oldest = min(oldest, due)
-                skipped += self._skipped(model_id, model, monitor, table, due)
+                skipped += self._skipped(model, facts, monitor, table, due)
         if records:
             await self._processor.publish(partition, records, until)
             EVALUATION_DELAY.set(self._clock().timestamp() - self._settings.allowed_lateness - oldest)
@@ -110,7 +112,7 @@ class Evaluator:
             EVALUATIONS_SKIPPED.inc(skipped)
             log.warning("evaluations_skipped", partition=partition, count=skipped, since=since, until=until)
 
-    def _skipped(self, model_id: str, model: OwnedModel, monitor: Monitor, table: Table, due: float) -> int:
+    def _skipped(self, model: OwnedModel, facts: ModelFacts, monitor: Monitor, table: Table, due: float) -> int:
         """How many evaluations of a model before that at `due` were due and have not been made. None was while it had
         another monitor, none before its first event; and of a model that is not from the table, none before this worker
         had it."""
@@ -118,17 +120,16 @@ class Evaluator:
         since = table.place.evaluated_until if examined is None and model.recovered else examined
         if since is None:
             return 0
-        last = due_at(self._grid, model_id, monitor.every_seconds, since)
-        after = max(last, self._in_force_since(model_id) or 0.0, model.facts().first_seen or due)
+        last = due_at(self._grid, monitor.model_id, monitor.every_seconds, since)
+        after = max(last, self._in_force_since(monitor.model_id) or 0.0, facts.first_seen or due)
         return instants_between(monitor.every_seconds, after, due)
 
-    def _evaluate(self, model_id: str, model: OwnedModel, monitor: Monitor, due: float) -> Evaluation | None:
+    def _evaluate(self, model: OwnedModel, facts: ModelFacts, monitor: Monitor, due: float) -> Evaluation | None:
         """A model's evaluation at `due`; None before its first event, when there is nothing to be said of it."""
-        first_seen = model.facts().first_seen
-        if first_seen is None or due <= first_seen:
+        if facts.first_seen is None or due <= facts.first_seen:
             return None
         with EVALUATION_SECONDS.time():
-            plan = plan_evaluation(self._grid, monitor, due, first_seen, self._clock().timestamp())
+            plan = plan_evaluation(self._grid, monitor, due, facts.first_seen, self._clock().timestamp())
             slow = self._slow_drift if compares_slowly(self._grid, monitor, due) else None
             evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow)
             read_until = self._processor.read_until(model.partition)
