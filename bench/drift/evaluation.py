@@ -13,28 +13,37 @@ import resource
 import statistics
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import Figure
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.normal_time import NormalTime
+from sentryml_common.contracts.reference import Reference, ReferenceSource
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack, unpack_record
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.processor.models import FACTS, OwnedModel, add_partial, pane_of
+from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid, Resolution
 from sentryml_statistics.time.plan import plan_evaluation
+from sentryml_statistics.time.schedule import compares_slowly
 
 GRID = PaneGrid(60.0)
 END = 1_795_424_400.0
 HOURS = 8 * 24
-MONITOR = Monitor(model_id="model", version=1)
+REFERENCE_ID = UUID(int=1)
+MONITOR = Monitor(model_id="model", version=1, normal_time=NormalTime(revision=1, reference_id=REFERENCE_ID))
 STEPS = 12
 REPEATED = 5
 RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
@@ -73,17 +82,41 @@ def a_model(events_an_hour: int, different_panes: int = HOURS) -> OwnedModel:
     return model
 
 
+def a_reference() -> Reference:
+    """What was normal: as many events as in both windows, and finer than most."""
+    rng = np.random.default_rng(3)
+    scores = rng.beta(2, 5, HOURS * 60).tolist()
+    counts = PaneCounts.of(["late" if score > 0.3 else "on time" for score in scores], scores)
+    return Reference(
+        reference_id=REFERENCE_ID,
+        model_id=MONITOR.model_id,
+        source=ReferenceSource.UPLOAD,
+        made_at=datetime.fromtimestamp(END, UTC),
+        events=counts.total,
+        counts=b64encode(counts.pack()).decode(),
+    )
+
+
+REFERENCE = a_reference()
+
+
 def evaluate_at(model: OwnedModel, at: float) -> float:
-    """One evaluation, as the evaluator makes it; returns the PSI of the score."""
-    plan = plan_evaluation(GRID, MONITOR, at, at - 30 * 86_400, at)
-    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan)
+    """One evaluation, as the evaluator makes it, slow drift once an hour; returns the PSI of the score."""
+    facts = model.facts()
+    plan = plan_evaluation(GRID, MONITOR, at, facts.first_seen or at, at)
+    slow = partial(with_slow_drift, reference=REFERENCE) if compares_slowly(GRID, MONITOR, at) else None
+    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan, slow)
     return found.signals[0].psi or 0.0
 
 
-def look_at_all(models: list[OwnedModel], at: float) -> None:
-    """A round."""
+def evaluate_all(models: list[OwnedModel], at: float) -> float:
+    """A round; returns the CPU seconds of the longest evaluation: for so long the event loop is held."""
+    longest = 0.0
     for model in models:
+        begun = time.thread_time()
         evaluate_at(model, at)
+        longest = max(longest, time.thread_time() - begun)
+    return longest
 
 
 def steps(model: OwnedModel) -> float:
@@ -151,8 +184,9 @@ def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
 
 
 def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
-    """A round over many models at 60 events an hour, each with eight days of panes: the first evaluation; the one
-    after an hour, when a coarse pane leaves each window and sums are made afresh; and an ordinary step."""
+    """A round over many models at 60 events an hour, each with eight days of panes and a reference: the first
+    evaluation; ordinary steps; and the one with which an hour has passed: a coarse pane leaves each window, and slow
+    drift is evaluated."""
     figures = []
     for models in (1_000, 10_000):
         owned = []
@@ -160,10 +194,13 @@ def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
             owned.append(_own_panes(a_model(60, different_panes=24), number))
             if number % 1000 == 999:
                 say(f"{number + 1:,} models made")
-        for at, what in ((END, "first round"), (END + 300, "an hour has passed"), (END + 600, "a step")):
-            taken = cpu(look_at_all, owned, at)
+        for minutes, what in ((0, "first round"), (5, "a step"), (10, "another step"), (60, "an hour has passed")):
+            begun = time.process_time()
+            longest = evaluate_all(owned, END + 60 * minutes)
+            taken = time.process_time() - begun
             figures.append(Figure(f"{models:,} models, {what}: s", taken))
-            say(f"{models:,} models, {what}: {taken:.1f} s")
+            figures.append(Figure(f"{models:,} models, {what}: ms of the longest evaluation", longest * 1000))
+            say(f"{models:,} models, {what}: {taken:.1f} s, the longest {longest * 1000:.1f} ms")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures.append(Figure("10,000 models with panes and kept sums: MB of the process at its peak", peak))
     return figures
@@ -192,8 +229,8 @@ def measure_partials(say: Callable[[str], None]) -> list[Figure]:
     def work() -> None:
         sums = {}
         for record in records:
-            for partial in unpack_record(record):
-                sums[partial.target] = add_partial(sums.get(partial.target, NOTHING), partial)
+            for each in unpack_record(record):
+                sums[each.target] = add_partial(sums.get(each.target, NOTHING), each)
         for known in sums.values():
             known.pack()
 

@@ -3,6 +3,7 @@
     worker = Worker(log, changelogs, retention)
     worker.kill()                               # nobody is notified
     worker.freeze(), worker.thaw()              # its group throws it out meanwhile
+    worker.stall(), worker.thaw()               # it does not
 
 What comes of Faust: records are queued ahead, so those from before a seek come after it; whole ranges of offsets are
 dropped while the group is being balanced; reading goes on from what the group has committed.
@@ -11,8 +12,9 @@ dropped while the group is being balanced; reading goes on from what the group h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -64,9 +66,14 @@ class Worker:
 
     def freeze(self) -> None:
         """It gets no processor time, and is thrown out of its group; not while it joins."""
+        if self.stall():
+            self._consumer.expel()
+
+    def stall(self) -> bool:
+        """It gets no processor time, for so short that its group does not notice; not while it joins."""
         if self.generation and not self._consumer._reassigning:
             self._awake.clear()
-            self._consumer.expel()
+        return not self._awake.is_set()
 
     def thaw(self) -> None:
         """It goes on where it was."""
@@ -86,10 +93,15 @@ class Worker:
         await self._consumer.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read())
-                tasks.create_task(self._feed())
+                for work in self._work():
+                    tasks.create_task(work)
         except* (FencedOff, ConsumerStoppedError):
             self.kill()
+
+    def _work(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """All that it does at once."""
+        yield self._read()
+        yield self._feed()
 
     async def _read(self) -> None:
         while True:

@@ -39,6 +39,8 @@ BEYOND = [
     Beyond("PUT", path_of("models/{model_id}/monitor"), 412, "If-Match of another version"),
     Beyond("PUT", path_of("models/{model_id}/monitor"), 422, "settings must fit each other and the version in force"),
     Beyond("POST", path_of("models/{model_id}/monitor:preview"), 422, "settings must fit each other, as for PUT"),
+    Beyond("PUT", path_of("models/{model_id}/reference"), 412, "If-Match of another reference"),
+    Beyond("DELETE", path_of("models/{model_id}/reference"), 412, "If-Match of another reference"),
     Beyond("PUT", path_of("models/{model_id}/reference"), 422, "both signals must add up to the number of events"),
     Beyond("POST", path_of("api-keys"), 422, "expires_at must lie ahead"),
     Beyond("POST", path_of("incidents:bulk"), 422, '1 and "1" are the same incident'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from base64 import b64decode
@@ -273,11 +274,55 @@ async def test_the_page_says_what_the_reference_is_and_lets_responders_have_a_ne
     assert shown.count("against the reference, calm below 0.10.") == 2, "of the evaluation and of the reference"
     assert "Make a new one from now" not in shown
     forget = f"{page}/reference/forget"
-    assert (await eve.post(forget, headers=SAME_ORIGIN)).status_code == 403
-    again = text_of(await submit(ana, page, forget))
+    assert (await eve.post(forget, data={"seen": str(REFERENCE)}, headers=SAME_ORIGIN)).status_code == 403
+    assert f'name="seen" value="{REFERENCE}"' in (await ana.get(page)).text
+    again = text_of(await submit(ana, page, forget, seen=str(REFERENCE)))
     assert "There is no reference yet: it is made from the next evaluation at level ok" in again
     assert "Earlier references 23 Nov 2026, 09:16:00 UTC , by SentryML: 60 events" in again
-    assert (await ana.post("/models/nobody/reference/forget", headers=SAME_ORIGIN)).status_code == 404
+    seen = {"seen": str(REFERENCE)}
+    assert (await ana.post("/models/nobody/reference/forget", data=seen, headers=SAME_ORIGIN)).status_code == 404
+    late = await ana.post(forget, data=seen, headers=SAME_ORIGIN)
+    assert (late.status_code, "was replaced meanwhile" in text_of(late)) == (412, True)
+
+
+async def test_only_the_reference_that_was_seen_is_replaced(api: httpx.AsyncClient, compared: Life) -> None:
+    tag = (await api.get(PATH)).headers["ETag"]
+    assert tag == f'"{REFERENCE}"'
+    made = await api.put(PATH, json=UPLOAD, headers={"If-Match": tag})
+    assert made.headers["ETag"] == f'"{made.json()["reference_id"]}"'
+    for refused in (
+        await api.put(PATH, json=UPLOAD, headers={"If-Match": tag}),
+        await api.delete(PATH, headers={"If-Match": tag}),
+    ):
+        moved_on = await problem(refused, 412, "reference-moved-on")
+        assert moved_on["reference_id"] == made.json()["reference_id"]
+        assert refused.headers["ETag"] == made.headers["ETag"]
+        assert moved_on["detail"].endswith(f"now it is {moved_on['reference_id']}: read it again")
+    assert (await api.delete(PATH, headers={"If-Match": made.headers["ETag"]})).status_code == 204
+    none = await problem(await api.put(PATH, json=UPLOAD, headers={"If-Match": "*"}), 412, "reference-moved-on")
+    assert none["reference_id"] is None
+
+
+async def test_of_two_who_replace_what_they_saw_at_once_one_wins(api: httpx.AsyncClient, compared: Life) -> None:
+    seen = {"If-Match": f'"{REFERENCE}"'}
+    answers = await asyncio.gather(*(api.put(PATH, json=UPLOAD, headers=seen) for _ in range(2)))
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    (made,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert await in_force(api) == made["reference_id"]
+
+
+async def test_an_acceptance_at_once_with_a_replacement_is_never_lost(
+    api: httpx.AsyncClient, compared: Life, clock: StillClock
+) -> None:
+    """Whichever comes first: who replaces what was accepted meanwhile is refused, and what comes second counts."""
+    await compared.take(slowly(an_evaluation("ok", at(5)), "warn"))
+    clock.now = at(6)
+    accepted, replaced = await asyncio.gather(
+        api.post(f"{INCIDENT}/accept", headers={"If-Match": '"v1"'}),
+        api.put(PATH, json=UPLOAD, headers={"If-Match": f'"{REFERENCE}"'}),
+    )
+    assert {accepted.status_code, replaced.status_code} == {200, 412}
+    assert await in_force(api) == (None if replaced.status_code == 412 else replaced.json()["reference_id"])
 
 
 async def test_an_incident_of_slow_drift_shows_the_bins_against_the_reference(

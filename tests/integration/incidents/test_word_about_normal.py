@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import httpx
 import pytest
 
+from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import MONITORS
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.domain.roles import Role
-from tests.integration.incidents.conftest import Life, SignedIn, StillClock
+from tests.integration.incidents.conftest import Life, MakeClient, SignedIn, StillClock
 from tests.integration.incidents.test_actions import INCIDENT, timeline
 from tests.integration.incidents.test_pages import text_of
 from tests.integration.incidents.test_relay import Log, relay
@@ -49,6 +51,31 @@ async def test_accepting_a_new_normal_is_published_kept_and_on_the_timeline(
     assert (monitors[-1].normal_time.since, monitors[-1].normal_time.excluded) == (at(1), ())
     again = await api.post(f"{INCIDENT}/accept")
     assert (again.status_code, again.json()["sequence"]) == (200, answer.json()["sequence"])
+
+
+async def test_of_two_answers_at_once_one_wins_and_the_other_is_refused(
+    client_with: MakeClient, life: Life, clock: StillClock
+) -> None:
+    """Each has seen the incident live; on two connections."""
+    await life.sees("critical", "critical")
+    clock.now = at(5)
+    ana, ben = await client_with(Scope.WRITE, name="ana"), await client_with(Scope.WRITE, name="ben")
+    seen = {"If-Match": (await ana.get(INCIDENT)).headers["ETag"]}
+
+    async def at_once(first: str, second: str) -> list[httpx.Response]:
+        both = await asyncio.gather(
+            ana.post(f"{INCIDENT}/{first}", headers=seen),
+            ben.post(f"{INCIDENT}/{second}", headers=seen, json={"note": "why"}),
+        )
+        assert sorted(answer.status_code for answer in both) == [200, 412], [answer.text for answer in both]
+        return sorted(both, key=lambda answer: answer.status_code)
+
+    accepts, undoes = ("accept", "accept"), ("undo", "undo")
+    for first, second in (accepts, undoes, accepts, undoes, ("accept", "was-normal")):
+        won, lost = await at_once(first, second)
+        assert lost.json()["incident"]["sequence"] == won.json()["sequence"]
+        seen = {"If-Match": (await ana.get(INCIDENT)).headers["ETag"]}
+        assert seen["If-Match"] == won.headers["ETag"]
 
 
 async def test_a_new_normal_begins_when_the_person_says_so(

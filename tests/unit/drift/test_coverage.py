@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.time.coverage import coverage_of, parts_of
+from sentryml_statistics.time.coverage import coverage_of, fills_all_parts, parts_of
 from sentryml_statistics.time.normal_time import Span
+from sentryml_statistics.time.panes import PaneGrid, Resolution
+from sentryml_statistics.time.windows import windows_at
 
 DAY, HOUR = 86_400.0, 3600.0
 WEEK = (0.0, 7 * DAY)
@@ -63,3 +67,19 @@ def test_time_between_the_spans_is_no_part_of_it() -> None:
 def test_a_pane_longer_than_a_part_covers_all_parts_inside_it() -> None:
     settings = {"baseline_seconds": 10 * 600.0, "current_seconds": 600.0, "every_seconds": 60.0}
     assert coverage([1800.0], spans=((0.0, 6000.0),), **settings) == pytest.approx(0.6)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 3600), st.integers(0, 3))
+def test_where_all_panes_have_events_that_alone_may_say_so(longer: int, hours: int, offset: int, missing: int) -> None:
+    """In steps of half an hour; `missing` panes have no events."""
+    current = hours * HOUR / 2
+    monitor = MonitorSettings(baseline_seconds=current + longer * HOUR / 2, current_seconds=current)
+    grid = PaneGrid(60.0)
+    plan, _ = windows_at(grid, monitor, 1_795_424_400.0 + offset)
+    panes = [(each.resolution, pane) for each in plan.cover.ranges for pane in range(each.first, each.end)]
+    kept = panes[missing:]
+    starts = np.array([grid.start_of(pane, resolution) for resolution, pane in kept])
+    lengths = np.array([HOUR if resolution is Resolution.COARSE else 60.0 for resolution, _ in kept])
+    if fills_all_parts(grid, plan, monitor, len(kept)):
+        assert coverage_of(plan.spans, monitor, starts, starts + lengths) == 1.0
+        assert missing == 0

@@ -22,6 +22,7 @@ from sentryml_drift.state.local_copy import MemoryStore
 from sentryml_drift.state.partition_writer import Changelog
 from sentryml_drift.state.table import Place, Table
 from sentryml_statistics.time.panes import PaneGrid
+from tests.unit.drift.test_processor import Worker, one
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -64,7 +65,7 @@ class Scene:
     async def skipped(self) -> int:
         """How many the next round says are left out."""
         before, published = _counter(), self.published
-        await self.evaluator._round(0, self.table)
+        await self.evaluator._round(0, self.table, self.now)
         assert self.published == published + 1, "the newest is made"
         return round(_counter() - before)
 
@@ -119,10 +120,39 @@ async def test_where_nothing_was_due_for_long_nothing_is_skipped() -> None:
     watched, scene.monitor = scene.monitor, scene.monitor.model_copy(update={"enabled": False})
     for _ in range(10):
         scene.now += EVERY
-        await scene.evaluator._round(0, scene.table)
+        await scene.evaluator._round(0, scene.table, scene.now)
     scene.monitor = watched
     scene.now += EVERY
     assert await scene.skipped() == 0
+
+
+async def test_it_evaluates_until_the_end_of_its_input_was_asked_for_that_it_has_reached() -> None:
+    """Not until now: after a pause of the process, what came meanwhile has not been taken in."""
+    worker, now = Worker(), START
+    await worker.begin()
+    settings = DriftSettings(kafka_bootstrap="nowhere:1", allowed_lateness_seconds=7)
+    evaluator = Evaluator(
+        worker.processor,
+        lambda _: None,
+        lambda _: None,
+        lambda _: None,
+        PaneGrid(60.0),
+        settings,
+        lambda: datetime.fromtimestamp(now, UTC),
+    )
+    assert await evaluator._complete_until() is None, "nothing was asked for yet"
+    now += 1
+    assert await evaluator._complete_until() == START - 7
+    worker.stream.end = {0: 2}
+    now += HOUR
+    assert await evaluator._complete_until() == START + 1 - 7
+    for record in map(one, range(2)):
+        now += 1
+        assert await evaluator._complete_until() is None
+        await worker.take(record)
+    assert await evaluator._complete_until() == START + 1 + HOUR - 7
+    await worker.begin([0, 1])
+    assert await evaluator._complete_until() is None, "the end of the other partition was not asked for"
 
 
 async def test_a_round_over_many_models_gives_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ class Schedule:
         self.workers.append(Worker(self.log, self.changelogs, Retention(GRID, lambda _: None, lambda: NOW)))
 
     def _happen(self) -> None:
-        what = self.rng.choice(["start", "kill", "freeze", "thaw", "thaw", "rebalance", "hole"])
+        what = self.rng.choice(["start", "kill", "freeze", "stall", "thaw", "thaw", "rebalance", "hole"])
         worker = self.rng.choice(self.workers)
         if what == "start" and len(self.workers) < 4:
             self._start()
@@ -83,6 +83,8 @@ class Schedule:
             self.workers.remove(worker)
         elif what == "freeze":
             worker.freeze()
+        elif what == "stall":
+            worker.stall()
         elif what == "thaw":
             worker.thaw()
         elif what == "rebalance":

@@ -17,6 +17,7 @@ from sentryml_incidents.usecases.errors import (
     MonitorMovedOn,
     NotAllowed,
     Offered,
+    ReferenceMovedOn,
     Refused,
     UnknownApiKey,
     UnknownIncident,
@@ -45,6 +46,7 @@ REFUSALS: list[tuple[Refused, int, str]] = [
     (NotAllowed(incident(), Action.CLOSE), 409, "not-allowed"),
     (ModelDeleted(incident()), 409, "model-deleted"),
     (MonitorMovedOn(Monitor(model_id="flights", version=3)), 412, "monitor-moved-on"),
+    (ReferenceMovedOn("flights", None), 412, "reference-moved-on"),
     (MonitorChangedMeanwhile(3, 2), 409, "monitor-changed-meanwhile"),
     (InvalidMonitor([{"field": "warn", "reason": "too low"}]), 422, "invalid-monitor"),
     (

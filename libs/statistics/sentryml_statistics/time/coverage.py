@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.time.normal_time import Span
+from sentryml_statistics.time.panes import PaneGrid
+from sentryml_statistics.time.windows import WindowPlan
 
 MOST_PARTS = 10
+FEWEST_PANES = 4
+"""A part of this many coarse panes holds a whole one, also where the window is covered from inside."""
 
 
 def parts_of(monitor: MonitorSettings) -> int:
@@ -41,6 +45,17 @@ def coverage_of(
     for begin, finish in zip(begins[longer].tolist(), finishes[longer].tolist(), strict=True):
         filled.update(range(int(np.ceil(finish)), int(begin)))
     return len([part for part in filled if 0 <= part < parts]) / parts
+
+
+def fills_all_parts(grid: PaneGrid, plan: WindowPlan, monitor: MonitorSettings, panes: int) -> bool:
+    """Whether `coverage_of` is 1 for sure, from the number of panes with events alone: all panes of an uncut baseline
+    have some, and each part is so long that it holds a whole pane."""
+    start, end = plan.spans[0]
+    return (
+        len(plan.spans) == 1
+        and panes == sum(each.end - each.first for each in plan.cover.ranges)
+        and end - start >= monitor.baseline_seconds >= FEWEST_PANES * grid.coarse_seconds * parts_of(monitor)
+    )
 
 
 def _from_the_end(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:

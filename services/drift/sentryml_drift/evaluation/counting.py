@@ -15,7 +15,7 @@ from sentryml_drift.domain.partials import Kind
 from sentryml_drift.processor.models import OwnedModel, Pane, WindowSums, read_counts
 from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
 from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
-from sentryml_statistics.time.coverage import coverage_of
+from sentryml_statistics.time.coverage import coverage_of, fills_all_parts
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.plan import EvaluationPlan
 from sentryml_statistics.time.season import SeasonCounts
@@ -42,16 +42,21 @@ def evaluate_model(
         existed(plan.current.spans[0], facts.first_seen),
     )
     panes = model.panes(plan.baseline.cover.ranges)
-    starts, ends = _times(grid, panes)
     baseline = Baseline(
         plan.baseline,
         sums.baseline.of(panes),
-        coverage_of(plan.baseline.spans, monitor, starts, ends),
-        _score_start(monitor, model, plan.baseline, panes, facts.first_score, (starts, ends)),
+        _coverage(grid, monitor, plan.baseline, panes),
+        _score_start(grid, monitor, model, plan.baseline, panes, facts.first_score),
     )
     season = None if plan.season is None else SeasonCounts(plan.season, _counts_in(model))
     evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
     return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
+
+
+def _coverage(grid: PaneGrid, monitor: Monitor, plan: WindowPlan, panes: Mapping[Pane, bytes]) -> float:
+    if fills_all_parts(grid, plan, monitor, len(panes)):
+        return 1.0
+    return coverage_of(plan.spans, monitor, *_times(grid, panes))
 
 
 def _times(grid: PaneGrid, panes: Iterable[Pane]) -> tuple[Times, Times]:
@@ -63,19 +68,19 @@ def _times(grid: PaneGrid, panes: Iterable[Pane]) -> tuple[Times, Times]:
 
 
 def _score_start(
+    grid: PaneGrid,
     monitor: Monitor,
     model: OwnedModel,
     plan: WindowPlan,
     panes: Iterable[Pane],
     first_score: float | None,
-    times: tuple[Times, Times],
 ) -> Mapping[Signal, SignalStart]:
     """The start of the scores, where they began later than the baseline. Predictions are never left out."""
     if first_score is None:
         return {Signal.SCORE: SignalStart(coverage=0.0, events_before=0, sent=False)}
     if first_score <= plan.cover.start:
         return {}
-    starts, ends = times
+    starts, ends = _times(grid, panes)
     sent = ends > first_score
     before = [pane for pane, sent_in in zip(panes, sent.tolist(), strict=True) if not sent_in]
     coverage = coverage_of(plan.spans, monitor, starts[sent], ends[sent])

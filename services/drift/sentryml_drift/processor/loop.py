@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sentryml_common.errors import UndecodableMessage
@@ -218,8 +218,6 @@ class Processor:
     async def caught_up(self) -> bool:
         """Whether the view holds everything that was in the input when this worker got its partitions.
 
-        Until then an evaluation would take a backlog for a lack of events.
-
         Raises:
             SentryMLError: a partition could not be taken over.
         """
@@ -227,13 +225,21 @@ class Processor:
             return False
         generation = self._stream.generation
         if self._ends.keys() != self.partitions.owned:
-            ends = await self._stream.ends(self.partitions.owned)
+            ends = await self.ends()
             if self._stream.generation != generation or not self.holds_all():
                 return False
             self._ends = ends
+        return await self.has_reached(self._ends)
+
+    async def ends(self) -> dict[int, int]:
+        """The offset after the last record of each partition that is ours, as of now."""
+        return await self._stream.ends(self.partitions.owned)
+
+    async def has_reached(self, ends: Mapping[int, int]) -> bool:
+        """Whether the view holds everything before these offsets; they have to be of all partitions that are held."""
         async with self.partitions.in_flight:  # the view follows the place
             places = self._places()
-        return bool(places) and all(places.get(partition, 0) >= end for partition, end in self._ends.items())
+        return bool(places) and ends.keys() == places.keys() and all(places[each] >= end for each, end in ends.items())
 
     def holds_all(self) -> bool:
         """Whether the partitions that are ours have all been taken over and recovered.
@@ -266,5 +272,5 @@ class Processor:
 
     async def lag(self) -> tuple[int, dict[int, int]]:
         """How many input records are not in the table yet, and our place per partition."""
-        ends, places = await self._stream.ends(self.partitions.owned), self._places()
+        ends, places = await self.ends(), self._places()
         return sum(max(0, end - places.get(partition, 0)) for partition, end in ends.items()), places

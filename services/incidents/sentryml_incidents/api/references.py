@@ -14,13 +14,14 @@ from sentryml_common.contracts.reference import ReferenceSource
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
 from sentryml_common.http.bodies import check_json, read_body
+from sentryml_common.http.etags import VERSIONED, IfMatch
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.api.auth import Reader, Writer
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
 from sentryml_incidents.domain.uploaded_reference import UploadedReference, contradictions
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.references import KeptReference, find_reference
-from sentryml_incidents.usecases.change_reference import forget_reference, upload_reference
+from sentryml_incidents.usecases.change_reference import etag_of, forget_reference, upload_reference
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.known_model import known_model
 from sentryml_lifecycle.text.reference_text import found_slowly, when_made
@@ -63,12 +64,19 @@ class ReferenceView(BaseModel):
     comparison: ReferenceComparison | None = Field(description="Null until there was one.")
 
 
+MOVED_ON = (412, "Another one is in force than the `If-Match` that was sent says; `reference_id` is its id, or null.")
+
+
 @router.get(
     "/{model_id}/reference",
-    responses=problem_answers((404, "No such model has been seen, or it has no reference yet: `detail` says when.")),
+    responses={
+        **VERSIONED,
+        **problem_answers((404, "No such model has been seen, or it has no reference yet: `detail` says when.")),
+    },
 )
-async def show(context: WithContext, key: Reader, model_id: PathModelId) -> ReferenceView:
-    """What slow drift of a model is measured against, and the newest comparison with it."""
+async def show(context: WithContext, key: Reader, model_id: PathModelId, response: Response) -> ReferenceView:
+    """What slow drift of a model is measured against, and the newest comparison with it. Its `ETag` changes with the
+    reference; give it as `If-Match` to replace the one that you saw."""
     check_model(key, model_id)
     async with context.transaction() as connection:
         _, monitor = await known_model(connection, model_id)
@@ -76,14 +84,17 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Refe
         if kept is None:
             latest = await find_latest_evaluation(connection, model_id)
             raise Problem(404, "no-reference", when_made(monitor, latest))
+        response.headers["ETag"] = etag_of(kept.reference.reference_id)
         return _view(kept, await find_slow_drift(connection, kept.reference))
 
 
 @router.put(
     "/{model_id}/reference",
     responses={
+        **VERSIONED,
         **UNKNOWN,
         **problem_answers(
+            MOVED_ON,
             (413, f"The body is longer than {MOST_BODY_BYTES:,} bytes."),
             (422, "The histogram does not fit; `errors` names each field and what to do. The reference stays."),
         ),
@@ -95,19 +106,28 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Refe
         }
     },
 )
-async def upload(context: WithContext, key: Writer, model_id: PathModelId, request: Request) -> ReferenceView:
+async def upload(
+    context: WithContext,
+    key: Writer,
+    model_id: PathModelId,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ReferenceView:
     """Put a reference in force that was made elsewhere, for example of the data that the model was validated with. Only
     counts are sent, no rows. Slow drift is then measured from the next evaluation on."""
     check_model(key, model_id)
     uploaded = _read(await read_body(request, MOST_BODY_BYTES, "a reference", ": round numbers, group categories"))
-    return _view(await upload_reference(context, actor_of(key), model_id, uploaded), None)
+    kept = await upload_reference(context, actor_of(key), model_id, uploaded, if_match)
+    response.headers["ETag"] = etag_of(kept.reference.reference_id)
+    return _view(kept, None)
 
 
-@router.delete("/{model_id}/reference", status_code=204, responses=UNKNOWN)
-async def forget(context: WithContext, key: Writer, model_id: PathModelId) -> Response:
+@router.delete("/{model_id}/reference", status_code=204, responses={**UNKNOWN, **problem_answers(MOVED_ON)})
+async def forget(context: WithContext, key: Writer, model_id: PathModelId, if_match: IfMatch = None) -> Response:
     """Forget the reference: a new one is made from the next evaluation at level ok with a whole baseline."""
     check_model(key, model_id)
-    await forget_reference(context, actor_of(key), model_id)
+    await forget_reference(context, actor_of(key), model_id, if_match)
     return Response(status_code=204)
 
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.api.views import incident_view
+from sentryml_incidents.usecases.change_reference import etag_of
 from sentryml_incidents.usecases.context import context_of
 from sentryml_incidents.usecases.errors import (
     ApiKeyNotRotatable,
@@ -17,6 +18,7 @@ from sentryml_incidents.usecases.errors import (
     MonitorChangedMeanwhile,
     MonitorMovedOn,
     NotAllowed,
+    ReferenceMovedOn,
     Refused,
     UnknownApiKey,
     UnknownIncident,
@@ -54,13 +56,21 @@ def problem_of(err: Refused, public_url: str) -> Problem:
             problem = Problem(422, "invalid-monitor", detail, errors=err.errors)
         case DeletionNotConfirmed():
             problem = _not_confirmed(err)
+        case _:
+            problem = _moved_on(err, public_url)
+    return problem
+
+
+def _moved_on(err: Refused, public_url: str) -> Problem:
+    match err:
         case IncidentMovedOn():
-            problem = _incident_moved_on(err, public_url)
+            return _incident_moved_on(err, public_url)
         case MonitorMovedOn():
-            problem = _monitor_moved_on(err)
+            return _monitor_moved_on(err)
+        case ReferenceMovedOn():
+            return _reference_moved_on(err)
         case _:
             raise TypeError(f"no problem is made of {type(err).__name__}: add it here")
-    return problem
 
 
 def _incident_moved_on(err: IncidentMovedOn, public_url: str) -> Problem:
@@ -72,6 +82,14 @@ def _incident_moved_on(err: IncidentMovedOn, public_url: str) -> Problem:
 def _monitor_moved_on(err: MonitorMovedOn) -> Problem:
     headers, monitor = {"ETag": etag(err.monitor.version)}, err.monitor.model_dump(mode="json")
     return Problem(412, "monitor-moved-on", str(err), headers=headers, monitor=monitor)
+
+
+def _reference_moved_on(err: ReferenceMovedOn) -> Problem:
+    found = err.reference_id
+    headers = None if found is None else {"ETag": etag_of(found)}
+    return Problem(
+        412, "reference-moved-on", str(err), headers=headers, reference_id=None if found is None else str(found)
+    )
 
 
 def _not_confirmed(err: DeletionNotConfirmed) -> Problem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError
@@ -89,6 +90,15 @@ class MonitorMovedOn(Refused):
     def __init__(self, monitor: Monitor) -> None:
         super().__init__(f"the monitor is at {etag(monitor.version)} by now: read it again")
         self.monitor = monitor
+
+
+class ReferenceMovedOn(Refused):
+    """Another one is in force than the one that was seen, or none; `reference_id` says which."""
+
+    def __init__(self, model_id: str, reference_id: UUID | None) -> None:
+        now = "there is none" if reference_id is None else f"it is {reference_id}"
+        super().__init__(f"the reference of {model_id} was replaced meanwhile, now {now}: read it again")
+        self.reference_id = reference_id
 
 
 class MonitorChangedMeanwhile(Refused):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
@@ -24,7 +25,7 @@ from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.store.references import KeptReference, find_reference, list_references
-from sentryml_incidents.usecases.change_reference import forget_reference
+from sentryml_incidents.usecases.change_reference import etag_of, forget_reference
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.web.people.session import Reader, Responder
@@ -144,9 +145,11 @@ async def show(
 
 
 @router.post("/models/{model_id}/reference/forget")
-async def forget(request: Request, context: WithContext, visitor: Responder, model_id: str) -> Response:
-    """Have a new reference made from the next clean evaluation."""
-    await forget_reference(context, visitor.actor, model_id)
+async def forget(
+    request: Request, context: WithContext, visitor: Responder, model_id: str, seen: Annotated[UUID, Form()]
+) -> Response:
+    """Have a new reference made from the next clean evaluation; `seen` is the one that one has seen."""
+    await forget_reference(context, visitor.actor, model_id, etag_of(seen))
     return go_to(request, f"/models/{model_id}#reference")
 
 
