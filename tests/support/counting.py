@@ -70,7 +70,7 @@ class Changelog:
         counts: Counts = Counter()
         for (_, key), value in latest.items():
             target = target_of(key)
-            if target is not None and target.kind is not Kind.FACTS:
+            if target is not None and target.kind in (Kind.FINE, Kind.COARSE):
                 total = counts_of(unpack_sum(value).values()).total
                 counts[target.model_id, target.kind, target.pane] += total
         return counts, applied

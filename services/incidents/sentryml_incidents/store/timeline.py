@@ -145,7 +145,7 @@ async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, Evide
     await connection.executemany(
         """
         INSERT INTO evidence (incident_id, role, evaluation_id, evaluated_at, evaluation)
-        SELECT $1::uuid, $2::text, $3::uuid, $4::timestamptz, $5::jsonb
+        SELECT $1::uuid, $2::text, $3::uuid, $4::timestamptz, $5::json
          WHERE NOT EXISTS (SELECT FROM evidence WHERE incident_id = $1 AND role = $2 AND evaluation_id = $3)
         ON CONFLICT (incident_id) WHERE role = 'peak'
         DO UPDATE SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at,
