@@ -7,10 +7,11 @@ import asyncio
 import asyncpg
 import pytest
 
+from sentryml_common.contracts.evaluation import MoreFrequent
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
-from sentryml_incidents.store.evaluations.evaluations import list_evaluations
+from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import find_activity, find_monitor
@@ -19,7 +20,7 @@ from sentryml_incidents.store.timeline import list_evidence, list_transitions
 from sentryml_lifecycle.decision import Outcome
 from sentryml_lifecycle.snapshot import EvidenceRole
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, register
-from tests.unit.incidents.builders import MODEL, a_categorical_bin, an_activity, an_evaluation, at, quick
+from tests.unit.incidents.builders import MODEL, a_categorical_bin, an_activity, an_evaluation, at, quick, slowly
 
 ALL = IncidentFilter()
 
@@ -145,6 +146,25 @@ async def test_text_from_strangers_is_kept_as_it_came(pool: Pool, life: Life) ->
         (incident,) = await list_incidents(connection, ALL, None, 10)
         (step,) = await list_transitions(connection, incident.incident_id, PUBLIC_URL, 0, 10)
     assert step.why[0].top_bins[0].value == strange  # type: ignore[union-attr]
+
+
+async def test_single_values_from_strangers_stop_nothing(pool: Pool, life: Life) -> None:
+    """A new value is named in each evaluation, whole and thin ones, and in the comparison with the reference."""
+    named = MoreFrequent(
+        value="\x00", baseline_count=0, current_count=9, baseline_share=0, current_share=0.1, p_value=0
+    )
+    evaluation = slowly(an_evaluation("ok", at(life.minute), model_id=life.model_id), "ok")
+    assert evaluation.slow_drift is not None
+    signals = [
+        tuple(found.model_copy(update={"more_frequent": (named,)}) for found in compared)
+        for compared in (evaluation.signals, evaluation.slow_drift.signals)
+    ]
+    slow = evaluation.slow_drift.model_copy(update={"signals": signals[1]})
+    await life.take(evaluation.model_copy(update={"signals": signals[0], "slow_drift": slow}))
+    async with transaction(pool) as connection:
+        newest = await find_latest_evaluation(connection, life.model_id)
+    assert newest is not None
+    assert newest.signals[0].more_frequent == (named,)
 
 
 async def test_the_schema_refuses_a_second_live_incident(pool: Pool, life: Life) -> None:

@@ -13,6 +13,9 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_lifecycle.grades import psi_of
 
 LOCK_MILLISECONDS = 500
+TEXT_FROM_STRANGERS = {"bins", "more_frequent"}
+"""Fields of a signal with values that senders chose. These may hold U+0000, which `jsonb` refuses: they are kept in
+columns of `json`, with the newest evaluation and in evidence."""
 
 
 async def make_week(connection: Connection, moment: datetime) -> None:
@@ -45,7 +48,7 @@ async def save_evaluations(
                 evaluation.reason,
                 evaluation.baseline.model_dump(mode="json"),
                 evaluation.current.model_dump(mode="json"),
-                [found.model_dump(mode="json", exclude={"bins"}) for found in evaluation.signals],
+                [found.model_dump(mode="json", exclude=TEXT_FROM_STRANGERS) for found in evaluation.signals],
                 psi_of(evaluation),
                 _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
                 _slow_drift_of(evaluation),
@@ -58,7 +61,9 @@ async def save_evaluations(
 
 def _slow_drift_of(evaluation: Evaluation) -> dict[str, Any] | None:
     found = evaluation.slow_drift
-    return None if found is None else found.model_dump(mode="json", exclude={"signals": {"__all__": {"bins"}}})
+    return (
+        None if found is None else found.model_dump(mode="json", exclude={"signals": {"__all__": TEXT_FROM_STRANGERS}})
+    )
 
 
 def stored_whole(evaluation: Evaluation) -> dict[str, Any]:
