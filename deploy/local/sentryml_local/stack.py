@@ -30,7 +30,7 @@ ENDS_MAX = 4
 FINE_PANE_SECONDS, PANES_MIN, PANES_MAX = 60.0, 0.1, 3600.0
 ACTIVE = {"STARTING", "RUNNING", "BACKOFF"}
 LOG_LINES_SHOWN = 15
-GROUP_WAIT = "SENTRYML_GROUP_WAIT_SECONDS"
+GROUP_WAIT, GROUP_WINDOW = "SENTRYML_GROUP_WAIT_SECONDS", "SENTRYML_GROUP_WINDOW_SECONDS"
 _PAUSE = threading.Event()
 
 
@@ -233,6 +233,7 @@ class Stack:
             "SENTRYML_FINE_PANE_SECONDS": f"{state.fine_pane_seconds:g}",
             # Who watches in time-lapse does not wait as long; what the shell says holds.
             GROUP_WAIT: os.environ.get(GROUP_WAIT, f"{min(20.0, max(1.0, state.fine_pane_seconds / 3)):g}"),
+            GROUP_WINDOW: os.environ.get(GROUP_WINDOW, f"{min(600.0, max(5.0, state.fine_pane_seconds * 10)):g}"),
             "SENTRYML_PUBLIC_URL": addresses.http("incidents"),
             "SENTRYML_INGEST_URL": addresses.http("ingest"),
             "SENTRYML_INCIDENTS_URL": addresses.http("incidents"),

@@ -68,7 +68,7 @@ class Narrator:
     def prologue(self) -> None:
         """What is about to happen."""
         self.say("SentryML watches a model that predicts late flights from New York", "bold")
-        self.say("It was trained on January to March 2013. Its predictions for April and May are played at one day a")
+        self.say("It was trained on January to March 2013. Its predictions from April on are played at one day a")
         self.say("second, through the HTTP gateway with scores, and straight into Kafka with labels alone. Nothing is")
         self.say("injected: what drifts is the weather.")
 

@@ -20,13 +20,15 @@ from sentryml_local.demo.time_scale import FlightDay
 FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
 LATE_MINUTES = 15
 LATE, ON_TIME = "late", "on time"
-TRAINED_MONTHS, PLAYED_MONTHS = (1, 2, 3), (4, 5)
+TRAINED_MONTHS, PLAYED_MONTHS = (1, 2, 3), (4, 5, 6)
+LAST_DAY = date(2013, 6, 5)
+"""Calm days after the thunderstorms of late May: time for incidents to resolve."""
 
 
 def predict_days() -> list[FlightDay]:
-    """Train on January to March and predict every flight of April and May; the result is always the same."""
+    """Train on January to March and predict every flight from April to LAST_DAY; the result is always the same."""
     flights = read_flights(find_data(), TRAINED_MONTHS + PLAYED_MONTHS)
-    played = flights[flights["month"].isin(PLAYED_MONTHS)]
+    played = flights[flights["month"].isin(PLAYED_MONTHS) & (flights["date"] <= LAST_DAY)]
     # One thread: more of them spin while they wait for a core, and the stack is starting on the same machine.
     with threadpool_limits(limits=1):
         classifier = train(flights[flights["month"].isin(TRAINED_MONTHS)])

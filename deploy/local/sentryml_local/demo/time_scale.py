@@ -1,7 +1,7 @@
 """The time of the story: one day of flights is one second of the clock, from a whole second on.
 
-    2013-04-01     2013-04-02              2013-04-13                  2013-05-31
-    |- 1st second -|- 2nd second -|  ...  |- 13th second -|   ...   |- 61st second -|
+    2013-04-01     2013-04-02              2013-04-13                  2013-06-05
+    |- 1st second -|- 2nd second -|  ...  |- 13th second -|   ...   |- 66th second -|
     start                                  curtain                                   end
     '---- sent at once, as history --------'---- sent as the seconds pass -----------'
 
