@@ -7,6 +7,7 @@ import json
 import posixpath
 import re
 import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,8 @@ SKELETON = ("__init__.py", "__main__.py", "app.py", "settings.py", "metrics.py",
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
+MODULES_MAX = 15
+"""In a folder, beside `__init__.py`: more are two things."""
 FILE_BYTES_MAX = 500_000
 
 BANNED = {
@@ -82,6 +85,11 @@ def test_files_and_functions_are_small() -> None:
                 if size > FUNCTION_LINES_MAX:
                     found.append(f"{name_of(path)}:{node.lineno} {node.name} has {size} lines: split it")
     assert not found, "\n".join(found)
+
+
+def test_folders_are_small() -> None:
+    modules = Counter(path.parent for path in production_code() if path.name != "__init__.py")
+    assert not {str(folder.relative_to(ROOT)): count for folder, count in modules.items() if count > MODULES_MAX}
 
 
 @pytest.mark.parametrize("pattern", BANNED)

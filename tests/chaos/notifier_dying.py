@@ -34,7 +34,7 @@ from sentryml_notifier.consumer import Inbox
 from sentryml_notifier.delivery.dispatcher import Dispatcher
 from sentryml_notifier.domain import grouping
 from sentryml_notifier.domain.message import Message
-from sentryml_notifier.store import queue
+from sentryml_notifier.store.queue import queue
 from tests.support.impatient_kafka import forget_the_dead_soon
 
 CONSUMING = ("taken_in", "kept", "consumed")

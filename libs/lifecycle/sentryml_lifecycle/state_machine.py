@@ -36,12 +36,12 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause
 from sentryml_lifecycle.decision import Decision, Mark, Outcome
-from sentryml_lifecycle.on_action import Action, on_asked
-from sentryml_lifecycle.on_evaluation import on_evaluation
-from sentryml_lifecycle.on_model_deletion import on_model_deleted
-from sentryml_lifecycle.on_monitor_change import on_monitor_changed
-from sentryml_lifecycle.on_reference_change import on_reference_changed
-from sentryml_lifecycle.on_tick import on_tick
+from sentryml_lifecycle.events.on_action import Action, on_asked
+from sentryml_lifecycle.events.on_evaluation import on_evaluation
+from sentryml_lifecycle.events.on_model_deletion import on_model_deleted
+from sentryml_lifecycle.events.on_monitor_change import on_monitor_changed
+from sentryml_lifecycle.events.on_reference_change import on_reference_changed
+from sentryml_lifecycle.events.on_tick import on_tick
 from sentryml_lifecycle.snapshot import Snapshot
 
 

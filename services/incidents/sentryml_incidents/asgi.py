@@ -11,9 +11,9 @@ from sentryml_common.http.openapi import install_openapi
 from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
-from sentryml_incidents.api import monitor_advice as advice
-from sentryml_incidents.api import monitor_preview as preview
 from sentryml_incidents.api.auth import KEYED
+from sentryml_incidents.api.previews import monitor_advice as advice
+from sentryml_incidents.api.previews import monitor_preview as preview
 from sentryml_incidents.api.refusals import install_refusals
 from sentryml_incidents.api.slack_actions import slack_action_routes
 from sentryml_incidents.domain import uploaded_reference

@@ -35,7 +35,7 @@ from sentryml_incidents.store.snapshots import lock_snapshot
 from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, register
 from tests.unit.incidents.builders import quick

@@ -81,7 +81,7 @@ async def previewed(api: httpx.AsyncClient, requested: dict[str, Any]) -> dict[s
 async def test_unchanged_settings_would_have_done_what_was_done(
     api: httpx.AsyncClient, lived: Life, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    monkeypatch.setattr("sentryml_incidents.api.monitor_preview.PAGE", page)
+    monkeypatch.setattr("sentryml_incidents.api.previews.monitor_preview.PAGE", page)
     found = await previewed(api, {})
     incidents = (await api.get("/v1/incidents")).json()["items"]
     seen = ("opened_at", "resolved_at", "peak_psi", "peak_at", "reopened", "state")
@@ -117,7 +117,7 @@ async def test_a_preview_shows_both_monitors_and_changes_nothing(
 async def test_only_kept_history_is_used_and_no_more_than_is_bearable(
     api: httpx.AsyncClient, lived: Life, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sentryml_incidents.api.monitor_preview.MOST_EVALUATIONS", 3)
+    monkeypatch.setattr("sentryml_incidents.api.previews.monitor_preview.MOST_EVALUATIONS", 3)
     found = await previewed(api, {})
     assert (found["evaluations"], found["preview"]["incident_count"]) == (3, 1)
     clock.now = MONDAY + timedelta(days=91)

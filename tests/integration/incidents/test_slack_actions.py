@@ -23,7 +23,7 @@ from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.people.users import disable_user
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user
 from tests.unit.incidents.builders import MONDAY
 

@@ -13,8 +13,8 @@ from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.channel_registry import OpenChannel
 from sentryml_notifier.delivery.dispatcher import LONGEST_SEND, to_the_end
 from sentryml_notifier.domain.delivery import Delivered, Outcome, RetryState, SendResult
-from sentryml_notifier.store import queue
-from sentryml_notifier.store.queue import Claim, Cleared, Sending
+from sentryml_notifier.store.queue import queue
+from sentryml_notifier.store.queue.queue import Claim, Cleared, Sending
 from tests.integration.notifier.conftest import LEASE, World
 from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 

@@ -29,7 +29,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference, ReferenceSource
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Asked, Evaluated, Event, MonitorChanged, ReferenceChanged, Ticked, decide
 from sentryml_statistics.histograms.pane_counts import PaneCounts

@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause, Severity, State, TransitionKind
+from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.grades import Grade, grade_of
-from sentryml_lifecycle.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
 from tests.unit.incidents.alert_readers import LOUD, WORSE, Alerted, AnyTransition, Replay
 from tests.unit.incidents.builders import (

@@ -7,7 +7,7 @@ import pytest
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_incidents.web.view.available_actions import AvailableAction, available_actions
 from sentryml_lifecycle.decision import Outcome
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from tests.unit.incidents.builders import ANA, Story
 
 BEN = Actor(type=ActorType.USER, id="2", name="ben")

@@ -6,7 +6,7 @@ import pytest
 
 from sentryml_common.contracts.transition import State
 from sentryml_incidents.web.view.bulk_summary import MEANWHILE, Result, not_allowed, summarize
-from sentryml_lifecycle.on_action import ALLOWED, Action
+from sentryml_lifecycle.events.on_action import ALLOWED, Action
 
 LATE = MEANWHILE[State.RESOLVED]
 

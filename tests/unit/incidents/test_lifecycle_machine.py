@@ -14,8 +14,8 @@ from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Actor, Severity
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.on_action import Action
-from sentryml_lifecycle.on_monitor_change import changes as changed
+from sentryml_lifecycle.events.on_action import Action
+from sentryml_lifecycle.events.on_monitor_change import changes as changed
 from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
 from sentryml_lifecycle.state_machine import Asked, Evaluated, MonitorChanged, ReferenceChanged, Ticked, decide
 from tests.unit.incidents.builders import ANA, BEN, MODEL, measured

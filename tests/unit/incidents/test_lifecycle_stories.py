@@ -8,7 +8,7 @@ import pytest
 
 from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Outcome
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import EvidenceRole
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from tests.unit.incidents.builders import ANA, BEN, Story, an_evaluation, at, quick, said, stands

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from tests.unit.incidents.builders import BEN, Story, quick, said, stands
 
 

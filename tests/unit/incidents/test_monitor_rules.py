@@ -9,7 +9,7 @@ import pytest
 
 from sentryml_common.contracts.monitor import DAY, HOUR, Monitor, MonitorSettings, MonitorValues
 from sentryml_incidents.domain.monitor_rules import all_contradictions
-from sentryml_lifecycle.on_monitor_change import kept_since
+from sentryml_lifecycle.events.on_monitor_change import kept_since
 from tests.unit.incidents.builders import MODEL, MONDAY, at
 
 

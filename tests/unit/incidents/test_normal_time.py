@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.normal_time import begun, without_unreachable
-from sentryml_lifecycle.on_action import Action
 from tests.unit.incidents.builders import MONDAY, Story, an_evaluation, at, quick, said
 
 DAY = timedelta(days=1)

@@ -9,8 +9,8 @@ import pytest
 
 from sentryml_common.contracts.transition import Cause
 from sentryml_lifecycle.decision import Outcome
-from sentryml_lifecycle.on_action import Action
-from sentryml_lifecycle.on_model_deletion import make_confirmation, why_not_confirmed
+from sentryml_lifecycle.events.on_action import Action
+from sentryml_lifecycle.events.on_model_deletion import make_confirmation, why_not_confirmed
 from sentryml_lifecycle.snapshot import Snapshot, deleted_model
 from sentryml_lifecycle.state_machine import Evaluated, ModelDeleted, decide
 from tests.unit.incidents.builders import ANA, MODEL, MONDAY, Story, an_evaluation, at, quick, said, stands

@@ -23,7 +23,7 @@ from sentryml_incidents.usecases.errors import (
     UnknownIncident,
     UnknownModel,
 )
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 from tests.unit.incidents.builders import Story, at
 

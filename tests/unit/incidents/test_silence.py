@@ -6,7 +6,7 @@ import pytest
 
 from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.transition import Cause
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.text.psi_explanation import why_of
 from sentryml_lifecycle.text.what_next import what_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.normal_time import NormalTime
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import SlowCounts
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentryml_common.contracts.transition import Actor, ActorType, Cause, TransitionKind, TransitionText
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.state_machine import ModelDeleted, decide
 from sentryml_lifecycle.text.step_text import AGAINST, CHANGED, CLOSED_AS, CLOSED_BY, HEADLINES, PAUSED_BECAUSE, STEPS
 from sentryml_lifecycle.worsening import Comparison

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sentryml_incidents.api.preview_view import PREVIEW_EXAMPLE, PreviewView
+from sentryml_incidents.api.previews.preview_view import PREVIEW_EXAMPLE, PreviewView
 from sentryml_incidents.api.views import INCIDENT_EXAMPLE, MODEL_EXAMPLE, IncidentView, ModelView
 
 

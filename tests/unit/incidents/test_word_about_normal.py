@@ -9,7 +9,7 @@ import pytest
 from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.transition import State
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import EvidenceRole
 from sentryml_lifecycle.state_machine import Asked, decide
 from tests.unit.incidents.builders import ANA, Story, at, said, stands

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sentryml_common.contracts.transition import Severity
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import ago, duration, headline, moment
 from tests.unit.incidents.builders import MONDAY, Story, at, quick

@@ -6,7 +6,7 @@ import pytest
 
 from sentryml_common.contracts.evaluation import Season, Signal
 from sentryml_common.contracts.transition import Cause, State
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import EvidenceRole
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline

@@ -20,7 +20,7 @@ from sentryml_incidents.usecases.act_on_incident import act
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.usecases.texts import NoteText
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 router = APIRouter(prefix="/v1", tags=["incidents"])
 

@@ -23,7 +23,7 @@ from sentryml_incidents.api.views import IncidentView, incident_view
 from sentryml_incidents.usecases.act_on_incident import act
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.texts import NoteText
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 ACTED = {
     **VERSIONED,

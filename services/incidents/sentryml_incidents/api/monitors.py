@@ -26,7 +26,7 @@ from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.usecases.monitor_patch import Patch
-from sentryml_lifecycle.on_monitor_change import changes, in_words
+from sentryml_lifecycle.events.on_monitor_change import changes, in_words
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
 

@@ -22,7 +22,7 @@ from sentryml_incidents.store.people.users import User, find_user_by_email
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import IncidentMovedOn, Refused
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 from sentryml_lifecycle.text.wording import moment
 

@@ -14,7 +14,7 @@ from sentryml_common.contracts.transition import Actor, Severity, State
 from sentryml_incidents.domain.api_keys import EXPIRES_SOON, StoredKey
 from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.timeline import incident_url
-from sentryml_lifecycle.on_action import Action, allowed
+from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident
 
 INCIDENT_EXAMPLE: dict[str, JsonValue] = {

@@ -22,7 +22,7 @@ from sentryml_incidents.store.timeline import find_step
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, UnknownIncident
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 from sentryml_lifecycle.state_machine import Asked, decide
 

@@ -15,7 +15,7 @@ from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import MonitorMovedOn, UnknownModel
 from sentryml_incidents.usecases.monitor_patch import merge
 from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.on_monitor_change import changes, kept_since
+from sentryml_lifecycle.events.on_monitor_change import changes, kept_since
 from sentryml_lifecycle.state_machine import MonitorChanged, decide
 
 

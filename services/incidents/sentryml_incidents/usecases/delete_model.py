@@ -16,7 +16,7 @@ from sentryml_incidents.store.deletions import delete_model as delete_rows
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import DeletionNotConfirmed, Offered, UnknownModel
-from sentryml_lifecycle.on_model_deletion import expiry_of, make_confirmation, why_not_confirmed
+from sentryml_lifecycle.events.on_model_deletion import expiry_of, make_confirmation, why_not_confirmed
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import ModelDeleted, decide
 

@@ -13,7 +13,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError
 from sentryml_common.http.etags import etag
 from sentryml_incidents.store.deletions import Belongings
-from sentryml_lifecycle.on_action import Action, allowed
+from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident
 
 

@@ -31,7 +31,7 @@ from sentryml_incidents.web.people import account, api_keys, sign_in, users
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.available_actions import available_actions
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

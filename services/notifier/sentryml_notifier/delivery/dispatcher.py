@@ -42,8 +42,9 @@ from sentryml_notifier.metrics import (
     REMINDER,
     expose_zero,
 )
-from sentryml_notifier.store import channels, conversations, fallback, queue
-from sentryml_notifier.store.queue import Claim, Cleared, NotBefore, Reader, Sending
+from sentryml_notifier.store import channels, conversations, fallback
+from sentryml_notifier.store.queue import queue
+from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reader, Sending
 
 log = get_logger(__name__)
 

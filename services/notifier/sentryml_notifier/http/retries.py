@@ -19,7 +19,7 @@ from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import repair_channel
 from sentryml_notifier.store.channels import list_stored_channels, release_waiting
 from sentryml_notifier.store.ledger import DeliveryFilter, list_deliveries
-from sentryml_notifier.store.retries import lock_delivery, make_due
+from sentryml_notifier.store.queue.retries import lock_delivery, make_due
 
 router = APIRouter(prefix="/v1/deliveries", tags=["deliveries"])
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
-from sentryml_notifier.store.waiting import most_urgent_incident
+from sentryml_notifier.store.queue.waiting import most_urgent_incident
 
 SERVED_WITHIN = timedelta(minutes=5)
 """A delivery that is due waits longer only behind others: then the channel sends at its pace all the while."""

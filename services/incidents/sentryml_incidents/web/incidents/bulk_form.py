@@ -13,7 +13,7 @@ from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import IncidentMovedOn, ModelDeleted, NotAllowed, Refused
 from sentryml_incidents.web.incidents.notes import read_note
 from sentryml_incidents.web.view.bulk_summary import ALREADY, DELETED, GONE, MEANWHILE, Result, not_allowed, summarize
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 _AS_SEEN = re.compile(r"(\d{1,19}) v(\d{1,10})", re.ASCII)
 

@@ -35,7 +35,7 @@ from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
 from sentryml_incidents.web.incidents.bulk_form import Acted, act_on_all
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, render
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

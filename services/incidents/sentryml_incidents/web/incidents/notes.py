@@ -5,7 +5,7 @@ from __future__ import annotations
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.usecases.texts import NOTE_LENGTH_MAX
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 
 def read_note(action: Action, note: str) -> str | None:

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.api.advice_view import AdviceView
-from sentryml_incidents.api.monitor_advice import advise
-from sentryml_incidents.api.monitor_preview import try_out
+from sentryml_incidents.api.previews.advice_view import AdviceView
+from sentryml_incidents.api.previews.monitor_advice import advise
+from sentryml_incidents.api.previews.monitor_preview import try_out
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
 from sentryml_incidents.store.evaluations.history import find_version_settings
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
@@ -43,7 +43,7 @@ from sentryml_incidents.web.view.monitor_form import (
     rebase,
     write,
 )
-from sentryml_lifecycle.on_monitor_change import changes
+from sentryml_lifecycle.events.on_monitor_change import changes
 from sentryml_lifecycle.snapshot import LAST_VERSION
 
 router = APIRouter(prefix="/models/{model_id}/monitor", include_in_schema=False, route_class=PageRoute)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from sentryml_common.contracts.monitor import MonitorValues
-from sentryml_incidents.api.advice_view import AdviceRow, AdviceView
+from sentryml_incidents.api.previews.advice_view import AdviceRow, AdviceView
 from sentryml_incidents.web.view.monitor_form import as_query, changes_in_words
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity
-from sentryml_incidents.api.preview_view import INCIDENTS_SHOWN, PreviewView, ReplayView, WouldBeView
+from sentryml_incidents.api.previews.preview_view import INCIDENTS_SHOWN, PreviewView, ReplayView, WouldBeView
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.web.view.episodes import Episode, EpisodesChart, episodes_chart
 from sentryml_incidents.web.view.monitor_form import reason_in_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import Actor, State
-from sentryml_lifecycle.on_action import Action, allowed
+from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import State
-from sentryml_lifecycle.on_action import Action
+from sentryml_lifecycle.events.on_action import Action
 
 DONE = {
     Action.ACKNOWLEDGE: "acknowledged",

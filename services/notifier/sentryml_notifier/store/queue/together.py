@@ -30,8 +30,16 @@ from sentryml_notifier.domain.grouping import (
 )
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import Urgency
-from sentryml_notifier.store import groups
-from sentryml_notifier.store.waiting import Due, Rows, is_free, lock_queues, read_history, waiting_of, with_stories
+from sentryml_notifier.store.queue import groups
+from sentryml_notifier.store.queue.waiting import (
+    Due,
+    Rows,
+    is_free,
+    lock_queues,
+    read_history,
+    waiting_of,
+    with_stories,
+)
 
 INCIDENTS_MAX = 500
 """In one message; what is left is the next one."""

@@ -13,7 +13,7 @@ from typing import Any
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, applied
-from sentryml_lifecycle.on_silence import without_silence
+from sentryml_lifecycle.events.on_silence import without_silence
 from sentryml_lifecycle.snapshot import Counts, Incident, SlowCounts, Snapshot
 
 BASELINE = {

@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
+from sentryml_lifecycle.events.on_word_about_normal import on_accepted, on_undone, on_was_normal
 from sentryml_lifecycle.grades import Grade
-from sentryml_lifecycle.on_word_about_normal import on_accepted, on_undone, on_was_normal
 from sentryml_lifecycle.snapshot import Incident, Snapshot
 
 

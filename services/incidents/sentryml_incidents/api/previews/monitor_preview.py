@@ -15,7 +15,7 @@ from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.http.problems import problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
-from sentryml_incidents.api.preview_view import PreviewView, preview_view
+from sentryml_incidents.api.previews.preview_view import PreviewView, preview_view
 from sentryml_incidents.clients.drift import NotRecomputed
 from sentryml_incidents.store.evaluations.history import Position, find_version_settings, oldest_of_newest, read_history
 from sentryml_incidents.store.snapshots import read_snapshot

@@ -12,10 +12,10 @@ from fastapi import APIRouter
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.internal.recomputation import Recomputed
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_incidents.api.advice_view import AdviceView, NotTried, advice_row
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
-from sentryml_incidents.api.monitor_preview import MOST_EVALUATIONS, monitor_of, recompute, replay_history
+from sentryml_incidents.api.previews.advice_view import AdviceView, NotTried, advice_row
+from sentryml_incidents.api.previews.monitor_preview import MOST_EVALUATIONS, monitor_of, recompute, replay_history
 from sentryml_incidents.clients.drift import NotRecomputed
 from sentryml_incidents.domain.advice import Candidate, candidates
 from sentryml_incidents.store.evaluations.history import find_version_settings, oldest_of_newest

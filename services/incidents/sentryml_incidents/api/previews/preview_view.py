@@ -11,7 +11,7 @@ from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.contracts.internal.recomputation import Recomputed
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_lifecycle.on_monitor_change import changes, in_words
+from sentryml_lifecycle.events.on_monitor_change import changes, in_words
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import CANNOT, Basis
 from sentryml_statistics.comparison.noise import alpha_for

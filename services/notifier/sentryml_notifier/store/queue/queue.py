@@ -33,9 +33,9 @@ from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_fallback
-from sentryml_notifier.store.groups import group_for_machines
-from sentryml_notifier.store.together import Held, Together, Unneeded, with_company
-from sentryml_notifier.store.waiting import Rows, find_due, lock_queues, most_urgent_incident
+from sentryml_notifier.store.queue.groups import group_for_machines
+from sentryml_notifier.store.queue.together import Held, Together, Unneeded, with_company
+from sentryml_notifier.store.queue.waiting import Rows, find_due, lock_queues, most_urgent_incident
 
 ENDED_AT_ONCE = 100
 """Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""

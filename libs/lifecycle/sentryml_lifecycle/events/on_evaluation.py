@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
 from sentryml_lifecycle.decision import Decision, Outcome, applied, mark_of
+from sentryml_lifecycle.events.on_silence import reopened_by_silence, silence_mark, with_silence
 from sentryml_lifecycle.grades import Grade, grade_of, is_below_critical, psi_of
 from sentryml_lifecycle.normal_time import with_normal_time
-from sentryml_lifecycle.on_silence import reopened_by_silence, silence_mark, with_silence
 from sentryml_lifecycle.slow_drift import compared, with_new_reference, with_slow_drift
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot, incident_id_of
 from sentryml_lifecycle.worsening import Finding, Notified, Worse, findings_of

@@ -1,0 +1,1 @@
+"""What each event does to an incident: one module for each kind of event, called by `state_machine`."""

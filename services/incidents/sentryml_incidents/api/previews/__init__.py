@@ -1,0 +1,1 @@
+"""What a monitor would have done: previews of other settings, and advice."""

@@ -1,0 +1,1 @@
+"""Deliveries that wait: what is due, alone or in an alert group, and what is tried again."""
