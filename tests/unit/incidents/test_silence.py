@@ -6,6 +6,7 @@ import pytest
 
 from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.transition import Cause
+from sentryml_lifecycle.decision import Outcome
 from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.text.psi_explanation import why_of
@@ -49,6 +50,16 @@ def test_silence_opens_a_warning_that_resolves_as_soon_as_predictions_come_again
     assert headline(story.snapshot, incident, at(60)) == (
         "No predictions came from flights-delay for 1 min; the incident is resolved."
     )
+
+
+@pytest.mark.parametrize("action", [Action.ACCEPT, Action.WAS_NORMAL])
+def test_silence_says_nothing_of_what_is_normal_until_drift_joins_it(action: Action) -> None:
+    story = silent()
+    before = story.snapshot.normal_time
+    assert story.asks(action).outcome is Outcome.NOT_ALLOWED
+    assert story.snapshot.normal_time == before
+    story.sees("critical")
+    assert story.asks(action).outcome is Outcome.APPLIED
 
 
 def test_clean_evaluations_do_not_end_silence_and_evaluations_without_data_neither_open_nor_end_it() -> None:

@@ -44,9 +44,16 @@ ALLOWED: dict[State, tuple[Action, ...]] = {
 }
 
 
+ABOUT_NORMAL = (Action.ACCEPT, Action.WAS_NORMAL)
+
+
 def allowed(incident: Incident) -> tuple[Action, ...]:
-    """What the incident's state allows; `undo` where a word about normal time has closed it."""
-    return (*ALLOWED[incident.state], *([Action.UNDO] if incident.undo_until is not None else []))
+    """What the incident's state allows; `undo` where a word about normal time has closed it. Where predictions have
+    stopped and nothing else, there is nothing to say about what is normal."""
+    by_state = ALLOWED[incident.state]
+    if incident.no_predictions:
+        by_state = tuple(action for action in by_state if action not in ABOUT_NORMAL)
+    return (*by_state, *([Action.UNDO] if incident.undo_until is not None else []))
 
 
 def on_asked(snapshot: Snapshot, incident: Incident, action: Action, mark: Mark, since: datetime | None) -> Decision:

@@ -64,15 +64,17 @@ WAS_NORMAL = Button(
 )
 
 
-def buttons_for(step: Transition) -> tuple[Button, ...]:
-    """What a person can do to an incident after its last step."""
-    about_normal = (NEW_NORMAL, WAS_NORMAL) if step.to.state in LIVE else ()
+def buttons_for(step: Transition, *, silent: bool) -> tuple[Button, ...]:
+    """What a person can do to an incident after its last step. Of a `silent` model, nothing is said about what is
+    normal."""
+    about_normal = (NEW_NORMAL, WAS_NORMAL) if step.to.state in LIVE and not silent else ()
     return (ACKNOWLEDGE, *about_normal) if step.to.state is State.OPEN else about_normal
 
 
-def answers_for(step: Transition) -> tuple[Button, ...]:
-    """The answers to the question what long drift is."""
-    return (NEW_NORMAL, WAS_NORMAL, STILL_A_FAULT) if step.to.state in LIVE else ()
+def answers_for(step: Transition, *, silent: bool) -> tuple[Button, ...]:
+    """The answers to the question what long drift, or long silence, is."""
+    about_normal = () if silent else (NEW_NORMAL, WAS_NORMAL)
+    return (*about_normal, STILL_A_FAULT) if step.to.state in LIVE else ()
 
 
 def with_buttons(payload: Mapping[str, Any], buttons: Iterable[Button], step: Transition) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from sentryml_notifier.domain.delivery import FOUND, NOT_CHECKED, Outcome, SendR
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
+from sentryml_notifier.domain.story_text import is_silent
 from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned, Question, QuestionPosted, RootPosted
 
 EVENT_TYPE = "sentryml_delivery"
@@ -226,7 +227,8 @@ class _Attempt:
         message = outgoing.message if outgoing.of_group else as_reply(outgoing.message, outgoing.story)
         payload = self._payload(message)
         if outgoing.story.long_drift_days and not outgoing.plain and not outgoing.of_group:
-            payload = with_buttons(payload, answers_for(outgoing.story.newest), outgoing.story.newest)
+            newest = outgoing.story.newest
+            payload = with_buttons(payload, answers_for(newest, silent=is_silent(outgoing.story)), newest)
         aloud = is_said_aloud(outgoing.story)
         answer = await self._call(
             "chat.postMessage",
@@ -306,7 +308,7 @@ def root_payload(message: Message, story: Story, *, plain: bool) -> dict[str, An
     if plain:
         return plain_payload(message)
     last = story.history[-1]
-    return with_buttons(rich_payload(message), buttons_for(last), last)
+    return with_buttons(rich_payload(message), buttons_for(last, silent=is_silent(story)), last)
 
 
 def is_edited_or_lost(result: SendResult) -> bool:
@@ -321,7 +323,7 @@ def question_payload(story: Story, long_drift_days: int, *, newest: bool, plain:
         return plain_payload(message)
     payload = rich_payload(message)
     last = story.history[-1]
-    return with_buttons(payload, answers_for(last) if newest else (), last)
+    return with_buttons(payload, answers_for(last, silent=is_silent(story)) if newest else (), last)
 
 
 def metadata_of(subject_id: UUID, covered: Sequence[str]) -> dict[str, Any]:
