@@ -105,7 +105,7 @@ def evaluate_at(model: OwnedModel, at: float) -> float:
     facts = model.facts()
     plan = plan_evaluation(GRID, MONITOR, at, facts.first_seen or at, at)
     slow = partial(with_slow_drift, reference=REFERENCE) if compares_slowly(GRID, MONITOR, at) else None
-    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan, slow)
+    found = evaluate_model(GRID, MONITOR, model, model.windows, at, plan, slow, facts)
     return found.signals[0].psi or 0.0
 
 

@@ -132,7 +132,11 @@ def evaluation_at(
     current = WindowCounts(
         plan.current, counter.of(plan.current.cover).counts, existed(plan.current.spans[0], first_seen)
     )
-    season = None if plan.season is None else SeasonCounts(plan.season, lambda cover: counter.of(cover).counts)
+
+    def season() -> SeasonCounts | None:
+        planned = plan.season()
+        return None if planned is None else SeasonCounts(planned, lambda cover: counter.of(cover).counts)
+
     evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
     return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
 

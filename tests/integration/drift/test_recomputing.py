@@ -99,7 +99,7 @@ def by_events(monitor: Monitor, found: Evaluation, events: list[dict[str, Any]])
     assert season is not None
     assert season.partners == (), "the baseline is shorter than a season"
     checked = SeasonCounts(season, {}.__getitem__)
-    return without_bins(evaluate(monitor.model_id, monitor, found.evaluated_at, baseline, current, checked))
+    return without_bins(evaluate(monitor.model_id, monitor, found.evaluated_at, baseline, current, lambda: checked))
 
 
 @pytest.fixture

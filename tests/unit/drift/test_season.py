@@ -139,7 +139,7 @@ def checked(current: PaneCounts, *earlier: PaneCounts, whole: bool = True) -> Si
     counts = dict(zip(covers, earlier, strict=True))
     season = SeasonCounts(Season(7 * DAY, found, NoSeason.NOT_YET, whole), counts.__getitem__)
     baseline = Baseline(PLAN, pane(20_000, 2.0), 1.0)
-    return evaluate("model", a_monitor(), AT, baseline, WindowCounts(PLAN, current, 1.0), season).signals[0]
+    return evaluate("model", a_monitor(), AT, baseline, WindowCounts(PLAN, current, 1.0), lambda: season).signals[0]
 
 
 def test_a_weekend_like_the_last_one_is_ok_and_both_numbers_are_there() -> None:

@@ -8,7 +8,7 @@ two holds. Too little data is a level of its own and says nothing about drift.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -46,6 +46,8 @@ from sentryml_statistics.time.windows import WindowPlan
 EVALUATIONS = UUID("6f1d2f0c-0b1e-5f0a-9d43-5a3b7e6c8d21")
 """Namespace of evaluation ids; never to be changed, since ids made twice must be equal."""
 
+
+SeasonOf = Callable[[], SeasonCounts | None]
 
 MOST_TELLING = (
     InsufficientReason.NO_DATA,
@@ -94,10 +96,10 @@ def evaluate(
     evaluated_at: datetime,
     baseline: Baseline,
     current: WindowCounts,
-    season: SeasonCounts | None = None,
+    season: SeasonOf = lambda: None,
 ) -> Evaluation:
-    """Compare a model's current window with its baseline and, where these differ, with its season; `evaluated_at` has
-    an offset."""
+    """Compare a model's current window with its baseline and, where these differ, with its season, which is planned
+    only then; `evaluated_at` has an offset."""
     events = current.counts.total
     reasons = {signal: insufficient_reason(signal, monitor, baseline, events) for signal in monitor.signals}
     judged = sum(reason is None for reason in reasons.values())
@@ -162,7 +164,7 @@ class _Comparison:
 
     monitor: Monitor
     alpha: float
-    season: SeasonCounts | None
+    season: SeasonOf
 
     def of(self, signal: Signal, baseline: Histogram, current: Histogram) -> SignalEvaluation:
         """Compare a signal with its baseline and, where they differ, with its season."""
@@ -173,9 +175,10 @@ class _Comparison:
         warn_at, critical_at = self._thresholds(chance)
         level = level_of(found.psi, warn_at, critical_at)
         seasonal, no_season = None, None
-        if self.season is not None and found.psi >= self.monitor.resolve_below * warn_at:
-            seasonal, no_season = self._seasonal(signal, found.psi, baseline, current, self.season)
-            level = _lowest(level, seasonal, most=None if self.season.season.whole else Level.WARN)
+        season = self.season() if found.psi >= self.monitor.resolve_below * warn_at else None
+        if season is not None:
+            seasonal, no_season = self._seasonal(signal, found.psi, baseline, current, season)
+            level = _lowest(level, seasonal, most=None if season.season.whole else Level.WARN)
         return SignalEvaluation(
             signal=signal,
             level=level,

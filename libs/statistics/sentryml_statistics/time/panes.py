@@ -11,7 +11,7 @@ not drift.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -48,11 +48,15 @@ class PaneGrid:
     """
 
     fine_seconds: float
+    _micros: dict[Resolution, int] = field(init=False, repr=False, compare=False)
+    """Length of a pane in whole microseconds; what most arithmetic on panes asks for."""
 
     def __post_init__(self) -> None:
         millis = self.fine_seconds * 1000
         if millis < 1 or millis != round(millis):
             raise ValueError(f"a fine pane of {self.fine_seconds:g} s is not a whole number of milliseconds: round it")
+        fine = micros(self.fine_seconds)
+        object.__setattr__(self, "_micros", {Resolution.FINE: fine, Resolution.COARSE: FINE_PER_COARSE * fine})
 
     @property
     def coarse_seconds(self) -> float:
@@ -91,8 +95,7 @@ class PaneGrid:
 
     def micros_per_pane(self, resolution: Resolution) -> int:
         """Length of a pane in whole microseconds."""
-        fine = micros(self.fine_seconds)
-        return fine if resolution is Resolution.FINE else FINE_PER_COARSE * fine
+        return self._micros[resolution]
 
 
 def judge(

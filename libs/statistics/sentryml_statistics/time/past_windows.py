@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import NormalSpan, NormalTime
@@ -58,12 +59,13 @@ def plan_past_evaluation(
     then, now = plan_evaluation(grid, monitor, at, reach.first_seen, made_at), max(made_at, reach.now)
     left = EvaluationPlan(
         *windows_at(grid, monitor, at, _as_kept(monitor.normal_time, kept, now), now),
-        season_at(grid, monitor, at, reach.first_seen, now),
+        partial(season_at, grid, monitor, at, reach.first_seen, now),
     )
     windows = ((then.baseline, left.baseline), (then.current, left.current))
     if any(is_left.cover.seconds < LEAST_PART * was.cover.seconds for was, is_left in windows):
         return None
-    return PastPlan(left, exact=then == left)
+    exact = all(was == is_left for was, is_left in windows) and then.season() == left.season()
+    return PastPlan(left, exact)
 
 
 def _as_kept(normal: NormalTime, kept: NormalSpan, now: float) -> NormalTime:

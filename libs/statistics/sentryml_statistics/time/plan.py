@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.time.panes import PaneGrid
@@ -12,11 +14,12 @@ from sentryml_statistics.time.windows import WindowPlan, windows_at
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPlan:
-    """The windows of one evaluation, and its seasonal check where the monitor has one."""
+    """The windows of one evaluation, and how its seasonal check is planned, which few evaluations need; None where the
+    monitor has none."""
 
     baseline: WindowPlan
     current: WindowPlan
-    season: Season | None
+    season: Callable[[], Season | None]
 
 
 def plan_evaluation(
@@ -25,4 +28,4 @@ def plan_evaluation(
     """Plan an evaluation of a model first seen at `first_seen`, from the panes that are there at `now` (epoch
     seconds)."""
     baseline, current = windows_at(grid, monitor, evaluated_at, monitor.normal_time, now)
-    return EvaluationPlan(baseline, current, season_at(grid, monitor, evaluated_at, first_seen, now))
+    return EvaluationPlan(baseline, current, partial(season_at, grid, monitor, evaluated_at, first_seen, now))

@@ -17,6 +17,8 @@ Only where neither holds is a fresh sum made; and of hashed categories, whose la
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from itertools import compress
+from operator import is_not
 from typing import Generic, TypeVar
 
 from sentryml_statistics.histograms.cell_counts import MAX_CELLS
@@ -44,8 +46,7 @@ class KeptSum(Generic[K]):
     def of(self, panes: Mapping[K, bytes]) -> PaneCounts:
         """The sum over exactly these panes, as a fresh sum would be."""
         known = self._panes
-        gone = [key for key, packed in known.items() if panes.get(key) is not packed]
-        new = [key for key, packed in panes.items() if known.get(key) is not packed]
+        gone, new = _missing_in(panes, known), _missing_in(known, panes)
         if gone or new:
             if len(gone) + len(new) >= len(panes) or not self._moved(panes, gone, new):
                 self._coarse.clear()
@@ -78,3 +79,8 @@ class KeptSum(Generic[K]):
     def _coarsest(self) -> tuple[int, ...]:
         """The most dropped bits of any pane that is in, per signal."""
         return tuple(max(dropped) for dropped in zip(EXACT, *self._coarse.values(), strict=True))
+
+
+def _missing_in(others: Mapping[K, bytes], panes: Mapping[K, bytes]) -> list[K]:
+    """The keys of those panes that are not among the others, by the identity of their bytes."""
+    return list(compress(panes, map(is_not, map(others.get, panes), panes.values())))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.monitor import Monitor
+from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.processor.models import OwnedModel, Pane, WindowSums, read_counts
 from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
@@ -33,9 +34,11 @@ def evaluate_model(
     at: float,
     plan: EvaluationPlan,
     slow: SlowComparison | None = None,
+    facts: ModelFacts | None = None,
 ) -> Evaluation:
-    """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift."""
-    facts = model.facts()
+    """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift. `facts` are
+    the model's, where they have been read already."""
+    facts = facts or model.facts()
     current = WindowCounts(
         plan.current,
         sums.current.of(model.panes(plan.current.cover.ranges)),
@@ -48,9 +51,14 @@ def evaluate_model(
         _coverage(grid, monitor, plan.baseline, panes),
         _score_start(grid, monitor, model, plan.baseline, panes, facts.first_score),
     )
-    season = None if plan.season is None else SeasonCounts(plan.season, _counts_in(model))
-    evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
+    at_time, season = datetime.fromtimestamp(at, UTC), cache(partial(_season, plan, model))
+    evaluation = evaluate(monitor.model_id, monitor, at_time, baseline, current, season)
     return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
+
+
+def _season(plan: EvaluationPlan, model: OwnedModel) -> SeasonCounts | None:
+    season = plan.season()
+    return None if season is None else SeasonCounts(season, _counts_in(model))
 
 
 def _coverage(grid: PaneGrid, monitor: Monitor, plan: WindowPlan, panes: Mapping[Pane, bytes]) -> float:
