@@ -42,6 +42,7 @@ def outcome(read: Any, body: bytes) -> Any:
 
 def assert_same(row: EventRow, event: PredictionEvent) -> None:
     assert (row.model_id, row.score, row.event_id) == (event.model_id, event.score, event.event_id)
+    assert (row.version, row.segment) == (event.version, event.segment)
     assert row.prediction == event.prediction
     assert type(row.prediction) is type(event.prediction)
     assert (row.timestamp is None) == (event.timestamp is None)
@@ -100,6 +101,9 @@ def test_both_readings_agree_on_any_body(body: bytes) -> None:
         {"timestamp": "2026-11-23T24:00:00Z"}, {"timestamp": "2026-11-23T09:15:60Z"}, {"timestamp": "1795425300"},
         {"timestamp": "1900-01-01T00:00:00Z"}, {"timestamp": "2026-11-23T09:15Z"}, {"timestamp": ""},
         {"event_id": ""}, {"event_id": "e" * 65}, {"event_id": 5}, {"age": 42},
+        {"version": "2.3"}, {"version": ""}, {"version": "v" * 64}, {"version": "v" * 65}, {"version": 2.3},
+        {"version": "2.3\n"}, {"version": "\n"}, {"version": "\0"}, {"version": "\x85"}, {"version": "\u2028"},
+        {"segment": "eu"}, {"segment": "日" * 64}, {"segment": "a\tb"}, {"segment": None}, {"segment": ["eu"]},
     ],
     ids=str,
 )  # fmt: skip

@@ -35,6 +35,7 @@ MODEL_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True)
 TIMES = st.integers(0, 253_000_000_000_000_000).map(
     lambda us: datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us)
 )
+SLICE_VALUES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64)
 GOOD_EVENTS = st.fixed_dictionaries(
     {
         "model_id": MODEL_IDS,
@@ -44,6 +45,8 @@ GOOD_EVENTS = st.fixed_dictionaries(
         "score": st.none() | st.floats(allow_nan=False, allow_infinity=False),
         "timestamp": TIMES.map(datetime.isoformat) | st.floats(0, 253_000_000_000),
         "event_id": st.none() | st.text(max_size=64),
+        "version": st.none() | SLICE_VALUES,
+        "segment": st.none() | SLICE_VALUES,
     },
 )
 
@@ -109,6 +112,7 @@ def test_every_event_within_the_contract_is_taken_as_it_is(sent: list[dict[str, 
         assert isinstance(event.prediction, type(fields["prediction"]))
         assert event.score == fields.get("score")
         assert event.event_id == fields.get("event_id")
+        assert (event.version, event.segment) == (fields.get("version"), fields.get("segment"))
         at = fields.get("timestamp")
         if isinstance(at, str):
             assert event.timestamp == datetime.fromisoformat(at)
@@ -245,6 +249,12 @@ def test_lengths_are_counted_in_characters_up_to_the_limit() -> None:
     assert (len(event.model_id), len(str(event.prediction)), len(event.event_id or "")) == (128, 128, 64)
     assert why(event_id="日" * 65) == "must be text of at most 64 characters"
     assert why(event_id=7) == "must be text of at most 64 characters"
+
+
+@pytest.mark.parametrize("field", ["version", "segment"])
+@pytest.mark.parametrize("value", ["", "v" * 65, "2.3\n", "\0", "a\x7fb", "\x9f", 2.3, True, ["eu"]])
+def test_what_no_version_and_no_segment_can_be(field: str, value: Any) -> None:
+    assert why(**{field: value}) == "must be text of 1 to 64 characters, none of them a control character"
 
 
 @pytest.mark.parametrize(

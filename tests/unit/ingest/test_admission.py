@@ -30,6 +30,8 @@ EVENTS = st.builds(
     score=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     timestamp=TIMES | st.floats(0, 2**32),
     event_id=st.none() | st.text(max_size=64),
+    version=st.none() | st.sampled_from(["2.3", "é"]),
+    segment=st.none() | st.sampled_from(["eu"]),
 )
 
 

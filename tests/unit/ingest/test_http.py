@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from sentryml_common.contracts.api_key import Scope
-from sentryml_common.contracts.prediction import MOST_ERRORS
+from sentryml_common.contracts.prediction import MOST_ERRORS, PredictionEvent
 from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.http.problems import MEDIA_TYPE
 from sentryml_ingest.publisher import EventPublisher
@@ -35,6 +35,15 @@ async def test_one_event_is_taken(ingest: Ingest) -> None:
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
     [record] = ingest.publisher.records
     assert orjson.loads(record) == [event(score=0.93, timestamp="2026-11-23T09:14:59Z", event_id="UA1545")]
+
+
+async def test_a_version_and_a_segment_travel_with_the_event_and_nothing_does_in_their_place(ingest: Ingest) -> None:
+    at = "2026-11-23T09:14:59Z"
+    assert (await ingest.send(event(timestamp=at, version="2.3", segment="eu"))).status_code == 202
+    assert (await ingest.send(event(timestamp=at, version=None))).status_code == 202
+    sliced, plain = ingest.publisher.records
+    assert orjson.loads(sliced) == [event(timestamp=at, version="2.3", segment="eu")]
+    assert plain == b'[{"model_id":"flights-delay","prediction":"late","timestamp":"2026-11-23T09:14:59Z"}]'
 
 
 async def test_an_array_is_taken_as_one_record_in_its_order(ingest: Ingest) -> None:
@@ -252,7 +261,7 @@ async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) ->
     one, many = route["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
     assert one == many["items"] == {"$ref": "#/components/schemas/PredictionEvent"}
     shown = schema["components"]["schemas"]["PredictionEvent"]
-    assert set(shown["properties"]) == {"model_id", "prediction", "score", "timestamp", "event_id"}
+    assert set(shown["properties"]) == set(PredictionEvent.model_fields)
     assert shown["required"] == ["model_id", "prediction"]
     assert shown["additionalProperties"] is False
     assert [form["type"] for form in shown["properties"]["timestamp"]["anyOf"]] == ["string", "number", "null"]

@@ -42,6 +42,9 @@ from sentryml_common.errors import UndecodableMessage
 
 MAX_PREDICTION_LENGTH = 128
 MAX_EVENT_ID_LENGTH = 64
+MAX_SLICE_LENGTH = 64
+NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]*"
+"""What a version or a segment is made of: they are names, which people read."""
 EARLIEST, LATEST = 0.0, 253_370_764_800.0  # 1970-01-01 and 9999-01-01: what datetime can hold, with a day to spare
 
 
@@ -68,12 +71,16 @@ _TIMESTAMP = WithJsonSchema(
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": EARLIEST}]}
 )
 
+SliceValue = Annotated[str, Field(min_length=1, max_length=MAX_SLICE_LENGTH, pattern=f"^{NO_CONTROLS}$")]
+_SliceRow = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SLICE_LENGTH, pattern=rf"\A{NO_CONTROLS}\Z")]
+
 
 class PredictionEvent(BaseModel):
     """One prediction of one model.
 
     `timestamp` is when the prediction was made; it may be left out. Over HTTP it is then the time of receipt, in a
-    Kafka record the time at which the broker took it.
+    Kafka record the time at which the broker took it. `version` is that of the model which made the prediction,
+    `segment` a part of its traffic, for example a country: both say where a change is, and raise no alert.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -83,6 +90,8 @@ class PredictionEvent(BaseModel):
     score: FiniteFloat | None = None
     timestamp: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_read_timestamp), _TIMESTAMP] | None = None
     event_id: Annotated[str, Field(max_length=MAX_EVENT_ID_LENGTH)] | None = None
+    version: SliceValue | None = None
+    segment: SliceValue | None = None
 
 
 class EventRow(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -99,6 +108,8 @@ class EventRow(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaul
         Annotated[datetime, msgspec.Meta(tz=True)] | Annotated[float, msgspec.Meta(ge=EARLIEST, lt=LATEST)] | None
     ) = None
     event_id: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_ID_LENGTH)] | None = None
+    version: _SliceRow | None = None
+    segment: _SliceRow | None = None
 
     def seconds(self) -> float:
         """The event's own time, epoch seconds; only where it has one."""
@@ -115,6 +126,8 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_default
     score: msgspec.Raw = msgspec.Raw()
     timestamp: msgspec.Raw = msgspec.Raw()
     event_id: msgspec.Raw = msgspec.Raw()
+    version: msgspec.Raw = msgspec.Raw()
+    segment: msgspec.Raw = msgspec.Raw()
 
 
 FIELDS = frozenset(PredictionEvent.model_fields)
@@ -192,7 +205,15 @@ def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError, too
         pass
     return [
-        EventRow(event.model_id, event.prediction, event.score, event.timestamp, event.event_id)
+        EventRow(
+            event.model_id,
+            event.prediction,
+            event.score,
+            event.timestamp,
+            event.event_id,
+            event.version,
+            event.segment,
+        )
         for event in parse_events(body, most_events=most_events)
     ]
 
@@ -341,10 +362,13 @@ _REASON_OF_TYPE = {
     "missing": "is required",
     "timezone_aware": "needs an offset, for example 2026-11-23T09:15:00Z",
 }
+_RULE_OF_SLICE = f"must be text of 1 to {MAX_SLICE_LENGTH} characters, none of them a control character"
 _RULE_OF_FIELD = {
     "model_id": "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}",
     "prediction": "must be text of at most 128 characters, a finite number, or a boolean",
     "score": "must be a finite number or null",
     "event_id": "must be text of at most 64 characters",
+    "version": _RULE_OF_SLICE,
+    "segment": _RULE_OF_SLICE,
     "timestamp": "must be RFC 3339 with an offset, for example 2026-11-23T09:15:00Z, or a number of epoch seconds",
 }
