@@ -52,7 +52,8 @@ def load_settings_or_exit(settings: type[S]) -> S:
 class Service:
     """A service: its name, settings, HTTP application and health, and its work.
 
-    `before_stop` is called first when it stops: it ends streaming answers.
+    `before_stop` is called first when it stops: it ends streaming answers. `loop_factory` makes its event loop: uvloop
+    takes a third less CPU where requests are many.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Service:
     health: Health
     work: Callable[[], Awaitable[None]]
     before_stop: Callable[[], None] = lambda: None
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 
 
 class _Server(uvicorn.Server):
@@ -78,7 +80,7 @@ def run(service: Service) -> NoReturn:
     install_problems(service.http)
     service.http.include_router(health_routes(service.health))
     # The loop is left as it is, not closed: closing it waits for every thread, and some do not end.
-    runner = asyncio.Runner()
+    runner = asyncio.Runner(loop_factory=service.loop_factory)
     code = runner.run(_run(service))
     sys.stderr.flush()
     # Not sys.exit: a library's left-over thread must not keep a stopped service alive.

@@ -17,6 +17,7 @@ import httpx
 import orjson
 import pytest
 
+from sentryml_common.http.connections import MOST_HEADER_BYTES
 from tests.support.eventually import LONG_SECONDS, eventually_sync
 from tests.support.ports import free_port
 
@@ -90,13 +91,13 @@ def timeouts(service: Service, part: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def problem_in(answer: bytes) -> tuple[str, str]:
+def problem_in(answer: bytes, kind: str = "request-timeout") -> tuple[str, str]:
     """(status line, detail) of a problem."""
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"connection: close" in head.lower()
     assert b"content-type: application/problem+json" in head.lower()
     problem = orjson.loads(body)
-    assert problem["type"] == "urn:sentryml:problem:request-timeout"
+    assert problem["type"] == f"urn:sentryml:problem:{kind}"
     return head.partition(b"\r\n")[0].decode(), problem["detail"]
 
 
@@ -135,6 +136,20 @@ def test_a_sender_that_sends_a_byte_now_and_then_is_not_waited_for(service: Serv
             except TimeoutError:
                 connection.sendall(b"x")
     assert received in {b"H", b"closed"}
+
+
+def test_headers_that_are_too_long_are_431_before_they_end(service: Service) -> None:
+    with service.connect(HALF_HEADERS + b"x" * MOST_HEADER_BYTES) as connection:
+        status, detail = problem_in(read_all(connection), "headers-too-large")
+    assert status.startswith("HTTP/1.1 431")
+    assert detail == "the headers may have 65,536 bytes: send fewer or shorter ones"
+
+
+def test_what_is_not_http_is_400_with_what_to_check(service: Service) -> None:
+    with service.connect(b"\x16\x03\x01 TLS on a plain port\r\n\r\n") as connection:
+        status, detail = problem_in(read_all(connection), "not-http")
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert detail == "this is not an HTTP/1.1 request: check what is sent to this port"
 
 
 def test_the_rest_of_a_body_is_not_waited_for_after_the_answer(service: Service) -> None:

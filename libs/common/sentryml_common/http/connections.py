@@ -1,4 +1,5 @@
-"""Connections of the HTTP server: who sends a request has a bounded time for its headers, and for its body.
+"""Connections of the HTTP server: a sender has a bounded time for the headers and for the body of a request, and
+headers have a bounded length.
 
 uvicorn bounds how long a connection may be idle between requests, and nothing else: half a request would stay open for
 ever. What takes time on our side, work on a request or a long answer, is not limited here.
@@ -7,17 +8,15 @@ ever. What takes time on our side, work on a request or a long answer, is not li
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import cast
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sentryml_common.http.problems import Problem
 from sentryml_common.metrics import HTTP_TIMEOUTS
 
-PARTS: dict[Any, str] = {h11.IDLE: "headers", h11.SEND_BODY: "body"}
-"""What the other side still has to send, by its state."""
 IPV4_IN_IPV6 = "::ffff:"
+MOST_HEADER_BYTES = 65_536
 
 
 def protocol_with_limits(*, headers_seconds: float, body_seconds: float) -> type[asyncio.Protocol]:
@@ -26,67 +25,126 @@ def protocol_with_limits(*, headers_seconds: float, body_seconds: float) -> type
     return type("LimitedProtocol", (_LimitedProtocol,), {"seconds": seconds})
 
 
-class _LimitedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with a timer: it runs while the other side has something to send."""
+class _OneWrite:
+    """The transport of one answer: its head waits for what is written in the same step, so that a short answer is one
+    packet and one system call, not two."""
+
+    __slots__ = ("_head", "_loop", "_transport", "_written", "close", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head, self._written = b"", False
+        self.close, self.is_closing = transport.close, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._written:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head, self._written = data, True
+            self._loop.call_soon(self._write_head)
+
+    def _write_head(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+
+class _LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with a clock, which counts while the other side has a part of a request to send.
+
+    A request notes only what is awaited and since when. One timer for each connection checks that now and then, and
+    is set again for what is left: a timer for each request would cost more than the request's parsing.
+    """
 
     seconds: dict[str, float]
+    _awaited: str | None = None
+    _since = 0.0
+    _begun = False
+    _header_bytes = 0
     _timer: asyncio.TimerHandle | None = None
-    _awaited: tuple[str | None, object] = (None, None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if self.client is not None:
             # So an IPv4 sender of a socket for both is known: to trusted proxies and throttling it is one address.
             self.client = (self.client[0].removeprefix(IPV4_IN_IPV6), self.client[1])
-        self._watch()
+        self._await("headers")
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._watch()
+        if self._awaited != "headers" or not self._begun:
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > MOST_HEADER_BYTES:
+            detail = f"the headers may have {MOST_HEADER_BYTES:,} bytes: send fewer or shorter ones"
+            self._refuse(Problem(431, "headers-too-large", detail))
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begun, self._header_bytes = True, 0
+        self._await("headers")
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        # Its task has not begun. It calls nothing but methods of a transport.
+        self.cycle.transport = cast(asyncio.Transport, _OneWrite(self.transport, self.loop))
+        self._await("body")
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._awaited, self._begun = None, False
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._stop_timer()
-
-    def _watch(self) -> None:
-        """Start the timer where something else is awaited than before. More of the same does not prolong it."""
-        part = PARTS.get(self.conn.their_state)
-        if part == "headers" and self.timeout_keep_alive_task is not None:
-            part = None  # idle between two requests, which uvicorn watches
-        awaited = (part, self.cycle)
-        if awaited == self._awaited:
-            return
-        self._stop_timer()
-        self._awaited = awaited
-        if part is not None:
-            self._timer = self.loop.call_later(self.seconds[part], self._give_up, part)
-
-    def _stop_timer(self) -> None:
+        self._awaited = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self._refuse(Problem(400, "not-http", "this is not an HTTP/1.1 request: check what is sent to this port"))
+
+    def _await(self, part: str) -> None:
+        self._awaited, self._since = part, self.loop.time()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.seconds[part], self._check)
+
+    def _check(self) -> None:
+        """Give up where the time is over; else come back when it would be."""
+        self._timer = None
+        if self._awaited is None:
+            return
+        left = self._since + self.seconds[self._awaited] - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._check)
+        else:
+            self._give_up(self._awaited)
+
     def _give_up(self, part: str) -> None:
-        """Close the connection; with an answer, unless one is on its way or nothing was sent."""
+        """Close the connection; with an answer, unless nothing was sent: browsers open connections ahead."""
         if self.transport.is_closing():
             return
         HTTP_TIMEOUTS.labels(part=part).inc()
-        # Browsers open connections ahead, and would show an answer that nothing was asked for.
-        asked = part == "body" or self.conn.trailing_data[0]
-        if asked and self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            self._answer_408(part)
+        detail = f"the {part} did not arrive within {self.seconds[part]:g} s: send the request again"
+        self._refuse(Problem(408, "request-timeout", detail) if self._begun else None)
+
+    def _refuse(self, problem: Problem | None) -> None:
+        """Close the connection, with a problem unless another answer is on its way, or was sent."""
+        if problem is not None and not self._is_answering():
+            answer = problem.response()
+            headers = [*answer.raw_headers, (b"connection", b"close")]
+            head = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + bytes(answer.body))
         if self.cycle is not None:
             self.cycle.disconnected = True  # so that nothing is sent after this
             self.cycle.message_event.set()
+        self._awaited = None
         self.transport.close()
 
-    def _answer_408(self, part: str) -> None:
-        detail = f"the {part} did not arrive within {self.seconds[part]:g} s: send the request again"
-        answer = Problem(408, "request-timeout", detail, headers={"Connection": "close"}).response()
-        head = h11.Response(status_code=408, headers=answer.raw_headers, reason=b"Request Timeout")
-        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
+    def _is_answering(self) -> bool:
+        """Whether the request that is awaited, or the one before it, has got a part of its answer but not all."""
+        if self.cycle is None or self._awaited == "headers":
+            return self.cycle is not None and not self.cycle.response_complete
+        return bool(self.pipeline) or self.cycle.response_started
