@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import uvloop
 from fastapi import FastAPI
 
 from sentryml_common.clock import system_clock
@@ -21,15 +22,20 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_ingest.domain.key_limits import KeyLimits
-from sentryml_ingest.http.events import Gateway, event_routes
+from sentryml_ingest.http.events import EventsFirst, Gateway, event_routes
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, whose OpenAPI describes the body, since the route parses it without the framework."""
-    app = FastAPI(
-        title="SentryML ingest", version="1", description="Send prediction events.", docs_url=None, redoc_url=None
+    app = EventsFirst(
+        gateway,
+        title="SentryML ingest",
+        version="1",
+        description="Send prediction events.",
+        docs_url=None,
+        redoc_url=None,
     )
     app.include_router(event_routes(gateway))
     install_openapi(app, PredictionEvent=PredictionEvent.model_json_schema())
@@ -65,4 +71,7 @@ def main() -> None:
             await monitors.caught_up.wait()
             health.ready("start")
 
-    run(Service("sentryml_ingest", settings, create_app(gateway), health, work))
+    service = Service(
+        "sentryml_ingest", settings, create_app(gateway), health, work, loop_factory=uvloop.new_event_loop
+    )
+    run(service)

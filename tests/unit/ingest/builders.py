@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_common.contracts.prediction import EventRow, read_rows
 from sentryml_common.contracts.topics import MONITORS
 from sentryml_common.http.problems import MEDIA_TYPE, install_problems
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.app import create_app, limits_of
+from sentryml_ingest.domain.sent_events import Sent, read_sent
 from sentryml_ingest.http.events import Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -27,10 +27,9 @@ def event(**changes: Any) -> dict[str, Any]:
     return {"model_id": "flights-delay", "prediction": "late", **changes}
 
 
-def read(**changes: Any) -> EventRow:
-    """An event as it was read."""
-    [row] = read_rows(orjson.dumps(event(**changes)))
-    return row
+def read(*changes: dict[str, Any]) -> Sent:
+    """Events as they were read, each with its changes."""
+    return read_sent(orjson.dumps([event(**each) for each in changes]), most_events=len(changes))
 
 
 def known_monitors(*monitors: Monitor, caught_up: bool = True) -> Follower[Monitor]:
@@ -50,10 +49,10 @@ class RecordingPublisher(EventPublisher):
         self.records: list[bytes] = []
         self.error: Exception | None = None
 
-    async def publish(self, record: bytes) -> None:
+    async def publish(self, array: bytes, events: int) -> None:
         if self.error is not None:
             raise self.error
-        self.records.append(record)
+        self.records.append(array)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,12 @@ _TIMESTAMP = WithJsonSchema(
 )
 
 SliceValue = Annotated[str, Field(min_length=1, max_length=MAX_SLICE_LENGTH, pattern=f"^{NO_CONTROLS}$")]
-_SliceRow = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SLICE_LENGTH, pattern=rf"\A{NO_CONTROLS}\Z")]
+
+# The same rules for msgspec.
+PredictionValue = Annotated[str, msgspec.Meta(max_length=MAX_PREDICTION_LENGTH)] | bool | float
+TimestampValue = Annotated[datetime, msgspec.Meta(tz=True)] | Annotated[float, msgspec.Meta(ge=EARLIEST, lt=LATEST)]
+EventIdValue = Annotated[str, msgspec.Meta(max_length=MAX_EVENT_ID_LENGTH)]
+SliceText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SLICE_LENGTH, pattern=rf"\A{NO_CONTROLS}\Z")]
 
 
 class PredictionEvent(BaseModel):
@@ -102,14 +107,12 @@ class EventRow(msgspec.Struct, forbid_unknown_fields=True, gc=False, omit_defaul
     """
 
     model_id: str
-    prediction: Annotated[str, msgspec.Meta(max_length=MAX_PREDICTION_LENGTH)] | bool | float
+    prediction: PredictionValue
     score: float | None = None
-    timestamp: (
-        Annotated[datetime, msgspec.Meta(tz=True)] | Annotated[float, msgspec.Meta(ge=EARLIEST, lt=LATEST)] | None
-    ) = None
-    event_id: Annotated[str, msgspec.Meta(max_length=MAX_EVENT_ID_LENGTH)] | None = None
-    version: _SliceRow | None = None
-    segment: _SliceRow | None = None
+    timestamp: TimestampValue | None = None
+    event_id: EventIdValue | None = None
+    version: SliceText | None = None
+    segment: SliceText | None = None
 
     def seconds(self) -> float:
         """The event's own time, epoch seconds; only where it has one."""
@@ -182,7 +185,7 @@ _FIELDS, _MANY_FIELDS = msgspec.json.Decoder(_Fields), msgspec.json.Decoder(list
 _MANY_RAW = msgspec.json.Decoder(list[msgspec.Raw])
 
 # One model sends many events: its id is matched once, not in each.
-_is_model_id = lru_cache(maxsize=1 << 16)(re.compile(MODEL_ID_PATTERN.removesuffix("$")).fullmatch)
+is_model_id = lru_cache(maxsize=1 << 16)(re.compile(MODEL_ID_PATTERN.removesuffix("$")).fullmatch)
 
 
 def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
@@ -196,11 +199,11 @@ def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
     try:
         if body[:1] == b"{":
             row = _ROW.decode(body)
-            if _is_model_id(row.model_id) and _quotes_of(_FIELDS.decode(body)) == body.count(b'"'):
+            if is_model_id(row.model_id) and _quotes_of(_FIELDS.decode(body)) == body.count(b'"'):
                 return [row]
         rows = _ROWS.decode(body)
-        if rows and all(map(_is_model_id, [row.model_id for row in rows])) and _each_field_once(body):
-            _check_count(len(rows), most_events)
+        if rows and all(map(is_model_id, [row.model_id for row in rows])) and _each_field_once(body):
+            check_count(len(rows), most_events)
             return rows
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError, too
         pass
@@ -231,11 +234,11 @@ def parse_events(body: bytes, *, most_events: int | None = None) -> list[Predict
         data = _as_array(orjson.loads(body))
     except orjson.JSONDecodeError as err:
         found = _with_constants(body)
-        _check_count(len(found), most_events)
+        check_count(len(found), most_events)
         _refuse(_constants(found))
         # Not `from`: the parser's error holds the whole body.
         raise UndecodableMessage("not_json", f"the body is not JSON: {err}") from None
-    _check_count(len(data), most_events)
+    check_count(len(data), most_events)
     events: list[PredictionEvent] = []
     _refuse(_validate(data, events))
     try:
@@ -260,7 +263,7 @@ def _as_array(data: Any) -> list[Any]:
     return data
 
 
-def _check_count(count: int, most_events: int | None) -> None:
+def check_count(count: int, most_events: int | None) -> None:
     if most_events is not None and count > most_events:
         raise TooManyEvents(count, most_events)
 

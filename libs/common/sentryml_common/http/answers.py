@@ -7,6 +7,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API = "/v1/"
+NOT_GUESSED = {"X-Content-Type-Options": "nosniff"}
+API_HEADERS = {**NOT_GUESSED, "Cache-Control": "no-store"}
+"""Of all answers of the API that do not say otherwise."""
 
 
 class _WithHeaders:
@@ -24,9 +27,8 @@ class _WithHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                if scope["path"].startswith(API):
-                    headers.setdefault("Cache-Control", "no-store")
+                for name, value in (API_HEADERS if scope["path"].startswith(API) else NOT_GUESSED).items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive
 
 from sentryml_common.http.problems import Problem
 from sentryml_common.text import cut
@@ -15,21 +16,21 @@ from sentryml_common.text import cut
 LONGEST_NAME = 64
 
 
-async def read_body(request: Request, most_bytes: int, what: str, advice: str = "") -> bytes:
-    """The whole body as it came; `what` names it where it is too long, `advice` says what to do then.
+async def read_body(receive: Receive, most_bytes: int, what: str, advice: str = "") -> bytes:
+    """The whole body of a request as it came; `what` names it where it is too long, `advice` says what to do then.
 
     Raises:
         Problem: 413 it is longer than `most_bytes`; 400 the connection ended first.
     """
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > most_bytes:
-                raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
-    except ClientDisconnect as err:
-        raise Problem(400, "cut-short", "the connection ended before the body did") from err
-    return bytes(body)
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "cut-short", "the connection ended before the body did")
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+        if len(body) > most_bytes:
+            raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
+    return body
 
 
 async def unambiguous_json(request: Request) -> None:

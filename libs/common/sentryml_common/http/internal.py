@@ -77,7 +77,7 @@ class InternalAccess:
         """
         headers = request.headers
         self._check_time(headers)
-        body = await read_body(request, MOST_BODY_BYTES, "a request between services")
+        body = await read_body(request.receive, MOST_BODY_BYTES, "a request between services")
         whom = headers.get(ACTOR, "")
         expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
         if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):

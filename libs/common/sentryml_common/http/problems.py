@@ -97,6 +97,11 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def defect() -> Problem:
+    """500: something that should not happen. What it was is in the log alone."""
+    return Problem(500, "internal-server-error", "a defect in SentryML; the service's log has the details")
+
+
 def install_problems(app: FastAPI) -> None:
     """Turn every error of `app` into a problem, and give all its answers what they have in common."""
     install_answers(app)
@@ -130,9 +135,7 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_defect(_: Request, err: Exception) -> Response:
         # The framework raises it again after the answer, so that it is logged; the answer contains nothing of it.
-        return Problem(
-            500, "internal-server-error", "a defect in SentryML; the service's log has the details"
-        ).response()
+        return defect().response()
 
 
 def _methods_of(app: FastAPI, request: Request) -> list[str]:

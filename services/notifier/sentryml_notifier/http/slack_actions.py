@@ -44,7 +44,7 @@ class Interactions:
         """
         if self.registry is None or self.handler is None:
             raise Unavailable("the notifier is still starting")
-        body = await read_body(request, MOST_BODY_BYTES, "a press of a button")
+        body = await read_body(request.receive, MOST_BODY_BYTES, "a press of a button")
         bot = self._signed_for(self.registry, request, body)
         if bot is None:
             raise Problem(
