@@ -22,7 +22,8 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_ingest.domain.key_limits import KeyLimits
-from sentryml_ingest.http.events import EventsFirst, Gateway, event_routes
+from sentryml_ingest.http.events import EventsFirst, columns_schema, event_routes
+from sentryml_ingest.http.gateway import Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 
@@ -38,7 +39,8 @@ def create_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(event_routes(gateway))
-    install_openapi(app, PredictionEvent=PredictionEvent.model_json_schema())
+    schemas = {"PredictionEvent": PredictionEvent.model_json_schema(), "PredictionColumns": columns_schema()}
+    install_openapi(app, **schemas)
     install_api_page(app)
     return app
 

@@ -16,7 +16,7 @@ from sentryml_common.http.problems import MEDIA_TYPE, install_problems
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.app import create_app, limits_of
 from sentryml_ingest.domain.sent_events import Sent, read_sent
-from sentryml_ingest.http.events import Gateway
+from sentryml_ingest.http.gateway import Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
 from tests.unit.common.keys import KEY, api_key, clock, gatekeeper_of

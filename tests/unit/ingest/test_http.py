@@ -73,10 +73,11 @@ async def test_accepted_events_are_counted_once_kafka_has_them(ingest: Ingest) -
     assert counted(name) == before + 2
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-ndjson", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("content_type", ["text/plain", "text/csv; header=present", "multipart/form-data; boundary=x"])
 async def test_what_is_not_json_is_415(ingest: Ingest, content_type: str) -> None:
     problem = await ingest.refused(event(), 415, "not-json", **{"content-type": content_type})
-    assert "send application/json, not " + content_type.partition(";")[0] in problem["detail"]
+    sent = content_type.partition(";")[0]
+    assert problem["detail"] == f"send application/json or application/x-ndjson, not {sent}"
 
 
 async def test_a_body_over_the_limit_is_413(ingest: Ingest) -> None:
@@ -155,12 +156,89 @@ async def test_a_byte_order_mark_is_skipped(ingest: Ingest) -> None:
     assert (await ingest.send(b"\xef\xbb\xbf" + orjson.dumps([event()]))).json() == {"accepted": 1}
 
 
-@pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {}], ids=["said in a header", "not said"])
-async def test_a_compressed_body_is_415_by_its_encoding(ingest: Ingest, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
+async def test_a_compressed_body_is_taken(ingest: Ingest, encoding: str) -> None:
+    answer = await ingest.send(gzip.compress(orjson.dumps([event()] * 2)), **{"content-encoding": encoding})
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 2})
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"content-encoding": "br"}, "Content-Encoding: br is not supported: gzip, zstd, deflate are"),
+        ({}, "the body is compressed with gzip: say so with Content-Encoding: gzip"),
+    ],
+)
+async def test_a_body_compressed_in_another_way_is_415_with_the_ways(
+    ingest: Ingest, headers: dict[str, str], says: str
+) -> None:
     body = gzip.compress(orjson.dumps(event()))
     problem = await ingest.refused(body, 415, "unsupported-content-encoding", **headers)
-    assert problem["detail"] == "send the body without a Content-Encoding: gzip is not supported"
-    assert (await ingest.send(body, **headers)).headers["accept-encoding"] == "identity"
+    assert problem["detail"] == says
+    assert (await ingest.send(body, **headers)).headers["accept-encoding"] == "gzip, zstd, deflate"
+
+
+async def test_a_compressed_body_has_the_limit_of_what_it_holds(ingest: Ingest) -> None:
+    body = gzip.compress(orjson.dumps(event()) + b" " * MAX_BODY_BYTES)
+    problem = await ingest.refused(body, 413, "body-too-large", **{"content-encoding": "gzip"})
+    assert problem["detail"] == "unpacked, a body may hold 20,000 bytes: send fewer events at a time"
+
+
+async def test_a_body_that_was_cut_is_422_by_its_encoding(ingest: Ingest) -> None:
+    body = gzip.compress(orjson.dumps(event()))[:-9]
+    problem = await ingest.refused(body, 422, "badly-compressed", **{"content-encoding": "gzip"})
+    assert problem["detail"] == "the body is not gzip: it ends too soon: compress it as Content-Encoding says"
+
+
+LINES = {"content-type": "application/x-ndjson"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"\n".join(orjson.dumps(event(score=score)) for score in (0.5, 0.25)), LINES),
+        (orjson.dumps({**event(), "prediction": ["late", "late"], "score": [0.5, 0.25]}), {}),
+    ],
+    ids=["lines", "columns"],
+)
+async def test_lines_and_columns_are_taken_as_the_same_record(
+    ingest: Ingest, body: bytes, headers: dict[str, str]
+) -> None:
+    assert (await ingest.send(body, **headers)).json() == {"accepted": 2}
+    [record] = ingest.publisher.records
+    assert [taken["score"] for taken in orjson.loads(record)] == [0.5, 0.25]
+
+
+GOOD_AND_BAD = [event(score=1), event(age=41), [], event(timestamp=0), event(score=2), 7]
+LENIENT = {"prefer": "respond-async, Handling=Lenient"}
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["array", "lines"])
+async def test_good_events_are_taken_and_bad_ones_named_where_that_is_preferred(ingest: Ingest, lines: bool) -> None:
+    body = b"\n".join([*map(orjson.dumps, GOOD_AND_BAD), b"{"]) if lines else orjson.dumps(GOOD_AND_BAD)
+    answer = await ingest.send(body, **LENIENT, **(LINES if lines else {}))
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "handling=lenient"
+    said, expected = answer.json(), [(1, "age"), (2, "(event)"), (3, "timestamp"), (5, "(event)")]
+    expected += [(6, "(event)")] if lines else []
+    assert [(error["index"], error["field"]) for error in said["errors"]] == expected
+    assert (said["accepted"], said["refused"], said["more_errors"]) == (2, len(expected), False)
+    assert [taken["score"] for taken in orjson.loads(ingest.publisher.records[0])] == [1, 2]
+
+
+async def test_without_one_good_event_it_is_422_whatever_is_preferred(ingest: Ingest) -> None:
+    problem = await ingest.refused([event(age=41)] * 150, 422, "invalid-events", **LENIENT)
+    assert len(problem["errors"]) == MOST_ERRORS
+    assert problem["more_errors"] is True
+
+
+async def test_all_good_events_are_taken_whatever_is_preferred(ingest: Ingest) -> None:
+    answer = await ingest.send([event()] * 3, **LENIENT)
+    assert answer.json() == {"accepted": 3, "refused": 0, "errors": [], "more_errors": False}
+
+
+async def test_a_model_that_the_key_may_not_write_is_403_whatever_is_preferred(ingest: Ingest) -> None:
+    await ingest.refused([event(), event(model_id="fraud")], 403, "forbidden", **LENIENT)
 
 
 async def test_an_encoding_that_changes_nothing_is_taken(ingest: Ingest) -> None:
@@ -258,8 +336,11 @@ async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) ->
     assert all(MEDIA_TYPE in answer["content"] for answer in problems.values())
     assert route["security"] == [{"ApiKey": []}]
     assert schema["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
-    one, many = route["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert set(route["requestBody"]["content"]) == {"application/json", "application/x-ndjson"}
+    one, many, columns = route["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
     assert one == many["items"] == {"$ref": "#/components/schemas/PredictionEvent"}
+    assert columns == {"$ref": "#/components/schemas/PredictionColumns"}
+    assert set(schema["components"]["schemas"]["PredictionColumns"]["properties"]) == set(PredictionEvent.model_fields)
     shown = schema["components"]["schemas"]["PredictionEvent"]
     assert set(shown["properties"]) == set(PredictionEvent.model_fields)
     assert shown["required"] == ["model_id", "prediction"]
@@ -273,7 +354,7 @@ async def test_the_examples_in_openapi_are_taken() -> None:
         schema = (await client.get("/openapi.json")).json()
         shown = schema["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]["examples"]
         answers = [await Ingest(client, publisher).send(example["value"]) for example in shown.values()]
-    assert [answer.json() for answer in answers] == [{"accepted": 1}, {"accepted": 2}]
+    assert [answer.json() for answer in answers] == [{"accepted": 1}, {"accepted": 2}, {"accepted": 2}]
 
 
 async def test_the_secret_of_a_key_is_in_no_answer(ingest: Ingest) -> None:

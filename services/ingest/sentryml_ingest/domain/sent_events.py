@@ -74,13 +74,13 @@ def read_sent(body: bytes, *, most_events: int) -> Sent:
     if events:
         check_count(len(events), most_events)
         sent = Sent(events, encode(events))
-        if all(map(is_model_id, sent.models)) and _has_each_field_once(body, sent.record):
+        if all(map(is_model_id, sent.models)) and has_each_field_once(body, sent.record):
             return sent
     events = list(map(_as_sent, parse_events(body, most_events=most_events)))
     return Sent(events, encode(events))
 
 
-def _has_each_field_once(body: bytes, record: bytes) -> bool:
+def has_each_field_once(body: bytes, record: bytes) -> bool:
     """Of a field given twice only the last is left, so there are quotes that got lost. A quote written as its number is
     one more in the record, and could hide that."""
     return _quotes(body) == _quotes(record) and (BACKSLASH not in body or ESCAPED_QUOTE not in body)

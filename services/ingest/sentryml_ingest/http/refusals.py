@@ -1,0 +1,58 @@
+"""What is answered to a request that is not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, InvalidEvents, TooManyEvents
+from sentryml_common.errors import UndecodableMessage
+from sentryml_common.http.problems import Problem
+from sentryml_ingest.domain.key_limits import Limit, LimitReached
+from sentryml_ingest.metrics import EVENTS_REFUSED, REQUESTS_LIMITED
+
+LIMIT_TEXTS = {
+    Limit.EVENTS: "this API key has reached its limit of events",
+    Limit.BYTES: "this API key has reached its limit of bytes",
+    Limit.NEW_MODELS: "this API key has reached its hourly limit of new models",
+}
+
+
+def too_large(record: bytes) -> Problem:
+    """413: the events do not fit a Kafka record."""
+    detail = f"with timestamps the events have {len(record):,} bytes: send fewer events at a time"
+    return Problem(413, "record-too-large", detail)
+
+
+def limit_reached(err: LimitReached) -> Problem:
+    """429, with the limit and when to retry."""
+    REQUESTS_LIMITED.labels(limit=err.limit.value).inc()
+    detail = f"{LIMIT_TEXTS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was accepted, retry in {err.seconds} s"
+    headers = {"Retry-After": str(err.seconds)}
+    return Problem(429, "key-limit", detail, headers=headers, limit=err.limit.value)
+
+
+def too_many(err: TooManyEvents) -> Problem:
+    """413: more events than a request may hold."""
+    EVENTS_REFUSED.labels(reason=err.reason).inc(err.count)
+    return Problem(413, "too-many-events", err.detail)
+
+
+def undecodable(err: UndecodableMessage) -> Problem:
+    """422: no events can be made out."""
+    EVENTS_REFUSED.labels(reason=err.reason).inc()
+    return Problem(422, err.reason.replace("_", "-"), err.detail, errors=[])
+
+
+def invalid(err: InvalidEvents) -> Problem:
+    """422: events break the contract."""
+    EVENTS_REFUSED.labels(reason="invalid_events").inc(len({bad.index for bad in err.errors}))
+    return invalid_events(err.errors)
+
+
+def invalid_events(errors: Sequence[BadField]) -> Problem:
+    """What is wrong with events, with the names of fields: this answer goes to their sender alone."""
+    more = len(errors) >= MOST_ERRORS
+    number = f"{len(errors)} errors{' or more' if more else ''}"
+    first = "; ".join(bad.for_sender() for bad in errors[:3])
+    shown = [bad.model_dump() for bad in errors]
+    return Problem(422, "invalid-events", f"{number}, nothing was accepted: {first}", errors=shown, more_errors=more)
