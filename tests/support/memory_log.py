@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
@@ -77,7 +78,8 @@ class Partition:
 
     def read(self, position: int, most: int) -> tuple[list[ConsumerRecord], int]:
         """Up to `most` records from `position` on, and the position after them: past holes, once all is read."""
-        found = [record for record in self.records if record.offset >= position][:most]
+        first = bisect_left(self.records, position, key=lambda record: record.offset)
+        found = self.records[first : first + most]
         return found, found[-1].offset + 1 if len(found) == most else self.end
 
 
