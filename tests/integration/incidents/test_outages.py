@@ -139,7 +139,7 @@ async def says(service: Service, *text: str) -> None:
 async def test_outages_under_load_lose_nothing_double_nothing_and_are_reported(
     own_servers: Servers, load: Load, tmp_path: Path
 ) -> None:
-    key = make_key(own_servers.postgres)
+    key = make_key(own_servers.postgres, tmp_path)
     with running(tmp_path, key, kafka_bootstrap=own_servers.kafka, postgres_url=own_servers.postgres) as service:
         await service.answers(200, "/readyz")
         load.begin()
