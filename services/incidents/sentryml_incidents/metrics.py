@@ -29,6 +29,10 @@ MONITORS_PAUSED = Gauge(
     "Models whose newest evaluation could not be judged, by the reason.",
     ["reason"],
 )
+MODELS_SILENT = Gauge("sentryml_models_silent", "Monitored models whose predictions have stopped.")
+MODELS_NOT_EVALUATED = Gauge(
+    "sentryml_models_not_evaluated", "Monitored models of which three evaluations or more are missing."
+)
 LIVE_INCIDENTS = Gauge("sentryml_incidents_live", "Live incidents, by state and severity.", ["state", "severity"])
 MODELS_REGISTERED_TOTAL = Counter("sentryml_incidents_models_registered_total", "Models seen for the first time.")
 PUBLISHED_TOTAL = Counter("sentryml_incidents_published_total", "Outbox rows published, by topic.", ["topic"])

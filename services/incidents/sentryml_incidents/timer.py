@@ -13,10 +13,23 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.journal import report_transitions
-from sentryml_incidents.metrics import FLAPPING, LIVE_INCIDENTS, MONITORS_PAUSED
+from sentryml_incidents.metrics import (
+    FLAPPING,
+    LIVE_INCIDENTS,
+    MODELS_NOT_EVALUATED,
+    MODELS_SILENT,
+    MONITORS_PAUSED,
+)
 from sentryml_incidents.store.deletions import delete_evaluations_of_deleted_models
 from sentryml_incidents.store.evaluations.evaluations import drop_old_weeks
-from sentryml_incidents.store.incidents import count_flapping, count_live, count_paused, models_to_close
+from sentryml_incidents.store.incidents import (
+    count_flapping,
+    count_live,
+    count_paused,
+    count_silent,
+    models_to_close,
+)
+from sentryml_incidents.store.models import read_unevaluated
 from sentryml_incidents.store.people.sessions import delete_old_sessions
 from sentryml_incidents.store.people.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
@@ -86,9 +99,12 @@ class Timer:
         async with transaction(self._pool) as connection:
             live = await count_live(connection)
             flapping = await count_flapping(connection, FLAPPING_AFTER_REOPENINGS)
-            paused = await count_paused(connection)
+            paused, silent = await count_paused(connection), await count_silent(connection)
+            unevaluated = await read_unevaluated(connection, self._clock())
         for state, severity in product(LIVE, Severity):
             LIVE_INCIDENTS.labels(state=state, severity=severity).set(live.get((state, severity), 0))
         FLAPPING.set(flapping)
+        MODELS_SILENT.set(silent)
+        MODELS_NOT_EVALUATED.set(len(unevaluated.since))
         for reason in InsufficientReason:
             MONITORS_PAUSED.labels(reason=reason).set(paused.get(reason, 0))

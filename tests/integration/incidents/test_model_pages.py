@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
@@ -14,6 +15,7 @@ from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from sentryml_incidents.store.evaluations.evaluations import list_evaluations
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import register_model
+from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, hearing, quick
@@ -81,6 +83,27 @@ async def test_a_silent_model_comes_first_and_says_since_when_until_predictions_
     assert "Predictions come from flights-delay again." in text_of(await reader.get("/incidents/1"))
 
 
+async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
+    reader: httpx.AsyncClient, api: httpx.AsyncClient, pool: Pool, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "ok")
+    clock.now = at(18)
+    assert "not evaluated" not in text_of(await reader.get("/models"))
+    clock.now = at(19)
+    assert "△ not evaluated since 09:17:00 UTC" in text_of(await reader.get("/models"))
+    page = text_of(await reader.get(f"/models/{MODEL}"))
+    assert "Not evaluated since 23 Nov 2026, 09:17:00 UTC . No model is evaluated: is a drift processor running" in page
+    shown = (await api.get(f"/v1/models/{MODEL}")).json()
+    assert shown["not_evaluated_since"] == "2026-11-23T09:17:00Z"
+    assert shown["not_evaluated_because"].startswith("No model is evaluated")
+    assert (await api.get("/v1/models")).json()["items"][0]["not_evaluated_since"] == "2026-11-23T09:17:00Z"
+    await Timer(pool, 90, clock).tick()
+    assert REGISTRY.get_sample_value("sentryml_models_not_evaluated") == 1
+    await life.sees("ok")
+    clock.now = at(4)
+    assert "not evaluated" not in text_of(await reader.get("/models"))
+
+
 async def test_overview_is_searched_and_paged_on_the_server(reader: httpx.AsyncClient, pool: Pool) -> None:
     for number in range(35):
         await register(pool, f"model-{number:02}", quick())
@@ -99,7 +122,7 @@ async def test_a_model_says_how_it_is_doing_what_is_compared_and_what_it_predict
 ) -> None:
     await life.sees("ok", "warn", "critical")
     await ActivityConsumer(pool, quick()).take_all([an_activity("flight 17")])
-    clock.now = at(60)
+    clock.now = at(18)
     answer = await reader.get(f"/models/{MODEL}")
     shown = text_of(answer)
     for text in (

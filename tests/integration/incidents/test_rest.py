@@ -102,6 +102,7 @@ class TestModels:
             "psi": 0.5,
             "evaluated_at": "2026-11-23T09:17:00Z",
             "evaluation_paused_since": None,
+            "not_evaluated_since": None,
             "silent_since": None,
         }
         assert (incident["incident_number"], incident["state"], incident["severity"]) == (1, "open", "critical")

@@ -17,7 +17,7 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.views import ModelDetail, ModelView, model_view
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
-from sentryml_incidents.store.models import ModelFilter, list_models
+from sentryml_incidents.store.models import ModelFilter, list_models, read_unevaluated
 from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
@@ -63,7 +63,7 @@ async def list_all(
     requested = ModelFilter(tuple(levels or ()) or None, enabled, live, search, patterns=key.models)
     async with context.transaction() as connection:
         found = await list_models(connection, from_cursor(cursor, _MODEL_CURSOR), limit, requested)
-    items = [model_view(model, context.public_url) for model in found]
+    items = [model_view(model, context.public_url, context.now()) for model in found]
     return Page(items=items, next_cursor=next_cursor(found, limit, lambda last: last.model_id))
 
 
@@ -74,8 +74,9 @@ async def show(context: WithContext, key: Reader, model_id: PathModelId) -> Mode
     async with context.transaction() as connection:
         model, monitor = await known_model(connection, model_id)
         latest = await find_latest_evaluation(connection, model_id)
-    view = model_view(model, context.public_url)
-    return ModelDetail(**dict(view), monitor=monitor, latest_evaluation=latest)
+        view = model_view(model, context.public_url, context.now())
+        why = (await read_unevaluated(connection, context.now())).why if view.not_evaluated_since else None
+    return ModelDetail(**dict(view), monitor=monitor, latest_evaluation=latest, not_evaluated_because=why)
 
 
 @router.get("/{model_id}/evaluations", responses=UNKNOWN)

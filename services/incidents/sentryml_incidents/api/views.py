@@ -50,6 +50,7 @@ MODEL_EXAMPLE: dict[str, JsonValue] = {
     "reason": None,
     "psi": 0.31,
     "evaluated_at": "2026-11-23T09:15:00Z",
+    "not_evaluated_since": None,
     "evaluation_paused_since": None,
     "silent_since": None,
     "incident": {
@@ -148,6 +149,9 @@ class ModelView(BaseModel):
     reason: InsufficientReason | None
     psi: float | None
     evaluated_at: datetime | None
+    not_evaluated_since: datetime | None = Field(
+        description="When it was evaluated last, while three evaluations or more are missing."
+    )
     evaluation_paused_since: datetime | None = Field(description="Since when no evaluation had enough data.")
     silent_since: datetime | None = Field(
         description="When the last prediction came in, while none come for longer than the model's pace explains."
@@ -158,14 +162,17 @@ class ModelView(BaseModel):
 class ModelDetail(ModelView):
     """One model with its monitor and its newest evaluation, bins and all."""
 
-    # Not the inherited example, which would lack these two.
+    # Not the inherited example, which would lack these.
     model_config = ConfigDict(json_schema_extra={"examples": []})
 
     monitor: Monitor
     latest_evaluation: Evaluation | None
+    not_evaluated_because: str | None = Field(
+        description="What the missing evaluations of all models say about why; null while none are missing."
+    )
 
 
-def model_view(model: ModelSummary, public_url: str) -> ModelView:
+def model_view(model: ModelSummary, public_url: str, now: datetime) -> ModelView:
     """A model as the API shows it in a list."""
     live = model.incident
     return ModelView(
@@ -178,6 +185,7 @@ def model_view(model: ModelSummary, public_url: str) -> ModelView:
         reason=model.reason,
         psi=model.psi,
         evaluated_at=model.evaluated_at,
+        not_evaluated_since=model.not_evaluated_since(now),
         evaluation_paused_since=model.evaluation_paused_since,
         silent_since=model.silent_since,
         incident=LiveIncidentView(

@@ -55,11 +55,25 @@ SILENT = Status(
 )
 
 
-def status_of(enabled: bool, level: Level | None, reason: InsufficientReason | None, silent: bool = False) -> Status:
-    """The status of a model, by its newest evaluation; `reason` is given where that had insufficient data. Of a silent
-    model only a critical PSI says more."""
+NOT_EVALUATED = Status(
+    Sign.WARN, "not evaluated", "Evaluations are missing: what is shown of it is old, and no incident can open."
+)
+
+
+def status_of(
+    enabled: bool,
+    level: Level | None,
+    reason: InsufficientReason | None,
+    silent: bool = False,
+    *,
+    missed: bool = False,
+) -> Status:
+    """The status of a model, by its newest evaluation; `reason` is given where that had insufficient data. Where newer
+    evaluations are `missed`, it says nothing any more. Of a silent model only a critical PSI says more."""
     if not enabled:
         return OFF
+    if missed:
+        return NOT_EVALUATED
     if silent and level is not Level.CRITICAL:
         return SILENT
     if level is None:

@@ -132,3 +132,16 @@ async def count_paused(connection: Connection) -> dict[str, int]:
         """
     )
     return {row["reason"]: row["models"] for row in rows}
+
+
+async def count_silent(connection: Connection) -> int:
+    """Models whose predictions have stopped."""
+    found: int = await connection.fetchval(
+        """
+        SELECT count(*)
+          FROM monitor
+          JOIN monitor_version USING (model_id, version)
+         WHERE silence ->> 'since' IS NOT NULL AND (settings ->> 'enabled')::boolean
+        """
+    )
+    return found

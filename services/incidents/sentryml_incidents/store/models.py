@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +13,7 @@ from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,14 @@ class ModelSummary:
     reason: InsufficientReason | None
     psi: float | None
     evaluated_at: datetime | None
+    schedule: Schedule
     evaluation_paused_since: datetime | None
     silent_since: datetime | None
     incident: LiveIncident | None
+
+    def not_evaluated_since(self, now: datetime) -> datetime | None:
+        """When it was evaluated last, where evaluations are missing."""
+        return not_evaluated_since(self.schedule, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ async def list_models(
         SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.evaluation_paused_since,
                (monitor.silence ->> 'since')::timestamptz AS silent_since,
                (monitor_version.settings ->> 'enabled')::boolean AS enabled,
+               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds,
+               monitor_version.at AS in_force_since,
                latest_evaluation.level, latest_evaluation.reason, latest_evaluation.psi, latest_evaluation.evaluated_at,
                incident.incident_id, incident.incident_number, incident.state, incident.severity
           FROM model
@@ -119,10 +127,32 @@ def _summary_of(row: asyncpg.Record) -> ModelSummary:
         reason=InsufficientReason(row["reason"]) if row["reason"] else None,
         psi=row["psi"],
         evaluated_at=row["evaluated_at"],
+        schedule=_schedule_of(row),
         evaluation_paused_since=row["evaluation_paused_since"],
         silent_since=row["silent_since"],
         incident=live,
     )
+
+
+def _schedule_of(row: asyncpg.Record) -> Schedule:
+    every = timedelta(seconds=row["every_seconds"])
+    return Schedule(row["evaluated_at"], every, row["in_force_since"], row["enabled"])
+
+
+async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated:
+    """The models whose evaluations are missing, among all that should be evaluated."""
+    rows = await connection.fetch(
+        """
+        SELECT evaluated_at, true AS enabled, monitor_version.at AS in_force_since,
+               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds
+          FROM latest_evaluation
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+         WHERE (monitor_version.settings ->> 'enabled')::boolean
+        """
+    )
+    since = [not_evaluated_since(_schedule_of(row), now) for row in rows]
+    return Unevaluated(len(rows), [each for each in since if each is not None])
 
 
 async def read_activity_times(connection: Connection, model_ids: Collection[str]) -> dict[str, datetime]:

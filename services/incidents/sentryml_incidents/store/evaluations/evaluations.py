@@ -81,11 +81,13 @@ async def save_latest_evaluations(connection: Connection, evaluations: Sequence[
     newest = {evaluation.model_id: evaluation for evaluation in oldest_first}
     await connection.executemany(
         """
-        INSERT INTO latest_evaluation (model_id, evaluation_id, evaluated_at, level, reason, psi, evaluation)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO latest_evaluation (
+               model_id, evaluation_id, evaluated_at, level, reason, psi, evaluation, read_until)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (model_id) DO UPDATE
            SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at, level = excluded.level,
-               reason = excluded.reason, psi = excluded.psi, evaluation = excluded.evaluation
+               reason = excluded.reason, psi = excluded.psi, evaluation = excluded.evaluation,
+               read_until = excluded.read_until
          WHERE latest_evaluation.evaluated_at < excluded.evaluated_at
         """,
         [
@@ -97,6 +99,7 @@ async def save_latest_evaluations(connection: Connection, evaluations: Sequence[
                 evaluation.reason,
                 psi_of(evaluation),
                 stored_whole(evaluation),
+                None if evaluation.activity is None else evaluation.activity.read_until,
             )
             for evaluation in newest.values()
         ],

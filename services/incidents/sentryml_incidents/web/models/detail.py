@@ -22,7 +22,7 @@ from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
-from sentryml_incidents.store.models import ModelSummary
+from sentryml_incidents.store.models import ModelSummary, read_unevaluated
 from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.store.references import KeptReference, find_reference, list_references
 from sentryml_incidents.usecases.change_reference import etag_of, forget_reference
@@ -105,6 +105,8 @@ class ModelPage:
     model: ModelSummary
     monitor: Monitor
     status: Status
+    missed_since: datetime | None
+    why_missed: str | None
     latest: Evaluation | None
     why: tuple[str, ...]
     warm_up: WarmUp | None
@@ -161,11 +163,13 @@ async def _read(
     activity = await find_activity(connection, model_id)
     incidents = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MARKED_INCIDENTS)
     span = recent(model.first_seen, now, length, CURVE_STEPS, timedelta(seconds=monitor.every_seconds))
-    points = await read_curve(connection, model_id, span)
+    points, missed = await read_curve(connection, model_id, span), model.not_evaluated_since(now)
     return ModelPage(
         model=model,
         monitor=monitor,
-        status=status_of(model.enabled, model.level, model.reason, model.silent_since is not None),
+        status=status_of(model.enabled, model.level, model.reason, model.silent_since is not None, missed=bool(missed)),
+        missed_since=missed,
+        why_missed=(await read_unevaluated(connection, now)).why if missed else None,
         latest=latest,
         why=in_words(why_of(latest)) if latest is not None else (),
         warm_up=warm_up(monitor, latest, model.first_seen, now),

@@ -36,6 +36,7 @@ class ModelRow:
     model: ModelSummary
     status: Status
     spark: Sparkline
+    not_evaluated_since: datetime | None
 
 
 @router.get("/models")
@@ -68,9 +69,11 @@ async def _rows(connection: Connection, models: Sequence[ModelSummary], now: dat
     known = {model.model_id: model for model in models}
     spans = {each.model_id: recent(each.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for each in known.values()}
     read = await read_recent(connection, spans)
-    return {name: _row(model, spans[name], read.get(name, Recent([], None))) for name, model in known.items()}
+    return {name: _row(model, spans[name], read.get(name, Recent([], None)), now) for name, model in known.items()}
 
 
-def _row(model: ModelSummary, span: Span, recent: Recent) -> ModelRow:
-    spark = sparkline(recent.psi, span, recent.warn_at)
-    return ModelRow(model, status_of(model.enabled, model.level, model.reason, model.silent_since is not None), spark)
+def _row(model: ModelSummary, span: Span, recent: Recent, now: datetime) -> ModelRow:
+    spark, missed_since = sparkline(recent.psi, span, recent.warn_at), model.not_evaluated_since(now)
+    silent, missed = model.silent_since is not None, missed_since is not None
+    status = status_of(model.enabled, model.level, model.reason, silent, missed=missed)
+    return ModelRow(model, status, spark, missed_since)
