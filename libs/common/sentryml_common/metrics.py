@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from datetime import UTC, datetime
+
+from prometheus_client import REGISTRY, Counter, Gauge
 
 CONSUMED_TOTAL = Counter("sentryml_consumed_total", "Records consumed from Kafka.", ["topic"])
 DEAD_LETTERS_TOTAL = Counter(
@@ -18,3 +20,9 @@ HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too 
 KAFKA_ANSWERED = Gauge(
     "sentryml_kafka_last_answer_timestamp_seconds", "When Kafka last answered this process, asked every 15 s."
 )
+
+
+def kafka_answered_at() -> datetime | None:
+    """When Kafka last answered this process; None if it has not yet."""
+    at = REGISTRY.get_sample_value("sentryml_kafka_last_answer_timestamp_seconds")
+    return datetime.fromtimestamp(at, UTC) if at else None

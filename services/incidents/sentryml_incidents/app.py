@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import timedelta
 from typing import Any
 
 from sentryml_common.clock import system_clock
@@ -14,6 +15,7 @@ from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
+from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
@@ -26,21 +28,34 @@ from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
+from sentryml_incidents.domain.system.links import link_warning
 from sentryml_incidents.outboxes import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
 
+log = get_logger(__name__)
+
 
 def main() -> None:
     """Run the service until a signal."""
     settings, health = load_settings_or_exit(IncidentsSettings), Health()
     hub = Hub(settings.public_url)
-    context = Context(settings.public_url, hub=hub, ingest_url=settings.ingest_url)
+    context = Context(
+        settings.public_url,
+        hub=hub,
+        ingest_url=settings.ingest_url,
+        stalled_after=timedelta(seconds=settings.stalled_after_seconds),
+    )
+
+    if (warning := link_warning(settings.public_url)) is not None:
+        health.details("warnings", {"SENTRYML_PUBLIC_URL": warning})
 
     async def work() -> None:
         """PostgreSQL first: API and pages work without Kafka."""
+        if warning is not None:
+            log.warning("links_lead_to_the_readers_machine", why=warning)
         async with open_pool(settings, SCHEMA, health) as pool, make_client() as client:
             await migrate(pool, SCHEMA, read_migrations(__package__))
             await make_first_admin(pool, settings, system_clock())

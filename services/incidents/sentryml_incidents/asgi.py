@@ -16,6 +16,7 @@ from sentryml_incidents.api.previews import monitor_advice as advice
 from sentryml_incidents.api.previews import monitor_preview as preview
 from sentryml_incidents.api.refusals import install_refusals
 from sentryml_incidents.api.slack_actions import slack_action_routes
+from sentryml_incidents.api.system_state import system_state_routes
 from sentryml_incidents.domain import uploaded_reference
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
@@ -37,7 +38,9 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     for part in (models, deletion, monitors, references, preview, advice, incidents, actions, bulk, stream, api_keys):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
-        app.include_router(slack_action_routes(InternalAccess(internal_secret, context.clock)))
+        access = InternalAccess(internal_secret, context.clock)
+        app.include_router(slack_action_routes(access))
+        app.include_router(system_state_routes(access))
     install_openapi(app, MonitorChange=monitor_patch.change_schema(), **uploaded_reference.schemas())
     install_pages(app)
     return app

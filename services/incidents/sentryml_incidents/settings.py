@@ -54,6 +54,13 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
         description="Address of the notifier, which is asked, signed with SENTRYML_INTERNAL_SECRET, for what the pages "
         "of alerts show and change.",
     )
+    stalled_after_seconds: float = Field(
+        600.0,
+        ge=60,
+        le=86400,
+        description="A system alert is sent when no predictions have been counted for this time, though evaluations go "
+        "on. A combiner that restarts or catches up needs less.",
+    )
     first_admin_email: str | None = Field(
         None,
         description="E-mail of the first admin, whose account is made at start while there is no account at all; the "

@@ -30,6 +30,7 @@ from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.logging import get_logger
+from sentryml_common.metrics import kafka_answered_at
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
@@ -56,6 +57,8 @@ from sentryml_notifier.settings_channels import RESERVED_NAMES, enter_settings_c
 from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
+from sentryml_notifier.system_alerts.sender import SystemSender
+from sentryml_notifier.system_alerts.watch import SystemWatch
 
 log = get_logger(__name__)
 
@@ -102,7 +105,8 @@ async def work(parts: Parts) -> None:
         renewed = await renew_secrets(tools, context.secret_box)
         if renewed:
             log.info("secrets_encrypted_anew", channels=renewed)
-        interactions = SlackInteractions(Incidents(settings.incidents_url, settings.internal_secret, own, system_clock))
+        asked = Incidents(settings.incidents_url, settings.internal_secret, own, system_clock)
+        interactions = SlackInteractions(asked)
         parts.interactions.registry, parts.interactions.handler = registry, interactions
         dispatcher = make_dispatcher(settings, pool, registry, health)
         context.pool, context.registry, context.wake = pool, registry, dispatcher.wake
@@ -113,6 +117,10 @@ async def work(parts: Parts) -> None:
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
             reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_reminder_days)
             group.create_task(reminding, name="reminders")
+            sender = make_system_sender(settings, pool, registry)
+            watch = SystemWatch(pool, asked, kafka_answered_at, sender.wake, system_clock)
+            group.create_task(watch.run(), name="system-watch")
+            group.create_task(sender.run(), name="system-sender")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
 
 
@@ -151,6 +159,12 @@ def make_thread_updater(settings: NotifierSettings, pool: Pool, registry: Channe
     """Who keeps Slack's conversations at how incidents stand."""
     lease = timedelta(seconds=settings.delivery_lease_seconds)
     return ThreadUpdater(pool, registry, lease, system_clock, random.random, uuid4)
+
+
+def make_system_sender(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> SystemSender:
+    """Who sends system alerts."""
+    lease = timedelta(seconds=settings.delivery_lease_seconds)
+    return SystemSender(pool, registry, lease, system_clock, random.random, uuid4)
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:

@@ -11,6 +11,8 @@ from pydantic import SecretStr, ValidationError
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.internal.incident_action import PATH, ActedOnIncident, ActOnIncident, IncidentAction
+from sentryml_common.contracts.internal.system_state import PATH as STATE_PATH
+from sentryml_common.contracts.internal.system_state import SystemState
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.internal import signed_headers
@@ -51,6 +53,20 @@ class Incidents:
         except (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError) as err:
             log.warning("incidents_not_asked", why=type(err).__name__)
             return ActedOnIncident(done=False, text=NO_ANSWER)
+
+    async def system_state(self) -> SystemState | None:
+        """What of SentryML stands still, as far as it knows; None if it does not answer, or cannot be asked."""
+        if self.secret is None:
+            return None
+        headers = signed_headers(self.secret, "GET", STATE_PATH, b"", self.clock().timestamp())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self.client.get(self.url.rstrip("/") + STATE_PATH, headers=headers)
+            answer.raise_for_status()
+            return decode(SystemState, answer.content)
+        except (httpx.HTTPError, TimeoutError, UndecodableMessage) as err:
+            log.warning("incidents_not_asked", why=type(err).__name__)
+            return None
 
     async def _ask(self, secret: SecretStr, body: bytes) -> ActedOnIncident:
         headers = signed_headers(secret, "POST", PATH, body, self.clock().timestamp())

@@ -20,7 +20,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         "http://127.0.0.1:8701",
         pattern=r"^https?://[^\s/]+/?$",
         description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody "
-        "clicks a button in Slack.",
+        "clicks a button in Slack, and regularly for what stands still (system alerts).",
     )
     slack_webhook_url: SecretStr | None = Field(
         None, description="Slack incoming webhook that alerts go to; a secret. Without it nobody is notified."

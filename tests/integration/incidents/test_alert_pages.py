@@ -13,20 +13,24 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from sentryml_common.contracts.internal.system_state import SystemFault
 from sentryml_common.http.health import Health
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import open_pool
+from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.usecases.context import Context
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.channels.outbound import make_client
+from sentryml_notifier.domain.system_alerts import rules
+from sentryml_notifier.domain.system_alerts.rules import Subject
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context as NotifierContext
 from sentryml_notifier.store.audit import Audit, Fault, Finding
-from tests.integration.incidents.conftest import SignedIn, StillClock
+from sentryml_notifier.store.system_alerts import begin, end
+from tests.integration.incidents.conftest import MakeBrowser, SignedIn, StillClock, add_user, begin_session
 from tests.integration.incidents.test_pages import text_of
 from tests.integration.notifier.api_client import make_context
 from tests.integration.notifier.conftest import Slack, World, slack
@@ -112,7 +116,7 @@ async def make_route(admin: httpx.AsyncClient, channel_id: object, /, **more: ob
 async def test_viewers_read_everything_and_may_do_nothing(reader: httpx.AsyncClient, world: World) -> None:
     answer = await reader.get("/alerts")
     assert "slack Slack, by incoming webhook ✓ working 0 in SENTRYML_SLACK_WEBHOOK_URL none" in text_of(answer)
-    assert "slack all" in text_of(answer)
+    assert "slack system alerts all" in text_of(answer)
     for button in ("Send a test", "Add route", "Add channel"):
         assert button not in text_of(answer)
     channel = text_of(await reader.get(f"/alerts/channels/{world.channel.channel_id}"))
@@ -321,3 +325,38 @@ async def test_every_address_in_these_pages_is_there(admin: httpx.AsyncClient, w
     assert f"http://sentryml.test/alerts/routes/{route_id}" in seen
     for address in sorted(seen):
         assert (await admin.get(address)).status_code == 200, address
+
+
+async def test_system_alerts_are_shown_while_they_last_and_when_they_are_over(
+    reader: httpx.AsyncClient, world: World
+) -> None:
+    subject = Subject(SystemFault.INPUT_STALLED)
+    found = rules.Finding(subject, world.clock(), "Predictions have been counted until 02:15:01 UTC, and none since.")
+    async with transaction(world.pool) as connection:
+        assert await begin(connection, found, world.clock())
+    text = text_of(await reader.get("/alerts"))
+    assert "✕ SentryML: predictions are not counted. Predictions have been counted until 02:15:01 UTC" in text
+    async with transaction(world.pool) as connection:
+        assert await end(connection, subject, world.clock())
+    text = text_of(await reader.get("/alerts"))
+    assert "System alerts that are over SentryML: predictions are not counted: 23 Nov 2026, 02:15:01 UTC to" in text
+
+
+async def test_admin_sends_system_alerts_to_another_route(admin: httpx.AsyncClient, world: World) -> None:
+    await make_route(admin, world.channel.channel_id)
+    await world.pool.execute("UPDATE route SET system = false")
+    assert "No route takes system alerts: nobody is notified" in text_of(await admin.get("/alerts"))
+    await make_route(admin, world.channel.channel_id, name="ops", system="true")
+    shown = text_of(await admin.get("/alerts"))
+    assert "No route takes system alerts" not in shown
+    assert "ops system alerts fraud-*" in shown
+
+
+async def test_links_to_this_machine_are_warned_of(
+    reader: httpx.AsyncClient, browser_with: MakeBrowser, pool: Pool, clock: StillClock
+) -> None:
+    assert "Links in messages begin with" not in text_of(await reader.get("/alerts"))
+    at_home = browser_with(public_url="http://127.0.0.1:8080")
+    await begin_session(pool, at_home, await add_user(pool, "ben", Role.VIEWER), clock.now)
+    text = text_of(await at_home.get("/alerts"))
+    assert "△ Links in messages begin with http://127.0.0.1:8080, which leads to each" in text

@@ -90,7 +90,9 @@ async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
     clock.now = at(18)
     assert "not evaluated" not in text_of(await reader.get("/models"))
     clock.now = at(19)
-    assert "△ not evaluated since 09:17:00 UTC" in text_of(await reader.get("/models"))
+    overview = text_of(await reader.get("/models"))
+    assert "△ not evaluated since 09:17:00 UTC" in overview
+    assert "Its /readyz says what it waits for. Since 23 Nov 2026, 09:17:00 UTC ." in overview
     page = text_of(await reader.get(f"/models/{MODEL}"))
     assert "Not evaluated since 23 Nov 2026, 09:17:00 UTC . No model is evaluated: is a drift processor running" in page
     shown = (await api.get(f"/v1/models/{MODEL}")).json()
@@ -99,9 +101,30 @@ async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
     assert (await api.get("/v1/models")).json()["items"][0]["not_evaluated_since"] == "2026-11-23T09:17:00Z"
     await Timer(pool, 90, clock).tick()
     assert REGISTRY.get_sample_value("sentryml_models_not_evaluated") == 1
+    for other in ("churn", "fraud"):
+        await register(pool, other, quick())
+        other_life = Life(pool, other)
+        other_life.minute = 18
+        await other_life.sees("ok")
+    overview = text_of(await reader.get("/models"))
+    assert "a drift processor may have lost its part of the models. Its log says why. Not evaluated: flights-delay" in (
+        overview
+    )
+    life.minute = 18
     await life.sees("ok")
-    clock.now = at(4)
-    assert "not evaluated" not in text_of(await reader.get("/models"))
+    assert "not evaluated" not in text_of(await reader.get("/models")).lower()
+
+
+async def test_overview_says_until_when_predictions_have_been_counted(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    clock.now = at(20)
+    await life.take(hearing(an_evaluation("ok", at(20)), "ok", 9, read_until=at(9)))
+    text = text_of(await reader.get("/models"))
+    assert "Predictions have been counted until 09:24:00 UTC, and none since: is a combiner running?" in text
+    await life.take(hearing(an_evaluation("ok", at(25)), "ok", 25))
+    clock.now = at(25)
+    assert "have been counted" not in text_of(await reader.get("/models"))
 
 
 async def test_overview_is_searched_and_paged_on_the_server(reader: httpx.AsyncClient, pool: Pool) -> None:

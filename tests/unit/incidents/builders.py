@@ -117,15 +117,16 @@ def slowly(evaluation: Evaluation, grade: str, reference_id: UUID = REFERENCE) -
     return evaluation.model_copy(update={"slow_drift": slow})
 
 
-def hearing(evaluation: Evaluation, level: str, last_minute: float, **more: float) -> Evaluation:
+def hearing(evaluation: Evaluation, level: str, last_minute: float, **more: object) -> Evaluation:
     """An evaluation whose activity is at a level, with the last prediction at a minute."""
-    activity = ActivityEvaluation(
-        level=Level(level),
-        last_received=at(last_minute),
-        read_until=evaluation.evaluated_at,
-        period_seconds=7 * 86_400,
-        **{"usual_per_hour": 1003.0, **more},
-    )
+    values = {
+        "level": Level(level),
+        "last_received": at(last_minute),
+        "read_until": evaluation.evaluated_at,
+        "period_seconds": 7 * 86_400,
+        "usual_per_hour": 1003.0,
+    }
+    activity = ActivityEvaluation.model_validate(values | more)
     return evaluation.model_copy(update={"activity": activity})
 
 

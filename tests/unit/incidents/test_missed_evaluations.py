@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from sentryml_incidents.domain.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
+from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
 from tests.unit.incidents.builders import at
 
 BEFORE, START = at(-10_000), at(0)
@@ -47,10 +47,10 @@ def test_a_changed_monitor_has_time_for_three_evaluations() -> None:
     ],
 )
 def test_evaluations_have_stopped_where_most_are_missing(expected: int, missing: int, stopped: bool, why: str) -> None:
-    found = Unevaluated(expected, [at(-number) for number in range(missing)])
+    found = Unevaluated(expected, {f"model-{number}": at(-number) for number in range(missing)})
     assert found.stopped_at == (at(0) if stopped else None)
     assert found.why.startswith(why)
 
 
 def test_nothing_has_stopped_without_models() -> None:
-    assert Unevaluated(0, []).stopped_at is None
+    assert Unevaluated(0, {}).stopped_at is None

@@ -13,7 +13,8 @@ from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
+from sentryml_incidents.domain.system.faults import Progress
+from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated
     """The models whose evaluations are missing, among all that should be evaluated."""
     rows = await connection.fetch(
         """
-        SELECT evaluated_at, true AS enabled, monitor_version.at AS in_force_since,
+        SELECT model_id, evaluated_at, true AS enabled, monitor_version.at AS in_force_since,
                (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds
           FROM latest_evaluation
           JOIN monitor USING (model_id)
@@ -151,8 +152,21 @@ async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated
          WHERE (monitor_version.settings ->> 'enabled')::boolean
         """
     )
-    since = [not_evaluated_since(_schedule_of(row), now) for row in rows]
-    return Unevaluated(len(rows), [each for each in since if each is not None])
+    found = {row["model_id"]: not_evaluated_since(_schedule_of(row), now) for row in rows}
+    return Unevaluated(len(rows), {model_id: since for model_id, since in found.items() if since is not None})
+
+
+async def read_progress(connection: Connection) -> Progress:
+    """Until when predictions have been read, by the newest evaluations that say so."""
+    row = await connection.fetchrow(
+        """
+        SELECT max(evaluated_at) AS evaluated_at, max(read_until) AS read_until
+          FROM latest_evaluation
+         WHERE read_until IS NOT NULL
+        """
+    )
+    assert row is not None
+    return Progress(row["evaluated_at"], row["read_until"])
 
 
 async def read_activity_times(connection: Connection, model_ids: Collection[str]) -> dict[str, datetime]:

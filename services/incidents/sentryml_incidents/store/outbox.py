@@ -129,6 +129,12 @@ async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:
     return [Claim(row["key_id"], api_key_of(row)) for row in rows]
 
 
+async def oldest_unpublished(connection: Connection) -> datetime | None:
+    """When the oldest transition happened that Kafka has not got yet; None if there is none."""
+    oldest: datetime | None = await connection.fetchval("SELECT min(at) FROM transition WHERE published_at IS NULL")
+    return oldest
+
+
 async def measure_outbox(connection: Connection, now: datetime) -> tuple[int, float]:
     """(unpublished transitions, age of the oldest in seconds)."""
     row = await connection.fetchrow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -21,10 +21,13 @@ from sentryml_incidents.clients.drift import Processors
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.streaming.hub import Hub
 
+STALLED_AFTER = timedelta(minutes=10)
+
 
 @dataclass(slots=True)
 class Context:
-    """Filled by the wiring as the parts become available."""
+    """Filled by the wiring as the parts become available. `stalled_after` is how long predictions may not be counted
+    before that is a fault."""
 
     public_url: str
     clock: Clock = system_clock
@@ -33,6 +36,7 @@ class Context:
     processors: Processors | None = None
     notifier: Notifier | None = None
     ingest_url: str | None = None
+    stalled_after: timedelta = STALLED_AFTER
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 
     @asynccontextmanager

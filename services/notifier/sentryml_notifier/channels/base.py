@@ -20,6 +20,7 @@ from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.rate_limit import Rate
+from sentryml_notifier.domain.system_alerts.rules import SystemAlert
 from sentryml_notifier.domain.thread import Conversation
 
 SLACK_API = "https://slack.com/api/"
@@ -68,6 +69,8 @@ class Outgoing:
     it only shows that messages arrive, and its story is made up. `conversation` is the thread that it belongs to, for
     channels that hold conversations, and `thread_id` whose that is: None for the incident's.
 
+    `system` says that it is about SentryML itself, by a fault of it; then, too, the story is made up, of no incident.
+
     `group_id` is the alert group of the incident; `of_group` says that the message is about several incidents of it, of
     which `story` is the worst.
     """
@@ -83,6 +86,12 @@ class Outgoing:
     group_id: UUID | None = None
     thread_id: UUID | None = None
     of_group: bool = False
+    system: SystemAlert | None = None
+
+    @property
+    def of_incident(self) -> bool:
+        """Whether it is about an incident at all."""
+        return not self.test and self.system is None
 
     @property
     def subject_id(self) -> UUID:

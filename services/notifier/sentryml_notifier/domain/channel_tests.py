@@ -53,12 +53,18 @@ def trial_message(channel: str, actor: Actor, now: datetime) -> Message:
 
 def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
     """The story of an incident that never was, of the model `sentryml-test`."""
+    headline = "Nothing has happened to any model."
+    return made_up_story(trial_id, actor, now, model_id=TEST_MODEL, title=TITLE, headline=headline)
+
+
+def made_up_story(story_id: UUID, actor: Actor, now: datetime, *, model_id: str, title: str, headline: str) -> Story:
+    """The story of an incident that never was, for messages that are about none."""
     step = Transition.model_validate(
         {
-            "transition_id": trial_id,
-            "incident_id": trial_id,
+            "transition_id": story_id,
+            "incident_id": story_id,
             "incident_number": 1,
-            "model_id": TEST_MODEL,
+            "model_id": model_id,
             "sequence": 1,
             "kind": TransitionKind.NOTED,
             "at": now,
@@ -67,10 +73,10 @@ def trial_story(trial_id: UUID, actor: Actor, now: datetime) -> Story:
             "actor": actor,
             "cause": Cause.REQUESTED,
             "alert": False,
-            "note": "A test message: nothing has happened.",
+            "note": headline,
             "evaluation_id": None,
             "why": (),
-            "text": TransitionText(title=TITLE, headline="Nothing has happened to any model.", step="Test", next=()),
+            "text": TransitionText(title=title, headline=headline, step=title, next=()),
             "incident_url": "",
         }
     )

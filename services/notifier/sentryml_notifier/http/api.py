@@ -22,6 +22,7 @@ from sentryml_notifier.http import (
 )
 from sentryml_notifier.http.auth import KEYED
 from sentryml_notifier.http.context import Context, install_context
+from sentryml_notifier.http.system import alerts
 
 DESCRIPTION = """Where alerts go, and what became of each: routes, channels, deliveries.
 
@@ -46,6 +47,7 @@ def create_app(context: Context) -> FastAPI:
         retries,
         changes,
         audits,
+        alerts,
     ):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     install_openapi(app, **channel_config.schemas())

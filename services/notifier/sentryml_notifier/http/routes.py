@@ -30,6 +30,7 @@ from sentryml_notifier.store.routes import (
     list_stored_routes,
     lock_route,
     save_route,
+    takes_system_alerts,
 )
 
 router = APIRouter(prefix="/v1/routes", tags=["routes"])
@@ -89,6 +90,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "kinds": [],
     "enabled": True,
     "remind_times": 3,
+    "system": False,
     "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "channel": "on call",
     "version": 1,
@@ -124,6 +126,12 @@ class RouteSpec(BaseModel):
     remind_times: int = Field(
         3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."
     )
+    system: bool | None = Field(
+        None,
+        strict=True,
+        description="Whether system alerts go to the channel too, whatever models the route names; null: if no other "
+        "route takes them.",
+    )
 
 
 class RouteView(RouteResponse):
@@ -153,6 +161,7 @@ class RouteView(RouteResponse):
             enabled=route.enabled,
             remind_after_seconds=stored.remind_after_seconds,
             remind_times=stored.remind_times,
+            system=stored.system,
             version=stored.version,
             created_at=stored.created_at,
         )
@@ -263,8 +272,18 @@ async def _stored(
         frozenset(requested.kinds),
         requested.enabled,
     )
+    system = requested.system
+    if system is None:
+        system = not await takes_system_alerts(connection, route.route_id)
     made = StoredRoute(
-        route, requested.name, channel, requested.remind_after_seconds, requested.remind_times, 1, context.clock()
+        route,
+        requested.name,
+        channel,
+        requested.remind_after_seconds,
+        requested.remind_times,
+        system,
+        1,
+        context.clock(),
     )
     return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
 

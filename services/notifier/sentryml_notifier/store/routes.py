@@ -22,6 +22,7 @@ class StoredRoute:
     channel: str
     remind_after_seconds: int | None
     remind_times: int
+    system: bool
     version: int
     created_at: datetime
 
@@ -31,7 +32,8 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
     rows = await connection.fetch(
         """
         SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
-               r.enabled, r.remind_after_seconds, r.remind_times, r.version, r.created_at,
+               r.enabled, r.remind_after_seconds, r.remind_times, r.system, r.version,
+               r.created_at,
                c.kind = 'slack_bot' AS holds_conversations
           FROM route AS r
           JOIN channel AS c USING (channel_id)
@@ -73,18 +75,27 @@ async def save_route(connection: Connection, stored: StoredRoute) -> None:
     await connection.execute(
         """
         INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
-                           remind_after_seconds, remind_times, version, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                           remind_after_seconds, remind_times, version, created_at, system)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (route_id) DO UPDATE
            SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
                least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
                remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
-               version = excluded.version
+               version = excluded.version, system = excluded.system
         """,
         route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
         sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
-        stored.version, stored.created_at,
+        stored.version, stored.created_at, stored.system,
     )  # fmt: skip
+
+
+async def takes_system_alerts(connection: Connection, but: UUID | None = None) -> bool:
+    """Whether a route takes system alerts, besides one that is left aside."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT true FROM route WHERE system AND deleted_at IS NULL AND route_id IS DISTINCT FROM $1)",
+        but,
+    )
+    return found
 
 
 async def delete_route(connection: Connection, route_id: UUID, now: datetime) -> None:
@@ -93,11 +104,13 @@ async def delete_route(connection: Connection, route_id: UUID, now: datetime) ->
 
 
 async def enter_first_route(connection: Connection, name: str, channel_id: UUID) -> None:
-    """Make a route of all models to a new channel, called like it if that name is free."""
+    """Make a route of all models to a new channel, called like it if that name is free. The first route of all takes
+    system alerts."""
     await connection.execute(
         """
-        INSERT INTO route (name, channel_id)
-        SELECT CASE WHEN EXISTS (SELECT true FROM route WHERE name = $1::text AND deleted_at IS NULL)
+        INSERT INTO route (system, name, channel_id)
+        SELECT NOT EXISTS (SELECT true FROM route WHERE system AND deleted_at IS NULL),
+               CASE WHEN EXISTS (SELECT true FROM route WHERE name = $1::text AND deleted_at IS NULL)
                     THEN $1 || ' ' || left($2::uuid::text, 8) ELSE $1 END, $2
         """,
         name, channel_id,
@@ -120,6 +133,7 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         row["channel"],
         row["remind_after_seconds"],
         row["remind_times"],
+        row["system"],
         row["version"],
         row["created_at"],
     )

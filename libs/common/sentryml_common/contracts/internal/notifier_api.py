@@ -29,6 +29,7 @@ class RouteResponse(Part):
     enabled: bool
     remind_after_seconds: int | None
     remind_times: int
+    system: bool = Field(False, description="Whether system alerts go to its channel.")
     version: int
     created_at: UtcDatetime
 
@@ -154,6 +155,19 @@ class AuditResponse(Part):
         description="Empty: each delivery is delivered, scheduled, or parked with a reason."
     )
     alerts_without_route: int = Field(description="Alerts of the last day that had no route: nobody was notified.")
+
+
+class SystemAlertResponse(Part):
+    """That a part of SentryML does not work, or did not."""
+
+    alert_id: UUID
+    fault: str
+    channel: str | None = Field(description="Of which channel, where it is a fault of one.")
+    title: str = Field(description="What does not work.", examples=["SentryML: predictions are not counted"])
+    text: str = Field(description="What is known of it, and where to look.")
+    since: UtcDatetime = Field(description="Since when it has not worked.")
+    began_at: UtcDatetime = Field(description="When it was noticed: then the message was sent.")
+    ended_at: UtcDatetime | None = Field(description="When it worked again; null while it does not.")
 
 
 class TrialResponse(Part):

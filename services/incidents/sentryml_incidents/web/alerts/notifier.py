@@ -18,6 +18,7 @@ from sentryml_common.contracts.internal.notifier_api import (
     DeliveryResponse,
     PreviewResponse,
     RouteResponse,
+    SystemAlertResponse,
     TrialResponse,
 )
 from sentryml_common.http.internal import ActingPerson
@@ -97,6 +98,10 @@ class NotifierClient:
             return read_answer(AuditResponse, await self.ask("GET", "/v1/audit"))
         except NotifierAway:
             return None
+
+    async def system_alerts(self) -> list[SystemAlertResponse]:
+        """What of SentryML does not work, then what did not."""
+        return (await self._page(SystemAlertResponse, "/v1/system-alerts")).items
 
     async def preview(self, model_id: str, severity: str) -> PreviewResponse:
         """Where an alarm would go."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sentryml_common.contracts.internal.notifier_api import PreviewResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
+from sentryml_incidents.domain.system.links import link_warning
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, notifier_for
@@ -19,7 +20,7 @@ from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in
 from sentryml_incidents.web.view.channel_forms import harmless
 
 ALERTS = "/alerts"
-UNDELIVERABLE_SHOWN, CHANGES_SHOWN, CHANGES_ROWS = 10, 5, 50
+UNDELIVERABLE_SHOWN, CHANGES_SHOWN, CHANGES_ROWS, ENDED_SHOWN = 10, 5, 50, 5
 
 router = APIRouter(prefix=ALERTS, include_in_schema=False, route_class=AlertsRoute)
 
@@ -45,6 +46,7 @@ async def show(
         notifier.changes(limit=CHANGES_SHOWN),
         _preview(notifier, model, severity),
     )
+    system_alerts = await notifier.system_alerts()
     undeliverable = sum(channel.parked for channel in channels)
     response = await notifier.deliveries(undeliverable="true", limit=UNDELIVERABLE_SHOWN) if undeliverable else None
     return render(
@@ -61,6 +63,9 @@ async def show(
         undeliverable=undeliverable,
         undeliverable_lines=delivery_lines(response.items, now) if response else (),
         changes=changes.items,
+        system_alerts=system_alerts,
+        link_warning=link_warning(context.public_url),
+        ended_shown=[each for each in system_alerts if each.ended_at][:ENDED_SHOWN],
         action_words=action_words,
         model=harmless(model) if refused else model,
         severity=severity,

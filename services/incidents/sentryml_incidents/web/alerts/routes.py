@@ -35,9 +35,10 @@ def _entered(
     enabled: Annotated[bool, Form()] = False,
     remind_after_minutes: Annotated[str, Form(max_length=20)] = "",
     remind_times: Annotated[str, Form(max_length=20)] = "3",
+    system: Annotated[bool, Form()] = False,
 ) -> RouteForm:
     return RouteForm(
-        name, channel_id, models, least_severity, tuple(kinds), enabled, remind_after_minutes, remind_times
+        name, channel_id, models, least_severity, tuple(kinds), enabled, remind_after_minutes, remind_times, system
     )
 
 
@@ -46,8 +47,9 @@ Entered = Annotated[RouteForm, Depends(_entered)]
 
 @router.get("/new")
 async def show_new(request: Request, context: WithContext, visitor: Administrator) -> Response:
-    """The form for another route."""
-    return await _page(request, context, visitor, RouteForm())
+    """The form for another route. The first one takes system alerts."""
+    routes = await notifier_for(context, visitor).routes()
+    return await _page(request, context, visitor, RouteForm(system=not any(each.system for each in routes)))
 
 
 @router.post("/make")
@@ -130,4 +132,5 @@ def _form_of(route: RouteResponse) -> RouteForm:
         route.enabled,
         minutes(route.remind_after_seconds),
         str(route.remind_times),
+        route.system,
     )

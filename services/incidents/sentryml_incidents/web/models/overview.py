@@ -14,15 +14,16 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
-from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_unevaluated
 from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.usecases.system_state import read_faults
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-ROWS, ATTENTION_ROWS = 30, 20
+ROWS, ATTENTION_ROWS, UNEVALUATED_SHOWN = 30, 20, 10
 SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
 
 After = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN)]
@@ -52,6 +53,7 @@ async def show(
         if after is None and not prefix:
             urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
         rows = await _rows(connection, [*found[:ROWS], *urgent], now)
+        faults, unevaluated = await read_faults(connection, context), await read_unevaluated(connection, now)
     return render(
         request,
         "models/overview.html",
@@ -59,6 +61,9 @@ async def show(
         attention=[rows[model.model_id] for model in urgent],
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
         search=prefix,
+        faults=faults,
+        unevaluated=unevaluated,
+        unevaluated_shown=sorted(unevaluated.since)[:UNEVALUATED_SHOWN],
         first=after is None,
         ingest_url=context.ingest_url,
     )

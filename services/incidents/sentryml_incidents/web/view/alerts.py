@@ -41,6 +41,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "channel_id": "channel",
     "remind_after_seconds": "remind after",
     "remind_times": "maximum number of reminders",
+    "system": "system alerts",
 }
 REASONS: Final[Mapping[str, str]] = {
     "model_patterns": "patterns hold letters, digits and . _ : - * ? [ ] !, 128 at most, with spaces between",

@@ -38,6 +38,7 @@ class RouteForm:
     enabled: bool = True
     remind_after_minutes: str = ""
     remind_times: str = "3"
+    system: bool = False
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
@@ -51,6 +52,7 @@ class RouteForm:
             "enabled": self.enabled,
             "remind_after_seconds": round(seconds * 60) if isinstance(seconds, float) else seconds,
             "remind_times": self._times(),
+            "system": self.system,
         }
 
     def _times(self) -> int | str | None:

@@ -10,6 +10,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.plain_text import fact_text
 from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.system_alerts.rules import SystemAlert
 
 VERSION = 1
 
@@ -29,11 +30,13 @@ def body_of(outgoing: Outgoing) -> bytes:
                 "repeat": outgoing.possibly_sent,
                 "reminder": {"number": reminder.number, "times": reminder.times} if reminder and not days else None,
                 "long_drift": {"days": days} if days else None,
-                "transition": _transition(step, outgoing.plain),
+                **_system(outgoing.system),
+                "transition": _transition(step, outgoing.plain) if outgoing.system is None else None,
                 "earlier": [_transition(each, outgoing.plain) for each in outgoing.story.reported[:-1]],
                 "message": _text(outgoing.message, outgoing.plain),
             },
-        }
+        },
+        option=orjson.OPT_UTC_Z,
     )
 
 
@@ -41,9 +44,26 @@ def _type_of(outgoing: Outgoing) -> str:
     """What the message is about. A reminder is no step: a receiver that counts alerts must not count one twice."""
     if outgoing.test:
         return "test"
+    if outgoing.system is not None:
+        return f"system.{'began' if outgoing.system.ended_at is None else 'ended'}"
     if outgoing.story.long_drift_days:
         return "incident.long_drift"
     return "incident.reminder" if outgoing.story.reminder else f"incident.{outgoing.story.last.kind.value}"
+
+
+def _system(alert: SystemAlert | None) -> dict[str, Any]:
+    """What of SentryML does not work, or works again."""
+    if alert is None:
+        return {}
+    fields = {
+        "alert_id": str(alert.alert_id),
+        "fault": alert.subject.fault.value,
+        "channel": alert.subject.channel or None,
+        "since": alert.since,
+        "ended_at": alert.ended_at,
+        "text": alert.text,
+    }
+    return {"system": fields}
 
 
 def _transition(step: Transition, plain: bool) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,15 +35,15 @@ def not_evaluated_since(schedule: Schedule, now: datetime) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Unevaluated:
-    """How many models should be evaluated, and when the newest evaluation was made of those that are not."""
+    """How many models should be evaluated, and those that are not, with the time of their newest evaluation."""
 
     expected: int
-    since: Collection[datetime]
+    since: Mapping[str, datetime]
 
     @property
     def stopped_at(self) -> datetime | None:
         """When evaluations stopped, where they did for most models; else None."""
-        return max(self.since) if 2 * len(self.since) > self.expected else None
+        return max(self.since.values()) if 2 * len(self.since) > self.expected else None
 
     @property
     def why(self) -> str:

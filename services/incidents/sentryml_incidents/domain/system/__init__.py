@@ -1,0 +1,1 @@
+"""Whether SentryML itself works: evaluations that are missing, and what stands still."""

@@ -1,0 +1,1 @@
+"""What of SentryML itself does not work, over HTTP."""
