@@ -48,6 +48,7 @@ PAGES = (
     Page("new-route", "/alerts/routes/new"),
     Page("deliveries", "/alerts/deliveries"),
     Page("alert-changes", "/alerts/changes"),
+    Page("unreadable-records", "/alerts/unreadable"),
     Page("keys", "/keys"),
     Page("users", "/users"),
     Page("user", "/users/{rosa}"),

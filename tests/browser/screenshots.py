@@ -65,6 +65,7 @@ AFTER = (
     Listed("new-channel", "/alerts/channels/new"),
     Listed("new-route", "/alerts/routes/new"),
     Listed("deliveries", "/alerts/deliveries"),
+    Listed("unreadable-records", "/alerts/unreadable"),
     Listed("keys", "/keys"),
     Listed("users", "/users"),
     Listed("user", "/users/{rosa}"),

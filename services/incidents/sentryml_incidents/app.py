@@ -26,6 +26,7 @@ from sentryml_incidents.clients.drift import Processors
 from sentryml_incidents.clients.http_client import make_client
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
+from sentryml_incidents.consumers.dead_letters import DeadLetterConsumer
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer, EvaluationConsumer
 from sentryml_incidents.domain.system.links import link_warning
@@ -88,6 +89,7 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
             "activity": ActivityConsumer(pool, new_models).consuming(letters),
             "deliveries": DeliveryConsumer(pool).consuming(letters),
             "key-usage": KeyUsageConsumer(pool).consuming(letters),
+            "dead-letters": DeadLetterConsumer(pool, settings.topic_prefix).consuming(letters),
         }
         for name, consumer in consumers.items():
             tasks.create_task(consumer.run(settings, health), name=name)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
-from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream
+from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream, unreadable
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api.auth import KEYED
@@ -35,7 +35,20 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
     app = FastAPI(title="SentryML incidents", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
     install_context(app, context)
     install_refusals(app)
-    for part in (models, deletion, monitors, references, preview, advice, incidents, actions, bulk, stream, api_keys):
+    for part in (
+        models,
+        deletion,
+        monitors,
+        references,
+        preview,
+        advice,
+        incidents,
+        actions,
+        bulk,
+        stream,
+        api_keys,
+        unreadable,
+    ):
         app.include_router(part.router, responses=KEYED, dependencies=[Depends(unambiguous_json)])
     if internal_secret is not None:
         access = InternalAccess(internal_secret, context.clock)

@@ -33,6 +33,7 @@ from sentryml_incidents.store.models import read_unevaluated
 from sentryml_incidents.store.people.sessions import delete_old_sessions
 from sentryml_incidents.store.people.sign_ins import delete_old_attempts
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
+from sentryml_incidents.store.unreadable import forget_unreadable
 from sentryml_lifecycle.decision import Outcome
 from sentryml_lifecycle.snapshot import LIVE
 from sentryml_lifecycle.state_machine import Ticked, decide
@@ -92,6 +93,7 @@ class Timer:
             deleted = await delete_evaluations_of_deleted_models(connection)
             await delete_old_sessions(connection, self._clock())
             await delete_old_attempts(connection, self._clock())
+            await forget_unreadable(connection, self._clock())
         if deleted:
             log.info("evaluations_of_deleted_models_deleted", evaluations=deleted)
 

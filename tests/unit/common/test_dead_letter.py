@@ -23,7 +23,7 @@ NOTHING_IS_SENT: Any = None
 def test_a_key_that_was_taken_for_a_field_is_not_kept() -> None:
     publisher = Publisher(NOTHING_IS_SENT)
     key = form_key("k7m2p9q4r1s8", "s" * 43)
-    record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42)
+    record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42, headers=())
     error = UndecodableMessage("breaks_contract", f"event 0, {key}: unknown field")
     letter = DeadLetters("drift", publisher, clock).letter(record, error)
     assert decode(DeadLetter, letter.value).detail == "event 0, sml_k7m2p9q4r1s8_…: unknown field"
@@ -31,7 +31,7 @@ def test_a_key_that_was_taken_for_a_field_is_not_kept() -> None:
 
 def test_what_a_sender_called_a_field_is_not_kept() -> None:
     publisher = Publisher(NOTHING_IS_SENT)
-    record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42)
+    record = SimpleNamespace(topic="sentryml.predictions.v1", partition=2, offset=42, headers=())
     with pytest.raises(InvalidEvents) as refused:
         read_rows(orjson.dumps([{"model_id": "m", "prediction": 1, "jane@example.com": 0.7}]))
     error = UndecodableMessage("invalid_events", str(refused.value))

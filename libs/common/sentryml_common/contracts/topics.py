@@ -107,7 +107,7 @@ API_KEY_USAGE = Topic(
 )  # fmt: skip
 DEAD_LETTERS = Topic(
     "sentryml.deadletters.v1", "coordinates and reason of each record that could not be used", "topic", 1,
-    ("drift combiner", "drift processor", "incidents", "notifier"), ("people",), DeadLetter, kept_for(14),
+    ("drift combiner", "drift processor", "incidents", "notifier"), ("incidents", "people"), DeadLetter, kept_for(14),
 )  # fmt: skip
 TOPIC_EPOCHS = Topic(
     "sentryml.topic-epochs.v1", "which incarnation of a topic this is", "topic name", 1,

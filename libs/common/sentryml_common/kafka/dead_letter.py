@@ -10,13 +10,14 @@ from aiokafka import TopicPartition
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.api_key import without_keys
-from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.dead_letter import LONGEST_SENDER, SENDER_HEADER, DeadLetter
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import DEAD_LETTERS
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import DEAD_LETTERS_TOTAL
+from sentryml_common.text import cut
 
 log = get_logger(__name__)
 
@@ -55,6 +56,7 @@ class DeadLetters:
             # A key that a producer took for the name of a field must not be kept here.
             detail=without_keys(error.detail)[:LONGEST_DETAIL],
             at=self._clock(),
+            sender=_sender_of(record),
         )
 
     def _count(self, letter: DeadLetter) -> None:
@@ -91,6 +93,13 @@ class UncommittedDeadLetters:
         for tp, offset in offsets.items():
             if self._last.get(tp, offset) < offset:
                 del self._last[tp]
+
+
+def _sender_of(record: Any) -> str | None:
+    """Whom a record names as its producer, in one visible line."""
+    value = next((value for name, value in record.headers or () if name == SENDER_HEADER), None)
+    named = without_keys(cut(value.decode(errors="replace"), LONGEST_SENDER)) if value else ""
+    return named[:LONGEST_SENDER] or None
 
 
 def _record(letter: DeadLetter) -> Record:

@@ -41,6 +41,7 @@ from sentryml_drift.combiner.stall_detection import Progress
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, ROWS_AT_ONCE, ChunkRules, OpenChunk, size_class_of
 from sentryml_drift.domain.read_report import ReadReport
 from sentryml_drift.domain.resume_offsets import Places
+from sentryml_drift.domain.unreadable import explained
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVENTS, LAST_COMMIT
 from sentryml_drift.settings import DriftSettings
@@ -270,7 +271,7 @@ class Combiner:
         except InvalidEvents as err:
             self._refuse(record, UndecodableMessage("invalid_events", str(err)), letters)
         except UndecodableMessage as err:
-            self._refuse(record, err, letters)
+            self._refuse(record, explained(value, err), letters)
         return []
 
     def _refuse(self, record: Any, error: UndecodableMessage, letters: list[tuple[Any, Record]]) -> None:

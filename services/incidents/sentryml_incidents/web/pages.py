@@ -20,6 +20,7 @@ from sentryml_incidents.web.alerts import channels as alert_channels
 from sentryml_incidents.web.alerts import deliveries as alert_deliveries
 from sentryml_incidents.web.alerts import overview as alerts
 from sentryml_incidents.web.alerts import routes as alert_routes
+from sentryml_incidents.web.alerts import unreadable as alert_unreadable
 from sentryml_incidents.web.assets import read_assets
 from sentryml_incidents.web.incidents import list as incident_list
 from sentryml_incidents.web.incidents.detail import read_incident_page
@@ -50,7 +51,8 @@ def install_pages(app: FastAPI) -> None:
     for part in (incident_list.router, router, overview.router, detail.router, sign_in.router, account.router,
                  api_keys.router, users.router):  # fmt: skip
         app.include_router(part)
-    for page in (alerts, alert_deliveries, alert_routes, alert_channels, monitor_page, monitor_switch, delete_page):
+    for page in (alerts, alert_deliveries, alert_routes, alert_channels, alert_unreadable, monitor_page, monitor_switch,
+                 delete_page):  # fmt: skip
         app.include_router(page.router)
     read_assets()
     for part in (assets.router, page_updates.router, api_page.router):

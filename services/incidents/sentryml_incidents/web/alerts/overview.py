@@ -12,6 +12,7 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.domain.system.links import link_warning
 from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.usecases.unreadable_records import read_unreadable
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, notifier_for
 from sentryml_incidents.web.people.session import Reader
@@ -47,6 +48,8 @@ async def show(
         _preview(notifier, model, severity),
     )
     system_alerts = await notifier.system_alerts()
+    async with context.transaction() as connection:
+        unreadable = (await read_unreadable(connection, now)).in_short
     undeliverable = sum(channel.parked for channel in channels)
     response = await notifier.deliveries(undeliverable="true", limit=UNDELIVERABLE_SHOWN) if undeliverable else None
     return render(
@@ -64,6 +67,7 @@ async def show(
         undeliverable_lines=delivery_lines(response.items, now) if response else (),
         changes=changes.items,
         system_alerts=system_alerts,
+        unreadable=unreadable,
         link_warning=link_warning(context.public_url),
         ended_shown=[each for each in system_alerts if each.ended_at][:ENDED_SHOWN],
         action_words=action_words,

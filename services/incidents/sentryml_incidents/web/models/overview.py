@@ -17,6 +17,7 @@ from sentryml_incidents.store.evaluations.curves import Recent, read_recent
 from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_unevaluated
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.system_state import read_faults
+from sentryml_incidents.usecases.unreadable_records import read_unreadable
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
@@ -53,6 +54,7 @@ async def show(
         if after is None and not prefix:
             urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
         rows = await _rows(connection, [*found[:ROWS], *urgent], now)
+        unreadable = (await read_unreadable(connection, now)).in_short
         faults, unevaluated = await read_faults(connection, context), await read_unevaluated(connection, now)
     return render(
         request,
@@ -62,6 +64,7 @@ async def show(
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
         search=prefix,
         faults=faults,
+        unreadable=unreadable,
         unevaluated=unevaluated,
         unevaluated_shown=sorted(unevaluated.since)[:UNEVALUATED_SHOWN],
         first=after is None,
