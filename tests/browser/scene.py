@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import encode
-from sentryml_common.contracts.topics import EVALUATIONS
+from sentryml_common.contracts.topics import EVALUATIONS, PREDICTIONS
 from sentryml_incidents.domain.roles import Role
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
@@ -95,6 +95,7 @@ class Scene:
         await self.sees("quiet", *day, every=5 * MINUTE)
         await self.drift_slowly("pricing", now)
         await self.send("just-seen", 500)
+        await self.send_unreadable()
         self.numbers = {
             "open": await self.incident("checkout-fraud"),
             "longest": await self.incident(LONGEST),
@@ -106,6 +107,20 @@ class Scene:
             f"/v1/incidents/{self.numbers['acknowledged']}/acknowledge", json={"note": "Looking at it: " + "x" * 300}
         )
         assert answer.status_code == 200, answer.text
+
+    async def send_unreadable(self) -> None:
+        """Records that cannot be used: from a producer with the wrong serializer, and from one without a name."""
+        named = [("sentryml-sender", b"pricing-service")]
+        for _ in range(12):
+            await self.producer.send(PREDICTIONS.name, b"\x00\x00\x00\x00\x11{}", headers=named)
+        await self.producer.send(PREDICTIONS.name, b'{"model_id": "quiet", "price": 12}')
+        await self.producer.flush()
+
+        async def counted() -> bool:
+            items = (await self._get("/v1/unreadable-records"))["items"]
+            return sum(each["in_all"] for each in items) == 13
+
+        await eventually(counted, what="unreadable records to be counted")
 
     async def drift_slowly(self, model_id: str, now: datetime) -> None:
         """A reference, and comparisons with it that open a warning."""

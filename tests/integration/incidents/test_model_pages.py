@@ -107,9 +107,8 @@ async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
         other_life.minute = 18
         await other_life.sees("ok")
     overview = text_of(await reader.get("/models"))
-    assert "a drift processor may have lost its part of the models. Its log says why. Not evaluated: flights-delay" in (
-        overview
-    )
+    assert "1 of 3 models is not evaluated: a drift processor may have lost its part of the models." in overview
+    assert "Its log says why. Which: flights-delay" in overview
     life.minute = 18
     await life.sees("ok")
     assert "not evaluated" not in text_of(await reader.get("/models")).lower()

@@ -75,12 +75,12 @@ async def test_page_says_what_is_wrong_who_sends_it_and_what_to_do(
     clock.now = at(5)
     text = text_of(await reader.get("/alerts/unreadable"))
     for part in (
-        "1,201 records since 08:00:00 UTC could not be read: 1,200 of them begin with a schema-registry prefix.",
-        "begin with a schema-registry prefix schema_registry_prefix Give the producer a plain JSON or string",
-        "(schema 17): send plain JSON without it pricing predictions.v1 1,200 1,200 1,200 5 min ago",
-        "partition 0, offset 1199",
-        "is not JSON not_json Send one JSON object",
-        "[U+0000][U+202E] not named predictions.v1 1 1 1",
+        "1,201 records since 08:00 UTC could not be read: 1,200 of them begin with a schema-registry prefix.",
+        "begin with a schema-registry prefix Give the producer a plain JSON or string",
+        "(schema 17): send plain JSON without it pricing 1,200 1,200 1,200 5 min ago",
+        "predictions.v1, partition 0, offset 1199",
+        "are not JSON Send one JSON object",
+        "[U+0000][U+202E] not named 1 1 1",
     ):
         assert part in text, part
     assert "1,200 of them begin with a schema-registry prefix. Which, and what to do" in text_of(
@@ -88,7 +88,7 @@ async def test_page_says_what_is_wrong_who_sends_it_and_what_to_do(
     )
     clock.now = at(3 * 60)
     text = text_of(await reader.get("/alerts/unreadable"))
-    assert "Every record since 11:00:00 UTC could be read." in text
+    assert "Every record since 11:00 UTC could be read." in text
     assert "schema-registry" not in text_of(await reader.get("/models"))
 
 

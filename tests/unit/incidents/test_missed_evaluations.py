@@ -43,7 +43,7 @@ def test_a_changed_monitor_has_time_for_three_evaluations() -> None:
         (500, 500, True, "No model is evaluated"),
         (500, 251, True, "251 of 500 models are not evaluated: is a drift processor running"),
         (500, 250, False, "250 of 500 models are not evaluated: a drift processor may have lost its part"),
-        (500, 1, False, "Other models are evaluated: a drift processor"),
+        (500, 1, False, "1 of 500 models is not evaluated: a drift processor"),
     ],
 )
 def test_evaluations_have_stopped_where_most_are_missing(expected: int, missing: int, stopped: bool, why: str) -> None:

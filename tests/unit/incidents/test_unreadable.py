@@ -16,11 +16,11 @@ def some(reason: str, recently: int, sender: str = "") -> Unreadable:
 
 
 def said(*found: Unreadable) -> str | None:
-    return in_short(found, at(-15), at(0))
+    return in_short(found, at(-15))
 
 
 def test_the_most_frequent_reason_is_said_over_all_senders() -> None:
-    since = "since 09:00:00 UTC could not be read"
+    since = "since 09:00 UTC could not be read"
     assert said(some("schema_registry_prefix", 1200)) == (
         f"1,200 records {since}: all of them begin with a schema-registry prefix."
     )

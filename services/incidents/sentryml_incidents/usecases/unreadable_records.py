@@ -24,4 +24,4 @@ async def read_unreadable(connection: Connection, now: datetime) -> UnreadableRe
     """Of late is since the beginning of the hour before this one: counts are by the hour."""
     since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     found = await list_unreadable(connection, since, now)
-    return UnreadableRecords(found, since, in_short(found, since, now))
+    return UnreadableRecords(found, since, in_short(found, since))

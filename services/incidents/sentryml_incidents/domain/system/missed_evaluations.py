@@ -49,10 +49,9 @@ class Unevaluated:
     def why(self) -> str:
         """Why a model among them is not evaluated, as far as that is known from the others."""
         missing, expected = len(self.since), self.expected
+        which = f"{missing} of {expected} models {'is' if missing == 1 else 'are'} not evaluated"
         if self.stopped_at is None:
-            which = (
-                "Other models are evaluated" if missing <= 1 else f"{missing} of {expected} models are not evaluated"
-            )
             return f"{which}: a drift processor may have lost its part of the models. Its log says why."
-        which = "No model is evaluated" if missing == expected else f"{missing} of {expected} models are not evaluated"
+        if missing == expected:
+            which = "No model is evaluated"
         return f"{which}: is a drift processor running, and does it reach Kafka? Its /readyz says what it waits for."

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sentryml_lifecycle.text.wording import clock
-
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -18,7 +16,6 @@ class Meaning:
     what_to_do: str
 
 
-OF_EVENTS = "docs/drift.md says what an event holds; the detail names the first field that does not fit."
 ANOTHER_VERSION = "A service of another version may have written it: run the same version of all services."
 UNKNOWN = Meaning("cannot be decoded", "cannot be decoded", ANOTHER_VERSION)
 
@@ -46,7 +43,10 @@ MEANINGS: Mapping[str, Meaning] = {
     ),
     "no_events": Meaning("are empty arrays", "is an empty array", "Send no record while there are no events."),
     "invalid_events": Meaning(
-        "hold events that are not valid", "holds an event that is not valid", f"{OF_EVENTS} One bad event is enough."
+        "hold events that are not valid",
+        "holds an event that is not valid",
+        "An event has model_id and prediction, and may have score, timestamp and event_id, nothing else. One bad event "
+        "spoils its record.",
     ),
     "record_too_long": Meaning("are too long", "is too long", "Send fewer events in each record."),
     "empty": Meaning("have no value", "has no value", "Send no record without a value to this topic."),
@@ -76,7 +76,7 @@ class Unreadable:
         return MEANINGS.get(self.reason, UNKNOWN)
 
 
-def in_short(found: Sequence[Unreadable], since: datetime, now: datetime) -> str | None:
+def in_short(found: Sequence[Unreadable], since: datetime) -> str | None:
     """How many records could not be read of late, and why most of them, in a sentence; None if there are none."""
     by_reason: dict[str, int] = {}
     for each in found:
@@ -87,7 +87,7 @@ def in_short(found: Sequence[Unreadable], since: datetime, now: datetime) -> str
     reason, count = max(by_reason.items(), key=lambda item: item[1])
     meaning = MEANINGS.get(reason, UNKNOWN)
     if total == 1:
-        return f"A record since {clock(since, now)} could not be read: it {meaning.one}."
+        return f"A record since {since:%H:%M} UTC could not be read: it {meaning.one}."
     which = "all of them" if count == total else f"{count:,} of them"
     what = meaning.one if count == 1 else meaning.many
-    return f"{total:,} records since {clock(since, now)} could not be read: {which} {what}."
+    return f"{total:,} records since {since:%H:%M} UTC could not be read: {which} {what}."
