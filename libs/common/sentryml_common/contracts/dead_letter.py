@@ -3,9 +3,9 @@ stays in its topic."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
+from pydantic import Field
 
 from sentryml_common.contracts.message import Message, UtcDatetime
 
@@ -25,9 +25,4 @@ class DeadLetter(Message):
     reason: str
     detail: str
     at: UtcDatetime
-    sender: Annotated[str, StringConstraints(max_length=LONGEST_SENDER)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_no_sender(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = serialize(self)
-        return fields if self.sender is not None else {name: each for name, each in fields.items() if name != "sender"}
+    sender: Annotated[str | None, Field(max_length=LONGEST_SENDER, exclude_if=lambda sender: sender is None)] = None

@@ -110,7 +110,9 @@ class Standing(Part):
 
 class SignalWhy(Part):
     """Why, for one signal: its PSI against the thresholds in force, the bins that carry most of it, and all that in
-    words, so that everyone who tells it tells the same. Transitions from before there were words have none."""
+    words, so that everyone who tells it tells the same. Transitions from before there were words have none. `bars` are
+    the shares of the bins of a drifting signal in block characters, of the baseline and of then: two rows of one
+    length."""
 
     signal: Signal
     psi: float | None
@@ -120,6 +122,7 @@ class SignalWhy(Part):
     how_serious: str = ""
     shift: str | None = None
     moves: tuple[str, ...] = ()
+    bars: tuple[str, str] | None = Field(None, exclude_if=lambda bars: bars is None)
 
 
 class TransitionText(Part):

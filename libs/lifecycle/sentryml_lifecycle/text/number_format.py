@@ -14,6 +14,9 @@ ONE_VALUE = 2.0**-22
 """Up to this width, beside its ends, a range holds a single value: numbers are distinguished as float32."""
 TINY = 1e-45
 """What float32 has as 0."""
+MEANINGS = ((2.5, "almost nothing is as before"), (1.0, "much is not as before"))
+"""What a PSI of at least this means, where the number says little: with deciles, a shift that leaves a third of all
+events where such were before has about 2.5, one that leaves three fifths about 1."""
 
 BASELINE, REFERENCE = "baseline", "reference"
 """What is compared with."""
@@ -106,10 +109,15 @@ def psi_against(psi: float, warn_at: float, critical_at: float) -> str:
     """A PSI against its thresholds: `PSI 0.31, critical from 0.20`."""
     shown, warn, critical = apart((psi, warn_at, critical_at), _decimals)
     if psi >= critical_at:
-        return f"PSI {shown}, critical from {critical}"
+        return f"PSI {shown}{meaning_of(psi)}, critical from {critical}"
     if psi >= warn_at:
-        return f"PSI {shown}, a warning from {warn}, critical from {critical}"
-    return f"PSI {shown}, calm below {warn}"
+        return f"PSI {shown}{meaning_of(psi)}, a warning from {warn}, critical from {critical}"
+    return f"PSI {shown}{meaning_of(psi)}, calm below {warn}"
+
+
+def meaning_of(psi: float) -> str:
+    """What a PSI means that is so high that the number says little, in brackets; empty for others."""
+    return next((f" ({text})" for least, text in MEANINGS if psi >= least), "")
 
 
 def slow_psi_line(signal: Signal, psi: float, warn_at: float) -> str:
@@ -121,7 +129,7 @@ def slow_psi_against(psi: float, warn_at: float) -> str:
     """A PSI against the reference and its threshold: `PSI 0.15 against the reference, a warning from 0.10`."""
     shown, warn = apart((psi, warn_at), _decimals)
     verdict = f"a warning from {warn}" if psi >= warn_at else f"calm below {warn}"
-    return f"PSI {shown} against the reference, {verdict}"
+    return f"PSI {shown} against the reference{meaning_of(psi)}, {verdict}"
 
 
 def psi_rise(before: float, psi: float) -> tuple[str, str]:

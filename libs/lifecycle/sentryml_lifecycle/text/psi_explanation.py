@@ -20,6 +20,7 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.transition import SignalWhy
 from sentryml_lifecycle.grades import DRIFTING
+from sentryml_lifecycle.text.bars import bars_of
 from sentryml_lifecycle.text.number_format import (
     BASELINE,
     MANY,
@@ -94,6 +95,7 @@ def explain(
         top_bins=tuple(top),
         how_serious=psi_line(signal, psi, warn_at, critical_at),
         shift=shift_of(signal, bins, against),
+        bars=bars_of(bins) if psi is not None and warn_at is not None and psi >= warn_at else None,
         moves=tuple(f"{bin_name(signal, each, against)}: {share_change(each)}" for each in named),
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sentryml_notifier.domain.message import Fact, Line, Link, Message
+from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message
 
 
-def as_text(message: Message) -> str:
+def as_text(message: Message, *, pictures: bool = False) -> str:
     """The whole message, without its title; the link comes early, since some places show little of it."""
-    facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts)
+    facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts if pictures or not fact.picture)
     link = f"{message.link_label}:\n{message.link_url}" if message.link_url else message.link_label
     parts = [message.lead, *message.notes, link, *facts]
     return "\n\n".join(parts) + "\n"
@@ -25,9 +25,11 @@ def line_text(line: Line) -> str:
     return "".join(map(_part_text, line))
 
 
-def _part_text(part: str | datetime | Link) -> str:
+def _part_text(part: str | datetime | Link | Bars) -> str:
     if isinstance(part, Link):
         return f"{part.label} ({part.url})"
+    if isinstance(part, Bars):
+        return part.text
     return moment(part) if isinstance(part, datetime) else part
 
 
@@ -37,5 +39,5 @@ def moment(at: datetime) -> str:
 
 
 def _indented(fact: Fact) -> str:
-    bullet = "- " if len(fact.lines) > 1 else ""
+    bullet = "- " if len(fact.lines) > 1 and not fact.picture else ""
     return "\n".join(f"  {bullet}{line_text(line)}" for line in fact.lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin
 from sentryml_common.contracts.transition import Cause, Severity, Transition, TransitionKind
-from sentryml_common.text import cut, duration
+from sentryml_common.text import capital, cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
@@ -56,12 +56,26 @@ def compose_group(report: GroupReport) -> Message:
     return Message(
         tone=_tone(report, stories),
         title=title,
-        summary=". ".join([title, *_shared(stories)[:1], f"Alert group {report.group.group_number}"]),
+        summary=". ".join([title, *_in_short(report, stories), f"Alert group {report.group.group_number}"]),
         lead=_lead(report, stories),
         facts=tuple(part for part in parts if part is not None),
-        link_label=f"List {'' if report.about is About.END else 'and acknowledge '}all {report.size} incidents",
+        link_label=f"List {'' if report.about is About.END else 'and acknowledge '}{_all(report.size)} incidents",
         link_url=list_url(report),
     )
+
+
+def _in_short(report: GroupReport, stories: Sequence[Story]) -> list[str]:
+    """What they have most in common; of an end, nothing: what they had is over."""
+    return [] if report.about is About.END else [capital(each) for each in _shared(stories)[:1]]
+
+
+def _all(count: int) -> str:
+    """`all 8`, `both`."""
+    return "both" if count == 2 else f"all {count}"
+
+
+def _models(count: int, more: str = "") -> str:
+    return f"{count}{more} model{'' if count == 1 else 's'}"
 
 
 def _about_incidents(report: GroupReport, stories: Sequence[Story]) -> tuple[Fact | None, ...]:
@@ -85,19 +99,19 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
     if report.about is About.END:
         if report.live:
             return f"Over: {report.size - report.live} of {report.size} incidents"
-        return f"Over: all {report.size} incidents"
+        return f"Over: {_all(report.size)} incidents"
     if not live:
-        return f"Over before it could be delivered · {count} models"
+        return f"Over before it could be delivered · {_models(count)}"
     drift = DRIFT[Severity.CRITICAL] if _critical(stories[0]) else DRIFT[Severity.WARN]
     if all(map(is_silent, live)):
         drift = subject(stories[0])
     if report.about is About.REMINDER:
-        return f"{drift}, not acknowledged · {count} models"
+        return f"{drift}, not acknowledged · {_models(count)}"
     if report.about is About.LONG_DRIFT:
-        return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {count} models"
+        return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {_models(count)}"
     opened = sum(_opened(each) for each in stories)
     worse = "" if opened else ", escalated" if any(map(_escalated, stories)) else ", worse"
-    return f"{drift}{worse} · {count}{' more' if opened and report.size > count else ''} models"
+    return f"{drift}{worse} · {_models(count, ' more' if opened and report.size > count else '')}"
 
 
 def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
@@ -106,15 +120,16 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
     match report.about:
         case About.END:
             if report.live:
-                return f"{size - report.live} incidents of {name} are over, and {report.live} are live."
-            return f"All {size} incidents of {name} are over."
+                over, live = size - report.live, report.live
+                return f"{_incidents(over)} of {name} {_are(over)} over, and {live} {_are(live)} live."
+            return f"{capital(_all(size))} incidents of {name} are over."
         case About.REMINDER:
             number, times = (max(each) for each in zip(*map(_reminder, stories), strict=True))
-            return f"Nobody has acknowledged {count} incidents of {name}. Reminder {number} of at most {times}."
+            return f"Nobody has acknowledged {_incidents(count)} of {name}. Reminder {number} of at most {times}."
         case About.LONG_DRIFT:
             return (
-                f"{count} incidents of {name} are still live. Is this the new normal, was it normal, or is it still a "
-                "fault?"
+                f"{_incidents(count)} of {name} {_are(count)} still live. Is this the new normal, was it normal, "
+                "or is it still a fault?"
             )
     opened, escalated = [each for each in stories if _opened(each)], [each for each in stories if not _opened(each)]
     parts = []
@@ -132,6 +147,10 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
 
 def _incidents(count: int) -> str:
     return "1 incident" if count == 1 else f"{count} incidents"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _within(stories: Sequence[Story]) -> str:
@@ -154,9 +173,9 @@ def _shared(stories: Sequence[Story]) -> list[str]:
     # That a signal drifts need not be said where something of it is named.
     shared = [each for each in shared if each[0].removeprefix(DRIFT_OF) not in named]
     shared.sort(key=lambda each: -each[1])
-    lines = [f"{trait}: {'all' if number == count else f'{number} of'} {count}" for trait, number in shared]
+    lines = [f"{trait}: {_all(count) if number == count else f'{number} of {count}'}" for trait, number in shared]
     prefix = _prefix([each.last.model_id for each in stories])
-    return [*lines[:SHARED_SHOWN], *([f"models named {prefix}…: all {count}"] if prefix else [])]
+    return [*lines[:SHARED_SHOWN], *([f"models named {prefix}…: {_all(count)}"] if prefix else [])]
 
 
 def traits(story: Story) -> list[str]:
@@ -205,9 +224,9 @@ def _worst(label: str, stories: Sequence[Story], count: int) -> Fact | None:
 def _line(story: Story) -> Line:
     step = story.newest
     evidence = _evidence(story)
-    serious = f": {cut(evidence.why[0].how_serious, LONGEST_NAME)}" if evidence.why else ""
+    serious = f", {cut(evidence.why[0].how_serious, LONGEST_NAME)}" if evidence.why else ""
     state = step.to.severity.value if _live(story) else "over"
-    return (Link(f"#{step.incident_number} {step.model_id}", step.incident_url), f" {state}{serious}")
+    return (Link(f"#{step.incident_number} {step.model_id}", step.incident_url), f" ({state}){serious}")
 
 
 def _ended(stories: Sequence[Story]) -> Fact:

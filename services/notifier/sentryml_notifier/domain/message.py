@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sentryml_common.contracts.transition import Cause, Severity, SignalWhy
-from sentryml_common.text import cut, duration
+from sentryml_common.contracts.evaluation import RangeBin
+from sentryml_common.contracts.transition import Cause, Severity, SignalWhy, Transition
+from sentryml_common.text import capital, cut, duration
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
 from sentryml_notifier.domain.story_text import (
@@ -40,7 +41,14 @@ class Link:
     url: str
 
 
-Line = tuple[str | datetime | Link, ...]
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A part of a line that is a row of block characters: bars of equal width, where that can be had."""
+
+    text: str
+
+
+Line = tuple[str | datetime | Link | Bars, ...]
 
 BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
 BY_MONITOR = {Cause.MONITOR_DISABLED, Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
@@ -68,10 +76,12 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A labelled part of a message."""
+    """A labelled part of a message. One that is a `picture` says nothing new, and is shown only where it looks like
+    one: in rich messages and mails, not where text is read out, previewed or processed."""
 
     label: str
     lines: tuple[Line, ...]
+    picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,18 @@ def compose(story: Story) -> Message:
     """The message about the last transition of `story.reported`, and about the earlier ones with it."""
     step = story.last
     title = title_of(story)
-    parts = (_also_reported, _answers, _seriousness, _why, _when, _acknowledged, _note, _meanwhile, _what_next)
+    parts = (
+        _also_reported,
+        _answers,
+        _seriousness,
+        _why,
+        _picture,
+        _when,
+        _acknowledged,
+        _note,
+        _meanwhile,
+        _what_next,
+    )
     facts = (part(story) for part in parts)
     return Message(
         tone=_tone(story),
@@ -160,7 +181,7 @@ def _summary(title: str, story: Story) -> str:
     parts, why = [title], story.evidence.why
     if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
-        parts += [cut(text, LONGEST_LINE) for text in (worst.how_serious, *worst.moves[:1]) if text]
+        parts += [capital(cut(text, LONGEST_LINE)) for text in (worst.how_serious, *worst.moves[:1]) if text]
     if step.kind in CLOSING and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
@@ -193,10 +214,20 @@ def _seriousness(story: Story) -> Fact | None:
     )
 
 
-def _why(story: Story) -> Fact | None:
-    """The bins that carry the PSI of the signals that drift; where it is over, those it was about."""
+def _explained(story: Story) -> Transition | None:
+    """The step whose drift a message explains; where it is over, the one it was about."""
     reported = reversed(story.history) if story.last.kind in CLOSING or story.is_catching_up else [story.last]
-    source = next((step for step in reported if any(_drifts(why) for why in step.why)), None)
+    return next((step for step in reported if any(_drifts(why) for why in step.why)), None)
+
+
+def _is_past(story: Story) -> bool:
+    """Whether what is explained was so when it was reported, and may not be now."""
+    return story.last.kind in CLOSING or story.reminder is not None
+
+
+def _why(story: Story) -> Fact | None:
+    """The bins that carry the PSI of the signals that drift."""
+    source = _explained(story)
     if source is None:
         return None
     lines: tuple[Line, ...] = tuple(
@@ -205,9 +236,21 @@ def _why(story: Story) -> Fact | None:
         if _drifts(why)
         for text in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
     )
-    past = story.last.kind in CLOSING or story.reminder is not None
-    label = "What had moved (baseline → then)" if past else "Why (baseline → now)"
+    label = "What had moved (baseline → then)" if _is_past(story) else "Why (baseline → now)"
     return Fact(label, lines) if lines else None
+
+
+def _picture(story: Story) -> Fact | None:
+    """The shares of all bins of the signal that drifts most, before and now, as two rows of bars."""
+    source = _explained(story)
+    worst = next((why for why in source.why if _drifts(why)), None) if source else None
+    if worst is None or worst.bars is None:
+        return None
+    before, after = worst.bars
+    ranges = any(isinstance(each, RangeBin) for each in worst.top_bins)
+    label = f"{worst.signal.value.capitalize()}s, {'from low to high' if ranges else 'by value'}"
+    lines: tuple[Line, ...] = ((Bars(before), " before"), (Bars(after), " then" if _is_past(story) else " now"))
+    return Fact(label, lines, picture=True)
 
 
 def _when(story: Story) -> Fact | None:

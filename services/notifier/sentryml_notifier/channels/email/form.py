@@ -18,7 +18,7 @@ from html import escape
 from sentryml_common.text import cut, visible
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.plain_text import as_text, moment
-from sentryml_notifier.domain.message import Fact, Link, Message, Tone
+from sentryml_notifier.domain.message import Bars, Fact, Link, Message, Tone
 
 SUBJECT_LENGTH = 200
 LOOKS = {
@@ -99,7 +99,7 @@ def subject_of(message: Message) -> str:
 
 def text_of(message: Message) -> str:
     """The plain text: all of it, also for those who see no subject."""
-    return f"{message.title}\n\n{as_text(message)}\n-- \n{WHY_THIS_MAIL}\n"
+    return f"{message.title}\n\n{as_text(message, pictures=True)}\n-- \n{WHY_THIS_MAIL}\n"
 
 
 def html_of(message: Message) -> str:
@@ -120,14 +120,16 @@ def html_of(message: Message) -> str:
 
 def _fact(fact: Fact) -> str:
     lines = ["".join(map(_part, line)) for line in fact.lines]
-    if len(lines) == 1:
-        return f"<h2>{escape(fact.label)}</h2>\n<p>{lines[0]}</p>\n"
+    if len(lines) == 1 or fact.picture:
+        return f"<h2>{escape(fact.label)}</h2>\n<p>{'<br>'.join(lines)}</p>\n"
     return f"<h2>{escape(fact.label)}</h2>\n<ul>\n{''.join(f'<li>{line}</li>{chr(10)}' for line in lines)}</ul>\n"
 
 
-def _part(part: str | datetime | Link) -> str:
+def _part(part: str | datetime | Link | Bars) -> str:
     if isinstance(part, Link):
         return _link(part.label, part.url)
+    if isinstance(part, Bars):
+        return f"<code>{escape(part.text)}</code>"
     return moment(part) if isinstance(part, datetime) else escape(part)
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sentryml_common.text import cut, visible
-from sentryml_notifier.domain.message import Fact, Line, Link, Message, Tone
+from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message, Tone
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
@@ -56,7 +56,7 @@ def notice_payload(text: str, link_label: str, link_url: str) -> dict[str, Any]:
 def plain_payload(message: Message) -> dict[str, Any]:
     """The whole message in `text` alone: what is left to try when Slack refuses the blocks."""
     sign, _ = LOOKS[message.tone]
-    facts = [line for fact in message.facts[:FACTS_MAX] for line in _fact(fact).split("\n")]
+    facts = [line for fact in message.facts[:FACTS_MAX] if not fact.picture for line in _fact(fact).split("\n")]
     notes = [escape(note) for note in message.notes]
     lines = [f"{sign} *{escape(message.title)}*", escape(message.lead), *notes]
     lines += [_link(message.link_label, message.link_url), *facts]
@@ -90,7 +90,7 @@ def _context(notes: Iterable[str]) -> Block:
 
 
 def _fact(fact: Fact) -> str:
-    bullet = "• " if len(fact.lines) > 1 else ""
+    bullet = "• " if len(fact.lines) > 1 and not fact.picture else ""
     return "\n".join([f"*{escape(fact.label)}*", *(bullet + _line(line) for line in fact.lines)])
 
 
@@ -98,9 +98,11 @@ def _line(line: Line) -> str:
     return "".join(map(_part, line))
 
 
-def _part(part: str | datetime | Link) -> str:
+def _part(part: str | datetime | Link | Bars) -> str:
     if isinstance(part, Link):
         return _link(part.label, part.url)
+    if isinstance(part, Bars):
+        return f"`{escape(part.text)}`"
     return _moment(part) if isinstance(part, datetime) else escape(part)
 
 

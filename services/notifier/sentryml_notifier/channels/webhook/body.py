@@ -80,6 +80,6 @@ def _text(message: Message, plain: bool) -> dict[str, Any]:
         "summary": message.summary,
         "lead": message.lead,
         "notes": list(message.notes),
-        "facts": [{"label": fact.label, "text": fact_text(fact)} for fact in facts],
+        "facts": [{"label": fact.label, "text": fact_text(fact)} for fact in facts if not fact.picture],
         "link": {"label": message.link_label, "url": message.link_url},
     }
