@@ -331,11 +331,13 @@ async def test_system_alerts_are_shown_while_they_last_and_when_they_are_over(
     reader: httpx.AsyncClient, world: World
 ) -> None:
     subject = Subject(SystemFault.INPUT_STALLED)
-    found = rules.Finding(subject, world.clock(), "Predictions have been counted until 02:15:01 UTC, and none since.")
+    found = rules.Finding(subject, world.clock(), "What is sent is not counted.")
     async with transaction(world.pool) as connection:
         assert await begin(connection, found, world.clock())
     text = text_of(await reader.get("/alerts"))
-    assert "✕ SentryML: predictions are not counted. Predictions have been counted until 02:15:01 UTC" in text
+    assert (
+        "✕ SentryML: predictions are not counted. What is sent is not counted. Since 23 Nov 2026, 02:15:01 UTC" in text
+    )
     async with transaction(world.pool) as connection:
         assert await end(connection, subject, world.clock())
     text = text_of(await reader.get("/alerts"))

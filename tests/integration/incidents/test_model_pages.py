@@ -120,10 +120,11 @@ async def test_overview_says_until_when_predictions_have_been_counted(
     clock.now = at(20)
     await life.take(hearing(an_evaluation("ok", at(20)), "ok", 9, read_until=at(9)))
     text = text_of(await reader.get("/models"))
-    assert "Predictions have been counted until 09:24:00 UTC, and none since: is a combiner running?" in text
+    assert "What is sent is not counted: is a combiner running" in text
+    assert "Since 23 Nov 2026, 09:24:00 UTC" in text
     await life.take(hearing(an_evaluation("ok", at(25)), "ok", 25))
     clock.now = at(25)
-    assert "have been counted" not in text_of(await reader.get("/models"))
+    assert "not counted" not in text_of(await reader.get("/models"))
 
 
 async def test_overview_is_searched_and_paged_on_the_server(reader: httpx.AsyncClient, pool: Pool) -> None:

@@ -23,7 +23,7 @@ from tests.unit.notifier.builders import NIGHT, opened_critical
 
 __all__ = ["api"]
 
-COUNTED = "Predictions have been counted until 03:00:00 UTC, and none since: is a combiner running?"
+COUNTED = "What is sent is not counted: is a combiner running?"
 INPUT_STALLED = FoundFault(fault="input_stalled", since=NIGHT, text=COUNTED)
 
 

@@ -19,7 +19,7 @@ from sentryml_incidents.web.view.channel_forms import (
     shown_settings,
     wrong_fields,
 )
-from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
+from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, in_units
 from sentryml_notifier.channels.base import Config, Kind
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action
@@ -154,7 +154,7 @@ def test_minutes_become_seconds(entered: str, seconds: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [300, 301, 3601, 604_799, 604_800])
 def test_a_form_shows_seconds_so_that_nothing_changes(seconds: int) -> None:
-    assert RouteForm(remind_after_minutes=minutes(seconds)).requested()["remind_after_seconds"] == seconds
+    assert RouteForm(remind_after_minutes=in_units(seconds, 60)).requested()["remind_after_seconds"] == seconds
 
 
 @pytest.mark.parametrize(("entered", "times"), [("3", 3), ("3.0", 3), ("2.5", "2.5"), ("", ""), ("many", "many")])

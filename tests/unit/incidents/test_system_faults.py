@@ -37,7 +37,7 @@ def test_input_stalls_where_evaluations_go_on_and_what_has_been_read_does_not(re
 def test_no_combiner_is_one_fault_of_the_input_and_none_of_its_models() -> None:
     (found,) = find_faults(ALL_WELL, Progress(at(60), at(5)), None, TEN_MINUTES, at(60))
     assert found.fault == SystemFault.INPUT_STALLED
-    assert found.text.startswith("Predictions have been counted until 09:20:00 UTC, and none since")
+    assert found.text.startswith("What is sent is not counted: is a combiner running")
 
 
 def test_evaluations_stall_where_most_models_miss_theirs() -> None:

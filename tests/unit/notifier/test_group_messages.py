@@ -81,6 +81,12 @@ REPORTS: dict[str, GroupReport] = {
     ),
     "all-over": GroupReport(GROUP, About.END, [over(each) for each in EIGHT], 8),
     "reminder": GroupReport(GROUP, About.REMINDER, [reminded(each) for each in (0, 1, 5)], 8),
+    "still-critical": GroupReport(
+        GROUP,
+        About.STILL_CRITICAL,
+        [replace(reminded(each), reminder=Reminder(1, 3, still_critical=True)) for each in (0, 1)],
+        8,
+    ),
     "long-drift": GroupReport(
         GROUP, About.LONG_DRIFT, [replace(reminded(each), reminder=Reminder(1, 1, 7)) for each in (0, 1)], 8
     ),

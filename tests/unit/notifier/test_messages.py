@@ -117,6 +117,12 @@ STORIES: dict[str, Story] = {
         [opened_critical(), closed("requested", actor=ADA).last],
     ),
     "reminder": Story([opened_critical()], [opened_critical()], reminder=Reminder(1, 3)),
+    "still-critical": Story(
+        [opened_critical()],
+        [opened_critical()],
+        [acknowledged(from_=OPEN_CRITICAL)],
+        Reminder(1, 3, still_critical=True),
+    ),
     "long-drift": lasting(opened_critical()),
     "long-drift-acknowledged": lasting(opened_warn(), acknowledged(), days=14),
     "reminder-deescalated": Story(

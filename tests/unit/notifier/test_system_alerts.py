@@ -84,7 +84,7 @@ def test_without_kafka_its_consequences_are_no_faults_of_their_own() -> None:
 
 
 def an_alert(subject: Subject = INPUT, *, minutes: float | None = None) -> SystemAlert:
-    text = "Predictions have been counted until 03:00:00 UTC, and none since: is a combiner running?"
+    text = "What is sent is not counted: is a combiner running?"
     ended_at = None if minutes is None else NIGHT + timedelta(minutes=minutes)
     return SystemAlert(IDS, subject, NIGHT, text, NIGHT + timedelta(minutes=11), ended_at)
 

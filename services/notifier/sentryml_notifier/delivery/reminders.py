@@ -1,5 +1,5 @@
-"""The timer of reminders: looks periodically for alerts that nobody has acknowledged and for drift that lasts, and
-queues a reminder of each.
+"""The timer of reminders: looks periodically for alerts that nobody has acknowledged, for what was acknowledged and is
+still critical, and for drift that lasts, and queues a reminder of each.
 
 A reminder is a delivery like any other from then on. Any number of these timers may run.
 """
@@ -19,8 +19,10 @@ from sentryml_notifier.store.reminders import (
     end_reminding,
     insert_long_drift,
     insert_reminder,
+    insert_still_critical,
     list_alerts,
     list_long_drift,
+    list_still_critical,
 )
 
 log = get_logger(__name__)
@@ -33,7 +35,7 @@ async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None], 
     while True:
         # While PostgreSQL is away nothing is due; /readyz says why.
         with suppress(Unavailable):
-            made = await remind(pool, clock)
+            made = await remind(pool, clock) + await remind_of_still_critical(pool, clock)
             if long_drift_days:
                 made += await remind_of_long_drift(pool, clock, long_drift_days)
             if made:
@@ -57,6 +59,19 @@ async def remind(pool: Pool, clock: Clock) -> int:
             made += await insert_reminder(connection, alert, number, now)
     if made:
         log.info("reminders_made", reminders=made)
+    return made
+
+
+async def remind_of_still_critical(pool: Pool, clock: Clock) -> int:
+    """Make the reminders of what was acknowledged and is still critical that are due; return how many."""
+    now, made = clock(), 0
+    async with transaction(pool) as connection:
+        due = await list_still_critical(connection, now)
+    for critical in due:
+        async with transaction(pool) as connection:
+            made += await insert_still_critical(connection, critical, now)
+    if made:
+        log.info("still_critical_reminders_made", reminders=made)
     return made
 
 

@@ -97,6 +97,7 @@ class Waiting:
     long_drift: bool = False
     alert: bool = True
     opens: bool = False
+    still_critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)

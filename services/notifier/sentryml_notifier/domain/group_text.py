@@ -97,18 +97,20 @@ def worst_first(stories: Iterable[Story]) -> list[Story]:
 def _title(report: GroupReport, stories: Sequence[Story]) -> str:
     count, live = len(stories), [each for each in stories if _live(each)]
     if report.about is About.END:
-        if report.live:
-            return f"Over: {report.size - report.live} of {report.size} incidents"
-        return f"Over: {_all(report.size)} incidents"
+        over = f"{report.size - report.live} of {report.size}" if report.live else _all(report.size)
+        return f"Over: {over} incidents"
     if not live:
         return f"Over before it could be delivered · {_models(count)}"
     drift = DRIFT[Severity.CRITICAL] if _critical(stories[0]) else DRIFT[Severity.WARN]
     if all(map(is_silent, live)):
         drift = subject(stories[0])
-    if report.about is About.REMINDER:
-        return f"{drift}, not acknowledged · {_models(count)}"
-    if report.about is About.LONG_DRIFT:
-        return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {_models(count)}"
+    match report.about:
+        case About.REMINDER:
+            return f"{drift}, not acknowledged · {_models(count)}"
+        case About.STILL_CRITICAL:
+            return f"{drift}, acknowledged and still there · {_models(count)}"
+        case About.LONG_DRIFT:
+            return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {_models(count)}"
     opened = sum(_opened(each) for each in stories)
     worse = "" if opened else ", escalated" if any(map(_escalated, stories)) else ", worse"
     return f"{drift}{worse} · {_models(count, ' more' if opened and report.size > count else '')}"
@@ -126,6 +128,9 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
         case About.REMINDER:
             number, times = (max(each) for each in zip(*map(_reminder, stories), strict=True))
             return f"Nobody has acknowledged {_incidents(count)} of {name}. Reminder {number} of at most {times}."
+        case About.STILL_CRITICAL:
+            were = "was" if count == 1 else "were"
+            return f"{_incidents(count)} of {name} {were} acknowledged, and {_are(count)} still critical."
         case About.LONG_DRIFT:
             return (
                 f"{_incidents(count)} of {name} {_are(count)} still live. Is this the new normal, was it normal, "
@@ -241,6 +246,8 @@ def _next(report: GroupReport) -> list[Line]:
         if report.live:
             return [("The next message comes when all are over, or after a day in which others have ended.",)]
         return [("An incident that reopens alerts again.",)]
+    if report.about is About.STILL_CRITICAL:
+        return [("They are reminded of once a day, as long as they are critical.",)]
     if report.about is About.LONG_DRIFT:
         return [("Answer on each one's page. It is asked again as long as an incident is live.",)]
     joins: list[Line] = [("What opens until ", report.group.closes_at, " joins the group, and is one message then.")]

@@ -51,6 +51,7 @@ class About(StrEnum):
     END = "end"
     REMINDER = "reminder"
     LONG_DRIFT = "long_drift"
+    STILL_CRITICAL = "still_critical"
     QUIET = "quiet"
 
 
@@ -144,7 +145,9 @@ def about(batch: Sequence[Waiting]) -> About:
     """What a batch is about. An incident that has ended is no alert any more, unless its opening waits too."""
     news = [each for each in batch if not each.reminder]
     if not news:
-        return About.LONG_DRIFT if batch[-1].long_drift else About.REMINDER
+        if batch[-1].long_drift:
+            return About.LONG_DRIFT
+        return About.STILL_CRITICAL if batch[-1].still_critical else About.REMINDER
     if not any(each.alert for each in news):
         return About.QUIET
     is_over = any(each.alert and each.kind in CLOSING for each in news)

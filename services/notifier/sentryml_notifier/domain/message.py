@@ -255,6 +255,8 @@ def _picture(story: Story) -> Fact | None:
 
 def _when(story: Story) -> Fact | None:
     began, step = story.began, story.last
+    if story.still_critical and story.acknowledgement is not None:
+        return Fact("Acknowledged since", ((story.acknowledgement.at,),))
     if story.reminder is not None and not story.long_drift_days:
         return Fact("Not acknowledged since", ((story.unacknowledged_since,),))
     if began is None:

@@ -13,11 +13,12 @@ from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING
 @dataclass(frozen=True, slots=True)
 class Reminder:
     """Which reminder of an alert it is, and how many there are at most; or, after `long_drift_days`, the one that asks
-    what the drift is."""
+    what the drift is; or, `still_critical`, of an alert that was acknowledged."""
 
     number: int
     times: int
     long_drift_days: int = 0
+    still_critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,17 @@ class Story:
     def long_drift_days(self) -> int:
         """After how many days the message asks what the drift is; 0 if it does not."""
         return self.reminder.long_drift_days if self.reminder else 0
+
+    @property
+    def still_critical(self) -> bool:
+        """Whether the message reminds of what was acknowledged and is still critical."""
+        return self.reminder is not None and self.reminder.still_critical
+
+    @property
+    def acknowledgement(self) -> Transition | None:
+        """The last one, by all that is known; None if there is none."""
+        steps = [*self.history, *self.later]
+        return next((step for step in reversed(steps) if step.kind is TransitionKind.ACKNOWLEDGED), None)
 
     @property
     def unacknowledged_since(self) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition
 from sentryml_common.text import cut
-from sentryml_notifier.domain.message_input import Story
+from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.routing import ALERTING
 
 LONGEST_NAME = 80
@@ -40,6 +40,8 @@ def title_of(story: Story) -> str:
         return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
     if story.long_drift_days:
         return f"{subject(story)} for {days(story.long_drift_days)} · {step.model_id}"
+    if story.still_critical:
+        return f"{subject(story)}, acknowledged and still there · {step.model_id}"
     if story.reminder is not None:
         return f"{subject(story)}, not acknowledged · {step.model_id}"
     return step.text.title
@@ -53,17 +55,8 @@ def what_happened(story: Story) -> str:
             f"The incident is {_state(story)}. This is one message for {count} steps that could not be delivered "
             "before."
         )
-    if story.long_drift_days and is_silent(story):
-        return f"Still no predictions after {days(story.long_drift_days)}. Is the model still in use?"
-    if story.long_drift_days:
-        return (
-            f"Still drifting after {days(story.long_drift_days)}. Is this the new normal, was it normal, or is it "
-            "still a fault?"
-        )
     if story.reminder is not None:
-        return (
-            f"Nobody has acknowledged the incident. Reminder {story.reminder.number} of at most {story.reminder.times}."
-        )
+        return _what_lasts(story, story.reminder)
     if story.is_combined:
         steps = "both steps" if count == 2 else f"{count} steps"
         return (
@@ -73,12 +66,29 @@ def what_happened(story: Story) -> str:
     return step.text.headline
 
 
+def _what_lasts(story: Story, reminder: Reminder) -> str:
+    """What a reminder says: that it has not been acknowledged, or is still there."""
+    if reminder.long_drift_days and is_silent(story):
+        return f"Still no predictions after {days(reminder.long_drift_days)}. Is the model still in use?"
+    if reminder.long_drift_days:
+        return (
+            f"Still drifting after {days(reminder.long_drift_days)}. Is this the new normal, was it normal, or is it "
+            "still a fault?"
+        )
+    if reminder.still_critical:
+        by = cut(story.acknowledgement.actor.name, LONGEST_NAME) if story.acknowledgement else "Somebody"
+        return f"{by} acknowledged the incident, and it is still critical."
+    return f"Nobody has acknowledged the incident. Reminder {reminder.number} of at most {reminder.times}."
+
+
 def what_next(story: Story) -> tuple[str, ...]:
     """What happens automatically, and what can be done."""
     if story.reminder is None:
         return story.last.text.next
     if story.long_drift_days:
         return (*story.newest.text.next, "It is asked again as long as the incident is live.")
+    if story.still_critical:
+        return (*story.newest.text.next, "It is reminded of once a day, as long as it is critical.")
     return (*story.newest.text.next, "Reminders end when it is acknowledged; alerts do not.")
 
 

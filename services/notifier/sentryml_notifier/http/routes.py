@@ -39,7 +39,9 @@ NAME_PATTERN = r"^[^\x00-\x1f\x7f/]*$"
 """Without a slash: nobody's secret address is anybody's name."""
 MODEL_PATTERN = r"^[A-Za-z0-9._:*?\[\]!-]{1,128}$"
 PATTERNS_MAX = 100
-REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * 86_400, 100
+DAY = 86_400
+ACKNOWLEDGED_AFTER_MIN, ACKNOWLEDGED_AFTER_MAX = 3600, 30 * DAY
+REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * DAY, 100
 
 UNKNOWN = problem_answers((404, "There is no such route."))
 NAME_TAKEN = (409, "Another route has this name.")
@@ -90,6 +92,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "kinds": [],
     "enabled": True,
     "remind_times": 3,
+    "remind_acknowledged_after_seconds": 86_400,
     "system": False,
     "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "channel": "on call",
@@ -126,6 +129,14 @@ class RouteSpec(BaseModel):
     remind_times: int = Field(
         3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."
     )
+    remind_acknowledged_after_seconds: int | None = Field(
+        DAY,
+        strict=True,
+        ge=ACKNOWLEDGED_AFTER_MIN,
+        le=ACKNOWLEDGED_AFTER_MAX,
+        description="Remind of what was acknowledged and is still critical after this time, and then once a day; null: "
+        "never.",
+    )
     system: bool | None = Field(
         None,
         strict=True,
@@ -161,6 +172,7 @@ class RouteView(RouteResponse):
             enabled=route.enabled,
             remind_after_seconds=stored.remind_after_seconds,
             remind_times=stored.remind_times,
+            remind_acknowledged_after_seconds=stored.remind_acknowledged_after_seconds,
             system=stored.system,
             version=stored.version,
             created_at=stored.created_at,
@@ -282,6 +294,7 @@ async def _stored(
         requested.remind_after_seconds,
         requested.remind_times,
         system,
+        requested.remind_acknowledged_after_seconds,
         1,
         context.clock(),
     )

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from sentryml_common.contracts.transition import State
+from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.conversation import PAUSING
 from sentryml_notifier.domain.reminder_schedule import SentAlert
@@ -17,6 +17,8 @@ from sentryml_notifier.domain.story_text import LIVE
 from sentryml_notifier.store.inbox import DELIVERY_IDS
 
 ALERTS_AT_A_TIME = 1_000
+REMINDED_EVERY = timedelta(days=1)
+"""How often people are reminded of what was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,17 @@ class LongDrift:
     began_sequence: int
     began_at: datetime
     reminded_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class StillCritical:
+    """An acknowledged incident that is critical, on a channel: the delivery of its newest alert there, and how many
+    such reminders there are."""
+
+    delivery_id: UUID
+    transition_id: UUID
+    route_id: UUID
+    made: int
 
 
 async def end_reminding(connection: Connection) -> None:
@@ -78,7 +91,7 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
                      AS waiting
               FROM delivery AS s
              WHERE s.transition_id = d.transition_id AND s.route_id = d.route_id AND s.reminder > 0
-               AND s.long_drift_days = 0) AS sent
+               AND s.long_drift_days = 0 AND NOT s.still_critical) AS sent
          CROSS JOIN LATERAL (
             SELECT t.to_state FROM transition AS t
              WHERE t.incident_id = d.incident_id
@@ -157,6 +170,57 @@ async def list_long_drift(connection: Connection, every_days: int, now: datetime
     ]  # fmt: skip
 
 
+async def list_still_critical(connection: Connection, now: datetime) -> list[StillCritical]:
+    """Acknowledged incidents that were critical when they last alerted, for whose reminder it is time on a channel that
+    has got that alert. Not while evaluation is paused, and not within a day of any other reminder there."""
+    rows = await connection.fetch(
+        """
+        SELECT d.delivery_id, d.transition_id, d.route_id, last.message, reminded.made
+          FROM delivery AS d
+          JOIN route AS r USING (route_id)
+          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
+         CROSS JOIN LATERAL (
+            SELECT t.to_state, t.message FROM transition AS t
+             WHERE t.incident_id = d.incident_id
+             ORDER BY t.sequence DESC
+             LIMIT 1) AS last
+         CROSS JOIN LATERAL (
+            SELECT max(t.happened_at) AS at FROM transition AS t
+             WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'acknowledged') AS seen
+         CROSS JOIN LATERAL (
+            SELECT max(s.created_at) AS at, count(*) FILTER (WHERE s.still_critical) AS made,
+                   coalesce(bool_or(s.state <> 'delivered' AND s.parked_because IS DISTINCT FROM 'not_needed'), false)
+                     AS waiting
+              FROM delivery AS s
+             WHERE s.incident_id = d.incident_id AND s.channel_id = d.channel_id AND s.sequence >= d.sequence
+               AND s.reminder > 0) AS reminded
+         WHERE d.reminding AND d.state = 'delivered' AND d.urgency = $2 AND r.enabled AND r.deleted_at IS NULL
+           AND last.to_state = 'acknowledged' AND NOT reminded.waiting
+           AND seen.at <= $1::timestamptz - make_interval(secs => r.remind_acknowledged_after_seconds)
+           AND (reminded.at IS NULL OR reminded.at <= $1::timestamptz - $3::interval)
+           AND (SELECT t.step_kind FROM transition AS t
+                 WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($4)
+                 ORDER BY t.sequence DESC
+                 LIMIT 1) IS DISTINCT FROM 'evaluation_paused'
+         ORDER BY seen.at
+         LIMIT $5
+        """,
+        now, int(Urgency.CRITICAL_ALERT), REMINDED_EVERY, list(PAUSING), ALERTS_AT_A_TIME,
+    )  # fmt: skip
+    return [
+        StillCritical(row["delivery_id"], row["transition_id"], row["route_id"], row["made"])
+        for row in rows
+        if Transition.model_validate(row["message"]).to.severity is Severity.CRITICAL
+    ]
+
+
+async def insert_still_critical(connection: Connection, critical: StillCritical, now: datetime) -> bool:
+    """Make the reminder of an incident that was acknowledged and is still critical, as `insert_reminder` does."""
+    number = critical.made + 1
+    delivery_id = uuid5(DELIVERY_IDS, f"{critical.transition_id}/{critical.route_id}/still critical/{number}")
+    return await _insert(connection, critical.delivery_id, delivery_id, number, 0, now, still_critical=True)
+
+
 async def insert_long_drift(connection: Connection, drift: LongDrift, days: int, number: int, now: datetime) -> bool:
     """Make the reminder that asks after `days`, as `insert_reminder` does."""
     name = f"{drift.incident_id}/{drift.began_sequence}/{drift.channel_id}/long drift/{days}"
@@ -173,13 +237,21 @@ async def insert_reminder(connection: Connection, alert: Alert, number: int, now
 
 
 async def _insert(
-    connection: Connection, alert_id: UUID, delivery_id: UUID, number: int, long_drift_days: int, now: datetime
+    connection: Connection,
+    alert_id: UUID,
+    delivery_id: UUID,
+    number: int,
+    long_drift_days: int,
+    now: datetime,
+    *,
+    still_critical: bool = False,
 ) -> bool:
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, reminder,
-                              long_drift_days, urgency, due_at, created_at, state, parked_because, last_text)
-        SELECT $2, d.transition_id, d.route_id, d.channel_id, d.incident_id, d.sequence, d.kind, $3, $4, $5, $6, $6,
+                              long_drift_days, urgency, due_at, created_at, still_critical, state, parked_because,
+                              last_text)
+        SELECT $2, d.transition_id, d.route_id, d.channel_id, d.incident_id, d.sequence, d.kind, $3, $4, $5, $6, $6, $7,
                CASE c.state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                CASE c.state WHEN 'broken' THEN 'channel_broken' END,
                c.broken_reason
@@ -189,6 +261,6 @@ async def _insert(
            FOR SHARE OF c
             ON CONFLICT DO NOTHING
         """,
-        alert_id, delivery_id, number, long_drift_days, int(Urgency.NEWS), now,
+        alert_id, delivery_id, number, long_drift_days, int(Urgency.NEWS), now, still_critical,
     )  # fmt: skip
     return status == "INSERT 0 1"

@@ -23,6 +23,7 @@ class StoredRoute:
     remind_after_seconds: int | None
     remind_times: int
     system: bool
+    remind_acknowledged_after_seconds: int | None
     version: int
     created_at: datetime
 
@@ -33,7 +34,7 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
         """
         SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
                r.enabled, r.remind_after_seconds, r.remind_times, r.system, r.version,
-               r.created_at,
+               r.remind_acknowledged_after_seconds, r.created_at,
                c.kind = 'slack_bot' AS holds_conversations
           FROM route AS r
           JOIN channel AS c USING (channel_id)
@@ -75,17 +76,19 @@ async def save_route(connection: Connection, stored: StoredRoute) -> None:
     await connection.execute(
         """
         INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
-                           remind_after_seconds, remind_times, version, created_at, system)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                           remind_after_seconds, remind_times, version, created_at, system,
+                           remind_acknowledged_after_seconds)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             ON CONFLICT (route_id) DO UPDATE
            SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
                least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
                remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
-               version = excluded.version, system = excluded.system
+               version = excluded.version, system = excluded.system,
+               remind_acknowledged_after_seconds = excluded.remind_acknowledged_after_seconds
         """,
         route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
         sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
-        stored.version, stored.created_at, stored.system,
+        stored.version, stored.created_at, stored.system, stored.remind_acknowledged_after_seconds,
     )  # fmt: skip
 
 
@@ -134,6 +137,7 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         row["remind_after_seconds"],
         row["remind_times"],
         row["system"],
+        row["remind_acknowledged_after_seconds"],
         row["version"],
         row["created_at"],
     )

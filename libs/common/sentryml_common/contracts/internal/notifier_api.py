@@ -29,6 +29,7 @@ class RouteResponse(Part):
     enabled: bool
     remind_after_seconds: int | None
     remind_times: int
+    remind_acknowledged_after_seconds: int | None = None
     system: bool = Field(False, description="Whether system alerts go to its channel.")
     version: int
     created_at: UtcDatetime

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from sentryml_common.contracts.internal.system_state import FoundFault, SystemFault
 from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
-from sentryml_lifecycle.text.wording import clock
 
 TRANSITION_LATE = timedelta(minutes=2)
 
@@ -36,17 +35,17 @@ def find_faults(
     unevaluated: Unevaluated, progress: Progress, oldest_transition: datetime | None, after: timedelta, now: datetime
 ) -> tuple[FoundFault, ...]:
     """Everything that stands still; `oldest_transition` waits to be published."""
-    found = (_input(progress, after, now), _evaluations(unevaluated), _transitions(oldest_transition, now))
+    found = (_input(progress, after), _evaluations(unevaluated), _transitions(oldest_transition, now))
     return tuple(each for each in found if each is not None)
 
 
-def _input(progress: Progress, after: timedelta, now: datetime) -> FoundFault | None:
+def _input(progress: Progress, after: timedelta) -> FoundFault | None:
     since = input_stalled_since(progress, after)
     if since is None:
         return None
     text = (
-        f"Predictions have been counted until {clock(since, now)}, and none since: is a combiner running? Its /readyz "
-        "says what it waits for."
+        "What is sent is not counted: is a combiner running, and does it reach Kafka? Its /readyz says what it waits "
+        "for."
     )
     return FoundFault(fault=SystemFault.INPUT_STALLED, since=since, text=text)
 

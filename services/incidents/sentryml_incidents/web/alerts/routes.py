@@ -16,7 +16,7 @@ from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifi
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
-from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, minutes
+from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, in_units
 from sentryml_lifecycle.text.step_text import STEPS
 
 ROUTES = "/alerts/routes"
@@ -36,9 +36,19 @@ def _entered(
     remind_after_minutes: Annotated[str, Form(max_length=20)] = "",
     remind_times: Annotated[str, Form(max_length=20)] = "3",
     system: Annotated[bool, Form()] = False,
+    remind_acknowledged_after_hours: Annotated[str, Form(max_length=20)] = "",
 ) -> RouteForm:
     return RouteForm(
-        name, channel_id, models, least_severity, tuple(kinds), enabled, remind_after_minutes, remind_times, system
+        name,
+        channel_id,
+        models,
+        least_severity,
+        tuple(kinds),
+        enabled,
+        remind_after_minutes,
+        remind_times,
+        system,
+        remind_acknowledged_after_hours,
     )
 
 
@@ -130,7 +140,8 @@ def _form_of(route: RouteResponse) -> RouteForm:
         route.least_severity,
         route.kinds,
         route.enabled,
-        minutes(route.remind_after_seconds),
+        in_units(route.remind_after_seconds, 60),
         str(route.remind_times),
         route.system,
+        in_units(route.remind_acknowledged_after_seconds, 3600),
     )

@@ -42,10 +42,12 @@ FIELDS: Final[Mapping[str, str]] = {
     "remind_after_seconds": "remind after",
     "remind_times": "maximum number of reminders",
     "system": "system alerts",
+    "remind_acknowledged_after_seconds": "remind of what was acknowledged after",
 }
 REASONS: Final[Mapping[str, str]] = {
     "model_patterns": "patterns hold letters, digits and . _ : - * ? [ ] !, 128 at most, with spaces between",
     "remind_after_seconds": "from 5 minutes to 7 days (10080 minutes), or empty for no reminders",
+    "remind_acknowledged_after_seconds": "from 1 hour to 30 days (720 hours), or empty for no reminders",
     "remind_times": "a whole number from 1 to 100",
     "channel_id": "choose one of the channels",
 }

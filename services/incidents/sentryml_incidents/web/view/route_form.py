@@ -39,10 +39,10 @@ class RouteForm:
     remind_after_minutes: str = ""
     remind_times: str = "3"
     system: bool = False
+    remind_acknowledged_after_hours: str = "24"
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
-        seconds = number(self.remind_after_minutes)
         return {
             "name": self.name,
             "channel_id": self.channel_id,
@@ -50,14 +50,21 @@ class RouteForm:
             "least_severity": self.least_severity,
             "kinds": list(self.kinds),
             "enabled": self.enabled,
-            "remind_after_seconds": round(seconds * 60) if isinstance(seconds, float) else seconds,
+            "remind_after_seconds": _seconds(self.remind_after_minutes, 60),
             "remind_times": self._times(),
             "system": self.system,
+            "remind_acknowledged_after_seconds": _seconds(self.remind_acknowledged_after_hours, 3600),
         }
 
     def _times(self) -> int | str | None:
         times = number(self.remind_times)
         return int(times) if isinstance(times, float) and times.is_integer() else self.remind_times
+
+
+def _seconds(text: str, unit: int) -> int | str | None:
+    """What was entered in a unit of that many seconds."""
+    entered = number(text)
+    return round(entered * unit) if isinstance(entered, float) else entered
 
 
 def number(text: str) -> float | str | None:
@@ -71,6 +78,6 @@ def number(text: str) -> float | str | None:
     return found if math.isfinite(found) else text
 
 
-def minutes(seconds: int | None) -> str:
-    """Seconds as the form shows them."""
-    return "" if seconds is None else f"{seconds / 60:.10g}"
+def in_units(seconds: int | None, unit: int) -> str:
+    """Seconds as the form shows them, in a unit of that many."""
+    return "" if seconds is None else f"{seconds / unit:.10g}"

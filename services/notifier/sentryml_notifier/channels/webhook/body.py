@@ -10,6 +10,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.plain_text import fact_text
 from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.message_input import Reminder
 from sentryml_notifier.domain.system_alerts.rules import SystemAlert
 
 VERSION = 1
@@ -28,7 +29,7 @@ def body_of(outgoing: Outgoing) -> bytes:
                 "delivery_ids": [str(each) for each in outgoing.delivery_ids],
                 "group_id": str(outgoing.group_id) if outgoing.group_id else None,
                 "repeat": outgoing.possibly_sent,
-                "reminder": {"number": reminder.number, "times": reminder.times} if reminder and not days else None,
+                "reminder": _reminder(reminder) if reminder and not days else None,
                 "long_drift": {"days": days} if days else None,
                 **_system(outgoing.system),
                 "transition": _transition(step, outgoing.plain) if outgoing.system is None else None,
@@ -49,6 +50,13 @@ def _type_of(outgoing: Outgoing) -> str:
     if outgoing.story.long_drift_days:
         return "incident.long_drift"
     return "incident.reminder" if outgoing.story.reminder else f"incident.{outgoing.story.last.kind.value}"
+
+
+def _reminder(reminder: Reminder) -> dict[str, Any]:
+    """Which one it is; without an end where the incident was acknowledged and is still critical."""
+    times = None if reminder.still_critical else reminder.times
+    found: dict[str, Any] = {"number": reminder.number, "times": times}
+    return found | {"still_critical": True} if reminder.still_critical else found
 
 
 def _system(alert: SystemAlert | None) -> dict[str, Any]:

@@ -22,8 +22,8 @@ EXAMPLE: dict[str, JsonValue] = {
     "fault": "input_stalled",
     "channel": None,
     "title": "SentryML: predictions are not counted",
-    "text": "Predictions have been counted until 09:20:00 UTC, and none since: is a combiner running? Its /readyz says "
-    "what it waits for.",
+    "text": "What is sent is not counted: is a combiner running, and does it reach Kafka? Its /readyz says what it "
+    "waits for.",
     "since": "2026-11-23T09:20:00Z",
     "began_at": "2026-11-23T09:31:10Z",
     "ended_at": None,

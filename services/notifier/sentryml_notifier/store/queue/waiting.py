@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from sentryml_common.contracts.transition import State, Transition, TransitionKind
+from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER, DeliveryState, Waiting, next_batch
 from sentryml_notifier.domain.message_input import Reminder, Story
@@ -37,6 +37,8 @@ class Due:
         state = self.story.newest.to.state
         if self.story.long_drift_days:
             return state not in LIVE
+        if self.story.still_critical:
+            return state is not State.ACKNOWLEDGED or self.story.newest.to.severity is not Severity.CRITICAL
         return self.story.reminder is not None and state is not State.OPEN
 
 
@@ -69,7 +71,8 @@ async def lock_queues(connection: Connection, channel_id: UUID, incident_ids: Se
         """
         SELECT d.delivery_id, d.incident_id, d.transition_id, d.route_id, d.sequence, d.reminder, d.long_drift_days,
                d.kind, d.urgency, d.state, d.send_id, d.due_at, d.attempts, d.failures, d.failing_since,
-               d.possibly_sent, d.plain, d.last_text, d.created_at, d.was_undeliverable, d.opens, t.alert
+               d.possibly_sent, d.plain, d.last_text, d.created_at, d.was_undeliverable, d.opens, d.still_critical,
+               t.alert
           FROM delivery AS d
           JOIN transition AS t USING (transition_id)
          WHERE d.channel_id = $1 AND d.incident_id = ANY ($2) AND d.state <> 'delivered'
@@ -94,6 +97,7 @@ def waiting_of(row: asyncpg.Record) -> Waiting:
         row["long_drift_days"] > 0,
         row["alert"] is not False,
         row["opens"],
+        row["still_critical"],
     )
 
 
@@ -159,4 +163,4 @@ async def _story(connection: Connection, steps: Sequence[Transition], taken: Row
 
 async def _reminder(connection: Connection, row: asyncpg.Record) -> Reminder:
     times = await connection.fetchval("SELECT remind_times FROM route WHERE route_id = $1", row["route_id"])
-    return Reminder(row["reminder"], max(row["reminder"], times), row["long_drift_days"])
+    return Reminder(row["reminder"], max(row["reminder"], times), row["long_drift_days"], row["still_critical"])
