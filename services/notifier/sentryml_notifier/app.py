@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -57,6 +57,7 @@ from sentryml_notifier.settings_channels import RESERVED_NAMES, enter_settings_c
 from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
+from sentryml_notifier.system_alerts.commits import CommitWatch
 from sentryml_notifier.system_alerts.sender import SystemSender
 from sentryml_notifier.system_alerts.watch import SystemWatch
 
@@ -75,6 +76,7 @@ class Parts:
     api_keys: Follower[ApiKey]
     key_usage: KeyUsage
     interactions: Interactions
+    commits: CommitWatch = field(default_factory=lambda: CommitWatch(system_clock))
 
 
 def main() -> None:
@@ -118,7 +120,10 @@ async def work(parts: Parts) -> None:
             reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_reminder_days)
             group.create_task(reminding, name="reminders")
             sender = make_system_sender(settings, pool, registry)
-            watch = SystemWatch(pool, asked, kafka_answered_at, sender.wake, system_clock)
+            commits = parts.commits
+            watch = SystemWatch(
+                pool, asked, kafka_answered_at, lambda: commits.stalled_since, sender.wake, system_clock
+            )
             group.create_task(watch.run(), name="system-watch")
             group.create_task(sender.run(), name="system-sender")
             group.create_task(consume(parts, pool, dispatcher), name="consumer")
@@ -180,6 +185,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(parts.key_usage.publish_forever(publish_usage(publisher)), name="api-key-usage")
             group.create_task(Relay(pool, publisher, outboxes(), METRICS, health).run(), name="relay")
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
+            group.create_task(parts.commits.run(settings, health), name="commits")
             group.create_task(consumer.watch(settings, health), name="owners")
             health.ready("start")
             await consumer.run(settings, health)

@@ -34,6 +34,7 @@ class Watched:
         self.world = world
         self.found: tuple[FoundFault, ...] | None = ()
         self.kafka_answered_at: datetime | None = None
+        self.commits_stalled_since: datetime | None = None
         self.asked: list[httpx.Request] = []
         self.start()
 
@@ -43,8 +44,9 @@ class Watched:
         incidents = Incidents("http://incidents", SecretStr("between us " * 4), client, self.world.clock)
         clock = self.world.clock
         self.watch = SystemWatch(
-            self.world.pool, incidents, lambda: self.kafka_answered_at or clock(), lambda: None, clock
-        )
+            self.world.pool, incidents, lambda: self.kafka_answered_at or clock(), lambda: self.commits_stalled_since,
+            lambda: None, clock,
+        )  # fmt: skip
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
@@ -124,6 +126,19 @@ async def test_kafka_that_does_not_answer_is_one_alert(world: World, watched: Wa
     await watched.looks(300)
     await watched.sends()
     assert world.slack.titles == ["🔴 SentryML: Kafka does not answer"]
+
+
+async def test_combiner_that_commits_nothing_is_reported_unless_there_is_none(world: World, watched: Watched) -> None:
+    watched.commits_stalled_since = world.clock()
+    await watched.looks(80)
+    await watched.sends()
+    assert world.slack.titles == ["🔴 SentryML: the combiner commits nothing"]
+    watched.commits_stalled_since, watched.found = None, (INPUT_STALLED,)
+    await watched.looks(80)
+    watched.commits_stalled_since = world.clock()
+    await watched.looks(80)
+    await watched.sends()
+    assert world.slack.titles[1:] == ["🔴 SentryML: predictions are not counted"]
 
 
 async def test_a_broken_channel_is_reported_on_another_one(world: World, watched: Watched, api: Api) -> None:

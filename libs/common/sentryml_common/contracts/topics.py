@@ -23,6 +23,8 @@ from sentryml_common.contracts.transition import Transition
 DAY = 86_400
 HISTOGRAM_PARTITIONS = 4
 PROCESSOR_APP = "sentryml.processor"
+COMBINER_GROUP = "sentryml.combiner"
+"""The beginning of its consumer group's name, which ends with the epoch of the topic: `.epoch-1`."""
 
 COMPACTED = {
     "cleanup.policy": "compact",

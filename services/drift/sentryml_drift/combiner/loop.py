@@ -24,7 +24,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows
-from sentryml_common.contracts.topics import PREDICTIONS
+from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
@@ -48,7 +48,6 @@ from sentryml_drift.settings import DriftSettings
 
 log = get_logger(__name__)
 
-GROUP = "sentryml.combiner"
 BYTES_PER_POLL = 4 * 1024 * 1024
 MOST_RECORDS_PER_POLL = 5_000
 RETRY_PAUSE_SECONDS = 1.0
@@ -95,7 +94,7 @@ def make_consumer(settings: DriftSettings, group: str) -> Consumer:
 
 def group_of(epoch: int) -> str:
     """The consumer group that keeps the places in one incarnation of the topic; those of another mean nothing."""
-    return f"{GROUP}.epoch-{epoch}"
+    return f"{COMBINER_GROUP}.epoch-{epoch}"
 
 
 class _ForgetOnRebalance(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -41,11 +41,13 @@ DELIVERY_LATE = timedelta(minutes=15)
 @dataclass
 class SystemWatch:
     """Looks periodically, and begins and ends alerts; any number may run. `kafka_answered_at` says when Kafka last
-    answered this process, `on_work` is called when there is something to send."""
+    answered this process, `commits_stalled_since` whether the combiner commits; `on_work` is called when there is
+    something to send."""
 
     pool: Pool
     incidents: Incidents
     kafka_answered_at: Callable[[], datetime | None]
+    commits_stalled_since: Callable[[], datetime | None]
     on_work: Callable[[], None]
     clock: Clock
     sightings: Sightings = field(default_factory=Sightings)
@@ -72,7 +74,12 @@ class SystemWatch:
         state = await self.incidents.system_state()
         now = self.clock()
         async with transaction(self.pool) as connection:
-            findings = [*self._of_incidents(state, now), *self._of_kafka(now), *await _of_channels(connection, now)]
+            findings = [
+                *self._of_incidents(state, now),
+                *self._of_kafka(now),
+                *self._of_commits(),
+                *await _of_channels(connection, now),
+            ]
             verdict = judge(self.sightings, await list_live(connection), findings, self._unknown(state, now), now)
             begun = [each for each in verdict.begins if await begin(connection, each, now)]
             ended = [each for each in verdict.ends if await end(connection, each, now)]
@@ -100,6 +107,13 @@ class SystemWatch:
         """The faults of which nothing is known at the moment."""
         late = now - (self.kafka_answered_at() or self.started_at) >= KAFKA_LATE
         return (KNOWN_BY_INCIDENTS if state is None else frozenset()) | (CAUSED_BY_KAFKA if late else frozenset())
+
+    def _of_commits(self) -> list[Finding]:
+        since = self.commits_stalled_since()
+        if since is None:
+            return []
+        text = "The combiner has taken in many records, and committed nothing. Its log says why."
+        return [Finding(Subject(SystemFault.COMMITS_STALLED), since, text)]
 
     def _of_kafka(self, now: datetime) -> list[Finding]:
         since = self.kafka_answered_at() or self.started_at

@@ -20,6 +20,11 @@ KNOWN_BY_INCIDENTS = frozenset(
     {SystemFault.INPUT_STALLED, SystemFault.EVALUATIONS_STALLED, SystemFault.TRANSITIONS_STALLED}
 )
 CAUSED_BY_KAFKA = KNOWN_BY_INCIDENTS | {SystemFault.COMMITS_STALLED}
+CAUSES: Mapping[SystemFault, frozenset[SystemFault]] = {
+    SystemFault.KAFKA_AWAY: CAUSED_BY_KAFKA,
+    # Where there is no combiner, none commits.
+    SystemFault.INPUT_STALLED: frozenset({SystemFault.COMMITS_STALLED}),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,8 +81,10 @@ def judge(
     now: datetime,
 ) -> Verdict:
     """What follows from the `findings` of now; of the faults in `unknown` nothing is known at the moment."""
-    if any(each.fault is SystemFault.KAFKA_AWAY for each in (*live, *(found.subject for found in findings))):
-        unknown = {*unknown, *CAUSED_BY_KAFKA}
+    faults = {each.fault for each in (*live, *(found.subject for found in findings))}
+    for cause, caused in CAUSES.items():
+        if cause in faults:
+            unknown = {*unknown, *caused}
     known = {each.subject: each for each in findings if each.subject.fault not in unknown}
     found = {each: sightings.found.get(each, now) for each in known if each not in live}
     absent = [each for each in live if each not in known and each.fault not in unknown]

@@ -42,7 +42,7 @@ MEANS: Mapping[SystemFault, str] = {
     SystemFault.EVALUATIONS_STALLED: "Drift and silence are not noticed meanwhile. What is sent is kept, and is "
     "evaluated when it works again.",
     SystemFault.TRANSITIONS_STALLED: "Alerts are late. They are kept, and are sent when it works again.",
-    SystemFault.COMMITS_STALLED: "After a restart it reads everything again; it may be reading the same over and over.",
+    SystemFault.COMMITS_STALLED: "Predictions are counted, but a restart reads all of them again, and may take long.",
     SystemFault.DELIVERIES_STALLED: "Alerts for this channel wait there, and are sent when it works again.",
     SystemFault.KAFKA_AWAY: "Nothing is counted or evaluated meanwhile, and senders are answered 503. What has been "
     "accepted is kept.",
