@@ -217,6 +217,8 @@ async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_coun
     good = [event(model_id, 1), event(model_id, 2)]
     left_out = [event(model_id, 3, LONGEST_WINDOW + 60), event(model_id, 4, -3600), event(model_id, 5, -7200)]
     bad = [b'{"model_id": "secret-', orjson.dumps([good[0], {**good[0], "age": 42}]), b""]
+    named = [("sentryml-sender", b"pricing")]
+    avro = await producer.send_and_wait(PREDICTIONS.name, b"\x00\x00\x00\x00\x11\x02", partition=3, headers=named)
     offsets = await produce(
         producer, 3, orjson.dumps(good[:1]), bad[0], orjson.dumps(left_out), bad[1], bad[2], orjson.dumps(good[1])
     )
@@ -231,12 +233,14 @@ async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_coun
         letter.offset: letter for letter, _ in letters if (letter.topic, letter.partition) == (PREDICTIONS.name, 3)
     }
     assert {offset: found[offset].reason for offset in found} == {
+        avro.offset: "schema_registry_prefix",
         offsets[1]: "not_json",
         offsets[3]: "invalid_events",
         offsets[4]: "not_json",
     }
     assert "age" not in found[offsets[3]].detail, "nor what a sender called a field"
     assert all(letter.service == "drift-combiner" for letter in found.values())
+    assert [offset for offset, letter in found.items() if letter.sender == "pricing"] == [avro.offset]
     assert not any(b"secret-" in value for _, value in letters), "a dead letter never holds the payload"
 
 

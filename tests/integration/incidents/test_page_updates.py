@@ -195,6 +195,17 @@ async def test_activity_reaches_the_models_page_and_the_overview(
     await eventually(reported, what="both pages to be notified")
 
 
+async def test_pages_that_say_what_is_missing_change_though_nothing_happens(
+    open_page: Open, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await life.sees("ok")
+    model, overview, incidents = [await open_page(path) for path in (MODEL_PAGE, "/models", "/incidents")]
+    monkeypatch.setattr(module, "CHECKS_UNTIL_BY_TIME", 1)
+    await model.until("changed")
+    await overview.until("changed")
+    assert "changed" not in incidents.reported
+
+
 async def test_what_happened_before_the_stream_was_open_is_reported(open_page: Open, life: Life) -> None:
     page = await open_page(MODEL_PAGE, follows=None)
     await life.sees("critical")

@@ -31,13 +31,23 @@ from sentryml_incidents.store.people.api_keys import find_spent_keys
 from sentryml_incidents.store.people.sessions import find_over_sessions
 from sentryml_incidents.store.transition_numbers import CHANNEL, newest_number, number_transitions, read_stream
 from sentryml_incidents.streaming.events import Event, EventKind, event_of, hint_in
-from sentryml_incidents.streaming.subscribers import Client, Happening, Page, Shown, Subject, Subscriber
+from sentryml_incidents.streaming.subscribers import (
+    CHANGED_BY_TIME,
+    Client,
+    Happening,
+    Page,
+    Shown,
+    Subject,
+    Subscriber,
+)
 
 log = get_logger(__name__)
 
 POLL_SECONDS = 1.0
 CHECKS_UNTIL_OVERVIEW = 5
 """The overview follows all models, and is the most expensive page: its checks are this far apart."""
+CHECKS_UNTIL_BY_TIME = 60
+"""What is missing notifies of nothing: pages that say so are changed this far apart, whatever happens."""
 PAGE_ROWS = 500
 PAGES_MAX, PAGES_OF_SESSION_MAX = 1_000, 20
 
@@ -193,6 +203,9 @@ class Hub:
         await self._change_models(connection)
         if self._checks % CHECKS_UNTIL_OVERVIEW == 0:
             await self._change_overviews(connection)
+        if self._checks % CHECKS_UNTIL_BY_TIME == 0:
+            for page in (page for shown in CHANGED_BY_TIME for page in self._showing(shown)):
+                page.change()
 
     async def _end_revoked(
         self, connection: Connection, subscribers: Sequence[Subscriber], find_ended: FindEnded

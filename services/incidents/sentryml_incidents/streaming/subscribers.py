@@ -106,6 +106,9 @@ CHANGES = {
 }
 """What changes a page at once; activity, and evaluations on the overview, are polled."""
 
+CHANGED_BY_TIME = (Shown.OVERVIEW, Shown.MODEL, Shown.ALERTS)
+"""Pages that say what is missing, which nothing notifies of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
