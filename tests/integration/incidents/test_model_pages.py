@@ -92,6 +92,7 @@ async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
     clock.now = at(19)
     overview = text_of(await reader.get("/models"))
     assert "△ not evaluated since 09:17:00 UTC" in overview
+    assert "Nothing drifts" not in overview, "nobody knows"
     assert "Its /readyz says what it waits for. Since 23 Nov 2026, 09:17:00 UTC ." in overview
     page = text_of(await reader.get(f"/models/{MODEL}"))
     assert "Not evaluated since 23 Nov 2026, 09:17:00 UTC . No model is evaluated: is a drift processor running" in page

@@ -8,7 +8,7 @@ from sentryml_common.contracts.internal.system_state import PATH, SystemState
 from sentryml_common.contracts.message import encode
 from sentryml_common.http.internal import InternalAccess
 from sentryml_incidents.usecases.context import WithContext
-from sentryml_incidents.usecases.system_state import read_faults
+from sentryml_incidents.usecases.system_state import read_system_state
 
 
 def system_state_routes(access: InternalAccess) -> APIRouter:
@@ -19,7 +19,7 @@ def system_state_routes(access: InternalAccess) -> APIRouter:
     async def show(request: Request, context: WithContext) -> Response:
         await access(request)
         async with context.transaction() as connection:
-            found = await read_faults(connection, context)
+            found = (await read_system_state(connection, context)).faults
         return Response(encode(SystemState(at=context.now(), found=found)), media_type="application/json")
 
     return router

@@ -3,16 +3,28 @@ the overview."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sentryml_common.contracts.internal.system_state import FoundFault
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.system.faults import find_faults
+from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
 from sentryml_incidents.store.models import read_progress, read_unevaluated
 from sentryml_incidents.store.outbox import oldest_unpublished
 from sentryml_incidents.usecases.context import Context
 
 
-async def read_faults(connection: Connection, context: Context) -> tuple[FoundFault, ...]:
+@dataclass(frozen=True, slots=True)
+class SystemState:
+    """What stands still, and the models that are not evaluated, be they few."""
+
+    faults: tuple[FoundFault, ...]
+    unevaluated: Unevaluated
+
+
+async def read_system_state(connection: Connection, context: Context) -> SystemState:
     """All that is found now."""
     now = context.now()
     unevaluated, progress = await read_unevaluated(connection, now), await read_progress(connection)
-    return find_faults(unevaluated, progress, await oldest_unpublished(connection), context.stalled_after, now)
+    oldest = await oldest_unpublished(connection)
+    return SystemState(find_faults(unevaluated, progress, oldest, context.stalled_after, now), unevaluated)

@@ -14,9 +14,9 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
-from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_unevaluated
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models
 from sentryml_incidents.usecases.context import WithContext
-from sentryml_incidents.usecases.system_state import read_faults
+from sentryml_incidents.usecases.system_state import read_system_state
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
@@ -55,7 +55,7 @@ async def show(
             urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
         rows = await _rows(connection, [*found[:ROWS], *urgent], now)
         unreadable = (await read_unreadable(connection, now)).in_short
-        faults, unevaluated = await read_faults(connection, context), await read_unevaluated(connection, now)
+        system = await read_system_state(connection, context)
     return render(
         request,
         "models/overview.html",
@@ -63,10 +63,9 @@ async def show(
         attention=[rows[model.model_id] for model in urgent],
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
         search=prefix,
-        faults=faults,
+        system=system,
         unreadable=unreadable,
-        unevaluated=unevaluated,
-        unevaluated_shown=sorted(unevaluated.since)[:UNEVALUATED_SHOWN],
+        unevaluated_shown=sorted(system.unevaluated.since)[:UNEVALUATED_SHOWN],
         first=after is None,
         ingest_url=context.ingest_url,
     )
