@@ -40,6 +40,12 @@ def an_app() -> FastAPI:
     app = FastAPI()
     install_problems(app)
 
+    @app.post("/with-a-form")
+    async def with_a_form(
+        asked: dict[str, int], signed: Annotated[Signed, Depends(InternalAccess(SECRET, lambda: NOW))]
+    ) -> dict[str, Any]:
+        return {"asked": asked, "body": signed.body.decode()}
+
     @app.api_route("/{path:path}", methods=["POST", "PUT"])
     async def tell(signed: Annotated[Signed, Depends(InternalAccess(SECRET, lambda: NOW))]) -> dict[str, Any]:
         name = None if signed.actor is None else signed.actor.name
@@ -58,6 +64,14 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 def headers(age_seconds: float = 0.0, actor: ActingPerson | None = None, secret: SecretStr = SECRET) -> dict[str, str]:
     at = NOW - timedelta(seconds=age_seconds)
     return signed_headers(secret, "POST", TARGET, BODY, at.timestamp(), actor)
+
+
+async def test_body_that_the_framework_has_read_before_is_signed_too(client: httpx.AsyncClient) -> None:
+    signed = signed_headers(SECRET, "POST", "/with-a-form", BODY, NOW.timestamp()) | {
+        "Content-Type": "application/json"
+    }
+    answer = await client.post("/with-a-form", content=BODY, headers=signed)
+    assert answer.json() == {"asked": {"a": 1}, "body": BODY.decode()}
 
 
 async def refusal(answer: httpx.Response) -> str:
