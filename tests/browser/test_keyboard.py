@@ -93,7 +93,7 @@ async def test_a_viewer_reads_every_detail_with_the_keyboard_alone(scene: Scene,
 
 async def _tab_to(tab: Tab, name: str) -> None:
     """Press Tab until something of that name has the focus."""
-    named = "() => { const e = document.activeElement; return (e.labels?.[0] || e).innerText.trim(); }"
+    named = "() => { const e = document.activeElement; return (e.labels?.[0] || e).innerText?.trim(); }"
     for _ in range(MOST):
         await tab.keyboard.press("Tab")
         if str(await tab.evaluate(named)).startswith(name):

@@ -191,7 +191,9 @@ async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
     path = f"/models/{MODEL}"
     newest = await reader.get(path)
     assert "Newest evaluation" in text_of(newest)
-    slices = re.findall(r'<a href="(\?[^"]+)#evaluation" tabindex="-1"><title>([^<]+)</title>', newest.text)
+    slices = re.findall(
+        r'<a href="(\?[^"]+)#evaluation" tabindex="-1" data-says="[^"]*"><title>([^<]+)</title>', newest.text
+    )
     assert slices, "the curve can be clicked"
     worst = await reader.get(path + links_of(newest)["worst on the curve"])
     assert "Evaluation of 23 Nov 2026, 09:19:00 UTC" in text_of(worst)
@@ -212,6 +214,19 @@ async def test_any_evaluation_is_reached_from_the_curve_and_from_its_neighbours(
     assert [
         href for href, _ in slices if (await reader.get(path + href.replace("&amp;", "&"))).status_code != 200
     ] == []
+
+
+async def test_a_stretch_of_time_is_shown_where_it_is_asked_for(
+    reader: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "warn", "critical", "ok")
+    clock.now = at(60)
+    path = f"/models/{MODEL}"
+    found = await reader.get(path, params={"since": at(0).isoformat(), "until": at(30).isoformat()})
+    assert "PSI from 23 Nov 2026, 09:15:00 UTC to 23 Nov 2026, 09:45:00 UTC" in text_of(found)
+    assert "since=2026-11-23T09:15:00" in found.text, "the areas of the curve keep the stretch"
+    for params in ({"since": "9999-12-31T23:59:59Z", "until": "0001-01-01T00:00:00Z"}, {"since": at(0).isoformat()}):
+        assert (await reader.get(path, params=params)).status_code == 200
 
 
 async def test_an_evaluation_without_bins_says_so_and_leads_to_the_nearest_that_has_them(

@@ -52,3 +52,11 @@ def test_no_slice_leaves_the_picture_or_lies_on_another(found: list[tuple[float,
     assert all(each.place >= 0 and each.place + each.width <= 100.1 for each in drawn)
     places = [each.place for each in drawn]
     assert places == sorted(set(places))
+
+
+def test_an_area_names_the_levels_that_were_in_force() -> None:
+    judged = EvaluationPoint(at(0), Signal.SCORE, Level.OK, 0.05, warn_at=0.1234, critical_at=0.2)
+    assert [each.levels for each in click_areas([judged, point(720, 0.3)], DAY)] == [
+        "warning from 0.123, critical from 0.2",
+        "",
+    ]

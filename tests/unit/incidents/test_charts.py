@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 from sentryml_incidents.web.view.charts import (
     MOST_TIME_TICKS,
     Sparkline,
+    between,
     histogram_chart,
     psi_chart,
     sparkline,
@@ -150,3 +151,15 @@ def test_volume_is_drawn_to_the_fullest_pane() -> None:
     assert chart is not None
     assert chart.bars == ((0.0, 25.0, 50.0), (50.0, 25.0, 100.0), (75.0, 25.0, 10.0))
     assert chart.most == 10
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_a_stretch_of_time_lies_within_the_life_of_the_model_and_has_some_length(
+    since: datetime, until: datetime
+) -> None:
+    now = MONDAY + timedelta(days=3)
+    span = between(MONDAY, now, (since, until), 288, STEP)
+    assert MONDAY <= span.start < span.end <= now
+    assert span.step >= STEP
+    if MONDAY <= since <= until - STEP and until <= now:
+        assert (span.start, span.end) == (since, until)

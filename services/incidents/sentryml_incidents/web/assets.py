@@ -23,6 +23,7 @@ OURS = (
     "alerts.css",
     "app.css",
     "charts.css",
+    "charts.js",
     "forms.css",
     "icon.svg",
     "incidents.css",

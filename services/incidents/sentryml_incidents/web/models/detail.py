@@ -34,8 +34,10 @@ from sentryml_incidents.web.view.chart_click_areas import ClickArea, click_areas
 from sentryml_incidents.web.view.charts import (
     HistogramChart,
     PsiChart,
+    Stretch,
     VolumeChart,
     WindowsChart,
+    between,
     histogram_chart,
     psi_chart,
     recent,
@@ -65,6 +67,7 @@ class Days(IntEnum):
         return {1: "a day", 7: "a week"}.get(self, f"{self:d} days")
 
 
+Edge = Annotated[WithOffset | None, Query(description="An end of the curve, instead of `days`.")]
 At = Annotated[WithOffset | None, Query(description="The evaluation of this time, instead of the newest.")]
 
 
@@ -129,11 +132,19 @@ class ModelPage:
 
 @router.get("/models/{model_id}")
 async def show(
-    request: Request, context: WithContext, visitor: Reader, model_id: str, days: Days = Days.DAY, at: At = None
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    model_id: str,
+    days: Days = Days.DAY,
+    at: At = None,
+    since: Edge = None,
+    until: Edge = None,
 ) -> Response:
-    """One model, with its PSI over the last `days`, and the evaluation of `at`."""
+    """One model, with its PSI over the last `days` or between two times, and the evaluation of `at`."""
+    stretch = None if since is None or until is None else (since, until)
     async with context.transaction() as connection:
-        page = await _read(connection, model_id, timedelta(days=days), at, context.now())
+        page = await _read(connection, model_id, stretch or timedelta(days=days), at, context.now())
     return render(
         request,
         "models/detail.html",
@@ -141,6 +152,7 @@ async def show(
         model=page.model,
         days=days,
         all_days=list(Days),
+        stretch=stretch,
         picked=at and page.shown and page.shown.evaluation.evaluated_at,
         kept_per_window=KEPT_PER_WINDOW,
     )
@@ -156,13 +168,17 @@ async def forget(
 
 
 async def _read(
-    connection: Connection, model_id: str, length: timedelta, at: datetime | None, now: datetime
+    connection: Connection, model_id: str, time: timedelta | Stretch, at: datetime | None, now: datetime
 ) -> ModelPage:
     model, monitor = await known_model(connection, model_id)
     latest = await find_latest_evaluation(connection, model_id)
     activity = await find_activity(connection, model_id)
     incidents = await list_incidents(connection, IncidentFilter(model_id=model_id), None, MARKED_INCIDENTS)
-    span = recent(model.first_seen, now, length, CURVE_STEPS, timedelta(seconds=monitor.every_seconds))
+    every = timedelta(seconds=monitor.every_seconds)
+    if isinstance(time, timedelta):
+        span = recent(model.first_seen, now, time, CURVE_STEPS, every)
+    else:
+        span = between(model.first_seen, now, time, CURVE_STEPS, every)
     points, missed = await read_curve(connection, model_id, span), model.not_evaluated_since(now)
     return ModelPage(
         model=model,

@@ -15,13 +15,15 @@ MOST_SLICES = 96
 
 @dataclass(frozen=True, slots=True)
 class ClickArea:
-    """A part of the picture, from the top to the bottom, and the evaluation that it leads to."""
+    """A part of the picture, from the top to the bottom, and the evaluation that it leads to, with the levels that were
+    in force."""
 
     place: float
     width: float
     at: datetime
     psi: float | None
     text: str
+    levels: str
 
 
 def worst_of(found: Iterable[ClickArea]) -> ClickArea | None:
@@ -48,4 +50,11 @@ def _rank(point: EvaluationPoint) -> float:
 
 def _slice(place: float, width: float, point: EvaluationPoint) -> ClickArea:
     found = "too little data" if point.psi is None else f"PSI {point.psi:.3f}"
-    return ClickArea(round(place, 2), round(width, 2), point.at, point.psi, f"{moment(point.at)}: {found}")
+    return ClickArea(
+        round(place, 2), round(width, 2), point.at, point.psi, f"{moment(point.at)}: {found}", _levels(point)
+    )
+
+
+def _levels(point: EvaluationPoint) -> str:
+    named = (("warning", point.warn_at), ("critical", point.critical_at))
+    return ", ".join(f"{name} from {level:.3g}" for name, level in named if level is not None)

@@ -28,6 +28,7 @@ DAYS = (DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 TIME_STEPS = [timedelta(seconds=seconds) for seconds in (*UNDER_A_DAY, *DAYS)]
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """A Monday: weeks on an axis begin on Mondays."""
+Stretch = tuple[datetime, datetime]
 GAP = 2.5
 """Evaluations that are more than this many steps apart are not joined by a line."""
 
@@ -36,6 +37,13 @@ def recent(first_seen: datetime, now: datetime, length: timedelta, steps: int, e
     """The last `length` of time, or less where a model is younger, in `steps` steps, none shorter than `every`."""
     start = min(max(now - length, first_seen), now - timedelta(seconds=1))
     return Span(start, now, max((now - start) / steps, every))
+
+
+def between(first_seen: datetime, now: datetime, stretch: Stretch, steps: int, every: timedelta) -> Span:
+    """A stretch of time, as far as the model existed: at least one evaluation long, in at most `steps` steps."""
+    end = min(max(stretch[1], first_seen + every), max(now, first_seen + every))
+    start = max(first_seen, min(stretch[0], end - every))
+    return Span(start, end, max((end - start) / steps, every))
 
 
 @dataclass(frozen=True, slots=True)
