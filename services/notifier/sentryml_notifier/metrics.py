@@ -28,6 +28,11 @@ CONVERSATION_EDIT_TOTAL = Counter(
     "Edits of the root messages of conversations, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
+RESENT_TOTAL = Counter(
+    "sentryml_resent_total",
+    "Times that live incidents were sent again to a channel that would forget them, by channel, outcome and reason.",
+    ["channel", "outcome", "reason"],
+)
 SLACK_PRESS_TOTAL = Counter(
     "sentryml_slack_press_total", "Clicks on buttons in Slack, by action and outcome.", ["action", "outcome"]
 )

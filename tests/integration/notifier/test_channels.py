@@ -106,7 +106,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({}, {"name": "Input should be", "kind": "known are apprise"}),
+        ({}, {"name": "Input should be", "kind": "known are alertmanager"}),
         ({"name": "ops", "kind": SECRET}, {"kind": "known are"}),
         ({"name": SECRET, "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "String should"}),
         ({"name": "slack", "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "WEBHOOK_URL"}),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID, uuid5
 
 import httpx
@@ -106,6 +107,28 @@ class Channel(Protocol):
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Try once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """An incident as a channel has it, to be sent there again; `group_id` is its alert group there."""
+
+    story: Story
+    group_id: UUID | None
+
+
+@runtime_checkable
+class Resending(Protocol):
+    """A channel whose other side takes an incident for over unless it is sent again after `resend_after`.
+
+    `resend` makes one attempt, as `Channel.send` does; with `ended` it says of incidents that are over that they are.
+    """
+
+    resend_after: timedelta
+
+    async def resend(self, incidents: Sequence[Resent], *, ended: bool) -> SendResult:
+        """Send incidents again."""
         ...
 
 

@@ -20,7 +20,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import happened, wait_for
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
-from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.channels.base import Outgoing, Resending
 from sentryml_notifier.domain.delivery import (
     NOTHING_SENT,
     RETRY_PARKED_AFTER,
@@ -42,7 +42,7 @@ from sentryml_notifier.metrics import (
     REMINDER,
     expose_zero,
 )
-from sentryml_notifier.store import channels, conversations, fallback
+from sentryml_notifier.store import channels, conversations, fallback, resending
 from sentryml_notifier.store.queue import queue
 from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reader, Sending
 
@@ -257,6 +257,10 @@ class Dispatcher:
             await queue.note_attempt(connection, claim, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text, now)
             await self._affect_channel(connection, channel, result, decided, now)
+            if ours and isinstance(decided, Delivered) and isinstance(channel.channel, Resending):
+                next_at = now + channel.channel.resend_after
+                for story in claim.stories:
+                    await resending.note_delivered(connection, channel.channel_id, story.last, next_at)
             if isinstance(decided, TryAgain):
                 await channels.park_if_broken(connection, channel.channel_id)
         if result.outcome is Outcome.CHANNEL_REFUSED:

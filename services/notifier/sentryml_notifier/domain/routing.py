@@ -28,6 +28,14 @@ CLOSING = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
 """Kinds that end an incident."""
 
 
+QUIET_KINDS: Mapping[str, frozenset[TransitionKind]] = {
+    "slack_bot": frozenset(TransitionKind),
+    "pagerduty": frozenset({TransitionKind.ACKNOWLEDGED, TransitionKind.DEESCALATED}),
+    "alertmanager": frozenset({TransitionKind.DEESCALATED}),
+}
+"""Changes without an alert that a kind of channel gets too, of incidents that it was notified of: it shows the state of
+each incident, and these change it."""
+
 WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -43,7 +51,7 @@ class Urgency(IntEnum):
 class Route:
     """Which transitions go to a channel: no pattern means every model, no kind means whatever alerts.
 
-    A channel that holds conversations gets quiet changes too, of incidents that it was notified of.
+    A channel that shows the state of an incident gets `quiet_kinds` too, of incidents that it was notified of.
     """
 
     route_id: UUID
@@ -52,7 +60,7 @@ class Route:
     least_severity: Severity = Severity.WARN
     kinds: frozenset[TransitionKind] = frozenset()
     enabled: bool = True
-    holds_conversations: bool = False
+    quiet_kinds: frozenset[TransitionKind] = frozenset()
 
     def is_for(self, model_id: str) -> bool:
         """Whether it is for a model."""
@@ -65,7 +73,7 @@ class Route:
     def wants(self, step: Step) -> bool:
         """Whether it is for such steps; the end of an alert always is."""
         if not self.kinds:
-            return step.alert or self.holds_conversations
+            return step.alert or step.kind in self.quiet_kinds
         return step.kind in self.kinds or (step.alert and step.kind in CLOSING)
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import Route
+from sentryml_notifier.domain.routing import QUIET_KINDS, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
         """
         SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
                r.enabled, r.remind_after_seconds, r.remind_times, r.version, r.created_at,
-               c.kind = 'slack_bot' AS holds_conversations
+               c.kind AS channel_kind
           FROM route AS r
           JOIN channel AS c USING (channel_id)
          WHERE r.deleted_at IS NULL AND ($1::uuid IS NULL OR r.route_id = $1)
@@ -112,7 +112,7 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         Severity(row["least_severity"]),
         frozenset(map(TransitionKind, row["kinds"])),
         row["enabled"],
-        row["holds_conversations"],
+        QUIET_KINDS.get(row["channel_kind"], frozenset()),
     )
     return StoredRoute(
         route,

@@ -9,7 +9,16 @@ from enum import StrEnum
 from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.text import duration
 
-KINDS = {"slack": "Slack", "webhook": "Webhook", "email": "E-mail", "mail": "E-mail"}
+KINDS = {
+    "slack": "Slack",
+    "webhook": "Webhook",
+    "email": "E-mail",
+    "mail": "E-mail",
+    "pagerduty": "PagerDuty",
+    "alertmanager": "Alertmanager",
+    "teams": "Microsoft Teams",
+    "discord": "Discord",
+}
 """Kinds of channels as people call them, by how their codes begin."""
 
 AT_ONCE = timedelta(seconds=2)
