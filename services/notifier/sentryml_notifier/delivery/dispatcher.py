@@ -32,8 +32,9 @@ from sentryml_notifier.domain.delivery import (
     decide,
 )
 from sentryml_notifier.domain.group_text import compose_group
-from sentryml_notifier.domain.grouping import Grouping
-from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.grouping import About, Grouping
+from sentryml_notifier.domain.holding.summary import compose_held
+from sentryml_notifier.domain.message import Message, compose, presented, with_delivery_notes
 from sentryml_notifier.domain.thread import Learned
 from sentryml_notifier.metrics import (
     DELIVERY_DUPLICATE_TOTAL,
@@ -241,7 +242,7 @@ class Dispatcher:
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(
-            compose_group(claim.report) if claim.report else compose(claim.story),
+            presented(_composed(claim), claim.presentation),
             possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
@@ -353,6 +354,12 @@ class Dispatcher:
         # One worker waits and says so; the others wait for that one.
         async with self._waiting:
             await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
+
+
+def _composed(claim: Claim) -> Message:
+    if claim.report is None:
+        return compose(claim.story)
+    return compose_held(claim.report) if claim.report.about is About.HELD else compose_group(claim.report)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

@@ -52,6 +52,7 @@ class About(StrEnum):
     REMINDER = "reminder"
     LONG_DRIFT = "long_drift"
     QUIET = "quiet"
+    HELD = "held"  # whatever came while a route held it: one summary
 
 
 @dataclass(frozen=True, slots=True)

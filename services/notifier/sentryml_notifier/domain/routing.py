@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
+from sentryml_notifier.domain.holding.schedule import NEVER, HoldSchedule
 
 ALERTING = frozenset(
     {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED}
@@ -61,6 +63,7 @@ class Route:
     kinds: frozenset[TransitionKind] = frozenset()
     enabled: bool = True
     quiet_kinds: frozenset[TransitionKind] = frozenset()
+    hold: HoldSchedule = NEVER
 
     def is_for(self, model_id: str) -> bool:
         """Whether it is for a model."""
@@ -75,6 +78,19 @@ class Route:
         if not self.kinds:
             return step.alert or step.kind in self.quiet_kinds
         return step.kind in self.kinds or (step.alert and step.kind in CLOSING)
+
+    def held_until(self, step: Step, at: datetime, *, woke_somebody: bool = False) -> datetime | None:
+        """Until when the news of a step is held; None if it is not. Critical alerts pass unless the schedule says
+        otherwise, and so does the end of an incident whose critical alert has passed (`woke_somebody`).
+
+        Changes that only show how an incident stands are not held: they call nobody.
+        """
+        if not step.alert and step.kind not in self.kinds:
+            return None
+        urgent = step.severity is Severity.CRITICAL or (step.kind in CLOSING and woke_somebody)
+        if urgent and not self.hold.holds_critical:
+            return None
+        return self.hold.held_until(step.model_id, at)
 
 
 @dataclass(frozen=True, slots=True)

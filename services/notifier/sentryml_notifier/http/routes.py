@@ -12,6 +12,7 @@ from fastapi import APIRouter, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
 from sentryml_common.contracts.internal.notifier_api import RouteResponse
+from sentryml_common.contracts.monitor import TimeZone
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page
@@ -19,10 +20,13 @@ from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.change import Action, Change, differences
+from sentryml_notifier.domain.holding.schedule import HoldSchedule, free_minutes
+from sentryml_notifier.domain.holding.written import HOURS_EXAMPLE, WINDOW_EXAMPLE, read_hours, read_window
 from sentryml_notifier.domain.routing import ALERTING, Route, may_meet
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.holds import hold_again
 from sentryml_notifier.store.routes import (
     StoredRoute,
     delete_route,
@@ -38,6 +42,7 @@ NAME_PATTERN = r"^[^\x00-\x1f\x7f/]*$"
 """Without a slash: nobody's secret address is anybody's name."""
 MODEL_PATTERN = r"^[A-Za-z0-9._:*?\[\]!-]{1,128}$"
 PATTERNS_MAX = 100
+HOURS_MAX, WINDOWS_MAX, FREE_MINUTES_MIN = 20, 50, 60
 REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * 86_400, 100
 
 UNKNOWN = problem_answers((404, "There is no such route."))
@@ -77,18 +82,45 @@ Kinds = Annotated[
 ]
 
 
+def _hours(text: str) -> str:
+    read_hours(text)
+    return " ".join(text.split())
+
+
+def _window(text: str) -> str:
+    read_window(text)
+    return " ".join(text.split())
+
+
+def _leaves_time(hours: list[str]) -> list[str]:
+    if hours and free_minutes([read_hours(each) for each in hours]) < FREE_MINUTES_MIN:
+        raise ValueError("together they leave less than an hour of the week in which alerts are sent")
+    return _once(hours)
+
+
+HoldHours = Annotated[str, StringConstraints(max_length=100), NoKey, AfterValidator(_hours)]
+HoldWindow = Annotated[str, StringConstraints(max_length=1000), NoKey, AfterValidator(_window)]
+SlackGroup = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{2,20}$")]
+
+
 SPEC_EXAMPLE: dict[str, JsonValue] = {
     "name": "fraud on call",
     "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
     "model_patterns": ["fraud-*"],
     "least_severity": "critical",
     "remind_after_seconds": 3600,
+    "time_zone": "Europe/Berlin",
+    "hold_hours": ["mon-fri 18:00-08:00", "sat,sun 08:00-08:00"],
+    "hold_windows": ["2026-12-24 18:00 to 2026-12-27 08:00 for fraud-*"],
+    "slack_group_critical": "S0123456789",
 }
 EXAMPLE: dict[str, JsonValue] = {
     **SPEC_EXAMPLE,
     "kinds": [],
     "enabled": True,
     "remind_times": 3,
+    "hold_critical": False,
+    "slack_group_warn": None,
     "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "channel": "on call",
     "version": 1,
@@ -124,6 +156,27 @@ class RouteSpec(BaseModel):
     remind_times: int = Field(
         3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."
     )
+    time_zone: TimeZone = Field(
+        "UTC",
+        description="Zone of its hours and windows, and of times in its messages, by its name of the IANA database.",
+    )
+    hold_hours: Annotated[list[HoldHours], AfterValidator(_leaves_time)] = Field(
+        [],
+        max_length=HOURS_MAX,
+        description="Hours of the week in which its alerts are held, to be delivered together when they end: "
+        f"`{HOURS_EXAMPLE}`, `sat,sun 08:00-08:00`.",
+    )
+    hold_windows: Annotated[list[HoldWindow], AfterValidator(_once)] = Field(
+        [],
+        max_length=WINDOWS_MAX,
+        description=f"Planned windows in which its alerts are held: `{WINDOW_EXAMPLE}`, with `every 7 days` for one "
+        "that comes again, and `for fraud-*` for some models.",
+    )
+    hold_critical: bool = Field(False, strict=True, description="Hold critical alerts too.")
+    slack_group_warn: SlackGroup | None = Field(None, description="Slack's id of a user group that warnings mention.")
+    slack_group_critical: SlackGroup | None = Field(
+        None, description="Slack's id of a user group that critical alerts mention."
+    )
 
 
 class RouteView(RouteResponse):
@@ -153,6 +206,12 @@ class RouteView(RouteResponse):
             enabled=route.enabled,
             remind_after_seconds=stored.remind_after_seconds,
             remind_times=stored.remind_times,
+            time_zone=route.hold.time_zone,
+            hold_hours=stored.hold_hours,
+            hold_windows=stored.hold_windows,
+            hold_critical=route.hold.holds_critical,
+            slack_group_warn=stored.slack_group_warn,
+            slack_group_critical=stored.slack_group_critical,
             version=stored.version,
             created_at=stored.created_at,
         )
@@ -212,8 +271,11 @@ async def change(
         if text:
             await _save(connection, stored)
             await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, text)
+            released = await hold_again(connection, stored.route, context.clock())
         else:
-            stored = before
+            stored, released = before, 0
+    if released:
+        context.wake()
     response.headers["ETag"] = etag(stored.version)
     return RouteView.of(stored)
 
@@ -262,9 +324,25 @@ async def _stored(
         requested.least_severity,
         frozenset(requested.kinds),
         requested.enabled,
+        hold=HoldSchedule(
+            requested.time_zone,
+            tuple(map(read_hours, requested.hold_hours)),
+            tuple(map(read_window, requested.hold_windows)),
+            requested.hold_critical,
+        ),
     )
     made = StoredRoute(
-        route, requested.name, channel, requested.remind_after_seconds, requested.remind_times, 1, context.clock()
+        route,
+        requested.name,
+        channel,
+        requested.remind_after_seconds,
+        requested.remind_times,
+        1,
+        context.clock(),
+        tuple(requested.hold_hours),
+        tuple(requested.hold_windows),
+        requested.slack_group_warn,
+        requested.slack_group_critical,
     )
     return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
 

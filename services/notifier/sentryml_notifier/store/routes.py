@@ -10,12 +10,15 @@ import asyncpg
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.domain.holding.schedule import HoldSchedule
+from sentryml_notifier.domain.holding.written import read_hours, read_window
+from sentryml_notifier.domain.message import Presentation
 from sentryml_notifier.domain.routing import QUIET_KINDS, Route
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRoute:
-    """A route as people see it."""
+    """A route as people see it: `hold_hours` and `hold_windows` as they wrote them."""
 
     route: Route
     name: str
@@ -24,6 +27,10 @@ class StoredRoute:
     remind_times: int
     version: int
     created_at: datetime
+    hold_hours: tuple[str, ...] = ()
+    hold_windows: tuple[str, ...] = ()
+    slack_group_warn: str | None = None
+    slack_group_critical: str | None = None
 
 
 async def list_stored_routes(connection: Connection, route_id: UUID | None = None) -> list[StoredRoute]:
@@ -31,7 +38,8 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
     rows = await connection.fetch(
         """
         SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
-               r.enabled, r.remind_after_seconds, r.remind_times, r.version, r.created_at,
+               r.enabled, r.remind_after_seconds, r.remind_times, r.version, r.created_at, r.time_zone, r.hold_hours,
+               r.hold_windows, r.hold_critical, r.slack_group_warn, r.slack_group_critical,
                c.kind AS channel_kind
           FROM route AS r
           JOIN channel AS c USING (channel_id)
@@ -46,6 +54,19 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
 async def list_routes(connection: Connection) -> list[Route]:
     """The same, as far as it decides what they take."""
     return [each.route for each in await list_stored_routes(connection)]
+
+
+async def find_presentation(connection: Connection, delivery_id: UUID) -> Presentation:
+    """How the route of a delivery wants its messages."""
+    row = await connection.fetchrow(
+        """
+        SELECT r.time_zone, r.slack_group_warn, r.slack_group_critical
+          FROM delivery AS d JOIN route AS r USING (route_id)
+         WHERE d.delivery_id = $1
+        """,
+        delivery_id,
+    )
+    return Presentation(**dict(row.items())) if row else Presentation()
 
 
 async def lock_route(connection: Connection, route_id: UUID) -> StoredRoute | None:
@@ -73,17 +94,21 @@ async def save_route(connection: Connection, stored: StoredRoute) -> None:
     await connection.execute(
         """
         INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
-                           remind_after_seconds, remind_times, version, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                           remind_after_seconds, remind_times, version, created_at, time_zone, hold_hours,
+                           hold_windows, hold_critical, slack_group_warn, slack_group_critical)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
             ON CONFLICT (route_id) DO UPDATE
            SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
                least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
                remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
-               version = excluded.version
+               version = excluded.version, time_zone = excluded.time_zone, hold_hours = excluded.hold_hours,
+               hold_windows = excluded.hold_windows, hold_critical = excluded.hold_critical,
+               slack_group_warn = excluded.slack_group_warn, slack_group_critical = excluded.slack_group_critical
         """,
         route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
         sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
-        stored.version, stored.created_at,
+        stored.version, stored.created_at, route.hold.time_zone, list(stored.hold_hours), list(stored.hold_windows),
+        route.hold.holds_critical, stored.slack_group_warn, stored.slack_group_critical,
     )  # fmt: skip
 
 
@@ -113,6 +138,12 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         frozenset(map(TransitionKind, row["kinds"])),
         row["enabled"],
         QUIET_KINDS.get(row["channel_kind"], frozenset()),
+        HoldSchedule(
+            row["time_zone"],
+            tuple(map(read_hours, row["hold_hours"])),
+            tuple(map(read_window, row["hold_windows"])),
+            row["hold_critical"],
+        ),
     )
     return StoredRoute(
         route,
@@ -122,4 +153,8 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         row["remind_times"],
         row["version"],
         row["created_at"],
+        tuple(row["hold_hours"]),
+        tuple(row["hold_windows"]),
+        row["slack_group_warn"],
+        row["slack_group_critical"],
     )

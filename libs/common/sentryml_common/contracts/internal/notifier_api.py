@@ -29,6 +29,12 @@ class RouteResponse(Part):
     enabled: bool
     remind_after_seconds: int | None
     remind_times: int
+    time_zone: str = Field("UTC", description="Zone of its hours and windows, and of times in its messages.")
+    hold_hours: tuple[str, ...] = Field((), description="Hours of the week in which its alerts are held.")
+    hold_windows: tuple[str, ...] = Field((), description="Planned windows in which its alerts are held.")
+    hold_critical: bool = Field(False, description="Whether critical alerts are held too.")
+    slack_group_warn: str | None = Field(None, description="Slack user group that warnings mention.")
+    slack_group_critical: str | None = Field(None, description="Slack user group that critical alerts mention.")
     version: int
     created_at: UtcDatetime
 
@@ -108,6 +114,9 @@ class DeliveryResponse(Part):
     reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
     long_drift_days: int = Field(
         0, description="Of a reminder that asks what lasting drift is: for how many days it had lasted; else 0."
+    )
+    held_until: UtcDatetime | None = Field(
+        None, description="Until when the schedule of its route has held it, or does; null if it has not."
     )
     group_id: UUID | None = Field(None, description="Alert group that its incident opened in, on this channel.")
     group_number: int | None = Field(None, description="What messages call that group.")

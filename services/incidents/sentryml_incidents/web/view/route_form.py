@@ -38,6 +38,12 @@ class RouteForm:
     enabled: bool = True
     remind_after_minutes: str = ""
     remind_times: str = "3"
+    time_zone: str = "UTC"
+    hold_hours: str = ""
+    hold_windows: str = ""
+    hold_critical: bool = False
+    slack_group_warn: str = ""
+    slack_group_critical: str = ""
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
@@ -51,11 +57,22 @@ class RouteForm:
             "enabled": self.enabled,
             "remind_after_seconds": round(seconds * 60) if isinstance(seconds, float) else seconds,
             "remind_times": self._times(),
+            "time_zone": self.time_zone.strip() or "UTC",
+            "hold_hours": lines(self.hold_hours),
+            "hold_windows": lines(self.hold_windows),
+            "hold_critical": self.hold_critical,
+            "slack_group_warn": self.slack_group_warn.strip() or None,
+            "slack_group_critical": self.slack_group_critical.strip() or None,
         }
 
     def _times(self) -> int | str | None:
         times = number(self.remind_times)
         return int(times) if isinstance(times, float) and times.is_integer() else self.remind_times
+
+
+def lines(text: str) -> list[str]:
+    """What was entered one a line."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def number(text: str) -> float | str | None:
