@@ -303,7 +303,7 @@ class Dispatcher:
         ]
         for kind in reported:
             DELIVERY_TOTAL.labels(kind=kind, **labels).inc()
-        if isinstance(decided, Delivered) and not claim.story.reminder:
+        if isinstance(decided, Delivered) and not (claim.story.reminder or claim.held):
             since = last.at if claim.report is None else claim.happened_at
             DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - since).total_seconds())
         level = log.info if isinstance(decided, Delivered) else log.warning

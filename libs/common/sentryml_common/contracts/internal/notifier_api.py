@@ -186,6 +186,7 @@ class VerdictResponse(Part):
     taken: bool
     why: str
     text: str
+    held_until: UtcDatetime | None = Field(None, description="Until when it would be held; null if it would not.")
     channel_broken: str | None = Field(description="Why its channel is broken, and how to fix it.")
 
 

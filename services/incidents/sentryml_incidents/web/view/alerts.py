@@ -41,12 +41,19 @@ FIELDS: Final[Mapping[str, str]] = {
     "channel_id": "channel",
     "remind_after_seconds": "remind after",
     "remind_times": "maximum number of reminders",
+    "hold_hours": "hours of the week",
+    "hold_windows": "planned windows",
+    "slack_group_critical": "mention for critical alerts",
+    "slack_group_warn": "mention for warnings",
 }
 REASONS: Final[Mapping[str, str]] = {
     "model_patterns": "patterns hold letters, digits and . _ : - * ? [ ] !, 128 at most, with spaces between",
     "remind_after_seconds": "from 5 minutes to 7 days (10080 minutes), or empty for no reminders",
     "remind_times": "a whole number from 1 to 100",
     "channel_id": "choose one of the channels",
+    "time_zone": "a name of the IANA database, such as Europe/Berlin",
+    "slack_group_critical": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",
+    "slack_group_warn": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",
 }
 """By field: what it takes, in texts for people."""
 

@@ -26,7 +26,7 @@ def read_hours(text: str) -> Hours:
     """
     found = HOURS.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"hours are written like `{HOURS_EXAMPLE}`, `sat,sun 08:00-08:00` or `daily 22:00-06:00`")
+        raise ValueError(f"hours are written like “{HOURS_EXAMPLE}”, “sat,sun 08:00-08:00” or “daily 22:00-06:00”")
     return Hours(_days(found["days"].lower()), _minutes(found["start"]), _minutes(found["end"]))
 
 
@@ -39,7 +39,7 @@ def read_window(text: str) -> Window:
     found = WINDOW.fullmatch(text.strip())
     if found is None:
         raise ValueError(
-            f"a window is written like `{WINDOW_EXAMPLE}`, if need be with `every 7 days` and then `for fraud-* risk-*`"
+            f"a window is written like “{WINDOW_EXAMPLE}”; “every 7 days” and “for fraud-* risk-*” may follow"
         )
     begins, ends = _moment(found[1], found[2]), _moment(found[3], found[4])
     every_days = int(found[5]) if found[5] else None

@@ -74,7 +74,8 @@ class Claim:
     """Deliveries of one incident, or of several of a group, to be sent in one message by the holder of the lease.
 
     `stories` are the incidents, the worst first; with a `report` the message is about the group. `group_id` is the
-    group of the incident, and `thread_id` whose thread the message belongs to: the incident's, or the group's.
+    group of the incident, and `thread_id` whose thread the message belongs to: the incident's, or the group's. `held`:
+    the schedule of its route has held it.
     """
 
     sending: Sending
@@ -89,6 +90,7 @@ class Claim:
     group_id: UUID | None = None
     report: GroupReport | None = None
     presentation: Presentation = USUAL
+    held: bool = False
 
     @property
     def story(self) -> Story:
@@ -188,6 +190,7 @@ async def _claim(connection: Connection, sending: Sending, together: Together, r
         await _group_id(connection, channel_id, together, story.last.incident_id, reader, now),
         together.report,
         await find_presentation(connection, delivery_ids[-1]),
+        was_held(taken),
     )
 
 
