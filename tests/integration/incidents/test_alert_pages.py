@@ -177,6 +177,7 @@ async def test_a_route_shows_when_it_holds(admin: httpx.AsyncClient, world: Worl
         "hold_hours": "mon-fri 18:00-08:00\nsat,sun 08:00-08:00",
         "hold_windows": "2026-12-24 18:00 to 2026-12-27 08:00 for fraud-*",
         "slack_group_critical": "S0123456789",
+        "weekly_summary": "mon 09:00",
     }
     made = text_of(await make_route(admin, world.channel.channel_id, **what))
     assert "fraud holds mon-fri 18:00-08:00; sat,sun 08:00-08:00; 2026-12-24 18:00 to 2026-12-27 08:00" in made
@@ -198,6 +199,7 @@ async def test_a_route_shows_when_it_holds(admin: httpx.AsyncClient, world: Worl
         ({"time_zone": "Europe/Bielefeld"}, "Time zone: a name of the IANA database"),
         ({"hold_hours": "at night"}, "Hours of the week: hours are written like “mon-fri 18:00-08:00”"),
         ({"hold_windows": "2026-12-24 18:00 to 2026-12-23 18:00"}, "Planned windows: the window ends before it begins"),
+        ({"weekly_summary": "mondays"}, "Weekly summary: a day and a time, such as mon 09:00"),
         ({"slack_group_critical": "@oncall"}, "Mention for critical alerts: the id of a user group"),
     ],
 )

@@ -91,7 +91,7 @@ async def test_a_database_with_rows_of_every_table_can_be_migrated(pool: Pool) -
     await migrate(pool, "notifier", files)
 
     before["delivery_outbox"] = before.pop("delivery_news")
-    assert await counted(pool) == before | {"question": 0, "alert_group": 0, "resending": 0}
+    assert await counted(pool) == before | {"question": 0, "alert_group": 0, "resending": 0, "weekly_summary": 0}
     assert await pool.fetchval("SELECT kinds FROM route") == [
         "escalated",
         "evaluation_paused",

@@ -134,6 +134,7 @@ async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: Worl
         ({"hold_hours": ["at night"]}, "body.hold_hours.0"),
         ({"hold_hours": ["daily 00:05-00:00"]}, "body.hold_hours"),
         ({"hold_windows": ["2026-12-24 18:00 to 2026-12-24 17:00"]}, "body.hold_windows.0"),
+        ({"weekly_summary": "mondays"}, "body.weekly_summary"),
         ({"hold_critical": "yes"}, "body.hold_critical"),
         ({"slack_group_warn": "@oncall"}, "body.slack_group_warn"),
         ({"mute": True}, "body.mute"),

@@ -161,6 +161,7 @@ def test_holds_are_entered_line_by_line() -> None:
     form = RouteForm(hold_hours="mon-fri 18:00-08:00\r\n\n sat,sun 08:00-08:00 ", slack_group_warn=" ", time_zone=" ")
     requested = form.requested()
     assert requested["hold_hours"] == ["mon-fri 18:00-08:00", "sat,sun 08:00-08:00"]
+    assert requested["weekly_summary"] is None
     assert (requested["hold_windows"], requested["slack_group_warn"], requested["time_zone"]) == ([], None, "UTC")
 
 

@@ -70,7 +70,8 @@ class Outgoing:
     channels that hold conversations, and `thread_id` whose that is: None for the incident's.
 
     `group_id` is the alert group of the incident; `of_group` says that the message is about several incidents of it, of
-    which `story` is the worst.
+    which `story` is the worst. `of_no_incident` says that it is a summary: its story is made up, as that of a test, and
+    it belongs to no thread.
     """
 
     message: Message
@@ -84,6 +85,7 @@ class Outgoing:
     group_id: UUID | None = None
     thread_id: UUID | None = None
     of_group: bool = False
+    of_no_incident: bool = False
 
     @property
     def subject_id(self) -> UUID:

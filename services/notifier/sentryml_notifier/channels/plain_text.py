@@ -10,7 +10,8 @@ from sentryml_notifier.domain.message import Fact, Line, Link, Message
 def as_text(message: Message) -> str:
     """The whole message, without its title; the link comes early, since some places show little of it."""
     facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts)
-    parts = [message.lead, *message.notes, f"{message.link_label}:\n{message.link_url}", *facts]
+    link = f"{message.link_label}:\n{message.link_url}" if message.link_url else message.link_label
+    parts = [message.lead, *message.notes, link, *facts]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Self
 from uuid import UUID
@@ -19,9 +19,17 @@ from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.domain.holding.schedule import HoldSchedule, free_minutes
-from sentryml_notifier.domain.holding.written import HOURS_EXAMPLE, WINDOW_EXAMPLE, read_hours, read_window
+from sentryml_notifier.domain.holding.written import (
+    HOURS_EXAMPLE,
+    WEEKLY_EXAMPLE,
+    WINDOW_EXAMPLE,
+    read_hours,
+    read_weekly,
+    read_window,
+)
 from sentryml_notifier.domain.routing import ALERTING, Route, may_meet
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
@@ -82,14 +90,12 @@ Kinds = Annotated[
 ]
 
 
-def _hours(text: str) -> str:
-    read_hours(text)
-    return " ".join(text.split())
+def _written(read: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        read(text)
+        return " ".join(text.split())
 
-
-def _window(text: str) -> str:
-    read_window(text)
-    return " ".join(text.split())
+    return AfterValidator(check)
 
 
 def _leaves_time(hours: list[str]) -> list[str]:
@@ -98,8 +104,9 @@ def _leaves_time(hours: list[str]) -> list[str]:
     return _once(hours)
 
 
-HoldHours = Annotated[str, StringConstraints(max_length=100), NoKey, AfterValidator(_hours)]
-HoldWindow = Annotated[str, StringConstraints(max_length=1000), NoKey, AfterValidator(_window)]
+HoldHours = Annotated[str, StringConstraints(max_length=100), NoKey, _written(read_hours)]
+HoldWindow = Annotated[str, StringConstraints(max_length=1000), NoKey, _written(read_window)]
+WeeklySummary = Annotated[str, StringConstraints(max_length=20), NoKey, _written(read_weekly)]
 SlackGroup = Annotated[str, StringConstraints(pattern=r"^S[A-Z0-9]{2,20}$")]
 
 
@@ -120,6 +127,9 @@ EXAMPLE: dict[str, JsonValue] = {
     "enabled": True,
     "remind_times": 3,
     "hold_critical": False,
+    "weekly_summary": None,
+    "weekly_last_at": None,
+    "weekly_last_text": None,
     "slack_group_warn": None,
     "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
     "channel": "on call",
@@ -173,10 +183,19 @@ class RouteSpec(BaseModel):
         "that comes again, and `for fraud-*` for some models.",
     )
     hold_critical: bool = Field(False, strict=True, description="Hold critical alerts too.")
+    weekly_summary: WeeklySummary | None = Field(
+        None, description=f"When a summary of the last seven days is sent, such as `{WEEKLY_EXAMPLE}`; null: never."
+    )
     slack_group_warn: SlackGroup | None = Field(None, description="Slack's id of a user group that warnings mention.")
     slack_group_critical: SlackGroup | None = Field(
         None, description="Slack's id of a user group that critical alerts mention."
     )
+
+
+AS_STORED = (
+    "name", "channel", "remind_after_seconds", "remind_times", "hold_hours", "hold_windows", "weekly_summary",
+    "weekly_last_at", "weekly_last_text", "slack_group_warn", "slack_group_critical", "version", "created_at",
+)  # fmt: skip
 
 
 class RouteView(RouteResponse):
@@ -197,23 +216,14 @@ class RouteView(RouteResponse):
         route = stored.route
         return cls(
             route_id=route.route_id,
-            name=stored.name,
             channel_id=route.channel_id,
-            channel=stored.channel,
             model_patterns=tuple(each for each in route.model_patterns if may_meet(each, models)),
             least_severity=route.least_severity,
             kinds=tuple(sorted(route.kinds)),
             enabled=route.enabled,
-            remind_after_seconds=stored.remind_after_seconds,
-            remind_times=stored.remind_times,
             time_zone=route.hold.time_zone,
-            hold_hours=stored.hold_hours,
-            hold_windows=stored.hold_windows,
             hold_critical=route.hold.holds_critical,
-            slack_group_warn=stored.slack_group_warn,
-            slack_group_critical=stored.slack_group_critical,
-            version=stored.version,
-            created_at=stored.created_at,
+            **{name: getattr(stored, name) for name in AS_STORED},
         )
 
 
@@ -310,13 +320,10 @@ async def _stored(
 ) -> StoredRoute:
     channel = await keep_channel(connection, requested.channel_id)
     if channel is None:
-        reason = "there is no such channel: GET /v1/channels lists them"
-        raise Problem(
-            422,
-            "invalid-request",
-            f"body.channel_id: {reason}",
-            errors=[{"field": "body.channel_id", "reason": reason}],
-        )
+        raise _refused("channel_id", "there is no such channel: GET /v1/channels lists them")
+    kind = KINDS.get(channel["kind"])
+    if requested.weekly_summary and kind is not None and not kind.for_people:
+        raise _refused("weekly_summary", f"is for people, and {kind.title} is read by programs: choose another channel")
     route = Route(
         before.route.route_id if before else context.new_id(),
         requested.channel_id,
@@ -334,7 +341,7 @@ async def _stored(
     made = StoredRoute(
         route,
         requested.name,
-        channel,
+        channel["name"],
         requested.remind_after_seconds,
         requested.remind_times,
         1,
@@ -343,8 +350,19 @@ async def _stored(
         tuple(requested.hold_windows),
         requested.slack_group_warn,
         requested.slack_group_critical,
+        requested.weekly_summary,
+        context.clock(),
     )
-    return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
+    if before is None:
+        return made
+    return replace(
+        made,
+        version=before.version + 1,
+        created_at=before.created_at,
+        weekly_since=before.weekly_since if requested.weekly_summary == before.weekly_summary else context.clock(),
+        weekly_last_at=before.weekly_last_at,
+        weekly_last_text=before.weekly_last_text,
+    )
 
 
 async def _save(connection: Connection, stored: StoredRoute) -> None:
@@ -369,6 +387,11 @@ async def _note(
     await insert_change(
         connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, text)
     )
+
+
+def _refused(field: str, reason: str) -> Problem:
+    errors = [{"field": f"body.{field}", "reason": reason}]
+    return Problem(422, "invalid-request", f"body.{field}: {reason}", errors=errors)
 
 
 def _unknown(route_id: UUID) -> Problem:

@@ -17,6 +17,8 @@ async def held_until(
     connection: Connection, transition: Transition, route: Route, now: datetime
 ) -> datetime | None:  # fmt: skip
     """Until when the delivery of a transition by a route is held; None if it is not."""
+    if not route.hold.ever:
+        return None
     step = step_of(transition)
     woke = transition.kind in CLOSING and await _woke_somebody(connection, transition, route.channel_id)
     return route.held_until(step, now, woke_somebody=woke)

@@ -33,6 +33,9 @@ class RouteResponse(Part):
     hold_hours: tuple[str, ...] = Field((), description="Hours of the week in which its alerts are held.")
     hold_windows: tuple[str, ...] = Field((), description="Planned windows in which its alerts are held.")
     hold_critical: bool = Field(False, description="Whether critical alerts are held too.")
+    weekly_summary: str | None = Field(None, description="When its weekly summary is sent; null: never.")
+    weekly_last_at: UtcDatetime | None = Field(None, description="The end of the week of its newest weekly summary.")
+    weekly_last_text: str | None = Field(None, description="What became of the newest weekly summary.")
     slack_group_warn: str | None = Field(None, description="Slack user group that warnings mention.")
     slack_group_critical: str | None = Field(None, description="Slack user group that critical alerts mention.")
     version: int

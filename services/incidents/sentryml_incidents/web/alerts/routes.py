@@ -42,6 +42,7 @@ def _entered(
     hold_critical: Annotated[bool, Form()] = False,
     slack_group_warn: Annotated[str, Form(max_length=100)] = "",
     slack_group_critical: Annotated[str, Form(max_length=100)] = "",
+    weekly_summary: Annotated[str, Form(max_length=100)] = "",
 ) -> RouteForm:
     return RouteForm(
         name,
@@ -58,6 +59,7 @@ def _entered(
         hold_critical,
         slack_group_warn,
         slack_group_critical,
+        weekly_summary,
     )
 
 
@@ -149,6 +151,7 @@ def _harmless(form: RouteForm) -> RouteForm:
         hold_windows=harmless_lines(form.hold_windows),
         slack_group_warn=harmless(form.slack_group_warn),
         slack_group_critical=harmless(form.slack_group_critical),
+        weekly_summary=harmless(form.weekly_summary),
     )
 
 
@@ -168,4 +171,5 @@ def _form_of(route: RouteResponse) -> RouteForm:
         route.hold_critical,
         route.slack_group_warn or "",
         route.slack_group_critical or "",
+        route.weekly_summary or "",
     )

@@ -51,6 +51,7 @@ REASONS: Final[Mapping[str, str]] = {
     "remind_after_seconds": "from 5 minutes to 7 days (10080 minutes), or empty for no reminders",
     "remind_times": "a whole number from 1 to 100",
     "channel_id": "choose one of the channels",
+    "weekly_summary": "a day and a time, such as mon 09:00, or empty for none; only for channels that people read",
     "time_zone": "a name of the IANA database, such as Europe/Berlin",
     "slack_group_critical": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",
     "slack_group_warn": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",

@@ -44,6 +44,7 @@ class RouteForm:
     hold_critical: bool = False
     slack_group_warn: str = ""
     slack_group_critical: str = ""
+    weekly_summary: str = ""
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
@@ -61,6 +62,7 @@ class RouteForm:
             "hold_hours": lines(self.hold_hours),
             "hold_windows": lines(self.hold_windows),
             "hold_critical": self.hold_critical,
+            "weekly_summary": self.weekly_summary.strip() or None,
             "slack_group_warn": self.slack_group_warn.strip() or None,
             "slack_group_critical": self.slack_group_critical.strip() or None,
         }

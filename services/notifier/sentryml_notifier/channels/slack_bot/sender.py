@@ -164,7 +164,7 @@ class _Attempt:
         )
 
     async def make(self) -> SendResult:
-        if self._outgoing.test:
+        if self._outgoing.test or self._outgoing.of_no_incident:
             return await self._say()
         conversation = self._conversation()
         if not self._outgoing.possibly_sent:
@@ -190,7 +190,7 @@ class _Attempt:
         return replace(result, learned=learned) if learned and not isinstance(result.learned, RootPosted) else result
 
     async def _say(self) -> SendResult:
-        """Post a test: a message of no incident, with no button and no conversation."""
+        """Post a message of no incident, with no button and no conversation."""
         answer = await self._call("chat.postMessage", **self._addressed(self._payload(self._outgoing.message)))
         return answer if isinstance(answer, SendResult) else DELIVERED
 

@@ -52,6 +52,22 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Weekly:
+    """A day of the week (0 is Monday) and a minute of it."""
+
+    day: int
+    minute: int
+
+    def newest(self, time_zone: str, at: datetime) -> datetime:
+        """The newest moment of it, up to a given one."""
+        zone = ZoneInfo(time_zone)
+        today = at.astimezone(zone).date()
+        # One week further back than any change of the clock reaches.
+        days = (today - timedelta(days=(today.weekday() - self.day) % 7 + 7 * weeks) for weeks in range(-1, 3))
+        return max(moment for day in days if (moment := moment_of(_on(day, self.minute), zone)) <= at)
+
+
+@dataclass(frozen=True, slots=True)
 class HoldSchedule:
     """When alerts are held; critical ones only with `holds_critical`."""
 
@@ -60,9 +76,14 @@ class HoldSchedule:
     windows: tuple[Window, ...] = ()
     holds_critical: bool = False
 
+    @property
+    def ever(self) -> bool:
+        """Whether it holds at all."""
+        return bool(self.hours or self.windows)
+
     def held_until(self, model_id: str, at: datetime) -> datetime | None:
         """Until when an alert of a model is held that comes at a time; None if it is not held."""
-        if not self.hours and not self.windows:
+        if not self.ever:
             return None
         zone, until = ZoneInfo(self.time_zone), at
         while until < at + LONGEST:

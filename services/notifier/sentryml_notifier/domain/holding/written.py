@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from sentryml_notifier.domain.holding.schedule import DAY_MINUTES, LONGEST, Hours, Window
+from sentryml_notifier.domain.holding.schedule import DAY_MINUTES, LONGEST, Hours, Weekly, Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAILY = "daily"
@@ -15,6 +15,8 @@ MOMENT = r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})"
 WINDOW = re.compile(
     rf"{MOMENT} +to +{MOMENT}(?: +every +(\d{{1,3}}) +days?)?(?: +for((?: +{MODEL_PATTERN}){{1,20}}))?", re.IGNORECASE
 )
+WEEKLY = re.compile(r"([a-z]{3}) +(\d{1,2}:\d{2})", re.IGNORECASE)
+WEEKLY_EXAMPLE = "mon 09:00"
 HOURS_EXAMPLE, WINDOW_EXAMPLE = "mon-fri 18:00-08:00", "2026-12-24 18:00 to 2026-12-27 08:00"
 
 
@@ -50,6 +52,21 @@ def read_window(text: str) -> Window:
     if every_days is not None and ends - begins >= timedelta(days=every_days):
         raise ValueError("the window is not over when it begins again")
     return Window(begins, ends, every_days, tuple((found[6] or "").split()))
+
+
+def read_weekly(text: str) -> Weekly:
+    """When a weekly summary is sent.
+
+    Raises:
+        ValueError: it says no day and time; the message says how they are written.
+    """
+    found = WEEKLY.fullmatch(text.strip())
+    if found is None or found[1].lower() not in DAYS:
+        raise ValueError(f"a weekly summary is at a day and a time, like “{WEEKLY_EXAMPLE}”")
+    minutes = _minutes(found[2])
+    if minutes == DAY_MINUTES:
+        raise ValueError("write 00:00 of the next day instead of 24:00")
+    return Weekly(DAYS.index(found[1].lower()), minutes)
 
 
 def _days(text: str) -> frozenset[int]:
