@@ -46,6 +46,20 @@ async def test_pagerduty_shows_the_state_of_an_incident(world: World) -> None:
     assert not vendor.refused
 
 
+async def test_what_gets_worse_is_a_new_alert_also_where_the_old_one_was_acknowledged(world: World) -> None:
+    async with vendor_channel(world, "pagerduty") as vendor:
+        await world.take_in(opened_warn())
+        await world.dispatch()
+        vendor.alerts.update(dict.fromkeys(vendor.alerts, "acknowledged"))  # by somebody over there
+        vendor.planned += [Planned(202), Planned(500)]
+        await world.take_in(escalated())
+        assert await world.dispatch(at_most=1) == 1
+        world.clock.advance(60)
+        await world.dispatch()
+    assert list(vendor.alerts.values()) == ["triggered"]
+    assert vendor.received[-1]["payload"]["severity"] == "critical"
+
+
 async def test_an_incident_that_is_over_pages_nobody(world: World) -> None:
     async with vendor_channel(world, "pagerduty") as vendor:
         await world.take_in(opened_critical(), resolved())

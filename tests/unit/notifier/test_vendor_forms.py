@@ -15,7 +15,7 @@ from sentryml_common.contracts.transition import Transition
 from sentryml_notifier.channels.alertmanager.alerts import alerts_of
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.discord import embed
-from sentryml_notifier.channels.pagerduty.event import event_of
+from sentryml_notifier.channels.pagerduty.event import event_of, events_of
 from sentryml_notifier.channels.teams import card
 from sentryml_notifier.domain.message import compose, with_delivery_notes
 from sentryml_notifier.domain.message_input import Story
@@ -30,6 +30,7 @@ from tests.unit.notifier.builders import (
     opened_warn,
     reopened,
     resolved,
+    worsened,
 )
 from tests.unit.notifier.test_messages import STORIES, compare
 from tests.unit.notifier.test_slack_form import steps
@@ -106,6 +107,21 @@ def test_pagerduty_gets_the_action_that_fits_the_state(history: list[Any], actio
     event = orjson.loads(event_of(outgoing(Story(history, history[-1:])), ROUTING_KEY))
     assert (event["event_action"], event.get("payload", {}).get("severity")) == (action, severity)
     assert event["dedup_key"] == f"sentryml/{history[0].incident_id}", "one alert over there for each incident"
+
+
+@pytest.mark.parametrize(
+    ("history", "reported", "actions"),
+    [
+        ([opened_warn()], 1, ["trigger"]),
+        ([opened_warn(), escalated()], 1, ["resolve", "trigger"]),
+        ([opened_warn(), acknowledged(), worsened(sequence=3, from_=SEEN_WARN)], 1, ["resolve", "trigger"]),
+        ([opened_warn(), escalated()], 2, ["trigger"]),
+        ([opened_warn(), escalated(), resolved(sequence=3)], 2, ["resolve"]),
+    ],
+)
+def test_what_gets_worse_pages_again(history: list[Any], reported: int, actions: list[str]) -> None:
+    events = events_of(outgoing(Story(history, history[-reported:])), ROUTING_KEY)
+    assert [orjson.loads(event)["event_action"] for event in events] == actions
 
 
 def test_a_reminder_of_what_is_acknowledged_here_acknowledges_nothing_there() -> None:

@@ -13,12 +13,31 @@ from sentryml_common.contracts.transition import Severity, State, TransitionKind
 from sentryml_common.text import cut
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.channels.plain_text import fact_text
-from sentryml_notifier.domain.routing import CLOSING
+from sentryml_notifier.domain.routing import CLOSING, OPENING
 
 # https://developer.pagerduty.com/docs/send-alert-event: the longest that PagerDuty accepts.
 SUMMARY_LENGTH = 1024
 DETAIL_LENGTH = 4000
+WORSE = frozenset({TransitionKind.ESCALATED, TransitionKind.WORSENED})
 SEVERITIES = {Severity.CRITICAL: "critical", Severity.WARN: "warning"}
+
+
+def events_of(outgoing: Outgoing, routing_key: str) -> list[bytes]:
+    """The events, in their order: one, but for what got worse.
+
+    PagerDuty pages nobody about an alert that is acknowledged there, and does not raise the urgency of one that is
+    there already. So what gets worse, and somebody may have acknowledged, is resolved first and triggered again.
+    """
+    if action_of(outgoing) == "trigger" and gets_worse(outgoing):
+        return [resolve_event(outgoing, routing_key), event_of(outgoing, routing_key)]
+    return [event_of(outgoing, routing_key)]
+
+
+def gets_worse(outgoing: Outgoing) -> bool:
+    """Whether an incident that the channel has been notified of gets worse."""
+    story = outgoing.story
+    kinds = {step.kind for step in story.reported}
+    return not (outgoing.test or story.reminder or kinds & OPENING) and bool(kinds & WORSE)
 
 
 def event_of(outgoing: Outgoing, routing_key: str) -> bytes:
@@ -34,8 +53,8 @@ def event_of(outgoing: Outgoing, routing_key: str) -> bytes:
     return orjson.dumps(event)
 
 
-def end_of_test(outgoing: Outgoing, routing_key: str) -> bytes:
-    """The event that ends what a test has opened."""
+def resolve_event(outgoing: Outgoing, routing_key: str) -> bytes:
+    """The event that ends what is open there."""
     return orjson.dumps({"routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key_of(outgoing)})
 
 

@@ -1,4 +1,4 @@
-"""PagerDuty by its Events API v2: one event for each step that changes what people over there should do.
+"""PagerDuty by its Events API v2: an event for each step that changes what people over there should do.
 
 PagerDuty answers 202 when it has the event, 400 when it has a wrong form, 429 when a service gets too many, and asks to
 send again after 5xx (developer.pagerduty.com/docs/events-api-v2-overview). Sending again does no harm: the event has
@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
 from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Outgoing, Tools
-from sentryml_notifier.channels.pagerduty.event import end_of_test, event_of
+from sentryml_notifier.channels.pagerduty.event import events_of, resolve_event
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
@@ -53,11 +53,14 @@ class PagerDuty:
         self._poster, self._address, self._routing_key, self._fix = poster, address, routing_key, fix
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
-        result = await self._post(event_of(outgoing, self._routing_key))
-        if outgoing.test and result.outcome is Outcome.DELIVERED:
+        """Post the events; each must have been accepted before the next."""
+        for event in events_of(outgoing, self._routing_key):
+            result = await self._post(event)
+            if result.outcome is not Outcome.DELIVERED:
+                return result
+        if outgoing.test:
             # What a test has opened must not stay open; whether this arrives too is not what was asked.
-            await self._post(end_of_test(outgoing, self._routing_key))
+            await self._post(resolve_event(outgoing, self._routing_key))
         return result
 
     async def _post(self, event: bytes) -> SendResult:
