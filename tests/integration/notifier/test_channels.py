@@ -74,6 +74,7 @@ async def test_kinds_of_channels_describe_themselves(api: Api) -> None:
     bot, mail = kinds["slack_bot"], kinds["email"]
     assert (bot["threads"], bot["edits"], bot["buttons"]) == (True, True, True)
     assert (mail["title"], mail["threads"], mail["edits"]) == ("E-mail", True, False)
+    assert [name for name, kind in kinds.items() if not kind["for_people"]] == ["pagerduty", "alertmanager", "webhook"]
     assert mail["settings"]["properties"]["recipients"]["title"] == "To"
     for kind in kinds.values():
         assert not ["writeOnly" for field in kind["settings"]["properties"].values() if "writeOnly" in field]

@@ -56,6 +56,9 @@ class ChannelKindResponse(Part):
     threads: bool = Field(description="Whether messages about one incident are shown as a thread.")
     edits: bool = Field(description="Whether sent messages are updated.")
     buttons: bool = Field(description="Whether its messages have buttons, for example to acknowledge.")
+    for_people: bool = Field(
+        True, description="Whether people read it: then alerts that come together are one message, else none waits."
+    )
 
 
 class ChannelResponse(Part):
