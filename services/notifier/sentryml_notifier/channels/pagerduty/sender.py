@@ -18,6 +18,7 @@ from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config
 from sentryml_notifier.channels.pagerduty.event import events_of, resolve_event
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.rate_limit import Rate
 
 ENDPOINTS = {"us": "https://events.pagerduty.com/v2/enqueue", "eu": "https://events.eu.pagerduty.com/v2/enqueue"}
 ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -34,6 +35,11 @@ class PagerDutySettings(Config):
         title="Another address",
         description="of a relay that takes the same events; empty for PagerDuty itself",
     )
+
+    @property
+    def rate(self) -> Rate:
+        """PagerDuty limits what a service accepts, and gives no figure: two a second is slow enough in practice."""
+        return Rate(per_second=2.0, burst=20)
 
 
 class PagerDutySecret(Config):
