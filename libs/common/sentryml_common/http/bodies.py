@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.requests import Request
-from starlette.types import Receive
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 from sentryml_common.http.problems import Problem
 from sentryml_common.text import cut
@@ -31,6 +31,20 @@ async def read_body(receive: Receive, most_bytes: int, what: str, advice: str = 
         if len(body) > most_bytes:
             raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
     return body
+
+
+def receive_of(request: Request) -> Receive:
+    """What a request brings, also where the framework has read its body before: then nothing more comes by itself."""
+    parts = request.stream()
+
+    async def receive() -> Message:
+        try:
+            part = await anext(parts, None)
+        except ClientDisconnect:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part or b"", "more_body": part is not None}
+
+    return receive
 
 
 async def unambiguous_json(request: Request) -> None:
