@@ -66,7 +66,7 @@ chaos: install ## Kill and freeze everything at random; is each event counted on
 chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert delivered? (SHORT=1 SEED= INCIDENTS= KILLS=)
 	@$(RUN)python -m tests.chaos.notifier $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INCIDENTS),--incidents $(INCIDENTS)) $(if $(KILLS),--kills $(KILLS))
 
-test-alerts: install ## Do alerts fire when something is down? Every rule, then each part stopped beside a real Prometheus
+test-alerts: install ## Do alerts fire when something is down? Every rule, then each part stopped beside a real Prometheus; an incident in a real Alertmanager
 	@tools=$$(deploy/install-prometheus) && $(RUN)python -m tests.chaos.alerts --tools "$$tools"
 
 # What benchmarks run beside us; nothing else needs it.

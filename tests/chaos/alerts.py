@@ -1,13 +1,15 @@
 """`make test-alerts`: do the shipped rules fire when something is down, and only then?
 
 First every rule and the counting panels on made-up series (`deploy/prometheus/tests`), then a rehearsal: a whole local
-stack beside a real Prometheus, in which one part after the other is stopped and started again while events are sent.
-Exit code 0: every rule has fired that should, and was silent again afterwards.
+stack beside a real Prometheus, in which one part after the other is stopped and started again while events are sent. A
+real Alertmanager is sent an incident by the channel of that kind. Exit code 0: every rule has fired that should, and
+was silent again afterwards; Alertmanager showed the incident as it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from sentryml_local.stack import Options, Stack
+from tests.chaos.alertmanager import rehearse as rehearse_alertmanager
+from tests.chaos.alertmanager import running_alertmanager
 from tests.chaos.prometheus import DEPLOYED, SCRAPED, Alert, Prometheus, running_prometheus
 from tests.support.eventually import eventually_sync
 from tests.support.ports import free_port_base
@@ -93,10 +97,20 @@ def rehearse_all(program: str) -> None:
             stack.down()
 
 
+def rehearse_channel(program: str) -> None:
+    """An incident on its way through a real Alertmanager; prints a table."""
+    with (
+        TemporaryDirectory(prefix="sentryml-alertmanager-") as name,
+        running_alertmanager(program, Path(name) / "alertmanager") as real,
+    ):
+        eventually_sync(real.ready, what="Alertmanager to start")
+        asyncio.run(rehearse_alertmanager(real, say))
+
+
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="make test-alerts", description=__doc__)
-    parser.add_argument("--tools", type=Path, required=True, help="folder that holds prometheus and promtool")
+    parser.add_argument("--tools", type=Path, required=True, help="folder of prometheus, promtool, alertmanager")
     parser.add_argument("--rules-only", action="store_true", help="without the rehearsal")
     arguments = parser.parse_args()
     logging.disable(logging.INFO)
@@ -105,6 +119,7 @@ def main() -> None:
     for command in ([promtool, "check", "rules", str(DEPLOYED / "alerts.yml")], [promtool, "test", "rules", *tests]):
         if subprocess.run(command, check=False).returncode:
             sys.exit(1)
+    rehearse_channel(str(arguments.tools / "alertmanager"))
     if not arguments.rules_only:
         rehearse_all(str(arguments.tools / "prometheus"))
 

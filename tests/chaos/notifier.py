@@ -1,5 +1,5 @@
 """`make chaos-notifier`: is every alert delivered or visibly parked, whatever Slack answers and whenever a
-notifier is killed, alone or in a group?
+notifier is killed, alone, in a group or in the summary of a hold?
 
 Two notifiers with real Kafka and PostgreSQL, each killing itself at one named step after the other and restarted,
 and a Slack that fails in every way. A storm of incidents against few messages a second. Exit code 0: no violation.
@@ -35,14 +35,14 @@ from sentryml_common.contracts.transition import Severity, Standing, State, Tran
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
+from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_local.slack_stand_in.store import RateLimit
 from sentryml_notifier.channel_registry import SettingsChannel
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
-from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.chaos.notifier_check import Entry, Facts, latencies, table, violations
 from tests.chaos.notifier_dying import CONSUMING, DISPATCHING, STEPS
+from tests.chaos.notifier_operator import Operator
 from tests.chaos.notifier_slack import SEND_SECONDS, HostileSlack, HostileStore, hostile_slack
 from tests.chaos.workers import Worker
 from tests.support.eventually import eventually
@@ -57,7 +57,6 @@ TOPIC_PREFIX = "chaos."
 """Other notifiers may use the same Kafka."""
 LEASE_SECONDS = 16  # the shortest there is
 PROGRESS_SECONDS = 10.0
-MENDED_AFTER_SECONDS = 1.0
 GROUP_WAIT, GROUP_WINDOW = 0.2, 1.0
 """So short that some alerts are alone, and others in a group."""
 
@@ -168,31 +167,6 @@ class Storm:
             await asyncio.sleep(4 / self._size.per_second)
 
 
-class Operator:
-    """Mends the channel each time it breaks, as a start of the service with a good webhook does."""
-
-    def __init__(self, pool: Pool, given: SettingsChannel) -> None:
-        self._pool, self._given = pool, given
-        self.fixed = 0
-
-    async def watch(self) -> None:
-        """Watch until cancelled."""
-        while True:
-            await asyncio.sleep(MENDED_AFTER_SECONDS)
-            text = await self._pool.fetchval("SELECT broken_reason FROM channel WHERE state = 'broken'")
-            if text is not None:
-                self.fixed += 1
-                await self._fix()
-
-    async def _fix(self) -> None:
-        given = self._given
-        async with transaction(self._pool) as connection:
-            channel_id = await register_channel(
-                connection, given.name, given.kind, given.setting, given.fingerprint, given.settings
-            )
-            await release_waiting(connection, channel_id, system_clock())
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run's parts, and the report of its progress."""
@@ -257,11 +231,13 @@ class Run:
 
 async def attack(run: Run, operator: Operator) -> Facts:
     """The storm, and all faults and kills; then the channel is gone for good. What came of it."""
+    await operator.hold()
     run.say("two notifiers are started; the storm begins")
     alive = [asyncio.create_task(each.keep_alive()) for each in run.notifiers]
     beside = [asyncio.create_task(operator.watch()), asyncio.create_task(run.tell_progress())]
     try:
         await run.storm.blow()
+        run.say(f"the hold ends, of {await operator.let_go()} alerts")
         await run.storm.go_on_while(lambda: any(each.fates for each in run.notifiers))
         run.say(f"{len(run.storm.published)} alerts are published, and all kills dealt")
         await run.until_all_are("delivered")

@@ -45,6 +45,8 @@ from sentryml_notifier.consumer import GROUP, Inbox
 from sentryml_notifier.delivery.auditor import audit
 from sentryml_notifier.delivery.dispatcher import Dispatcher, Pace
 from sentryml_notifier.delivery.reminders import keep_reminding
+from sentryml_notifier.delivery.resender import Resender
+from sentryml_notifier.delivery.weekly import WeeklySender
 from sentryml_notifier.http.api import create_app
 from sentryml_notifier.http.context import Context
 from sentryml_notifier.http.slack_actions import Interactions, interaction_routes
@@ -115,6 +117,8 @@ async def work(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(make_thread_updater(settings, pool, registry).run(), name="thread-updater")
+            group.create_task(make_weekly_sender(settings, pool, registry).run(), name="weekly-summaries")
+            group.create_task(Resender(pool, registry, system_clock).run(), name="resender")
             group.create_task(SocketMode(registry, interactions, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
             reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_reminder_days)
@@ -170,6 +174,12 @@ def make_system_sender(settings: NotifierSettings, pool: Pool, registry: Channel
     """Who sends system alerts."""
     lease = timedelta(seconds=settings.delivery_lease_seconds)
     return SystemSender(pool, registry, lease, system_clock, random.random, uuid4)
+
+
+def make_weekly_sender(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> WeeklySender:
+    """Who sends weekly summaries."""
+    lease = timedelta(seconds=settings.delivery_lease_seconds)
+    return WeeklySender(pool, registry, lease, system_clock, random.random, uuid4)
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:

@@ -13,7 +13,7 @@ from sentryml_notifier.domain.conversation import EDIT_AFTER
 from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.domain.routing import matching_routes, no_route_reason
 from sentryml_notifier.store.conversations import want_edits
-from sentryml_notifier.store.inbox import Hold, insert_deliveries, insert_transition, read_notified
+from sentryml_notifier.store.inbox import Wait, insert_deliveries, insert_transition, read_notified
 from sentryml_notifier.store.outbox import insert_unrouted
 from sentryml_notifier.store.routes import list_routes
 
@@ -27,8 +27,8 @@ class Inbox:
 
     def __init__(self, pool: Pool, on_work: Callable[[], None], clock: Clock, grouping: Grouping | None = None) -> None:
         self._pool, self._on_work, self._clock = pool, on_work, clock
-        self._hold = (
-            Hold(grouping.wait, [kind.name for kind in KINDS.values() if kind.for_people]) if grouping else None
+        self._wait = (
+            Wait(grouping.wait, [kind.name for kind in KINDS.values() if kind.for_people]) if grouping else None
         )
 
     async def take_in(self, transitions: list[Transition]) -> None:
@@ -45,7 +45,7 @@ class Inbox:
                     continue
                 notified = await read_notified(connection, transition)
                 reported = await insert_deliveries(
-                    connection, transition, matching_routes(transition, routes, notified), now, self._hold
+                    connection, transition, matching_routes(transition, routes, notified), now, self._wait
                 )
                 made += reported
                 await want_edits(connection, transition.incident_id, transition.sequence, now + EDIT_AFTER)

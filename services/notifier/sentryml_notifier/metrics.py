@@ -16,7 +16,7 @@ DELIVERY_TOTAL = Counter(
 )
 DELIVERY_LATENCY_SECONDS = Histogram(
     "sentryml_delivery_latency_seconds",
-    "From the transition to the channel's acceptance.",
+    "From the transition to the channel's acceptance; without reminders and what a route has held.",
     ["channel"],
     buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600),
 )
@@ -26,6 +26,11 @@ DELIVERY_DUPLICATE_TOTAL = Counter(
 CONVERSATION_EDIT_TOTAL = Counter(
     "sentryml_conversation_edit_total",
     "Edits of the root messages of conversations, by channel, outcome and reason.",
+    ["channel", "outcome", "reason"],
+)
+RESENT_TOTAL = Counter(
+    "sentryml_resent_total",
+    "Times that live incidents were sent again to a channel that would forget them, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
 SLACK_PRESS_TOTAL = Counter(

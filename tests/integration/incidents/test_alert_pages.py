@@ -42,6 +42,7 @@ __all__ = ["slack"]
 SECRET = SecretStr("s" * 32)
 TOKEN = "XXXXXXXXXXXXXXXXXXXXXXXX"
 WEBHOOK = f"https://hooks.slack.com/services/T00000000/B00000000/{TOKEN}"
+ROUTE = "SELECT route_id FROM route WHERE name = 'fraud'"
 ARCHIVED = Script(status=410, body="channel_is_archived")
 
 
@@ -165,6 +166,30 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
     assert (await admin.get(page)).status_code == 404
 
 
+async def test_the_check_of_a_route_says_until_when_an_alert_would_be_held(
+    admin: httpx.AsyncClient, world: World
+) -> None:
+    await make_route(admin, world.channel.channel_id, hold_hours="daily 22:00-06:00")
+    found = text_of(await admin.get("/alerts?model=fraud-card&severity=warn"))
+    assert "fraud to slack. Taken: model, severity and kind match. Held until 06:00:00 UTC" in found
+    assert "Held until" not in text_of(await admin.get("/alerts?model=fraud-card&severity=critical"))
+
+
+async def test_a_route_shows_when_it_holds(admin: httpx.AsyncClient, world: World) -> None:
+    what = {
+        "time_zone": "Europe/Berlin",
+        "hold_hours": "mon-fri 18:00-08:00\nsat,sun 08:00-08:00",
+        "hold_windows": "2026-12-24 18:00 to 2026-12-27 08:00 for fraud-*",
+        "slack_group_critical": "S0123456789",
+        "weekly_summary": "mon 09:00",
+    }
+    made = text_of(await make_route(admin, world.channel.channel_id, **what))
+    assert "fraud holds mon-fri 18:00-08:00; sat,sun 08:00-08:00; 2026-12-24 18:00 to 2026-12-27 08:00" in made
+    form = (await admin.get(f"/alerts/routes/{await world.pool.fetchval(ROUTE)}")).text
+    for value in what.values():
+        assert value in form
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -175,6 +200,11 @@ async def test_a_route_is_made_changed_and_removed(admin: httpx.AsyncClient, wor
         ({"kinds": ["resolved"]}, "Kinds: names no alerting kind"),
         ({"channel_id": "nonsense"}, "Channel: choose one of the channels"),
         ({"name": "slack"}, "That name is taken"),
+        ({"time_zone": "Europe/Bielefeld"}, "Time zone: a name of the IANA database"),
+        ({"hold_hours": "at night"}, "Hours of the week: hours are written like “mon-fri 18:00-08:00”"),
+        ({"hold_windows": "2026-12-24 18:00 to 2026-12-23 18:00"}, "Planned windows: the window ends before it begins"),
+        ({"weekly_summary": "mondays"}, "Weekly summary: a day and a time, such as mon 09:00"),
+        ({"slack_group_critical": "@oncall"}, "Mention for critical alerts: the id of a user group"),
     ],
 )
 async def test_a_route_that_cannot_be_comes_back_with_what_was_entered(

@@ -42,6 +42,16 @@ async def test_a_channel_is_made_changed_and_removed(admin: httpx.AsyncClient, w
 FORMS = {
     "slack_bot": {"settings.channel": "C0ALERTS", "secret.token": "xoxb-1-2-abc"},
     "webhook": {"secret.url": "https://example.org/hook", "secret.signing_secrets": f"whsec_{'QUJD' * 8}"},
+    "pagerduty": {"settings.region": "eu", "settings.url": "", "secret.routing_key": "A1" * 16},
+    "alertmanager": {
+        "settings.urls": "https://a.example.org https://b.example.org", "settings.labels": "team=ml, env=prod",
+        "settings.resend_seconds": "60",
+    },
+    "teams": {"settings.messages_per_second": "1", "settings.burst": "3", "secret.url": "https://example.org/workflow"},
+    "discord": {
+        "settings.messages_per_second": "0.5", "settings.burst": "4",
+        "secret.url": "https://discord.com/api/webhooks/1/abc",
+    },
     "email": {
         "settings.host": "mail.example.org", "settings.port": "587", "settings.tls": "starttls",
         "settings.sender": "a@example.org", "settings.recipients": "b@example.org, c@example.org",

@@ -104,6 +104,7 @@ async def test_retry_takes_along_what_goes_before(world: World, api: Api) -> Non
     newest = (await api.ask("GET", "/v1/deliveries", 200))["items"][0]
     assert newest["kind"] == "escalated"
     await again(api, newest)
+    assert {row["held_until"] for row in await world.deliveries()} == {None}
     assert await world.dispatch() == 2
     assert len(world.slack.titles) == 2
 

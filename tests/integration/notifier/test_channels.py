@@ -74,6 +74,7 @@ async def test_kinds_of_channels_describe_themselves(api: Api) -> None:
     bot, mail = kinds["slack_bot"], kinds["email"]
     assert (bot["threads"], bot["edits"], bot["buttons"]) == (True, True, True)
     assert (mail["title"], mail["threads"], mail["edits"]) == ("E-mail", True, False)
+    assert [name for name, kind in kinds.items() if not kind["for_people"]] == ["pagerduty", "alertmanager", "webhook"]
     assert mail["settings"]["properties"]["recipients"]["title"] == "To"
     for kind in kinds.values():
         assert not ["writeOnly" for field in kind["settings"]["properties"].values() if "writeOnly" in field]
@@ -106,7 +107,7 @@ async def test_secret_is_encrypted_and_in_no_answer(world: World, api: Api) -> N
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({}, {"name": "Input should be", "kind": "known are apprise"}),
+        ({}, {"name": "Input should be", "kind": "known are alertmanager"}),
         ({"name": "ops", "kind": SECRET}, {"kind": "known are"}),
         ({"name": SECRET, "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "String should"}),
         ({"name": "slack", "kind": "slack_webhook", "secret": {"url": SECRET}}, {"name": "WEBHOOK_URL"}),

@@ -91,9 +91,8 @@ async def test_a_database_with_rows_of_every_table_can_be_migrated(pool: Pool) -
     await migrate(pool, "notifier", files)
 
     before["delivery_outbox"] = before.pop("delivery_news")
-    assert await counted(pool) == before | dict.fromkeys(
-        ("question", "alert_group", "system_alert", "system_delivery"), 0
-    )
+    added = ("question", "alert_group", "system_alert", "system_delivery", "resending", "weekly_summary")
+    assert await counted(pool) == before | dict.fromkeys(added, 0)
     assert await pool.fetchval("SELECT kinds FROM route") == [
         "escalated",
         "evaluation_paused",

@@ -79,6 +79,32 @@ async def test_route_is_made_changed_and_deleted_and_each_is_reported(world: Wor
     assert entry["actor"] == {"type": "api_key", "id": "admintest000", "name": "admintest000"}
 
 
+async def test_route_keeps_when_it_holds_and_whom_it_mentions(world: World, api: Api) -> None:
+    what = {
+        "time_zone": "Europe/Berlin",
+        "hold_hours": ["mon-fri 18:00-08:00", "sat,sun 08:00-08:00"],
+        "hold_windows": ["2026-12-24 18:00 to 2026-12-27 08:00 every 7 days for fraud-*"],
+        "hold_critical": True,
+        "slack_group_warn": "S0WARN",
+        "slack_group_critical": "S0CRITICAL",
+    }
+    made = await api.make_route("night", world.channel.channel_id, **what)
+    assert what.items() <= made.items()
+    assert await api.ask("GET", f"/v1/routes/{made['route_id']}", 200) == made
+    await api.ask(
+        "PUT", f"/v1/routes/{made['route_id']}", 200, json={"name": "night", "channel_id": made["channel_id"]}
+    )
+    assert "hold hours: mon-fri 18:00-08:00, sat,sun 08:00-08:00 → none" in (await api.texts())[-1][2]
+
+
+async def test_message_mentions_the_group_of_its_route(world: World, api: Api) -> None:
+    await only_route(api, slack_group_critical="S0CRITICAL", time_zone="Europe/Berlin")
+    await world.take_in(opened_critical())
+    await world.dispatch()
+    (message,) = world.slack.store.messages
+    assert "<!subteam^S0CRITICAL>" in str(message.payload)
+
+
 async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: World, api: Api) -> None:
     made = await api.make_route("ops", world.channel.channel_id)
     path, body = f"/v1/routes/{made['route_id']}", {"name": "ops", "channel_id": made["channel_id"]}
@@ -104,6 +130,13 @@ async def test_change_of_what_has_moved_on_is_refused_with_its_state(world: Worl
         ({"remind_times": 0}, "body.remind_times"),
         ({"name": "https://hooks.slack.com"}, "body.name"),
         ({"name": " "}, "body.name"),
+        ({"time_zone": "Europe/Bielefeld"}, "body.time_zone"),
+        ({"hold_hours": ["at night"]}, "body.hold_hours.0"),
+        ({"hold_hours": ["daily 00:05-00:00"]}, "body.hold_hours"),
+        ({"hold_windows": ["2026-12-24 18:00 to 2026-12-24 17:00"]}, "body.hold_windows.0"),
+        ({"weekly_summary": "mondays"}, "body.weekly_summary"),
+        ({"hold_critical": "yes"}, "body.hold_critical"),
+        ({"slack_group_warn": "@oncall"}, "body.slack_group_warn"),
         ({"mute": True}, "body.mute"),
     ],
 )

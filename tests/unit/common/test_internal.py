@@ -91,6 +91,22 @@ async def test_a_signed_request_passes_with_the_person_it_is_for(
     assert answer.json() == {"body": BODY.decode(), "name": None if actor is None else actor.name}
 
 
+async def test_what_the_framework_has_read_before_is_what_was_signed() -> None:
+    app = FastAPI()
+    install_problems(app)
+
+    @app.post("/")
+    async def take(
+        taken: dict[str, int], signed: Annotated[Signed, Depends(InternalAccess(SECRET, lambda: NOW))]
+    ) -> dict[str, Any]:
+        return {"taken": taken, "signed": signed.body.decode()}
+
+    headers = signed_headers(SECRET, "POST", "/", BODY, NOW.timestamp())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notifier") as client:
+        answer = await client.post("/", content=BODY, headers=headers | {"Content-Type": "application/json"})
+    assert answer.json() == {"taken": {"a": 1}, "signed": BODY.decode()}
+
+
 @pytest.mark.parametrize("age_seconds", [-60, 60])
 async def test_clocks_may_be_a_minute_apart(client: httpx.AsyncClient, age_seconds: float) -> None:
     assert (await client.post(TARGET, content=BODY, headers=headers(age_seconds))).status_code == 200

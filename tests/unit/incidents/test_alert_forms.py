@@ -79,7 +79,7 @@ def test_a_form_is_made_from_the_schema_of_any_kind() -> None:
 
 
 def test_only_a_kind_without_required_secrets_can_forget_them() -> None:
-    assert [name for name in KINDS if a_form(name).secret_optional] == ["email"]
+    assert [name for name in KINDS if a_form(name).secret_optional] == ["email", "alertmanager"]
 
 
 def test_an_error_belongs_to_its_field() -> None:
@@ -155,6 +155,14 @@ def test_minutes_become_seconds(entered: str, seconds: Any) -> None:
 @pytest.mark.parametrize("seconds", [300, 301, 3601, 604_799, 604_800])
 def test_a_form_shows_seconds_so_that_nothing_changes(seconds: int) -> None:
     assert RouteForm(remind_after_minutes=in_units(seconds, 60)).requested()["remind_after_seconds"] == seconds
+
+
+def test_holds_are_entered_line_by_line() -> None:
+    form = RouteForm(hold_hours="mon-fri 18:00-08:00\r\n\n sat,sun 08:00-08:00 ", slack_group_warn=" ", time_zone=" ")
+    requested = form.requested()
+    assert requested["hold_hours"] == ["mon-fri 18:00-08:00", "sat,sun 08:00-08:00"]
+    assert requested["weekly_summary"] is None
+    assert (requested["hold_windows"], requested["slack_group_warn"], requested["time_zone"]) == ([], None, "UTC")
 
 
 @pytest.mark.parametrize(("entered", "times"), [("3", 3), ("3.0", 3), ("2.5", "2.5"), ("", ""), ("many", "many")])

@@ -43,6 +43,11 @@ def reads(delivery: Delivery, minutes: float = 0) -> str:
             a_delivery("pending", due_at=at(10)),
             "Slack: waiting for others to be sent together, until 09:25:00 UTC",
         ),
+        (
+            a_delivery("pending", due_at=at(70), held_until=at(70), text="It was held by the schedule of its route."),
+            "Slack: held by the schedule of the route slack, until 10:25:00 UTC",
+        ),
+        (a_delivery(latency_seconds=3600, held_until=at(60)), "Slack: delivered after 1 h, held by its route"),
         (a_delivery("sending", attempts=1), "Slack: being sent"),
         (a_delivery("parked", text=ARCHIVED), f"Slack: undeliverable: {ARCHIVED}"),
         (

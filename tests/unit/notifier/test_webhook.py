@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from sentryml_common.contracts.transition import TransitionKind
+from sentryml_notifier.channels.answers import check_address
 from sentryml_notifier.channels.base import ChannelMisconfigured, Identity
 from sentryml_notifier.channels.outbound import Guard
 from sentryml_notifier.channels.posting import Answer
-from sentryml_notifier.channels.webhook.sender import check_address, judge, read_key, signed
+from sentryml_notifier.channels.webhook.sender import judge, read_key, signed
 from sentryml_notifier.domain.delivery import Outcome
 
 OPS = Identity(UUID(int=2), "ops")

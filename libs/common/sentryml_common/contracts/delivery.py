@@ -82,7 +82,8 @@ class Attempt(Part):
 class Delivery(Message):
     """One transition on its way to one channel; in the state `no_route` there is none, and nobody was notified. With a
     `reminder` it is the n-th reminder of it; with `long_drift_days` it asks, after that time, what the drift is. With a
-    `group_id` its incident is one of an alert group of that channel, which messages call by its `group_number`.
+    `group_id` its incident is one of an alert group of that channel, which messages call by its `group_number`. With
+    `held_until` the schedule of its route has held it, or does until then.
 
     `kind`, `sequence` and `happened_at` are those of the transition; `due_at` is the next attempt, or the end of the
     one under way; `text` says how the last attempt ended, or how to fix what blocks it; `latency_seconds` is the time
@@ -109,6 +110,7 @@ class Delivery(Message):
     possibly_repeated: bool
     reminder: Annotated[int, Field(ge=0)] = 0
     long_drift_days: Annotated[int, Field(ge=0)] = 0
+    held_until: Annotated[UtcDatetime | None, Field(exclude_if=lambda at: at is None)] = None
     group_id: UUID | None = None
     group_number: Annotated[int, Field(ge=1)] | None = None
     attempts: Annotated[int, Field(ge=0, description="How many there were.")]

@@ -33,13 +33,13 @@ async def read_body(receive: Receive, most_bytes: int, what: str, advice: str = 
     return body
 
 
-def receiving(request: Request) -> Receive:
-    """The body of a request that the framework may have read before: a second `request.receive` would wait for ever."""
-    stream = request.stream()
+def receive_of(request: Request) -> Receive:
+    """What a request brings, also where the framework has read its body before: then nothing more comes by itself."""
+    parts = request.stream()
 
     async def receive() -> Message:
         try:
-            part = await anext(stream, None)
+            part = await anext(parts, None)
         except ClientDisconnect:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": part or b"", "more_body": part is not None}

@@ -19,7 +19,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
 
 from sentryml_common.clock import Clock
-from sentryml_common.http.bodies import read_body, receiving
+from sentryml_common.http.bodies import read_body, receive_of
 from sentryml_common.http.problems import Problem
 
 TIME, ACTOR, SIGNATURE = "SentryML-Time", "SentryML-Actor", "SentryML-Signature"
@@ -77,7 +77,7 @@ class InternalAccess:
         """
         headers = request.headers
         self._check_time(headers)
-        body = await read_body(receiving(request), MOST_BODY_BYTES, "a request between services")
+        body = await read_body(receive_of(request), MOST_BODY_BYTES, "a request between services")
         whom = headers.get(ACTOR, "")
         expected = _signature(self._secret, headers[TIME], request.method, _target_of(request), whom, body)
         if not hmac.compare_digest(expected.encode(), headers[SIGNATURE].encode()):

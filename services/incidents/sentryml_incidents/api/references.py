@@ -13,7 +13,7 @@ from sentryml_common.contracts.evaluation import Level, Signal, SlowDrift
 from sentryml_common.contracts.reference import ReferenceSource
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
-from sentryml_common.http.bodies import check_json, read_body
+from sentryml_common.http.bodies import check_json, read_body, receive_of
 from sentryml_common.http.etags import VERSIONED, IfMatch
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_incidents.api.auth import Reader, Writer
@@ -118,7 +118,7 @@ async def upload(
     counts are sent, no rows. Slow drift is then measured from the next evaluation on."""
     check_model(key, model_id)
     uploaded = _read(
-        await read_body(request.receive, MOST_BODY_BYTES, "a reference", ": round numbers, group categories")
+        await read_body(receive_of(request), MOST_BODY_BYTES, "a reference", ": round numbers, group categories")
     )
     kept = await upload_reference(context, actor_of(key), model_id, uploaded, if_match)
     response.headers["ETag"] = etag_of(kept.reference.reference_id)

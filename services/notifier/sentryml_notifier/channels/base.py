@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID, uuid5
 
 import httpx
@@ -72,7 +73,8 @@ class Outgoing:
     `system` says that it is about SentryML itself, by a fault of it; then, too, the story is made up, of no incident.
 
     `group_id` is the alert group of the incident; `of_group` says that the message is about several incidents of it, of
-    which `story` is the worst.
+    which `story` is the worst. `of_no_incident` says that it is a summary: its story is made up, as that of a test, and
+    it belongs to no thread.
     """
 
     message: Message
@@ -87,11 +89,12 @@ class Outgoing:
     thread_id: UUID | None = None
     of_group: bool = False
     system: SystemAlert | None = None
+    of_no_incident: bool = False
 
     @property
     def of_incident(self) -> bool:
         """Whether it is about an incident at all."""
-        return not self.test and self.system is None
+        return not self.test and not self.of_no_incident and self.system is None
 
     @property
     def subject_id(self) -> UUID:
@@ -115,6 +118,28 @@ class Channel(Protocol):
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Try once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """An incident as a channel has it, to be sent there again; `group_id` is its alert group there."""
+
+    story: Story
+    group_id: UUID | None
+
+
+@runtime_checkable
+class Resending(Protocol):
+    """A channel whose other side takes an incident for over unless it is sent again after `resend_after`.
+
+    `resend` makes one attempt, as `Channel.send` does; with `ended` it says of incidents that are over that they are.
+    """
+
+    resend_after: timedelta
+
+    async def resend(self, incidents: Sequence[Resent], *, ended: bool) -> SendResult:
+        """Send incidents again."""
         ...
 
 

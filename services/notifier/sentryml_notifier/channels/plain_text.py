@@ -1,8 +1,8 @@
-"""A neutral message as plain text, for all that shows no more than that. Times are in UTC."""
+"""A neutral message as plain text, for all that shows no more than that. Times are in the zone that they come with."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message
 
@@ -34,8 +34,8 @@ def _part_text(part: str | datetime | Link | Bars) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A time in UTC, to the minute."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    """A time to the minute, with its zone."""
+    return f"{at:%Y-%m-%d %H:%M %Z}"
 
 
 def _indented(fact: Fact) -> str:

@@ -20,7 +20,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import happened, wait_for
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
-from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.channels.base import Outgoing, Resending
 from sentryml_notifier.domain.delivery import (
     NOTHING_SENT,
     RETRY_PARKED_AFTER,
@@ -32,8 +32,9 @@ from sentryml_notifier.domain.delivery import (
     decide,
 )
 from sentryml_notifier.domain.group_text import compose_group
-from sentryml_notifier.domain.grouping import Grouping
-from sentryml_notifier.domain.message import Message, compose, with_delivery_notes
+from sentryml_notifier.domain.grouping import About, Grouping
+from sentryml_notifier.domain.holding.summary import compose_held
+from sentryml_notifier.domain.message import Message, compose, presented, with_delivery_notes
 from sentryml_notifier.domain.thread import Learned
 from sentryml_notifier.metrics import (
     DELIVERY_DUPLICATE_TOTAL,
@@ -42,7 +43,7 @@ from sentryml_notifier.metrics import (
     REMINDER,
     expose_zero,
 )
-from sentryml_notifier.store import channels, conversations, fallback
+from sentryml_notifier.store import channels, conversations, fallback, resending
 from sentryml_notifier.store.queue import queue
 from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reader, Sending
 
@@ -241,7 +242,7 @@ class Dispatcher:
 
     def _compose(self, claim: Claim) -> Message:
         return with_delivery_notes(
-            compose_group(claim.report) if claim.report else compose(claim.story),
+            presented(_composed(claim), claim.presentation),
             possibly_sent=claim.retry_state.possibly_sent,
             happened_at=claim.happened_at,
             now=self._clock(),
@@ -257,6 +258,10 @@ class Dispatcher:
             await queue.note_attempt(connection, claim, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text, now)
             await self._affect_channel(connection, channel, result, decided, now)
+            if ours and isinstance(decided, Delivered) and isinstance(channel.channel, Resending):
+                next_at = now + channel.channel.resend_after
+                for story in claim.stories:
+                    await resending.note_delivered(connection, channel.channel_id, story.last, next_at)
             if isinstance(decided, TryAgain):
                 await channels.park_if_broken(connection, channel.channel_id)
         if result.outcome is Outcome.CHANNEL_REFUSED:
@@ -298,7 +303,7 @@ class Dispatcher:
         ]
         for kind in reported:
             DELIVERY_TOTAL.labels(kind=kind, **labels).inc()
-        if isinstance(decided, Delivered) and not claim.story.reminder:
+        if isinstance(decided, Delivered) and not (claim.story.reminder or claim.held):
             since = last.at if claim.report is None else claim.happened_at
             DELIVERY_LATENCY_SECONDS.labels(channel=channel.name).observe((self._clock() - since).total_seconds())
         level = log.info if isinstance(decided, Delivered) else log.warning
@@ -349,6 +354,12 @@ class Dispatcher:
         # One worker waits and says so; the others wait for that one.
         async with self._waiting:
             await wait_for("postgres", "PostgreSQL", ask, self._health, (Unavailable,))
+
+
+def _composed(claim: Claim) -> Message:
+    if claim.report is None:
+        return compose(claim.story)
+    return compose_held(claim.report) if claim.report.about is About.HELD else compose_group(claim.report)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

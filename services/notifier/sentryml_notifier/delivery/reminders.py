@@ -7,15 +7,20 @@ A reminder is a delivery like any other from then on. Any number of these timers
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
-from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_notifier.domain.reminder_schedule import next_long_drift, next_reminder
+from sentryml_notifier.domain.routing import Route
 from sentryml_notifier.store.reminders import (
+    Alert,
+    LongDrift,
     end_reminding,
     insert_long_drift,
     insert_reminder,
@@ -24,6 +29,7 @@ from sentryml_notifier.store.reminders import (
     list_long_drift,
     list_still_critical,
 )
+from sentryml_notifier.store.routes import list_routes
 
 log = get_logger(__name__)
 
@@ -50,9 +56,10 @@ async def remind(pool: Pool, clock: Clock) -> int:
         await end_reminding(connection)
     async with transaction(pool) as connection:
         alerts = await list_alerts(connection, now)
+        routes = await read_routes(connection)
     for alert in alerts:
         number = next_reminder(alert.sent, now)
-        if number is None:
+        if number is None or is_held(routes, alert, now):
             continue
         # One at a time: nobody waits for the locks of all channels.
         async with transaction(pool) as connection:
@@ -80,12 +87,26 @@ async def remind_of_long_drift(pool: Pool, clock: Clock, every_days: int) -> int
     now, made = clock(), 0
     async with transaction(pool) as connection:
         lasting = await list_long_drift(connection, every_days, now)
+        routes = await read_routes(connection)
     for drift in lasting:
         days = next_long_drift(drift.began_at, drift.reminded_days, every_days, now)
-        if days is None:
+        if days is None or is_held(routes, drift, now):
             continue
         async with transaction(pool) as connection:
             made += await insert_long_drift(connection, drift, days, days // every_days, now)
     if made:
         log.info("long_drift_reminders_made", reminders=made)
     return made
+
+
+async def read_routes(connection: Connection) -> dict[UUID, Route]:
+    """The routes by their ids."""
+    return {route.route_id: route for route in await list_routes(connection)}
+
+
+def is_held(routes: Mapping[UUID, Route], about: Alert | LongDrift, now: datetime) -> bool:
+    """Whether the route of an alert holds now: then it is reminded of when the hold ends."""
+    route = routes.get(about.route_id)
+    if route is None or (about.critical and not route.hold.holds_critical):
+        return False
+    return route.hold.held_until(about.model_id, now) is not None

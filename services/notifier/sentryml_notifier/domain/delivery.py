@@ -86,7 +86,7 @@ class SendResult:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A delivery that has not been delivered, as its incident's queue shows it. `alert` is that of its
-    transition; `opens`: it is the first alert of the incident there."""
+    transition; `opens`: it is the first alert of the incident there; `held`: it was held by its route's schedule."""
 
     delivery_id: UUID
     sequence: int
@@ -98,6 +98,7 @@ class Waiting:
     alert: bool = True
     opens: bool = False
     still_critical: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
 
     Parked ones before the head go along, so that nothing is sent out of order. An alert that was not delivered
     before its end goes out as one message with the end: never a lone "resolved", never an alert that is over. After
-    being parked all that waits is one message: after a day of silence the current state is what matters. A
+    being parked or held all that waits is one message: after a day of silence the current state is what matters. A
     reminder with anything behind it needs no message of its own. One of long drift asks something, so it does, unless a
     newer one is behind it.
     """
@@ -154,7 +155,7 @@ def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
         return ()
     while queue[head].reminder and head + 1 < len(queue):
         head += 1
-    if any(each.was_undeliverable and not each.reminder for each in queue[: head + 1]):
+    if any((each.was_undeliverable or each.held) and not each.reminder for each in queue[: head + 1]):
         return [each for place, each in enumerate(queue) if place <= head or not each.long_drift]
     last = head
     if any(each.kind in ALERTING and not each.reminder for each in queue[: head + 1]):

@@ -66,7 +66,7 @@ def compose_group(report: GroupReport) -> Message:
 
 def _in_short(report: GroupReport, stories: Sequence[Story]) -> list[str]:
     """What they have most in common; of an end, nothing: what they had is over."""
-    return [] if report.about is About.END else [capital(each) for each in _shared(stories)[:1]]
+    return [] if report.about is About.END else [capital(each) for each in shared_by(stories)[:1]]
 
 
 def _all(count: int) -> str:
@@ -80,8 +80,8 @@ def _models(count: int, more: str = "") -> str:
 
 def _about_incidents(report: GroupReport, stories: Sequence[Story]) -> tuple[Fact | None, ...]:
     if report.about is About.END:
-        return _ended(stories), _worst("Live, the worst first", report.left, report.live)
-    return _common(stories), _worst("The worst first", stories, len(stories))
+        return ended(stories), worst("Live, the worst first", report.left, report.live)
+    return common(stories), worst("The worst first", stories, len(stories))
 
 
 def list_url(report: GroupReport) -> str:
@@ -91,17 +91,17 @@ def list_url(report: GroupReport) -> str:
 
 def worst_first(stories: Iterable[Story]) -> list[Story]:
     """Live ones first, then critical ones, then by PSI."""
-    return sorted(stories, key=lambda each: (not _live(each), not _critical(each), -_psi(each), each.last.model_id))
+    return sorted(stories, key=lambda each: (not is_live(each), not is_critical(each), -_psi(each), each.last.model_id))
 
 
 def _title(report: GroupReport, stories: Sequence[Story]) -> str:
-    count, live = len(stories), [each for each in stories if _live(each)]
+    count, live = len(stories), [each for each in stories if is_live(each)]
     if report.about is About.END:
         over = f"{report.size - report.live} of {report.size}" if report.live else _all(report.size)
         return f"Over: {over} incidents"
     if not live:
         return f"Over before it could be delivered · {_models(count)}"
-    drift = DRIFT[Severity.CRITICAL] if _critical(stories[0]) else DRIFT[Severity.WARN]
+    drift = DRIFT[Severity.CRITICAL] if is_critical(stories[0]) else DRIFT[Severity.WARN]
     if all(map(is_silent, live)):
         drift = subject(stories[0])
     match report.about:
@@ -144,7 +144,7 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
     if escalated:
         how = "escalated" if any(map(_escalated, escalated)) else "got worse"
         parts.append(f"{_incidents(len(escalated))} of {name} {how}.")
-    over = sum(not _live(each) for each in stories)
+    over = sum(not is_live(each) for each in stories)
     if over:
         parts.append(f"Over already: {over}.")
     return " ".join(parts)
@@ -164,12 +164,12 @@ def _within(stories: Sequence[Story]) -> str:
     return f" within {duration(span)}" if span else ""
 
 
-def _common(stories: Sequence[Story]) -> Fact | None:
-    shared = _shared(stories)
+def common(stories: Sequence[Story]) -> Fact | None:
+    shared = shared_by(stories)
     return Fact("In common", tuple((each,) for each in shared)) if shared else None
 
 
-def _shared(stories: Sequence[Story]) -> list[str]:
+def shared_by(stories: Sequence[Story]) -> list[str]:
     """What most of them share, the most frequent first; with the count, where it is not shared by all."""
     count = len(stories)
     found = Counter(trait for each in stories for trait in dict.fromkeys(traits(each)))
@@ -216,25 +216,25 @@ def _prefix(models: Sequence[str]) -> str:
     return cut(first[: end + 1], LONGEST_NAME)
 
 
-def _worst(label: str, stories: Sequence[Story], count: int) -> Fact | None:
+def worst(label: str, stories: Sequence[Story], count: int) -> Fact | None:
     shown = worst_first(stories)[:WORST_SHOWN]
     if not shown:
         return None
-    lines: list[Line] = [_line(each) for each in shown]
+    lines: list[Line] = [line_of(each) for each in shown]
     if count > len(shown):
         lines.append((f"… and {count - len(shown)} more",))
     return Fact(label, tuple(lines))
 
 
-def _line(story: Story) -> Line:
+def line_of(story: Story) -> Line:
     step = story.newest
     evidence = _evidence(story)
     serious = f", {cut(evidence.why[0].how_serious, LONGEST_NAME)}" if evidence.why else ""
-    state = step.to.severity.value if _live(story) else "over"
+    state = step.to.severity.value if is_live(story) else "over"
     return (Link(f"#{step.incident_number} {step.model_id}", step.incident_url), f" ({state}){serious}")
 
 
-def _ended(stories: Sequence[Story]) -> Fact:
+def ended(stories: Sequence[Story]) -> Fact:
     """How they ended, the most frequent first."""
     ends = Counter(step_name(_end(each)) for each in stories)
     lines: list[Line] = [(f"{name}: {number}",) for name, number in ends.most_common(ENDS_SHOWN)]
@@ -260,10 +260,10 @@ def _next(report: GroupReport) -> list[Line]:
 
 
 def _tone(report: GroupReport, stories: Sequence[Story]) -> Tone:
-    if not any(map(_live, stories)):
+    if not any(map(is_live, stories)):
         recovered = all(_end(each).cause in RECOVERED for each in stories)
         return Tone.CALM if recovered and not report.live else Tone.NEUTRAL
-    return Tone.CRITICAL if _critical(stories[0]) else Tone.WARN
+    return Tone.CRITICAL if is_critical(stories[0]) else Tone.WARN
 
 
 def _reminder(story: Story) -> tuple[int, int]:
@@ -286,11 +286,11 @@ def _evidence(story: Story) -> Transition:
     return next((step for step in reversed(story.history) if step.why), story.last)
 
 
-def _live(story: Story) -> bool:
+def is_live(story: Story) -> bool:
     return story.newest.to.state in LIVE
 
 
-def _critical(story: Story) -> bool:
+def is_critical(story: Story) -> bool:
     return story.newest.to.severity is Severity.CRITICAL
 
 

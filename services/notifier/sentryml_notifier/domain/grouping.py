@@ -53,6 +53,7 @@ class About(StrEnum):
     LONG_DRIFT = "long_drift"
     STILL_CRITICAL = "still_critical"
     QUIET = "quiet"
+    HELD = "held"  # whatever came while a route held it: one summary
 
 
 @dataclass(frozen=True, slots=True)

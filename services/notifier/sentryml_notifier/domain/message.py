@@ -8,9 +8,11 @@ Times stay times, so that a channel can show them in the reader's zone.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from sentryml_common.contracts.evaluation import RangeBin
 from sentryml_common.contracts.transition import Cause, Severity, SignalWhy, Transition
@@ -65,6 +67,10 @@ ANSWERS: tuple[Line, ...] = (
 """To the question what long drift is."""
 
 
+WRITTEN = re.compile(r"\b(\d{1,2} [A-Z][a-z]{2} \d{4}, \d{2}:\d{2}:\d{2}) UTC\b")
+"""A time in a sentence about what happens next: only incidents write those."""
+
+
 class Tone(StrEnum):
     """The style of a message; never the only sign of what it says."""
 
@@ -86,7 +92,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for any channel; `summary` says the most important in one line, for a notification."""
+    """A message for any channel; `summary` says the most important in one line, for a notification. `slack_group` is
+    Slack's id of a user group that it mentions there."""
 
     tone: Tone
     title: str
@@ -96,6 +103,7 @@ class Message:
     link_label: str
     link_url: str
     notes: tuple[str, ...] = ()
+    slack_group: str | None = None
 
 
 def compose(story: Story) -> Message:
@@ -163,6 +171,49 @@ def with_delivery_notes(
     if fallback.delivered_by:
         notes.append(f"The channel {cut(fallback.delivered_by, LONGEST_NAME)} received it while this one was broken.")
     return replace(message, title=title, summary=summary, notes=tuple(notes))
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a route says about its messages: Slack's ids of the groups that alerts of each severity mention, if any."""
+
+    time_zone: str = "UTC"
+    slack_group_warn: str | None = None
+    slack_group_critical: str | None = None
+
+
+USUAL = Presentation()
+
+
+def presented(message: Message, asked: Presentation) -> Message:
+    """The message as a route wants it. Who is mentioned depends on what it calls for: an end calls nobody."""
+    group = {Tone.CRITICAL: asked.slack_group_critical, Tone.WARN: asked.slack_group_warn}.get(message.tone)
+    zone = ZoneInfo(asked.time_zone)
+    facts = message.facts if asked.time_zone == "UTC" else tuple(_in_zone(fact, zone) for fact in message.facts)
+    return replace(message, facts=facts, slack_group=group)
+
+
+def _in_zone(fact: Fact, zone: ZoneInfo) -> Fact:
+    ours = fact.label == NEXT
+    return replace(fact, lines=tuple(_line(line, zone, ours=ours) for line in fact.lines))
+
+
+def _line(line: Line, zone: ZoneInfo, *, ours: bool) -> Line:
+    return tuple(_part(part, zone, ours=ours) for part in line)
+
+
+def _part(part: str | datetime | Link | Bars, zone: ZoneInfo, *, ours: bool) -> str | datetime | Link | Bars:
+    if isinstance(part, datetime):
+        return part.astimezone(zone)
+    return WRITTEN.sub(lambda found: _rewritten(found, zone), part) if ours and isinstance(part, str) else part
+
+
+def _rewritten(found: re.Match[str], zone: ZoneInfo) -> str:
+    try:
+        at = datetime.strptime(found[1], "%d %b %Y, %H:%M:%S").replace(tzinfo=UTC).astimezone(zone)
+    except (ValueError, OverflowError):
+        return found[0]
+    return f"{at:%-d %b %Y, %H:%M:%S %Z}"
 
 
 def _tone(story: Story) -> Tone:

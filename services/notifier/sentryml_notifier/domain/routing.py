@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from fnmatch import fnmatchcase
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
+from sentryml_notifier.domain.holding.schedule import NEVER, HoldSchedule
 
 ALERTING = frozenset(
     {TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED}
@@ -27,6 +29,14 @@ OPENING = frozenset({TransitionKind.OPENED, TransitionKind.REOPENED})
 CLOSING = frozenset({TransitionKind.RESOLVED, TransitionKind.CLOSED})
 """Kinds that end an incident."""
 
+
+QUIET_KINDS: Mapping[str, frozenset[TransitionKind]] = {
+    "slack_bot": frozenset(TransitionKind),
+    "pagerduty": frozenset({TransitionKind.ACKNOWLEDGED, TransitionKind.DEESCALATED}),
+    "alertmanager": frozenset({TransitionKind.DEESCALATED}),
+}
+"""Changes without an alert that a kind of channel gets too, of incidents that it was notified of: it shows the state of
+each incident, and these change it."""
 
 WILDCARD = re.compile(r"[*?\[]")
 
@@ -43,7 +53,7 @@ class Urgency(IntEnum):
 class Route:
     """Which transitions go to a channel: no pattern means every model, no kind means whatever alerts.
 
-    A channel that holds conversations gets quiet changes too, of incidents that it was notified of.
+    A channel that shows the state of an incident gets `quiet_kinds` too, of incidents that it was notified of.
     """
 
     route_id: UUID
@@ -52,7 +62,8 @@ class Route:
     least_severity: Severity = Severity.WARN
     kinds: frozenset[TransitionKind] = frozenset()
     enabled: bool = True
-    holds_conversations: bool = False
+    quiet_kinds: frozenset[TransitionKind] = frozenset()
+    hold: HoldSchedule = NEVER
 
     def is_for(self, model_id: str) -> bool:
         """Whether it is for a model."""
@@ -65,8 +76,21 @@ class Route:
     def wants(self, step: Step) -> bool:
         """Whether it is for such steps; the end of an alert always is."""
         if not self.kinds:
-            return step.alert or self.holds_conversations
+            return step.alert or step.kind in self.quiet_kinds
         return step.kind in self.kinds or (step.alert and step.kind in CLOSING)
+
+    def held_until(self, step: Step, at: datetime, *, woke_somebody: bool = False) -> datetime | None:
+        """Until when the news of a step is held; None if it is not. Critical alerts pass unless the schedule says
+        otherwise, and so does the end of an incident whose critical alert has passed (`woke_somebody`).
+
+        Changes that only show how an incident stands are not held: they call nobody.
+        """
+        if not step.alert and step.kind not in self.kinds:
+            return None
+        urgent = step.severity is Severity.CRITICAL or (step.kind in CLOSING and woke_somebody)
+        if urgent and not self.hold.holds_critical:
+            return None
+        return self.hold.held_until(step.model_id, at)
 
 
 @dataclass(frozen=True, slots=True)

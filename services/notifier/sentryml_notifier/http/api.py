@@ -18,10 +18,10 @@ from sentryml_notifier.http import (
     fallbacks,
     previews,
     retries,
-    routes,
 )
 from sentryml_notifier.http.auth import KEYED
 from sentryml_notifier.http.context import Context, install_context
+from sentryml_notifier.http.routes import api as routes
 from sentryml_notifier.http.system import alerts
 
 DESCRIPTION = """Where alerts go, and what became of each: routes, channels, deliveries.

@@ -17,7 +17,7 @@ from sentryml_common.http.problems import Problem
 from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.base import ChannelMisconfigured, Identity, Kind
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.http.routes import Name
+from sentryml_notifier.http.routes.spec import Name
 
 EXAMPLE = {
     "name": "ops",

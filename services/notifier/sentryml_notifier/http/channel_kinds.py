@@ -30,6 +30,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "threads": False,
     "edits": False,
     "buttons": False,
+    "for_people": True,
 }
 
 
@@ -50,6 +51,7 @@ class ChannelKindView(ChannelKindResponse):
             threads=kind.threads,
             edits=kind.edits,
             buttons=kind.buttons,
+            for_people=kind.for_people,
         )
 
 

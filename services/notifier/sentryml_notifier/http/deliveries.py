@@ -50,6 +50,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "kind": "opened",
     "reminder": 0,
     "long_drift_days": 0,
+    "held_until": None,
     "group_id": None,
     "group_number": None,
     "group_incidents": 0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -68,6 +69,7 @@ EXAMPLE: dict[str, JsonValue] = {
             "taken": True,
             "why": "matches",
             "text": Why.MATCHES.text,
+            "held_until": None,
             "channel_broken": None,
         }
     ],
@@ -102,7 +104,9 @@ async def preview(context: WithContext, asker: Reader, asked: Asked) -> PreviewV
             step = _step(asked)
             notified = assume_notified(step, routes)
             assumed = None if notified is None else ASSUMED
-    return _view(stored, verdicts(step, routes, notified), broken, assumed)
+    found = verdicts(step, routes, notified)
+    held = {each.route_id: each.held_until(step, context.clock()) for each, why in found if why.taken}
+    return _view(stored, found, held, broken, assumed)
 
 
 def _step(asked: Described) -> Step:
@@ -111,7 +115,11 @@ def _step(asked: Described) -> Step:
 
 
 def _view(
-    stored: Sequence[StoredRoute], found: Sequence[tuple[Route, Why]], broken: dict[UUID, str], assumed: str | None
+    stored: Sequence[StoredRoute],
+    found: Sequence[tuple[Route, Why]],
+    held: Mapping[UUID, datetime | None],
+    broken: Mapping[UUID, str],
+    assumed: str | None,
 ) -> PreviewView:
     views = tuple(
         VerdictView(
@@ -122,6 +130,7 @@ def _view(
             taken=why.taken,
             why=why,
             text=why.text,
+            held_until=held.get(route.route_id),
             channel_broken=broken.get(route.channel_id),
         )
         for known, (route, why) in zip(stored, found, strict=True)

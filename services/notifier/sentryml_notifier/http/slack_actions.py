@@ -16,7 +16,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.bodies import read_body
+from sentryml_common.http.bodies import read_body, receive_of
 from sentryml_common.http.problems import Problem
 from sentryml_notifier.channel_registry import ChannelRegistry
 from sentryml_notifier.channels.slack_bot.sender import SlackBot
@@ -44,7 +44,7 @@ class Interactions:
         """
         if self.registry is None or self.handler is None:
             raise Unavailable("the notifier is still starting")
-        body = await read_body(request.receive, MOST_BODY_BYTES, "a press of a button")
+        body = await read_body(receive_of(request), MOST_BODY_BYTES, "a press of a button")
         bot = self._signed_for(self.registry, request, body)
         if bot is None:
             raise Problem(

@@ -156,7 +156,8 @@ async def release_waiting(connection: Connection, channel_id: UUID, now: datetim
     status = await connection.execute(
         """
         UPDATE delivery
-           SET state = 'pending', due_at = $2, parked_because = NULL, failures = 0, failing_since = NULL
+           SET state = 'pending', due_at = greatest($2, held_until), parked_because = NULL, failures = 0,
+               failing_since = NULL
          WHERE channel_id = $1 AND (state = 'parked' OR (state = 'pending' AND due_at > $2))
            AND (parked_because = ANY ($3)) IS NOT TRUE
         """,

@@ -70,6 +70,7 @@ async def hand_over(connection: Connection, now: datetime) -> int:
           JOIN delivery AS d ON d.channel_id = broken.channel_id
          WHERE broken.channel_id = ANY ($2) AND d.reminder = 0
            AND broken.state = 'broken' AND d.state = 'parked' AND d.parked_because = 'channel_broken'
+           AND (d.held_until IS NULL OR d.held_until <= $1)
            AND NOT EXISTS (SELECT FROM delivery AS known
                             WHERE known.transition_id = d.transition_id AND known.channel_id = other.channel_id)
             ON CONFLICT DO NOTHING

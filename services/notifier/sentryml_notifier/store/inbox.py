@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.routing import ALERTING, OPENING, Notified, Past, Route, notified_by, urgency_of
+from sentryml_notifier.store.holds import HELD_TEXT, held_until, release_earlier
 
 DELIVERY_IDS = UUID("b6f4a8c1-3c55-5f0e-8a8e-6d1f6c9e2a70")
 
@@ -63,7 +64,7 @@ async def read_notified(connection: Connection, transition: Transition) -> Notif
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Wait:
     """How long opening alerts wait for company, on channels of which kinds."""
 
     wait: timedelta
@@ -71,28 +72,29 @@ class Hold:
 
 
 async def insert_deliveries(
-    connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime, hold: Hold | None = None
+    connection: Connection, transition: Transition, routes: Iterable[Route], now: datetime, wait: Wait | None = None
 ) -> int:
-    """One delivery per route, due now, after the wait for company, or parked where the channel is broken; return how
-    many. Their ids follow from both. What waits for company already is due with them: it is to be judged again.
+    """One delivery per route, due now, after the wait for company, when the route's hold ends, or parked where the
+    channel is broken; return how many. Their ids follow from both. What waits for company already is due with them: it
+    is to be judged again.
 
     The share lock keeps the channel as it is until this is committed: none slips in while it is being parked.
     """
     made = 0
     for route in routes:
         opens = await _opens(connection, transition, route.channel_id)
-        waits = hold is not None and opens
-        held_until, held_kinds = (now + hold.wait, hold.kinds) if hold and waits else (now, [])
+        waits_until, waiting_kinds = (now + wait.wait, wait.kinds) if wait and opens else (now, [])
+        held = await held_until(connection, transition, route, now)
         status = await connection.execute(
             """
             INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind,
                                   urgency, due_at, created_at, reminding, state, parked_because, last_text,
-                                  was_undeliverable, opens)
+                                  was_undeliverable, opens, held_until)
             SELECT $1, $2, $3, channel_id, $5, $6, $7, $8,
-                   CASE WHEN kind = ANY ($12::text[]) THEN $11::timestamptz ELSE $9::timestamptz END, $9, $10,
-                   CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
+                   coalesce($14, CASE WHEN kind = ANY ($12::text[]) THEN $11::timestamptz ELSE $9::timestamptz END),
+                   $9, $10, CASE state WHEN 'broken' THEN 'parked' ELSE 'pending' END,
                    CASE state WHEN 'broken' THEN 'channel_broken' END,
-                   broken_reason, state = 'broken', $13
+                   coalesce(broken_reason, CASE WHEN $14 IS NOT NULL THEN $15 END), state = 'broken', $13, $14
               FROM channel
              WHERE channel_id = $4 AND deleted_at IS NULL
                FOR SHARE
@@ -100,11 +102,14 @@ async def insert_deliveries(
             """,
             delivery_id_of(transition.transition_id, route.route_id), transition.transition_id, route.route_id,
             route.channel_id, transition.incident_id, transition.sequence, transition.kind.value,
-            int(urgency_of(transition)), now, transition.kind in ALERTING, held_until, held_kinds, opens,
+            int(urgency_of(transition)), now, transition.kind in ALERTING, waits_until, waiting_kinds, opens, held,
+            HELD_TEXT,
         )  # fmt: skip
         made += status == "INSERT 0 1"
-        if hold is not None and transition.alert and transition.sequence > 1:
-            await _judge_again(connection, transition, route.channel_id, held_until)
+        if held is None and transition.alert and transition.sequence > 1:
+            await release_earlier(connection, transition, route.channel_id, now)
+            if wait is not None:
+                await _judge_again(connection, transition, route.channel_id, waits_until)
     return made
 
 

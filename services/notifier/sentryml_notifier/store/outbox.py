@@ -36,7 +36,7 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
             RETURNING delivery_id
         )
         SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_text, d.possibly_sent,
-               d.group_id, CASE WHEN g.reported_at IS NOT NULL THEN g.group_number END AS group_number,
+               d.held_until, d.group_id, CASE WHEN g.reported_at IS NOT NULL THEN g.group_number END AS group_number,
                d.attempts, d.reminder, d.long_drift_days, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
                c.kind AS channel_kind, r.name AS route, t.message AS transition,
                (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
@@ -121,6 +121,7 @@ def _delivery_of(row: asyncpg.Record) -> Delivery:
         possibly_repeated=row["possibly_sent"],
         reminder=row["reminder"],
         long_drift_days=row["long_drift_days"],
+        held_until=row["held_until"],
         group_id=row["group_id"],
         group_number=row["group_number"],
         attempts=row["attempts"],

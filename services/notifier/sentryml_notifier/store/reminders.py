@@ -29,6 +29,8 @@ class Alert:
     route_id: UUID
     delivery_id: UUID
     sent: SentAlert
+    model_id: str
+    critical: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class LongDrift:
     began_sequence: int
     began_at: datetime
     reminded_days: int
+    route_id: UUID
+    model_id: str
+    critical: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,9 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
         """
         SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
                greatest(d.delivered_at, sent.last_at) AS sent_at, sent.made, sent.waiting, last.to_state AS state,
-               unseen.at AS unseen_at
+               unseen.at AS unseen_at, d.urgency, alert.model_id
           FROM delivery AS d
+          JOIN transition AS alert USING (transition_id)
           JOIN route AS r USING (route_id)
           JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
          CROSS JOIN LATERAL (
@@ -123,7 +129,8 @@ def _alert_of(row: asyncpg.Record) -> Alert:
         row["remind_times"],
         row["unseen_at"],
     )
-    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent)
+    critical = row["urgency"] == Urgency.CRITICAL_ALERT
+    return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent, row["model_id"], critical)
 
 
 async def list_long_drift(connection: Connection, every_days: int, now: datetime) -> list[LongDrift]:
@@ -134,8 +141,10 @@ async def list_long_drift(connection: Connection, every_days: int, now: datetime
     """
     rows = await connection.fetch(
         """
-        SELECT d.delivery_id, d.incident_id, d.channel_id, began.sequence, began.at, reminded.days
+        SELECT d.delivery_id, d.incident_id, d.channel_id, began.sequence, began.at, reminded.days, d.route_id,
+               d.urgency, alert.model_id
           FROM delivery AS d
+          JOIN transition AS alert USING (transition_id)
           JOIN route AS r USING (route_id)
           JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
          CROSS JOIN LATERAL (
@@ -164,7 +173,8 @@ async def list_long_drift(connection: Connection, every_days: int, now: datetime
     )  # fmt: skip
     return [
         LongDrift(
-            row["delivery_id"], row["incident_id"], row["channel_id"], row["sequence"], row["at"], row["days"]
+            row["delivery_id"], row["incident_id"], row["channel_id"], row["sequence"], row["at"], row["days"],
+            row["route_id"], row["model_id"], row["urgency"] == Urgency.CRITICAL_ALERT,
         )
         for row in rows
     ]  # fmt: skip

@@ -10,12 +10,15 @@ import asyncpg
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.routing import Route
+from sentryml_notifier.domain.holding.schedule import HoldSchedule, Weekly
+from sentryml_notifier.domain.holding.written import read_hours, read_weekly, read_window
+from sentryml_notifier.domain.message import Presentation
+from sentryml_notifier.domain.routing import QUIET_KINDS, Route
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRoute:
-    """A route as people see it."""
+    """A route as people see it: `hold_hours` and `hold_windows` as they wrote them."""
 
     route: Route
     name: str
@@ -26,6 +29,19 @@ class StoredRoute:
     remind_acknowledged_after_seconds: int | None
     version: int
     created_at: datetime
+    hold_hours: tuple[str, ...] = ()
+    hold_windows: tuple[str, ...] = ()
+    slack_group_warn: str | None = None
+    slack_group_critical: str | None = None
+    weekly_summary: str | None = None
+    weekly_since: datetime | None = None
+    weekly_last_at: datetime | None = None
+    weekly_last_text: str | None = None
+
+    @property
+    def weekly(self) -> Weekly | None:
+        """When its weekly summary is sent; None if it has none."""
+        return read_weekly(self.weekly_summary) if self.weekly_summary else None
 
 
 async def list_stored_routes(connection: Connection, route_id: UUID | None = None) -> list[StoredRoute]:
@@ -33,11 +49,18 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
     rows = await connection.fetch(
         """
         SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
-               r.enabled, r.remind_after_seconds, r.remind_times, r.system, r.version,
-               r.remind_acknowledged_after_seconds, r.created_at,
-               c.kind = 'slack_bot' AS holds_conversations
+               r.enabled, r.remind_after_seconds, r.remind_times, r.system, r.remind_acknowledged_after_seconds,
+               r.version, r.created_at, r.time_zone, r.hold_hours, r.hold_windows, r.hold_critical,
+               r.slack_group_warn, r.slack_group_critical, r.weekly_summary, r.weekly_since,
+               c.kind AS channel_kind, newest.ends_at AS weekly_last_at,
+               newest.last_text AS weekly_last_text
           FROM route AS r
           JOIN channel AS c USING (channel_id)
+          LEFT JOIN LATERAL (
+            SELECT ends_at, last_text FROM weekly_summary AS w
+             WHERE w.route_id = r.route_id
+             ORDER BY ends_at DESC
+             LIMIT 1) AS newest ON true
          WHERE r.deleted_at IS NULL AND ($1::uuid IS NULL OR r.route_id = $1)
          ORDER BY r.name
         """,
@@ -51,6 +74,19 @@ async def list_routes(connection: Connection) -> list[Route]:
     return [each.route for each in await list_stored_routes(connection)]
 
 
+async def find_presentation(connection: Connection, delivery_id: UUID) -> Presentation:
+    """How the route of a delivery wants its messages."""
+    row = await connection.fetchrow(
+        """
+        SELECT r.time_zone, r.slack_group_warn, r.slack_group_critical
+          FROM delivery AS d JOIN route AS r USING (route_id)
+         WHERE d.delivery_id = $1
+        """,
+        delivery_id,
+    )
+    return Presentation(**dict(row.items())) if row else Presentation()
+
+
 async def lock_route(connection: Connection, route_id: UUID) -> StoredRoute | None:
     """A route, locked until the transaction ends."""
     await connection.execute("SELECT true FROM route WHERE route_id = $1 FOR NO KEY UPDATE", route_id)
@@ -58,12 +94,11 @@ async def lock_route(connection: Connection, route_id: UUID) -> StoredRoute | No
     return found[0] if found else None
 
 
-async def keep_channel(connection: Connection, channel_id: UUID) -> str | None:
-    """The name of a channel that stays until the transaction ends; None if there is none."""
-    name: str | None = await connection.fetchval(
-        "SELECT name FROM channel WHERE channel_id = $1 AND deleted_at IS NULL FOR SHARE", channel_id
+async def keep_channel(connection: Connection, channel_id: UUID) -> asyncpg.Record | None:
+    """Name and kind of a channel that stays until the transaction ends; None if there is none."""
+    return await connection.fetchrow(
+        "SELECT name, kind FROM channel WHERE channel_id = $1 AND deleted_at IS NULL FOR SHARE", channel_id
     )
-    return name
 
 
 async def save_route(connection: Connection, stored: StoredRoute) -> None:
@@ -76,19 +111,25 @@ async def save_route(connection: Connection, stored: StoredRoute) -> None:
     await connection.execute(
         """
         INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
-                           remind_after_seconds, remind_times, version, created_at, system,
-                           remind_acknowledged_after_seconds)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                           remind_after_seconds, remind_times, version, created_at, time_zone, hold_hours,
+                           hold_windows, hold_critical, slack_group_warn, slack_group_critical, weekly_summary,
+                           weekly_since, system, remind_acknowledged_after_seconds)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
             ON CONFLICT (route_id) DO UPDATE
            SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
                least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
                remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
-               version = excluded.version, system = excluded.system,
+               version = excluded.version, time_zone = excluded.time_zone, hold_hours = excluded.hold_hours,
+               hold_windows = excluded.hold_windows, hold_critical = excluded.hold_critical,
+               slack_group_warn = excluded.slack_group_warn, slack_group_critical = excluded.slack_group_critical,
+               weekly_summary = excluded.weekly_summary, weekly_since = excluded.weekly_since, system = excluded.system,
                remind_acknowledged_after_seconds = excluded.remind_acknowledged_after_seconds
         """,
         route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
         sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
-        stored.version, stored.created_at, stored.system, stored.remind_acknowledged_after_seconds,
+        stored.version, stored.created_at, route.hold.time_zone, list(stored.hold_hours), list(stored.hold_windows),
+        route.hold.holds_critical, stored.slack_group_warn, stored.slack_group_critical,
+        stored.weekly_summary, stored.weekly_since, stored.system, stored.remind_acknowledged_after_seconds,
     )  # fmt: skip
 
 
@@ -128,7 +169,13 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         Severity(row["least_severity"]),
         frozenset(map(TransitionKind, row["kinds"])),
         row["enabled"],
-        row["holds_conversations"],
+        QUIET_KINDS.get(row["channel_kind"], frozenset()),
+        HoldSchedule(
+            row["time_zone"],
+            tuple(map(read_hours, row["hold_hours"])),
+            tuple(map(read_window, row["hold_windows"])),
+            row["hold_critical"],
+        ),
     )
     return StoredRoute(
         route,
@@ -140,4 +187,12 @@ def _stored_of(row: asyncpg.Record) -> StoredRoute:
         row["remind_acknowledged_after_seconds"],
         row["version"],
         row["created_at"],
+        tuple(row["hold_hours"]),
+        tuple(row["hold_windows"]),
+        row["slack_group_warn"],
+        row["slack_group_critical"],
+        row["weekly_summary"],
+        row["weekly_since"],
+        row["weekly_last_at"],
+        row["weekly_last_text"],
     )

@@ -31,6 +31,15 @@ class RouteResponse(Part):
     remind_times: int
     remind_acknowledged_after_seconds: int | None = None
     system: bool = Field(False, description="Whether system alerts go to its channel.")
+    time_zone: str = Field("UTC", description="Zone of its hours and windows, and of times in its messages.")
+    hold_hours: tuple[str, ...] = Field((), description="Hours of the week in which its alerts are held.")
+    hold_windows: tuple[str, ...] = Field((), description="Planned windows in which its alerts are held.")
+    hold_critical: bool = Field(False, description="Whether critical alerts are held too.")
+    weekly_summary: str | None = Field(None, description="When its weekly summary is sent; null: never.")
+    weekly_last_at: UtcDatetime | None = Field(None, description="The end of the week of its newest weekly summary.")
+    weekly_last_text: str | None = Field(None, description="What became of the newest weekly summary.")
+    slack_group_warn: str | None = Field(None, description="Slack user group that warnings mention.")
+    slack_group_critical: str | None = Field(None, description="Slack user group that critical alerts mention.")
     version: int
     created_at: UtcDatetime
 
@@ -49,6 +58,9 @@ class ChannelKindResponse(Part):
     threads: bool = Field(description="Whether messages about one incident are shown as a thread.")
     edits: bool = Field(description="Whether sent messages are updated.")
     buttons: bool = Field(description="Whether its messages have buttons, for example to acknowledge.")
+    for_people: bool = Field(
+        True, description="Whether people read it: then alerts that come together are one message, else none waits."
+    )
 
 
 class ChannelResponse(Part):
@@ -110,6 +122,9 @@ class DeliveryResponse(Part):
     reminder: int = Field(description="0 for the transition itself; n for the n-th reminder of it.")
     long_drift_days: int = Field(
         0, description="Of a reminder that asks what lasting drift is: for how many days it had lasted; else 0."
+    )
+    held_until: UtcDatetime | None = Field(
+        None, description="Until when the schedule of its route has held it, or does; null if it has not."
     )
     group_id: UUID | None = Field(None, description="Alert group that its incident opened in, on this channel.")
     group_number: int | None = Field(None, description="What messages call that group.")
@@ -192,6 +207,7 @@ class VerdictResponse(Part):
     taken: bool
     why: str
     text: str
+    held_until: UtcDatetime | None = Field(None, description="Until when it would be held; null if it would not.")
     channel_broken: str | None = Field(description="Why its channel is broken, and how to fix it.")
 
 

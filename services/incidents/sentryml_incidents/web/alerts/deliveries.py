@@ -158,7 +158,7 @@ def _as_published(response: DeliveryResponse) -> Delivery:
                 include={
                     "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",
                     "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder",
-                    "long_drift_days", "group_id", "group_number", "created_at", "delivered_at",
+                    "long_drift_days", "held_until", "group_id", "group_number", "created_at", "delivered_at",
                 }
             ),
         }

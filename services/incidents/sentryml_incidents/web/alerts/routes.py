@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
-from sentryml_incidents.web.view.channel_forms import harmless, harmless_words
+from sentryml_incidents.web.view.channel_forms import harmless, harmless_lines, harmless_words
 from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, in_units
 from sentryml_lifecycle.text.step_text import STEPS
 
@@ -37,6 +38,13 @@ def _entered(
     remind_times: Annotated[str, Form(max_length=20)] = "3",
     system: Annotated[bool, Form()] = False,
     remind_acknowledged_after_hours: Annotated[str, Form(max_length=20)] = "",
+    time_zone: Annotated[str, Form(max_length=100)] = "UTC",
+    hold_hours: Annotated[str, Form(max_length=5_000)] = "",
+    hold_windows: Annotated[str, Form(max_length=60_000)] = "",
+    hold_critical: Annotated[bool, Form()] = False,
+    slack_group_warn: Annotated[str, Form(max_length=100)] = "",
+    slack_group_critical: Annotated[str, Form(max_length=100)] = "",
+    weekly_summary: Annotated[str, Form(max_length=100)] = "",
 ) -> RouteForm:
     return RouteForm(
         name,
@@ -49,6 +57,13 @@ def _entered(
         remind_times,
         system,
         remind_acknowledged_after_hours,
+        time_zone,
+        hold_hours,
+        hold_windows,
+        hold_critical,
+        slack_group_warn,
+        slack_group_critical,
+        weekly_summary,
     )
 
 
@@ -121,14 +136,27 @@ async def _page(
         "alerts/route.html",
         status=err.status if err else 200,
         route=route,
-        form=form,
-        name=harmless(form.name) if err else form.name,
-        models=harmless_words(form.models) if err else form.models,
+        form=_harmless(form) if err else form,
         seen=seen or (route.version if route else None),
         channels=await notifier_for(context, visitor).channels(),
         severities=list(Severity),
         kinds={kind.value: STEPS[kind] for kind in CHOICE},
         refused_because=in_words(err) if err else (),
+    )
+
+
+def _harmless(form: RouteForm) -> RouteForm:
+    """What may be shown again of what was entered: no secret that got into the wrong field."""
+    return replace(
+        form,
+        name=harmless(form.name),
+        models=harmless_words(form.models),
+        time_zone=harmless(form.time_zone),
+        hold_hours=harmless_lines(form.hold_hours),
+        hold_windows=harmless_lines(form.hold_windows),
+        slack_group_warn=harmless(form.slack_group_warn),
+        slack_group_critical=harmless(form.slack_group_critical),
+        weekly_summary=harmless(form.weekly_summary),
     )
 
 
@@ -144,4 +172,11 @@ def _form_of(route: RouteResponse) -> RouteForm:
         str(route.remind_times),
         route.system,
         in_units(route.remind_acknowledged_after_seconds, 3600),
+        route.time_zone,
+        "\n".join(route.hold_hours),
+        "\n".join(route.hold_windows),
+        route.hold_critical,
+        route.slack_group_warn or "",
+        route.slack_group_critical or "",
+        route.weekly_summary or "",
     )

@@ -43,6 +43,10 @@ FIELDS: Final[Mapping[str, str]] = {
     "remind_times": "maximum number of reminders",
     "system": "system alerts",
     "remind_acknowledged_after_seconds": "remind of what was acknowledged after",
+    "hold_hours": "hours of the week",
+    "hold_windows": "planned windows",
+    "slack_group_critical": "mention for critical alerts",
+    "slack_group_warn": "mention for warnings",
 }
 REASONS: Final[Mapping[str, str]] = {
     "model_patterns": "patterns hold letters, digits and . _ : - * ? [ ] !, 128 at most, with spaces between",
@@ -50,6 +54,10 @@ REASONS: Final[Mapping[str, str]] = {
     "remind_acknowledged_after_seconds": "from 1 hour to 30 days (720 hours), or empty for no reminders",
     "remind_times": "a whole number from 1 to 100",
     "channel_id": "choose one of the channels",
+    "weekly_summary": "a day and a time, such as mon 09:00, or empty for none; only for channels that people read",
+    "time_zone": "a name of the IANA database, such as Europe/Berlin",
+    "slack_group_critical": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",
+    "slack_group_warn": "the id of a user group, such as S0123456789: Slack shows it as “Copy group ID”",
 }
 """By field: what it takes, in texts for people."""
 

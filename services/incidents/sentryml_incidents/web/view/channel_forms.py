@@ -151,6 +151,11 @@ def harmless_words(text: str) -> str:
     return " ".join(harmless(word) or "…" for word in text.split())
 
 
+def harmless_lines(text: str) -> str:
+    """The same, line by line."""
+    return "\n".join(map(harmless_words, text.splitlines()))
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))

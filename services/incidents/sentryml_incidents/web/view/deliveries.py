@@ -9,7 +9,16 @@ from enum import StrEnum
 from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.text import duration
 
-KINDS = {"slack": "Slack", "webhook": "Webhook", "email": "E-mail", "mail": "E-mail"}
+KINDS = {
+    "slack": "Slack",
+    "webhook": "Webhook",
+    "email": "E-mail",
+    "mail": "E-mail",
+    "pagerduty": "PagerDuty",
+    "alertmanager": "Alertmanager",
+    "teams": "Microsoft Teams",
+    "discord": "Discord",
+}
 """Kinds of channels as people call them, by how their codes begin."""
 
 AT_ONCE = timedelta(seconds=2)
@@ -63,7 +72,8 @@ def line_of(delivery: Delivery, now: datetime) -> DeliveryLine:
         case DeliveryState.DELIVERED:
             twice = "; possible duplicate" if delivery.possibly_repeated else ""
             group = f", in alert group {delivery.group_number}" if delivery.group_number else ""
-            what = f"delivered after {latency(_took(delivery))}{group}{twice}"
+            held = ", held by its route" if delivery.held_until else ""
+            what = f"delivered after {latency(_took(delivery))}{held}{group}{twice}"
             return DeliveryLine(Tone.DELIVERED, where, what, delivery=delivery)
         case DeliveryState.PARKED:
             again = _again(delivery, now) if delivery.parked_because == GAVE_UP else ("", None)
@@ -95,6 +105,9 @@ def latency(seconds: float) -> str:
 
 
 def _waiting(delivery: Delivery, where: str, now: datetime) -> DeliveryLine:
+    if delivery.held_until is not None and delivery.held_until > now:
+        what = f"held by the schedule of the route {delivery.route},"
+        return DeliveryLine(Tone.WAITING, where, what, None, "until", delivery.held_until, delivery)
     at_once = max(now, delivery.created_at + AT_ONCE)
     if delivery.due_at is not None and delivery.due_at > at_once and not delivery.attempts:
         what = "waiting for others to be sent together,"

@@ -40,6 +40,13 @@ class RouteForm:
     remind_times: str = "3"
     system: bool = False
     remind_acknowledged_after_hours: str = "24"
+    time_zone: str = "UTC"
+    hold_hours: str = ""
+    hold_windows: str = ""
+    hold_critical: bool = False
+    slack_group_warn: str = ""
+    slack_group_critical: str = ""
+    weekly_summary: str = ""
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
@@ -54,6 +61,13 @@ class RouteForm:
             "remind_times": self._times(),
             "system": self.system,
             "remind_acknowledged_after_seconds": _seconds(self.remind_acknowledged_after_hours, 3600),
+            "time_zone": self.time_zone.strip() or "UTC",
+            "hold_hours": lines(self.hold_hours),
+            "hold_windows": lines(self.hold_windows),
+            "hold_critical": self.hold_critical,
+            "weekly_summary": self.weekly_summary.strip() or None,
+            "slack_group_warn": self.slack_group_warn.strip() or None,
+            "slack_group_critical": self.slack_group_critical.strip() or None,
         }
 
     def _times(self) -> int | str | None:
@@ -65,6 +79,11 @@ def _seconds(text: str, unit: int) -> int | str | None:
     """What was entered in a unit of that many seconds."""
     entered = number(text)
     return round(entered * unit) if isinstance(entered, float) else entered
+
+
+def lines(text: str) -> list[str]:
+    """What was entered one a line."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def number(text: str) -> float | str | None:

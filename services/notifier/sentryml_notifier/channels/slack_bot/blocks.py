@@ -35,13 +35,13 @@ def rich_payload(message: Message) -> dict[str, Any]:
     """The message with blocks: headline and what happened on top, the rest beside a coloured bar."""
     sign, colour = LOOKS[message.tone]
     title = {"type": "plain_text", "text": _cut_units(f"{sign} {message.title}", HEADER_LENGTH), "emoji": True}
-    top: list[Block] = [{"type": "header", "text": title}, _section(escape(message.lead))]
+    top: list[Block] = [{"type": "header", "text": title}, _section(f"{_mention(message)}{escape(message.lead)}")]
     if message.notes:
         top.append(_context(message.notes))
     rest = [_section(_fact(fact)) for fact in message.facts[:FACTS_MAX]]
     rest.append(_section(f"*{_link(message.link_label, message.link_url)}*"))
     return {
-        "text": _fit([escape(cut(message.summary, TEXT_LENGTH // 2))], TEXT_LENGTH),
+        "text": _fit([f"{_mention(message)}{escape(cut(message.summary, TEXT_LENGTH // 2))}"], TEXT_LENGTH),
         "blocks": top,
         "attachments": [{"color": colour, "blocks": rest}],
     }
@@ -58,9 +58,14 @@ def plain_payload(message: Message) -> dict[str, Any]:
     sign, _ = LOOKS[message.tone]
     facts = [line for fact in message.facts[:FACTS_MAX] if not fact.picture for line in _fact(fact).split("\n")]
     notes = [escape(note) for note in message.notes]
-    lines = [f"{sign} *{escape(message.title)}*", escape(message.lead), *notes]
+    lines = [f"{_mention(message)}{sign} *{escape(message.title)}*", escape(message.lead), *notes]
     lines += [_link(message.link_label, message.link_url), *facts]
     return {"text": _fit(lines, TEXT_LENGTH)}
+
+
+def _mention(message: Message) -> str:
+    """The one mention that there is: what an admin has entered for the route."""
+    return f"<!subteam^{message.slack_group}> " if message.slack_group else ""
 
 
 def escape(text: str) -> str:

@@ -15,6 +15,7 @@ import httpx
 from pydantic import Field, SecretStr
 
 from sentryml_common.clock import Clock
+from sentryml_notifier.channels.answers import check_address
 from sentryml_notifier.channels.base import (
     HIDDEN,
     ChannelMisconfigured,
@@ -25,7 +26,6 @@ from sentryml_notifier.channels.base import (
     Outgoing,
     Tools,
 )
-from sentryml_notifier.channels.outbound import Guard, read_url
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.webhook.body import body_of
 from sentryml_notifier.domain.delivery import Outcome, SendResult
@@ -104,22 +104,6 @@ KIND = Kind(
     hint_of,
     for_people=False,
 )
-
-
-def check_address(address: str, guard: Guard) -> httpx.URL:
-    """The receiver's address.
-
-    Raises:
-        ChannelMisconfigured: it may not be sent to; the message does not show it.
-    """
-    try:
-        url = read_url(address)
-    except ValueError:
-        raise ChannelMisconfigured("the address is not a URL") from None
-    text = guard.why_not_url(url)
-    if text is not None:
-        raise ChannelMisconfigured(f"the address {text}")
-    return url
 
 
 def read_key(secret: str) -> bytes:

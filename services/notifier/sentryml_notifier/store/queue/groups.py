@@ -68,7 +68,8 @@ async def count_opened(connection: Connection, channel_id: UUID, since: datetime
     found: int = await connection.fetchval(
         """
         SELECT count(DISTINCT incident_id) FROM delivery
-         WHERE channel_id = $1 AND opens AND (created_at > $2 OR state IN ('pending', 'sending'))
+         WHERE channel_id = $1 AND opens AND held_until IS NULL
+           AND (created_at > $2 OR state IN ('pending', 'sending'))
         """,
         channel_id, since,
     )  # fmt: skip
@@ -81,7 +82,7 @@ async def form_group(connection: Connection, channel_id: UUID, since: datetime, 
         f"""
         WITH members AS (
             SELECT delivery_id, created_at FROM delivery AS d
-             WHERE channel_id = $1 AND opens AND group_id IS NULL
+             WHERE channel_id = $1 AND opens AND group_id IS NULL AND held_until IS NULL
                AND (state IN ('pending', 'sending') OR (created_at > $2 AND (
                     SELECT to_state FROM transition AS t
                      WHERE t.incident_id = d.incident_id ORDER BY t.sequence DESC LIMIT 1) = ANY ($3)))
@@ -95,6 +96,39 @@ async def form_group(connection: Connection, channel_id: UUID, since: datetime, 
         SELECT {COLUMNS} FROM g
         """,
         channel_id, since, list(LIVE), closes_at,
+    )  # fmt: skip
+    group = _group_of(row)
+    assert group is not None
+    return group
+
+
+async def find_group_of_summary(connection: Connection, delivery_ids: Sequence[UUID]) -> AlertGroup | None:
+    """The group that an earlier attempt at a summary has made of what it covers."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM alert_group AS g
+         WHERE g.held AND g.group_id IN (SELECT group_id FROM delivery WHERE delivery_id = ANY ($1))
+         ORDER BY g.closes_at
+         LIMIT 1
+        """,
+        delivery_ids,
+    )
+    return _group_of(row)
+
+
+async def make_group_of_summary(
+    connection: Connection, channel_id: UUID, began_at: datetime, now: datetime
+) -> AlertGroup:  # fmt: skip
+    """A group of what was held: reported now, and closed."""
+    row = await connection.fetchrow(
+        f"""
+        WITH g AS (
+            INSERT INTO alert_group (channel_id, began_at, closes_at, reported_at, held) VALUES ($1, $2, $3, $3, true)
+            RETURNING *
+        )
+        SELECT {COLUMNS} FROM g
+        """,
+        channel_id, began_at, now,
     )  # fmt: skip
     group = _group_of(row)
     assert group is not None
@@ -138,7 +172,8 @@ async def count_members(connection: Connection, group: AlertGroup, reported: Seq
 async def hold(connection: Connection, delivery_ids: Sequence[UUID], group: AlertGroup, until: datetime) -> None:
     """Let deliveries of a group wait."""
     await connection.execute(
-        "UPDATE delivery SET group_id = $2, due_at = $3 WHERE delivery_id = ANY ($1) AND state = 'pending'",
+        "UPDATE delivery SET group_id = $2, due_at = greatest($3, held_until)"
+        " WHERE delivery_id = ANY ($1) AND state = 'pending'",
         delivery_ids, group.group_id, until,
     )  # fmt: skip
 
@@ -157,6 +192,7 @@ async def join_waiting(connection: Connection, channel_id: UUID, group: AlertGro
         """
         UPDATE delivery SET group_id = $2
          WHERE channel_id = $1 AND opens AND group_id IS NULL AND state = 'pending' AND created_at < $3
+           AND held_until IS NULL
         """,
         channel_id, group.group_id, group.closes_at,
     )  # fmt: skip

@@ -27,15 +27,17 @@ from sentryml_notifier.domain.delivery import (
 )
 from sentryml_notifier.domain.group_text import GroupReport, worst_first
 from sentryml_notifier.domain.grouping import Grouping
-from sentryml_notifier.domain.message import NO_FALLBACK, Fallback
+from sentryml_notifier.domain.message import NO_FALLBACK, USUAL, Fallback, Presentation
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.rate_limit import Rate
 from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_fallback
 from sentryml_notifier.store.queue.groups import group_for_machines
+from sentryml_notifier.store.queue.held import was_held, with_held
 from sentryml_notifier.store.queue.together import Held, Together, Unneeded, with_company
 from sentryml_notifier.store.queue.waiting import Rows, find_due, lock_queues, most_urgent_incident
+from sentryml_notifier.store.routes import find_presentation
 
 ENDED_AT_ONCE = 100
 """Obsolete reminders that one transaction ends: while it lasts, nobody else can claim on the channel."""
@@ -72,7 +74,8 @@ class Claim:
     """Deliveries of one incident, or of several of a group, to be sent in one message by the holder of the lease.
 
     `stories` are the incidents, the worst first; with a `report` the message is about the group. `group_id` is the
-    group of the incident, and `thread_id` whose thread the message belongs to: the incident's, or the group's.
+    group of the incident, and `thread_id` whose thread the message belongs to: the incident's, or the group's. `held`:
+    the schedule of its route has held it.
     """
 
     sending: Sending
@@ -86,6 +89,8 @@ class Claim:
     conversation: Conversation | None = None
     group_id: UUID | None = None
     report: GroupReport | None = None
+    presentation: Presentation = USUAL
+    held: bool = False
 
     @property
     def story(self) -> Story:
@@ -151,6 +156,8 @@ async def _next(
         return None
     if due.is_obsolete:
         return Unneeded(due.rows, NOT_NEEDED_TEXT)
+    if reader.people and was_held(due.rows):
+        return await with_held(connection, channel_id, due, now)
     if reader.grouping is None or not reader.people:
         return Together([due])
     return await with_company(connection, channel_id, queue, due, reader.grouping, now)
@@ -182,6 +189,8 @@ async def _claim(connection: Connection, sending: Sending, together: Together, r
         conversation,
         await _group_id(connection, channel_id, together, story.last.incident_id, reader, now),
         together.report,
+        await find_presentation(connection, delivery_ids[-1]),
+        was_held(taken),
     )
 
 

@@ -37,7 +37,8 @@ async def make_due(connection: Connection, row: asyncpg.Record, now: datetime) -
     await connection.execute(
         """
         UPDATE delivery
-           SET state = 'pending', due_at = $4, parked_because = NULL, failures = 0, failing_since = NULL
+           SET state = 'pending', due_at = $4, held_until = CASE WHEN held_until > $4 THEN $4 ELSE held_until END,
+               parked_because = NULL, failures = 0, failing_since = NULL
          WHERE channel_id = $1 AND incident_id = $2 AND sequence <= $3 AND state IN ('pending', 'parked')
            AND (parked_because = ANY ($5)) IS NOT TRUE
         """,

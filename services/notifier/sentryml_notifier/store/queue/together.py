@@ -73,7 +73,7 @@ async def with_company(
     connection: Connection, channel_id: UUID, queue: Rows, due: Due, grouping: Grouping, now: datetime
 ) -> Together | Unneeded | Held:
     """What is sent now with a batch that is due."""
-    rows = _whole(queue)
+    rows = whole_rows(queue)
     batch = _batch_of(rows)
     own = await groups.find_own_group(connection, channel_id, due.incident_id)
     match await _judge(connection, channel_id, batch, own, grouping, now):
@@ -114,20 +114,21 @@ async def _gather(
     connection: Connection, channel_id: UUID, incident_id: UUID, rows: Rows, group: AlertGroup, now: datetime
 ) -> Together:
     """All that waits in a group and is about the same. What may have arrived is not mixed with what has not."""
-    topic, doubt = about([waiting_of(row) for row in rows]), _in_doubt(rows)
+    topic, doubt = about([waiting_of(row) for row in rows]), in_doubt(rows)
     if topic is About.ALERT:
         await groups.join_waiting(connection, channel_id, group)
     members = await groups.list_members(connection, group)
     queues = await lock_queues(connection, channel_id, [incident_id, *(members.keys() - {incident_id})])
-    found = {each: _whole(queue) for each, queue in queues.items()}
+    found = {each: whole_rows(queue) for each, queue in queues.items()}
     taken = {
         each: batch
         for each, batch in found.items()
         if batch
         and about([waiting_of(row) for row in batch]) is topic
-        and _in_doubt(batch) == doubt
+        and in_doubt(batch) == doubt
         and is_free(batch, now)
         and any(row["state"] != DeliveryState.PARKED for row in batch)
+        and (each == incident_id or not any(row["held_until"] and row["held_until"] > now for row in batch))
     }
     chosen = sorted(taken, key=lambda each: (each != incident_id, min(row["urgency"] for row in taken[each])))
     parts = await with_stories(connection, {each: taken[each] for each in chosen[:INCIDENTS_MAX]})
@@ -171,7 +172,8 @@ async def _report(
     )
 
 
-def _whole(queue: Rows) -> Rows:
+def whole_rows(queue: Rows) -> Rows:
+    """The part of the queue of an incident that a message about several covers."""
     return queue[: len(whole([waiting_of(row) for row in queue]))]
 
 
@@ -187,6 +189,6 @@ def _batch_of(rows: Rows) -> Batch:
     )
 
 
-def _in_doubt(rows: Rows) -> bool:
+def in_doubt(rows: Rows) -> bool:
     """Whether an attempt to send them may have arrived."""
     return any(row["possibly_sent"] or row["state"] == DeliveryState.SENDING for row in rows)

@@ -72,7 +72,7 @@ async def lock_queues(connection: Connection, channel_id: UUID, incident_ids: Se
         SELECT d.delivery_id, d.incident_id, d.transition_id, d.route_id, d.sequence, d.reminder, d.long_drift_days,
                d.kind, d.urgency, d.state, d.send_id, d.due_at, d.attempts, d.failures, d.failing_since,
                d.possibly_sent, d.plain, d.last_text, d.created_at, d.was_undeliverable, d.opens, d.still_critical,
-               t.alert
+               d.held_until, t.alert
           FROM delivery AS d
           JOIN transition AS t USING (transition_id)
          WHERE d.channel_id = $1 AND d.incident_id = ANY ($2) AND d.state <> 'delivered'
@@ -98,6 +98,7 @@ def waiting_of(row: asyncpg.Record) -> Waiting:
         row["alert"] is not False,
         row["opens"],
         row["still_critical"],
+        row["held_until"] is not None,
     )
 
 
@@ -144,13 +145,13 @@ async def read_history(connection: Connection, incident_ids: Sequence[UUID]) -> 
 
 
 async def _story(connection: Connection, steps: Sequence[Transition], taken: Rows) -> Story:
-    """The story of what is taken; after being parked it goes on to the newest step, a quiet one too."""
+    """The story of what is taken; after being parked or held it goes on to the newest step, a quiet one too."""
     # What was delivered before and is only reminded of is not repeated, if there is news.
     news = [row for row in taken if not row["reminder"]]
     last = (news or taken)[-1]
     reported = {row["transition_id"] for row in news} or {last["transition_id"]}
     first, last_sequence = taken[0]["sequence"], last["sequence"]
-    if any(row["was_undeliverable"] for row in news):
+    if any(row["was_undeliverable"] or row["held_until"] for row in news):
         reported |= {step.transition_id for step in steps if step.sequence > first and not step.alert}
         last_sequence = max(step.sequence for step in steps if step.transition_id in reported)
     return Story(

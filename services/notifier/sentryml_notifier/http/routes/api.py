@@ -1,28 +1,30 @@
-"""`/v1/routes`: which transitions go to which channels."""
+"""`/v1/routes`: requests and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Self
 from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
-from sentryml_common.contracts.internal.notifier_api import RouteResponse
-from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
-from sentryml_common.http.texts import NoKey
 from sentryml_common.postgres.pool import Connection
+from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.domain.routing import ALERTING, Route, may_meet
+from sentryml_notifier.domain.holding.schedule import HoldSchedule
+from sentryml_notifier.domain.holding.written import (
+    read_hours,
+    read_window,
+)
+from sentryml_notifier.domain.routing import Route
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
+from sentryml_notifier.http.routes.spec import RouteSpec, RouteView
 from sentryml_notifier.store.changes import insert_change
+from sentryml_notifier.store.holds import hold_again
 from sentryml_notifier.store.routes import (
     StoredRoute,
     delete_route,
@@ -35,148 +37,10 @@ from sentryml_notifier.store.routes import (
 
 router = APIRouter(prefix="/v1/routes", tags=["routes"])
 
-NAME_PATTERN = r"^[^\x00-\x1f\x7f/]*$"
-"""Without a slash: nobody's secret address is anybody's name."""
-MODEL_PATTERN = r"^[A-Za-z0-9._:*?\[\]!-]{1,128}$"
-PATTERNS_MAX = 100
-DAY = 86_400
-ACKNOWLEDGED_AFTER_MIN, ACKNOWLEDGED_AFTER_MAX = 3600, 30 * DAY
-REMIND_AFTER_MIN, REMIND_AFTER_MAX, REMIND_TIMES_MAX = 300, 7 * DAY, 100
-
 UNKNOWN = problem_answers((404, "There is no such route."))
 NAME_TAKEN = (409, "Another route has this name.")
 MADE_SO = (422, "Invalid input; `errors` names each field.")
 MOVED_ON = (412, "It has changed since the version in `If-Match`; `route` is its current version.")
-
-
-def _once(values: list[str]) -> list[str]:
-    return list(dict.fromkeys(values))
-
-
-def _alerting(kinds: list[TransitionKind]) -> list[TransitionKind]:
-    if kinds and not ALERTING.intersection(kinds):
-        raise ValueError(
-            "names no alerting kind (opened, escalated, worsened, reopened), without which nothing that follows an "
-            "alert is sent"
-        )
-    return list(dict.fromkeys(kinds))
-
-
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=NAME_PATTERN), NoKey
-]
-Pattern = Annotated[str, StringConstraints(pattern=MODEL_PATTERN), NoKey]
-ALERT_NAMED = {"contains": {"enum": sorted(ALERTING)}}
-Kinds = Annotated[
-    list[TransitionKind],
-    AfterValidator(_alerting),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"type": "string", "enum": list(TransitionKind)},
-            "anyOf": [{"maxItems": 0}, ALERT_NAMED],
-        }
-    ),
-]
-
-
-SPEC_EXAMPLE: dict[str, JsonValue] = {
-    "name": "fraud on call",
-    "channel_id": "9d0c1d0a-7c2f-4a01-8f29-0f0c3c1e7a50",
-    "model_patterns": ["fraud-*"],
-    "least_severity": "critical",
-    "remind_after_seconds": 3600,
-}
-EXAMPLE: dict[str, JsonValue] = {
-    **SPEC_EXAMPLE,
-    "kinds": [],
-    "enabled": True,
-    "remind_times": 3,
-    "remind_acknowledged_after_seconds": 86_400,
-    "system": False,
-    "route_id": "4d5c1e0b-1a2f-4b02-9f39-1f0c3c1e7a51",
-    "channel": "on call",
-    "version": 1,
-    "created_at": "2026-11-20T08:01:00Z",
-}
-
-
-class RouteSpec(BaseModel):
-    """What a route is to be."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [SPEC_EXAMPLE]})
-
-    name: Name = Field(description="What people call it.")
-    channel_id: UUID = Field(description="The channel it sends to.")
-    model_patterns: Annotated[list[Pattern], AfterValidator(_once)] = Field(
-        [], max_length=PATTERNS_MAX, description="Models, as patterns like `fraud-*`; none means all."
-    )
-    least_severity: Severity = Field(
-        Severity.WARN, description="Alerts below it are not taken; one that escalates later is, and then its end too."
-    )
-    kinds: Kinds = Field(
-        [],
-        description="Kinds of transitions; none means every alert. The end of an alert follows in any case.",
-    )
-    enabled: bool = Field(True, strict=True, description="A disabled route takes nothing.")
-    remind_after_seconds: int | None = Field(
-        None,
-        strict=True,
-        ge=REMIND_AFTER_MIN,
-        le=REMIND_AFTER_MAX,
-        description="Remind while nobody has acknowledged the incident, after this time and again each such time.",
-    )
-    remind_times: int = Field(
-        3, strict=True, ge=1, le=REMIND_TIMES_MAX, description="Maximum number of reminders for one alert."
-    )
-    remind_acknowledged_after_seconds: int | None = Field(
-        DAY,
-        strict=True,
-        ge=ACKNOWLEDGED_AFTER_MIN,
-        le=ACKNOWLEDGED_AFTER_MAX,
-        description="Remind of what was acknowledged and is still critical after this time, and then once a day; null: "
-        "never.",
-    )
-    system: bool | None = Field(
-        None,
-        strict=True,
-        description="Whether system alerts go to the channel too, whatever models the route names; null: if no other "
-        "route takes them.",
-    )
-
-
-class RouteView(RouteResponse):
-    """A route."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
-
-    least_severity: Severity = Field(
-        description="Alerts below it are not sent; one that escalates to it later is, and so is its end."
-    )
-    kinds: tuple[TransitionKind, ...] = Field(
-        description="Kinds of transitions; none means all that alert. The end of an alert is sent in any case."
-    )
-
-    @classmethod
-    def of(cls, stored: StoredRoute, models: Sequence[str] = ()) -> Self:
-        """The view of a stored one; of its patterns only those that may meet `models`."""
-        route = stored.route
-        return cls(
-            route_id=route.route_id,
-            name=stored.name,
-            channel_id=route.channel_id,
-            channel=stored.channel,
-            model_patterns=tuple(each for each in route.model_patterns if may_meet(each, models)),
-            least_severity=route.least_severity,
-            kinds=tuple(sorted(route.kinds)),
-            enabled=route.enabled,
-            remind_after_seconds=stored.remind_after_seconds,
-            remind_times=stored.remind_times,
-            remind_acknowledged_after_seconds=stored.remind_acknowledged_after_seconds,
-            system=stored.system,
-            version=stored.version,
-            created_at=stored.created_at,
-        )
 
 
 @router.get("")
@@ -233,8 +97,11 @@ async def change(
         if text:
             await _save(connection, stored)
             await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, text)
+            released = await hold_again(connection, stored.route, context.clock())
         else:
-            stored = before
+            stored, released = before, 0
+    if released:
+        context.wake()
     response.headers["ETag"] = etag(stored.version)
     return RouteView.of(stored)
 
@@ -269,36 +136,58 @@ async def _stored(
 ) -> StoredRoute:
     channel = await keep_channel(connection, requested.channel_id)
     if channel is None:
-        reason = "there is no such channel: GET /v1/channels lists them"
-        raise Problem(
-            422,
-            "invalid-request",
-            f"body.channel_id: {reason}",
-            errors=[{"field": "body.channel_id", "reason": reason}],
-        )
-    route = Route(
-        before.route.route_id if before else context.new_id(),
-        requested.channel_id,
-        tuple(requested.model_patterns),
-        requested.least_severity,
-        frozenset(requested.kinds),
-        requested.enabled,
-    )
+        raise _refused("channel_id", "there is no such channel: GET /v1/channels lists them")
+    kind = KINDS.get(channel["kind"])
+    if requested.weekly_summary and kind is not None and not kind.for_people:
+        raise _refused("weekly_summary", f"is for people, and {kind.title} is read by programs: choose another channel")
+    route = _route_of(requested, before.route.route_id if before else context.new_id())
     system = requested.system
     if system is None:
         system = not await takes_system_alerts(connection, route.route_id)
     made = StoredRoute(
         route,
         requested.name,
-        channel,
+        channel["name"],
         requested.remind_after_seconds,
         requested.remind_times,
         system,
         requested.remind_acknowledged_after_seconds,
         1,
         context.clock(),
+        tuple(requested.hold_hours),
+        tuple(requested.hold_windows),
+        requested.slack_group_warn,
+        requested.slack_group_critical,
+        requested.weekly_summary,
+        context.clock(),
     )
-    return replace(made, version=before.version + 1, created_at=before.created_at) if before else made
+    if before is None:
+        return made
+    return replace(
+        made,
+        version=before.version + 1,
+        created_at=before.created_at,
+        weekly_since=before.weekly_since if requested.weekly_summary == before.weekly_summary else context.clock(),
+        weekly_last_at=before.weekly_last_at,
+        weekly_last_text=before.weekly_last_text,
+    )
+
+
+def _route_of(requested: RouteSpec, route_id: UUID) -> Route:
+    return Route(
+        route_id,
+        requested.channel_id,
+        tuple(requested.model_patterns),
+        requested.least_severity,
+        frozenset(requested.kinds),
+        requested.enabled,
+        hold=HoldSchedule(
+            requested.time_zone,
+            tuple(map(read_hours, requested.hold_hours)),
+            tuple(map(read_window, requested.hold_windows)),
+            requested.hold_critical,
+        ),
+    )
 
 
 async def _save(connection: Connection, stored: StoredRoute) -> None:
@@ -323,6 +212,11 @@ async def _note(
     await insert_change(
         connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, text)
     )
+
+
+def _refused(field: str, reason: str) -> Problem:
+    errors = [{"field": f"body.{field}", "reason": reason}]
+    return Problem(422, "invalid-request", f"body.{field}: {reason}", errors=errors)
 
 
 def _unknown(route_id: UUID) -> Problem:

@@ -1,0 +1,1 @@
+"""`/v1/routes`: which transitions go to which channels."""
