@@ -27,8 +27,8 @@ from sentryml_notifier.http import (
     channels,
     deliveries,
     previews,
-    routes,
 )
+from sentryml_notifier.http.routes import spec as routes
 
 PREVIEWED: Any = previews.PreviewView.model_validate(previews.EXAMPLE).model_dump(mode="json")["routes"][0]
 VIEWS = [

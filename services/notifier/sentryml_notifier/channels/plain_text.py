@@ -9,7 +9,7 @@ from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message
 
 def as_text(message: Message, *, pictures: bool = False) -> str:
     """The whole message, without its title; the link comes early, since some places show little of it."""
-    facts = (f"{fact.label}\n{_indented(fact)}" for fact in message.facts if pictures or not fact.picture)
+    facts = (f"{fact.label}\n{_indented(fact)}" for fact in (message.facts if pictures else message.facts_in_words))
     link = f"{message.link_label}:\n{message.link_url}" if message.link_url else message.link_label
     parts = [message.lead, *message.notes, link, *facts]
     return "\n\n".join(parts) + "\n"

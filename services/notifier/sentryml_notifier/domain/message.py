@@ -105,6 +105,11 @@ class Message:
     notes: tuple[str, ...] = ()
     slack_group: str | None = None
 
+    @property
+    def facts_in_words(self) -> tuple[Fact, ...]:
+        """Those that are no pictures."""
+        return tuple(fact for fact in self.facts if not fact.picture)
+
 
 def compose(story: Story) -> Message:
     """The message about the last transition of `story.reported`, and about the earlier ones with it."""

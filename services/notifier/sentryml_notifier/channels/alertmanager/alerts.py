@@ -91,7 +91,7 @@ def _left_at(steps: Sequence[Transition], severity: Severity) -> datetime:
 
 
 def _annotations(step: Transition, message: Message, group_id: UUID | None) -> dict[str, str]:
-    facts = [f"{fact.label}:\n{fact_text(fact)}" for fact in message.facts]
+    facts = [f"{fact.label}:\n{fact_text(fact)}" for fact in message.facts_in_words]
     found = {
         "summary": visible(message.summary),
         "description": visible("\n\n".join([message.lead, *message.notes, *facts]))[:DESCRIPTION_LENGTH],

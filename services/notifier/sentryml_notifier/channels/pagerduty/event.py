@@ -109,5 +109,5 @@ def _details(outgoing: Outgoing) -> dict[str, Any]:
         "step": step.kind.value,
         "what_happened": message.lead,
         "notes": list(message.notes),
-        **{fact.label: fact_text(fact)[:DETAIL_LENGTH] for fact in message.facts},
+        **{fact.label: fact_text(fact)[:DETAIL_LENGTH] for fact in message.facts_in_words},
     }

@@ -38,7 +38,7 @@ CARD: dict[str, Any] = {
 
 def rich_payload(message: Message) -> dict[str, Any]:
     """The message as a card: a coloured head, the facts below it as far as they fit."""
-    facts = [_block(fact) for fact in message.facts]
+    facts = [_block(fact) for fact in message.facts_in_words]
     while facts and size(_payload(message, facts)) > BODY_BYTES_MAX:
         facts.pop()
     return _payload(message, facts)
