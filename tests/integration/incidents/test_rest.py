@@ -160,6 +160,8 @@ class TestModels:
             ("enabled=false", ["off"]),
             ("search=fraud_", ["fraud_us"]),
             ("search=fraud-&live=true", ["fraud-eu"]),
+            ("search=-U", ["fraud-uk"]),
+            ("search=raud", ["fraud-eu", "fraud-uk", "fraud_us"]),
             ("search=nobody", []),
         ],
     )

@@ -40,7 +40,11 @@ Enabled = Annotated[bool | None, Query(description="Only models that are watched
 HasIncident = Annotated[bool | None, Query(alias="live", description="Only models with a live incident, or without.")]
 Search = Annotated[
     str | None,
-    Query(pattern=MODEL_ID_PATTERN, description="Only models whose id begins with this.", examples=["fraud-"]),
+    Query(
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="Only models whose id contains this, in upper or lower case.",
+        examples=["fraud"],
+    ),
 ]
 
 _MODEL_CURSOR = TypeAdapter(ModelId)

@@ -52,13 +52,13 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class ModelFilter:
-    """Which models a list shows; None means all. `live` is about incidents; `prefix`, `model_id` and `patterns`, of
+    """Which models a list shows; None means all. `live` is about incidents; `part`, `model_id` and `patterns`, of
     which none means all, are about the id."""
 
     levels: tuple[Level, ...] | None = None
     enabled: bool | None = None
     live: bool | None = None
-    prefix: str | None = None
+    part: str | None = None
     model_id: str | None = None
     patterns: tuple[str, ...] = ()
 
@@ -87,7 +87,7 @@ async def list_models(
                  ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
          WHERE ($1::text IS NULL OR model.model_id > $1)
            AND ($2::text IS NULL OR model.model_id = $2)
-           AND ($3::text IS NULL OR starts_with(model.model_id, $3))
+           AND ($3::text IS NULL OR position(lower($3) IN lower(model.model_id)) > 0)
            AND ($4::text[] IS NULL OR latest_evaluation.level = ANY ($4))
            AND ($5::boolean IS NULL OR (monitor_version.settings ->> 'enabled')::boolean = $5)
            AND ($6::boolean IS NULL OR (incident.incident_id IS NOT NULL) = $6)
@@ -97,7 +97,7 @@ async def list_models(
         """,
         after,
         requested.model_id,
-        requested.prefix,
+        requested.part,
         requested.levels,
         requested.enabled,
         requested.live,

@@ -46,12 +46,12 @@ async def show(
     request: Request, context: WithContext, visitor: Reader, search: Search = "", after: After = None
 ) -> Response:
     """Every model in the order of their ids; on the first page those with a live incident first."""
-    prefix = search.strip()
+    part = search.strip()
     now = context.now()
     async with context.transaction() as connection:
-        found = await list_models(connection, after, ROWS + 1, ModelFilter(prefix=prefix or None))
+        found = await list_models(connection, after, ROWS + 1, ModelFilter(part=part or None))
         urgent = []
-        if after is None and not prefix:
+        if after is None and not part:
             urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
         rows = await _rows(connection, [*found[:ROWS], *urgent], now)
         unreadable = (await read_unreadable(connection, now)).in_short
@@ -62,7 +62,7 @@ async def show(
         rows=[rows[model.model_id] for model in found[:ROWS]],
         attention=[rows[model.model_id] for model in urgent],
         more=found[ROWS - 1].model_id if len(found) > ROWS else None,
-        search=prefix,
+        search=part,
         system=system,
         unreadable=unreadable,
         unevaluated_shown=sorted(system.unevaluated.since)[:UNEVALUATED_SHOWN],
