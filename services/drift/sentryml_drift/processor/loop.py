@@ -25,7 +25,7 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.arrivals import by_day, with_arrivals
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
-from sentryml_drift.domain.partials import Kind, Partial, Target, unpack_record
+from sentryml_drift.domain.partials import SLICED, Kind, Partial, Target, unpack_record
 from sentryml_drift.domain.payloads import check_payload
 from sentryml_drift.domain.read_report import ReadReport, ReadUntil, report_in
 from sentryml_drift.event_loop_slices import Pacer
@@ -190,6 +190,8 @@ class Processor:
     def _merge(self, partial: Partial, sums: dict[Target, ChunkedSum], draft: _Draft) -> str:
         """Merge one partial of a record into `sums`; say what became of it."""
         target = partial.target
+        if target.kind in SLICED:
+            return "ignored"
         if self._retention.expired(target):
             check_payload(target.kind, partial.payload)
             return "expired"

@@ -41,7 +41,7 @@ def kind_and_number(pane: Pane) -> tuple[Kind, int]:
 FACTS = pane_of(Kind.FACTS, 0)
 
 
-SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
+SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048, Kind.VERSION: 512, Kind.SEGMENT: 512}
 """Sealed values gather up to this many bytes. A model has hundreds of panes, but facts only once."""
 
 
