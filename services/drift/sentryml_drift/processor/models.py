@@ -17,7 +17,7 @@ from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import KIND_OF, SLICED, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
-from sentryml_drift.processor.slices import Slices
+from sentryml_drift.processor.slices import Slices, SliceSums
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.windows import PaneRange
@@ -72,6 +72,17 @@ class WindowSums:
         self.current: KeptSum[Pane] = KeptSum(read_counts)
 
 
+class SlicedSums:
+    """Of a model with versions or segments, the sum of all its events in the time in which these are counted, and the
+    sums of each."""
+
+    __slots__ = ("of", "whole")
+
+    def __init__(self) -> None:
+        self.whole: KeptSum[Pane] = KeptSum(read_counts)
+        self.of: dict[tuple[Kind, str], SliceSums] = {}
+
+
 @dataclass(slots=True)
 class OwnedModel:
     """One model: its partition, its packed sums by pane, and the sums that are kept for its next evaluation."""
@@ -86,6 +97,7 @@ class OwnedModel:
     shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
     slices: Slices | None = None
     """Its versions and segments; most models have none."""
+    _sliced: SlicedSums | None = None
     _events: dict[Pane, int] = field(default_factory=dict)
     _oldest: dict[Kind, int] = field(default_factory=dict)
     """By kind, a number that no pane lies before: so that what is to be purged is found without reading the rest."""
@@ -127,6 +139,12 @@ class OwnedModel:
         """Whether an event of later than `time` has been counted."""
         last_seen = self.facts().last_seen
         return last_seen is not None and last_seen > time
+
+    def sums_of_slices(self) -> SlicedSums | None:
+        """What is kept for the next evaluation of its versions and segments; None where it has none."""
+        if self.slices and self._sliced is None:
+            self._sliced = SlicedSums()
+        return self._sliced if self.slices else None
 
     def packed(self, target: Target) -> bytes | None:
         """The value of a target as the table holds it, if there is one."""
