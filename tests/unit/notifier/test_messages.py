@@ -34,6 +34,7 @@ from tests.unit.notifier.builders import (
     opened_warn,
     reopened,
     resolved,
+    sliced_why,
     worsened,
 )
 
@@ -73,6 +74,7 @@ def flapping() -> list[Transition]:
 STORIES: dict[str, Story] = {
     "opened-warn": reported(opened_warn()),
     "opened-critical": reported(opened_critical()),
+    "opened-with-a-version": reported(opened_critical(why=(sliced_why(),))),
     "opened-again-after-closing": reported(opened_critical(cause="still_drifting_after_latch")),
     "opened-worse-than-when-closed": reported(opened_critical(cause="worse_than_when_closed")),
     "escalated": reported(opened_warn(), escalated()),
