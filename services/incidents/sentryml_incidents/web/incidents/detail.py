@@ -17,6 +17,7 @@ from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.store.deliveries import BEFORE_ALL, find_group, list_deliveries
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
+from sentryml_incidents.store.evaluations.slices import read_slices
 from sentryml_incidents.store.incidents import find_incident, find_neighbours
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.store.timeline import find_evidence, list_evidence_times, list_transitions
@@ -30,6 +31,7 @@ from sentryml_incidents.web.view.charts import (
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
+from sentryml_incidents.web.view.slices import SliceTable, slice_tables, version_marks
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
@@ -94,6 +96,7 @@ class IncidentPage:
     why: tuple[str, ...]
     compared_with: tuple[str, ...]
     tables: tuple[SignalTable, ...]
+    slices: tuple[SliceTable, ...]
     steps: tuple[Step, ...]
     group: tuple[UUID, int] | None = None
 
@@ -144,7 +147,9 @@ async def read_incident_page(
     evaluation = await _shown(connection, incident, newest, evidence_times, requested)
     if evaluation is None:
         return None
-    curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
+    span = _span(incident, snapshot.settings, now)
+    history = await read_slices(connection, incident.model_id, span)
+    curve, volume = await _charts(connection, incident, span, steps, version_marks(history))
     slow = evaluation.slow_drift if any(step.cause is Cause.SLOW_DRIFT for step in steps) else None
     against = BASELINE if slow is None else REFERENCE
     signals = evaluation.signals if slow is None else slow.signals
@@ -163,6 +168,7 @@ async def read_incident_page(
         why=in_words(why_of(evaluation, slow=slow is not None)),
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each, against) for each in signals if each.bins),
+        slices=slice_tables(evaluation, history, span),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
         group=await find_group(connection, found.incident_id),
     )
@@ -184,22 +190,29 @@ def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[
     return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
-async def _charts(
-    connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
-) -> tuple[PsiChart, VolumeChart | None]:
-    """PSI from a while before it opened until a while after it was over, with what happened then; and how many events
-    were in the current window."""
+def _span(incident: Incident, settings: MonitorSettings, now: datetime) -> Span:
+    """From a while before it opened until a while after it was over."""
     over = incident.resolved_at or incident.closed_at or now
     around = max((over - incident.opened_at) * AROUND, timedelta(seconds=EVALUATIONS_AROUND * settings.every_seconds))
     start, end = incident.opened_at - around, min(now, over + around)
     every = timedelta(seconds=settings.every_seconds)
-    span = Span(start, end, max((end - start) / CURVE_STEPS, every))
+    return Span(start, end, max((end - start) / CURVE_STEPS, every))
+
+
+async def _charts(
+    connection: Connection,
+    incident: Incident,
+    span: Span,
+    steps: Sequence[Transition],
+    others: Sequence[tuple[datetime, str, str]],
+) -> tuple[PsiChart, VolumeChart | None]:
+    """PSI with the steps of the incident and other marks, and how many events were in the current window."""
     marks = [(step.at, _mark(step.kind), f"{step.text.step}: {step.text.headline}") for step in steps]
     points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
     for point in points:
         counts[point.at] = max(counts.get(point.at, 0), point.current_count or 0)
-    return psi_chart(points, span, marks), volume_chart(list(counts.items()), span.step, span)
+    return psi_chart(points, span, [*marks, *others]), volume_chart(list(counts.items()), span.step, span)
 
 
 def _mark(kind: TransitionKind) -> str:

@@ -21,6 +21,7 @@ from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
+from sentryml_incidents.store.evaluations.slices import read_slices
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.models import ModelSummary, read_unevaluated
 from sentryml_incidents.store.monitors import find_activity
@@ -45,6 +46,7 @@ from sentryml_incidents.web.view.charts import (
     windows_chart,
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
+from sentryml_incidents.web.view.slices import SliceTable, slice_tables, version_marks
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.snapshot import Incident
 from sentryml_lifecycle.text.psi_explanation import in_words, why_of
@@ -116,6 +118,7 @@ class ModelPage:
     curve: PsiChart
     click_areas: tuple[ClickArea, ...]
     shown: Shown | None
+    slices: tuple[SliceTable, ...]
     reference: ReferencePart
     activity: Activity | None
     volume: VolumeChart | None
@@ -180,6 +183,7 @@ async def _read(
     else:
         span = between(model.first_seen, now, time, CURVE_STEPS, every)
     points, missed = await read_curve(connection, model_id, span), model.not_evaluated_since(now)
+    history = await read_slices(connection, model_id, span)
     return ModelPage(
         model=model,
         monitor=monitor,
@@ -189,7 +193,8 @@ async def _read(
         latest=latest,
         why=in_words(why_of(latest)) if latest is not None else (),
         warm_up=warm_up(monitor, latest, model.first_seen, now),
-        curve=psi_chart(points, span, _marks(incidents)),
+        curve=psi_chart(points, span, _marks(incidents) + version_marks(history)),
+        slices=slice_tables(latest, history, span),
         click_areas=click_areas(points, span),
         shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
         reference=await _reference(connection, monitor, latest),
