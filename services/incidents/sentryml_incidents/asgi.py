@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
-from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream, unreadable
+from sentryml_incidents.api import api_keys, bulk, incidents, markers, models, monitors, references, stream, unreadable
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api.auth import KEYED
@@ -39,6 +39,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
         models,
         deletion,
         monitors,
+        markers,
         references,
         preview,
         advice,
