@@ -166,10 +166,16 @@ def test_sums_that_are_kept_say_what_fresh_ones_do() -> None:
         assert kept.slices == fresh.slices
 
 
-def test_a_window_within_one_coarse_pane_takes_that_one() -> None:
+def test_a_slice_that_has_begun_since_is_not_named() -> None:
+    model = model_of([*events(SINCE, AT + 600, 9_000, version="2.2"), *events(AT + 60, AT + 600, 90, version="2.3")])
+    assert list(named(evaluated(model))) == ["2.2"]
+
+
+def test_a_window_within_one_coarse_pane_takes_that_one_and_compares_nothing() -> None:
     short = MONITOR.model_copy(update={"baseline_seconds": 1800.0, "current_seconds": 600.0})
     model = model_of([*events(AT - 2400, AT, 4_000, version="2.2")])
-    assert named(evaluated(model, monitor=short))["2.2"].share == 1.0
+    found = named(evaluated(model, monitor=short))["2.2"]
+    assert (found.share, found.signals) == (1.0, ())
 
 
 def test_a_model_without_slices_keeps_nothing_for_them() -> None:

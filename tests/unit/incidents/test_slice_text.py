@@ -58,6 +58,13 @@ def test_a_version_that_began_is_named_though_the_others_moved_too_or_there_are_
     ]
 
 
+def test_of_a_version_that_was_not_compared_it_is_said_that_it_began() -> None:
+    new = a_slice("2.3", began=-12).model_copy(update={"signals": ()})
+    assert said(new, a_segment("eu", None, None).model_copy(update={"signals": ()})) == [
+        "version “2.3” began 12 min before"
+    ]
+
+
 def test_an_older_version_is_named_where_it_alone_moved() -> None:
     assert said(a_slice("2.2", 0.02, 0.61), a_slice("2.3")) == [
         "version “2.3”: among its predictions PSI 0.61, among the others PSI 0.02"

@@ -19,7 +19,7 @@ Compared = tuple[SliceEvaluation, SliceSignal]
 def slices_of(evaluation: Evaluation, signal: Signal) -> tuple[SliceWhy, ...]:
     """What versions and segments say of a signal that drifts: versions that have begun in the current window, else the
     one that alone has moved; and the segment that alone has moved, or that all have."""
-    found = [(each, compared) for each in evaluation.slices for compared in each.signals if compared.signal is signal]
+    found = [(each, _compared(each, signal)) for each in evaluation.slices]
     versions = [each for each in found if each[0].slicing is Slicing.VERSION]
     segments = [each for each in found if each[0].slicing is Slicing.SEGMENT]
     begun = [each for each in versions if _has_begun(each[0], evaluation)][:MOST_BEGUN]
@@ -38,6 +38,11 @@ def begins(found: SliceEvaluation) -> str:
     return capital(f"{slice_name(found)} begins")
 
 
+def _compared(found: SliceEvaluation, signal: Signal) -> SliceSignal:
+    nothing = SliceSignal(signal=signal, psi=None, warn_at=None, others_psi=None, others_warn_at=None)
+    return next((each for each in found.signals if each.signal is signal), nothing)
+
+
 def _has_begun(found: SliceEvaluation, evaluation: Evaluation) -> bool:
     return found.began is not None and found.began >= evaluation.current.start
 
@@ -52,6 +57,8 @@ def _sentence(found: SliceEvaluation, compared: SliceSignal, at: datetime) -> st
     if found.slicing is Slicing.SEGMENT:
         return f"{name} moved, the others did not: PSI {compared.psi:.2f} there, {compared.others_psi:.2f} elsewhere"
     since = "" if found.began is None else f" began {duration(at - found.began)} before"
+    if not found.signals:
+        return f"{name}{since}"
     among = "too few predictions of it to compare" if compared.psi is None else _among("its predictions", compared.psi)
     others = "" if compared.others_psi is None else f", {_among('the others', compared.others_psi)}"
     return f"{name}{since}{';' if since else ':'} {among}{others}"

@@ -11,10 +11,10 @@ with its own baseline, and the others with the rest of the model's; where it had
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sentryml_common.contracts.evaluation import Evaluation, Signal, SliceSignal
+from sentryml_common.contracts.evaluation import Signal, SignalEvaluation, SliceSignal
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_statistics.comparison.bins import counts_in_bins_of
 from sentryml_statistics.comparison.evaluation import Baseline
@@ -37,9 +37,11 @@ class SliceComparison:
     whole: PaneCounts
 
     @classmethod
-    def of(cls, evaluation: Evaluation, monitor: Monitor, baseline: Baseline, whole: PaneCounts) -> SliceComparison:
-        """Of the signals that this evaluation has compared."""
-        judged = [found.signal for found in evaluation.signals if found.reason is None]
+    def of(
+        cls, found: Iterable[SignalEvaluation], monitor: Monitor, baseline: Baseline, whole: PaneCounts
+    ) -> SliceComparison:
+        """Of those of these signals that have been compared."""
+        judged = [each.signal for each in found if each.reason is None]
         return cls(monitor, {signal: baseline.of_signal(signal)[0] for signal in judged}, whole)
 
     def signals(self, counts: PaneCounts, own: PaneCounts | None = None) -> tuple[SliceSignal, ...]:

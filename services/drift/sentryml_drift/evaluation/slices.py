@@ -5,7 +5,8 @@ They are counted in coarse panes, so in the whole ones of the window and in the 
     current window          ├───────────────────────────────────┤ at
     slices              ├───────────┼───────────┼───────────┼───────────┤
 
-Of a model without slices, nothing here is done.
+So where the current window is shorter than a coarse pane, their counts say little about it, and are not compared. Of a
+model without slices, nothing here is done.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def with_slices(
     window = _window(grid, monitor, at)
     whole = sums.whole.of(model.panes([PaneRange(Resolution.COARSE, window.start, window.stop)]))
     named = [each for kind in SLICINGS for each in _named(grid, monitor, model, slices, kind, window, at)]
-    comparison = SliceComparison.of(evaluation, monitor, baseline, whole)
+    judged = evaluation.signals if monitor.current_seconds >= grid.coarse_seconds else ()
+    comparison = SliceComparison.of(judged, monitor, baseline, whole)
     sums.of = {key: sums.of.get(key) or SliceSums() for key in ((each.kind, each.value) for each in named)}
     found = tuple(
         _evaluated(each, slices, sums.of[each.kind, each.value], window, baseline, comparison) for each in named
@@ -82,8 +84,9 @@ def _named(
     found = []
     for value in slices.values(kind):
         events = sum(slices.events(kind, value, pane) for pane in window)
-        began = slices.first_event(kind, value) if min(slices.panes(kind, value)) >= oldest else None
-        if events:
+        first = slices.first_event(kind, value)
+        if events and first < at:  # else the evaluation is late, and the slice has begun since
+            began = first if min(slices.panes(kind, value)) >= oldest else None
             found.append(_Named(kind, value, events, began))
     begins = grid.start_of(window.start, Resolution.COARSE)
     found.sort(key=lambda each: (each.began is None or each.began < begins, -each.events, each.value))
