@@ -222,7 +222,9 @@ class Processor:
     def _admits(self, target: Target, merging: _Merging, draft: _Draft) -> bool:
         """Whether a version or segment is kept of its model: it is known, or there is a place for it."""
         of = target.model_id, target.kind
-        known = merging.values.get(of) or draft.values.get(of) or frozenset(self.models.values(*of))
+        known = merging.values.get(of) or draft.values.get(of)
+        if known is None:
+            known = draft.values[of] = frozenset(self.models.values(*of))
         if target.value in known:
             return True
         if len(known) >= MOST_PER_MODEL:
