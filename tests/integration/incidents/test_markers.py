@@ -89,6 +89,24 @@ async def test_a_marker_is_on_both_curves_and_on_the_timeline_in_its_place(
     assert re.search(r"Opened as critical .* 09:17:30 UTC marker deployed \[U\+202E\]2\.3", timeline)
 
 
+async def test_what_was_marked_in_the_current_window_before_is_in_the_alert_and_stays_when_it_is_deleted(
+    api: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok", "ok")
+    for text, minute in (("long ago", -3 * 24 * 60), ("holiday", -30), ("deployed 2.3", 2.5), ("planned", 60)):
+        added = await add(api, text, minute)
+        assert added.status_code == 201
+    await life.sees("critical", "ok")
+    steps = (await api.get("/v1/incidents/1/timeline")).json()["items"]
+    assert [(each["kind"], [marked["text"] for marked in each.get("markers", ())]) for each in steps] == [
+        ("opened", ["deployed 2.3", "holiday"]),
+        ("resolved", []),
+    ]
+    for each in (await api.get(PATH)).json()["items"]:
+        await api.delete(f"{PATH}/{each['marker_id']}")
+    assert (await api.get("/v1/incidents/1/timeline")).json()["items"] == steps
+
+
 async def test_responders_add_and_delete_markers_on_the_page_and_viewers_see_them(
     signed_in: SignedIn, life: Life, clock: StillClock
 ) -> None:
@@ -113,6 +131,7 @@ async def test_responders_add_and_delete_markers_on_the_page_and_viewers_see_the
     [
         ({"text": " "}, "Say what happened"),
         ({"text": "x" * 201}, "at most 200 characters"),
+        ({"text": "a\x01b"}, "one line of at most 200 characters"),
         ({"text": "x", "at": "yesterday"}, "must be like 2026-11-23T09:15"),
     ],
 )

@@ -13,6 +13,7 @@ from sentryml_common.contracts.transition import (
     Actor,
     ActorType,
     Cause,
+    Marked,
     Severity,
     SignalWhy,
     SliceWhy,
@@ -152,6 +153,7 @@ def a_transition(
     at: datetime = NIGHT,
     incident_url: str | None = None,
     text: TransitionText | None = None,
+    markers: tuple[Marked, ...] = (),
 ) -> Transition:
     """A transition of incident `incident`, `minutes` after `at`."""
     cause = cause or USUAL_CAUSES.get(kind, "requested")
@@ -173,6 +175,7 @@ def a_transition(
             "note": note,
             "evaluation_id": None,
             "why": why,
+            "markers": markers,
             "text": text or a_text(kind, Cause(cause), actor, happened_at, from_, to, model_id),
             "incident_url": incident_url or f"https://sentryml.example/incidents/{incident}",
         }

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.contracts.evaluation import NullBin, Signal, Slicing
-from sentryml_common.contracts.transition import Cause, SignalWhy, SliceWhy, Transition
+from sentryml_common.contracts.transition import Cause, Marked, SignalWhy, SliceWhy, Transition
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.base import Outgoing
@@ -165,3 +165,10 @@ def test_a_version_that_most_of_them_name_is_in_common_before_all_else() -> None
     report = GroupReport(GROUP, About.ALERT, stories, 3)
     common = next(fact for fact in compose_group(report).facts)
     assert str(common.lines[1][0]) == "version “2.3”: 2 of 3"
+
+
+def test_a_marker_that_most_of_them_have_is_in_common() -> None:
+    steps = [[opened_warn(markers=(Marked(at=NIGHT, text="deployed 2.3"),), **named(number))] for number in range(3)]
+    report = GroupReport(GROUP, About.ALERT, [Story(each, each) for each in steps], 3)
+    common = next(fact for fact in compose_group(report).facts)
+    assert str(common.lines[0][0]) == "marker “deployed 2.3”: all 3"

@@ -139,6 +139,13 @@ class SignalWhy(Part):
     slices: Annotated[tuple[SliceWhy, ...], Field(exclude_if=operator.not_)] = ()
 
 
+class Marked(Part):
+    """What people or programs have marked at a time of a model, in their words."""
+
+    at: UtcDatetime
+    text: str
+
+
 class TransitionText(Part):
     """A step in words, made when it was decided; pages, API and messages show the same.
 
@@ -156,7 +163,8 @@ class TransitionText(Part):
 class Transition(Message):
     """One step of an incident's life; `sequence` counts from 1 within the incident.
 
-    `from` is null for the step that opens the incident.
+    `from` is null for the step that opens the incident. `markers` are those of the current window before a step that
+    says that something is wrong, the latest first; left out where there are none.
     """
 
     transition_id: UUID
@@ -174,5 +182,6 @@ class Transition(Message):
     note: str | None
     evaluation_id: UUID | None
     why: tuple[SignalWhy, ...]
+    markers: Annotated[tuple[Marked, ...], Field(exclude_if=operator.not_)] = ()
     text: TransitionText
     incident_url: str

@@ -11,3 +11,6 @@ CREATE TABLE marker (
 );
 -- For the markers of a time, and for the newest in pages.
 CREATE INDEX marker_of_model_by_time ON marker (model_id, at, marker_id);
+
+-- What was marked before a step of an incident, as it is published: deleting a marker does not change what was sent.
+ALTER TABLE transition ADD COLUMN markers json;

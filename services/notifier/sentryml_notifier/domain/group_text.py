@@ -184,11 +184,12 @@ def shared_by(stories: Sequence[Story]) -> list[str]:
 
 
 def traits(story: Story) -> list[str]:
-    """What can be common to incidents, the most telling first: a version, nulls, values, the signal."""
+    """What can be common to incidents, the most telling first: a version, a marker, nulls, values, the signal."""
     if is_silent(story):
         return ["no predictions"]
     step = next((each for each in reversed(story.history) if each.why and each.kind not in CLOSING), story.last)
     found = [f"{VERSION}“{cut(value, LONGEST_NAME)}”" for value in _versions(step)]
+    found += [f"marker “{cut(each.text, LONGEST_NAME)}”" for each in step.markers]
     found += [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
     if step.cause is Cause.SLOW_DRIFT:
         found.append("slow drift")

@@ -116,6 +116,7 @@ def compose(story: Story) -> Message:
         _seriousness,
         _why,
         _picture,
+        _marked,
         _when,
         _acknowledged,
         _note,
@@ -300,6 +301,13 @@ def _picture(story: Story) -> Fact | None:
     label = f"{worst.signal.value.capitalize()}s, {'from low to high' if ranges else 'by value'}"
     lines: tuple[Line, ...] = ((Bars(before), " before"), (Bars(after), " then" if _is_past(story) else " now"))
     return Fact(label, lines, picture=True)
+
+
+def _marked(story: Story) -> Fact | None:
+    """What was marked before: a deployment, a holiday."""
+    found = () if story.last.kind in CLOSING else story.last.markers
+    lines: tuple[Line, ...] = tuple((each.at, f": {cut(each.text, LONGEST_LINE)}") for each in found)
+    return Fact("Marked before", lines) if lines else None
 
 
 def _reasons(why: SignalWhy) -> tuple[str, ...]:

@@ -54,8 +54,10 @@ def _read_text(given: str) -> str:
         raise Problem(422, "invalid-request", "Say what happened, for example “deployed 2.3”.")
     if without_keys(text) != text:
         raise Problem(422, "invalid-request", "The text holds an API key, which is a secret: leave it out.")
-    if len(text) > MARKER_LENGTH_MAX or "\x00" in text:
-        raise Problem(422, "invalid-request", f"A marker has at most {MARKER_LENGTH_MAX} characters of text.")
+    if len(text) > MARKER_LENGTH_MAX or any(each < " " or each == "\x7f" for each in text):
+        raise Problem(
+            422, "invalid-request", f"A marker is one line of at most {MARKER_LENGTH_MAX} characters of text."
+        )
     return text
 
 
