@@ -46,6 +46,8 @@ async def test_the_page_of_a_model_shows_versions_segments_and_where_one_begins(
     assert "Versions and segments" in text
     assert "2.3 40 %" in text
     assert "0.61 moved 0.02" in text
+    assert "others, or none 50 %" in text, "of the segments"
+    assert text.count("others, or none") == 1
     assert "[U+202E]eu[U+FEFF]&lt;b&gt;" in page.text
     assert STRANGE not in page.text
 
@@ -95,4 +97,4 @@ async def test_a_page_shows_segments_alone(reader: httpx.AsyncClient, life: Life
     clock.now = at(2)
     text = text_of(await reader.get(f"/models/{MODEL}"))
     assert "Segments Segment Share Share over time" in text
-    assert "eu 50 % 500 was there before – –" in text
+    assert "eu 50 % 500 was there before – – others, or none 50 %" in text

@@ -133,11 +133,10 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The time of an incident and a while around it: PSI, events in the current window, slices, and markers."""
+    """The time of an incident and a while around it: PSI, events in the current window, and markers."""
 
     psi: PsiChart
     volume: VolumeChart | None
-    slices: History
     markers: tuple[Marker, ...]
 
 
@@ -164,7 +163,9 @@ async def read_incident_page(
     evaluation = await _shown(connection, incident, newest, evidence_times, requested)
     if evaluation is None:
         return None
-    curves = await _curves(connection, incident, steps, snapshot.settings, now)
+    span = _span(incident, snapshot.settings, now)
+    slices = await read_slices(connection, incident.model_id, span) if evaluation.slices else []
+    curves = await _curves(connection, incident, span, steps, slices)
     slow = evaluation.slow_drift if any(step.cause is Cause.SLOW_DRIFT for step in steps) else None
     against = BASELINE if slow is None else REFERENCE
     signals = evaluation.signals if slow is None else slow.signals
@@ -183,7 +184,7 @@ async def read_incident_page(
         why=in_words(why_of(evaluation, slow=slow is not None)),
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each, against) for each in signals if each.bins),
-        slices=slice_tables(evaluation, curves.slices, curves.psi.span),
+        slices=slice_tables(evaluation, slices, span),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
         markers=curves.markers,
         group=await find_group(connection, found.incident_id),
@@ -228,11 +229,10 @@ def _span(incident: Incident, settings: MonitorSettings, now: datetime) -> Span:
 
 
 async def _curves(
-    connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
+    connection: Connection, incident: Incident, span: Span, steps: Sequence[Transition], slices: History
 ) -> Curves:
     """The time of an incident, with its steps, the versions that began, and what was marked then."""
-    span = _span(incident, settings, now)
-    slices, markers = await read_slices(connection, incident.model_id, span), await _markers(connection, incident, span)
+    markers = await _markers(connection, incident, span)
     points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
     for point in points:
@@ -243,7 +243,7 @@ async def _curves(
         *((each.at, "marker", each.text) for each in markers),
     ]
     volume = volume_chart(list(counts.items()), span.step, span)
-    return Curves(psi_chart(points, span, marks), volume, slices, tuple(markers))
+    return Curves(psi_chart(points, span, marks), volume, tuple(markers))
 
 
 def _mark(kind: TransitionKind) -> str:

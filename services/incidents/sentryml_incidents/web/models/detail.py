@@ -189,7 +189,7 @@ async def _read(
     else:
         span = between(model.first_seen, now, time, CURVE_STEPS, every)
     points, missed = await read_curve(connection, model_id, span), model.not_evaluated_since(now)
-    history = await read_slices(connection, model_id, span)
+    history = await read_slices(connection, model_id, span) if latest is not None and latest.slices else []
     markers = await markers_between(connection, model_id, span.start, now + AHEAD, MARKERS_SHOWN)
     return ModelPage(
         model=model,

@@ -13,6 +13,7 @@ from sentryml_incidents.web.view.charts import GAP
 from sentryml_lifecycle.text.number_format import LONGEST_VALUE, share
 from sentryml_lifecycle.text.slice_text import begins
 
+LEAST_REST = 0.0005
 TITLES = {Slicing.VERSION: ("Versions", "version"), Slicing.SEGMENT: ("Segments", "segment")}
 
 History = Sequence[tuple[datetime, Sequence[SliceEvaluation]]]
@@ -42,12 +43,14 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True)
 class SliceTable:
-    """The versions, or the segments; `signals` are those that were compared."""
+    """The versions, or the segments; `signals` are those that were compared. `rest` is the share of all other
+    predictions, and of those that say none; empty where there are none."""
 
     title: str
     noun: str
     signals: tuple[str, ...]
     rows: tuple[SliceRow, ...]
+    rest: str
 
 
 def slice_tables(evaluation: Evaluation | None, history: History, span: Span) -> tuple[SliceTable, ...]:
@@ -83,7 +86,8 @@ def _table(kind: Slicing, found: Sequence[SliceEvaluation], history: History, sp
         )
         for each in found
     )
-    return SliceTable(title, noun, signals, rows)
+    rest = 1.0 - sum(each.share for each in found)
+    return SliceTable(title, noun, signals, rows, share(rest) if rest >= LEAST_REST else "")
 
 
 def _cell(found: SliceSignal) -> SliceSignalCell:
