@@ -12,11 +12,11 @@ from sentryml_incidents.api import api_keys, bulk, incidents, markers, models, m
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api.auth import KEYED
+from sentryml_incidents.api.internal.slack_actions import slack_action_routes
+from sentryml_incidents.api.internal.system_state import system_state_routes
 from sentryml_incidents.api.previews import monitor_advice as advice
 from sentryml_incidents.api.previews import monitor_preview as preview
 from sentryml_incidents.api.refusals import install_refusals
-from sentryml_incidents.api.slack_actions import slack_action_routes
-from sentryml_incidents.api.system_state import system_state_routes
 from sentryml_incidents.domain import uploaded_reference
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
