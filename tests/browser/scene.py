@@ -18,7 +18,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.clock import system_clock
-from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.evaluation import Evaluation, Signal, SliceEvaluation, SliceSignal, Slicing
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import EVALUATIONS, PREDICTIONS
 from sentryml_incidents.domain.roles import Role
@@ -89,7 +89,8 @@ class Scene:
         await self.sees("checkout-fraud", *day, "warn", "warn", "critical", every=5 * MINUTE)
         hostile = (*BINS, a_categorical_bin(HOSTILE, 0.1, 0.3))
         times = [now - 2 * MINUTE, now - MINUTE]
-        await self.take([an_evaluation("warn", at, model_id=LONGEST, bins=hostile) for at in times])
+        sliced = [an_evaluation("warn", at, model_id=LONGEST, bins=hostile) for at in times]
+        await self.take([each.model_copy(update={"slices": slices(times[0])}) for each in sliced])
         await self.sees("search-rank", "critical")
         await self.sees("churn", "critical", *["ok"] * 12, last=now, every=15 * MINUTE)
         await self.sees("quiet", *day, every=5 * MINUTE)
@@ -107,6 +108,9 @@ class Scene:
             f"/v1/incidents/{self.numbers['acknowledged']}/acknowledge", json={"note": "Looking at it: " + "x" * 300}
         )
         assert answer.status_code == 200, answer.text
+
+        answer = await self.api.post(f"/v1/models/{LONGEST}/markers", json={"text": HOSTILE[:100].replace("\n", " ")})
+        assert answer.status_code == 201, answer.text
 
     async def send_unreadable(self) -> None:
         """Records that cannot be used: from a producer with the wrong serializer, and from one without a name."""
@@ -144,6 +148,16 @@ class Scene:
         answer = await self.api.get(path, params=query)
         assert answer.status_code == 200, f"{path}: {answer.text}"
         return answer.json()
+
+
+def slices(began: datetime) -> tuple[SliceEvaluation, ...]:
+    """Versions and segments, one of them with a name as long and as hostile as may be."""
+    score = SliceSignal(signal=Signal.SCORE, psi=0.61, warn_at=0.1, others_psi=0.02, others_warn_at=0.1)
+    values = ((Slicing.VERSION, "2.3", began), (Slicing.VERSION, "2.2", None), (Slicing.SEGMENT, HOSTILE[:64], None))
+    return tuple(
+        SliceEvaluation(slicing=slicing, value=value, events=500, share=0.5, began=since, signals=(score,))
+        for slicing, value, since in values
+    )
 
 
 def a_client(url: str, **headers: str) -> httpx.AsyncClient:

@@ -25,6 +25,7 @@ from sentryml_common.contracts.topics import (
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Target, pack, unpack_record
+from sentryml_drift.domain.slices import SliceCounts
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -181,3 +182,15 @@ def test_packed_partials_decode_for_ever(name: str) -> None:
         recent=((1_795_425_359.5, "late", 0.93, "UA1545"),),
     )
     assert record == bytes([1]) + pack(counts) + pack(facts)
+
+
+def test_packed_partials_of_slices_decode_for_ever() -> None:
+    record = bytes.fromhex((EXAMPLES / "histograms" / "v1" / "partials-slices.hex").read_text())
+    version, segment = unpack_record(record)
+
+    label = Label(source=2, epoch=1, chunk=19, offset=81_734, final=False)
+    assert version[:2] == (Target("flights-delay", Kind.VERSION, 498_729, "2.3"), label)
+    assert segment[:2] == (Target("flights-delay", Kind.SEGMENT, 498_729, "日|本"), label)
+    counts = SliceCounts(1_795_425_300.5, PaneCounts.of(["late", True, 3, 0.5], [0.25, None, 1, None]))
+    assert [SliceCounts.unpack(each.payload) for each in (version, segment)] == [counts, counts]
+    assert record == bytes([1]) + pack(version) + pack(segment)

@@ -77,11 +77,18 @@ async def a_user(stack: Stack) -> AsyncIterator[User]:
 
 class Traffic:
     """A model's live traffic: EVENTS_PER_SECOND of now. Its scores can drift, at once or slowly, and at some times
-    (`weekend`, of an epoch second) they are as if they did."""
+    (`weekend`, of an epoch second) they are as if they did. With `versions`, it is version 2 that drifts."""
 
     def __init__(
-        self, user: User, model_id: str, seed: int, weekend: Callable[[float], bool] = lambda at: False
+        self,
+        user: User,
+        model_id: str,
+        seed: int,
+        weekend: Callable[[float], bool] = lambda at: False,
+        *,
+        versions: bool = False,
     ) -> None:
+        self._versions = versions
         self._user, self._model_id, self._rng, self._weekend = user, model_id, random.Random(seed), weekend
         self.drifting = False
         self._share, self._per_second, self._since = 0.0, 0.0, time.monotonic()
@@ -106,7 +113,8 @@ class Traffic:
     def _event(self, at: float) -> dict[str, Any]:
         drifts = self.drifting or self._weekend(at) or self._rng.random() < self._share_now()
         score = self._rng.betavariate(6, 2) if drifts else self._rng.betavariate(2, 5)
-        return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": at}
+        version = {"version": "2" if drifts else "1"} if self._versions else {}
+        return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": at, **version}
 
     async def stop(self) -> None:
         """End it; an error that has ended it before is raised here."""

@@ -10,15 +10,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG
 from sentryml_drift.domain.chunked_sum import unpack_sum
-from sentryml_drift.domain.partials import Kind
-from sentryml_drift.domain.payloads import counts_of
+from sentryml_drift.domain.partials import SLICED, Kind, Target
+from sentryml_drift.domain.payloads import counts_of, slice_of
 from sentryml_drift.state.table import PLACE, Place, target_of
 from sentryml_statistics.time.panes import FINE_PANES_KEPT, PaneGrid, Resolution
 
 HISTOGRAMS_EPOCH = 1
 
-Counts = Counter[tuple[str, Kind, int]]
-"""Events by model, kind and pane."""
+Counts = Counter[Target]
+"""Events by model, kind and pane, and by version or segment."""
 
 
 class Producer:
@@ -37,12 +37,17 @@ class Producer:
         for future, batch in zip(sent, batches, strict=True):
             await future
             for event in batch:
-                self._count(str(event["model_id"]), float(str(event["timestamp"])))
+                self._count(event)
 
-    def _count(self, model_id: str, at: float) -> None:
+    def _count(self, event: dict[str, object]) -> None:
+        model_id, at = str(event["model_id"]), float(str(event["timestamp"]))
+        coarse = self._grid.pane_of(at, Resolution.COARSE)
         if at >= time.time() - FINE_PANES_KEPT * self._grid.fine_seconds:
-            self.produced[model_id, Kind.FINE, self._grid.pane_of(at, Resolution.FINE)] += 1
-        self.produced[model_id, Kind.COARSE, self._grid.pane_of(at, Resolution.COARSE)] += 1
+            self.produced[Target(model_id, Kind.FINE, self._grid.pane_of(at, Resolution.FINE))] += 1
+        self.produced[Target(model_id, Kind.COARSE, coarse)] += 1
+        for kind, field in ((Kind.VERSION, "version"), (Kind.SEGMENT, "segment")):
+            if field in event:
+                self.produced[Target(model_id, kind, coarse, str(event[field]))] += 1
 
 
 class Changelog:
@@ -71,8 +76,9 @@ class Changelog:
         for (_, key), value in latest.items():
             target = target_of(key)
             if target is not None and target.kind in (Kind.FINE, Kind.COARSE):
-                total = counts_of(unpack_sum(value).values()).total
-                counts[target.model_id, target.kind, target.pane] += total
+                counts[target] += counts_of(unpack_sum(value).values()).total
+            elif target is not None and target.kind in SLICED:
+                counts[target] += slice_of(unpack_sum(value).values()).counts.total
         return counts, applied
 
     async def _latest(self, consumer: AIOKafkaConsumer) -> dict[tuple[int, bytes], bytes]:

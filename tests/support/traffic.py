@@ -1,4 +1,5 @@
-"""Traffic of every kind: single events and arrays, of now and of hours ago, by any key or none."""
+"""Traffic of every kind: single events and arrays, of now and of hours ago, by any key or none, with and without a
+version."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ MODELS = 5
 KEYS = (None, None, b"one-key-for-all", b"model")
 """No key, one key for all (which puts everything into one partition), and the model's own."""
 
+SLICES: tuple[dict[str, object], ...] = ({}, {}, {"version": "2.2", "segment": "eu"}, {"version": "2.3"})
+
 
 def some_batches(rng: random.Random) -> list[list[dict[str, object]]]:
     """200 records' worth of events; each batch is of one model."""
@@ -23,6 +26,7 @@ def some_batches(rng: random.Random) -> list[list[dict[str, object]]]:
             "prediction": rng.choice(["late", "on time"]),
             "score": rng.random(),
             "timestamp": round(time.time() - old - rng.random(), 3),
+            **rng.choice(SLICES),
         }
 
     models = [f"model-{rng.randrange(MODELS)}" for _ in range(200)]

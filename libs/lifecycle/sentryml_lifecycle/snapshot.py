@@ -16,6 +16,7 @@ from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.transition import (
     Actor,
     Cause,
+    Marked,
     Severity,
     SignalWhy,
     Standing,
@@ -220,6 +221,7 @@ class Transition:
     note: str | None = None
     evaluation_id: UUID | None = None
     why: tuple[SignalWhy, ...] = ()
+    markers: tuple[Marked, ...] = ()
 
 
 def incident_id_of(model_id: str, evaluation_id: UUID) -> UUID:

@@ -37,7 +37,7 @@ for outcome in ("counted", "late", "future", "undecodable"):
     EVENTS.labels(outcome=outcome)
 for state in ("held", "recovering"):
     PARTITIONS.labels(state=state)
-for outcome in ("applied", "ignored", "expired", "undecodable"):
+for outcome in ("applied", "ignored", "expired", "no_place", "undecodable"):
     PARTIALS_APPLIED.labels(outcome=outcome)
 for level in Level:
     EVALUATIONS.labels(level=level.value)

@@ -8,15 +8,15 @@ from pydantic import SecretStr
 from sentryml_common.http.bodies import unambiguous_json
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.openapi import install_openapi
-from sentryml_incidents.api import api_keys, bulk, incidents, models, monitors, references, stream, unreadable
+from sentryml_incidents.api import api_keys, bulk, incidents, markers, models, monitors, references, stream, unreadable
 from sentryml_incidents.api import incident_actions as actions
 from sentryml_incidents.api import model_deletion as deletion
 from sentryml_incidents.api.auth import KEYED
+from sentryml_incidents.api.internal.slack_actions import slack_action_routes
+from sentryml_incidents.api.internal.system_state import system_state_routes
 from sentryml_incidents.api.previews import monitor_advice as advice
 from sentryml_incidents.api.previews import monitor_preview as preview
 from sentryml_incidents.api.refusals import install_refusals
-from sentryml_incidents.api.slack_actions import slack_action_routes
-from sentryml_incidents.api.system_state import system_state_routes
 from sentryml_incidents.domain import uploaded_reference
 from sentryml_incidents.usecases import monitor_patch
 from sentryml_incidents.usecases.context import Context, install_context
@@ -39,6 +39,7 @@ def create_app(context: Context, internal_secret: SecretStr | None = None) -> Fa
         models,
         deletion,
         monitors,
+        markers,
         references,
         preview,
         advice,

@@ -31,7 +31,7 @@ from tests.unit.incidents.builders import MODEL, MONDAY
 PAGES = (*PARTS, overview, model_page, page_updates)
 NOBODY = "00000000-0000-0000-0000-000000000007"
 KEY = "000000000000"
-IDS = {"model_id": MODEL, "reference": "2", "key_id": KEY}
+IDS = {"model_id": MODEL, "reference": "2", "key_id": KEY, "marker_id": NOBODY}
 MONITOR = {"enabled": True, "signals": ["score"], "warn": 0.15, "critical": 0.3, "bins": 10, "version": 1}
 BODIES: dict[str, list[Any]] = {
     "PUT /v1/models/{model_id}/monitor": [MONITOR],
@@ -48,6 +48,7 @@ BODIES: dict[str, list[Any]] = {
         for action in ("acknowledge", "unacknowledge", "close", "was-normal", "undo", "notes")
     },
     "POST /v1/incidents/{reference}/accept": [{"note": "seen", "since": "2026-11-23T09:17:00Z"}],
+    "POST /v1/models/{model_id}/markers": [{"text": "deployed 2.3", "at": "2026-11-23T09:17:00Z"}],
     "POST /v1/incidents:bulk": [
         {"action": "note", "incidents": [1, {"incident": 2, "if_match": '"v1"'}], "note": "seen"},
     ],
@@ -63,6 +64,7 @@ CURSORS = {
     "/v1/models": to_cursor("a"),
     "/v1/models/{model_id}/evaluations": to_cursor((MONDAY.isoformat(), NOBODY)),
     "/v1/models/{model_id}/monitor/versions": to_cursor(2),
+    "/v1/models/{model_id}/markers": to_cursor((MONDAY.isoformat(), NOBODY)),
 }
 
 

@@ -15,6 +15,7 @@ from tests.unit.incidents.builders import quick
 
 BODIES: dict[str, Any] = {
     "notes": {"note": "hello"},
+    "markers": {"text": "hello"},
     "monitor": {"warn": 0.11},
     "monitor:preview": {"warn": 0.11},
 }
@@ -31,6 +32,7 @@ async def routes_with(api: httpx.AsyncClient, parameter: str) -> list[tuple[str,
 async def reported(client: httpx.AsyncClient, method: str, path: str, value: str) -> tuple[int, str]:
     """The status and the words that answer a request, without what it named."""
     end = path.rpartition("/")[2]
+    path = path.replace("{marker_id}", str(UUID(int=404)))
     answer = await client.request(
         method, re.sub(r"\{\w+\}", value, path), json=BODIES.get(end) if method != "get" else None
     )

@@ -27,6 +27,7 @@ LISTS = (
     "incidents/{reference}/deliveries",
     "models",
     "models/{model_id}/evaluations",
+    "models/{model_id}/markers",
     "models/{model_id}/monitor/versions",
 )
 ACTIONS = ("acknowledge", "unacknowledge", "close", "accept", "was-normal", "undo", "notes")

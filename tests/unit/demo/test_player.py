@@ -12,7 +12,16 @@ import pytest
 
 from sentryml_common.contracts.prediction import PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable
-from sentryml_local.demo.player import ARRAY_EVENTS, Gateway, Player, Progress, TopicWriter, label_records, score_events
+from sentryml_local.demo.player import (
+    ARRAY_EVENTS,
+    Gateway,
+    Player,
+    Progress,
+    TopicWriter,
+    label_records,
+    score_events,
+    version_of,
+)
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 ALL = slice(0, None)
@@ -38,6 +47,12 @@ def test_events_with_scores_keep_to_the_contract() -> None:
     assert {event.model_id for event in events} == {SCORE_MODEL}
     assert [event.score for event in events] == list(a_day().scores)
     assert events[0].event_id == "2013-04-01 UA0 EWR-ORD 1800"
+
+
+def test_events_name_the_airport_and_the_version_which_changes_once() -> None:
+    events = parse_events(orjson.dumps(score_events(a_story(), 1, a_day(), ALL)))
+    assert {(event.version, event.segment) for event in events} == {("1.0", "EWR")}
+    assert [version_of(date(2013, 5, day)) for day in (5, 6, 7)] == ["1.0", "1.1", "1.1"]
 
 
 def test_events_lie_inside_the_second_of_their_day_in_the_order_of_the_day() -> None:

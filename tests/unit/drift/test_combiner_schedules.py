@@ -22,8 +22,8 @@ from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
-from sentryml_drift.domain.partials import Kind, Target, partition_of, unpack_record
-from sentryml_drift.domain.payloads import counts_of, facts_of
+from sentryml_drift.domain.partials import SLICED, Kind, Target, partition_of, unpack_record
+from sentryml_drift.domain.payloads import counts_of, facts_of, slice_of
 from sentryml_drift.domain.read_report import report_in
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
@@ -40,7 +40,12 @@ PARTITIONS = 2
 LENGTHS = [0, 0, 0, 600, 9_000, 140_000]
 """Bytes of blanks in a record, so that all size classes occur."""
 
-Counts = Counter[tuple[str, int]]
+Counts = Counter[tuple[str, int, str]]
+"""Events by model, coarse pane, and the version or segment; of all of them under an empty name."""
+
+
+def _events_in(kind: Kind, known: ChunkedSum) -> int:
+    return (slice_of(known.values()).counts if kind in SLICED else counts_of(known.values())).total
 
 
 def now() -> datetime:
@@ -109,7 +114,7 @@ class Schedule:
             self._happen()
         self.log.chances = Chances()
         while self.counted() != self.sent:
-            await asyncio.sleep(1)
+            await asyncio.sleep(5)
             self._keep_one_alive()
             assert loop.time() < ENOUGH_SECONDS, f"missing: {self.sent - self.counted()}"
         await asyncio.sleep(30)  # long enough for somebody who was late to say something wrong
@@ -150,16 +155,23 @@ class Schedule:
             bad = [b"{", None, b"[{}]", b"[" + bytes(MOST_RECORD_BYTES) + b"]"]
             self.log.append(PREDICTIONS.name, rng.choice(bad), partition=rng.randrange(PARTITIONS), timestamp=at * 1000)
             return
-        events = [
+        events: list[dict[str, Any]] = [
             {"model_id": rng.choice("abc"), "prediction": 1.0, "timestamp": at - rng.choice([0, 7_190, 7_200, 90_000])}
             for _ in range(rng.randint(1, 4))
         ]
+        for event in (each for each in events if each["model_id"] == "c"):
+            event |= {"version": rng.choice([None, "2.2", "2.3"]), "segment": rng.choice([None, "eu"])}
         value = orjson.dumps(events) + b" " * rng.choice(LENGTHS)
         self.log.append(PREDICTIONS.name, value, partition=partition, timestamp=at * 1000)
         self.live += [
             (written_at, partition, event["model_id"]) for event in events if at - event["timestamp"] <= 7_200
         ]
-        self.sent.update((event["model_id"], event["timestamp"] // 3600) for event in events)
+        self.sent.update(
+            (event["model_id"], event["timestamp"] // 3600, slice_)
+            for event in events
+            for slice_ in ("", event.get("version"), event.get("segment"))
+            if slice_ is not None
+        )
 
     def sums(self) -> dict[Target, ChunkedSum]:
         """What the processor makes of what was emitted."""
@@ -172,9 +184,9 @@ class Schedule:
     def counted(self) -> Counts:
         return Counter(
             {
-                (target.model_id, target.pane): counts_of(known.values()).total
+                (target.model_id, target.pane, target.value): _events_in(target.kind, known)
                 for target, known in self.sums().items()
-                if target.kind is Kind.COARSE
+                if target.kind in (Kind.COARSE, *SLICED)
             }
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
 import pytest
@@ -13,8 +13,11 @@ from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
 from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records, partition_of
 from sentryml_drift.domain.read_report import HEADER, ReadReport
+from sentryml_drift.domain.slices import SliceCounts
+from sentryml_drift.processor import loop as processor_loop
 from sentryml_drift.processor.models import read_counts
 from sentryml_drift.processor.retention import Retention
+from sentryml_drift.processor.slices import read_slice
 from sentryml_drift.state.table import PLACE, Place, target_of
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid, Resolution
@@ -29,7 +32,10 @@ HOUR = GRID.pane_of(NOW.timestamp(), Resolution.COARSE)
 MODELS, EVENTFUL_SECONDS, ENOUGH_SECONDS = 12, 90.0, 1200.0
 PARTITIONS = range(HISTOGRAMS.partitions)
 
-Counts = Counter[tuple[str, int]]
+MOST_VERSIONS = 3
+
+Counts = Counter[tuple[str, int, str]]
+"""Events by model, pane, and version; of all of them under an empty name."""
 
 
 class Schedule:
@@ -44,6 +50,8 @@ class Schedule:
         self.changelogs = MemoryChangelogs()
         self.workers: list[Worker] = []
         self.sent: Counts = Counter()
+        self.versions: defaultdict[str, list[str]] = defaultdict(list)
+        """Of each model those that came first, and so have a place."""
         self.numbered: list[tuple[int, tuple[str, int], int]] = []
         """Of each partial its number, model and pane, and events."""
         self.bad = 0
@@ -134,7 +142,7 @@ class Schedule:
                     self._check_view(worker, partition, until)
 
     def _check_view(self, worker: Worker, partition: int, until: float) -> None:
-        expected: Counts = Counter()
+        expected: Counter[tuple[str, int]] = Counter()
         for number, at, events in self.numbered:
             if number <= until and partition_of(at[0], HISTOGRAMS.partitions) == partition:
                 expected[at] += events
@@ -148,10 +156,23 @@ class Schedule:
         self._number += 1
         target = Target(f"model-{self.rng.randrange(MODELS)}", Kind.COARSE, HOUR - self.rng.randrange(3))
         events = self.rng.randint(1, 3)
-        self.sent[target.model_id, target.pane] += events
+        counts = PaneCounts.of(["late"] * events, [0.5] * events)
+        label = Label(0, 1, self._number, self._number, final=True)
+        if self.rng.random() < 0.4:
+            return Partial(self._of_version(target, events), label, SliceCounts(float(self._number), counts).pack())
+        self.sent[target.model_id, target.pane, ""] += events
         self.numbered.append((self._number, (target.model_id, target.pane), events))
-        payload = PaneCounts.of(["late"] * events, [0.5] * events).pack()
-        return Partial(target, Label(0, 1, self._number, self._number, final=True), payload)
+        return Partial(target, label, counts.pack())
+
+    def _of_version(self, target: Target, events: int) -> Target:
+        """The same pane of one of more versions than have a place."""
+        version = f"v{self.rng.randrange(2 * MOST_VERSIONS)}"
+        known = self.versions[target.model_id]
+        if version not in known and len(known) < MOST_VERSIONS:
+            known.append(version)
+        if version in known:
+            self.sent[target.model_id, target.pane, version] += events
+        return target._replace(kind=Kind.VERSION, value=version)
 
     def places(self) -> dict[int, int]:
         """By partition, the next offset that a restart would read."""
@@ -172,7 +193,8 @@ class Schedule:
             for key, value in self.changelogs.values(partition).items():
                 target = target_of(key)
                 if target is not None:
-                    found[target.model_id, target.pane] += read_counts(value).total
+                    counts = read_slice(value).counts if target.kind is Kind.VERSION else read_counts(value)
+                    found[target.model_id, target.pane, target.value] += counts.total
         return found
 
 
@@ -185,8 +207,10 @@ def pack_bad(partial: Partial) -> bytes:
 @pytest.mark.parametrize("seed", range(30))
 def test_every_partial_is_counted_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loop_slices, "SLICE_SECONDS", 0.0)  # others have a turn between any two steps
+    monkeypatch.setattr(processor_loop, "MOST_PER_MODEL", MOST_VERSIONS)
     schedule = Schedule(seed)
     run_in_virtual_time(schedule.run())
     assert schedule.counted() == schedule.sent
+    assert any(len(known) == MOST_VERSIONS for known in schedule.versions.values())
     assert schedule.reports_seen > 0
     assert len(schedule.changelogs.published) == schedule.bad, "one dead letter of each bad record"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from sentryml_common.contracts.monitor import Monitor
@@ -21,6 +23,7 @@ from sentryml_incidents.usecases.errors import (
     Refused,
     UnknownApiKey,
     UnknownIncident,
+    UnknownMarker,
     UnknownModel,
 )
 from sentryml_lifecycle.events.on_action import Action
@@ -40,6 +43,7 @@ def incident() -> Incident:
 REFUSALS: list[tuple[Refused, int, str]] = [
     (UnknownIncident("7"), 404, "unknown-incident"),
     (UnknownModel("flights"), 404, "unknown-model"),
+    (UnknownMarker(UUID(int=7)), 404, "unknown-marker"),
     (UnknownApiKey("abc123def456"), 404, "unknown-api-key"),
     (ApiKeyNotRotatable("this key was rotated already"), 409, "api-key-not-rotatable"),
     (IncidentMovedOn(incident()), 412, "incident-moved-on"),

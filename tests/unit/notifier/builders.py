@@ -6,15 +6,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, RangeBin, Signal
+from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, RangeBin, Signal, Slicing
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import (
     SYSTEM,
     Actor,
     ActorType,
     Cause,
+    Marked,
     Severity,
     SignalWhy,
+    SliceWhy,
     Standing,
     State,
     Transition,
@@ -67,6 +69,19 @@ MOVED_BINS: tuple[Bin, ...] = (
 
 def score_why(psi: float = 0.574, bins: tuple[Bin, ...] = MOVED_BINS) -> SignalWhy:
     return explain(Signal.SCORE, psi, 0.1, 0.2, bins)
+
+
+def sliced_why() -> SignalWhy:
+    """The score of a new version, as incidents publishes it."""
+    version = SliceWhy(
+        slicing=Slicing.VERSION,
+        value="2.3",
+        psi=0.61,
+        others_psi=0.02,
+        began=NIGHT - timedelta(minutes=12),
+        text="version “2.3” began 12 min before; among its predictions PSI 0.61, among the others PSI 0.02",
+    )
+    return score_why().model_copy(update={"slices": (version,)})
 
 
 def prediction_why(psi: float = 0.131) -> SignalWhy:
@@ -138,6 +153,7 @@ def a_transition(
     at: datetime = NIGHT,
     incident_url: str | None = None,
     text: TransitionText | None = None,
+    markers: tuple[Marked, ...] = (),
 ) -> Transition:
     """A transition of incident `incident`, `minutes` after `at`."""
     cause = cause or USUAL_CAUSES.get(kind, "requested")
@@ -159,6 +175,7 @@ def a_transition(
             "note": note,
             "evaluation_id": None,
             "why": why,
+            "markers": markers,
             "text": text or a_text(kind, Cause(cause), actor, happened_at, from_, to, model_id),
             "incident_url": incident_url or f"https://sentryml.example/incidents/{incident}",
         }

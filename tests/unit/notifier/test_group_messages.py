@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from sentryml_common.contracts.evaluation import NullBin, Signal
-from sentryml_common.contracts.transition import Cause, SignalWhy, Transition
+from sentryml_common.contracts.evaluation import NullBin, Signal, Slicing
+from sentryml_common.contracts.transition import Cause, Marked, SignalWhy, SliceWhy, Transition
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
 from sentryml_notifier.channels.base import Outgoing
@@ -150,3 +150,25 @@ def test_models_that_fell_silent_together_are_named_so() -> None:
     back = [resolved(cause=Cause.PREDICTIONS_ARE_BACK, **{**named(number), "from_": OPEN_WARN}) for number in EIGHT]
     ended = [Story([step, end], [end]) for step, end in zip(steps, back, strict=True)]
     assert compose_group(GroupReport(GROUP, About.END, ended, 8)).tone is Tone.CALM
+
+
+def of_version(value: str, text: str = "version “2.3” began 12 min before") -> SliceWhy:
+    return SliceWhy(slicing=Slicing.VERSION, value=value, psi=0.6, others_psi=0.02, began=None, text=text)
+
+
+def test_a_version_that_most_of_them_name_is_in_common_before_all_else() -> None:
+    def steps(number: int) -> list[Transition]:
+        why = score_why().model_copy(update={"slices": (of_version("2.3" if number else "1.0"),)})
+        return [opened_warn(why=(why,), **named(number))]
+
+    stories = [Story(steps(number), steps(number)) for number in range(3)]
+    report = GroupReport(GROUP, About.ALERT, stories, 3)
+    common = next(fact for fact in compose_group(report).facts)
+    assert str(common.lines[1][0]) == "version “2.3”: 2 of 3"
+
+
+def test_a_marker_that_most_of_them_have_is_in_common() -> None:
+    steps = [[opened_warn(markers=(Marked(at=NIGHT, text="deployed 2.3"),), **named(number))] for number in range(3)]
+    report = GroupReport(GROUP, About.ALERT, [Story(each, each) for each in steps], 3)
+    common = next(fact for fact in compose_group(report).facts)
+    assert str(common.lines[0][0]) == "marker “deployed 2.3”: all 3"

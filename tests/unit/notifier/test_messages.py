@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from sentryml_common.contracts.transition import Severity, Standing, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import Marked, Severity, Standing, State, Transition, TransitionKind
 from sentryml_lifecycle.text import step_text
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
@@ -24,6 +24,7 @@ from sentryml_notifier.domain.message_input import Reminder, Story
 from tests.unit.notifier.builders import (
     ADA,
     CLOSED_CRITICAL,
+    NIGHT,
     OPEN_CRITICAL,
     OPEN_WARN,
     SEEN_WARN,
@@ -34,6 +35,7 @@ from tests.unit.notifier.builders import (
     opened_warn,
     reopened,
     resolved,
+    sliced_why,
     worsened,
 )
 
@@ -73,6 +75,9 @@ def flapping() -> list[Transition]:
 STORIES: dict[str, Story] = {
     "opened-warn": reported(opened_warn()),
     "opened-critical": reported(opened_critical()),
+    "opened-with-a-version": reported(
+        opened_critical(why=(sliced_why(),), markers=(Marked(at=NIGHT - timedelta(minutes=12), text="deployed 2.3"),))
+    ),
     "opened-again-after-closing": reported(opened_critical(cause="still_drifting_after_latch")),
     "opened-worse-than-when-closed": reported(opened_critical(cause="worse_than_when_closed")),
     "escalated": reported(opened_warn(), escalated()),

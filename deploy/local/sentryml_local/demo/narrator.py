@@ -70,7 +70,7 @@ class Narrator:
         self.say("SentryML watches a model that predicts late flights from New York", "bold")
         self.say("It was trained on January to March 2013. Its predictions from April on are played at one day a")
         self.say("second, through the HTTP gateway with scores, and straight into Kafka with labels alone. Nothing is")
-        self.say("injected: what drifts is the weather.")
+        self.say("injected: what drifts is the weather. On 6 May the same model goes live as version 1.1.")
 
     def introduce(self, flights: Sequence[FlightDay]) -> None:
         """What the model made of the flights."""

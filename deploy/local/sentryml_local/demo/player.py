@@ -1,9 +1,9 @@
 """Plays the days: what producers of predictions do, at one day a second.
 
-The model with scores goes through the HTTP gateway, as an application would send it. The labels alone go straight
-into the Kafka topic, from a producer that knows nothing of SentryML but the topic's name: no key, lz4, single
-events and arrays mixed. The days of history are sent at once; of the others, a quarter of a day is sent when it
-begins, so no event is more than a moment ahead.
+The model with scores goes through the HTTP gateway, as an application would send it, with the model's version and the
+airport as a segment. The labels alone go straight into the Kafka topic, from a producer that knows nothing of SentryML
+but the topic's name: no key, lz4, single events and arrays mixed. The days of history are sent at once; of the others,
+a quarter of a day is sent when it begins, so no event is more than a moment ahead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -25,6 +25,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 PARTS_OF_DAY = 4
+REBUILT = date(2013, 5, 6)
 SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50
 PATIENCE_SECONDS = 20.0
 
@@ -49,11 +50,23 @@ def score_events(story: Story, day: int, flights: FlightDay, rows: slice) -> lis
             "score": float(score),
             "timestamp": story.time_of(day, float(moment)),
             "event_id": name,
+            "version": version_of(flights.date),
+            "segment": _airport(name),
         }
         for moment, name, score, label in zip(
             flights.times[rows], flights.names[rows], flights.scores[rows], flights.labels[rows], strict=True
         )
     ]
+
+
+def version_of(day: date) -> str:
+    """Which version of the model predicts on a day. The second is the same one, built again."""
+    return "1.0" if day < REBUILT else "1.1"
+
+
+def _airport(name: str) -> str:
+    """Where a flight departs, by its name: `2013-05-21 UA1545 EWR-IAH 0515`."""
+    return name.split()[2].partition("-")[0]
 
 
 def label_records(story: Story, day: int, flights: FlightDay, rows: slice) -> Iterator[bytes]:

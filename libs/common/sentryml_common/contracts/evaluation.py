@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -259,11 +260,57 @@ class ActivityEvaluation(Part):
     volume_ratio: Annotated[float, Field(ge=0)] | None = None
 
 
+class Slicing(StrEnum):
+    """Which field of its events divides a model's predictions."""
+
+    VERSION = "version"
+    SEGMENT = "segment"
+
+
+class SliceSignal(Part):
+    """How far one signal of a slice differs, and how far that of all other events: the PSI, and from which one on it is
+    more than the monitor tolerates and chance explains. Null where there were too few events. A version is compared
+    with the model's baseline; a segment with its own where that has events enough, and then so are the others."""
+
+    signal: Signal
+    psi: Annotated[float, Field(ge=0)] | None
+    warn_at: float | None
+    others_psi: Annotated[float, Field(ge=0)] | None
+    others_warn_at: float | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the slice differs."""
+        return self.psi is not None and self.warn_at is not None and self.psi >= self.warn_at
+
+    @property
+    def others_moved(self) -> bool:
+        """Whether all other events differ."""
+        return (
+            self.others_psi is not None and self.others_warn_at is not None and self.others_psi >= self.others_warn_at
+        )
+
+
+class SliceEvaluation(Part):
+    """The events of one version or segment in the current window, in whole coarse panes and the newest one: how many,
+    their share of all, and their signals. `began` is when the first of them was, where the model had others before;
+    null also where panes do not reach back so far."""
+
+    slicing: Slicing
+    value: str
+    events: Annotated[int, Field(ge=0)]
+    share: Share
+    began: UtcDatetime | None = None
+    signals: tuple[SliceSignal, ...] = ()
+
+
 class Evaluation(Message):
     """One evaluation of one model; `evaluation_id` is uuid5 of model, monitor version, revision of normal time and
     time. `level` is that against the baseline; `slow_drift` has a level of its own, and so has `activity`, which is
     there where the monitor asks for it and it is known how far predictions have been read. `new_reference` is there
-    while the monitor names no reference and the baseline is whole and normal: what is to become the first one."""
+    while the monitor names no reference and the baseline is whole and normal: what is to become the first one. `slices`
+    are at most ten versions and ten segments, new ones and the heaviest; the field is left out where there are none. No
+    level depends on them."""
 
     evaluation_id: UUID
     model_id: ModelId
@@ -278,3 +325,4 @@ class Evaluation(Message):
     slow_drift: SlowDrift | None = None
     activity: ActivityEvaluation | None = None
     new_reference: Reference | None = None
+    slices: Annotated[tuple[SliceEvaluation, ...], Field(exclude_if=operator.not_)] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from sentryml_common.contracts.evaluation import Bin, Signal
+from sentryml_common.contracts.evaluation import Bin, Signal, Slicing
 from sentryml_common.contracts.message import Message, ModelId, Part, UtcDatetime
 
 
@@ -108,11 +109,23 @@ class Standing(Part):
     severity: Severity
 
 
+class SliceWhy(Part):
+    """What one version or segment says of a signal that drifts: its own PSI, that of all other predictions, when it
+    began, and that in words. Null where it is not known. `value` is null where it is about all segments."""
+
+    slicing: Slicing
+    value: str | None
+    psi: float | None
+    others_psi: float | None
+    began: UtcDatetime | None
+    text: str
+
+
 class SignalWhy(Part):
-    """Why, for one signal: its PSI against the thresholds in force, the bins that carry most of it, and all that in
-    words, so that everyone who tells it tells the same. Transitions from before there were words have none. `bars` are
-    the shares of the bins of a drifting signal in block characters, of the baseline and of then: two rows of one
-    length."""
+    """Why, for one signal: its PSI against the thresholds in force, the bins that carry most of it, which version or
+    segment it is about, and all that in words, so that everyone who tells it tells the same. Transitions from before
+    there were words have none. `bars` are the shares of the bins of a drifting signal in block characters, of the
+    baseline and of then: two rows of one length. `slices` is left out where nothing is to be said of any."""
 
     signal: Signal
     psi: float | None
@@ -123,6 +136,14 @@ class SignalWhy(Part):
     shift: str | None = None
     moves: tuple[str, ...] = ()
     bars: tuple[str, str] | None = Field(None, exclude_if=lambda bars: bars is None)
+    slices: Annotated[tuple[SliceWhy, ...], Field(exclude_if=operator.not_)] = ()
+
+
+class Marked(Part):
+    """What people or programs have marked at a time of a model, in their words."""
+
+    at: UtcDatetime
+    text: str
 
 
 class TransitionText(Part):
@@ -142,7 +163,8 @@ class TransitionText(Part):
 class Transition(Message):
     """One step of an incident's life; `sequence` counts from 1 within the incident.
 
-    `from` is null for the step that opens the incident.
+    `from` is null for the step that opens the incident. `markers` are those of the current window before a step that
+    says that something is wrong, the latest first; left out where there are none.
     """
 
     transition_id: UUID
@@ -160,5 +182,6 @@ class Transition(Message):
     note: str | None
     evaluation_id: UUID | None
     why: tuple[SignalWhy, ...]
+    markers: Annotated[tuple[Marked, ...], Field(exclude_if=operator.not_)] = ()
     text: TransitionText
     incident_url: str

@@ -31,6 +31,7 @@ from sentryml_lifecycle.text.number_format import (
     slow_psi_line,
 )
 from sentryml_lifecycle.text.season_text import of_drift
+from sentryml_lifecycle.text.slice_text import slices_of
 from sentryml_lifecycle.text.value_text import new_values
 from sentryml_lifecycle.text.volume_text import volume
 
@@ -48,7 +49,7 @@ def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ..
         return why_slowly(evaluation.slow_drift)
     drifting = [found for found in evaluation.signals if found.level in DRIFTING]
     chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
-    why = tuple(_why(found) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+    why = tuple(_why(found, evaluation) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
     other_volume = volume(evaluation.activity)
     if not why or other_volume is None:
         return why
@@ -66,14 +67,15 @@ def _why_slowly(found: SignalEvaluation) -> SignalWhy:
     return why.model_copy(update={"how_serious": slow_psi_line(found.signal, found.psi or 0.0, found.warn_at or 0.0)})
 
 
-def _why(found: SignalEvaluation) -> SignalWhy:
-    """One signal's figures, and what they say; of a drifting one, also what its season says."""
+def _why(found: SignalEvaluation, evaluation: Evaluation) -> SignalWhy:
+    """One signal's figures, and what they say; of a drifting one, also what its season, versions and segments say."""
     why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
     if found.level not in DRIFTING:
         return why
     how_serious = "; ".join(filter(None, (why.how_serious, of_drift(found))))
     moves = (*why.moves, *new_values(found))
-    return why.model_copy(update={"how_serious": how_serious, "moves": moves})
+    slices = slices_of(evaluation, found.signal)
+    return why.model_copy(update={"how_serious": how_serious, "moves": moves, "slices": slices})
 
 
 def explain(
@@ -119,7 +121,7 @@ def in_one_line(why: Sequence[SignalWhy]) -> str:
 
 
 def _parts(part: SignalWhy) -> tuple[str | None, ...]:
-    return (part.how_serious, part.shift, *part.moves)
+    return (part.how_serious, *(each.text for each in part.slices), part.shift, *part.moves)
 
 
 def _capital(text: str) -> str:

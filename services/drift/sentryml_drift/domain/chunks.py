@@ -18,11 +18,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.domain.partials import KIND_OF, Kind, Label, Partial, Target
+from sentryml_drift.domain.partials import KIND_OF, SLICED, Kind, Label, Partial, Target
 from sentryml_drift.domain.rows import PaneRules, sort_rows
+from sentryml_drift.domain.slices import ChunkSlices, SliceCounts
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import Lateness
 
@@ -33,6 +35,8 @@ ROWS_AT_ONCE = 5_000
 UNPACKED_TARGETS = 20_000
 """Up to this many targets, a chunk keeps its sums unpacked, since they are added to again soon. Packed, a sum takes
 a third of the memory."""
+
+Sum: TypeAlias = PaneCounts | ModelFacts | SliceCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class OpenChunk:
         self.arrivals: set[tuple[str, int]] = set()
         """Models and the fine panes in which their events came in, as far as not reported yet."""
         self._source, self._rules = source, rules
-        self._sums: dict[Target, PaneCounts | ModelFacts | bytes] = {}
+        self._sums: dict[Target, Sum | bytes] = {}
+        self._slices = ChunkSlices()
         self._live: set[Target] = set()
         self._backfilled: dict[Target, None] = {}
         self._rows: list[EventRow] = []
@@ -135,6 +140,8 @@ class OpenChunk:
             self._gain(Target(model_id, Kind.FACTS, 0), facts, live)
         for gain in found.panes:
             self._gain(Target(gain.model_id, KIND_OF[gain.resolution], gain.pane), gain.counts, gain.live)
+        for each in self._slices.gains(found.events):
+            self._gain(Target(each.model_id, each.kind, each.pane, each.value), each.counts, each.live)
         self.arrivals.update(found.arrivals)
         outcomes = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
         self.outcomes.update({outcome: count for outcome, count in outcomes.items() if count})
@@ -146,8 +153,9 @@ class OpenChunk:
             self._live.add(target)
 
     def take_live(self) -> Iterator[Partial]:
-        """The cumulative partials of all live targets, in the order of their models. All rows have to be counted."""
-        touched, self._live = sorted(self._live), set()
+        """The cumulative partials of all live targets, in the order of their models, and of slices the heaviest first:
+        the processor may not have a place for all. All rows have to be counted."""
+        touched, self._live = sorted(target for target in self._live if not target.value) + self._live_slices(), set()
         for target in touched:
             self._backfilled.pop(target, None)
         if self.complete and len(self._sums) > len(touched) + len(self._backfilled):  # the others are emitted for good
@@ -161,7 +169,7 @@ class OpenChunk:
             del self._backfilled[target]
         return self._partials(touched)
 
-    def _gain(self, target: Target, gain: PaneCounts | ModelFacts, live: bool) -> None:
+    def _gain(self, target: Target, gain: Sum, live: bool) -> None:
         known = self._sums.get(target)
         if known is not None:
             gain = _unpacked(target, known) + gain  # type: ignore[operator]
@@ -170,6 +178,14 @@ class OpenChunk:
             self._live.add(target)
         else:
             self._backfilled[target] = None
+
+    def _live_slices(self) -> list[Target]:
+        weights = {target: -self._events_of(target) for target in self._live if target.value}
+        return sorted(weights, key=lambda target: (*target[:3], weights[target], target.value))
+
+    def _events_of(self, target: Target) -> int:
+        found = _unpacked(target, self._sums[target])
+        return found.counts.total if isinstance(found, SliceCounts) else 0
 
     def _partials(self, targets: Iterable[Target]) -> Iterator[Partial]:
         label = Label(self._source, self._rules.epoch, self.number, self.offset, self.complete)
@@ -188,7 +204,9 @@ class OpenChunk:
             yield Partial(target, label, value)
 
 
-def _unpacked(target: Target, value: PaneCounts | ModelFacts | bytes) -> PaneCounts | ModelFacts:
+def _unpacked(target: Target, value: Sum | bytes) -> Sum:
     if not isinstance(value, bytes):
         return value
+    if target.kind in SLICED:
+        return SliceCounts.unpack(value)
     return ModelFacts.unpack(value) if target.kind is Kind.FACTS else PaneCounts.unpack(value)

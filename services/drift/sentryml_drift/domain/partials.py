@@ -21,30 +21,50 @@ from sentryml_statistics.time.panes import Resolution
 
 VERSION = 1
 RECORD_BYTES_MAX = 512 * 1024
-_HEADER = struct.Struct("<BqIIqqBHI")  # kind, pane, source, epoch, chunk, offset, final, model length, payload length
+_HEADER = struct.Struct("<BqIIqqBHI")  # kind, pane, source, epoch, chunk, offset, final, name length, payload length
 
 
 class Kind(IntEnum):
-    """What a partial adds to: a fine pane, a coarse pane, or the facts known of the model. Of arrivals, which the table
-    holds as well, there are no partials but reports."""
+    """What a partial adds to: a fine pane, a coarse pane, the facts known of the model, or a coarse pane of one of its
+    versions or segments. Of arrivals, which the table holds as well, there are no partials but reports."""
 
     FINE = 0
     COARSE = 1
     FACTS = 2
     ARRIVALS = 3
+    VERSION = 4
+    SEGMENT = 5
 
 
-_KINDS = (Kind.FINE, Kind.COARSE, Kind.FACTS)
+SLICED = (Kind.VERSION, Kind.SEGMENT)
+_KINDS = {int(kind): kind for kind in Kind if kind is not Kind.ARRIVALS}
 
 KIND_OF = {Resolution.FINE: Kind.FINE, Resolution.COARSE: Kind.COARSE}
 
 
 class Target(NamedTuple):
-    """What is added to: `pane` is the pane's number at its resolution, 0 for facts."""
+    """What is added to: `pane` is the pane's number at its resolution, 0 for facts. `value` is the name of the version
+    or segment, and empty where the kind is none of a slice."""
 
     model_id: str
     kind: Kind
     pane: int
+    value: str = ""
+
+    @property
+    def name(self) -> str:
+        """The model and the value as one text. No model's id has the character in between."""
+        return f"{self.model_id}|{self.value}" if self.kind in SLICED else self.model_id
+
+    @classmethod
+    def named(cls, name: str, kind: Kind, pane: int) -> Target:
+        """The target of a kind and pane with such a name."""
+        return cls(name, kind, pane) if kind not in SLICED else cls._sliced(name, kind, pane)
+
+    @classmethod
+    def _sliced(cls, name: str, kind: Kind, pane: int) -> Target:
+        model_id, _, value = name.partition("|")
+        return cls(model_id, kind, pane, value)
 
 
 class Label(NamedTuple):
@@ -62,7 +82,7 @@ class Label(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """One cumulative partial; `payload` is the packed value (counts of a pane, or facts)."""
+    """One cumulative partial; `payload` is the packed value (counts of a pane, those of a slice, or facts)."""
 
     target: Target
     label: Label
@@ -78,7 +98,7 @@ def partition_of(model_id: str, partitions: int) -> int:
 def pack(partial: Partial) -> bytes:
     """One partial as bytes."""
     target, label = partial.target, partial.label
-    model = target.model_id.encode()
+    name = target.name.encode()
     header = _HEADER.pack(
         target.kind,
         target.pane,
@@ -87,10 +107,10 @@ def pack(partial: Partial) -> bytes:
         label.chunk,
         label.offset,
         label.final,
-        len(model),
+        len(name),
         len(partial.payload),
     )
-    return header + model + partial.payload
+    return header + name + partial.payload
 
 
 def pack_records(partials: Iterable[Partial], partitions: int) -> Iterator[tuple[int, bytes]]:
@@ -119,14 +139,14 @@ def unpack_record(record: bytes) -> list[Partial]:
     partials, at = [], 1
     try:
         while at < len(record):
-            kind, pane, source, epoch, chunk, offset, final, model_length, length = _HEADER.unpack_from(record, at)
+            kind, pane, source, epoch, chunk, offset, final, name_length, length = _HEADER.unpack_from(record, at)
             at += _HEADER.size
-            model, payload = record[at : at + model_length], record[at + model_length : at + model_length + length]
+            name, payload = record[at : at + name_length], record[at + name_length : at + name_length + length]
             if len(payload) != length:
                 raise UndecodableMessage("cut_short", f"histogram record ends inside a partial at byte {at}")
-            at += model_length + length
-            target = Target(model.decode(), _KINDS[kind], pane)
+            at += name_length + length
+            target = Target.named(name.decode(), _KINDS[kind], pane)
             partials.append(Partial(target, Label(source, epoch, chunk, offset, bool(final)), payload))
-    except (struct.error, UnicodeDecodeError, IndexError) as err:
+    except (struct.error, UnicodeDecodeError, KeyError) as err:
         raise UndecodableMessage("cut_short", f"histogram record is truncated at byte {at}: {err}") from err
     return partials

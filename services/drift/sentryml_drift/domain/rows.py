@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import RECENT_EVENTS, ModelFacts, newest
+from sentryml_drift.domain.slices import CountedRows, runs
 from sentryml_statistics.histograms.pane_counts import PaneCounts, count_runs
 from sentryml_statistics.time.panes import PaneGrid, Resolution, micros_of
 
@@ -51,11 +52,12 @@ class SortedRows:
     """What some events say of their models beside the counts (and whether the newest is young enough for a fine pane),
     the counts that panes gain, and how many events were counted, late and in the future. An event is in a coarse pane,
     and in a fine one unless it is too old for that. `arrivals` says in which fine panes, by the Kafka timestamps of
-    records, events of which model came in."""
+    records, events of which model came in. `events` are those that were counted."""
 
     facts: list[tuple[str, ModelFacts, bool]]
     panes: list[PaneGain]
     arrivals: list[tuple[str, int]]
+    events: CountedRows
     counted: int
     late: int
     future: int
@@ -78,6 +80,7 @@ def sort_rows(rows: Sequence[EventRow], record_times: Sequence[float], rules: Pa
         facts=[(name, *found) for name, found in zip(names, _facts(counted, fine, *left_out), strict=True)],
         panes=_gains(names, counted, coarse, fine),
         arrivals=_arrivals(names, counted, rules.grid),
+        events=CountedRows(names, counted.models, counted.rows, order, counted.times, coarse, fine != _NO_PANE),
         counted=len(order),
         late=int(late.sum()),
         future=int(future.sum()),
@@ -106,7 +109,7 @@ def _gains(names: list[str], counted: _Counted, coarse: NDArray[np.int64], fine:
     """Count the events of each run in one pane. Where a coarse pane gains what one fine pane does, the counts are
     the very same object."""
     columns = [row.prediction for row in counted.rows], [row.score for row in counted.rows]
-    starts, coarse_starts = _runs(counted.models, fine), _runs(counted.models, coarse)
+    starts, coarse_starts = runs(counted.models, fine), runs(counted.models, coarse)
     counts = dict(zip(pairwise(starts), count_runs(*columns, starts), strict=True))
     found = [(Resolution.FINE, fine, run) for run in counts if fine[run[0]] != _NO_PANE]
     found += [(Resolution.COARSE, coarse, run) for run in pairwise(coarse_starts)]
@@ -143,15 +146,6 @@ def _arrivals(names: list[str], counted: _Counted, grid: PaneGrid) -> list[tuple
     first, span = int(panes.min()), int(panes.max() - panes.min()) + 1
     pairs = np.unique(counted.models * span + (panes - first)).tolist()
     return [(names[pair // span], first + pair % span) for pair in pairs]
-
-
-def _runs(*columns: NDArray[np.int64]) -> list[int]:
-    """Where runs of equal rows begin, and the end of the last."""
-    length = len(columns[0])
-    changes = np.zeros(max(0, length - 1), bool)
-    for column in columns:
-        changes |= column[1:] != column[:-1]
-    return [*([0] if length else []), *(np.flatnonzero(changes) + 1).tolist(), length]
 
 
 def _facts(

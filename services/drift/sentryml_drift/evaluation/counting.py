@@ -13,7 +13,8 @@ from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.processor.models import OwnedModel, Pane, WindowSums, read_counts
+from sentryml_drift.evaluation.slices import with_slices
+from sentryml_drift.processor.models import OwnedModel, Pane, SlicedSums, WindowSums, read_counts
 from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
 from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.time.coverage import coverage_of, fills_all_parts
@@ -35,9 +36,10 @@ def evaluate_model(
     plan: EvaluationPlan,
     slow: SlowComparison | None = None,
     facts: ModelFacts | None = None,
+    slices: SlicedSums | None = None,
 ) -> Evaluation:
-    """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift. `facts` are
-    the model's, where they have been read already."""
+    """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift, with `slices`,
+    also of its versions and segments. `facts` are the model's, where they have been read already."""
     facts = facts or model.facts()
     current = WindowCounts(
         plan.current,
@@ -53,6 +55,8 @@ def evaluate_model(
     )
     at_time, season = datetime.fromtimestamp(at, UTC), cache(partial(_season, plan, model))
     evaluation = evaluate(monitor.model_id, monitor, at_time, baseline, current, season)
+    if slices is not None:
+        evaluation = with_slices(grid, monitor, model, slices, at, baseline, evaluation)
     return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
 
 

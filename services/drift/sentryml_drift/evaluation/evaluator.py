@@ -131,7 +131,8 @@ class Evaluator:
         with EVALUATION_SECONDS.time():
             plan = plan_evaluation(self._grid, monitor, due, facts.first_seen, self._clock().timestamp())
             slow = self._slow_drift if compares_slowly(self._grid, monitor, due) else None
-            evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow, facts)
+            slices = model.sums_of_slices()
+            evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow, facts, slices)
             read_until = self._processor.read_until(model.partition)
             if monitor.silence and read_until is not None:
                 activity = activity_at(self._grid, monitor, model, due, read_until)

@@ -16,7 +16,7 @@ from sentryml_drift.domain.partials import Target
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import TABLE_VALUES
 from sentryml_drift.processor.loop import Processor
-from sentryml_drift.processor.models import OwnedModel, Pane, kind_and_number
+from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import Table
 from sentryml_statistics.time.panes import Resolution
@@ -41,9 +41,9 @@ class Housekeeping:
             keys = 0
             for model_id, model in self._models.of_partition(partition):
                 await pace()
-                values += len(model.sums)
+                values += len(model.sums) + len(model.slices or ())
                 kept = self._retention.kept(model_id)
-                expired = len(model.outside(kept))
+                expired = len(model.targets_outside(model_id, kept))
                 if expired:
                     due[model_id] = kept
                     keys += expired
@@ -62,8 +62,8 @@ class Housekeeping:
             if table is None:
                 return 0
             there = [(model_id, self._models.by_id[model_id]) for model_id in due if model_id in self._models.by_id]
-            gone = [each for model_id, model in there for each in _deleting(model_id, model.outside(due[model_id]))]
-            await table.write(table.place, gone)
+            gone = [each for model_id, model in there for each in model.targets_outside(model_id, due[model_id])]
+            await table.write(table.place, _deleting(gone))
             for model_id, model in there:
                 model.remove_outside(due[model_id])
         return len(gone)
@@ -88,20 +88,21 @@ class Housekeeping:
             if model.seen_after(deleted_at):
                 await self._free_what_was_over(table, model_id, model, deleted_at)
                 return False
-            if model.sums:
+            gone = model.targets(model_id)
+            if gone:
                 activity = Record(ACTIVITY.name, model_id.encode(), None)
-                await table.write(table.place, _deleting(model_id, list(model.sums)), [activity])
-            log.info("model_forgotten", model_id=model_id, values=len(model.sums))
+                await table.write(table.place, _deleting(gone), [activity])
+            log.info("model_forgotten", model_id=model_id, values=len(gone))
             self._models.forget(model_id)
             return True
 
     async def _free_what_was_over(self, table: Table, model_id: str, model: OwnedModel, deleted_at: float) -> None:
         kept = self._retention.over_by(deleted_at)
-        gone = model.outside(kept)
+        gone = model.targets_outside(model_id, kept)
         if gone:
-            await table.write(table.place, _deleting(model_id, gone))
+            await table.write(table.place, _deleting(gone))
             model.remove_outside(kept)
 
 
-def _deleting(model_id: str, panes: Iterable[Pane]) -> Iterator[tuple[Target, None]]:
-    return ((Target(model_id, *kind_and_number(pane)), None) for pane in panes)
+def _deleting(targets: Iterable[Target]) -> Iterator[tuple[Target, None]]:
+    return ((target, None) for target in targets)

@@ -17,6 +17,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.health import Health
@@ -25,9 +26,10 @@ from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.arrivals import by_day, with_arrivals
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
-from sentryml_drift.domain.partials import Kind, Partial, Target, unpack_record
+from sentryml_drift.domain.partials import SLICED, Kind, Partial, Target, unpack_record
 from sentryml_drift.domain.payloads import check_payload
 from sentryml_drift.domain.read_report import ReadReport, ReadUntil, report_in
+from sentryml_drift.domain.slices import MOST_PER_MODEL
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import BATCHES_DROPPED, GAPS, MODELS, PARTIALS_APPLIED
 from sentryml_drift.processor.input_stream import InputRecord, InputStream
@@ -37,6 +39,19 @@ from sentryml_drift.processor.retention import Retention
 from sentryml_drift.state.table import Table
 
 log = get_logger(__name__)
+
+
+Values: TypeAlias = dict[tuple[str, Kind], frozenset[str]]
+"""The admitted versions, or segments, of a model."""
+
+
+@dataclass(slots=True)
+class _Merging:
+    """What one record would change: copies of the touched sums, values that it brings; what became of its partials."""
+
+    sums: dict[Target, ChunkedSum] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -50,6 +65,7 @@ class _Draft:
     first_offset: int | None = None
     """Of the input; asked for at the first gap, where our place is sought as well."""
     sums: dict[Target, ChunkedSum] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     arrivals: dict[Target, bytes] = field(default_factory=dict)
     letters: list[Record] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -160,18 +176,18 @@ class Processor:
         try:
             if record.value is None:
                 raise UndecodableMessage("no_value", "a record of partial histograms has no value")
-            sums: dict[Target, ChunkedSum] = {}
-            outcomes: Counter[str] = Counter()
+            merging = _Merging()
             for partial in unpack_record(record.value):
-                outcomes[self._merge(partial, sums, draft)] += 1
+                merging.outcomes[self._merge(partial, merging, draft)] += 1
                 await pace()
             report = report_in(record.headers)
         except UndecodableMessage as err:
             draft.outcomes["undecodable"] += 1
             draft.letters.append(self._dead_letters.letter(record, err))
         else:
-            draft.sums |= sums
-            draft.outcomes += outcomes
+            draft.sums |= merging.sums
+            draft.values |= merging.values
+            draft.outcomes += merging.outcomes
             if report is not None:
                 await self._note(report, draft, pace)
 
@@ -187,18 +203,34 @@ class Processor:
                     draft.arrivals[target] = found
             await pace()
 
-    def _merge(self, partial: Partial, sums: dict[Target, ChunkedSum], draft: _Draft) -> str:
-        """Merge one partial of a record into `sums`; say what became of it."""
+    def _merge(self, partial: Partial, merging: _Merging, draft: _Draft) -> str:
+        """Merge one partial of a record; say what became of it."""
         target = partial.target
         if self._retention.expired(target):
             check_payload(target.kind, partial.payload)
             return "expired"
-        known = sums.get(target) or draft.sums.get(target) or self.models.get(target) or NOTHING
+        if target.kind in SLICED and not self._admits(target, merging, draft):
+            check_payload(target.kind, partial.payload)
+            return "no_place"
+        known = merging.sums.get(target) or draft.sums.get(target) or self.models.get(target) or NOTHING
         merged = add_partial(known, partial)
         if merged is known:
             return "ignored"
-        sums[target] = merged
+        merging.sums[target] = merged
         return "applied"
+
+    def _admits(self, target: Target, merging: _Merging, draft: _Draft) -> bool:
+        """Whether a version or segment is kept of its model: it is known, or there is a place for it."""
+        of = target.model_id, target.kind
+        known = merging.values.get(of) or draft.values.get(of)
+        if known is None:
+            known = draft.values[of] = frozenset(self.models.values(*of))
+        if target.value in known:
+            return True
+        if len(known) >= MOST_PER_MODEL:
+            return False
+        merging.values[of] = known | {target.value}
+        return True
 
     async def _write(self, partition: int, draft: _Draft) -> None:
         """Make one partition's part of a batch durable; then the view follows."""

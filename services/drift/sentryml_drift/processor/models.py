@@ -15,8 +15,9 @@ from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_panes import KeptPanes
 from sentryml_drift.domain.kept_sum import KeptSum
-from sentryml_drift.domain.partials import KIND_OF, Kind, Partial, Target
+from sentryml_drift.domain.partials import KIND_OF, SLICED, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
+from sentryml_drift.processor.slices import Slices, SliceSums
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.windows import PaneRange
@@ -41,7 +42,7 @@ def kind_and_number(pane: Pane) -> tuple[Kind, int]:
 FACTS = pane_of(Kind.FACTS, 0)
 
 
-SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048}
+SEALED_BYTES = {Kind.FINE: 512, Kind.COARSE: 512, Kind.FACTS: 2048, Kind.VERSION: 512, Kind.SEGMENT: 512}
 """Sealed values gather up to this many bytes. A model has hundreds of panes, but facts only once."""
 
 
@@ -71,6 +72,17 @@ class WindowSums:
         self.current: KeptSum[Pane] = KeptSum(read_counts)
 
 
+class SlicedSums:
+    """Of a model with versions or segments, the sum of all its events in the time in which these are counted, and the
+    sums of each."""
+
+    __slots__ = ("of", "whole")
+
+    def __init__(self) -> None:
+        self.whole: KeptSum[Pane] = KeptSum(read_counts)
+        self.of: dict[tuple[Kind, str], SliceSums] = {}
+
+
 @dataclass(slots=True)
 class OwnedModel:
     """One model: its partition, its packed sums by pane, and the sums that are kept for its next evaluation."""
@@ -83,6 +95,9 @@ class OwnedModel:
     reported_at: float = 0.0
     windows: WindowSums = field(default_factory=WindowSums)
     shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    slices: Slices | None = None
+    """Its versions and segments; most models have none."""
+    _sliced: SlicedSums | None = None
     _events: dict[Pane, int] = field(default_factory=dict)
     _oldest: dict[Kind, int] = field(default_factory=dict)
     """By kind, a number that no pane lies before: so that what is to be purged is found without reading the rest."""
@@ -125,6 +140,43 @@ class OwnedModel:
         last_seen = self.facts().last_seen
         return last_seen is not None and last_seen > time
 
+    def sums_of_slices(self) -> SlicedSums | None:
+        """What is kept for the next evaluation of its versions and segments; None where it has none."""
+        if self.slices and self._sliced is None:
+            self._sliced = SlicedSums()
+        return self._sliced if self.slices else None
+
+    def packed(self, target: Target) -> bytes | None:
+        """The value of a target as the table holds it, if there is one."""
+        if target.kind not in SLICED:
+            return self.sums.get(pane_of(target.kind, target.pane))
+        return None if self.slices is None else self.slices.panes(target.kind, target.value).get(target.pane)
+
+    def set(self, target: Target, packed: bytes | None) -> None:
+        """Set the sum of a target, or delete it."""
+        if target.kind in SLICED:
+            self.slices = self.slices or Slices()
+            self.slices.set(target, packed)
+        elif packed is None:
+            self.remove(pane_of(target.kind, target.pane))
+        else:
+            self.put(pane_of(target.kind, target.pane), packed)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left of it."""
+        return not (self.sums or self.slices)
+
+    def targets(self, model_id: str) -> list[Target]:
+        """All of it, under its id."""
+        panes = [Target(model_id, *kind_and_number(pane)) for pane in self.sums]
+        return [*panes, *(self.slices.targets(model_id) if self.slices else ())]
+
+    def targets_outside(self, model_id: str, kept: Mapping[Resolution, KeptPanes]) -> list[Target]:
+        """What lies in panes that are not kept, under its id."""
+        panes = [Target(model_id, *kind_and_number(pane)) for pane in self.outside(kept)]
+        return [*panes, *(self.slices.outside(model_id, kept[Resolution.COARSE]) if self.slices else ())]
+
     def put(self, pane: Pane, packed: bytes) -> None:
         """Set the sum of a pane."""
         self.sums[pane] = packed
@@ -158,6 +210,8 @@ class OwnedModel:
         """Forget these."""
         for pane in self.outside(kept):
             self.remove(pane)
+        if self.slices:
+            self.slices.remove(self.slices.outside("", kept[Resolution.COARSE]), kept[Resolution.COARSE])
         for resolution, panes in kept.items():
             kind = KIND_OF[resolution]
             self._oldest[kind] = max(panes.oldest, self._oldest.get(kind, panes.first))
@@ -177,13 +231,13 @@ class LoadedModels:
         model = self.by_id.get(target.model_id)
         if packed is None:
             if model is not None:
-                model.remove(pane_of(target.kind, target.pane))
-                if not model.sums:
+                model.set(target, None)
+                if model.empty:
                     del self.by_id[target.model_id]
             return
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(self.partition, recovered=True)
-        model.put(pane_of(target.kind, target.pane), packed)
+        model.set(target, packed)
 
     def clear(self) -> None:
         """Delete all."""
@@ -214,7 +268,12 @@ class OwnedModels:
     def packed(self, target: Target) -> bytes | None:
         """The value of a target as the table holds it, if there is one."""
         model = self.by_id.get(target.model_id)
-        return None if model is None else model.sums.get(pane_of(target.kind, target.pane))
+        return None if model is None else model.packed(target)
+
+    def values(self, model_id: str, kind: Kind) -> list[str]:
+        """The admitted versions, or segments, of a model."""
+        model = self.by_id.get(model_id)
+        return [] if model is None or model.slices is None else model.slices.values(kind)
 
     def get(self, target: Target) -> ChunkedSum | None:
         """The sum of a target, if there is one."""
@@ -226,16 +285,17 @@ class OwnedModels:
         model = self.by_id.get(target.model_id)
         if model is None:
             model = self.by_id[target.model_id] = OwnedModel(partition)
-        model.put(pane_of(target.kind, target.pane), packed)
+        model.set(target, packed)
 
     def forget(self, model_id: str) -> None:
         """Forget a model; who still holds it finds it empty."""
         model = self.by_id.pop(model_id, None)
         if model is not None:
             model.sums.clear()
+            model.slices = None
 
     def remove(self, target: Target) -> None:
         """Forget a target."""
         model = self.by_id.get(target.model_id)
         if model is not None:
-            model.remove(pane_of(target.kind, target.pane))
+            model.set(target, None)

@@ -41,7 +41,8 @@ class Retention:
             return False
         if target.pane >= self._first(target.kind, self._window_reach(target.model_id)):
             return False
-        return not any(target.pane in each for each in self._held_by(target.model_id, target.kind))
+        kind = Kind.FINE if target.kind is Kind.FINE else Kind.COARSE
+        return not any(target.pane in each for each in self._held_by(target.model_id, kind))
 
     def kept(self, model_id: str) -> dict[Resolution, KeptPanes]:
         """The panes of a model that are kept, by resolution."""

@@ -48,15 +48,15 @@ class Values(Protocol):
 
 def key_of(target: Target) -> bytes:
     """The table key of a target."""
-    return f"{target.kind:d}|{target.pane}|{target.model_id}".encode()
+    return f"{target.kind:d}|{target.pane}|{target.name}".encode()
 
 
 def target_of(key: bytes) -> Target | None:
     """The target a table key names; None for the place."""
     if key == PLACE:
         return None
-    kind, pane, model_id = key.decode().split("|", 2)
-    return Target(model_id, Kind(int(kind)), int(pane))
+    kind, pane, name = key.decode().split("|", 2)
+    return Target.named(name, Kind(int(kind)), int(pane))
 
 
 @dataclass(frozen=True, slots=True)

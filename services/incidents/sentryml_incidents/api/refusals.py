@@ -22,6 +22,7 @@ from sentryml_incidents.usecases.errors import (
     Refused,
     UnknownApiKey,
     UnknownIncident,
+    UnknownMarker,
     UnknownModel,
 )
 
@@ -42,6 +43,8 @@ def problem_of(err: Refused, public_url: str) -> Problem:
             problem = Problem(404, "unknown-incident", detail)
         case UnknownModel():
             problem = Problem(404, "unknown-model", detail)
+        case UnknownMarker():
+            problem = Problem(404, "unknown-marker", detail)
         case UnknownApiKey():
             problem = Problem(404, "unknown-api-key", detail)
         case ApiKeyNotRotatable():

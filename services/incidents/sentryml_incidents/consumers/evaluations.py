@@ -7,6 +7,7 @@ afterwards. An evaluation that comes twice, or late, therefore changes nothing t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, Topic
-from sentryml_common.contracts.transition import SYSTEM
+from sentryml_common.contracts.transition import SYSTEM, Marked, TransitionKind
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
@@ -24,6 +25,7 @@ from sentryml_incidents.domain.bin_retention import keeps_bins
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.metrics import EVALUATIONS_TOTAL, MODELS_REGISTERED_TOTAL
 from sentryml_incidents.store.evaluations.evaluations import make_week, save_evaluations, save_latest_evaluations
+from sentryml_incidents.store.markers import markers_between
 from sentryml_incidents.store.monitors import (
     find_deleted,
     find_registered,
@@ -40,6 +42,8 @@ from sentryml_lifecycle.state_machine import Evaluated, decide
 log = get_logger(__name__)
 
 GROUP = "sentryml.incidents"
+WRONG = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
+MOST_MARKERS = 3
 NOT_KEPT = (Outcome.REPEATED, Outcome.MODEL_DELETED)
 
 
@@ -63,6 +67,7 @@ class EvaluationConsumer:
         await self._make_weeks(evaluations)
         async with transaction(self._pool) as connection:
             changes = _decide_all(await self._lock(connection, evaluations), evaluations)
+            changes = [await _with_markers(connection, each) for each in changes]
             await insert_references(connection, _new_references(changes), SYSTEM)
             await save_changes(connection, [each for each in changes if each.decision.outcome is Outcome.APPLIED])
             kept = [each for each in changes if each.decision.outcome not in NOT_KEPT]
@@ -99,6 +104,18 @@ def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -
         snapshots[evaluation.model_id] = decision.snapshot
         changes.append(Change(before, decision, evaluation))
     return changes
+
+
+async def _with_markers(connection: Connection, change: Change) -> Change:
+    """The change, with what was marked in the current window before its steps that say that something is wrong."""
+    evaluation, steps = change.evaluation, change.decision.transitions
+    if evaluation is None or not any(step.kind in WRONG for step in steps):
+        return change
+    start, end = evaluation.current.start, evaluation.evaluated_at
+    found = await markers_between(connection, evaluation.model_id, start, end, MOST_MARKERS)
+    marked = tuple(Marked(at=each.at, text=each.text) for each in found)
+    steps = tuple(replace(step, markers=marked) if step.kind in WRONG else step for step in steps)
+    return replace(change, decision=replace(change.decision, transitions=steps))
 
 
 def _new_references(changes: Iterable[Change]) -> list[Reference]:

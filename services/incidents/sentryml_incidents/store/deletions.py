@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.store.markers import delete_markers
 from sentryml_incidents.store.monitors import insert_deletion
 from sentryml_incidents.store.references import delete_references
 
@@ -48,6 +49,7 @@ async def delete_model(connection: Connection, model_id: str, version: int, acto
     await insert_deletion(connection, model_id, version + 1, actor, now)
     await connection.execute("DELETE FROM monitor WHERE model_id = $1", model_id)
     await delete_references(connection, model_id)
+    await delete_markers(connection, model_id)
     await connection.execute("DELETE FROM latest_evaluation WHERE model_id = $1", model_id)
     await connection.execute("DELETE FROM activity WHERE model_id = $1", model_id)
     await connection.execute(

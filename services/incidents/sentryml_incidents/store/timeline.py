@@ -21,7 +21,7 @@ TRANSITION_COLUMNS: Final = """
     transition.transition_id, transition.incident_id, incident.incident_number, transition.model_id,
     transition.sequence, transition.kind, transition.at, transition.from_state, transition.from_severity,
     transition.to_state, transition.to_severity, transition.actor, transition.cause, transition.alert,
-    transition.note, transition.evaluation_id, transition.why, transition.text
+    transition.note, transition.evaluation_id, transition.why, transition.markers, transition.text
 """
 
 
@@ -45,6 +45,7 @@ def transition_of(row: asyncpg.Record, public_url: str) -> Transition:
             "note": row["note"],
             "evaluation_id": row["evaluation_id"],
             "why": row["why"],
+            "markers": row["markers"] or (),
             "text": row["text"],
             "incident_url": incident_url(public_url, row["incident_number"]),
         }
@@ -62,8 +63,8 @@ async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> N
         """
         INSERT INTO transition (
                transition_id, incident_id, model_id, sequence, kind, at, from_state, from_severity, to_state,
-               to_severity, actor, cause, alert, note, evaluation_id, why, text)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+               to_severity, actor, cause, alert, note, evaluation_id, why, text, markers)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         """,
         [
             (
@@ -84,6 +85,7 @@ async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> N
                 step.evaluation_id,
                 [part.model_dump(mode="json") for part in step.why],
                 step.text.model_dump(mode="json"),
+                [marked.model_dump(mode="json") for marked in step.markers] or None,
             )
             for step in steps
         ],

@@ -73,6 +73,13 @@ class UnknownModel(Refused):
         self.model_id = model_id
 
 
+class UnknownMarker(Refused):
+    """The model has no marker with this id."""
+
+    def __init__(self, marker_id: UUID) -> None:
+        super().__init__(f"there is no marker {marker_id}: list the markers to see which there are")
+
+
 class UnknownApiKey(Refused):
     """There is no key with this id that the caller may manage."""
 

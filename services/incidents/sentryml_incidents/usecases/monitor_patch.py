@@ -93,9 +93,10 @@ def _reasons(err: ValidationError) -> list[dict[str, str]]:
 def change_schema() -> dict[str, Any]:
     """What a change may hold, for OpenAPI: any of a monitor's fields."""
     whole = Monitor.model_json_schema(ref_template="#/components/schemas/{model}")
+    ignored = {name: {"description": "Ignored: it follows from incidents."} for name in READ_ONLY}
     return {
         "type": "object",
         "title": "MonitorChange",
-        "properties": {name: {**form} for name, form in whole["properties"].items()},
+        "properties": {name: {**form} for name, form in whole["properties"].items()} | ignored,
         "additionalProperties": False,
     }

@@ -26,7 +26,7 @@ from sentryml_incidents.web.incidents import list as incident_list
 from sentryml_incidents.web.incidents.detail import read_incident_page
 from sentryml_incidents.web.incidents.notes import read_note
 from sentryml_incidents.web.models import delete as delete_page
-from sentryml_incidents.web.models import detail, monitor_switch, overview
+from sentryml_incidents.web.models import detail, markers, monitor_switch, overview
 from sentryml_incidents.web.models import monitor as monitor_page
 from sentryml_incidents.web.people import account, api_keys, sign_in, users
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
@@ -52,7 +52,7 @@ def install_pages(app: FastAPI) -> None:
                  api_keys.router, users.router):  # fmt: skip
         app.include_router(part)
     for page in (alerts, alert_deliveries, alert_routes, alert_channels, alert_unreadable, monitor_page, monitor_switch,
-                 delete_page):  # fmt: skip
+                 markers, delete_page):  # fmt: skip
         app.include_router(page.router)
     read_assets()
     for part in (assets.router, page_updates.router, api_page.router):

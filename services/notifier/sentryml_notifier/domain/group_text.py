@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin
+from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, Slicing
 from sentryml_common.contracts.transition import Cause, Severity, Transition, TransitionKind
 from sentryml_common.text import capital, cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
@@ -27,7 +27,7 @@ from sentryml_notifier.domain.story_text import (
 WORST_SHOWN, SHARED_SHOWN, ENDS_SHOWN = 5, 5, 5
 MORE_BY = 0.01
 SEPARATORS = "-._:"
-DRIFT_OF = "drift of the "
+DRIFT_OF, VERSION = "drift of the ", "version "
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +184,22 @@ def shared_by(stories: Sequence[Story]) -> list[str]:
 
 
 def traits(story: Story) -> list[str]:
-    """What can be common to incidents, the most telling first: nulls, values, the signal."""
+    """What can be common to incidents, the most telling first: a version, a marker, nulls, values, the signal."""
     if is_silent(story):
         return ["no predictions"]
     step = next((each for each in reversed(story.history) if each.why and each.kind not in CLOSING), story.last)
-    found = [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
+    found = [f"{VERSION}“{cut(value, LONGEST_NAME)}”" for value in _versions(step)]
+    found += [f"marker “{cut(each.text, LONGEST_NAME)}”" for each in step.markers]
+    found += [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
     if step.cause is Cause.SLOW_DRIFT:
         found.append("slow drift")
     return [*found, *(f"{DRIFT_OF}{why.signal.value}" for why in step.why)]
+
+
+def _versions(step: Transition) -> list[str]:
+    """The versions that it may be about."""
+    named = (each for why in step.why for each in why.slices if each.slicing is Slicing.VERSION)
+    return list(dict.fromkeys(each.value for each in named if each.value is not None))
 
 
 def _trait(signal: str, part: Bin) -> str | None:

@@ -121,6 +121,7 @@ def compose(story: Story) -> Message:
         _seriousness,
         _why,
         _picture,
+        _marked,
         _when,
         _acknowledged,
         _note,
@@ -237,7 +238,8 @@ def _summary(title: str, story: Story) -> str:
     parts, why = [title], story.evidence.why
     if (step.kind in ALERTING and step.why) or (story.is_catching_up and why):
         worst = why[0]
-        parts += [capital(cut(text, LONGEST_LINE)) for text in (worst.how_serious, *worst.moves[:1]) if text]
+        most_telling = [each.text for each in worst.slices[:1]] or worst.moves[:1]
+        parts += [capital(cut(text, LONGEST_LINE)) for text in (worst.how_serious, *most_telling) if text]
     if step.kind in CLOSING and began is not None:
         parts.append(f"It lasted {duration(step.at - began.at)}")
     return ". ".join([*parts, f"Incident #{step.incident_number}"])
@@ -287,10 +289,7 @@ def _why(story: Story) -> Fact | None:
     if source is None:
         return None
     lines: tuple[Line, ...] = tuple(
-        (cut(text, LONGEST_LINE),)
-        for why in source.why
-        if _drifts(why)
-        for text in (*([why.shift] if why.shift else []), *why.moves[:MOVES_SHOWN])
+        (cut(text, LONGEST_LINE),) for why in source.why if _drifts(why) for text in _reasons(why)
     )
     label = "What had moved (baseline → then)" if _is_past(story) else "Why (baseline → now)"
     return Fact(label, lines) if lines else None
@@ -307,6 +306,19 @@ def _picture(story: Story) -> Fact | None:
     label = f"{worst.signal.value.capitalize()}s, {'from low to high' if ranges else 'by value'}"
     lines: tuple[Line, ...] = ((Bars(before), " before"), (Bars(after), " then" if _is_past(story) else " now"))
     return Fact(label, lines, picture=True)
+
+
+def _marked(story: Story) -> Fact | None:
+    """What was marked before: a deployment, a holiday."""
+    found = () if story.last.kind in CLOSING else story.last.markers
+    lines: tuple[Line, ...] = tuple((each.at, f": {cut(each.text, LONGEST_LINE)}") for each in found)
+    return Fact("Marked before", lines) if lines else None
+
+
+def _reasons(why: SignalWhy) -> tuple[str, ...]:
+    """Which version or segment it is, where the signal has gone, and what has moved most."""
+    shift = [why.shift] if why.shift else []
+    return (*(each.text for each in why.slices), *shift, *why.moves[:MOVES_SHOWN])
 
 
 def _when(story: Story) -> Fact | None:

@@ -33,8 +33,8 @@ async def save_evaluations(
         """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals, psi, bins, slow_drift, activity)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+               current, signals, psi, bins, slow_drift, activity, slices)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -53,10 +53,17 @@ async def save_evaluations(
                 _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
                 _slow_drift_of(evaluation),
                 None if evaluation.activity is None else evaluation.activity.model_dump(mode="json"),
+                _slices_of(evaluation, whole=evaluation.evaluation_id in with_bins),
             )
             for evaluation in evaluations
         ],
     )
+
+
+def _slices_of(evaluation: Evaluation, *, whole: bool) -> list[dict[str, Any]] | None:
+    """The slices of an evaluation with their shares; `whole`: also how far each differs."""
+    without = set() if whole else {"signals"}
+    return [each.model_dump(mode="json", exclude=without) for each in evaluation.slices] or None
 
 
 def _slow_drift_of(evaluation: Evaluation) -> dict[str, Any] | None:
@@ -120,7 +127,7 @@ async def list_evaluations(
         """
         SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.normal_time_revision,
                evaluation.evaluated_at, evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current,
-               evaluation.signals, evaluation.bins, evaluation.slow_drift, evaluation.activity,
+               evaluation.signals, evaluation.bins, evaluation.slow_drift, evaluation.activity, evaluation.slices,
                latest_evaluation.evaluation AS whole
           FROM evaluation
           JOIN model USING (model_id)
@@ -140,11 +147,12 @@ async def list_evaluations(
 
 def evaluation_of(row: dict[str, Any]) -> Evaluation:
     """A row of `evaluation`, and in `whole` the same with its bins where these are kept elsewhere."""
-    whole, bins = row.pop("whole"), row.pop("bins") or {}
+    whole, bins, slices = row.pop("whole"), row.pop("bins") or {}, row.pop("slices", None) or ()
     if whole is not None:
         return Evaluation.model_validate(whole)
     signals = [{**found, "bins": bins.get(found["signal"], ())} for found in row["signals"]]
-    return Evaluation.model_validate({**row, "signals": signals, "slow_drift": slow_drift_of(row.pop("slow_drift"))})
+    slow_drift = slow_drift_of(row.pop("slow_drift"))
+    return Evaluation.model_validate({**row, "signals": signals, "slow_drift": slow_drift, "slices": slices})
 
 
 def slow_drift_of(stored: dict[str, Any] | None) -> SlowDrift | None:

@@ -17,7 +17,9 @@ from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.store.deliveries import BEFORE_ALL, find_group, list_deliveries
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation
+from sentryml_incidents.store.evaluations.slices import read_slices
 from sentryml_incidents.store.incidents import find_incident, find_neighbours
+from sentryml_incidents.store.markers import Marker, markers_between
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.store.timeline import find_evidence, list_evidence_times, list_transitions
 from sentryml_incidents.web.view.charts import (
@@ -30,6 +32,7 @@ from sentryml_incidents.web.view.charts import (
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
+from sentryml_incidents.web.view.slices import History, SliceTable, slice_tables, version_marks
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
@@ -38,7 +41,7 @@ from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
 
 TIMELINE_ROWS = 500
-CURVE_STEPS = 288
+CURVE_STEPS, MARKERS_SHOWN = 288, 50
 AROUND, EVALUATIONS_AROUND = 0.25, 12
 """How much is shown before and after an incident: a part of its length, and at least that number of evaluations."""
 ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
@@ -94,8 +97,15 @@ class IncidentPage:
     why: tuple[str, ...]
     compared_with: tuple[str, ...]
     tables: tuple[SignalTable, ...]
+    slices: tuple[SliceTable, ...]
     steps: tuple[Step, ...]
+    markers: tuple[Marker, ...] = ()
     group: tuple[UUID, int] | None = None
+
+    @property
+    def timeline(self) -> list[Step | Marker]:
+        """The steps of the incident, and what was marked then, the latest first."""
+        return sorted((*self.markers, *self.steps), key=_time_of, reverse=True)
 
     @property
     def chosen(self) -> Choice:
@@ -121,6 +131,15 @@ class IncidentPage:
         return sum(line.tone is tone for step in self.steps for line in step.deliveries)
 
 
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The time of an incident and a while around it: PSI, events in the current window, and markers."""
+
+    psi: PsiChart
+    volume: VolumeChart | None
+    markers: tuple[Marker, ...]
+
+
 async def read_incident_page(
     connection: Connection, reference: UUID | int, public_url: str, now: datetime, requested: UUID | None = None
 ) -> IncidentPage | None:
@@ -144,7 +163,9 @@ async def read_incident_page(
     evaluation = await _shown(connection, incident, newest, evidence_times, requested)
     if evaluation is None:
         return None
-    curve, volume = await _charts(connection, incident, steps, snapshot.settings, now)
+    span = _span(incident, snapshot.settings, now)
+    slices = await read_slices(connection, incident.model_id, span) if evaluation.slices else []
+    curves = await _curves(connection, incident, span, steps, slices)
     slow = evaluation.slow_drift if any(step.cause is Cause.SLOW_DRIFT for step in steps) else None
     against = BASELINE if slow is None else REFERENCE
     signals = evaluation.signals if slow is None else slow.signals
@@ -158,14 +179,28 @@ async def read_incident_page(
         evaluation=evaluation,
         against=against,
         choices=choices(evidence_times, (newest.evaluation_id, newest.evaluated_at) if newest else None),
-        curve=curve,
-        volume=volume,
+        curve=curves.psi,
+        volume=curves.volume,
         why=in_words(why_of(evaluation, slow=slow is not None)),
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each, against) for each in signals if each.bins),
+        slices=slice_tables(evaluation, slices, span),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
+        markers=curves.markers,
         group=await find_group(connection, found.incident_id),
     )
+
+
+def _time_of(found: Step | Marker) -> tuple[datetime, int]:
+    """Steps of one time keep their order; a marker comes before them."""
+    return (found.at, 0) if isinstance(found, Marker) else (found.entry.at, found.entry.sequence)
+
+
+async def _markers(connection: Connection, incident: Incident, span: Span) -> list[Marker]:
+    """What was marked in the time of the chart; of a model that was deleted, markers are deleted, too."""
+    if incident.model_deleted_at is not None:
+        return []
+    return await markers_between(connection, incident.model_id, span.start, span.end, MARKERS_SHOWN)
 
 
 async def _deliveries(
@@ -184,22 +219,31 @@ def _lines_of(step: Transition, lines: dict[UUID, list[DeliveryLine]]) -> tuple[
     return tuple(lines.get(step.transition_id, [UNKNOWN] if step.alert else []))
 
 
-async def _charts(
-    connection: Connection, incident: Incident, steps: Sequence[Transition], settings: MonitorSettings, now: datetime
-) -> tuple[PsiChart, VolumeChart | None]:
-    """PSI from a while before it opened until a while after it was over, with what happened then; and how many events
-    were in the current window."""
+def _span(incident: Incident, settings: MonitorSettings, now: datetime) -> Span:
+    """From a while before it opened until a while after it was over."""
     over = incident.resolved_at or incident.closed_at or now
     around = max((over - incident.opened_at) * AROUND, timedelta(seconds=EVALUATIONS_AROUND * settings.every_seconds))
     start, end = incident.opened_at - around, min(now, over + around)
     every = timedelta(seconds=settings.every_seconds)
-    span = Span(start, end, max((end - start) / CURVE_STEPS, every))
-    marks = [(step.at, _mark(step.kind), f"{step.text.step}: {step.text.headline}") for step in steps]
+    return Span(start, end, max((end - start) / CURVE_STEPS, every))
+
+
+async def _curves(
+    connection: Connection, incident: Incident, span: Span, steps: Sequence[Transition], slices: History
+) -> Curves:
+    """The time of an incident, with its steps, the versions that began, and what was marked then."""
+    markers = await _markers(connection, incident, span)
     points = await read_curve(connection, incident.model_id, span)
     counts: dict[datetime, int] = {}
     for point in points:
         counts[point.at] = max(counts.get(point.at, 0), point.current_count or 0)
-    return psi_chart(points, span, marks), volume_chart(list(counts.items()), span.step, span)
+    marks = [
+        *((step.at, _mark(step.kind), f"{step.text.step}: {step.text.headline}") for step in steps),
+        *version_marks(slices),
+        *((each.at, "marker", each.text) for each in markers),
+    ]
+    volume = volume_chart(list(counts.items()), span.step, span)
+    return Curves(psi_chart(points, span, marks), volume, tuple(markers))
 
 
 def _mark(kind: TransitionKind) -> str:

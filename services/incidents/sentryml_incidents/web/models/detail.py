@@ -21,13 +21,16 @@ from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
+from sentryml_incidents.store.evaluations.slices import read_slices
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
+from sentryml_incidents.store.markers import Marker, markers_between
 from sentryml_incidents.store.models import ModelSummary, read_unevaluated
 from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.store.references import KeptReference, find_reference, list_references
 from sentryml_incidents.usecases.change_reference import etag_of, forget_reference
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.known_model import known_model
+from sentryml_incidents.usecases.texts import MARKER_LENGTH_MAX
 from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.chart_click_areas import ClickArea, click_areas, worst_of
@@ -45,6 +48,7 @@ from sentryml_incidents.web.view.charts import (
     windows_chart,
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
+from sentryml_incidents.web.view.slices import SliceTable, slice_tables, version_marks
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.snapshot import Incident
 from sentryml_lifecycle.text.psi_explanation import in_words, why_of
@@ -52,8 +56,10 @@ from sentryml_lifecycle.text.reference_text import found_slowly, made_of, when_m
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-INCIDENT_ROWS, MARKED_INCIDENTS, REFERENCES_SHOWN = 10, 100, 10
+INCIDENT_ROWS, MARKED_INCIDENTS, REFERENCES_SHOWN, MARKERS_SHOWN = 10, 100, 10, 50
 CURVE_STEPS = 288
+AHEAD = timedelta(days=366)
+"""How far ahead markers are listed: events may be known before they happen."""
 
 
 class Days(IntEnum):
@@ -116,6 +122,8 @@ class ModelPage:
     curve: PsiChart
     click_areas: tuple[ClickArea, ...]
     shown: Shown | None
+    slices: tuple[SliceTable, ...]
+    markers: list[Marker]
     reference: ReferencePart
     activity: Activity | None
     volume: VolumeChart | None
@@ -155,6 +163,7 @@ async def show(
         stretch=stretch,
         picked=at and page.shown and page.shown.evaluation.evaluated_at,
         kept_per_window=KEPT_PER_WINDOW,
+        marker_length_max=MARKER_LENGTH_MAX,
     )
 
 
@@ -180,6 +189,8 @@ async def _read(
     else:
         span = between(model.first_seen, now, time, CURVE_STEPS, every)
     points, missed = await read_curve(connection, model_id, span), model.not_evaluated_since(now)
+    history = await read_slices(connection, model_id, span) if latest is not None and latest.slices else []
+    markers = await markers_between(connection, model_id, span.start, now + AHEAD, MARKERS_SHOWN)
     return ModelPage(
         model=model,
         monitor=monitor,
@@ -189,7 +200,13 @@ async def _read(
         latest=latest,
         why=in_words(why_of(latest)) if latest is not None else (),
         warm_up=warm_up(monitor, latest, model.first_seen, now),
-        curve=psi_chart(points, span, _marks(incidents)),
+        curve=psi_chart(
+            points,
+            span,
+            [*_marks(incidents), *version_marks(history), *((each.at, "marker", each.text) for each in markers)],
+        ),
+        slices=slice_tables(latest, history, span),
+        markers=markers,
         click_areas=click_areas(points, span),
         shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
         reference=await _reference(connection, monitor, latest),

@@ -22,6 +22,7 @@ LOWEST_TOP, HEADROOM = 0.25, 1.15
 TICKS_APART = 14.0
 MOST_TIME_TICKS = 6
 MOST_NAMES, LONGEST_NAME = 8, 12
+LABELLED, LONGEST_LABEL, LABEL_ROWS = frozenset({"version", "marker"}), 28, 3
 HOUR, DAY = 3600, 86_400
 UNDER_A_DAY = (1, 5, 15, 60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR)
 DAYS = (DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
@@ -64,11 +65,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened, at its place in time."""
+    """Something that happened, at its place in time. What has no symbol has a `label`, in one of some rows, so that
+    neighbours do not cover each other."""
 
     place: float
     kind: str
     text: str
+    label: str = ""
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +106,25 @@ def psi_chart(
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
         *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
     ]
-    inside = [Mark(span.place(at), kind, text) for at, kind, text in marks if span.start <= at <= span.end]
+    inside = sorted(mark for mark in marks if span.start <= mark[0] <= span.end)
     return PsiChart(
         span=span,
         lines=tuple(line for line in lines if line.path),
         levels=tuple(_levels(top)),
         times=tuple(time_ticks(span)),
-        marks=tuple(inside),
+        marks=tuple(_marks(inside, span)),
         highest=highest,
     )
+
+
+def _marks(found: Iterable[tuple[datetime, str, str]], span: Span) -> Iterable[Mark]:
+    labelled = 0
+    for at, kind, text in found:
+        if kind in LABELLED:
+            yield Mark(span.place(at), kind, text, cut(text, LONGEST_LABEL), labelled % LABEL_ROWS)
+            labelled += 1
+        else:
+            yield Mark(span.place(at), kind, text)
 
 
 @dataclass(frozen=True, slots=True)

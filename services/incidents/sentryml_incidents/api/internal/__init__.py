@@ -1,0 +1,1 @@
+"""What other services of SentryML ask, with signed requests."""
