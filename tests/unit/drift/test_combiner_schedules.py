@@ -99,6 +99,9 @@ class Schedule:
         self.live: list[tuple[float, int, str]] = []
         """Events that a fine pane takes: when they were written, to which partition, and of which model."""
         self.bad = 0
+        self._sums: dict[Target, ChunkedSum] = {}
+        self._summed: Counter[int] = Counter()
+        """How many records of each partition of the histograms are in the sums."""
 
     def _end(self, partition: int) -> int:
         return self.log.partition(self.log.partitions_of([PREDICTIONS.name])[partition]).end
@@ -175,11 +178,14 @@ class Schedule:
 
     def sums(self) -> dict[Target, ChunkedSum]:
         """What the processor makes of what was emitted."""
-        sums: dict[Target, ChunkedSum] = {}
-        for record in self.log.records(HISTOGRAMS.name):
-            for partial in unpack_record(record.value):
-                sums[partial.target] = sums.get(partial.target, NOTHING).apply(partial.label, partial.payload)
-        return sums
+        for partition in self.log.partitions_of([HISTOGRAMS.name]):
+            records = self.log.partition(partition).records
+            for record in records[self._summed[partition.partition] :]:
+                for partial in unpack_record(record.value):
+                    known = self._sums.get(partial.target, NOTHING)
+                    self._sums[partial.target] = known.apply(partial.label, partial.payload)
+            self._summed[partition.partition] = len(records)
+        return self._sums
 
     def counted(self) -> Counts:
         return Counter(
