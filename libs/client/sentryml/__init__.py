@@ -1,7 +1,7 @@
 """Send predictions to SentryML: `sentryml.log("fraud", prediction="legit", score=0.07)`.
 
 It never blocks the caller and never raises: a thread of its own sends, retries, and counts what it could not send. That
-holds in asyncio too, so that there is one client for both.
+holds in asyncio too, so that there is one client for both. How to use it: docs/sending.md
 """
 
 from __future__ import annotations
