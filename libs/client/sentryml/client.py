@@ -211,6 +211,7 @@ def _close_all() -> None:
 
 
 def _after_fork() -> None:
+    _process.forked()
     for client in list(_clients):
         client._delivery.close()
         client._begin()
@@ -230,12 +231,16 @@ def _flush_when_a_process_of_multiprocessing_ends(client: Client) -> None:
 class _Process:
     """The client of this process, and what was logged while there was none."""
 
-    client: Client | None = None
-    unconfigured = Counts()
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin again where a thread of the parent might hold a lock."""
+        self.lock, self.unconfigured = threading.RLock(), Counts()
 
 
 _process = _Process()
-_lock = threading.RLock()
 
 
 def configure(url: str | None = None, key: str | None = None, **settings: Any) -> None:
@@ -246,7 +251,7 @@ def configure(url: str | None = None, key: str | None = None, **settings: Any) -
         NotConfigured: there is no usable address or key.
     """
     client = Client(url, key, **settings)
-    with _lock:
+    with _process.lock:
         previous, _process.client = _process.client, client
     if previous is not None:
         previous.close()
@@ -272,7 +277,7 @@ def log(
 
 
 def _from_environment() -> Client | None:
-    with _lock:
+    with _process.lock:
         if _process.client is None:
             try:
                 _process.client = Client()

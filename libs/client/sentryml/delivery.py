@@ -3,7 +3,8 @@
 accepted            counted as sent
 no answer, 408, 429, 5xx   sent again, with the same Idempotency-Key: exponential back-off with jitter, or Retry-After
 422, 403 naming some       sent again without these
-422 naming none, 413       sent again in halves, so that one event does not take the others with it
+422 naming none, 413       sent again in halves, so that one event does not take the others with it; so is a batch that
+                           gets 500 again and again
 all others          refused: logged once a kind with what to do, and counted
 """
 
@@ -28,6 +29,8 @@ GIVE_UP_SECONDS = 3_600.0
 """A batch without a usable answer for so long is dropped: it may be the batch."""
 GZIP_FROM_BYTES = 1_000
 GZIP_LEVEL = 1
+LONGEST_ASKED_SECONDS = 300.0
+ATTEMPTS_AT_500 = 5
 TRANSIENT = (408, 425, 429)
 NOT_INGEST = "check SENTRYML_URL: this is not the address of ingest, or it redirects"
 ADVICE = {
@@ -122,11 +125,14 @@ class Delivery:
             delay = self._backoff(attempt)
             try:
                 answer = self._post(batch)
-                if answer.status not in TRANSIENT and answer.status < 500:
+                if not _may_pass(answer.status, attempt):
                     self._reached_again()
                     return answer
                 asked = answer.retry_after(time.time())
-                delay, reason = delay if asked is None else asked + 0.1 * delay, answer.detail()
+                delay, reason = (
+                    delay if asked is None else min(asked, LONGEST_ASKED_SECONDS) + 0.1 * delay,
+                    answer.detail(),
+                )
             except Unreachable as err:
                 reason = str(err)
             self._counts.say_once("unreachable", f"{self._url} does not take predictions now ({reason}): retrying")
@@ -169,7 +175,7 @@ class Delivery:
         if named:
             self._refused(len(named), answer)
             return (batch.without(named),)
-        if answer.status in (413, 422) and len(batch.items) > 1:
+        if answer.status in (413, 422, 500) and len(batch.items) > 1:
             return batch.halves()
         self._refused(len(batch.items), answer)
         return ()
@@ -198,6 +204,11 @@ class Delivery:
     def _reached_again(self) -> None:
         if self._counts.forget("unreachable"):
             logger.info("%s takes predictions again", self._url)
+
+
+def _may_pass(status: int, attempt: int) -> bool:
+    """Whether the same request may be accepted later."""
+    return status in TRANSIENT or (status >= 500 and not (status == 500 and attempt >= ATTEMPTS_AT_500))
 
 
 def _named(batch: Batch, answer: Answer) -> set[int]:

@@ -232,6 +232,17 @@ def test_where_none_is_named_halves_find_the_event(ingest: StandIn, client: Clie
     assert (counted(client), len(ingest.events())) == ((49, 1, 0), 49)
 
 
+def test_a_batch_that_ingest_fails_on_is_halved_too(ingest: StandIn, client: Client) -> None:
+    def answering(request: Received) -> Reply:
+        return problem(500, "internal-server-error") if any(e["prediction"] == 3 for e in request.body) else Reply(202)
+
+    ingest.answering = answering
+    for number in range(4):
+        client.log("fraud", number)
+    assert client.flush()
+    assert counted(client) == (3, 1, 0)
+
+
 def test_models_that_the_key_may_not_send_for_do_not_take_the_others_with_them(ingest: StandIn, client: Client) -> None:
     def answering(request: Received) -> Reply:
         others = sorted({event["model_id"] for event in request.body} - {"fraud"})
