@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from sentryml.settings import Target
 
 ANSWER_BYTES_MAX = 16_000_000
-AGENT = "sentryml-python/0.1.0"
+VERSION = "0.1.0"
+AGENT = f"sentryml-python/{VERSION}"
 
 
 class Unreachable(Exception):

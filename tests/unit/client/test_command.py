@@ -24,6 +24,7 @@ MODEL: dict[str, Any] = {
 }  # fmt: skip
 STEP = {
     "at": "2026-11-23T09:15:00Z", "kind": "opened", "actor": {"name": "SentryML"}, "note": "see \u202eevil\x1b[31m",
+    "text": {"headline": "The predictions no longer look like the baseline.", "next": ["It resolves by itself."]},
 }  # fmt: skip
 WARMING = {
     **MODEL,
@@ -91,7 +92,8 @@ def test_that_there_is_none_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_is_shown_with_its_timeline_and_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["incidents", "show", "#17"]) == 0
     said = capsys.readouterr().out
-    assert "opened" in said
+    assert "The predictions no longer look like the baseline." in said
+    assert "It resolves by itself." in said
     assert "see �evil�[31m" in said
     assert "https://sentryml.example/incidents/17" in said
 
@@ -180,6 +182,12 @@ def test_a_terminal_has_colour_unless_it_is_not_liked(
     monkeypatch.setenv("NO_COLOR", "1")
     main(["models"])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("sentryml 0.")
 
 
 def test_text_of_others_moves_no_cursor() -> None:

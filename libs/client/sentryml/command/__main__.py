@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sentryml.command import doctor, incidents, models, send
 from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
+from sentryml.connection import VERSION
 from sentryml.settings import NotConfigured
 
 EPILOG = """\
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"sentryml {VERSION}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--url", help="the address, instead of that of the environment")
     common.add_argument("--json", action="store_true", help="write one JSON document to standard output")

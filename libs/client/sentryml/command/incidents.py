@@ -42,7 +42,9 @@ def show(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.result({**incident, "timeline": timeline})
     terminal.table(HEADINGS, [_row(incident)])
     terminal.say()
-    terminal.table(("at", "what", "by", "note"), [_step(each) for each in timeline])
+    terminal.table(("at", "by", "what"), [_step(each) for each in timeline])
+    if timeline and (text := timeline[-1].get("text")):
+        terminal.say("\n" + "\n".join(text["next"]))
     terminal.say(f"\nActions: {', '.join(incident['allowed']) or 'none'}\n{incident['incident_url']}")
     return OK
 
@@ -70,5 +72,7 @@ def _row(incident: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _step(transition: dict[str, Any]) -> tuple[str, ...]:
-    by = transition["actor"]["name"]
-    return transition["at"][:19] + "Z", transition["kind"].replace("_", " "), by, transition.get("note") or ""
+    text = transition.get("text") or {}
+    what = text.get("headline") or transition["kind"].replace("_", " ")
+    note = f" (note: {transition['note']})" if transition.get("note") else ""
+    return transition["at"][:19] + "Z", transition["actor"]["name"], what + note
