@@ -57,7 +57,11 @@ class StandIn:
     @property
     def accepted(self) -> list[Received]:
         """The requests that were answered 202."""
-        return [request for request, reply in zip(self.received, self.answers, strict=False) if reply.status == 202]
+        return [
+            request
+            for request, reply in zip(self.received, self.answers, strict=False)
+            if reply.status == 202 and not reply.close
+        ]
 
     answers: list[Reply]
 

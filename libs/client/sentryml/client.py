@@ -188,6 +188,7 @@ class Client:
         try:
             delivery.send([each for each in taken if isinstance(each, Event)])
         except Exception:  # a defect of ours must not end the thread, and so all sending, in a process of others
+            delivery.abandon()
             logger.exception("sentryml could not send a batch: please report this")
         for each in taken:
             if isinstance(each, Marker):

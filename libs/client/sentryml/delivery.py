@@ -84,6 +84,11 @@ class Delivery:
         self._deadline = time.monotonic() + seconds
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """Count as dropped what is on its way."""
+        self._counts.add(dropped=self.in_flight)
+        self.in_flight = 0
+
     def give_up(self) -> None:
         """Send nothing more."""
         self.stopped = True
@@ -113,9 +118,13 @@ class Delivery:
         items = []
         for event in events:
             try:
-                items.append(Item(str(event.model_id), encode(event)))
+                items.append(Item(event.model_id, encode(event)))
             except BadEvent as err:
-                self._refuse(1, ("event", err.field), f"a prediction of {event.model_id!r} cannot be sent: {err}")
+                of = event.model_id if isinstance(event.model_id, str) else "a model"
+                self._refuse(1, ("event", err.field), f"a prediction of {of} cannot be sent: {err}")
+            except Exception as err:  # an object of others may raise anything when it is read
+                kind = type(err).__name__
+                self._refuse(1, ("event", kind), f"a prediction cannot be sent: reading it raised {kind}")
         return items
 
     def _answer_to(self, batch: Batch) -> Answer | None:

@@ -23,7 +23,7 @@ def ingest() -> Iterator[StandIn]:
 
 @pytest.fixture(autouse=True)
 def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentryml.delivery, "FIRST_DELAY_SECONDS", 0.005)
+    monkeypatch.setattr(sentryml.delivery, "FIRST_DELAY_SECONDS", 0.001)
 
 
 @pytest.fixture

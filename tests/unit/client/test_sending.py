@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,54 @@ def test_what_no_event_can_be_is_refused_alone_and_said_once(
     assert counted(client) == (1, 3, 0)
     [record] = warnings.records
     assert says in record.getMessage()
+
+
+class Hostile:
+    """Raises whatever is done with it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __str__ = __repr__ = __hash__ = None  # type: ignore[assignment]
+
+
+def test_whatever_is_logged_nothing_is_raised_and_the_others_are_sent(ingest: StandIn, client: Client) -> None:
+    for wrong in (Hostile(), 10**5_000, object(), [], {}, b"x", float, "\ud800"):
+        client.log("fraud", wrong)
+        client.log("fraud", "legit", score=wrong, timestamp=wrong)
+        client.log(wrong, wrong, version=wrong)  # type: ignore[arg-type]
+    client.log("fraud", "legit")
+    assert client.flush()
+    stats = client.stats()
+    assert (stats.sent + stats.refused, stats.dropped) == (25, 0)
+    assert ingest.events()[-1]["prediction"] == "legit"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_ingest_does_each_event_is_accepted_refused_or_dropped_and_counted(
+    ingest: StandIn, new_client: NewClient, seed: int
+) -> None:
+    chance = Random(seed)
+
+    def answering(request: Received) -> Reply:
+        bad = [index for index, event in enumerate(request.body) if event["prediction"] % 37 == 5]
+        named = problem(422, "invalid-events", errors=[{"index": index, "field": "score"} for index in bad[:3]])
+        passing = [
+            Reply(close=True), problem(503, "unavailable"), problem(429, "key-limit", headers={"Retry-After": "0"}),
+            problem(500, "internal-server-error"), Reply(502, None), problem(413, "body-too-large"),
+        ]  # fmt: skip
+        if chance.random() < 0.3 and not (len(request.body) == 1 and bad):
+            return chance.choice(passing[: 5 if len(request.body) == 1 else 6])
+        return named if bad else Reply(202)
+
+    ingest.answering = answering
+    client = new_client()
+    for number in range(1_500):
+        client.log("fraud", number)
+    assert client.flush()
+    refused = {number for number in range(1_500) if number % 37 == 5}
+    assert sorted(event["prediction"] for event in ingest.events()) == sorted(set(range(1_500)) - refused)
+    assert counted(client) == (1_500 - len(refused), len(refused), 0)
 
 
 def test_a_hundred_make_a_batch_without_waiting(ingest: StandIn, new_client: NewClient) -> None:
