@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from io import BytesIO, TextIOWrapper
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sentryml.command.__main__ import main
-from sentryml.command.terminal import plain
+from sentryml.command.terminal import Terminal, plain
 from tests.support.ingest_stand_in import KEY, Received, Reply, StandIn, problem
 
 INCIDENT: dict[str, Any] = {
@@ -188,6 +189,13 @@ def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out.startswith("sentryml 0.")
+
+
+def test_a_terminal_without_unicode_shows_what_it_can() -> None:
+    written = BytesIO()
+    terminal = Terminal(out=TextIOWrapper(written, encoding="ascii"))
+    terminal.say("1 → 2")
+    assert written.getvalue() == b"1 ? 2\n"
 
 
 def test_text_of_others_moves_no_cursor() -> None:

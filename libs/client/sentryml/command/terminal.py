@@ -12,6 +12,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -34,6 +35,9 @@ class Terminal:
     def __init__(self, *, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._json, self._out, self._err = as_json, out or sys.stdout, err or sys.stderr
         self._people = self._err if as_json else self._out
+        for stream in (self._out, self._err):  # where a character cannot be shown, another one is
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         self._progress = ""
 
     def result(self, document: Any) -> None:
