@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_send(commands.add_parser("send", parents=[common], help="send the events of a CSV or NDJSON file"))
     listed = commands.add_parser("models", parents=[common], help="list models: level, PSI, last seen, incident")
-    listed.add_argument("--search", help="only those whose id begins so")
+    listed.add_argument("--search", help="only those whose id holds this")
     listed.add_argument("--level", action="append", choices=["ok", "warn", "critical", "insufficient_data"])
     listed.add_argument("--limit", type=int, default=1_000, help="the most to list (1,000)")
     listed.set_defaults(run=models.run)
