@@ -9,7 +9,7 @@ export PYTHONUNBUFFERED := 1
 # Where it is set, each start of a service compiles all that it imports: 1.8 s of CPU instead of 0.9.
 unexport PYTHONDONTWRITEBYTECODE
 ASSETS := services/incidents/sentryml_incidents/web/static/vendor/idiomorph.min.js
-MEMBERS := libs/common libs/statistics libs/lifecycle services/ingest services/drift services/incidents services/notifier deploy/local
+MEMBERS := libs/client libs/common libs/statistics libs/lifecycle services/ingest services/drift services/incidents services/notifier deploy/local
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
@@ -18,7 +18,7 @@ WORKERS ?= 3
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-ingest bench-noise bench-real bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-client bench-ingest bench-noise bench-real bench-ui check format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ bench-incidents: install ## What incidents cost, beside rivals run in the same m
 
 bench-ingest: install ## What the gateway costs, in turns with a bare one and one as tutorials write it (ROUNDS=)
 	@$(RUN)python -m bench.ingest $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-client: install .venv-rivals/installed ## What a call of the Python client costs, in turns with PostHog's
+	@$(RUN)python -m bench.client
 
 bench-ui: install ## What pages cost with 10,000 drifting models, beside the API's answers
 	@$(RUN)python -m bench.ui

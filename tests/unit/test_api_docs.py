@@ -11,7 +11,7 @@ PAGE = (ROOT / "docs" / "api.md").read_text()
 
 MADE_FROM_OTHERS = {
     "not-found", "method-not-allowed",  # the framework's own
-    "not-events", "no-events",  # the reasons of parse_events
+    "not-events", "no-events", "not-columns",  # the reasons of what is no event at all
 }  # fmt: skip
 
 

@@ -1,0 +1,112 @@
+"""The command `sentryml`, and what its arguments mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sentryml.command import doctor, incidents, models, send
+from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
+from sentryml.connection import VERSION
+from sentryml.settings import NotConfigured
+
+EPILOG = """\
+Addresses and keys come from the environment: SENTRYML_URL and SENTRYML_API_KEY for everything; where incidents has an
+address or a key of its own, SENTRYML_INCIDENTS_URL and SENTRYML_ADMIN_KEY.
+
+exit codes: 0 all is well, 1 something was refused or found wrong, 2 wrong arguments, 3 no answer, 130 interrupted
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["incidents"] and "".join(given[1:2])[:2] in ("", "--"):
+        given = ["incidents", "list", *given[1:]]
+    chosen = _parser().parse_args(given)
+    terminal = Terminal(as_json=chosen.json)
+    try:
+        return int(chosen.run(chosen, terminal))
+    except Failed as err:
+        terminal.warn(str(err))
+        return err.code
+    except NotConfigured as err:
+        terminal.warn(str(err))
+        return USAGE
+    except KeyboardInterrupt:
+        terminal.warn("Interrupted. The same command goes on where this one was.")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, for example `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sentryml",
+        description="Send predictions to SentryML, and look at what it finds.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sentryml {VERSION}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--url", help="the address, instead of that of the environment")
+    common.add_argument("--json", action="store_true", help="write one JSON document to standard output")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_send(commands.add_parser("send", parents=[common], help="send the events of a CSV or NDJSON file"))
+    listed = commands.add_parser("models", parents=[common], help="list models: level, PSI, last seen, incident")
+    listed.add_argument("--search", help="only those whose id holds this")
+    listed.add_argument("--level", action="append", choices=["ok", "warn", "critical", "insufficient_data"])
+    listed.add_argument("--limit", type=int, default=1_000, help="the most to list (1,000)")
+    listed.set_defaults(run=models.run)
+    _add_incidents(commands.add_parser("incidents", help="list incidents, show one, acknowledge one"), common)
+    checked = commands.add_parser("doctor", parents=[common], help="check addresses, keys and the clock")
+    checked.add_argument("--ingest-only", action="store_true", help="check only what is needed to send events")
+    checked.set_defaults(run=doctor.run)
+    return parser
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE")
+    add("--model", metavar="ID", help="the model of all rows")
+    add("--column", action="append", default=[], metavar="FIELD=NAME", help="the column of a field; may be repeated")
+    add("--prediction-as", choices=["text", "number", "boolean"], help="how predictions of a CSV file are read")
+    add("--time-zone", metavar="ZONE", help="of timestamps without an offset: UTC, Europe/Berlin")
+    add("--format", choices=["csv", "ndjson"], help="instead of a guess from the name and the first line")
+    add("--dry-run", action="store_true", help="read all of the file, say what would be sent, send nothing")
+    add("--skip-too-old", action="store_true", help="leave out rows that are older than the model's windows reach")
+    add("--skip-refused", action="store_true", help="leave out rows that are no event, or are refused")
+    add("--state", type=Path, metavar="PATH", help="where to keep how far it was sent (FILE.sentryml)")
+    add("--batch", type=_batch, default=1_000, metavar="N", help="rows a request (1,000)")
+    parser.set_defaults(run=send.run)
+
+
+def _batch(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 5_000:
+        raise argparse.ArgumentTypeError("say a number from 1 to 5,000")
+    return int(text)
+
+
+def _add_incidents(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+    listed = commands.add_parser("list", parents=[common], help="list the live ones, newest first")
+    listed.add_argument("--all", action="store_true", help="those that are over, too")
+    listed.add_argument("--state", action="append", choices=["open", "acknowledged", "resolved", "closed"])
+    listed.add_argument("--severity", action="append", choices=["warn", "critical"])
+    listed.add_argument("--model", metavar="ID")
+    listed.add_argument("--limit", type=int, default=50, help="the most to list (50)")
+    listed.set_defaults(run=incidents.list_all)
+    shown = commands.add_parser("show", parents=[common], help="show one, with its timeline")
+    shown.add_argument("incident", metavar="NUMBER")
+    shown.set_defaults(run=incidents.show)
+    acknowledged = commands.add_parser("ack", parents=[common], help="acknowledge one: you have seen it")
+    acknowledged.add_argument("incident", metavar="NUMBER")
+    acknowledged.add_argument("--note", help="a note for its timeline")
+    acknowledged.set_defaults(run=incidents.acknowledge)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The API of incidents, as the command uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from sentryml.command.terminal import UNREACHABLE, Failed
+from sentryml.connection import Answer, Connection, Unreachable
+from sentryml.settings import API_KEY_NAMES, API_URL_NAMES, Target, target
+
+TIMEOUT_SECONDS = 30.0
+
+
+class Api:
+    """Requests that end the command with a text where they fail."""
+
+    def __init__(self, url: str | None) -> None:
+        self._target: Target = target(url, url_names=API_URL_NAMES, key_names=API_KEY_NAMES)
+        self._connection = Connection(self._target, TIMEOUT_SECONDS)
+
+    def get(self, path: str) -> Any:
+        """The answer's JSON."""
+        return self._json(self._request("GET", path, None))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer's JSON."""
+        return self._json(self._request("POST", path, json.dumps(body).encode()))
+
+    def items(self, path: str, most: int, **query: Any) -> Iterator[dict[str, Any]]:
+        """The first items of a list, over all its pages."""
+        given = {name: value for name, value in query.items() if value}
+        while most > 0:
+            page = self.get(f"{path}?{urlencode({**given, 'limit': min(most, 200)}, doseq=True)}")
+            yield from page["items"][:most]
+            most -= len(page["items"])
+            if not page.get("next_cursor"):
+                return
+            given["cursor"] = page["next_cursor"]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+        try:
+            return self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else None)
+        except Unreachable as err:
+            text = f"{self._target.url} does not answer ({err}): check {API_URL_NAMES[0]}, or run: sentryml doctor"
+            raise Failed(text, UNREACHABLE) from err
+
+    def _json(self, answer: Answer) -> Any:
+        found = answer.json()
+        if answer.status >= 300 or not isinstance(found, dict):
+            raise Failed(
+                f"{self._target.url} answered {answer.status}: {answer.detail()}{_advice(answer.status, found)}"
+            )
+        return found
+
+
+def _advice(status: int, body: Any) -> str:
+    if status in (401, 403):
+        return "; run: sentryml doctor"
+    if not isinstance(body, dict) or (status == 404 and str(body.get("type", "")).endswith(":not-found")):
+        return f"; is this the address of incidents? Set {API_URL_NAMES[0]}"
+    return ""
