@@ -18,4 +18,3 @@ for status in ("202", "400", "401", "403", "413", "415", "422", "429", "500", "5
     REQUESTS.labels(status=status)
 for limit in Limit:
     REQUESTS_LIMITED.labels(limit=limit.value)
-REQUESTS_ACCEPTED = REQUESTS.labels(status="202")

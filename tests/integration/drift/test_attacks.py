@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
-from sentryml_drift.domain.partials import Kind, unpack_record
+from sentryml_drift.domain.partials import Kind, Target, unpack_record
 from tests.integration.drift.conftest import StartPart, event, produce
 from tests.support.eventually import eventually
 from tests.support.own_kafka import OwnKafka
@@ -44,13 +44,13 @@ class Sent:
     """When the combiner has sent each partial of a coarse pane, and of which model: this test may read more slowly."""
 
     kafka: OwnKafka
-    partials: list[tuple[int, str]] = field(default_factory=list)
+    partials: list[tuple[int, Target]] = field(default_factory=list)
     records: int = 0
 
-    async def read_on(self) -> list[tuple[int, str]]:
+    async def read_on(self) -> list[tuple[int, Target]]:
         records = await self.kafka.records(HISTOGRAMS)
         self.partials += [
-            (record.timestamp, partial.target.model_id)
+            (record.timestamp, partial.target)
             for record in records[self.records :]
             for partial in unpack_record(record.value)
             if partial.target.kind is Kind.COARSE
@@ -68,19 +68,21 @@ async def test_a_large_backfill_and_records_of_empty_objects_hold_up_nobody(
         bad = await produce(compressing, 0, *[EMPTY_OBJECTS] * 7)
     combiner = start("combiner", session_timeout_seconds=6)
     await combiner.until_ready()
-    await produce(producer, 0, *backfill(models=1_000, events=80_000))
+    records = list(backfill(models=1_000, events=80_000))
+    panes = {(each["model_id"], each["timestamp"] // 3600) for record in records for each in orjson.loads(record)}
+    await produce(producer, 0, *records)
     await produce(producer, 0, orjson.dumps(event(model_id, 1)))
 
     sent = Sent(kafka)
 
     async def all_is_counted() -> bool:
-        return len(await sent.read_on()) > 75_000
+        counted = {(target.model_id, target.pane) for _, target in await sent.read_on()}
+        return panes <= counted and any(model == model_id for model, _ in counted)
 
-    await eventually(all_is_counted, what="the backfill to be counted")
-    canary = min((at for at, model in sent.partials if model == model_id), default=None)
-    last = max(at for at, model in sent.partials if model != model_id)
-    assert canary is not None
-    assert canary < last, "a new event, the last in the log, is counted before the backfill is through"
+    await eventually(all_is_counted, what="the backfill and the new event to be counted")
+    new = min(at for at, target in sent.partials if target.model_id == model_id)
+    last = max(at for at, target in sent.partials if target.model_id != model_id)
+    assert new < last, "a new event, the last in the log, is counted before the backfill is through"
     log = combiner.log.read_text()
     assert log.count("partitions_assigned") == 1, "it was never thrown out of its group"
     letters = [decode(DeadLetter, record.value) for record in await kafka.records(DEAD_LETTERS)]

@@ -21,7 +21,7 @@ async def test_ingest_knows_keys_without_incidents_and_postgres_also_after_its_o
     """Its PostgreSQL is nowhere from the start; incidents is killed once the keys are made."""
     settings = {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
     ingest = start_ingest(kafka_bootstrap=kafka_bootstrap)
-    with incidents(tmp_path, make_key(database_url), **settings) as service:
+    with incidents(tmp_path, make_key(database_url, tmp_path), **settings) as service:
         await service.service.answers(200, "/readyz")
         good, revoked = [await service.make_key("events:write") for _ in range(2)]
         for key in (good, revoked):
@@ -46,7 +46,7 @@ async def test_the_last_use_in_ingest_is_shown_by_incidents(
 ) -> None:
     """Incidents is stopped once the key is used: what ingest reports waits in Kafka."""
     settings = {"kafka_bootstrap": kafka_bootstrap, "postgres_url": database_url}
-    admin_key, ingest = make_key(database_url), start_ingest(kafka_bootstrap=kafka_bootstrap)
+    admin_key, ingest = make_key(database_url, tmp_path), start_ingest(kafka_bootstrap=kafka_bootstrap)
     with incidents(tmp_path, admin_key, **settings) as service:
         await service.service.answers(200, "/readyz")
         used, unused = [await service.make_key("events:write") for _ in range(2)]

@@ -137,7 +137,7 @@ async def test_no_key_is_in_logs_answers_the_database_or_a_topic(
     kafka_bootstrap: str, database_url: str, start_ingest: StartIngest, tmp_path: Path
 ) -> None:
     loud = {"kafka_bootstrap": kafka_bootstrap, "log_level": "debug"}
-    admin_key = make_key(database_url)
+    admin_key = make_key(database_url, tmp_path)
     ingest, said = start_ingest(**loud), list[bytes]()
     with incidents(tmp_path, admin_key, postgres_url=database_url, **loud) as service:
         await service.service.answers(200, "/readyz")

@@ -16,11 +16,12 @@ from sentryml_common.http.problems import Problem, defect, problem_answers, unav
 from sentryml_ingest.domain.body_forms import SHARED, Form
 from sentryml_ingest.domain.encodings import Encoding
 from sentryml_ingest.http.gateway import Gateway, Taken
-from sentryml_ingest.metrics import REQUESTS, REQUESTS_ACCEPTED
+from sentryml_ingest.metrics import REQUESTS
 
 PATH = "/v1/events"
 ACCEPTED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in API_HEADERS.items()]
 ACCEPTED_HEADERS.append((b"content-type", b"application/json"))
+_ACCEPTED = REQUESTS.labels(status="202")
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
 
 
@@ -130,7 +131,7 @@ async def answer(gateway: Gateway, scope: Scope, receive: Receive) -> Response:
     except Unavailable as err:
         found = unavailable(str(err)).response()
     else:
-        REQUESTS_ACCEPTED.inc()
+        _ACCEPTED.inc()
         if not taken.lenient:
             return AcceptedResponse(taken.accepted)
         return JSONResponse(_leniently(taken), 202, {**API_HEADERS, "Preference-Applied": "handling=lenient"})

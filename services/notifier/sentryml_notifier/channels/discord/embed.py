@@ -35,8 +35,9 @@ def rich_payload(message: Message) -> dict[str, Any]:
     embed: dict[str, Any] = {"title": title, "description": description, "color": COLOURS[message.tone]}
     if message.link_url.startswith(("https://", "http://")):
         embed["url"] = message.link_url
-        description = f"{description}\n{_link(message.link_label, message.link_url)}"
-        embed["description"] = description
+        with_link = f"{description}\n{_link(message.link_label, message.link_url)}"
+        # An address of thousands of letters is left to the title, which leads there too.
+        description = embed["description"] = with_link if units(with_link) <= DESCRIPTION_LENGTH else description
     embed["fields"] = _fields(message, TOTAL_LENGTH - units(title) - units(description))
     return {"embeds": [embed], "allowed_mentions": NOBODY}
 
