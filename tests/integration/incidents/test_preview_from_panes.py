@@ -122,8 +122,9 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
     other = rows["{'current_seconds': 40.0}"]
     assert (other["basis"], other["would_be"]["incidents"]) == ("panes", 1)
     assert {each["signal"] for each in other["smallest_shifts"]} == {"score", "prediction"}
-    longer = next(each for each in advice["not_tried"] if each["settings"] == {"baseline_seconds": 200.0})
-    assert longer["because"] == "too little of what its windows need is kept"
+    reasons = {str(each["settings"]): each["because"] for each in advice["not_tried"]}
+    longer = "{'baseline_seconds': 200.0}"  # tried only where a busy machine has kept panes for longer than it has to
+    assert longer in rows or reasons[longer] == "too little of what its windows need is kept"
 
     monitor = Monitor(model_id=MODEL, version=1, **IN_FORCE | changed)
     all_of_them = (await recomputed(worker, monitor, since - timedelta(days=1))).evaluations
