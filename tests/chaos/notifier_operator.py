@@ -1,4 +1,4 @@
-"""The person who mends the channel of a run, and has its route hold some alerts for a while."""
+"""The person who fixes the channel of a run, and has its route hold some alerts for a while."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sentryml_notifier.store.channels import register_channel, release_waiting
 from sentryml_notifier.store.holds import hold_again
 from sentryml_notifier.store.routes import list_routes
 
-MENDED_AFTER_SECONDS = 1.0
+FIXED_AFTER_SECONDS = 1.0
 HELD_MODELS = "chaos-*[37]"
 
 
 class Operator:
-    """Mends the channel each time it breaks, as a start of the service with a good webhook does."""
+    """Fixes the channel each time it breaks, as a start of the service with a good webhook does."""
 
     def __init__(self, pool: Pool, given: SettingsChannel) -> None:
         self._pool, self._given = pool, given
@@ -39,7 +39,7 @@ class Operator:
     async def watch(self) -> None:
         """Watch until cancelled."""
         while True:
-            await asyncio.sleep(MENDED_AFTER_SECONDS)
+            await asyncio.sleep(FIXED_AFTER_SECONDS)
             text = await self._pool.fetchval("SELECT broken_reason FROM channel WHERE state = 'broken'")
             if text is not None:
                 self.fixed += 1

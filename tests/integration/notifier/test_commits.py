@@ -29,7 +29,7 @@ async def test_commits_of_the_newest_incarnation_are_watched(kafka_bootstrap: st
     producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
     await producer.start()
     try:
-        await watch.look(admin, ends, settings)
+        await watch.check(admin, ends, settings)
         assert watch.stands == {}, "no combiner has committed anything yet"
         for epoch, offset in ((9, 1), (10, 2)):
             group = settings.prefixed(f"{COMBINER_GROUP}.epoch-{epoch}")
@@ -38,13 +38,13 @@ async def test_commits_of_the_newest_incarnation_are_watched(kafka_bootstrap: st
             combiner.assign([partition])
             await combiner.commit({partition: offset})
             await combiner.stop()
-        await watch.look(admin, ends, settings)
+        await watch.check(admin, ends, settings)
         assert watch.stands == {0: rules.Stand(2, clock.now, 0)}
         for _ in range(rules.MOST_UNCOMMITTED + 1):
             await producer.send(topic, b"{}", partition=0)
         await producer.flush()
         clock.now += timedelta(minutes=31)
-        await watch.look(admin, ends, settings)
+        await watch.check(admin, ends, settings)
         assert watch.stalled_since == clock.now - timedelta(minutes=31)
     finally:
         await producer.stop()

@@ -54,9 +54,9 @@ class Watched:
             raise httpx.ConnectError("nobody is there")
         return httpx.Response(200, content=encode(SystemState(at=self.world.clock(), found=self.found)))
 
-    async def looks(self, seconds: float) -> None:
+    async def checks(self, seconds: float) -> None:
         for _ in range(int(seconds / CHECK_EVERY_SECONDS)):
-            await self.watch.look()
+            await self.watch.check()
             self.world.clock.advance(CHECK_EVERY_SECONDS)
 
     async def sends(self, registry: ChannelRegistry | None = None) -> int:
@@ -79,14 +79,14 @@ def watched(world: World) -> Iterator[Watched]:
 async def test_one_message_when_it_begins_and_one_when_it_ends_over_restarts(world: World, watched: Watched) -> None:
     watched.found = (INPUT_STALLED,)
     for _ in range(3):
-        await watched.looks(120)
+        await watched.checks(120)
         await watched.sends()
         watched.start()
     assert world.slack.titles == ["🔴 SentryML: predictions are not counted"]
     assert COUNTED in world.slack.texts[0]
     watched.found = ()
     for _ in range(3):
-        await watched.looks(60)
+        await watched.checks(60)
         await watched.sends()
         watched.start()
     assert world.slack.titles[1:] == ["🟢 SentryML: predictions are counted again"]
@@ -97,8 +97,8 @@ async def test_two_notifiers_alert_once(world: World, watched: Watched) -> None:
     other = Watched(world)
     watched.found = other.found = (INPUT_STALLED,)
     for _ in range(12):
-        await watched.watch.look()
-        await other.watch.look()
+        await watched.watch.check()
+        await other.watch.check()
         world.clock.advance(10)
     assert await watched.sends() + await other.sends() == 1
 
@@ -107,11 +107,11 @@ async def test_incidents_that_does_not_answer_is_a_fault_and_what_it_knew_is_unk
     world: World, watched: Watched
 ) -> None:
     watched.found = (INPUT_STALLED,)
-    await watched.looks(120)
+    await watched.checks(120)
     watched.found = None
-    await watched.looks(180)
+    await watched.checks(180)
     watched.found = (INPUT_STALLED,)
-    await watched.looks(60)
+    await watched.checks(60)
     await watched.sends()
     assert world.slack.titles == [
         "🔴 SentryML: predictions are not counted",
@@ -123,20 +123,20 @@ async def test_incidents_that_does_not_answer_is_a_fault_and_what_it_knew_is_unk
 async def test_kafka_that_does_not_answer_is_one_alert(world: World, watched: Watched) -> None:
     watched.kafka_answered_at = world.clock()
     watched.found = (INPUT_STALLED, FoundFault(fault="evaluations_stalled", since=NIGHT, text="No model is evaluated."))
-    await watched.looks(300)
+    await watched.checks(300)
     await watched.sends()
     assert world.slack.titles == ["🔴 SentryML: Kafka does not answer"]
 
 
 async def test_combiner_that_commits_nothing_is_reported_unless_there_is_none(world: World, watched: Watched) -> None:
     watched.commits_stalled_since = world.clock()
-    await watched.looks(80)
+    await watched.checks(80)
     await watched.sends()
     assert world.slack.titles == ["🔴 SentryML: the combiner commits nothing"]
     watched.commits_stalled_since, watched.found = None, (INPUT_STALLED,)
-    await watched.looks(80)
+    await watched.checks(80)
     watched.commits_stalled_since = world.clock()
-    await watched.looks(80)
+    await watched.checks(80)
     await watched.sends()
     assert world.slack.titles[1:] == ["🔴 SentryML: predictions are not counted"]
 
@@ -148,7 +148,7 @@ async def test_a_broken_channel_is_reported_on_another_one(world: World, watched
     world.slack.play(Script(status=410, body="channel_is_archived"))
     await world.take_in(opened_critical())
     await world.dispatch()
-    await watched.looks(80)
+    await watched.checks(80)
     await watched.sends(world.registry(api.context.secret_box, world.given))
     (text,) = world.slack.texts
     assert text.startswith("🔴 SentryML: messages to slack are not delivered")
@@ -159,11 +159,11 @@ async def test_a_broken_channel_is_reported_on_another_one(world: World, watched
 
 async def test_failed_message_is_retried_with_what_is_so_by_then(world: World, watched: Watched) -> None:
     watched.found = (INPUT_STALLED,)
-    await watched.looks(80)
+    await watched.checks(80)
     world.slack.play(Script(status=429, headers={"Retry-After": "600"}))
     assert await watched.sends() == 1
     watched.found = ()
-    await watched.looks(60)
+    await watched.checks(60)
     assert await watched.sends() == 1
     assert world.slack.titles == ["🟢 SentryML: predictions are counted again"]
     world.clock.advance(3600)
@@ -173,7 +173,7 @@ async def test_failed_message_is_retried_with_what_is_so_by_then(world: World, w
 async def test_without_a_route_for_them_they_are_shown(world: World, watched: Watched, api: Api) -> None:
     await world.pool.execute("UPDATE route SET system = false")
     watched.found = (INPUT_STALLED,)
-    await watched.looks(80)
+    await watched.checks(80)
     assert await watched.sends() == 0
     (shown,) = (await api.ask("GET", "/v1/system-alerts", 200))["items"]
     assert shown["title"] == "SentryML: predictions are not counted"

@@ -1,4 +1,4 @@
-"""Looks at what the combiner's group has committed, and where the partitions end: in Kafka, since a combiner that
+"""Checks what the combiner's group has committed, and where the partitions end: in Kafka, since a combiner that
 commits nothing cannot be relied on to say so."""
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ CHECK_EVERY_SECONDS = 60.0
 
 @dataclass
 class CommitWatch:
-    """`stalled_since` is what the last look has found."""
+    """`stalled_since` is what the last check has found."""
 
     clock: Clock
     stalled_since: datetime | None = None
     stands: Stands = field(default_factory=dict)
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         admin = await start_client(lambda: AIOKafkaAdminClient(**client_options(settings)), settings, health)
         try:
             consumer = await start_client(
@@ -52,14 +52,14 @@ class CommitWatch:
     ) -> None:
         while True:
             try:
-                await self.look(admin, consumer, settings)
+                await self.check(admin, consumer, settings)
             except KafkaError as err:
                 # That Kafka is away is a fault of its own.
                 log.warning("commits_not_known", why=f"{type(err).__name__}: {err}")
             await asyncio.sleep(CHECK_EVERY_SECONDS)
 
-    async def look(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
-        """Look once."""
+    async def check(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, settings: KafkaSettings) -> None:
+        """Check once."""
         group = await _newest_group(admin, settings.prefixed(COMBINER_GROUP))
         found = await admin.list_consumer_group_offsets(group) if group else {}
         topic = settings.prefixed(PREDICTIONS.name)

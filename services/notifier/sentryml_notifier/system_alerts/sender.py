@@ -38,7 +38,7 @@ class SystemSender:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        """Look for messages now."""
+        """Check for messages now."""
         self.woken.set()
 
     async def run(self) -> None:

@@ -40,7 +40,7 @@ DELIVERY_LATE = timedelta(minutes=15)
 
 @dataclass
 class SystemWatch:
-    """Looks periodically, and begins and ends alerts; any number may run. `kafka_answered_at` says when Kafka last
+    """Checks periodically, and begins and ends alerts; any number may run. `kafka_answered_at` says when Kafka last
     answered this process, `commits_stalled_since` whether the combiner commits; `on_work` is called when there is
     something to send."""
 
@@ -58,15 +58,15 @@ class SystemWatch:
         self.started_at = self.incidents_answered_at = self.clock()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             # While PostgreSQL is away nothing can be sent either; /readyz says why.
             with suppress(Unavailable):
-                await self.look()
+                await self.check()
             await asyncio.sleep(CHECK_EVERY_SECONDS)
 
-    async def look(self) -> None:
-        """Look once.
+    async def check(self) -> None:
+        """Check once.
 
         Raises:
             Unavailable: PostgreSQL is away.

@@ -27,7 +27,7 @@ Stands = Mapping[int, Stand]
 
 
 def observe(stands: Stands, committed: Mapping[int, int], ends: Mapping[int, int], now: datetime) -> dict[int, Stand]:
-    """How partitions stand after another look; where a commit has moved, it is counted from now."""
+    """How partitions stand after another check; where a commit has moved, it is counted from now."""
     found = {}
     for partition, offset in committed.items():
         known = stands.get(partition)
