@@ -16,8 +16,9 @@ import orjson
 from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
-from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Outgoing, Paced, Tools
+from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Paced, Tools
 from sentryml_notifier.channels.discord.embed import plain_payload, rich_payload
+from sentryml_notifier.channels.one_webhook import OneWebhook
 from sentryml_notifier.channels.outbound import Guard, host_of, port_of
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.domain.addresses import authority_of
@@ -47,21 +48,7 @@ class DiscordSecret(Config):
     )
 
 
-class Discord:
-    """A channel that is one webhook. `fix` says how to give it another address."""
-
-    def __init__(self, poster: Poster, address: httpx.URL, fix: str) -> None:
-        self._poster, self._address, self._fix = poster, address, fix
-
-    async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
-        message = outgoing.message
-        body = orjson.dumps(plain_payload(message) if outgoing.plain else rich_payload(message))
-        answer = await self._poster.post(self._address, body, {})
-        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
-
-
-def open_discord(tools: Tools, identity: Identity, settings: DiscordSettings, secret: DiscordSecret) -> Discord:
+def open_discord(tools: Tools, identity: Identity, settings: DiscordSettings, secret: DiscordSecret) -> OneWebhook:
     """A channel of this kind.
 
     Raises:
@@ -69,7 +56,8 @@ def open_discord(tools: Tools, identity: Identity, settings: DiscordSettings, se
     """
     address = check_webhook(secret.url.get_secret_value().strip(), tools.guard)
     waiting = address.copy_merge_params({"wait": "true"})
-    return Discord(Poster(tools.client, WHO, tools.clock, tools.send_seconds), waiting, identity.fix)
+    poster = Poster(tools.client, WHO, tools.clock, tools.send_seconds)
+    return OneWebhook(poster, waiting, rich_payload, plain_payload, judge, identity.fix)
 
 
 def hint_of(secret: DiscordSecret) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import httpx
-import orjson
 from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.base import (
@@ -18,10 +17,10 @@ from sentryml_notifier.channels.base import (
     Config,
     Identity,
     Kind,
-    Outgoing,
     Paced,
     Tools,
 )
+from sentryml_notifier.channels.one_webhook import OneWebhook
 from sentryml_notifier.channels.outbound import Guard, host_of, port_of, read_url
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
@@ -58,21 +57,7 @@ class WebhookSecret(Config):
     url: SecretStr = Field(title="Address", examples=["https://hooks.slack.com/services/T…/B…/…"])
 
 
-class SlackWebhook:
-    """A channel that is one incoming webhook. `fix` says how to give it another address."""
-
-    def __init__(self, poster: Poster, address: httpx.URL, fix: str) -> None:
-        self._poster, self._address, self._fix = poster, address, fix
-
-    async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
-        message = outgoing.message
-        body = orjson.dumps(plain_payload(message) if outgoing.plain else rich_payload(message))
-        answer = await self._poster.post(self._address, body, {})
-        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
-
-
-def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: WebhookSecret) -> SlackWebhook:
+def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: WebhookSecret) -> OneWebhook:
     """A channel of this kind.
 
     Raises:
@@ -80,7 +65,8 @@ def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: Webh
     """
     what = identity.secret_setting or "the address"
     address = check_address(secret.url.get_secret_value(), tools.guard, what)
-    return SlackWebhook(Poster(tools.client, "Slack", tools.clock, tools.send_seconds), address, identity.fix)
+    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds)
+    return OneWebhook(poster, address, rich_payload, plain_payload, judge, identity.fix)
 
 
 def hint_of(secret: WebhookSecret) -> str:

@@ -9,11 +9,11 @@ does not take, 401 and 403 an address whose signature is not accepted, 404 `Work
 from __future__ import annotations
 
 import httpx
-import orjson
 from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
-from sentryml_notifier.channels.base import HIDDEN, Config, Identity, Kind, Outgoing, Paced, Tools
+from sentryml_notifier.channels.base import HIDDEN, Config, Identity, Kind, Paced, Tools
+from sentryml_notifier.channels.one_webhook import OneWebhook
 from sentryml_notifier.channels.posting import Answer, Poster
 from sentryml_notifier.channels.teams.card import plain_payload, rich_payload
 from sentryml_notifier.domain.delivery import SendResult
@@ -40,28 +40,15 @@ class TeamsSecret(Config):
     )
 
 
-class Teams:
-    """A channel that is one workflow. `fix` says how to give it another address."""
-
-    def __init__(self, poster: Poster, address: httpx.URL, fix: str) -> None:
-        self._poster, self._address, self._fix = poster, address, fix
-
-    async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
-        message = outgoing.message
-        body = orjson.dumps(plain_payload(message) if outgoing.plain else rich_payload(message))
-        answer = await self._poster.post(self._address, body, {})
-        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
-
-
-def open_teams(tools: Tools, identity: Identity, settings: TeamsSettings, secret: TeamsSecret) -> Teams:
+def open_teams(tools: Tools, identity: Identity, settings: TeamsSettings, secret: TeamsSecret) -> OneWebhook:
     """A channel of this kind.
 
     Raises:
         ChannelMisconfigured: the address is not one that may be sent to.
     """
     address = check_address(secret.url.get_secret_value().strip(), tools.guard)
-    return Teams(Poster(tools.client, WHO, tools.clock, tools.send_seconds), address, identity.fix)
+    poster = Poster(tools.client, WHO, tools.clock, tools.send_seconds)
+    return OneWebhook(poster, address, rich_payload, plain_payload, judge, identity.fix)
 
 
 def hint_of(secret: TeamsSecret) -> str:
