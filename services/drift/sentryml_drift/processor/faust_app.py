@@ -16,6 +16,7 @@ from sentryml_common.contracts.topics import HISTOGRAMS, PROCESSOR_APP
 from sentryml_common.errors import SentryMLError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options
+from sentryml_common.kafka.producer import COMPRESSION
 from sentryml_common.metrics import CONSUMER_LAG
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.processor.faust_input import FaustInput
@@ -58,7 +59,7 @@ def make_app(settings: DriftSettings) -> faust.App:
         broker_commit_interval=1.0,
         broker_commit_livelock_soft_timeout=86_400.0,
         producer_acks=-1,
-        producer_compression_type="lz4",
+        producer_compression_type=COMPRESSION,
         producer_linger=0.005,
         producer_max_batch_size=262_144,
         producer_max_request_size=8_000_000,

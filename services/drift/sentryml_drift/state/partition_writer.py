@@ -21,7 +21,7 @@ from sentryml_common.contracts.topics import PROCESSOR_APP, TABLE_CHANGELOG
 from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.client import client_options, start_client
-from sentryml_common.kafka.producer import Record
+from sentryml_common.kafka.producer import COMPRESSION, Record
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.state.local_copy import Changes
@@ -50,7 +50,7 @@ class Changelog:
             return AIOKafkaProducer(
                 **client_options(settings),
                 transactional_id=settings.prefixed(f"{PROCESSOR_APP}-{partition}"),
-                compression_type="lz4",
+                compression_type=COMPRESSION,
                 linger_ms=2,
                 max_batch_size=262_144,
                 max_request_size=8_000_000,
