@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +15,7 @@ from sentryml_common.contracts.topics import DEAD_LETTERS, PREDICTIONS
 from sentryml_local.stack import Stack
 from tests.e2e.user import User
 from tests.support.eventually import eventually
+from tests.support.frozen import frozen
 
 
 def pid_of(stack: Stack, name: str) -> int:
@@ -97,14 +96,11 @@ async def test_while_kafka_is_away_ingest_answers_503_and_takes_nothing(stack: S
     await user.send([an_event("kafka-away")])
     await eventually(counted(user, "kafka-away", 1), what="the first event to be counted")
     kafka = pid_of(stack, "kafka")
-    os.kill(kafka, signal.SIGSTOP)
-    try:
+    with frozen(kafka):
         answer = await user.ingest.post("/v1/events", json=an_event("kafka-away-refused"))
         assert answer.status_code == 503, answer.text
         assert int(answer.headers["Retry-After"]) > 0
         assert answer.headers["content-type"].startswith("application/problem+json")
-    finally:
-        os.kill(kafka, signal.SIGCONT)
 
     async def taken() -> bool:
         return (await user.ingest.post("/v1/events", json=an_event("kafka-away"))).status_code == 202

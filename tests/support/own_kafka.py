@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from typing import Any
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack
+from tests.support.frozen import frozen
 from tests.support.ports import free_port_base
 from tests.support.reading import records_in
 from tests.support.servers import a_folder, end
@@ -48,11 +47,8 @@ class OwnKafka:
         """It answers nothing, and keeps its connections."""
         pid = self.pid
         assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with frozen(pid):
             yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager

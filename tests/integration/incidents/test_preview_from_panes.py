@@ -42,6 +42,7 @@ from tests.integration.drift.test_recomputing import (
 )
 from tests.integration.incidents.conftest import PUBLIC_URL, register
 from tests.support.eventually import eventually
+from tests.support.frozen import frozen
 from tests.support.own_kafka import OwnKafka
 from tests.unit.incidents.builders import MODEL, an_evaluation
 
@@ -164,12 +165,9 @@ async def test_a_preview_is_computed_from_panes_as_far_as_they_reach(
         ((worker.url,), SecretStr("x" * 32), "a processor answers 401: the signature is invalid"),
     ):
         by_stored_psi(await preview({"bins": 5}, urls, secret), why)
-    worker.process.send_signal(signal.SIGSTOP)
-    try:
-        frozen = await preview({"bins": 5}, (worker.url,), answer_seconds=0.5)
-    finally:
-        worker.process.send_signal(signal.SIGCONT)
-    by_stored_psi(frozen, "a processor has not answered in time")
+    with frozen(worker.process.pid):
+        unanswered = await preview({"bins": 5}, (worker.url,), answer_seconds=0.5)
+    by_stored_psi(unanswered, "a processor has not answered in time")
     assert await worker.end(signal.SIGTERM) == 0
     by_stored_psi(await preview({"bins": 5}, (worker.url,)), "a processor does not answer (ConnectError)")
 

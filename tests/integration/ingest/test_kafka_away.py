@@ -21,6 +21,7 @@ from sentryml_local.programs import Addresses
 from sentryml_local.stack import Options, Stack
 from tests.integration.ingest.conftest import Ingest, StartIngest, make_key, records_of
 from tests.support.eventually import eventually
+from tests.support.frozen import frozen
 from tests.support.ports import free_port, free_port_base
 from tests.support.servers import end
 
@@ -73,13 +74,10 @@ async def test_a_kafka_that_freezes_is_503_in_time_and_each_request_is_whole_or_
     assert (await ingest.send(key, batch(f"{model_id}-before"))).status_code == 202
     kafka = pid_of_kafka(own_kafka)
     assert kafka is not None
-    os.kill(kafka, signal.SIGSTOP)
-    try:
+    with frozen(kafka):
         began = time.monotonic()
         answer = await ingest.send(key, batch(f"{model_id}-frozen"))
         took = time.monotonic() - began
-    finally:
-        os.kill(kafka, signal.SIGCONT)
     assert_unavailable(answer)
     assert took < PUBLISH_SECONDS + 5
     await taken_again(ingest, key, f"{model_id}-after")
