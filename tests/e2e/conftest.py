@@ -14,8 +14,12 @@ from tests.support.servers import a_stack
 @pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """Everything: shared by the tests of this folder that do not harm it, and stopped after the last of them."""
-    with a_stack() as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        # Those of tests do not group alerts; here somebody reads them.
+        patch.setenv("SENTRYML_GROUP_WAIT_SECONDS", "3")
+        patch.setenv("SENTRYML_GROUP_WINDOW_SECONDS", "15")
+        with a_stack() as running:
+            yield running
 
 
 @pytest.fixture(scope="package")

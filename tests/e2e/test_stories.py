@@ -8,10 +8,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sentryml_local.stack import Stack
-from tests.e2e.stories import drift_and_recovery, lasting_drift, preview, slow_drift, weekly_rhythm
+from tests.e2e.stories import (
+    drift_and_recovery,
+    lasting_drift,
+    preview,
+    second_signal,
+    silence,
+    slow_drift,
+    storm,
+    weekly_rhythm,
+)
 from tests.e2e.user import User
 
-STORIES = (drift_and_recovery, lasting_drift, slow_drift, weekly_rhythm, preview)
+STORIES = (drift_and_recovery, lasting_drift, preview, second_signal, slow_drift, storm, weekly_rhythm, silence)
 NAMES = tuple(each.__name__.rpartition(".")[2] for each in STORIES)
 Running = dict[str, asyncio.Task[None]]
 

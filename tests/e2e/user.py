@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 
+from sentryml_local.programs import WEBHOOK_PATH
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.signing_in import sign_in
 
-EVENTS_PER_SECOND = 500
+EVENTS_PER_SECOND, REQUEST_EVENTS = 500, 2000
 
 
 @dataclass(slots=True)
@@ -25,8 +26,11 @@ class User:
 
     ingest: httpx.AsyncClient
     incidents: httpx.AsyncClient
+    notifier: httpx.AsyncClient
     slack: httpx.AsyncClient
     browser: httpx.AsyncClient
+    channel_path: str
+    """Path of a Slack webhook, with {} where a name of the channel stands."""
 
     async def send(self, events: list[dict[str, Any]]) -> None:
         answer = await self.ingest.post("/v1/events", json=events)
@@ -55,6 +59,25 @@ class User:
     async def timeline(self, incident_id: str) -> list[dict[str, Any]]:
         return list((await self.get(f"/v1/incidents/{incident_id}/timeline"))["items"])
 
+    async def add_channel(self, name: str, models: str) -> None:
+        """A Slack channel that gets the alerts of some models and of no others, so that none of its messages is about
+        other tests' incidents as well. Alerts go to the first channel, too."""
+        url = str(self.slack.base_url.copy_with(path=self.channel_path.format(name)))
+        channel = await self._make("/v1/channels", name=name, kind="slack_webhook", secret={"url": url})
+        await self._make("/v1/routes", name=name, channel_id=channel["channel_id"], model_patterns=[models])
+
+    async def _make(self, path: str, **what: Any) -> dict[str, Any]:
+        answer = await self.notifier.post(path, json=what)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def messages_on(self, channel: str) -> list[dict[str, Any]]:
+        """The messages on a channel made with `add_channel`, oldest first."""
+        hook = self.channel_path.format(channel).removeprefix("/services/").rpartition("/")[0]
+        answer = await self.slack.get("/control/messages")
+        return [message["payload"] for message in answer.json() if message["hook"] == hook]
+
     async def messages_about(self, model_id: str) -> list[str]:
         answer = await self.slack.get("/control/messages")
         return [str(message["payload"]) for message in answer.json() if model_id in str(message)]
@@ -68,11 +91,37 @@ async def a_user(stack: Stack) -> AsyncIterator[User]:
     async with (
         httpx.AsyncClient(base_url=env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
         httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
+        httpx.AsyncClient(base_url=env["SENTRYML_NOTIFIER_URL"], headers=admin, timeout=30) as notifier,
         httpx.AsyncClient(base_url=env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
         httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], timeout=30) as browser,
     ):
         assert (await sign_in(browser, env["SENTRYML_ADMIN_EMAIL"], env["SENTRYML_ADMIN_PASSWORD"])).status_code == 303
-        yield User(ingest, incidents, slack, browser)
+        team, _, token = WEBHOOK_PATH.removeprefix("/services/").split("/")
+        yield User(ingest, incidents, notifier, slack, browser, f"/services/{team}/B{{}}/{token}")
+
+
+class Flow:
+    """Events of now, `per_second` of them; `event` makes the one of an epoch second."""
+
+    def __init__(self, user: User, per_second: float, event: Callable[[float], dict[str, Any]]) -> None:
+        self._user, self._per_second, self._event = user, per_second, event
+        self._task = asyncio.create_task(self._flow())
+
+    async def _flow(self) -> None:
+        """What a busy machine has held up is sent with the timestamps that it would have had."""
+        last = time.time()
+        while True:
+            await asyncio.sleep(0.1)
+            count = min(int((time.time() - last) * self._per_second), REQUEST_EVENTS)
+            if count:
+                await self._user.send([self._event(last + number / self._per_second) for number in range(count)])
+            last += count / self._per_second
+
+    async def stop(self) -> None:
+        """End it; an error that has ended it before is raised here."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
 
 
 class Traffic:
@@ -89,19 +138,10 @@ class Traffic:
         versions: bool = False,
     ) -> None:
         self._versions = versions
-        self._user, self._model_id, self._rng, self._weekend = user, model_id, random.Random(seed), weekend
+        self._model_id, self._rng, self._weekend = model_id, random.Random(seed), weekend
         self.drifting = False
         self._share, self._per_second, self._since = 0.0, 0.0, time.monotonic()
-        self._task = asyncio.create_task(self._flow())
-
-    async def _flow(self) -> None:
-        """What a busy machine has held up is sent with the timestamps that it would have had."""
-        last = time.time()
-        while True:
-            await asyncio.sleep(0.1)
-            count = int((time.time() - last) * EVENTS_PER_SECOND)
-            await self._user.send([self._event(last + number / EVENTS_PER_SECOND) for number in range(count)])
-            last += count / EVENTS_PER_SECOND
+        self._flow = Flow(user, EVENTS_PER_SECOND, self._event)
 
     def ramp(self, per_second: float) -> None:
         """From now on let the share of events of the other distribution grow by so much each second."""
@@ -112,12 +152,20 @@ class Traffic:
 
     def _event(self, at: float) -> dict[str, Any]:
         drifts = self.drifting or self._weekend(at) or self._rng.random() < self._share_now()
-        score = self._rng.betavariate(6, 2) if drifts else self._rng.betavariate(2, 5)
+        score = a_score(self._rng, drifts=drifts)
         version = {"version": "2" if drifts else "1"} if self._versions else {}
         return {"model_id": self._model_id, "prediction": score > 0.5, "score": score, "timestamp": at, **version}
 
     async def stop(self) -> None:
         """End it; an error that has ended it before is raised here."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await self._flow.stop()
+
+
+def a_score(rng: random.Random, *, drifts: bool) -> float:
+    """A score of a usual distribution, or of one that nobody would take for it: PSI 4."""
+    return rng.betavariate(6, 2) if drifts else rng.betavariate(2, 5)
+
+
+def utc_text(epoch_seconds: float) -> str:
+    """An epoch second as the API writes it, to the second: texts of times are in the order of the times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch_seconds))

@@ -8,7 +8,7 @@ from sentryml_local.stack import Stack
 from tests.e2e.user import Traffic, User
 from tests.support.eventually import eventually
 
-MODEL = "story"
+MODEL, CHANNEL = "story", "STORY"
 MONITOR = {
     "baseline_seconds": 12,
     "current_seconds": 3,
@@ -20,6 +20,7 @@ MONITOR = {
 
 
 async def story(stack: Stack, user: User) -> None:
+    await user.add_channel(CHANNEL, MODEL)
     traffic = Traffic(user, MODEL, seed=7, versions=True)
     try:
         await user.watch(MODEL, **MONITOR)
@@ -34,7 +35,7 @@ async def story(stack: Stack, user: User) -> None:
         await eventually(lambda: _version_is_named(user), what="an evaluation that names version 2")
 
         traffic.drifting = False
-        await eventually(lambda: _state(user, "resolved"), what="the incident to resolve", within=90)
+        await eventually(lambda: _state(user, "resolved"), what="the incident to resolve")
     finally:
         await traffic.stop()
     await _the_timeline_and_slack_tell_the_story(user, opened["incident_id"])
@@ -52,23 +53,23 @@ async def _the_timeline_and_slack_tell_the_story(user: User, incident_id: str) -
     alerts = sum(step["alert"] for step in timeline)
 
     async def all_sent() -> bool:
-        return len(await user.messages_about(MODEL)) >= alerts
+        return len(await user.messages_on(CHANNEL)) >= alerts
 
     await eventually(all_sent, what=f"{alerts} Slack messages")
-    messages = await user.messages_about(MODEL)
+    messages = await user.messages_on(CHANNEL)
     assert len(messages) == alerts
-    assert all(f"/incidents/{timeline[0]['incident_number']}" in message for message in messages)
+    assert all(f"/incidents/{timeline[0]['incident_number']}" in str(message) for message in messages)
     deliveries = await eventually(
         lambda: _deliveries(user, incident_id, alerts), what=f"{alerts} deliveries to be reported"
     )
     assert [each["transition_id"] for each in deliveries] == [
         step["transition_id"] for step in timeline if step["alert"]
     ]
-    assert all(each["channel"] == "slack" and each["latency_seconds"] >= 0 for each in deliveries)
+    assert all(each["latency_seconds"] >= 0 for each in deliveries)
     page = await user.browser.get(f"/incidents/{timeline[0]['incident_number']}")
     assert page.status_code == 200
     assert MODEL in page.text
-    assert page.text.count(">delivered after ") == alerts
+    assert page.text.count(">delivered after ") >= alerts
 
 
 async def _version_is_named(user: User) -> bool:
@@ -77,8 +78,9 @@ async def _version_is_named(user: User) -> bool:
 
 
 async def _deliveries(user: User, incident_id: str, alerts: int) -> list[dict[str, Any]] | None:
-    """The incident's deliveries, once that many have arrived."""
-    found = (await user.get(f"/v1/incidents/{incident_id}/deliveries"))["items"]
+    """The incident's deliveries to its channel, once that many have arrived."""
+    every = (await user.get(f"/v1/incidents/{incident_id}/deliveries"))["items"]
+    found = [each for each in every if each["channel"] == CHANNEL]
     return found if sum(each["state"] == "delivered" for each in found) >= alerts else None
 
 

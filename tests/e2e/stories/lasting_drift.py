@@ -40,7 +40,7 @@ async def story(stack: Stack, user: User) -> None:
         assert (incident["incident_id"], incident["state"]) == (opened["incident_id"], "open")
 
         traffic.drifting = False
-        ended = await eventually(lambda: _ended(user), what="the interval to end", within=90)
+        ended = await eventually(lambda: _ended(user), what="the interval to end")
         clean = await eventually(lambda: _evaluations_of(user, ended["revision"], LONG), what=f"{LONG} evaluations")
         assert _levels(clean) == {"ok"}, "no echo of the drift"
         (interval,) = ended["excluded"]

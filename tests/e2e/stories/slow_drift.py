@@ -8,20 +8,21 @@ from sentryml_local.stack import Stack
 from tests.e2e.user import Traffic, User
 from tests.support.eventually import eventually
 
-MODEL = "slow"
+MODEL, CHANNEL = "slow", "SLOW"
 MONITOR = {"baseline_seconds": 6, "current_seconds": 2, "every_seconds": 1, "confirm_warn": 1}
 PER_SECOND = 0.015
 """How much more of the events is of another distribution each second: PSI 0.03 between the windows."""
 
 
 async def story(stack: Stack, user: User) -> None:
+    await user.add_channel(CHANNEL, MODEL)
     traffic = Traffic(user, MODEL, seed=12)
     try:
         await user.watch(MODEL, **MONITOR)
         first = await eventually(lambda: _reference(user), what="the first reference")
 
         traffic.ramp(PER_SECOND)
-        incident = await eventually(lambda: user.incident_of(MODEL), what="an incident", within=90)
+        incident = await eventually(lambda: user.incident_of(MODEL), what="an incident")
         traffic.ramp(0.0)
         assert (incident["state"], incident["severity"]) == ("open", "warn")
         (opened, *_) = await user.timeline(incident["incident_id"])
@@ -30,7 +31,7 @@ async def story(stack: Stack, user: User) -> None:
         assert {each["level"] for each in await _evaluations(user)} == {"ok"}, "no window differs from the one before"
         normal = (await user.get(f"/v1/models/{MODEL}/monitor"))["normal_time"]
         assert normal["excluded"] == []
-        await eventually(lambda: user.messages_about(MODEL), what="an alert")
+        await eventually(lambda: user.messages_on(CHANNEL), what="an alert")
 
         accepted = await user.incidents.post(f"/v1/incidents/{incident['incident_id']}/accept")
         assert accepted.status_code == 200, accepted.text
