@@ -25,7 +25,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
 from tests.support import impatient_kafka
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
 from tests.support.processes import Process
@@ -79,7 +79,7 @@ class Part:
     async def end(self, signum: signal.Signals) -> int:
         """Its exit code."""
         self.process.send_signal(signum)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, LONG_SECONDS)
 
 
 StartPart = Callable[..., Part]

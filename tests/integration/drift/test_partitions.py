@@ -20,7 +20,7 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_CONFIGURATION
 from tests.integration.drift.conftest import StartPart, event, produce, single_records
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 GROWN = 6
@@ -130,7 +130,7 @@ async def test_another_number_of_partitions_of_internal_topics_is_refused_at_sta
     for topic in (HISTOGRAMS, TABLE_CHANGELOG):
         await grow(kafka, topic, GROWN)
     for part in (start("combiner"), start("processor", state_dir=tmp_path / "state")):
-        assert await asyncio.to_thread(part.process.wait, 60) == EXIT_CONFIGURATION, part.log.read_text()
+        assert await asyncio.to_thread(part.process.wait, LONG_SECONDS) == EXIT_CONFIGURATION, part.log.read_text()
         log = part.log.read_text()
         (line,) = [line for line in log.splitlines() if "invalid_configuration" in line]
         for topic in (HISTOGRAMS, TABLE_CHANGELOG):

@@ -23,7 +23,7 @@ from tests.support.own_kafka import OwnKafka
 
 FINE_SECONDS = 0.1
 """A coarse pane is 6 s, so that there is a comparison that often."""
-EVENTS, SPAN_SECONDS = 1200, 400.0
+EVENTS, SPAN_SECONDS = 2400, 800.0
 
 
 async def put_in_force(producer: AIOKafkaProducer, model_id: str, revision: int, packed: bytes) -> UUID:
@@ -41,7 +41,7 @@ async def put_in_force(producer: AIOKafkaProducer, model_id: str, revision: int,
         model_id=model_id,
         version=1,
         baseline_seconds=600,
-        current_seconds=60,
+        current_seconds=240,
         every_seconds=1,
         min_baseline_coverage=0,
         normal_time=NormalTime(revision=revision, reference_id=reference.reference_id),

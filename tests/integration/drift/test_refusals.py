@@ -19,6 +19,7 @@ from sentryml_drift.state.partition_writer import Changelog
 from sentryml_drift.state.table import key_of
 from tests.integration.common.test_ownership import Forgetful
 from tests.integration.drift.conftest import Part, StartPart
+from tests.support.eventually import LONG_SECONDS
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 
@@ -32,7 +33,7 @@ async def kafka() -> AsyncIterator[OwnKafka]:
 
 async def refusal(part: Part) -> str:
     """The line in which a part says why it does not start."""
-    assert await asyncio.to_thread(part.process.wait, 120) == EXIT_CONFIGURATION, part.log.read_text()
+    assert await asyncio.to_thread(part.process.wait, LONG_SECONDS) == EXIT_CONFIGURATION, part.log.read_text()
     log = part.log.read_text()
     assert "Traceback" not in log
     (line,) = [line for line in log.splitlines() if "invalid_configuration" in line]
@@ -49,7 +50,7 @@ async def test_another_ones_folder_and_another_builds_table_are_refused(
     assert "SENTRYML_STATE_DIR" in said
     assert "cannot be written to" in await refusal(start("processor", state_dir="/proc/nowhere"))
     first.process.terminate()
-    assert await asyncio.to_thread(first.process.wait, 30) == 0
+    assert await asyncio.to_thread(first.process.wait, LONG_SECONDS) == 0
 
     changelog = await Changelog.take_over(0, kafka.settings, Health())
     await changelog.append({key_of(Target("model", Kind.FINE, 7)): b"\x01 as an older build wrote it"})
@@ -71,7 +72,7 @@ async def test_a_combiner_in_a_group_that_reads_nothing_ends_to_join_it_again(
     await leader.start()
     try:
         combiner = start("combiner", soon=True, stall_seconds=5)
-        assert await asyncio.to_thread(combiner.process.wait, 120) == EXIT_FAILED, combiner.log.read_text()
+        assert await asyncio.to_thread(combiner.process.wait, LONG_SECONDS) == EXIT_FAILED, combiner.log.read_text()
         assert f"reads partitions [0, 1, 2, 3] of {PREDICTIONS.name}, for 5 s" in combiner.log.read_text()
     finally:
         await leader.stop()

@@ -22,6 +22,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.state.partition_writer import Changelog
+from tests.support.eventually import LONG_SECONDS
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.table_writer import DWELL_SECONDS, EXIT_FENCED, KEYS
 
@@ -76,7 +77,7 @@ async def test_what_a_frozen_writer_still_sends_is_refused(
         assert len(set(before.values())) == 1, "a batch is in the changelog whole, or not at all"
         await owner.append(dict.fromkeys(KEYS, b"owner-1"))
         writer.send_signal(signal.SIGCONT)
-        assert await asyncio.to_thread(writer.wait, 60) == EXIT_FENCED
+        assert await asyncio.to_thread(writer.wait, LONG_SECONDS) == EXIT_FENCED
         assert await everything(owner) == dict.fromkeys(KEYS, b"owner-1")
     finally:
         await owner.close()

@@ -17,7 +17,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_FAILED
 from tests.integration.drift.conftest import Part, StartPart, event, produce, single_records
 from tests.integration.drift.test_processor import activity_of
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -65,7 +65,7 @@ async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> None:
 
 
 async def until_ended(part: Part) -> None:
-    assert await asyncio.to_thread(part.process.wait, 60) == EXIT_FAILED, part.log.read_text()
+    assert await asyncio.to_thread(part.process.wait, LONG_SECONDS) == EXIT_FAILED, part.log.read_text()
     assert "deleted or recreated; restarting with its new epoch" in part.log.read_text()
 
 

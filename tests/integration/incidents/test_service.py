@@ -28,7 +28,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.integration.incidents.stream_clients import Follower
 from tests.support.dying_incidents import STEPS
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.proxy import Proxy
@@ -72,7 +72,7 @@ class Service:
 
     async def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, LONG_SECONDS)
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -202,7 +202,9 @@ async def test_killed_at_each_step_it_loses_and_doubles_nothing(
         # Two steps of the timeline each time: opened or escalated, then deescalated.
         await evaluate(producer, model_id, "critical", "warn", "warn", "warn", start=4 * number)
         with running(tmp_path, key, dies_at=(step, model_id), **settings) as service:
-            assert await asyncio.to_thread(service.process.wait, 120) == -signal.SIGKILL, service.log.read_text()
+            assert await asyncio.to_thread(service.process.wait, LONG_SECONDS) == -signal.SIGKILL, (
+                service.log.read_text()
+            )
     with running(tmp_path, key, dies_at=("never", model_id), **settings) as service:
         count = 2 * len(STEPS)
         steps = await published(kafka_bootstrap, model_id, count)
@@ -297,7 +299,7 @@ async def test_a_service_that_starts_before_postgres_waits_and_says_so(
 
 async def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with running(tmp_path, "", public_url="sentryml.test/", evaluation_keep_days="0") as service:
-        assert await asyncio.to_thread(service.process.wait, 30) == 78
+        assert await asyncio.to_thread(service.process.wait, LONG_SECONDS) == 78
     said = service.log.read_text()
     assert "SENTRYML_PUBLIC_URL" in said
     assert "SENTRYML_EVALUATION_KEEP_DAYS" in said
@@ -312,7 +314,7 @@ async def test_tables_of_a_newer_version_are_refused_in_a_sentence(
     await server.execute("INSERT INTO incidents.migration (name, checksum) VALUES ('9999_newer.sql', 'x')")
     await server.close()
     with running(tmp_path, key, kafka_bootstrap=kafka_bootstrap, postgres_url=database_url) as service:
-        assert await asyncio.to_thread(service.process.wait, 30) == 78
+        assert await asyncio.to_thread(service.process.wait, LONG_SECONDS) == 78
     said = service.log.read_text()
     assert "a newer version has applied 9999_newer.sql; install that version, or restore a backup" in said
     assert "Traceback" not in said

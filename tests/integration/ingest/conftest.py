@@ -23,7 +23,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port
 from tests.support.processes import Process
 
@@ -75,7 +75,7 @@ class Ingest:
     async def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         """Its exit code."""
         self.process.send_signal(signum)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, LONG_SECONDS)
 
 
 StartIngest = Callable[..., Ingest]

@@ -17,7 +17,7 @@ from sentryml_local.slack_stand_in.workspace import Posted
 from sentryml_notifier.http.slack_actions import PATH
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.unit.notifier.builders import acknowledged, escalated, opened_warn
 
 __all__ = ["producer"]
@@ -137,7 +137,7 @@ async def test_a_press_is_answered_though_incidents_is_away(
 def test_a_bot_without_a_channel_stops_the_start(tmp_path: Path, database_url: str) -> None:
     settings = {"postgres_url": database_url, "slack_bot_token": "xoxb-verysecret"}
     with notifier(tmp_path, **settings) as service:
-        assert service.process.wait(timeout=30) == 78
+        assert service.process.wait(timeout=LONG_SECONDS) == 78
     log = service.log.read_text()
     assert "SENTRYML_SLACK_CHANNEL" in log
     assert "verysecret" not in log
@@ -146,7 +146,7 @@ def test_a_bot_without_a_channel_stops_the_start(tmp_path: Path, database_url: s
 def test_a_token_that_is_no_bots_stops_the_start(tmp_path: Path, database_url: str) -> None:
     settings = {"postgres_url": database_url, "slack_bot_token": "xoxp-verysecret", "slack_channel": CHANNEL}
     with notifier(tmp_path, **settings) as service:
-        assert service.process.wait(timeout=30) == 78
+        assert service.process.wait(timeout=LONG_SECONDS) == 78
     log = service.log.read_text()
     assert "begins with xoxb-" in log
     assert "verysecret" not in log

@@ -28,7 +28,7 @@ from tests.integration.notifier.conftest import Slack, World
 from tests.integration.notifier.test_lease_takeover import claim_and_vanish
 from tests.integration.notifier.test_service import notifier, producer, publish, settings_of, titles_of
 from tests.support.dying_notifier import STEPS
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.own_kafka import own_kafka
 from tests.support.reading import messages_in
 from tests.unit.notifier.builders import IDS, NIGHT, acknowledged, opened_critical, resolved
@@ -232,7 +232,9 @@ async def test_killed_at_each_step_of_telling_it_tells_in_the_end(
         model_id = f"unrouted-{step}"
         with notifier(tmp_path, dies_at=(step, model_id), **settings) as service:
             await publish(producer, opened_critical(incident=200 + number, model_id=model_id))
-            assert await asyncio.to_thread(service.process.wait, 120) == -signal.SIGKILL, service.log.read_text()
+            assert await asyncio.to_thread(service.process.wait, LONG_SECONDS) == -signal.SIGKILL, (
+                service.log.read_text()
+            )
     with notifier(tmp_path, **settings) as service:
         for step in STEPS:
             await delivered_is_reported(kafka_bootstrap, f"unrouted-{step}")

@@ -23,7 +23,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.slack_stand_in.store import Script
 from tests.integration.notifier.conftest import Slack, World
-from tests.support.eventually import eventually
+from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.proxy import Proxy
@@ -62,7 +62,7 @@ class Notifier:
 
     async def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(signum)
-        return await asyncio.to_thread(self.process.wait, 30)
+        return await asyncio.to_thread(self.process.wait, LONG_SECONDS)
 
 
 @contextmanager
@@ -239,7 +239,7 @@ async def test_postgres_away_is_waited_for_and_nothing_is_lost(
 def test_address_that_secrets_must_not_go_to_stops_the_start(tmp_path: Path, database_url: str) -> None:
     settings = {"postgres_url": database_url, "slack_webhook_url": "https://evil.example/services/verysecret"}
     with notifier(tmp_path, **settings) as service:
-        assert service.process.wait(timeout=30) == 78
+        assert service.process.wait(timeout=LONG_SECONDS) == 78
     log = service.log.read_text()
     assert "SENTRYML_ALLOWED_HOSTS=evil.example:443" in log
     assert "verysecret" not in log
