@@ -1,8 +1,8 @@
 """Foreign topics of JSON: each record is sent on once, whatever ends when.
 
-commit (first offset, "last offset")   what is sent next: a plan
-send                                    its key is made of the plan, so the same events always have the same one
-commit (last offset + 1, "")            ingest has it
+commit first offset, metadata "plan:LAST OFFSET"    what is sent next
+send                                               its key is made of the plan: the same events, the same key
+commit last offset + 1                             ingest has it
 
 Who reads on after an end between these steps finds the plan, and sends the same events with the same key again, which
 ingest counts once. While ingest is away the same batch is read again and again: so the group is served meanwhile.
@@ -36,6 +36,7 @@ from sentryml_tap.settings import TapSettings
 
 log = get_logger(__name__)
 
+PLAN = "plan:"
 BATCH_RECORDS = 1_000
 POLL_MILLISECONDS = 500
 RETRY_PAUSE_SECONDS = 1.0
@@ -58,6 +59,8 @@ class TopicReader:
         """Read until cancelled. A consumer that fails is replaced."""
         while True:
             consumer = await start_client(self._make, self._settings, self._health)
+            # Not before: a start waits for each topic, and one that is not there would stop all.
+            consumer.subscribe(list(self._mappings), listener=self._rebalances)
             try:
                 await self._consume(consumer)
             finally:
@@ -66,9 +69,7 @@ class TopicReader:
             await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
     def _make(self) -> Consumer:
-        consumer = make_consumer(self._settings, self._settings.tap_group)
-        consumer.subscribe(list(self._mappings), listener=self._rebalances)
-        return consumer
+        return make_consumer(self._settings, self._settings.tap_group)
 
     async def _consume(self, consumer: Consumer) -> None:
         """Read until that fails."""
@@ -97,7 +98,8 @@ class TopicReader:
         starts |= {tp: commit.offset for tp, commit in commits.items()}
         for tp in consumer.assignment() & starts.keys():
             consumer.seek(tp, starts[tp])
-        self._plans = {tp: int(commit.metadata) for tp, commit in commits.items() if commit.metadata.isdigit()}
+        plans = {tp: commit.metadata.removeprefix(PLAN) for tp, commit in commits.items() if PLAN in commit.metadata}
+        self._plans = {tp: int(last) for tp, last in plans.items() if last.isdecimal()}
         self._held.clear()
         self._clear_lag()
         self._known = count
@@ -113,7 +115,7 @@ class TopicReader:
         first, last = batch[0].offset, batch[-1].offset
         try:
             if last != planned:
-                await self._commit(consumer, tp, first, str(last))
+                await self._commit(consumer, tp, first, f"{PLAN}{last}")
                 self._plans[tp] = last
             await self._deliver(tp, batch)
         except (Unavailable, KafkaError) as err:

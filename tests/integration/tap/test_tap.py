@@ -180,7 +180,9 @@ async def test_predictions_get_through_and_no_payload_is_in_a_topic_a_log_an_ans
         token_hex(6),
     )
     await ingest.until_ready()
+    missing = f"foreign.{token_hex(6)}"
     mapping = f"{topic} model_id=/model prediction=/rows/*/p score=/rows/*/s timestamp=/at segment=eu"
+    mapping = f"{mapping} {missing} model_id=m prediction=/p"
     records = list(foreign_records(random.Random(1), model_id))
     for value, _ in records:
         await producer.send(topic, value, key=value[:20], headers=[(SECRET, SECRET.encode())])
@@ -191,7 +193,7 @@ async def test_predictions_get_through_and_no_payload_is_in_a_topic_a_log_an_ans
             await tap.until_ready()
             answers = await post_cloudevents(tap.url, model_id)
             await all_committed(kafka_bootstrap, group, topic, len(records))
-            metrics = await tap.ask("GET", "/metrics")
+            ready, metrics = await tap.ask("GET", "/readyz"), await tap.ask("GET", "/metrics")
             assert await tap.stop() == 0
         found = await afterwards.records()
     assert [answer.status_code for answer in answers] == [200, *[422] * 9, 404, 200]
@@ -204,6 +206,8 @@ async def test_predictions_get_through_and_no_payload_is_in_a_topic_a_log_an_ans
     ]
     assert len([event for event in events if event.get("segment") == "eu"]) == sum(good for _, good in records)
     assert sorted(event["prediction"] for event in events if event.get("version") == "7") == [0, 2]
+    assert ready is not None
+    assert ready.json()["missing_topics"] == {missing: "is not in Kafka"}
     assert metrics is not None
     assert f'sentryml_tap_dropped_total{{reason="invalid_field",source="{topic}"}}' in metrics.text
     assert {(line["topic"], line["reason"]) for line in tap.logged("records_dropped")} == {

@@ -72,6 +72,8 @@ def test_a_path_is_a_json_pointer_or_names_with_dots(
         ("a model_id=x prediction=label", "a: prediction needs a path, which begins with / or with a dot"),
         ("a model_id=x prediction=/p score=0.5", "score needs a path"),
         ("a model_id= prediction=/p", "model_id is empty"),
+        ("a model_id=$.m prediction=/p", "model_id is neither a path nor a model's id"),
+        (f"a model_id=x prediction=/{'p' * 500}", "prediction may have 500 characters"),
         ("a model_id=x prediction=/p prediction=/q", "prediction is given twice"),
         ("a model_id=x prediction=/p features=/f", "a field that is mapped is one of model_id, prediction"),
         ("a model_id=x prediction=/p score=/s/*", r"score has \*, so prediction needs one too"),

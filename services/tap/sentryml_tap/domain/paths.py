@@ -13,10 +13,14 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sentryml_common.contracts.prediction import is_model_id
+
 FIELDS = ("model_id", "prediction", "score", "timestamp", "version", "segment")
 REQUIRED = ("model_id", "prediction")
-MAYBE_CONSTANT = ("model_id", "version", "segment")
+NAMES = ("model_id", "version", "segment")
+"""They may be constants."""
 EACH = "*"
+LONGEST = 500
 _BRACKETS = re.compile(r"\[(\d+|\*)\]")
 
 
@@ -93,12 +97,16 @@ def parse_mapping(pairs: Iterable[Iterable[str]], defaults: FieldMapping | None 
 
 
 def _parse_value(field: str, value: str) -> Path | str:
+    if len(value) > LONGEST:
+        raise BadMapping(f"{field} may have {LONGEST} characters")
     if value.startswith(("/", ".")):
         return parse_path(value)
-    if field not in MAYBE_CONSTANT:
+    if field not in NAMES:
         raise BadMapping(f"{field} needs a path, which begins with / or with a dot")
     if not value:
         raise BadMapping(f"{field} is empty: give it a path or a constant")
+    if field == "model_id" and not is_model_id(value):
+        raise BadMapping("model_id is neither a path nor a model's id, which matches [A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
     return value
 
 

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from sentryml_common.contracts.prediction import PredictionValue, SliceText, TimestampValue, is_model_id
-from sentryml_tap.domain.paths import REQUIRED, FieldMapping, Path
+from sentryml_tap.domain.paths import NAMES, REQUIRED, FieldMapping, Path
 
 MOST_EVENTS = 10_000
 """In one document."""
@@ -111,7 +111,7 @@ def _count(document: Any, prediction: Path | str) -> int:
         return 1
     found = _at(document, prediction.steps)
     if not isinstance(found, list):
-        raise Unusable(*_unusable("prediction", prediction, found, "must be an array where the path has *"))
+        raise _unusable("prediction", prediction, found, "must be an array where the path has *")
     if len(found) > MOST_EVENTS:
         raise Unusable(Reason.TOO_MANY_EVENTS, f"has more than {MOST_EVENTS:,} predictions")
     return len(found)
@@ -134,12 +134,12 @@ def _value(name: str, where: Path | str, document: Any, index: int) -> Any:
     found = where if isinstance(where, str) else _found(document, where, index)
     if found is MISSING or found is None or (found == "" and name != "prediction"):
         if name in REQUIRED:
-            raise Unusable(*_unusable(name, where, found, RULES[name]))
+            raise _unusable(name, where, found, RULES[name])
         return None
     try:
         return _checked(name, found)
     except (msgspec.ValidationError, ValueError, ArithmeticError):
-        raise Unusable(*_unusable(name, where, found, RULES[name])) from None
+        raise _unusable(name, where, found, RULES[name]) from None
 
 
 def _found(document: Any, path: Path, index: int) -> Any:
@@ -170,7 +170,7 @@ def _checked(name: str, found: Any) -> Any:
         found.encode()  # half of a surrogate pair cannot be sent
     elif isinstance(found, float) and not math.isfinite(found):
         raise ValueError
-    elif isinstance(found, int) and not isinstance(found, bool) and name in ("model_id", "version", "segment"):
+    elif isinstance(found, int) and not isinstance(found, bool) and name in NAMES:
         found = str(found)
     if name == "timestamp" and isinstance(found, int | float) and not isinstance(found, bool):
         found = _seconds(found)
@@ -186,10 +186,10 @@ def _seconds(time: float) -> float:
     return time
 
 
-def _unusable(name: str, where: Path | str, found: Any, rule: str) -> tuple[Reason, str]:
+def _unusable(name: str, where: Path | str, found: Any, rule: str) -> Unusable:
     place = "is a constant" if isinstance(where, str) else f"at {where.text} is {_kind(found)}"
     reason = Reason.MISSING_FIELD if found is MISSING or found is None else Reason.INVALID_FIELD
-    return reason, f"{name} {place}: it {rule}"
+    return Unusable(reason, f"{name} {place}: it {rule}")
 
 
 def _kind(found: Any) -> str:

@@ -61,9 +61,9 @@ class KServeSource:
             key, reading = _read(request.headers, body, given, self.clock().timestamp())
         except BadMapping as err:
             raise _invalid([f"the query: {err}"]) from None
+        refused = await self.sender.send(KSERVE, reading.events, key)
         for fault in reading.faults:
             DROPPED.labels(source=KSERVE, reason=fault.reason).inc()
-        refused = await self.sender.send(KSERVE, reading.events, key)
         faults = reading.faults + refused
         if faults:
             log.warning("events_dropped", source=KSERVE, count=len(faults), why=faults[0].text)
