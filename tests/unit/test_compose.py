@@ -244,15 +244,28 @@ def test_extras_of_the_notifier_are_built_in_whenever_it_is_built() -> None:
     assert CONTAINERS["notifier"]["build"]["args"]["EXTRAS"] == "${EXTRAS:-}"
 
 
-def test_what_is_mounted_or_copied_exists() -> None:
-    mounted = [volume.split(":")[0] for container in CONTAINERS.values() for volume in container.get("volumes", [])]
-    assert {name for name in mounted if not name.startswith((".", "/"))} == set(COMPOSE["volumes"])
-    copied = [
+def copied_into_images() -> list[str]:
+    """What the builder copies of the repository."""
+    return [
         source.replace("${SERVICE}", service)
         for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
         for source in sources.split()
         for service in ("ingest", "drift", "incidents", "notifier", "tap")
     ]
+
+
+def test_the_builder_is_given_all_that_it_copies() -> None:
+    lines = (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines()
+    given = tuple(line.removeprefix("!") for line in lines if line.startswith("!"))
+    assert [
+        name for name in copied_into_images() if not f"{name}/".startswith(tuple(f"{each}/" for each in given))
+    ] == []
+
+
+def test_what_is_mounted_or_copied_exists() -> None:
+    mounted = [volume.split(":")[0] for container in CONTAINERS.values() for volume in container.get("volumes", [])]
+    assert {name for name in mounted if not name.startswith((".", "/"))} == set(COMPOSE["volumes"])
+    copied = copied_into_images()
     assert copied
     for name in [name for name in mounted if name.startswith("./")] + copied:
         assert (ROOT / name).exists(), name
