@@ -51,6 +51,8 @@ class TapSettings(ServiceSettings):
             raise ValueError("there is nothing to tap: set SENTRYML_TAP_TOPICS or SENTRYML_TAP_KSERVE")
         try:
             target(self.tap_ingest_url, self.api_key)
-        except NotConfigured as err:
-            raise ValueError(f"SENTRYML_TAP_INGEST_URL or SENTRYML_TAP_API_KEY: {err}") from None
+        except NotConfigured:
+            raise ValueError(
+                "SENTRYML_TAP_INGEST_URL is no address (http://127.0.0.1:8700), or SENTRYML_TAP_API_KEY no key (sml_…)"
+            ) from None
         return self

@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -178,6 +178,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(list(ATTRIBUTES)), st.text(max_size=20)), json_values)
 def test_whatever_comes_is_read_or_refused(attributes: dict[str, str], data: Any) -> None:
     headers = {f"ce-{name}": value for name, value in {**ATTRIBUTES, **attributes}.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path as File
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,7 @@ from sentryml_common.errors import ConfigurationError
 from sentryml_common.settings import load_settings
 from sentryml_tap.domain.kserve import V1
 from sentryml_tap.domain.paths import BadMapping, Path, parse_mapping, parse_path, parse_topics
+from sentryml_tap.domain.reading import read
 from sentryml_tap.settings import TapSettings
 
 
@@ -38,7 +40,9 @@ def test_topics_are_separate_and_constants_are_no_paths() -> None:
 def test_the_mappings_of_the_page_can_be_used() -> None:
     page = (File(__file__).parents[3] / "docs/tap.md").read_text()
     [topics] = re.findall(r"^SENTRYML_TAP_TOPICS='(.*)'$", page, re.MULTILINE)
-    assert parse_topics(topics).keys() == {"scored.loans"}
+    record, event = re.findall(r"^```json\n(.*)\n```$", page, re.MULTILINE)
+    [found] = read(record.encode(), parse_topics(topics)["scored.loans"], 0.0).events
+    assert json.loads(found.json) == json.loads(event)
     urls = re.findall(r"^ *url: (\S+)$", page, re.MULTILINE)
     assert len(urls) > 1
     for url in urls:
@@ -90,10 +94,10 @@ def test_what_cannot_be_used_is_named(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"TOPICS": "a model_id=x prediction=/p"}, "set SENTRYML_TAP_API_KEY"),
+        ({"TOPICS": "a model_id=x prediction=/p"}, "\n  set SENTRYML_TAP_API_KEY"),
         ({"API_KEY": "sml_key"}, "nothing to tap: set SENTRYML_TAP_TOPICS or SENTRYML_TAP_KSERVE"),
-        ({"API_KEY": "sml_key", "TOPICS": "a"}, "SENTRYML_TAP_TOPICS: .*a: needs model_id and prediction"),
-        ({"API_KEY": "sml_key", "KSERVE": "1", "INGEST_URL": "ingest"}, "SENTRYML_TAP_INGEST_URL .*no address"),
+        ({"API_KEY": "sml_key", "TOPICS": "a"}, "\n  SENTRYML_TAP_TOPICS: a: needs model_id and prediction"),
+        ({"API_KEY": "sml_key", "KSERVE": "1", "INGEST_URL": "ingest"}, "\n  SENTRYML_TAP_INGEST_URL is no address"),
     ],
 )
 def test_settings_that_lead_to_nothing_are_refused_at_start(

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import parse_events
@@ -123,6 +123,7 @@ documents = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(documents, st.sampled_from([ONE, MANY]))
 def test_whatever_comes_is_events_of_the_contract_or_faults_without_its_text(document: Any, mapping: Any) -> None:
     found = read(json.dumps(document).encode(), mapping, AT)
@@ -138,6 +139,7 @@ def texts_in(document: Any) -> set[str]:
     return {document} if isinstance(document, str) else set().union(*map(texts_in, parts))
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from(["p", "s", "t", "v", "g"]), documents))
 def test_the_only_texts_that_go_on_are_at_mapped_paths(fields: dict[str, Any]) -> None:
     document = {"m": "a", **fields, "features": {SECRET: SECRET}}

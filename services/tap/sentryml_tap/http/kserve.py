@@ -15,11 +15,12 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.http.bodies import read_body, receive_of
 from sentryml_common.http.problems import Problem, unavailable
 from sentryml_common.logging import get_logger
+from sentryml_common.text import cut
 from sentryml_tap.domain.kserve import RESPONSE, document_of, event_of, identity_of, mapping_for, type_of
 from sentryml_tap.domain.paths import BadMapping
 from sentryml_tap.domain.reading import Reading, Unusable, read_document
 from sentryml_tap.metrics import DROPPED, KSERVE
-from sentryml_tap.sender import Sender
+from sentryml_tap.sender import LONGEST_REASON, Sender
 
 log = get_logger(__name__)
 
@@ -66,7 +67,7 @@ class KServeSource:
             DROPPED.labels(source=KSERVE, reason=fault.reason).inc()
         faults = reading.faults + refused
         if faults:
-            log.warning("events_dropped", source=KSERVE, count=len(faults), why=faults[0].text)
+            log.warning("events_dropped", source=KSERVE, count=len(faults), why=cut(faults[0].text, LONGEST_REASON))
         if faults and len(refused) == len(reading.events):
             raise _invalid([fault.text for fault in faults])
 
