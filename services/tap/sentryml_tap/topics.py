@@ -51,7 +51,9 @@ class TopicReader:
         self._settings, self._sender, self._health = settings, sender, health
         self._mappings = settings.topics
         self._lag = {topic: LagSeries(topic) for topic in self._mappings}
-        self._rebalances, self._known = _Rebalances(), 0
+        self._rebalances = _Rebalances()
+        self._known = 0
+        """The rebalance after which plans and places are known."""
         self._plans: dict[TopicPartition, int] = {}
         self._held: dict[TopicPartition, list[Any]] = {}
 
