@@ -9,7 +9,7 @@ export PYTHONUNBUFFERED := 1
 # Where it is set, each start of a service compiles all that it imports: 1.8 s of CPU instead of 0.9.
 unexport PYTHONDONTWRITEBYTECODE
 ASSETS := services/incidents/sentryml_incidents/web/static/vendor/idiomorph.min.js
-MEMBERS := libs/client libs/common libs/statistics libs/lifecycle services/ingest services/drift services/incidents services/notifier deploy/local
+MEMBERS := libs/client libs/common libs/statistics libs/lifecycle services/ingest services/drift services/incidents services/notifier services/tap deploy/local
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=

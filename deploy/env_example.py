@@ -18,6 +18,7 @@ from sentryml_drift.settings import DriftSettings
 from sentryml_incidents.settings import IncidentsSettings
 from sentryml_ingest.settings import IngestSettings
 from sentryml_notifier.settings import NotifierSettings
+from sentryml_tap.settings import TapSettings
 
 WIDTH = 118
 SECTIONS: dict[str, type[BaseSettings]] = {
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type[BaseSettings]] = {
     "drift: combiner and processor": DriftSettings,
     "incidents": IncidentsSettings,
     "notifier": NotifierSettings,
+    "tap: runs with COMPOSE_PROFILES=tap (docs/tap.md)": TapSettings,
 }
 SET_BY_THE_IMAGE = {"http_host", "http_port", "state_dir"}
 NEEDED = ("internal_secret", "secrets_keys")
@@ -41,6 +43,7 @@ OTHER_IN_CONTAINERS = {
     "processor_urls": "http://processor:8080",
     "incidents_url": "http://incidents:8080",
     "notifier_url": "http://notifier:8080",
+    "tap_ingest_url": "http://ingest:8080",
 }
 
 HEAD = """\

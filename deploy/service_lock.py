@@ -16,7 +16,8 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-OURS = "sentryml-"
+OURS = "sentryml"
+FOLDERS = {OURS: "client"}
 HASH = re.compile(r"\s*\\\n\s+--hash=\S+")
 
 
@@ -29,8 +30,15 @@ def with_libraries(projects: Iterable[Path], libraries: Path) -> list[Path]:
         if folder not in found:
             found.append(folder)
             needed = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
-            waiting += [libraries / each.removeprefix(OURS) for each in needed if each.startswith(OURS)]
+            waiting += [
+                libraries / FOLDERS.get(each, each.removeprefix(f"{OURS}-")) for each in needed if is_ours(each)
+            ]
     return found
+
+
+def is_ours(requirement: str) -> bool:
+    """Whether it is one of our own projects: the client is `sentryml`, the others are `sentryml-…`."""
+    return requirement == OURS or requirement.startswith(f"{OURS}-")
 
 
 def direct_requirements(projects: Iterable[Path], extras: Sequence[str] = ()) -> list[str]:
@@ -40,7 +48,7 @@ def direct_requirements(projects: Iterable[Path], extras: Sequence[str] = ()) ->
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         optional = project.get("optional-dependencies", {})
         asked = [*project["dependencies"], *(each for extra in extras for each in optional.get(extra, ()))]
-        found += [requirement for requirement in asked if not requirement.startswith(OURS)]
+        found += [requirement for requirement in asked if not is_ours(requirement)]
     return found
 
 

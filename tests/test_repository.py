@@ -16,7 +16,7 @@ import pytest
 from tests.support.scheduling import group_of
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = ("ingest", "drift", "incidents", "notifier")
+SERVICES = ("ingest", "drift", "incidents", "notifier", "tap")
 SKELETON = ("__init__.py", "__main__.py", "app.py", "settings.py", "metrics.py", "py.typed", "domain")
 
 FILE_LINES_MAX = 400

@@ -19,6 +19,7 @@ import sentryml_drift.metrics
 import sentryml_incidents.metrics
 import sentryml_ingest.metrics
 import sentryml_notifier.metrics
+import sentryml_tap.metrics
 from deploy.env_example import SET_BY_THE_IMAGE
 from deploy.service_lock import canonical, direct_requirements, entries, select, with_libraries
 from sentryml_common.contracts.topics import TOPICS
@@ -30,6 +31,7 @@ from sentryml_local import kafka
 from sentryml_local.programs import OFFSETS, PORT_BASE, SERVERS, SERVICES, WEBHOOK_PATH
 from sentryml_local.slack_stand_in.app import StandInSettings
 from sentryml_notifier.settings import NotifierSettings
+from sentryml_tap.settings import TapSettings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -38,16 +40,19 @@ CONTAINERS: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 OBSERVERS = {"prometheus", "grafana"}
+OPTIONAL = {"slack-stand-in": "stand-in", "tap": "tap"}
+"""Containers that run only where they are asked for, and their profiles."""
 SETTINGS: dict[str, type[ServiceSettings]] = {
     "ingest": IngestSettings,
     "combiner": DriftSettings,
     "processor": DriftSettings,
     "incidents": IncidentsSettings,
     "notifier": NotifierSettings,
+    "tap": TapSettings,
 }
 METRICS = (
     sentryml_common.metrics, sentryml_drift.metrics, sentryml_incidents.metrics, sentryml_ingest.metrics,
-    sentryml_notifier.metrics,
+    sentryml_notifier.metrics, sentryml_tap.metrics,
 )  # fmt: skip
 
 
@@ -57,7 +62,7 @@ def variables(settings: type[ServiceSettings]) -> set[str]:
 
 
 def test_every_program_of_the_local_stack_has_a_container() -> None:
-    assert set(CONTAINERS) == {*SERVICES, *SERVERS, *OBSERVERS}
+    assert set(CONTAINERS) == {*SERVICES, *SERVERS, *OBSERVERS, "tap"}
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "slack-stand-in"])
@@ -68,13 +73,21 @@ def test_a_container_runs_what_the_local_stack_runs(name: str) -> None:
     assert container["build"]["target"] == "service"
 
 
-def test_the_stand_in_for_slack_runs_only_where_it_is_asked_for() -> None:
+def test_the_stand_in_for_slack_is_what_the_local_stack_runs() -> None:
     container = CONTAINERS["slack-stand-in"]
-    assert container["profiles"] == ["stand-in"]
     assert f'CMD ["{SERVICES["slack-stand-in"][0]}"]' in DOCKERFILE
     assert set(container["environment"]) <= variables(StandInSettings)
-    assert all("profiles" not in other for name, other in CONTAINERS.items() if name != "slack-stand-in")
     assert f"http://slack-stand-in:8080{WEBHOOK_PATH}" in ENV_EXAMPLE
+
+
+def test_what_is_optional_runs_only_where_its_profile_is_asked_for() -> None:
+    profiles = {name: container["profiles"] for name, container in CONTAINERS.items() if "profiles" in container}
+    assert profiles == {name: [profile] for name, profile in OPTIONAL.items()}
+
+
+def test_the_tap_runs_as_the_services_do() -> None:
+    assert CONTAINERS["tap"]["command"] == ["sentryml_tap"]
+    assert CONTAINERS["tap"]["build"] == {**CONTAINERS["ingest"]["build"], "args": {"SERVICE": "tap"}}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -107,7 +120,7 @@ def test_what_can_be_scaled_publishes_no_port_that_a_second_one_would_want_too()
             assert re.fullmatch(r"127\.0\.0\.1:\d+-\d+:8080", port), name
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, "tap"])
 def test_a_service_is_healthy_when_it_is_ready_and_has_time_to_stop(name: str) -> None:
     container = CONTAINERS[name]
     assert "/readyz" in container["healthcheck"]["test"][-1]
@@ -231,15 +244,28 @@ def test_extras_of_the_notifier_are_built_in_whenever_it_is_built() -> None:
     assert CONTAINERS["notifier"]["build"]["args"]["EXTRAS"] == "${EXTRAS:-}"
 
 
-def test_what_is_mounted_or_copied_exists() -> None:
-    mounted = [volume.split(":")[0] for container in CONTAINERS.values() for volume in container.get("volumes", [])]
-    assert {name for name in mounted if not name.startswith((".", "/"))} == set(COMPOSE["volumes"])
-    copied = [
+def copied_into_images() -> list[str]:
+    """What the builder copies of the repository."""
+    return [
         source.replace("${SERVICE}", service)
         for sources in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
         for source in sources.split()
-        for service in ("ingest", "drift", "incidents", "notifier")
+        for service in ("ingest", "drift", "incidents", "notifier", "tap")
     ]
+
+
+def test_the_builder_is_given_all_that_it_copies() -> None:
+    lines = (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines()
+    given = tuple(line.removeprefix("!") for line in lines if line.startswith("!"))
+    assert [
+        name for name in copied_into_images() if not f"{name}/".startswith(tuple(f"{each}/" for each in given))
+    ] == []
+
+
+def test_what_is_mounted_or_copied_exists() -> None:
+    mounted = [volume.split(":")[0] for container in CONTAINERS.values() for volume in container.get("volumes", [])]
+    assert {name for name in mounted if not name.startswith((".", "/"))} == set(COMPOSE["volumes"])
+    copied = copied_into_images()
     assert copied
     for name in [name for name in mounted if name.startswith("./")] + copied:
         assert (ROOT / name).exists(), name
@@ -288,7 +314,7 @@ def test_panels_that_count_and_that_show_who_is_up_are_tried_on_made_up_series()
         assert query["expr"] in tried or query["expr"] + ")" in tried, panel["title"]
 
 
-@pytest.mark.parametrize("service", ["ingest", "drift", "incidents", "notifier"])
+@pytest.mark.parametrize("service", ["ingest", "drift", "incidents", "notifier", "tap"])
 def test_the_lock_holds_what_a_service_asks_for(service: str) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     asked = direct_requirements(with_libraries([ROOT / "services" / service], ROOT / "libs"))

@@ -16,6 +16,7 @@ import sentryml_drift.metrics
 import sentryml_incidents.metrics
 import sentryml_ingest.metrics
 import sentryml_notifier.metrics
+import sentryml_tap.metrics
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
 from sentryml_notifier.domain.delivery import Outcome
 from sentryml_notifier.store.audit import Fault
@@ -25,7 +26,7 @@ DOCS = (ROOT / "docs" / "metrics.md").read_text()
 ROW = re.compile(r"^\| `(sentryml_\w+)` \| (\w+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 MODULES = (
     sentryml_common.metrics, sentryml_ingest.metrics, sentryml_drift.metrics, sentryml_incidents.metrics,
-    sentryml_notifier.metrics,
+    sentryml_notifier.metrics, sentryml_tap.metrics,
 )  # fmt: skip
 METRICS = [each for module in MODULES for each in vars(module).values() if isinstance(each, MetricWrapperBase)]
 PROMETHEUS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
@@ -77,8 +78,10 @@ def test_there_is_a_rule_for_each_way_of_falling_silent() -> None:
 def test_every_scraped_service_has_a_rule_that_fires_when_it_is_gone() -> None:
     [job] = PROMETHEUS["scrape_configs"]
     expressions = {rule["expr"]: rule["labels"].get("service") for rule in RULES}
-    for service in job["dns_sd_configs"][0]["names"]:
+    optional = {"tap"}
+    for service in {*job["dns_sd_configs"][0]["names"]} - optional:
         assert expressions[f'absent(up{{job="{job["job_name"]}", service="{service}"}} == 1)'] == service
+    assert {f"SentryML{name.capitalize()}Down" for name in optional} <= {rule["alert"] for rule in RULES}
 
 
 def test_every_rule_is_seen_to_fire_and_not_to_fire() -> None:

@@ -129,7 +129,12 @@ def load_settings(settings: type[S]) -> S:
         return settings()
     except ValidationError as err:
         lines = [
-            f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            f"{_variable(error['loc'])}{error['msg'].removeprefix('Value error, ')}"
             for error in err.errors(include_url=False, include_input=False)
         ]
         raise ConfigurationError("invalid settings:\n  " + "\n  ".join(lines)) from err
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """The variable that does not fit; nothing where several do not fit together, which their message then names."""
+    return f"{PREFIX}{'_'.join(map(str, place)).upper()}: " if place else ""

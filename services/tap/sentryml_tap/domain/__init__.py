@@ -1,0 +1,1 @@
+"""What becomes of a foreign message, without I/O."""
