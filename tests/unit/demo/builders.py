@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
+from sentryml_common.contracts.delivery import Delivery, DeliveryState
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.transition import (
     SYSTEM,
+    Cause,
     Severity,
     Standing,
     State,
@@ -38,6 +40,7 @@ def a_transition(
     severity: Severity = Severity.CRITICAL,
     alert: bool = True,
     at: datetime = NOON,
+    cause: Cause = Cause.PSI_ABOVE_CRITICAL,
 ) -> Transition:
     return Transition(
         transition_id=uuid5(NAMESPACE, f"{number}/{sequence}"),
@@ -50,7 +53,7 @@ def a_transition(
         from_=None,
         to=Standing(state=STATE_AFTER.get(kind, State.OPEN), severity=severity),
         actor=SYSTEM,
-        cause="psi_above_critical",
+        cause=cause,
         alert=alert,
         note=None,
         evaluation_id=None,
@@ -78,6 +81,36 @@ def a_message(step: Transition) -> SlackMessage:
     number = step.incident_number
     text = f"{step.text.title}\n{step.text.headline}\nOpen incident #{number}: {URL}"
     return SlackMessage(step.sequence, NOON, f"{step.text.title}. Incident #{number}", text)
+
+
+def a_delivery(step: Transition, state: DeliveryState = DeliveryState.DELIVERED, *, grouped: bool = False) -> Delivery:
+    """What becomes of a transition's alert."""
+    delivered = state is DeliveryState.DELIVERED
+    return Delivery(
+        delivery_id=uuid5(NAMESPACE, f"delivery/{step.transition_id}"),
+        revision=1,
+        transition_id=step.transition_id,
+        incident_id=step.incident_id,
+        model_id=step.model_id,
+        sequence=step.sequence,
+        kind=step.kind,
+        happened_at=step.at,
+        channel="slack",
+        channel_kind="slack_webhook",
+        route="slack",
+        state=state,
+        parked_because="not_needed" if state is DeliveryState.NOT_SENT else None,
+        due_at=None,
+        text=None,
+        possibly_repeated=False,
+        group_id=uuid5(NAMESPACE, "group") if grouped else None,
+        attempts=0,
+        latest_attempts=(),
+        created_at=step.at,
+        delivered_at=step.at if delivered else None,
+        latency_seconds=0.0 if delivered else None,
+        changed_at=step.at,
+    )
 
 
 def an_evaluation(

@@ -8,13 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from sentryml_common.contracts.delivery import DeliveryState
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import Message
 from sentryml_common.contracts.transition import Transition, TransitionKind
 from sentryml_common.errors import Unavailable
 from sentryml_local.demo.observer import Observer, Rest
 from sentryml_local.demo.time_scale import LABEL_MODEL, SCORE_MODEL
-from tests.unit.demo.builders import NOON, an_evaluation, an_incident
+from tests.unit.demo.builders import NOON, a_delivery, an_evaluation, an_incident
 
 
 class Services:
@@ -24,6 +25,7 @@ class Services:
         self.evaluations: list[Evaluation] = []
         self.transitions: list[Transition] = []
         self.messages: list[str] = []
+        self.state = DeliveryState.PENDING
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -34,6 +36,9 @@ class Services:
         if path.endswith("/timeline"):
             steps = [step for step in self.transitions if f"/{step.incident_number}/" in path]
             return _page(steps)
+        if path.endswith("/deliveries"):
+            steps = [step for step in self.transitions if f"/{step.incident_number}/" in path]
+            return _page([a_delivery(step, self.state) for step in steps])
         if path == f"/v1/models/{SCORE_MODEL}/evaluations":
             return _page(list(reversed(self.evaluations)))
         return httpx.Response(404, json={"detail": "no such model"})
@@ -84,6 +89,18 @@ async def test_later_steps_are_added_to_what_was_seen() -> None:
     new = await observer.poll()
     assert [step.kind for step in new.transitions] == [TransitionKind.RESOLVED]
     assert [step.kind for step in observer.seen.transitions] == [TransitionKind.OPENED, TransitionKind.RESOLVED]
+
+
+async def test_a_delivery_is_kept_in_its_newest_state() -> None:
+    services = Services()
+    services.transitions = an_incident(TransitionKind.OPENED)
+    observer = services.observer()
+    await observer.poll()
+    await observer.poll()
+    assert [each.state for each in observer.seen.deliveries.values()] == [DeliveryState.PENDING]
+    services.state = DeliveryState.DELIVERED
+    await observer.poll()
+    assert [each.state for each in observer.seen.deliveries.values()] == [DeliveryState.DELIVERED]
 
 
 async def test_a_model_that_is_not_registered_yet_has_nothing_to_see() -> None:

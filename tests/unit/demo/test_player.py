@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import httpx
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from sentryml_common.contracts.prediction import PredictionEvent, parse_events
 from sentryml_common.errors import Unavailable
+from sentryml_local.demo.beside import SEARCHES_PER_SECOND, SILENT, airport_events
 from sentryml_local.demo.player import (
     ARRAY_EVENTS,
     Gateway,
@@ -20,9 +23,11 @@ from sentryml_local.demo.player import (
     TopicWriter,
     label_records,
     score_events,
+    send_searches,
     version_of,
 )
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
+from tests.support.eventually import eventually
 
 ALL = slice(0, None)
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -107,11 +112,42 @@ async def test_history_goes_day_by_day_and_a_played_day_in_parts_to_the_gateway_
     player = Player(a_story(), [a_day()] * (DAYS_OF_HISTORY + 1), received.gateway(), TopicWriter(received))
     long_after = datetime(2026, 11, 23, 13, 0, 0, tzinfo=UTC)
     await player.play(reports.append, now=lambda: long_after)
-    assert [len(request) for request in received.requests] == [240] * DAYS_OF_HISTORY + [60] * 4
+    assert [len(request) for request in received.requests] == [480] * DAYS_OF_HISTORY + [120] * 4
     assert sum(len(parse_events(record)) for record in received.records) == 240 * (DAYS_OF_HISTORY + 1)
     assert received.keys == {"Bearer sml_key"}
     assert [(report.day, report.events) for report in reports] == [(day, 240) for day in range(DAYS_OF_HISTORY + 1)]
     assert reports[0].seconds_late == 3599.0
+
+
+async def test_searches_have_a_history_without_a_gap_and_stop_for_a_while() -> None:
+    received, clock = Received(), START
+    story = Story(int(START.timestamp()) - 47, date(2013, 4, 1), 66)
+
+    def now() -> datetime:
+        nonlocal clock
+        clock += timedelta(seconds=1)
+        return clock
+
+    sending = asyncio.create_task(send_searches(story, received.gateway(), now))
+
+    async def back() -> bool:
+        return len(received.requests) > 10
+
+    await eventually(back, what="events after the pause")
+    sending.cancel()
+    times = [each.timestamp.timestamp() - story.start for events in received.requests for each in events]
+    pace = [later - earlier for earlier, later in pairwise(times)]
+    assert pace.count(1 / SEARCHES_PER_SECOND) == len(pace) - 1
+    gap = (SILENT[1] - SILENT[0]).days
+    assert max(pace) == gap + 1 / SEARCHES_PER_SECOND
+    assert story.date_of(int(times[pace.index(max(pace)) + 1])) == SILENT[1]
+
+
+def test_the_airports_models_get_no_scores_on_two_days() -> None:
+    for day, scored in ((date(2013, 4, 21), True), (date(2013, 4, 22), False), (date(2013, 4, 24), True)):
+        events = list(airport_events(a_story(), 0, replace(a_day(), date=day), ALL))
+        assert {event["model_id"] for event in events} == {"flights-newark"}
+        assert {event["score"] is not None for event in events} == {scored}
 
 
 async def test_a_batch_that_the_gateway_could_not_take_is_sent_again() -> None:

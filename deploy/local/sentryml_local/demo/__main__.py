@@ -25,7 +25,7 @@ from sentryml_local.demo.time_scale import FlightDay
 from sentryml_local.programs import PORT_BASE, PORTS_USED
 from sentryml_local.stack import Options, Stack
 
-FINE_PANE_SECONDS = 1.0
+FINE_PANE_SECONDS = 0.5
 DEFAULT_FOLDER = Path(".sentryml/demo")
 NOT_SEEN, INTERRUPTED = 1, 130
 

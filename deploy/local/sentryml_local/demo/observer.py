@@ -12,6 +12,7 @@ from uuid import UUID
 
 import httpx
 
+from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.errors import Unavailable
@@ -28,6 +29,8 @@ class Sightings:
     evaluations: list[Evaluation] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     messages: list[SlackMessage] = field(default_factory=list)
+    deliveries: dict[UUID, Delivery] = field(default_factory=dict)
+    """Each in its newest state."""
 
 
 class Rest:
@@ -75,12 +78,14 @@ class Observer:
 
         Effects are read before their causes, so that no effect is seen before its cause.
         """
-        messages, transitions = await self._new_messages(), await self._new_transitions()
+        messages, deliveries = await self._new_messages(), await self._all_deliveries()
+        transitions = await self._new_transitions()
         evaluations = [each for model_id in self._models for each in await self._new_evaluations(model_id)]
-        new = Sightings(evaluations, transitions, messages)
+        new = Sightings(evaluations, transitions, messages, deliveries)
         self.seen.evaluations += new.evaluations
         self.seen.transitions += new.transitions
         self.seen.messages += new.messages
+        self.seen.deliveries |= new.deliveries
         return new
 
     async def _new_evaluations(self, model_id: str) -> list[Evaluation]:
@@ -102,6 +107,12 @@ class Observer:
                 new += [step for step in steps if step.sequence > known]
                 self._sequences[number] = max(step.sequence for step in steps)
         return sorted(new, key=lambda step: step.at)
+
+    async def _all_deliveries(self) -> dict[UUID, Delivery]:
+        """The deliveries of all incidents that were seen."""
+        pages = [await self._incidents.get(f"/v1/incidents/{number}/deliveries") for number in self._sequences]
+        found = [Delivery.model_validate(item) for page in pages for item in page["items"]]
+        return {each.delivery_id: each for each in found}
 
     async def _new_messages(self) -> list[SlackMessage]:
         posted = await self._hand_over.get("/control/messages")

@@ -17,9 +17,10 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.errors import Unavailable
+from sentryml_local.demo.beside import AIRPORTS, SEARCH_HISTORY_SECONDS, SEARCH_MODEL
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.observer import Observer, Rest, Sightings
-from sentryml_local.demo.player import Gateway, Player, TopicWriter
+from sentryml_local.demo.player import Gateway, Player, TopicWriter, send_searches
 from sentryml_local.demo.time_scale import (
     LABEL_MODEL,
     REAL_MONITOR,
@@ -39,10 +40,25 @@ SCALED_MONITOR: dict[str, Any] = {
     # Where a day is a second, the log is read hours behind.
     "silence": False,
 }
+AIRPORT_MONITOR: dict[str, Any] = {
+    **SCALED_MONITOR,
+    # A hundred flights a day and airport: these models are watched for faults, the weather is seen by the others.
+    "warn": 1.0,
+    "critical": 2.0,
+}
+SEARCH_MONITOR: dict[str, Any] = {
+    "baseline_seconds": SEARCH_HISTORY_SECONDS,
+    "current_seconds": 10,
+    "every_seconds": 1,
+    "resolve_after_seconds": 1,
+    "signals": [Signal.PREDICTION.value],
+}
 MONITORS: dict[str, dict[str, Any]] = {
     SCORE_MODEL: SCALED_MONITOR,
     # It sends no scores: there is nothing but its predictions to watch.
     LABEL_MODEL: {**SCALED_MONITOR, "signals": [Signal.PREDICTION.value]},
+    **dict.fromkeys(AIRPORTS.values(), AIRPORT_MONITOR),
+    SEARCH_MODEL: SEARCH_MONITOR,
 }
 
 
@@ -58,6 +74,7 @@ class Performance:
         self._observer = Observer(self._incidents, stand_in, tuple(MONITORS))
         self._gateway = Gateway(client, environment["SENTRYML_INGEST_URL"], environment["SENTRYML_EVENTS_KEY"])
         self._topic = TopicWriter(producer)
+        self._searches: asyncio.Task[None] | None = None
 
     @property
     def seen(self) -> Sightings:
@@ -73,6 +90,7 @@ class Performance:
         story = plan_story(system_clock(), days[0].date, len(days))
         self._narrator.begin(story)
         watching = asyncio.create_task(self.watch())
+        self._searches = asyncio.create_task(send_searches(story, self._gateway))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Player(story, days, self._gateway, self._topic).play(self._narrator.played))
@@ -84,7 +102,13 @@ class Performance:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
-        return missing(self.seen.transitions, self.seen.messages)
+        return missing(self.seen.transitions, self.seen.messages, self.seen.deliveries)
+
+    async def close(self) -> None:
+        """Stop what is sent in the background."""
+        if self._searches is not None:
+            self._searches.cancel()
+            await asyncio.wait([self._searches])
 
     async def watch(self) -> None:
         """Poll and narrate until cancelled; wait for a service that is away."""
@@ -113,7 +137,7 @@ class Performance:
         give_up = story.end + END_SECONDS
         while system_clock().timestamp() < give_up:
             evaluated = {each.model_id for each in self.seen.evaluations if each.evaluated_at.timestamp() >= story.end}
-            delivered = not undelivered(self.seen.transitions, self.seen.messages)
+            delivered = not undelivered(self.seen.transitions, self.seen.deliveries)
             if evaluated == set(MONITORS) and at_rest(self.seen.transitions) and delivered:
                 return
             await asyncio.sleep(POLL_SECONDS)
@@ -128,6 +152,8 @@ async def open_performance(environment: Mapping[str, str], narrator: Narrator) -
     async with httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS) as client:
         await producer.start()
         try:
-            yield Performance(environment, client, producer, narrator)
+            performance = Performance(environment, client, producer, narrator)
+            yield performance
         finally:
+            await performance.close()
             await producer.stop()

@@ -2,8 +2,9 @@
 
 The model with scores goes through the HTTP gateway, as an application would send it, with the model's version and the
 airport as a segment. The labels alone go straight into the Kafka topic, from a producer that knows nothing of SentryML
-but the topic's name: no key, lz4, single events and arrays mixed. The days of history are sent at once; of the others,
-a quarter of a day is sent when it begins, so no event is more than a moment ahead.
+but the topic's name: no key, lz4, single events and arrays mixed. What is played beside them (`beside`) goes through the
+gateway. The days of history are sent at once; of the others, a quarter of a day is sent when it begins, so no event is
+more than a moment ahead.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from itertools import count
 
 import httpx
 import numpy as np
@@ -22,14 +23,21 @@ from aiokafka import AIOKafkaProducer
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import Unavailable
+from sentryml_local.demo.beside import (
+    SEARCHES_PER_SECOND,
+    Event,
+    airport_events,
+    airport_of,
+    search_event,
+    search_history,
+    searches_are_sent,
+)
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 
 PARTS_OF_DAY = 4
 REBUILT = date(2013, 5, 6)
 SINGLES_IN_TEN, ARRAY_EVENTS = 2, 50
 PATIENCE_SECONDS = 20.0
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ def score_events(story: Story, day: int, flights: FlightDay, rows: slice) -> lis
             "timestamp": story.time_of(day, float(moment)),
             "event_id": name,
             "version": version_of(flights.date),
-            "segment": _airport(name),
+            "segment": airport_of(name),
         }
         for moment, name, score, label in zip(
             flights.times[rows], flights.names[rows], flights.scores[rows], flights.labels[rows], strict=True
@@ -62,11 +70,6 @@ def score_events(story: Story, day: int, flights: FlightDay, rows: slice) -> lis
 def version_of(day: date) -> str:
     """Which version of the model predicts on a day. The second is the same one, built again."""
     return "1.0" if day < REBUILT else "1.1"
-
-
-def _airport(name: str) -> str:
-    """Where a flight departs, by its name: `2013-05-21 UA1545 EWR-IAH 0515`."""
-    return name.split()[2].partition("-")[0]
 
 
 def label_records(story: Story, day: int, flights: FlightDay, rows: slice) -> Iterator[bytes]:
@@ -148,10 +151,22 @@ class Player:
     async def _send(self, day: int, flights: FlightDay, rows: slice) -> None:
         if rows.start == rows.stop:
             return
+        of_airports = list(airport_events(self._story, day, flights, rows))
         await asyncio.gather(
-            self._gateway.send(score_events(self._story, day, flights, rows)),
+            self._gateway.send(score_events(self._story, day, flights, rows) + of_airports),
             self._topic.send(label_records(self._story, day, flights, rows)),
         )
+
+
+async def send_searches(story: Story, gateway: Gateway, now: Clock = system_clock) -> None:
+    """Send the events of the model of searches, until cancelled: after the last day, too, or it would be silent."""
+    began = int(now().timestamp())
+    await gateway.send(search_history(began))
+    for number in count():
+        at = began + number / SEARCHES_PER_SECOND
+        await _until(at, now)
+        if searches_are_sent(story, at):
+            await gateway.send([search_event(at)])
 
 
 async def _until(moment: float, now: Clock) -> None:

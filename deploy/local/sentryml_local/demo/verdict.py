@@ -1,20 +1,24 @@
 """Whether the demo showed what it promises: a pure function of what was seen from outside.
 
 opened ──▶ critical (at once, or escalated) ──▶ resolved      at least one incident did all of it
-every transition that should alert ──▶ its message at the stand-in for Slack
+alerts of three models ──▶ one message                        an alert group
+no predictions from a model ──▶ an incident
+every transition that should alert ──▶ delivered              and each incident is named at the stand-in for Slack
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
+from sentryml_common.contracts.delivery import Delivery, DeliveryState
+from sentryml_common.contracts.transition import Cause, Severity, State, Transition, TransitionKind
 
 OPENING = {TransitionKind.OPENED, TransitionKind.REOPENED}
+SETTLED = {DeliveryState.DELIVERED, DeliveryState.NOT_SENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,9 @@ class SlackMessage:
     text: str
 
 
-def missing(transitions: Sequence[Transition], messages: Iterable[SlackMessage]) -> list[str]:
+def missing(
+    transitions: Sequence[Transition], messages: Sequence[SlackMessage], deliveries: Mapping[UUID, Delivery]
+) -> list[str]:
     """What was promised and not seen, one sentence each; empty if all of it was."""
     steps_of = by_incident(transitions)
     if not steps_of:
@@ -36,20 +42,30 @@ def missing(transitions: Sequence[Transition], messages: Iterable[SlackMessage])
     found = []
     if all(unfinished.values()):
         found = [f"Incident #{number} {what}." for number, what in unfinished.items()]
-    return found + undelivered(transitions, messages)
+    if not any(each.group_id for each in deliveries.values()):
+        found.append("No alerts came as one message.")
+    if not any(step.cause is Cause.NO_PREDICTIONS for step in transitions):
+        found.append("No model fell silent.")
+    return found + undelivered(transitions, deliveries) + _unnamed(steps_of, messages)
 
 
-def undelivered(transitions: Iterable[Transition], messages: Iterable[SlackMessage]) -> list[str]:
-    """The alerts of which Slack has fewer messages than there were transitions, one sentence each."""
-    texts = [message.text for message in messages]
-    due: dict[tuple[int, TransitionKind], list[Transition]] = defaultdict(list)
-    for step in transitions:
-        if step.alert:
-            due[step.incident_number, step.kind].append(step)
+def undelivered(transitions: Iterable[Transition], deliveries: Mapping[UUID, Delivery]) -> list[str]:
+    """The alerts that have not been delivered, one sentence each."""
+    settled = {each.transition_id for each in deliveries.values() if each.state in SETTLED}
     return [
-        f"Slack has {sent} of {len(steps)} messages that incident #{number} was {kind.value}."
-        for (number, kind), steps in sorted(due.items())
-        if (sent := sum(any(_has(text, step) for step in steps) for text in texts)) < len(steps)
+        f"The alert that incident #{step.incident_number} was {step.kind.value} has not been delivered."
+        for step in transitions
+        if step.alert and step.transition_id not in settled
+    ]
+
+
+def _unnamed(steps_of: Mapping[int, list[Transition]], messages: Sequence[SlackMessage]) -> list[str]:
+    """The incidents that alerted and that no message names: what is said to be delivered has to have come."""
+    return [
+        f"No message in Slack names incident #{number}."
+        for number, steps in steps_of.items()
+        if any(step.alert for step in steps)
+        and not any(re.search(rf"#{number}\b", message.text) for message in messages)
     ]
 
 
@@ -76,10 +92,3 @@ def _unfinished(steps: list[Transition]) -> str | None:
     if not any(step.kind is TransitionKind.RESOLVED for step in steps):
         return "was not resolved"
     return None
-
-
-def _has(text: str, step: Transition) -> bool:
-    """Whether a message about this incident has the sentence of this step, or names it among those that it covers."""
-    if not re.search(rf"incident #{step.incident_number}\b", text):
-        return False
-    return step.text.headline in text or re.search(rf": {re.escape(step.text.step)}$", text, re.MULTILINE) is not None
