@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from sentryml.command import doctor, incidents, models, send
+from sentryml.command.monitors.apply import run as monitors_apply
+from sentryml.command.monitors.export import run as monitors_export
 from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
 from sentryml.connection import VERSION
 from sentryml.settings import NotConfigured
@@ -16,7 +18,8 @@ EPILOG = """\
 Addresses and keys come from the environment: SENTRYML_URL and SENTRYML_API_KEY for everything; where incidents has an
 address or a key of its own, SENTRYML_INCIDENTS_URL and SENTRYML_ADMIN_KEY.
 
-exit codes: 0 all is well, 1 something was refused or found wrong, 2 wrong arguments, 3 no answer, 130 interrupted
+exit codes: 0 all is well, 1 something was refused or found wrong, 2 wrong arguments, 3 no answer,
+4 monitors apply --dry-run would change something, 130 interrupted
 """
 
 
@@ -62,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--limit", type=int, default=1_000, help="the most to list (1,000)")
     listed.set_defaults(run=models.run)
     _add_incidents(commands.add_parser("incidents", help="list incidents, show one, acknowledge one"), common)
+    _add_monitors(commands.add_parser("monitors", help="monitors as YAML files: export them, apply them"), common)
     checked = commands.add_parser("doctor", parents=[common], help="check addresses, keys and the clock")
     checked.add_argument("--ingest-only", action="store_true", help="check only what is needed to send events")
     checked.set_defaults(run=doctor.run)
@@ -106,6 +110,28 @@ def _add_incidents(parser: argparse.ArgumentParser, common: argparse.ArgumentPar
     acknowledged.add_argument("incident", metavar="NUMBER")
     acknowledged.add_argument("--note", help="a note for its timeline")
     acknowledged.set_defaults(run=incidents.acknowledge)
+
+
+def _add_monitors(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+    exported = commands.add_parser("export", parents=[common], help="write the monitors in force, a file each")
+    exported.add_argument("-f", dest="folder", type=Path, required=True, metavar="DIR", help="where to write the files")
+    exported.add_argument("--model", metavar="ID", action="append", help="only this one; may be repeated")
+    exported.set_defaults(run=monitors_export)
+    applied = commands.add_parser("apply", parents=[common], help="show what files would change, and change it")
+    applied.add_argument(
+        "-f",
+        dest="files",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="a folder of files, or a file",
+    )
+    applied.add_argument("--dry-run", action="store_true", help="change nothing; exit code 4 if something would change")
+    applied.add_argument("--yes", action="store_true", help="do not ask")
+    applied.add_argument("--skip-unknown", action="store_true", help="leave out files of models without any event yet")
+    applied.set_defaults(run=monitors_apply)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes: all is well; something was refused or found wrong; wrong arguments; no answer; Ctrl-C."""
+OK, FAILED, USAGE, UNREACHABLE, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""Exit codes: all is well; something was refused or found wrong; wrong arguments; no answer; a dry run would change
+something; Ctrl-C."""
 
 COLOURS = {"critical": "31", "fail": "31", "warn": "33", "open": "33", "ok": "32", "resolved": "32"}
 
@@ -56,6 +57,13 @@ class Terminal:
         self._clear()
         self._err.write(f"{plain(text)}\n")
         self._err.flush()
+
+    def ask(self, question: str) -> bool:
+        """Whether a person at the terminal says yes; the end of input is a no."""
+        self._clear()
+        self._err.write(f"{plain(question)} [y/N] ")
+        self._err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows in columns that line up."""
