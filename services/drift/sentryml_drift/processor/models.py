@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sentryml_drift.domain.arrivals import COARSE_PER_DAY, PANES_PER_DAY, Panes, panes_in
+from sentryml_drift.domain.arrivals import COARSE_PER_DAY, PANES_PER_DAY, panes_in
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_panes import KeptPanes
@@ -19,6 +19,7 @@ from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, fac
 from sentryml_drift.processor.slices import Slices, SliceSums
 from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.pace import Panes
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.windows import PaneRange
 
@@ -127,6 +128,10 @@ class OwnedModel:
         if known is None:
             known = self._events[pane] = read_counts(self.sums[pane]).total
         return known
+
+    def coarse_events(self, first: int, end: int) -> list[tuple[int, int]]:
+        """Those of the coarse panes first … end − 1 that hold events, and how many."""
+        return [(pane >> 2, self.events(pane)) for pane in self.panes([PaneRange(Resolution.COARSE, first, end)])]
 
     def arrivals(self, first: int, end: int) -> Panes:
         """The fine panes first … end − 1 in which events came in, in order."""
