@@ -22,7 +22,7 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, app_on, register
 from tests.integration.incidents.stream_clients import serving
-from tests.unit.incidents.builders import MODEL, at
+from tests.unit.incidents.builders import MODEL, MONDAY, at
 
 ROOT = Path(__file__).resolve().parents[3]
 Command = Callable[..., Awaitable[tuple[int, str]]]
@@ -159,6 +159,8 @@ SNIPPETS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 async def test_every_snippet_of_the_page_does_what_it_says(command: Command, life: Life, tmp_path: Path) -> None:
     """In one shell, one after another, as one who reads the page would."""
+    rows = "".join(f"{MONDAY.timestamp() + 900 * number},legit,0.{number % 10}\n" for number in range(500))
+    (tmp_path / "predictions.csv").write_text(f"ts,predicted_label,probability\n{rows}")
     snippets = SNIPPETS.findall((ROOT / "docs/command.md").read_text())
     assert len(snippets) > 2
     environment = {

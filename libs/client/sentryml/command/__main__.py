@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from sentryml.command import doctor, incidents, models, send
+from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
 from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--limit", type=int, default=1_000, help="the most to list (1,000)")
     listed.set_defaults(run=models.run)
     _add_incidents(commands.add_parser("incidents", help="list incidents, show one, acknowledge one"), common)
+    _add_backtest(commands.add_parser("backtest", help="which incidents a file would have opened, without a server"))
     _add_monitors(commands.add_parser("monitors", help="monitors as YAML files: export them, apply them"), common)
     checked = commands.add_parser("doctor", parents=[common], help="check addresses, keys and the clock")
     checked.add_argument("--ingest-only", action="store_true", help="check only what is needed to send events")
@@ -72,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_send(parser: argparse.ArgumentParser) -> None:
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    """A file of events, and how its rows are read."""
     add = parser.add_argument
     add("file", type=Path, metavar="FILE")
     add("--model", metavar="ID", help="the model of all rows")
@@ -80,12 +83,27 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     add("--prediction-as", choices=["text", "number", "boolean"], help="how predictions of a CSV file are read")
     add("--time-zone", metavar="ZONE", help="of timestamps without an offset: UTC, Europe/Berlin")
     add("--format", choices=["csv", "ndjson"], help="instead of a guess from the name and the first line")
+    add("--skip-refused", action="store_true", help="leave out rows that are no event, or are refused")
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    _add_file(parser)
+    add = parser.add_argument
     add("--dry-run", action="store_true", help="read all of the file, say what would be sent, send nothing")
     add("--skip-too-old", action="store_true", help="leave out rows that are older than the model's windows reach")
-    add("--skip-refused", action="store_true", help="leave out rows that are no event, or are refused")
     add("--state", type=Path, metavar="PATH", help="where to keep how far it was sent (FILE.sentryml)")
     add("--batch", type=_batch, default=1_000, metavar="N", help="rows a request (1,000)")
     parser.set_defaults(run=send.run)
+
+
+def _add_backtest(parser: argparse.ArgumentParser) -> None:
+    _add_file(parser)
+    add = parser.add_argument
+    add("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the monitor")
+    add("--only", action="store_true", help="try no other settings beside these")
+    add("--html", type=Path, metavar="PATH", help="write a page with pictures")
+    add("--json", action="store_true", help="write one JSON document to standard output")
+    parser.set_defaults(run=backtest.run)
 
 
 def _batch(text: str) -> int:

@@ -29,8 +29,8 @@ DAY_SECONDS = 86_400
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Send a file, or say what would be sent."""
     rows = Rows(arguments.file, arguments.format)
-    columns = _columns(rows, arguments)
-    _show_plan(rows, columns, terminal)
+    columns = columns_of(rows, arguments)
+    show_columns(rows, columns, terminal)
     if arguments.dry_run:
         return _dry_run(rows, columns, terminal)
     where = target(arguments.url)
@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _columns(rows: Rows, arguments: argparse.Namespace) -> Columns:
+def columns_of(rows: Rows, arguments: argparse.Namespace) -> Columns:
+    """Which column is which field, by the arguments, else by their names and a sample."""
     sample = list(islice(rows.from_place(Place()), SAMPLE_ROWS))
     if not sample:
         raise Failed(f"{rows.path} has no rows")
@@ -86,7 +87,8 @@ def _sending(where: Target, columns: Columns) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
-def _show_plan(rows: Rows, columns: Columns, terminal: Terminal) -> None:
+def show_columns(rows: Rows, columns: Columns, terminal: Terminal) -> None:
+    """Say what is read as what."""
     terminal.say(f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} bytes")
     shown = [(name, columns.names.get(name, "")) for name in FIELDS if name in columns.names]
     if columns.model_id:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.reference import Reference
-from sentryml_lifecycle.backtest.counted import CountedEvents, FilledWindow, Pane
+from sentryml_lifecycle.backtest.counted import Block, CountedEvents
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, Ticked, decide
@@ -72,13 +72,11 @@ class Backtest:
     def _evaluate(self, monitor: Monitor, at: float) -> Evaluation:
         counted = self._counted
         plan = plan_evaluation(self._grid, monitor, at, counted.first_seen, at + self._later)
-        windows = tuple(
-            FilledWindow(self._grid, kept, counted.panes(planned.cover.ranges))
-            for kept, planned in ((self._baseline, plan.baseline), (self._current, plan.current))
-        )
+        baseline = counted.window(plan.baseline.cover, self._baseline)
+        current = counted.window(plan.current.cover, self._current)
         scored = counted.first_score is not None and counted.first_score < at
         seen = Seen(counted.first_seen, counted.first_score if scored else None)
-        found = evaluate_panes(self._grid, monitor, at, plan, seen, (windows[0], windows[1]), counted.counts_of)
+        found = evaluate_panes(self._grid, monitor, at, plan, seen, (baseline, current), counted.counts_of)
         evaluation = found.evaluation
         if compares_slowly(self._grid, monitor, at):
             reference = None
@@ -91,5 +89,5 @@ class Backtest:
         return evaluation.model_copy(update={"activity": activity})
 
 
-def _kept() -> KeptSum[Pane, PaneCounts]:
+def _kept() -> KeptSum[Block, PaneCounts]:
     return KeptSum(lambda counts: counts)
