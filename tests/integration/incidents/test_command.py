@@ -1,4 +1,4 @@
-"""The command `sentryml` against the real API: monitors from files."""
+"""The command `sentryml` against the real API: monitors from files, actions, what is followed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, app_on, register
 from tests.integration.incidents.stream_clients import serving
+from tests.integration.incidents.test_stream import an_app
 from tests.unit.incidents.builders import MODEL, MONDAY, at
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -152,6 +154,45 @@ async def test_nothing_is_changed_without_a_yes_or_once_it_has_changed_meanwhile
     code, said = await command("monitors", "apply", "-f", str(exported))
     assert (code, "answered 412" in said, "1 refused" in said) == (1, True, True)
     assert (await api.get(f"/v1/models/{MODEL}/monitor")).json()["critical"] == 0.2
+
+
+async def test_incidents_are_acted_on(command: Command, life: Life, api: httpx.AsyncClient, clock: StillClock) -> None:
+    await life.sees("critical")
+    clock.now = at(5)
+    code, said = await command("incidents", "close", "1")
+    assert (code, "acknowledge" in said) == (1, True), "an open one is acknowledged first, and that is said"
+    for action, says in (
+        (["ack", "1", "--note", "on it"], "Incident 1 is acknowledged. It alerts again when it gets worse."),
+        (["unack", "1"], "Incident 1 is open."),
+        (["note", "1", "--note", "the new pricing"], "Incident 1 is open."),
+        (["accept", "1"], "Incident 1 is closed. What has been since it opened is the new normal"),
+        (["undo", "1"], "Incident 1 is open."),
+        (["was-normal", "1"], "Incident 1 is closed. Its time counts as normal"),
+    ):
+        code, said = await command("incidents", *action)
+        assert (code, says in said) == (0, True), said
+    steps = (await api.get("/v1/incidents/1/timeline")).json()["items"]
+    assert [step["note"] for step in steps if step["note"]] == ["on it", "the new pricing"]
+
+
+async def test_what_happens_is_followed_until_ctrl_c(
+    pool: Pool, clock: StillClock, api: httpx.AsyncClient, life: Life
+) -> None:
+    async with an_app(pool, clock) as (app, hub), serving(app, hub.close) as url:
+        environment = {"SENTRYML_URL": url, "SENTRYML_API_KEY": api.headers["Authorization"].removeprefix("Bearer ")}
+        tailing = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sentryml.command", "tail", "--json", env=environment, stdout=PIPE, stderr=PIPE
+        )
+        assert tailing.stdout is not None
+        assert tailing.stderr is not None
+
+        assert b"Following" in await tailing.stderr.readline()
+        await life.sees("critical")
+        found = [json.loads(await tailing.stdout.readline()) for _ in range(2)]
+        assert {(each["event"], each["model_id"]) for each in found} == {("transition", MODEL), ("evaluation", MODEL)}
+        tailing.send_signal(signal.SIGINT)
+        assert await tailing.wait() == 130
+        assert await tailing.stderr.read() == b""
 
 
 SNIPPETS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from sentryml.command import doctor, incidents, models, send
+from sentryml.command import doctor, follow, incidents, models, send
 from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         terminal.warn(str(err))
         return USAGE
     except KeyboardInterrupt:
-        terminal.warn("Interrupted. The same command goes on where this one was.")
+        goes_on = chosen.run in (send.run, monitors_apply)
+        terminal.warn(f"Interrupted.{' The same command goes on where this one was.' if goes_on else ''}")
         return INTERRUPTED
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,9 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--level", action="append", choices=["ok", "warn", "critical", "insufficient_data"])
     listed.add_argument("--limit", type=int, default=1_000, help="the most to list (1,000)")
     listed.set_defaults(run=models.run)
-    _add_incidents(commands.add_parser("incidents", help="list incidents, show one, acknowledge one"), common)
+    _add_incidents(commands.add_parser("incidents", help="list incidents, show one, act on them, follow them"), common)
     _add_backtest(commands.add_parser("backtest", help="which incidents a file would have opened, without a server"))
     _add_monitors(commands.add_parser("monitors", help="monitors as YAML files: export them, apply them"), common)
+    tailed = commands.add_parser("tail", parents=[common], help="evaluations and steps of incidents as they come")
+    tailed.add_argument("--model", metavar="ID", action="append", help="only of this one; may be repeated")
+    tailed.add_argument("--kind", action="append", choices=follow.KINDS, help="only these; may be repeated")
+    tailed.set_defaults(run=follow.tail)
     checked = commands.add_parser("doctor", parents=[common], help="check addresses, keys and the clock")
     checked.add_argument("--ingest-only", action="store_true", help="check only what is needed to send events")
     checked.set_defaults(run=doctor.run)
@@ -124,10 +129,18 @@ def _add_incidents(parser: argparse.ArgumentParser, common: argparse.ArgumentPar
     shown = commands.add_parser("show", parents=[common], help="show one, with its timeline")
     shown.add_argument("incident", metavar="NUMBER")
     shown.set_defaults(run=incidents.show)
-    acknowledged = commands.add_parser("ack", parents=[common], help="acknowledge one: you have seen it")
-    acknowledged.add_argument("incident", metavar="NUMBER")
-    acknowledged.add_argument("--note", help="a note for its timeline")
-    acknowledged.set_defaults(run=incidents.acknowledge)
+    for name, (action, what) in incidents.ACTIONS.items():
+        acting = commands.add_parser(name, parents=[common], help=what)
+        acting.add_argument("incident", metavar="NUMBER", nargs="+")
+        acting.add_argument("--note", metavar="TEXT", required=name == "note", help="a note for its timeline")
+        if name == "accept":
+            acting.add_argument(
+                "--since", metavar="TIME", help="when the new normal began (RFC 3339); else its opening"
+            )
+        acting.set_defaults(run=incidents.act, action=action)
+    followed = commands.add_parser("follow", parents=[common], help="each step as it comes, until Ctrl-C")
+    followed.add_argument("--model", metavar="ID", action="append", help="only of this one; may be repeated")
+    followed.set_defaults(run=follow.follow)
 
 
 def _add_monitors(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

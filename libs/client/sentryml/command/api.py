@@ -72,9 +72,13 @@ class Api:
     def _json(self, answer: Answer) -> Any:
         found = answer.json()
         if answer.status >= 300 or not isinstance(found, dict):
-            text = f"{self._target.url} answered {answer.status}: {answer.detail()}{_advice(answer.status, found)}"
-            raise Refused(text, answer)
+            raise refused(self._target.url, answer)
         return found
+
+
+def refused(url: str, answer: Answer) -> Refused:
+    """What to raise for an answer that says no."""
+    return Refused(f"{url} answered {answer.status}: {answer.detail()}{_advice(answer.status, answer.json())}", answer)
 
 
 def _advice(status: int, body: Any) -> str:
