@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from sentryml.command import doctor, follow, incidents, models, send
+from sentryml.command import doctor, follow, incidents, models
 from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
+from sentryml.command.sending import send
 from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
 from sentryml.connection import VERSION
 from sentryml.settings import NotConfigured

@@ -11,7 +11,7 @@ from typing import Any
 
 from sentryml.command.columns import BadRow, Columns
 from sentryml.command.rows import Place, Row, Rows
-from sentryml.command.send import columns_of, show_columns
+from sentryml.command.sending.send import columns_of, show_columns
 from sentryml.command.terminal import USAGE, Failed, Terminal
 from sentryml_common.contracts.prediction import InvalidEvents, read_rows
 from sentryml_common.errors import UndecodableMessage

@@ -15,10 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sentryml.command.columns import FIELDS, BadRow, Columns, choose
-from sentryml.command.progress_file import Progress, begin
 from sentryml.command.rows import Place, Row, Rows
+from sentryml.command.sending.progress_file import Progress, begin
+from sentryml.command.sending.upload import Pair, Refusal, TooLarge, Upload
 from sentryml.command.terminal import OK, USAGE, Failed, Terminal
-from sentryml.command.upload import Pair, Refusal, TooLarge, Upload
 from sentryml.settings import Target, target
 
 SAMPLE_ROWS = 1_000
