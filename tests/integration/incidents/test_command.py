@@ -175,6 +175,19 @@ async def test_incidents_are_acted_on(command: Command, life: Life, api: httpx.A
     assert [step["note"] for step in steps if step["note"]] == ["on it", "the new pricing"]
 
 
+async def test_a_reference_is_pushed_and_shown(command: Command, life: Life, tmp_path: Path) -> None:
+    path = tmp_path / "validation.csv"
+    path.write_text("label,score\n" + "".join(f"legit,0.{number % 10}\n" for number in range(100)))
+    code, said = await command("reference", "show", MODEL)
+    assert (code, "404" in said) == (1, True)
+    code, said = await command("reference", "push", str(path), "--model", MODEL)
+    assert (code, f"{MODEL}: in force" in said) == (0, True), said
+    code, said = await command("reference", "show", MODEL)
+    assert (code, said.splitlines()[0]) == (0, f"{MODEL}: 100 events, uploaded 2026-11-23T09:15:00Z")
+    code, said = await command("reference", "push", str(path), "--model", "nobody")
+    assert (code, "no event of this model" in said or "404" in said) == (1, True)
+
+
 async def test_what_happens_is_followed_until_ctrl_c(
     pool: Pool, clock: StillClock, api: httpx.AsyncClient, life: Life
 ) -> None:
@@ -198,10 +211,14 @@ async def test_what_happens_is_followed_until_ctrl_c(
 SNIPPETS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-async def test_every_snippet_of_the_page_does_what_it_says(command: Command, life: Life, tmp_path: Path) -> None:
+async def test_every_snippet_of_the_page_does_what_it_says(
+    command: Command, pool: Pool, life: Life, tmp_path: Path
+) -> None:
     """In one shell, one after another, as one who reads the page would."""
+    await register(pool, "fraud", MonitorSettings())
     rows = "".join(f"{MONDAY.timestamp() + 900 * number},legit,0.{number % 10}\n" for number in range(500))
-    (tmp_path / "predictions.csv").write_text(f"ts,predicted_label,probability\n{rows}")
+    for name in ("predictions.csv", "validation.csv"):
+        (tmp_path / name).write_text(f"ts,predicted_label,probability\n{rows}")
     snippets = SNIPPETS.findall((ROOT / "docs/command.md").read_text())
     assert len(snippets) > 2
     environment = {

@@ -1,4 +1,4 @@
-"""`sentryml backtest FILE`: what it reads, tries, shows and writes."""
+"""`sentryml backtest` and `reference push`: what is made of a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from sentryml.command.__main__ import main
+from sentryml_incidents.domain.uploaded_reference import UploadedReference, contradictions
+from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 START = 1_790_000_000
 EVERY = "--set=every_seconds=14400"
@@ -120,3 +123,32 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "sentryml.command.backtest.trying", None)
     assert main(["backtest", str(file)]) == 2
     assert "pip install 'sentryml[backtest]'" in capsys.readouterr().err
+
+
+def test_a_reference_is_the_histogram_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(9)
+    scores = [*rng.beta(2, 5, 20_000).tolist(), None, None]
+    labels: list[str | float | bool] = [*(rng.integers(0, 4, 20_000) / 2).tolist(), True, "late"]
+    path = tmp_path / "validation.ndjson"
+    rows = zip(labels, scores, strict=True)
+    path.write_text("\n".join(json.dumps({"prediction": label, "score": score}) for label, score in rows))
+    assert main(["reference", "push", str(path), "--model=m", "--dry-run", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)["m"]
+    uploaded = UploadedReference.model_validate_json(json.dumps(body))
+    assert contradictions(uploaded) == []
+    exact = PaneCounts.of(labels, scores)
+    found = PaneCounts(uploaded.score.counted(), uploaded.prediction.counted())
+    assert found.prediction == exact.prediction
+    assert exact.score.numbers.dropped > 0, "too many values to count each"
+    numbers = found.score.numbers.coarsened(exact.score.numbers.dropped)
+    assert replace(found.score, numbers=numbers) == exact.score
+
+
+def test_a_reference_has_a_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "validation.csv"
+    path.write_text("label\n" + "".join(f"label {number}\n" for number in range(1_025)))
+    assert main(["reference", "push", str(path), "--model=m", "--dry-run"]) == 1
+    assert "1,025 different predictions" in capsys.readouterr().err
+    path.write_text("label\n" + "".join(f"{number:0120d}x\n" for number in range(600)))
+    assert main(["reference", "push", str(path), "--model=m", "--dry-run"]) == 1
+    assert "too long" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from sentryml.command import doctor, follow, incidents, models
+from sentryml.command import doctor, follow, incidents, models, reference
 from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_incidents(commands.add_parser("incidents", help="list incidents, show one, act on them, follow them"), common)
     _add_backtest(commands.add_parser("backtest", help="which incidents a file would have opened, without a server"))
     _add_monitors(commands.add_parser("monitors", help="monitors as YAML files: export them, apply them"), common)
+    _add_reference(commands.add_parser("reference", help="what slow drift is measured against: show, push"), common)
     tailed = commands.add_parser("tail", parents=[common], help="evaluations and steps of incidents as they come")
     tailed.add_argument("--model", metavar="ID", action="append", help="only of this one; may be repeated")
     tailed.add_argument("--kind", action="append", choices=follow.KINDS, help="only these; may be repeated")
@@ -164,6 +165,17 @@ def _add_monitors(parser: argparse.ArgumentParser, common: argparse.ArgumentPars
     applied.add_argument("--yes", action="store_true", help="do not ask")
     applied.add_argument("--skip-unknown", action="store_true", help="leave out files of models without any event yet")
     applied.set_defaults(run=monitors_apply)
+
+
+def _add_reference(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+    shown = commands.add_parser("show", parents=[common], help="show the one in force, and what was found with it")
+    shown.add_argument("model", metavar="MODEL")
+    shown.set_defaults(run=reference.show)
+    pushed = commands.add_parser("push", parents=[common], help="make one of a file; only the histogram is sent")
+    _add_file(pushed)
+    pushed.add_argument("--dry-run", action="store_true", help="make it, send nothing; with --json, write it")
+    pushed.set_defaults(run=backtest.push)
 
 
 if __name__ == "__main__":

@@ -20,23 +20,23 @@ from sentryml_lifecycle.backtest.events import Collected, Events
 BATCH = 1_000
 
 
-def read_events(arguments: argparse.Namespace, terminal: Terminal) -> dict[str, Events]:
-    """All events of the file.
+def read_events(arguments: argparse.Namespace, terminal: Terminal, *, timed: bool = True) -> dict[str, Events]:
+    """All events of the file; unless `timed`, their times do not matter.
 
     Raises:
         Failed: a row is none, and such rows are not to be left out; or there is none at all.
     """
     rows = Rows(arguments.file, arguments.format)
     columns = columns_of(rows, arguments)
-    if "timestamp" not in columns.names:
+    if timed and "timestamp" not in columns.names:
         raise Failed("a backtest needs the time of each prediction: say --column timestamp=NAME", USAGE)
-    show_columns(rows, columns, terminal)
+    show_columns(rows, columns, terminal, timed=timed)
     found: defaultdict[str, Collected] = defaultdict(Collected)
-    reading = _Reading(columns, arguments.skip_refused, terminal)
+    reading = _Reading(columns, arguments.skip_refused, terminal, timed)
     taken = rows.from_place(Place())
     while batch := list(islice(taken, BATCH)):
         for row in reading.events(batch):
-            found[row.model_id].add(row.seconds(), row.prediction, row.score)
+            found[row.model_id].add(row.seconds() if timed else 0.0, row.prediction, row.score)
         terminal.progress(batch[-1].end / max(1, rows.size), "reading")
     if not found:
         raise Failed(f"{arguments.file} holds no event")
@@ -48,8 +48,8 @@ def read_events(arguments: argparse.Namespace, terminal: Terminal) -> dict[str, 
 class _Reading:
     """Rows into events."""
 
-    def __init__(self, columns: Columns, skip: bool, terminal: Terminal) -> None:
-        self._columns, self._skip, self._terminal = columns, skip, terminal
+    def __init__(self, columns: Columns, skip: bool, terminal: Terminal, timed: bool) -> None:
+        self._columns, self._skip, self._terminal, self._timed = columns, skip, terminal, timed
         self.left_out = 0
 
     def events(self, batch: list[Row]) -> Any:
@@ -71,7 +71,7 @@ class _Reading:
         for row in batch:
             try:
                 event = self._columns.event(row)
-                if event.get("timestamp") is None:
+                if self._timed and event.get("timestamp") is None:
                     raise BadRow("timestamp is empty")
             except BadRow as err:
                 self._refused(row, str(err))

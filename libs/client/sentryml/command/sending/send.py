@@ -87,7 +87,7 @@ def _sending(where: Target, columns: Columns) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
-def show_columns(rows: Rows, columns: Columns, terminal: Terminal) -> None:
+def show_columns(rows: Rows, columns: Columns, terminal: Terminal, *, timed: bool = True) -> None:
     """Say what is read as what."""
     terminal.say(f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} bytes")
     shown = [(name, columns.names.get(name, "")) for name in FIELDS if name in columns.names]
@@ -98,7 +98,7 @@ def show_columns(rows: Rows, columns: Columns, terminal: Terminal) -> None:
     others = [column for column in rows.columns if column not in columns.names.values()]
     if others:
         terminal.say(f"not sent: {', '.join(others)}")
-    if "timestamp" not in columns.names:
+    if timed and "timestamp" not in columns.names:
         terminal.warn("No column is the timestamp: all events get the time at which they arrive.")
 
 
