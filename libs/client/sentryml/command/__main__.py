@@ -7,12 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from sentryml.command import doctor, follow, incidents, models, reference
+from sentryml.command import completion, doctor, follow, incidents, models, reference
 from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
 from sentryml.command.sending import send
-from sentryml.command.terminal import FAILED, INTERRUPTED, USAGE, Failed, Terminal
+from sentryml.command.terminal import FAILED, INTERRUPTED, OK, USAGE, Failed, Terminal
 from sentryml.connection import VERSION
 from sentryml.settings import NotConfigured
 
@@ -30,8 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["incidents"] and "".join(given[1:2])[:2] in ("", "--"):
         given = ["incidents", "list", *given[1:]]
+    if given[:1] == [completion.ASK]:
+        sys.stdout.writelines(f"{each}\n" for each in completion.candidates(_parser(), given[1:]))
+        return OK
     chosen = _parser().parse_args(given)
-    terminal = Terminal(as_json=chosen.json)
+    terminal = Terminal(as_json=getattr(chosen, "json", False))
     try:
         return int(chosen.run(chosen, terminal))
     except Failed as err:
@@ -78,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     checked = commands.add_parser("doctor", parents=[common], help="check addresses, keys and the clock")
     checked.add_argument("--ingest-only", action="store_true", help="check only what is needed to send events")
     checked.set_defaults(run=doctor.run)
+    completed = commands.add_parser("completion", help="write a script for the shell, which completes what you type")
+    completed.add_argument("shell", choices=list(completion.SCRIPTS))
+    completed.set_defaults(run=completion.run)
     return parser
 
 
