@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--url", help="the address, instead of that of the environment")
     common.add_argument("--json", action="store_true", help="write one JSON document to standard output")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_send(commands.add_parser("send", parents=[common], help="send the events of a CSV or NDJSON file"))
+    _add_send(commands.add_parser("send", parents=[common], help="send the events of a file: CSV, NDJSON, Parquet"))
     listed = commands.add_parser("models", parents=[common], help="list models: level, PSI, last seen, incident")
     listed.add_argument("--search", help="only those whose id holds this")
     listed.add_argument("--level", action="append", choices=["ok", "warn", "critical", "insufficient_data"])
@@ -95,7 +95,7 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
     add("--column", action="append", default=[], metavar="FIELD=NAME", help="the column of a field; may be repeated")
     add("--prediction-as", choices=["text", "number", "boolean"], help="how predictions of a CSV file are read")
     add("--time-zone", metavar="ZONE", help="of timestamps without an offset: UTC, Europe/Berlin")
-    add("--format", choices=["csv", "ndjson"], help="instead of a guess from the name and the first line")
+    add("--format", choices=["csv", "ndjson", "parquet"], help="instead of a guess from the name and the first line")
     add("--skip-refused", action="store_true", help="leave out rows that are no event, or are refused")
 
 

@@ -89,7 +89,9 @@ def _sending(where: Target, columns: Columns) -> str:
 
 def show_columns(rows: Rows, columns: Columns, terminal: Terminal, *, timed: bool = True) -> None:
     """Say what is read as what."""
-    terminal.say(f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} bytes")
+    terminal.say(
+        f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} {'rows' if rows.kind == 'parquet' else 'bytes'}"
+    )
     shown = [(name, columns.names.get(name, "")) for name in FIELDS if name in columns.names]
     if columns.model_id:
         shown.insert(0, ("model_id", f'"{columns.model_id}" for all rows'))
