@@ -216,7 +216,7 @@ async def test_every_snippet_of_the_page_does_what_it_says(
 ) -> None:
     """In one shell, one after another, as one who reads the page would."""
     await register(pool, "fraud", MonitorSettings())
-    rows = "".join(f"{MONDAY.timestamp() + 900 * number},legit,0.{number % 10}\n" for number in range(500))
+    rows = "".join(f"{MONDAY.timestamp() + 300 * number},legit,0.{number % 10}\n" for number in range(500))
     for name in ("predictions.csv", "validation.csv"):
         (tmp_path / name).write_text(f"ts,predicted_label,probability\n{rows}")
     snippets = SNIPPETS.findall((ROOT / "docs/command.md").read_text())

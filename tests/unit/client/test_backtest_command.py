@@ -97,7 +97,7 @@ def test_a_file_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.Capture
         ("ts,label\n1790000000,a\n1790000000," + "b" * 200 + "\n", [], 1, "line 3: prediction must be text of at most"),
         ("ts,label\n1790000000,a\n", ["--model=no model"], 1, "line 2: model_id must match"),
         ("ts,label\n1790000000,a\n", ["--set=wran=1"], 2, "say NAME=VALUE, with one of enabled, signals"),
-        ("ts,label\n1790000000,a\n", ["--set=warn=x"], 2, "--set warn: Input should be a valid number"),
+        ("ts,label\n1790000000,a\n", ["--set=warn=x"], 2, "do not fit: warn: Input should be a valid number"),
         ("ts,label\n1790000000,a\n", ["--set=warn=3"], 2, "warn (3) must be below critical (0.2)"),
     ],
 )
@@ -108,6 +108,19 @@ def test_what_is_wrong_is_said(
     path.write_text(text)
     assert main(["backtest", str(path), "--model=m", *arguments]) == code
     assert said in capsys.readouterr().err
+
+
+def test_settings_come_from_the_file_of_a_monitor(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monitor = tmp_path / "flights.yaml"
+    monitor.write_text("model_id: flights\nevery_seconds: 14400\nwarn: 9.5\ncritical: 12\nslow_drift: false\n")
+    code, (model,) = found(capsys, str(file), "--only", "--monitor", str(monitor), "--set=bins=8")
+    assert (code, model["variants"][0]["incidents"]) == (0, [])
+    assert model["variants"][0]["settings"]["bins"] == "8"
+    monitor.write_text("model_id: flights\nwran: 9.5\n")
+    assert main(["backtest", str(file), "--monitor", str(monitor)]) == 1
+    assert f"{monitor}:2: wran: a monitor has no such setting" in capsys.readouterr().err
 
 
 def test_bad_rows_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,6 +112,7 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
 def _add_backtest(parser: argparse.ArgumentParser) -> None:
     _add_file(parser)
     add = parser.add_argument
+    add("--monitor", type=Path, metavar="PATH", help="the settings in a monitor's YAML file")
     add("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a setting of the monitor")
     add("--only", action="store_true", help="try no other settings beside these")
     add("--html", type=Path, metavar="PATH", help="write a page with pictures")

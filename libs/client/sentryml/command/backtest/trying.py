@@ -14,7 +14,7 @@ from sentryml.command.terminal import OK, Terminal
 
 def try_file(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Try all variants on all models of a file, and show what was found."""
-    variants = variants_of(arguments.settings, arguments.only)
+    variants = variants_of(arguments.monitor, arguments.settings, arguments.only)
     tried = try_models(read_events(arguments, terminal), variants, terminal)
     terminal.result(document(tried))
     for model in tried:

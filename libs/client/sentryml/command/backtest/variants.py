@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from sentryml.command.monitors.files import BadFile, read
 from sentryml.command.terminal import USAGE, Failed
 from sentryml_common.contracts.monitor import HOUR, MonitorSettings
 
@@ -21,13 +23,13 @@ class Variant:
     changes: Mapping[str, Any]
 
 
-def variants_of(given: list[str], alone: bool) -> list[Variant]:
-    """The settings `NAME=VALUE` over the default ones and, unless `alone`, others beside them.
+def variants_of(file: Path | None, given: list[str], alone: bool) -> list[Variant]:
+    """The settings of a monitor's file and `NAME=VALUE`, over the default ones, and unless `alone`, others beside them.
 
     Raises:
         Failed: there is no such setting, or a value does not fit.
     """
-    values = dict(map(_value, given))
+    values = {**_values_in(file), **dict(map(_value, given))}
     first = Variant("given settings" if values else "default settings", _settings(values), values)
     others = [] if alone else [_changed(first.settings, *each) for each in _others(first.settings)]
     return [first, *(each for each in others if each is not None)]
@@ -48,6 +50,18 @@ def _changed(base: MonitorSettings, name: str, changes: dict[str, Any]) -> Varia
         return None
 
 
+def _values_in(file: Path | None) -> Mapping[str, Any]:
+    """The settings in a monitor's file."""
+    try:
+        found = read(file) if file is not None else None
+    except BadFile as err:
+        raise Failed(str(err)) from err
+    unknown = [name for name in found.settings if name not in MonitorSettings.model_fields] if found else []
+    if found and unknown:
+        raise Failed(f"{found.where(unknown[0])}: a monitor has no such setting")
+    return found.settings if found else {}
+
+
 def _value(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or name not in MonitorSettings.model_fields:
@@ -64,5 +78,5 @@ def _settings(values: Mapping[str, Any]) -> MonitorSettings:
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         name = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise Failed(f"--set {name}{first['msg']}", USAGE) from err
+        raise Failed(f"these settings do not fit: {name}{first['msg']}", USAGE) from err
     return settings.model_copy(update={"enabled": True})
