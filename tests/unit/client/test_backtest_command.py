@@ -96,6 +96,12 @@ def test_a_file_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.Capture
         ("ts,label\n1790000000,a\n,b\n", [], 1, "line 3: timestamp is empty"),
         ("ts,label\n1790000000,a\n1790000000," + "b" * 200 + "\n", [], 1, "line 3: prediction must be text of at most"),
         ("ts,label\n1790000000,a\n", ["--model=no model"], 1, "line 2: model_id must match"),
+        (
+            "ts,label\n1790000000,a\n0,a\n",
+            [],
+            1,
+            "m: from 1970-01-01 to 2026-09-21 are 5,966,667 evaluations. Are these",
+        ),
         ("ts,label\n1790000000,a\n", ["--set=wran=1"], 2, "say NAME=VALUE, with one of enabled, signals"),
         ("ts,label\n1790000000,a\n", ["--set=warn=x"], 2, "do not fit: warn: Input should be a valid number"),
         ("ts,label\n1790000000,a\n", ["--set=warn=3"], 2, "warn (3) must be below critical (0.2)"),

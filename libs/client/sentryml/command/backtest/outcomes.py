@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 
 from sentryml.command.backtest.variants import Variant
-from sentryml.command.terminal import Terminal
+from sentryml.command.terminal import Failed, Terminal
 from sentryml_common.contracts.evaluation import Evaluation, Level, SignalEvaluation
 from sentryml_common.contracts.monitor import DAY
 from sentryml_common.contracts.transition import Severity, TransitionKind
@@ -25,6 +25,8 @@ from sentryml_statistics.time.panes import PaneGrid
 
 FINE_PANE_SECONDS = 60.0
 """As the services have it by default."""
+MOST_EVALUATIONS = 500_000
+"""Four years, every 5 minutes: some 20 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ class Tried:
 
 def try_models(events: Mapping[str, Events], variants: Sequence[Variant], terminal: Terminal) -> list[Tried]:
     """Try all variants on all models."""
+    for model_id, of_model in events.items():
+        for variant in variants:
+            _check_length(model_id, of_model, variant)
     found = []
     for number, (model_id, of_model) in enumerate(events.items()):
         counted = CountedEvents(PaneGrid(FINE_PANE_SECONDS), of_model)
@@ -108,6 +113,18 @@ def try_models(events: Mapping[str, Events], variants: Sequence[Variant], termin
         start, end = (datetime.fromtimestamp(at, UTC) for at in (counted.first_seen, counted.last_seen))
         found.append(Tried(model_id, len(of_model), start, end, per_day, outcomes))
     return found
+
+
+def _check_length(model_id: str, events: Events, variant: Variant) -> None:
+    """One wrong time would make a backtest of decades."""
+    first, last = (float(events.times[place]) for place in (0, -1))
+    evaluations = (last - first) / variant.settings.every_seconds
+    if evaluations > MOST_EVALUATIONS:
+        start, end = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (first, last))
+        raise Failed(
+            f"{model_id}: from {start} to {end} are {evaluations:,.0f} evaluations. Are these times right? "
+            "If so, evaluate less often: --set every_seconds=86400"
+        )
 
 
 class _Trying:
