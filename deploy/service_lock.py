@@ -30,22 +30,30 @@ def with_libraries(projects: Iterable[Path], libraries: Path) -> list[Path]:
         if folder not in found:
             found.append(folder)
             needed = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
-            waiting += [
-                libraries / FOLDERS.get(each, each.removeprefix(f"{OURS}-")) for each in needed if is_ours(each)
-            ]
+            waiting += [libraries / library_of(each)[0] for each in needed if is_ours(each)]
     return found
 
 
 def is_ours(requirement: str) -> bool:
     """Whether it is one of our own projects: the client is `sentryml`, the others are `sentryml-…`."""
-    return requirement == OURS or requirement.startswith(f"{OURS}-")
+    return re.match(rf"{OURS}(-|\[|$)", requirement) is not None
+
+
+def library_of(requirement: str) -> tuple[str, list[str]]:
+    """The folder of one of our libraries, and the extras of it that are needed: `sentryml-common[server]`."""
+    name, _, extras = requirement.partition("[")
+    folder = FOLDERS.get(name, name.removeprefix(f"{OURS}-"))
+    return folder, [each for each in extras.rstrip("]").split(",") if each]
 
 
 def direct_requirements(projects: Iterable[Path], extras: Sequence[str] = ()) -> list[str]:
-    """What the projects ask for, other than each other; and for their `extras`, where they have them."""
+    """What the projects ask for, other than each other; and for their `extras`, where they have them, and those extras
+    that they need of each other."""
     found = []
-    for folder in projects:
-        project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    read = [tomllib.loads((folder / "pyproject.toml").read_text())["project"] for folder in projects]
+    needed = [each for project in read for each in project["dependencies"] if is_ours(each)]
+    extras = sorted({*extras, *(extra for each in needed for extra in library_of(each)[1])})
+    for project in read:
         optional = project.get("optional-dependencies", {})
         asked = [*project["dependencies"], *(each for extra in extras for each in optional.get(extra, ()))]
         found += [requirement for requirement in asked if not is_ours(requirement)]

@@ -25,6 +25,21 @@ class Counted:
     starts: NDArray[np.float64]
     ends: NDArray[np.float64]
 
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def sum(self) -> PaneCounts:
+        """All of it."""
+        return self.counts
+
+    def times(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """When each pane begins and ends."""
+        return self.starts, self.ends
+
+    def events_until(self, time: float) -> int:
+        """None: scores are there from the first event on."""
+        return 0
+
 
 class Counter:
     """Counts the windows of a stream. One of a changed stream takes over what `clean` counted where nothing differs."""

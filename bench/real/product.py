@@ -20,12 +20,11 @@ from sentryml_lifecycle.grades import Grade
 from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts, evaluate
+from sentryml_statistics.comparison.from_panes import Seen, evaluate_panes
 from sentryml_statistics.comparison.slow_drift import with_slow_drift
-from sentryml_statistics.time.coverage import coverage_of
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.plan import EvaluationPlan, plan_evaluation
 from sentryml_statistics.time.schedule import compares_slowly
-from sentryml_statistics.time.season import SeasonCounts
 from sentryml_statistics.time.windows import PaneRange, WindowPlan, covering, existed
 
 EVERY = 30 * MINUTE
@@ -123,22 +122,14 @@ def evaluation_at(
 ) -> Evaluation:
     """The evaluation that drift would make at a time, from the panes of that time."""
     plan = plan_evaluation(GRID, monitor, at, first_seen, at)
+    held, current = counter.of(plan.baseline.cover), counter.of(plan.current.cover)
     if baseline_of is None:
-        held = counter.of(plan.baseline.cover)
-        coverage = coverage_of(plan.baseline.spans, monitor, held.starts, held.ends)
-        baseline = Baseline(plan.baseline, held.counts, coverage)
-    else:
-        baseline = baseline_of(counter, plan, first_seen)
-    current = WindowCounts(
-        plan.current, counter.of(plan.current.cover).counts, existed(plan.current.spans[0], first_seen)
-    )
-
-    def season() -> SeasonCounts | None:
-        planned = plan.season()
-        return None if planned is None else SeasonCounts(planned, lambda cover: counter.of(cover).counts)
-
-    evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
-    return evaluation if slow is None else slow(evaluation, monitor, baseline, current)
+        seen = Seen(first_seen, first_seen)
+        found = evaluate_panes(GRID, monitor, at, plan, seen, (held, current), lambda cover: counter.of(cover).counts)
+        return found.evaluation if slow is None else slow(found.evaluation, monitor, found.baseline, found.current)
+    baseline, coverage = baseline_of(counter, plan, first_seen), existed(plan.current.spans[0], first_seen)
+    compared = WindowCounts(plan.current, current.counts, coverage)
+    return evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, compared)
 
 
 def reference(counter: Counter, plan: EvaluationPlan, first_seen: float) -> Baseline:

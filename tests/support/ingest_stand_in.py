@@ -100,7 +100,7 @@ def stand_in() -> Iterator[StandIn]:
         do_GET = do_POST = do_PUT = handle_request
 
         def answer(self, reply: Reply) -> None:
-            body = json.dumps(reply.body).encode()
+            body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)

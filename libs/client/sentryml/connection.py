@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -100,6 +100,24 @@ class Connection:
             self.close()
             raise Unreachable(_reason(err)) from err
 
+    def lines(self, path: str, headers: Mapping[str, str]) -> Answer | Iterator[str]:
+        """The lines of an answer, as they come and until it ends; or the answer, where it is no success.
+
+        Raises:
+            Unreachable: none came, or nothing more for the time-out; also while lines are read.
+        """
+        self.close()
+        try:
+            self._open = self._connect()
+            self._open.request("GET", self._path + path, None, {**self._headers, **headers})
+            response = self._open.getresponse()
+            if response.status != 200:
+                return Answer(response.status, response.headers, response.read(ANSWER_BYTES_MAX))
+        except (OSError, HTTPException) as err:
+            self.close()
+            raise Unreachable(_reason(err)) from err
+        return _lines(response)
+
     def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Answer:
         if self._open is None:
             self._open = self._connect()
@@ -120,6 +138,14 @@ class Connection:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def _lines(response: HTTPResponse) -> Iterator[str]:
+    try:
+        while raw := response.readline(ANSWER_BYTES_MAX):
+            yield raw.decode(errors="replace").rstrip("\r\n")
+    except (OSError, HTTPException) as err:
+        raise Unreachable(_reason(err)) from err
 
 
 def _reason(err: Exception) -> str:

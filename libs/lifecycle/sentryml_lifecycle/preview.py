@@ -11,37 +11,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.internal.recomputation import RecomputedEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.transition import Severity, State
 from sentryml_lifecycle.regrading import Basis, Regrading, is_compared_with
-from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
+from sentryml_lifecycle.snapshot import Snapshot
 from sentryml_lifecycle.state_machine import Evaluated, Ticked, decide
+from sentryml_lifecycle.would_be import WouldBe, WouldBeIncidents
 
 FIRST = 1
 """Evaluations of any version decide, as if there had only been this monitor."""
 
 SAME_TIME = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class WouldBe:
-    """An incident that a monitor would have opened. `severity` is the highest it reached."""
-
-    opened_at: datetime
-    severity: Severity
-    state: State
-    peak_psi: float
-    peak_at: datetime
-    resolved_at: datetime | None
-    closed_at: datetime | None
-    reopened: int
-    alerts: int
 
 
 class Replay:
@@ -55,10 +38,9 @@ class Replay:
         self._settings = settings
         self._regradings: dict[int, Regrading] = {}
         self._snapshot = Snapshot(model_id=model_id, monitor_version=FIRST, settings=settings)
-        self._incidents: dict[UUID, WouldBe] = {}
+        self._would_be = WouldBeIncidents()
         self._last_used: datetime | None = None
         self.began: datetime | None = None
-        self.alerts = 0
         self.used: Counter[Basis] = Counter()
         self.recomputed: Counter[Basis] = Counter()
         self.other_baselines = 0
@@ -67,7 +49,12 @@ class Replay:
     @property
     def incidents(self) -> tuple[WouldBe, ...]:
         """What would have been opened, oldest first."""
-        return tuple(self._incidents.values())
+        return self._would_be.incidents
+
+    @property
+    def alerts(self) -> int:
+        """How many messages would have been sent."""
+        return self._would_be.alerts
 
     def take(self, evaluations: Iterable[Evaluation], versions: Mapping[int, MonitorSettings]) -> None:
         """Go on with stored ones; `versions` are the settings that these were made under. Those of the time that was
@@ -123,30 +110,4 @@ class Replay:
     def _step(self, event: Evaluated | Ticked, now: datetime) -> None:
         before, decision = self._snapshot.incident, decide(self._snapshot, event, now)
         self._snapshot = decision.snapshot
-        for step in decision.transitions:
-            self._note(step)
-        for incident in (decision.followed, decision.snapshot.incident):
-            if incident is not None and incident is not before:
-                self._incidents[incident.incident_id] = _as_it_is(self._incidents, incident)
-
-    def _note(self, step: Transition) -> None:
-        self.alerts += step.alert
-        known = self._incidents.get(step.incident_id)
-        if known is not None:
-            self._incidents[step.incident_id] = replace(known, alerts=known.alerts + step.alert)
-
-
-def _as_it_is(known: Mapping[UUID, WouldBe], incident: Incident) -> WouldBe:
-    before = known.get(incident.incident_id)
-    worst = before.severity if before and before.severity is Severity.CRITICAL else incident.severity
-    return WouldBe(
-        opened_at=incident.opened_at,
-        severity=worst,
-        state=incident.state,
-        peak_psi=incident.peak_psi,
-        peak_at=incident.peak_at,
-        resolved_at=incident.resolved_at,
-        closed_at=incident.closed_at,
-        reopened=incident.reopened,
-        alerts=before.alerts if before else 1,
-    )
+        self._would_be.take(before, decision)

@@ -105,6 +105,16 @@ def test_one_is_acknowledged_with_a_note(ingest: StandIn, capsys: pytest.Capture
     assert "Incident 17 is acknowledged" in capsys.readouterr().out
 
 
+def test_several_are_acted_on_and_what_is_refused_of_one_stops_no_other(
+    ingest: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["incidents", "ack", "99", "#17", "--json"]) == 1
+    said = capsys.readouterr()
+    assert [each["incident_number"] for each in json.loads(said.out)] == [17]
+    assert "no such incident" in said.err
+    assert [each.path for each in ingest.received] == [f"/v1/incidents/{each}/acknowledge" for each in (99, 17)]
+
+
 def test_what_is_unknown_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["incidents", "show", "99"]) == 1
     assert "404: no such incident" in capsys.readouterr().err

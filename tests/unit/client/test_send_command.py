@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import sentryml.command.upload
+import sentryml.command.sending.upload
 from sentryml.command.__main__ import main
 from tests.support.ingest_stand_in import KEY, Received, Reply, StandIn, problem
 
@@ -22,8 +22,8 @@ HEADER = "ts,predicted_label,probability,country\n"
 def _environment(ingest: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENTRYML_URL", ingest.url)
     monkeypatch.setenv("SENTRYML_API_KEY", KEY)
-    monkeypatch.setattr("sentryml.command.upload.FIRST_DELAY_SECONDS", 0.001)
-    monkeypatch.setattr("sentryml.command.send.time", SimpleNamespace(time=lambda: NOW))
+    monkeypatch.setattr("sentryml.command.sending.upload.FIRST_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr("sentryml.command.sending.send.time", SimpleNamespace(time=lambda: NOW))
 
 
 Write = Callable[..., Path]
@@ -276,7 +276,7 @@ def test_where_nothing_is_taken_the_exit_code_and_the_text_say_why(
 def test_a_limit_is_waited_for_and_too_large_a_batch_is_halved(
     ingest: StandIn, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentryml.command.upload, "ATTEMPTS", 2)
+    monkeypatch.setattr(sentryml.command.sending.upload, "ATTEMPTS", 2)
     ingest.replies.extend([problem(429, "key-limit", headers={"Retry-After": "0"})] * 5)
     ingest.answering = lambda request: problem(413, "too-many-events") if len(request.body) > 30 else Reply(202)
     assert main(["send", str(write(HEADER + rows(100))), "--model=fraud"]) == 0

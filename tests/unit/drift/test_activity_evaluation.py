@@ -10,8 +10,8 @@ from sentryml_drift.domain.arrivals import by_day, with_arrivals
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
-from sentryml_drift.evaluation.activity import activity_at
 from sentryml_drift.processor.models import FACTS, OwnedModel, pane_of
+from sentryml_statistics.comparison.activity import activity_at
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid
 
@@ -43,7 +43,7 @@ def ages(oldest: float, youngest: float) -> range:
 def judged(
     model: OwnedModel, read_until: float = NOW, at: float = NOW, monitor: Monitor = MONITOR
 ) -> ActivityEvaluation:
-    found = activity_at(GRID, monitor, model, at, read_until)
+    found = activity_at(GRID, monitor, model, at, read_until, model.facts().first_seen)
     assert found is not None
     return found
 
@@ -75,8 +75,8 @@ def test_loaded_history_counts_once_live_predictions_have_come_for_an_hour() -> 
 
 
 def test_of_a_model_whose_panes_are_gone_nothing_is_said() -> None:
-    assert activity_at(GRID, MONITOR, a_model(ages(30 * DAY, 10 * DAY)), NOW, NOW) is None
-    assert activity_at(GRID, MONITOR, OwnedModel(0), NOW, NOW) is None
+    assert activity_at(GRID, MONITOR, a_model(ages(30 * DAY, 10 * DAY)), NOW, NOW, NOW - 30 * DAY) is None
+    assert activity_at(GRID, MONITOR, OwnedModel(0), NOW, NOW, None) is None
 
 
 def test_volume_is_that_of_the_current_window_against_the_same_time_last_week() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_drift.domain.kept_sum import KeptSum
+from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 
 
@@ -29,7 +29,7 @@ def pane(rng: random.Random, events: int, distinct: int | None, names: int = 2) 
 def test_a_kept_sum_is_a_fresh_sum(seed: int, events: int, distinct: int | None, names: int, moves: list[str]) -> None:
     rng = random.Random(seed)
     panes = {number: pane(rng, events, distinct, names) for number in range(12)}
-    kept: KeptSum[int] = KeptSum(PaneCounts.unpack)
+    kept: KeptSum[int, bytes] = KeptSum(PaneCounts.unpack)
     kept.of(dict(panes))
     for move in moves:
         if move == "enter":
@@ -46,7 +46,7 @@ def test_a_kept_sum_is_a_fresh_sum(seed: int, events: int, distinct: int | None,
 def test_a_step_reads_the_panes_that_move_and_no_others(events: int, distinct: int | None) -> None:
     rng, read = random.Random(1), Mock(side_effect=PaneCounts.unpack)
     panes = {number: pane(rng, events, distinct) for number in range(200)}
-    kept: KeptSum[int] = KeptSum(read)
+    kept: KeptSum[int, bytes] = KeptSum(read)
     kept.of(dict(panes))
     read.reset_mock()
     left, entered = panes.pop(0), pane(rng, events, distinct)
@@ -57,7 +57,7 @@ def test_a_step_reads_the_panes_that_move_and_no_others(events: int, distinct: i
 
 
 def test_of_no_panes_is_empty_also_after_some() -> None:
-    kept: KeptSum[int] = KeptSum(PaneCounts.unpack)
+    kept: KeptSum[int, bytes] = KeptSum(PaneCounts.unpack)
     assert kept.of({}).total == 0
     assert kept.of({1: pane(random.Random(1), 5, None)}).total == 5
     assert kept.of({}).total == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +12,17 @@ from sentryml.connection import Answer, Connection, Unreachable
 from sentryml.settings import API_KEY_NAMES, API_URL_NAMES, Target, target
 
 TIMEOUT_SECONDS = 30.0
+
+
+class Refused(Failed):
+    """An answer that says no; `kind` is the last part of its type."""
+
+    def __init__(self, text: str, answer: Answer) -> None:
+        super().__init__(text)
+        self.status, self.kind = answer.status, answer.kind()
+        errors = answer.problem().get("errors")
+        self.errors = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        """What is wrong with each field (`field`, `reason`)."""
 
 
 class Api:
@@ -29,6 +40,12 @@ class Api:
         """The answer's JSON."""
         return self._json(self._request("POST", path, json.dumps(body).encode()))
 
+    def put(self, path: str, body: dict[str, Any], if_match: str | None = None) -> Any:
+        """The answer's JSON."""
+        return self._json(
+            self._request("PUT", path, json.dumps(body).encode(), {"If-Match": if_match} if if_match else {})
+        )
+
     def items(self, path: str, most: int, **query: Any) -> Iterator[dict[str, Any]]:
         """The first items of a list, over all its pages."""
         given = {name: value for name, value in query.items() if value}
@@ -44,9 +61,10 @@ class Api:
         """Close the connection."""
         self._connection.close()
 
-    def _request(self, method: str, path: str, body: bytes | None) -> Answer:
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None = None) -> Answer:
+        sent = {**({"Content-Type": "application/json"} if body else {}), **(headers or {})}
         try:
-            return self._connection.request(method, path, body, {"Content-Type": "application/json"} if body else None)
+            return self._connection.request(method, path, body, sent)
         except Unreachable as err:
             text = f"{self._target.url} does not answer ({err}): check {API_URL_NAMES[0]}, or run: sentryml doctor"
             raise Failed(text, UNREACHABLE) from err
@@ -54,10 +72,13 @@ class Api:
     def _json(self, answer: Answer) -> Any:
         found = answer.json()
         if answer.status >= 300 or not isinstance(found, dict):
-            raise Failed(
-                f"{self._target.url} answered {answer.status}: {answer.detail()}{_advice(answer.status, found)}"
-            )
+            raise refused(self._target.url, answer)
         return found
+
+
+def refused(url: str, answer: Answer) -> Refused:
+    """What to raise for an answer that says no."""
+    return Refused(f"{url} answered {answer.status}: {answer.detail()}{_advice(answer.status, answer.json())}", answer)
 
 
 def _advice(status: int, body: Any) -> str:

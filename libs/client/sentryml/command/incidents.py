@@ -1,4 +1,4 @@
-"""`sentryml incidents`: list them, show one with its timeline, acknowledge."""
+"""`sentryml incidents`: list them, show one with its timeline, act on them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
-from sentryml.command.api import Api
+from sentryml.command.api import Api, Refused
 from sentryml.command.models import number
-from sentryml.command.terminal import OK, Terminal
+from sentryml.command.terminal import FAILED, OK, Terminal
 
 HEADINGS = ("incident", "state", "severity", "model", "PSI", "opened")
 LIVE = ("open", "acknowledged")
+ACTIONS = {
+    "ack": ("acknowledge", "acknowledge: you have seen it; alerts are not muted"),
+    "unack": ("unacknowledge", "take an acknowledgement back"),
+    "close": ("close", "close what was acknowledged or has resolved"),
+    "accept": ("accept", "accept a lasting change as the new normal"),
+    "was-normal": ("was-normal", "say that it was normal: a sale, a holiday, a false alarm"),
+    "undo": ("undo", "take accept or was-normal back"),
+    "note": ("notes", "write a note on the timeline"),
+}
+"""What each is called in the API, and what it does."""
+SAYS = {
+    "acknowledge": " It alerts again when it gets worse.",
+    "accept": " What has been since it opened is the new normal; undo takes that back.",
+    "was-normal": " Its time counts as normal; undo takes that back.",
+}
 
 
 def list_all(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -33,7 +48,7 @@ def list_all(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def show(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Show one, with its timeline."""
-    api, path = Api(arguments.url), _path(arguments)
+    api, path = Api(arguments.url), _path(arguments.incident)
     try:
         incident = api.get(path)
         timeline = list(api.items(f"{path}/timeline", 1_000))
@@ -49,20 +64,30 @@ def show(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def acknowledge(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    """Acknowledge one."""
-    api = Api(arguments.url)
+def act(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    """Do one thing to one incident or several; what is refused of one does not stop the others."""
+    body = {name: value for name in ("note", "since") if (value := getattr(arguments, name, None))}
+    api, done, refused = Api(arguments.url), [], 0
     try:
-        incident = api.post(f"{_path(arguments)}/acknowledge", {"note": arguments.note} if arguments.note else {})
+        for each in arguments.incident:
+            try:
+                incident = api.post(f"{_path(each)}/{arguments.action}", body)
+            except Refused as err:
+                refused += 1
+                terminal.warn(str(err))
+                continue
+            done.append(incident)
+            terminal.say(
+                f"Incident {incident['incident_number']} is {incident['state']}.{SAYS.get(arguments.action, '')}"
+            )
     finally:
         api.close()
-    terminal.result(incident)
-    terminal.say(f"Incident {incident['incident_number']} is {incident['state']}. It alerts again when it gets worse.")
-    return OK
+    terminal.result(done[0] if done and len(arguments.incident) == 1 else done)
+    return FAILED if refused else OK
 
 
-def _path(arguments: argparse.Namespace) -> str:
-    return f"/v1/incidents/{quote(arguments.incident.removeprefix('#'), safe='')}"
+def _path(incident: str) -> str:
+    return f"/v1/incidents/{quote(incident.removeprefix('#'), safe='')}"
 
 
 def _row(incident: dict[str, Any]) -> tuple[str, ...]:

@@ -34,10 +34,13 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _level(model: dict[str, Any]) -> str:
-    if not model["enabled"]:
-        return "not watched"
-    reason = f" ({model['reason'].replace('_', ' ')})" if model["reason"] else ""
-    return f"{(model['level'] or 'not evaluated yet').replace('_', ' ')}{reason}"
+    return level(model) if model["enabled"] else "not watched"
+
+
+def level(found: dict[str, Any]) -> str:
+    """A level, and the reason where there is none."""
+    reason = f" ({found['reason'].replace('_', ' ')})" if found["reason"] else ""
+    return f"{(found['level'] or 'not evaluated yet').replace('_', ' ')}{reason}"
 
 
 def number(value: float | None) -> str:

@@ -1,4 +1,7 @@
-"""The rows of a CSV or NDJSON file, each with the offset of the byte after it, so that reading can go on there."""
+"""The rows of a CSV or NDJSON file, each with the offset of the byte after it, so that reading can go on there.
+
+Of a Parquet file, offsets and lines are numbers of rows.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sentryml.command.parquet import ParquetFile
 from sentryml.command.terminal import Failed
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -49,9 +53,16 @@ class Rows:
         self.columns: list[str] = []
         if self.kind == "csv":
             self._read_header()
+        elif self.kind == "parquet":
+            self._parquet = ParquetFile(path)
+            self.size, self.columns = self._parquet.size, self._parquet.columns
 
     def from_place(self, place: Place) -> Iterator[Row]:
         """The rows from there on."""
+        if self.kind == "parquet":
+            for number, values in self._parquet.rows(place.offset):
+                yield Row(number + 1, number + 2, number + 1, values)
+            return
         with self.path.open("rb") as file:
             lines = _Lines(file, place)
             if self.kind == "ndjson":
@@ -122,8 +133,10 @@ def _json_rows(lines: _Lines) -> Iterator[Row]:
 def _kind(path: Path, first: bytes) -> str:
     if path.suffix in (".ndjson", ".jsonl") or first.lstrip().startswith(b"{"):
         return "ndjson"
-    if path.suffix in (".parquet", ".gz", ".zst", ".zip", ".xlsx") or b"\0" in first:
-        raise Failed(f"{path} is neither CSV nor NDJSON: convert it first")
+    if path.suffix in (".parquet", ".pq") or first.startswith(b"PAR1"):
+        return "parquet"
+    if path.suffix in (".gz", ".zst", ".zip", ".xlsx") or b"\0" in first:
+        raise Failed(f"{path} is neither CSV, NDJSON nor Parquet: convert it first")
     return "csv"
 
 

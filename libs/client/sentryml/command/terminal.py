@@ -13,10 +13,12 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from io import TextIOWrapper
+from itertools import zip_longest
 from typing import Any, TextIO
 
-OK, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes: all is well; something was refused or found wrong; wrong arguments; no answer; Ctrl-C."""
+OK, FAILED, USAGE, UNREACHABLE, DIFFERS, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""Exit codes: all is well; something was refused or found wrong; wrong arguments; no answer; a dry run would change
+something; Ctrl-C."""
 
 COLOURS = {"critical": "31", "fail": "31", "warn": "33", "open": "33", "ok": "32", "resolved": "32"}
 
@@ -57,15 +59,33 @@ class Terminal:
         self._err.write(f"{plain(text)}\n")
         self._err.flush()
 
+    def ask(self, question: str) -> bool:
+        """Whether a person at the terminal says yes; the end of input is a no."""
+        self._clear()
+        self._err.write(f"{plain(question)} [y/N] ")
+        self._err.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows in columns that line up."""
         cells = [[plain(cell) for cell in row] for row in (headings, *rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for number, row in enumerate(cells):
-            shown = [self._coloured(cell, cell.ljust(width)) for cell, width in zip(row, widths, strict=True)]
-            line = "  ".join(shown).rstrip()
+            line = self._line(row, widths)
             self._people.write((self._style("1", line) if number == 0 else line) + "\n")
         self._people.flush()
+
+    def row(self, cells: Sequence[str], widths: Sequence[int]) -> None:
+        """One more row, of a table that has no end; nothing where JSON is written."""
+        if not self._json:
+            self._people.write(self._line([plain(cell) for cell in cells], widths) + "\n")
+            self._people.flush()
+
+    def event(self, document: Any) -> None:
+        """A JSON document in a line of its own, where that is requested."""
+        if self._json:
+            self._out.write(json.dumps(document, ensure_ascii=True) + "\n")
+            self._out.flush()
 
     def progress(self, share: float, text: str) -> None:
         """A bar that stays in its line; nothing where no terminal shows it."""
@@ -82,6 +102,10 @@ class Terminal:
         if self._progress:
             self._err.write("\r" + " " * len(self._progress) + "\r")
             self._progress = ""
+
+    def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
+        padded = zip_longest(cells, widths[: len(cells)], fillvalue=0)
+        return "  ".join(self._coloured(str(cell), str(cell).ljust(int(width))) for cell, width in padded).rstrip()
 
     def _coloured(self, cell: str, padded: str) -> str:
         colour = COLOURS.get(cell.partition(" ")[0])

@@ -14,7 +14,6 @@ How counts get there exactly once, whatever is restarted or read again:
 rows             which events count, and in which panes
 chunks           the log cut into pieces, each counted from its start; facts  what is known beside the counts
 partials         what the combiner sends (and payloads  in them), chunked_sum  how the processor adds it up
-kept_sum         the sum of a window, kept from one evaluation to the next
 
 `docs/drift.md` leads one example through the method.
 """

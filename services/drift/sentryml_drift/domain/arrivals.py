@@ -10,15 +10,13 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sentryml_drift.domain.chunked_sum import VERSION
+from sentryml_statistics.time.pace import Panes
 from sentryml_statistics.time.panes import FINE_PER_COARSE
 
 COARSE_PER_DAY = 24
 PANES_PER_DAY = COARSE_PER_DAY * FINE_PER_COARSE
-
-Panes = NDArray[np.int64]
 
 
 def by_day(panes: Iterable[int]) -> dict[int, list[int]]:

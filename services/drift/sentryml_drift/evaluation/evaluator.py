@@ -22,7 +22,6 @@ from sentryml_common.errors import UndecodableMessage
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.facts import ModelFacts
-from sentryml_drift.evaluation.activity import activity_at
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.metrics import EVALUATION_DELAY, EVALUATION_SECONDS, EVALUATIONS, EVALUATIONS_SKIPPED
@@ -30,6 +29,7 @@ from sentryml_drift.processor.loop import Processor
 from sentryml_drift.processor.models import OwnedModel
 from sentryml_drift.settings import DriftSettings
 from sentryml_drift.state.table import Table
+from sentryml_statistics.comparison.activity import activity_at
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts
 from sentryml_statistics.comparison.slow_drift import with_slow_drift
 from sentryml_statistics.time.panes import PaneGrid
@@ -135,7 +135,7 @@ class Evaluator:
             evaluation = evaluate_model(self._grid, monitor, model, model.windows, due, plan, slow, facts, slices)
             read_until = self._processor.read_until(model.partition)
             if monitor.silence and read_until is not None:
-                activity = activity_at(self._grid, monitor, model, due, read_until)
+                activity = activity_at(self._grid, monitor, model, due, read_until, facts.first_seen)
                 evaluation = evaluation.model_copy(update={"activity": activity})
         EVALUATIONS.labels(level=evaluation.level.value).inc()
         return evaluation

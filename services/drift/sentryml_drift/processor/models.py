@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sentryml_drift.domain.arrivals import COARSE_PER_DAY, PANES_PER_DAY, Panes, panes_in
+from sentryml_drift.domain.arrivals import COARSE_PER_DAY, PANES_PER_DAY, panes_in
 from sentryml_drift.domain.chunked_sum import ChunkedSum, unpack_sum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.kept_panes import KeptPanes
-from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import KIND_OF, SLICED, Kind, Partial, Target
 from sentryml_drift.domain.payloads import add_up, check_payload, counts_of, facts_of
 from sentryml_drift.processor.slices import Slices, SliceSums
+from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.pace import Panes
 from sentryml_statistics.time.panes import Resolution
 from sentryml_statistics.time.windows import PaneRange
 
@@ -68,8 +69,8 @@ class WindowSums:
     __slots__ = ("baseline", "current")
 
     def __init__(self) -> None:
-        self.baseline: KeptSum[Pane] = KeptSum(read_counts)
-        self.current: KeptSum[Pane] = KeptSum(read_counts)
+        self.baseline: KeptSum[Pane, bytes] = KeptSum(read_counts)
+        self.current: KeptSum[Pane, bytes] = KeptSum(read_counts)
 
 
 class SlicedSums:
@@ -79,7 +80,7 @@ class SlicedSums:
     __slots__ = ("of", "whole")
 
     def __init__(self) -> None:
-        self.whole: KeptSum[Pane] = KeptSum(read_counts)
+        self.whole: KeptSum[Pane, bytes] = KeptSum(read_counts)
         self.of: dict[tuple[Kind, str], SliceSums] = {}
 
 
@@ -94,7 +95,7 @@ class OwnedModel:
     changed: bool = True
     reported_at: float = 0.0
     windows: WindowSums = field(default_factory=WindowSums)
-    shown: KeptSum[Pane] = field(default_factory=lambda: KeptSum(read_counts))
+    shown: KeptSum[Pane, bytes] = field(default_factory=lambda: KeptSum(read_counts))
     slices: Slices | None = None
     """Its versions and segments; most models have none."""
     _sliced: SlicedSums | None = None
@@ -127,6 +128,10 @@ class OwnedModel:
         if known is None:
             known = self._events[pane] = read_counts(self.sums[pane]).total
         return known
+
+    def coarse_events(self, first: int, end: int) -> list[tuple[int, int]]:
+        """Those of the coarse panes first … end − 1 that hold events, and how many."""
+        return [(pane >> 2, self.events(pane)) for pane in self.panes([PaneRange(Resolution.COARSE, first, end)])]
 
     def arrivals(self, first: int, end: int) -> Panes:
         """The fine panes first … end − 1 in which events came in, in order."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sentryml_drift.domain.chunked_sum import unpack_sum
 from sentryml_drift.domain.kept_panes import KeptPanes
-from sentryml_drift.domain.kept_sum import KeptSum
 from sentryml_drift.domain.partials import Kind, Target
 from sentryml_drift.domain.payloads import slice_of
 from sentryml_drift.domain.slices import SliceCounts, first_of
+from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 
 NO_PANES: Mapping[int, bytes] = {}
@@ -35,8 +35,8 @@ class SliceSums:
     __slots__ = ("baseline", "current")
 
     def __init__(self) -> None:
-        self.current: KeptSum[int] = KeptSum(read_slice_counts)
-        self.baseline: KeptSum[int] = KeptSum(read_slice_counts)
+        self.current: KeptSum[int, bytes] = KeptSum(read_slice_counts)
+        self.baseline: KeptSum[int, bytes] = KeptSum(read_slice_counts)
 
 
 class Slices:

@@ -5,27 +5,38 @@ Silence is not judged beyond that time. So while a combiner is down, or behind, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Protocol
 
 import numpy as np
 
 from sentryml_common.contracts.evaluation import ActivityEvaluation, Level
 from sentryml_common.contracts.monitor import DAY, Monitor
-from sentryml_drift.domain.arrivals import Panes
-from sentryml_drift.processor.models import OwnedModel, kind_and_number
-from sentryml_statistics.time.pace import SLACK, History, Pace, least_gap, pace_of
+from sentryml_statistics.time.pace import SLACK, History, Pace, Panes, least_gap, pace_of
 from sentryml_statistics.time.panes import FINE_PER_COARSE, PaneGrid, Resolution
-from sentryml_statistics.time.windows import PaneRange
 
 DEFAULT_SEASON = 7 * DAY
 LEVELS = {Pace.USUAL: Level.OK, Pace.SILENT: Level.WARN, Pace.UNKNOWN: Level.INSUFFICIENT_DATA}
 
 
+class Arrived(Protocol):
+    """When events of a model came in, and of which times they are."""
+
+    def arrivals(self, first: int, end: int) -> Panes:
+        """The fine panes first … end − 1 in which events came in, in order."""
+        ...
+
+    def coarse_events(self, first: int, end: int) -> Iterable[tuple[int, int]]:
+        """Those of the coarse panes first … end − 1 that hold events, and how many."""
+        ...
+
+
 def activity_at(
-    grid: PaneGrid, monitor: Monitor, model: OwnedModel, at: float, read_until: float
+    grid: PaneGrid, monitor: Monitor, model: Arrived, at: float, read_until: float, first_seen: float | None
 ) -> ActivityEvaluation | None:
     """The activity of a model at a time (epoch seconds), as far as panes of its windows tell; None where none is left.
-    The log has been read until `read_until`."""
+    The log has been read until `read_until`; `first_seen` is the time of the model's first event."""
     until = min(at, read_until)
     since = -int(-(at - monitor.reach_seconds) // grid.coarse_seconds)
     now = grid.pane_of(until, Resolution.FINE)
@@ -36,7 +47,7 @@ def activity_at(
         active = model.arrivals(since * FINE_PER_COARSE, now)
         if not active.size:
             return None
-        pace = pace_of(_history(grid, model, active, since, now), int(season // grid.fine_seconds), every)
+        pace = pace_of(_history(grid, model, active, since, now, first_seen), int(season // grid.fine_seconds), every)
     return ActivityEvaluation(
         level=LEVELS[pace],
         last_received=datetime.fromtimestamp(grid.start_of(int(active[-1]), Resolution.FINE), UTC),
@@ -47,10 +58,9 @@ def activity_at(
     )
 
 
-def _history(grid: PaneGrid, model: OwnedModel, active: Panes, since: int, now: int) -> History:
-    first_seen, first_active = model.facts().first_seen, int(active[0])
-    coarse = model.panes([PaneRange(Resolution.COARSE, since, first_active // FINE_PER_COARSE)])
-    loaded = [_spread(kind_and_number(pane)[1], model.events(pane)) for pane in coarse]
+def _history(grid: PaneGrid, model: Arrived, active: Panes, since: int, now: int, first_seen: float | None) -> History:
+    coarse = model.coarse_events(since, int(active[0]) // FINE_PER_COARSE)
+    loaded = [_spread(number, events) for number, events in coarse]
     return History(
         active=active,
         loaded=np.concatenate(loaded) if loaded else np.empty(0, np.int64),
@@ -67,7 +77,7 @@ def _spread(coarse: int, events: int) -> Panes:
     return found
 
 
-def _usual_per_hour(grid: PaneGrid, model: OwnedModel, around: float, since: int) -> float | None:
+def _usual_per_hour(grid: PaneGrid, model: Arrived, around: float, since: int) -> float | None:
     """Events an hour in the coarse panes around a time; None where they are not all kept. An hour is a coarse pane."""
     slack = SLACK * grid.fine_seconds
     first, end = (grid.pane_of(time, Resolution.COARSE) for time in (around - slack, around + slack))
@@ -77,7 +87,7 @@ def _usual_per_hour(grid: PaneGrid, model: OwnedModel, around: float, since: int
 
 
 def _volume_ratio(
-    grid: PaneGrid, monitor: Monitor, model: OwnedModel, at: float, season: float, since: int
+    grid: PaneGrid, monitor: Monitor, model: Arrived, at: float, season: float, since: int
 ) -> float | None:
     """Events of the current window over those of the same time one season ago, in whole coarse panes."""
     coarse = grid.coarse_seconds
@@ -90,5 +100,5 @@ def _volume_ratio(
     return _events(model, end - panes, end) / before if before else None
 
 
-def _events(model: OwnedModel, first: int, end: int) -> int:
-    return sum(map(model.events, model.panes([PaneRange(Resolution.COARSE, first, end)])))
+def _events(model: Arrived, first: int, end: int) -> int:
+    return sum(events for _, events in model.coarse_events(first, end))

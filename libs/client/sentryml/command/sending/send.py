@@ -15,10 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sentryml.command.columns import FIELDS, BadRow, Columns, choose
-from sentryml.command.progress_file import Progress, begin
 from sentryml.command.rows import Place, Row, Rows
+from sentryml.command.sending.progress_file import Progress, begin
+from sentryml.command.sending.upload import Pair, Refusal, TooLarge, Upload
 from sentryml.command.terminal import OK, USAGE, Failed, Terminal
-from sentryml.command.upload import Pair, Refusal, TooLarge, Upload
 from sentryml.settings import Target, target
 
 SAMPLE_ROWS = 1_000
@@ -29,8 +29,8 @@ DAY_SECONDS = 86_400
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Send a file, or say what would be sent."""
     rows = Rows(arguments.file, arguments.format)
-    columns = _columns(rows, arguments)
-    _show_plan(rows, columns, terminal)
+    columns = columns_of(rows, arguments)
+    show_columns(rows, columns, terminal)
     if arguments.dry_run:
         return _dry_run(rows, columns, terminal)
     where = target(arguments.url)
@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return OK
 
 
-def _columns(rows: Rows, arguments: argparse.Namespace) -> Columns:
+def columns_of(rows: Rows, arguments: argparse.Namespace) -> Columns:
+    """Which column is which field, by the arguments, else by their names and a sample."""
     sample = list(islice(rows.from_place(Place()), SAMPLE_ROWS))
     if not sample:
         raise Failed(f"{rows.path} has no rows")
@@ -86,8 +87,11 @@ def _sending(where: Target, columns: Columns) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
 
-def _show_plan(rows: Rows, columns: Columns, terminal: Terminal) -> None:
-    terminal.say(f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} bytes")
+def show_columns(rows: Rows, columns: Columns, terminal: Terminal, *, timed: bool = True) -> None:
+    """Say what is read as what."""
+    terminal.say(
+        f"{rows.path.name}: {rows.kind.upper()}, {rows.size:,} {'rows' if rows.kind == 'parquet' else 'bytes'}"
+    )
     shown = [(name, columns.names.get(name, "")) for name in FIELDS if name in columns.names]
     if columns.model_id:
         shown.insert(0, ("model_id", f'"{columns.model_id}" for all rows'))
@@ -96,7 +100,7 @@ def _show_plan(rows: Rows, columns: Columns, terminal: Terminal) -> None:
     others = [column for column in rows.columns if column not in columns.names.values()]
     if others:
         terminal.say(f"not sent: {', '.join(others)}")
-    if "timestamp" not in columns.names:
+    if timed and "timestamp" not in columns.names:
         terminal.warn("No column is the timestamp: all events get the time at which they arrive.")
 
 

@@ -30,20 +30,22 @@ ROOM = 3
 EXACT = tuple(histogram.numbers.dropped for histogram in EMPTY_PANE.histograms)
 
 K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
-class KeptSum(Generic[K]):
-    """The sum over some panes; `read` unpacks one. A pane is known by its key and the identity of its bytes."""
+class KeptSum(Generic[K, V]):
+    """The sum over some panes; `read` gives the counts of one. A pane is known by its key and the identity of its
+    value, mostly packed counts."""
 
     __slots__ = ("_coarse", "_panes", "_read", "_result", "_roomy")
 
-    def __init__(self, read: Callable[[bytes], PaneCounts]) -> None:
+    def __init__(self, read: Callable[[V], PaneCounts]) -> None:
         self._read = read
-        self._panes: Mapping[K, bytes] = {}
+        self._panes: Mapping[K, V] = {}
         self._roomy = self._result = EMPTY_PANE
         self._coarse: dict[K, tuple[int, ...]] = {}
 
-    def of(self, panes: Mapping[K, bytes]) -> PaneCounts:
+    def of(self, panes: Mapping[K, V]) -> PaneCounts:
         """The sum over exactly these panes, as a fresh sum would be."""
         known = self._panes
         gone, new = _missing_in(panes, known), _missing_in(known, panes)
@@ -54,7 +56,7 @@ class KeptSum(Generic[K]):
             self._panes, self._result = panes, self._roomy.fitted()
         return self._result
 
-    def _moved(self, panes: Mapping[K, bytes], gone: list[K], new: list[K]) -> bool:
+    def _moved(self, panes: Mapping[K, V], gone: list[K], new: list[K]) -> bool:
         """Take away what has gone and add what is new; whether that leaves what a fresh sum would be."""
         if gone:
             self._roomy -= merge_panes((self._read(self._panes[key]) for key in gone), ROOM)
@@ -67,7 +69,7 @@ class KeptSum(Generic[K]):
             for histogram, coarsest in zip(self._roomy.histograms, self._coarsest(), strict=True)
         )
 
-    def _unpacked(self, panes: Mapping[K, bytes], keys: Iterable[K]) -> Iterator[PaneCounts]:
+    def _unpacked(self, panes: Mapping[K, V], keys: Iterable[K]) -> Iterator[PaneCounts]:
         """Some panes, noting those whose numbers are not at full precision."""
         for key in keys:
             counts = self._read(panes[key])
@@ -81,6 +83,6 @@ class KeptSum(Generic[K]):
         return tuple(max(dropped) for dropped in zip(EXACT, *self._coarse.values(), strict=True))
 
 
-def _missing_in(others: Mapping[K, bytes], panes: Mapping[K, bytes]) -> list[K]:
-    """The keys of those panes that are not among the others, by the identity of their bytes."""
+def _missing_in(others: Mapping[K, V], panes: Mapping[K, V]) -> list[K]:
+    """The keys of those panes that are not among the others, by the identity of their values."""
     return list(compress(panes, map(is_not, map(others.get, panes), panes.values())))

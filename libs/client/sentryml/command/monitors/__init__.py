@@ -1,0 +1,1 @@
+"""`sentryml monitors`: monitors as YAML files in git, one file a monitor."""

@@ -1,0 +1,167 @@
+"""What files would change: each monitor as it is, and what the changed one would have done over the kept history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from sentryml.command.api import Api, Refused
+from sentryml.command.models import number
+from sentryml.command.monitors.files import MonitorFile, differences, in_words, settings_of
+from sentryml.command.terminal import Failed, Terminal
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One monitor that differs from its file."""
+
+    file: MonitorFile
+    version: int
+    settings: dict[str, tuple[Any, Any]]
+    """Of each setting that differs, what is in force and what the file says."""
+    last_change: dict[str, Any]
+    """The newest version: who made it, and when."""
+    preview: dict[str, Any]
+
+    @property
+    def requested(self) -> dict[str, Any]:
+        """What to send."""
+        return {name: target for name, (_, target) in self.settings.items()}
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "model_id": self.file.model_id,
+            "file": str(self.file.path),
+            "version": self.version,
+            "last_change": {name: self.last_change.get(name) for name in ("at", "actor", "changes")},
+            "settings": {name: {"from": was, "to": target} for name, (was, target) in self.settings.items()},
+            "preview": self.preview,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All files."""
+
+    changes: Sequence[Change]
+    unchanged: Sequence[MonitorFile]
+    skipped: Sequence[MonitorFile]
+    """Those of models that are not known yet."""
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "changes": [each.document() for each in self.changes],
+            "unchanged": [each.model_id for each in self.unchanged],
+            "skipped": [each.model_id for each in self.skipped],
+        }
+
+
+def make_plan(api: Api, files: Sequence[MonitorFile], terminal: Terminal, *, skip_unknown: bool) -> Plan:
+    """Compare the files with what is in force. The preview of a change is also what checks it: nothing is changed
+    before all of them are known to be valid.
+
+    Raises:
+        Failed: for all that is wrong with any of them, one line each.
+    """
+    changes, unchanged, skipped, errors = [], [], [], []
+    for index, file in enumerate(files):
+        terminal.progress((index + 1) / len(files), file.model_id)
+        try:
+            change = _change(api, file)
+        except Refused as err:
+            if err.kind == "unknown-model" and skip_unknown:
+                skipped.append(file)
+            else:
+                errors += explain(file, err)
+            continue
+        if change is None:
+            unchanged.append(file)
+        else:
+            changes.append(change)
+    if errors:
+        raise Failed("\n".join([*errors, "Nothing was changed."]))
+    return Plan(changes, unchanged, skipped)
+
+
+def path_of(file: MonitorFile) -> str:
+    """The address of its monitor."""
+    return f"/v1/models/{quote(file.model_id, safe='')}/monitor"
+
+
+def explain(file: MonitorFile, err: Refused) -> list[str]:
+    """A refusal, by file, line and setting."""
+    if err.kind == "unknown-model":
+        advice = "no event of it has arrived yet. Send one, or leave such files out: --skip-unknown"
+        return [f"{file.where('model_id')} {file.model_id}: {advice}"]
+    named = [f"{file.where(str(each.get('field')).partition('.')[0])}: {each.get('reason')}" for each in err.errors]
+    return named or [f"{file.path}: {err}"]
+
+
+def _change(api: Api, file: MonitorFile) -> Change | None:
+    monitor = api.get(path_of(file))
+    settings = differences(settings_of(monitor), file.settings)
+    if not settings:
+        return None
+    target = {name: value for name, (_, value) in settings.items()}
+    preview = api.post(f"{path_of(file)}:preview", {**target, "version": monitor["version"]})
+    newest = next(api.items(f"{path_of(file)}/versions", 1), {})
+    return Change(file, monitor["version"], settings, newest, preview)
+
+
+def show(plan: Plan, terminal: Terminal) -> None:
+    """For people."""
+    for each in plan.changes:
+        terminal.say(f"{each.file.model_id} ({each.file.path}), now at version {each.version}{_by_whom(each)}")
+        width = max(map(len, each.settings))
+        for name, (was, target) in each.settings.items():
+            terminal.say(f"  {name.ljust(width)}  {_shown(name, was)} → {_shown(name, target)}")
+        _show_preview(each.preview, terminal)
+        terminal.say()
+    for file in plan.skipped:
+        terminal.say(f"left out: {file.model_id} ({file.path}): no event of it has arrived yet")
+    terminal.say(f"{len(plan.changes)} of {len(plan.changes) + len(plan.unchanged)} monitors differ from their files.")
+
+
+def _by_whom(change: Change) -> str:
+    actor, at = (change.last_change.get(name) for name in ("actor", "at"))
+    return f", by {actor['name']} at {str(at)[:19]}Z" if isinstance(actor, dict) else ""
+
+
+def _shown(name: str, value: Any) -> str:
+    if name.endswith("_seconds") and isinstance(value, int | float) and value:
+        return in_words(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _show_preview(preview: dict[str, Any], terminal: Terminal) -> None:
+    would, does = preview["preview"], preview["in_force"]
+    if not preview["evaluations"]:
+        terminal.say("  What it would have opened is not known: no evaluation is kept, or it is off.")
+        return
+    span = f"from {preview['from'][:10]} to {preview['to'][:10]}"
+    rough, used = preview["approximate"], preview["evaluations"]
+    terminal.say(
+        f"  {span} it would have opened {_incidents(would)}; as it is now: {_incidents(does)}"
+        + (f" ({rough:,} of {used:,} evaluations are approximate)" if rough else "")
+    )
+    for each in would["incidents"][:SHOWN]:
+        end = each["resolved_at"] or each["closed_at"]
+        until = f"to {end[:16]}Z" if end else "and lasts"
+        terminal.say(f"    {each['opened_at'][:16]}Z {until}, {each['severity']}, PSI {number(each['peak_psi'])}")
+    if would["incident_count"] > SHOWN:
+        terminal.say(f"    and {would['incident_count'] - SHOWN} before")
+
+
+def _incidents(replay: dict[str, Any]) -> str:
+    count, alerts = replay["incident_count"], replay["alerts"]
+    return f"{count} {'incident' if count == 1 else 'incidents'} with {alerts} {'alert' if alerts == 1 else 'alerts'}"
