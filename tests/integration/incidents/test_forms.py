@@ -50,6 +50,7 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     "/keys/make": (ADMINS, {"name": "x", "scopes": "read"}),
     f"/keys/{KEY}/rotate": (ADMINS, {}),
     f"/keys/{KEY}/revoke": (ADMINS, {}),
+    f"/keys/{KEY}/test-event": (ADMINS, {"key": "x"}),
     "/users/add": (ADMINS, {"email": "eve@example.org", "role": "viewer"}),
     f"/users/{BEN}/role": (ADMINS, {"role": "responder"}),
     f"/users/{BEN}/disable": (ADMINS, {}),
