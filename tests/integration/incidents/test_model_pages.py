@@ -12,12 +12,14 @@ from prometheus_client import REGISTRY
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.evaluations.evaluations import list_evaluations
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import register_model
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of
+from tests.support.signing_in import SAME_ORIGIN
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, hearing, quick
 
 
@@ -35,6 +37,29 @@ async def test_without_models_the_overview_says_how_to_send_the_first_event(read
     text = text_of(await reader.get("/models"))
     assert "No model yet" in text
     assert 'curl -X POST "$SENTRYML_INGEST_URL/v1/events"' in text
+
+
+async def test_an_admin_sees_what_a_new_installation_still_needs_until_it_is_hidden(
+    signed_in: SignedIn, reader: httpx.AsyncClient, pool: Pool
+) -> None:
+    admin = await signed_in("ana", Role.ADMIN)
+    text = text_of(await admin.get("/models"))
+    assert "First steps 0 of 4 done" in text
+    assert "The notifier does not answer" in text
+    assert "vera has an account, and has not signed in yet." in text
+    assert "First steps" not in text_of(await reader.get("/models"))
+    await register(pool, "fraud", quick())
+    await pool.execute("UPDATE app_user SET last_signed_in_at = $1", MONDAY)
+    text = text_of(await admin.get("/models"))
+    assert "First steps 2 of 4 done" in text
+    assert "1 model sends predictions." in text
+    assert "fraud in " in text
+    hidden = await admin.post("/models/checklist/hide", headers=SAME_ORIGIN)
+    assert (hidden.status_code, hidden.headers["location"]) == (303, "../../models")
+    assert "First steps" not in text_of(await admin.get("/models"))
+    assert "You have hidden the list of first steps" in text_of(await admin.get("/account"))
+    await admin.post("/models/checklist/show", headers=SAME_ORIGIN)
+    assert "First steps 2 of 4 done" in text_of(await admin.get("/models"))
 
 
 async def test_overview_shows_the_worst_first_and_every_model_with_its_status(

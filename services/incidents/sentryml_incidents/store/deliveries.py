@@ -113,6 +113,11 @@ async def list_live_groups(connection: Connection) -> list[LiveGroup]:
     return [LiveGroup(**row) for row in rows]
 
 
+async def any_delivered(connection: Connection) -> bool:
+    """Whether any alert was ever delivered."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM delivery WHERE state = 'delivered')"))
+
+
 async def count_undeliverable(connection: Connection) -> tuple[int, int]:
     """(messages that are undeliverable, incidents that they are about)."""
     row = await connection.fetchrow(

@@ -13,6 +13,8 @@ from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.first_steps.checklist import Baseline
+from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
 from sentryml_incidents.domain.overview import Standing
 from sentryml_incidents.domain.system.faults import Progress
 from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
@@ -173,6 +175,28 @@ async def read_standings(connection: Connection, now: datetime) -> list[Standing
         )
         for row in rows
     ]
+
+
+async def read_baselines(connection: Connection, limit: int) -> list[Baseline]:
+    """The baselines of the models that have been watched for the longest time."""
+    rows = await connection.fetch(
+        """
+        SELECT model.model_id, greatest(model.first_seen, monitor_version.kept_since) AS since,
+               make_interval(secs => (monitor_version.settings ->> 'baseline_seconds')::float8) AS baseline,
+               make_interval(secs => (monitor_version.settings ->> 'current_seconds')::float8) AS current,
+               (latest_evaluation.evaluation -> 'baseline' ->> 'coverage')::float8 AS coverage
+          FROM model
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+          LEFT JOIN latest_evaluation USING (model_id)
+         WHERE (monitor_version.settings ->> 'enabled')::boolean AND position($1 IN model.model_id) = 0
+         ORDER BY since, model.model_id
+         LIMIT $2
+        """,
+        TEST_MODEL,
+        limit,
+    )
+    return [Baseline(**row) for row in rows]
 
 
 async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated:

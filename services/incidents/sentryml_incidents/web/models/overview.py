@@ -21,6 +21,7 @@ from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_mode
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.system_state import read_system_state
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
+from sentryml_incidents.web.models.checklist import first_steps
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
@@ -67,22 +68,24 @@ async def show(
 ) -> Response:
     """Alert groups, then every model: what drifts, is silent or not evaluated first."""
     part, now, start = search.strip(), context.now(), ROWS * (page - 1)
+    plain = page == 1 and not part and not show
     async with context.transaction() as connection:
         standings = await read_standings(connection, now)
         overview = overview_of(standings, part, show)
         sections = await _sections(connection, overview.found[start : start + ROWS], now)
-        groups = distinct_groups(await list_live_groups(connection)) if page == 1 and not part and not show else []
+        groups = distinct_groups(await list_live_groups(connection)) if plain else []
         unreadable = (await read_unreadable(connection, now)).in_short
         system = await read_system_state(connection, context, _unevaluated(standings))
     return render(
         request,
         "models/overview.html",
         any_at_all=bool(standings),
+        steps=await first_steps(context, visitor, standings) if plain else (),
         groups=groups,
         sections=sections,
         counts=_counts(overview, part, show),
         overview=overview,
-        calm=not groups and not any(overview.counts[each] for each in URGENT),
+        calm=bool(overview.counts[Section.OK]) and not groups and not any(overview.counts[each] for each in URGENT),
         previous=_query(part, show, page - 1) if page > 1 else None,
         next=_query(part, show, page + 1) if len(overview.found) > start + ROWS else None,
         search=part,
