@@ -147,6 +147,7 @@ async def make(stack: Stack, *, docs: bool) -> None:
         await take(browser, scene, BEFORE, docs=docs)
         say("the demo plays, up to the storms at the end of May")
         scene.numbers = await play_to_the_worst(stack)
+        await scene.send_unreadable()
         await take(browser, scene, AFTER, docs=docs)
 
 
