@@ -7,18 +7,18 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Level
 from sentryml_common.contracts.transition import Severity, State
-from sentryml_incidents.domain.overview import LiveGroup, Section, Standing, distinct_groups, overview_of
+from sentryml_incidents.domain.overview import LiveGroup, ModelStanding, Section, distinct_groups, overview_of
 from tests.unit.incidents.builders import at
 
 FIRST, SECOND, THIRD, FOURTH = (UUID(int=number) for number in range(1, 5))
 
 
-def a_standing(model_id: str, level: Level | None = Level.OK, **changes: Any) -> Standing:
+def a_standing(model_id: str, level: Level | None = Level.OK, **changes: Any) -> ModelStanding:
     known: dict[str, Any] = {
         "enabled": True, "psi": 0.01, "silent": False, "evaluated": True, "missed_since": None, "severity": None,
         "state": None,
     }  # fmt: skip
-    return Standing(model_id=model_id, level=level, **known | changes)
+    return ModelStanding(model_id=model_id, level=level, **known | changes)
 
 
 def an_incident(severity: str, state: str = "open", psi: float = 0.2) -> dict[str, Any]:

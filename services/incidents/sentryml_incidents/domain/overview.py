@@ -36,7 +36,7 @@ URGENT = (Section.DRIFTING, Section.SILENT, Section.NOT_EVALUATED)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ModelStanding:
     """One model, as far as its place in the overview goes by it. `severity` and `state` are those of its live incident;
     `missed_since` is when it was evaluated last, where evaluations are missing."""
 
@@ -73,7 +73,7 @@ class Standing:
 class Overview:
     """The models that are shown, the worst first, and how many there are of each kind among those that match."""
 
-    found: Sequence[Standing]
+    found: Sequence[ModelStanding]
     counts: Mapping[Section, int]
 
     @property
@@ -82,7 +82,7 @@ class Overview:
         return sum(self.counts.values())
 
 
-def overview_of(standings: Iterable[Standing], part: str, only: Section | None) -> Overview:
+def overview_of(standings: Iterable[ModelStanding], part: str, only: Section | None) -> Overview:
     """Those with `part` in their id, of one section or of all."""
     matching = [(each.section, each) for each in standings if part.lower() in each.model_id.lower()]
     counts = Counter(section for section, _ in matching)
@@ -90,7 +90,7 @@ def overview_of(standings: Iterable[Standing], part: str, only: Section | None) 
     return Overview([each for _, each in found], {section: counts[section] for section in Section})
 
 
-def _order(section: Section, model: Standing) -> tuple[int, bool, bool, float, str]:
+def _order(section: Section, model: ModelStanding) -> tuple[int, bool, bool, float, str]:
     """The worst first: critical, then what nobody has acknowledged, then the highest PSI; all others by their id."""
     if section is not Section.DRIFTING:
         return ORDER[section], False, False, 0.0, model.model_id

@@ -15,7 +15,7 @@ from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.first_steps.checklist import Baseline
 from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
-from sentryml_incidents.domain.overview import Standing
+from sentryml_incidents.domain.overview import ModelStanding
 from sentryml_incidents.domain.system.faults import Progress
 from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
 
@@ -143,7 +143,7 @@ def _schedule_of(row: asyncpg.Record) -> Schedule:
     return Schedule(row["evaluated_at"], every, row["in_force_since"], row["enabled"])
 
 
-async def read_standings(connection: Connection, now: datetime) -> list[Standing]:
+async def read_standings(connection: Connection, now: datetime) -> list[ModelStanding]:
     """All models, as far as the overview sorts and counts them."""
     rows = await connection.fetch(
         """
@@ -162,7 +162,7 @@ async def read_standings(connection: Connection, now: datetime) -> list[Standing
         """
     )
     return [
-        Standing(
+        ModelStanding(
             model_id=row["model_id"],
             enabled=row["enabled"],
             level=Level(row["level"]) if row["level"] else None,

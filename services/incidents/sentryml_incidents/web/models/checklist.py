@@ -11,7 +11,7 @@ from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier import NotifierAway
 from sentryml_incidents.domain.first_steps.checklist import ChannelState, Found, Step, checklist
 from sentryml_incidents.domain.first_steps.model_names import is_test_model
-from sentryml_incidents.domain.overview import Standing
+from sentryml_incidents.domain.overview import ModelStanding
 from sentryml_incidents.store.deliveries import any_delivered
 from sentryml_incidents.store.models import read_baselines
 from sentryml_incidents.store.people.users import hide_checklist, list_users
@@ -43,7 +43,7 @@ async def show_again(request: Request, context: WithContext, visitor: Administra
     return go_to(request, "/models")
 
 
-async def first_steps(context: Context, visitor: Visitor, standings: Sequence[Standing]) -> tuple[Step, ...]:
+async def first_steps(context: Context, visitor: Visitor, standings: Sequence[ModelStanding]) -> tuple[Step, ...]:
     """The steps, for admins who have not hidden them, while one of them is not done; else none."""
     if not visitor.administers or visitor.user.checklist_hidden_at is not None:
         return ()

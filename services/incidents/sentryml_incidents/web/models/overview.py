@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request, Response
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.overview import URGENT, Overview, Section, Standing, distinct_groups, overview_of
+from sentryml_incidents.domain.overview import URGENT, ModelStanding, Overview, Section, distinct_groups, overview_of
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
@@ -97,7 +97,7 @@ async def show(
     )
 
 
-def _unevaluated(standings: Sequence[Standing]) -> Unevaluated:
+def _unevaluated(standings: Sequence[ModelStanding]) -> Unevaluated:
     expected = [each for each in standings if each.enabled and each.evaluated]
     return Unevaluated(len(expected), {each.model_id: each.missed_since for each in expected if each.missed_since})
 
@@ -116,7 +116,7 @@ def _query(part: str, only: Section | None, page: int = 1) -> str:
 
 
 async def _sections(
-    connection: Connection, found: Sequence[Standing], now: datetime
+    connection: Connection, found: Sequence[ModelStanding], now: datetime
 ) -> list[tuple[Section, list[ModelRow]]]:
     """The rows of a page, by section."""
     models = await list_models(connection, None, len(found), ModelFilter(model_ids=tuple(e.model_id for e in found)))
