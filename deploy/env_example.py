@@ -40,6 +40,7 @@ OTHER_IN_CONTAINERS = {
     "postgres_url": "postgresql://sentryml:${POSTGRES_PASSWORD}@postgres:5432/sentryml",
     "public_url": "http://127.0.0.1:8701",
     "ingest_url": "http://127.0.0.1:8700",
+    "ingest_internal_url": "http://ingest:8080",
     "processor_urls": "http://processor:8080",
     "incidents_url": "http://incidents:8080",
     "notifier_url": "http://notifier:8080",

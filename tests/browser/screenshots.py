@@ -65,13 +65,14 @@ AFTER = (
     Listed("new-channel", "/alerts/channels/new"),
     Listed("new-route", "/alerts/routes/new"),
     Listed("deliveries", "/alerts/deliveries"),
-    Listed("unreadable-records", "/alerts/unreadable"),
     Listed("keys", "/keys"),
     Listed("users", "/users"),
     Listed("user", "/users/{rosa}"),
     Listed("not-found", "/incidents/999999", status=404),
 )
 """Pages while the demo's incident is open."""
+UNREADABLE = (Listed("unreadable-records", "/alerts/unreadable"),)
+"""The last, since other pages would speak of these records, too."""
 IN_DOCS = {"overview": 620, "incident-open": 1400, "model": 1400}
 """The pictures of the README, and how many pixels of each from the top."""
 
@@ -80,16 +81,21 @@ def say(line: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
 
 
-async def take(browser: Browser, scene: Scene, pages: Sequence[Listed], *, docs: bool) -> None:
-    """All pages, in each view."""
+async def take(scene: Scene, pages: Sequence[Listed], *, docs: bool) -> None:
+    """All pages, in each view; each in a Chromium of its own, since one fails after some dozens of tall pictures."""
     for listed in pages:
-        for view, options in VIEWS.items():
-            async with a_visit(browser, scene, listed.role, **options) as page:
-                await page.goto(listed.of(scene))
-                await page.screenshot(path=PICTURES / f"{listed.name}-{view}.png", full_page=True)
-                if docs and view == "light" and listed.name in IN_DOCS:
-                    await _keep(page, DOCS / f"{listed.name}.webp", IN_DOCS[listed.name])
+        async with a_browser() as browser:
+            await _take_views(browser, scene, listed, docs=docs)
         say(f"{listed.name}: {', '.join(VIEWS)}")
+
+
+async def _take_views(browser: Browser, scene: Scene, listed: Listed, *, docs: bool) -> None:
+    for view, options in VIEWS.items():
+        async with a_visit(browser, scene, listed.role, **options) as page:
+            await page.goto(listed.of(scene))
+            await page.screenshot(path=PICTURES / f"{listed.name}-{view}.png", full_page=True)
+            if docs and view == "light" and listed.name in IN_DOCS:
+                await _keep(page, DOCS / f"{listed.name}.webp", IN_DOCS[listed.name])
 
 
 async def _keep(page: Page, path: Path, height: int) -> None:
@@ -143,11 +149,13 @@ async def _playing(stack: Stack) -> AsyncIterator[asyncio.Task[list[str]]]:
 
 async def make(stack: Stack, *, docs: bool) -> None:
     """Everything, on a running stack that has seen no event."""
-    async with a_browser() as browser, a_scene(stack) as scene:
-        await take(browser, scene, BEFORE, docs=docs)
+    async with a_scene(stack) as scene:
+        await take(scene, BEFORE, docs=docs)
         say("the demo plays, up to the storms at the end of May")
         scene.numbers = await play_to_the_worst(stack)
-        await take(browser, scene, AFTER, docs=docs)
+        await take(scene, AFTER, docs=docs)
+        await scene.send_unreadable()
+        await take(scene, UNREADABLE, docs=docs)
 
 
 def main() -> None:

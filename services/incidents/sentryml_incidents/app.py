@@ -9,6 +9,7 @@ from typing import Any
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
+from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
@@ -24,6 +25,7 @@ from sentryml_incidents.asgi import create_app
 from sentryml_incidents.cli.first_admin import make_first_admin
 from sentryml_incidents.clients.drift import Processors
 from sentryml_incidents.clients.http_client import make_client
+from sentryml_incidents.clients.ingest import Ingest
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.consumers.dead_letters import DeadLetterConsumer
@@ -34,7 +36,7 @@ from sentryml_incidents.outboxes import METRICS, outboxes
 from sentryml_incidents.settings import SCHEMA, IncidentsSettings
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.timer import Timer
-from sentryml_incidents.usecases.context import Context
+from sentryml_incidents.usecases.context import Context, KafkaAddress
 
 log = get_logger(__name__)
 
@@ -47,6 +49,7 @@ def main() -> None:
         settings.public_url,
         hub=hub,
         ingest_url=settings.ingest_url,
+        kafka=KafkaAddress(settings.kafka_bootstrap, settings.prefixed(PREDICTIONS.name)),
         stalled_after=timedelta(seconds=settings.stalled_after_seconds),
     )
 
@@ -63,6 +66,7 @@ def main() -> None:
             context.pool = pool
             context.processors = Processors(settings.processors, settings.internal_secret, client)
             context.notifier = Notifier(settings.notifier_url.rstrip("/"), settings.internal_secret, client)
+            context.ingest = Ingest(settings.ingest_internal_url or settings.ingest_url, client)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(Timer(pool, settings.evaluation_keep_days).run(), name="timer")
                 tasks.create_task(

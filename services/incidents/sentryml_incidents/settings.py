@@ -27,8 +27,14 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     ingest_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/]+(/\S*[^\s/])?$",
-        description="Address under which senders of events reach ingest, without a slash at the end; the page that is "
-        "shown before the first event has it.",
+        description="Address under which senders of events reach ingest, without a slash at the end; pages show it in "
+        "examples.",
+    )
+    ingest_internal_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*[^\s/])?$",
+        description="Address under which this service reaches ingest, to send the test events that admins ask for; by "
+        "default SENTRYML_INGEST_URL.",
     )
     monitor_new_models: bool = Field(
         True,

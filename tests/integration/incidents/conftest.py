@@ -28,6 +28,7 @@ from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_incidents import passwords
 from sentryml_incidents.asgi import create_app
+from sentryml_incidents.clients.ingest import Ingest
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.domain.api_keys import make_api_key
@@ -39,7 +40,7 @@ from sentryml_incidents.store.monitors import register_model
 from sentryml_incidents.store.people.api_keys import insert_api_key
 from sentryml_incidents.store.people.sessions import insert_session
 from sentryml_incidents.store.people.users import insert_user, rename_user
-from sentryml_incidents.usecases.context import Context, install_context
+from sentryml_incidents.usecases.context import Context, KafkaAddress, install_context
 from sentryml_incidents.web.people.session import cookie_name
 from tests.support.applications import a_copy
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
@@ -168,12 +169,30 @@ def notifier() -> Notifier | None:
 
 
 @pytest.fixture
-async def browser_with(pool: Pool, clock: StillClock, notifier: Notifier | None) -> AsyncIterator[MakeBrowser]:
+def ingest() -> Ingest | None:
+    """Where test events are sent to."""
+    return None
+
+
+@pytest.fixture
+async def browser_with(
+    pool: Pool, clock: StillClock, notifier: Notifier | None, ingest: Ingest | None
+) -> AsyncIterator[MakeBrowser]:
     """Makes browsers: clients without a key, each with cookies of its own."""
     clients: list[httpx.AsyncClient] = []
 
     def make(address: str = "198.51.100.7", public_url: str = PUBLIC_URL) -> httpx.AsyncClient:
-        app = app_on(Context(public_url, clock, pool, notifier=notifier))
+        app = app_on(
+            Context(
+                public_url,
+                clock,
+                pool,
+                notifier=notifier,
+                ingest=ingest,
+                kafka=KafkaAddress("kafka.example.org:9092", "sentryml.predictions.v1"),
+                counted_seconds=0.0,
+            )
+        )
         transport = httpx.ASGITransport(app=app, client=(address, 40_000), raise_app_exceptions=False)
         clients.append(httpx.AsyncClient(transport=transport, base_url=public_url))
         return clients[-1]

@@ -188,6 +188,9 @@ async def test_a_route_shows_when_it_holds(admin: httpx.AsyncClient, world: Worl
     form = (await admin.get(f"/alerts/routes/{await world.pool.fetchval(ROUTE)}")).text
     for value in what.values():
         assert value in form
+    folds = re.findall(r'<details class="part"( open)?>\s*<summary>([\w ]+?) <span', form)
+    assert ("", "Steps") in folds, "what is as by default stays folded"
+    assert {title for is_open, title in folds if is_open} >= {"Hold", "Weekly summary", "Mention in Slack"}
 
 
 @pytest.mark.parametrize(

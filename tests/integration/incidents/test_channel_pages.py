@@ -11,7 +11,15 @@ from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.base import Channel, Config, Identity, Kind, Tools
 from sentryml_notifier.channels.kinds import KINDS
-from tests.integration.incidents.test_alert_pages import WEBHOOK, admin, context, make_ops, notifier, world
+from tests.integration.incidents.test_alert_pages import (
+    ARCHIVED,
+    WEBHOOK,
+    admin,
+    context,
+    make_ops,
+    notifier,
+    world,
+)
 from tests.integration.incidents.test_pages import text_of
 from tests.integration.notifier.conftest import World, slack
 from tests.support.signing_in import submit
@@ -37,6 +45,23 @@ async def test_a_channel_is_made_changed_and_removed(admin: httpx.AsyncClient, w
     gone = text_of(await submit(admin, page, f"{page}/remove"))
     assert ("ada removed the channel ops 2" in gone, "ops 2 Slack" in gone) == (True, False)
     assert (await admin.get(page)).status_code == 404
+
+
+async def test_the_checklist_says_how_far_alerts_get(admin: httpx.AsyncClient, world: World) -> None:
+    async def says() -> str:
+        return text_of(await admin.get("/models"))
+
+    channel = f"/alerts/channels/{world.channel.channel_id}"
+    assert "nothing was delivered yet: send a test message to it. Send a test message" in await says()
+    world.slack.play(ARCHIVED)
+    await submit(admin, channel, f"{channel}/test")
+    assert "nothing was delivered yet" in await says()
+    await submit(admin, channel, f"{channel}/test")
+    assert "A channel that delivers (done) Alerts are delivered." in await says()
+    await world.pool.execute("UPDATE channel SET state = 'broken', broken_reason = 'gone'")
+    assert "Its channel is broken; it says why, and what to do. See what is wrong" in await says()
+    await world.pool.execute("DELETE FROM route")
+    assert "no route leads to it: nobody is notified. Add a route" in await says()
 
 
 FORMS = {

@@ -20,9 +20,9 @@ from sentryml_incidents.web.alerts import deliveries as alert_deliveries
 from sentryml_incidents.web.alerts import overview as alerts
 from sentryml_incidents.web.alerts import routes as alert_routes
 from sentryml_incidents.web.incidents import list as incident_list
+from sentryml_incidents.web.models import checklist, monitor_switch
 from sentryml_incidents.web.models import delete as delete_page
 from sentryml_incidents.web.models import monitor as monitor_page
-from sentryml_incidents.web.models import monitor_switch
 from sentryml_incidents.web.people import account, sign_in, users
 from sentryml_incidents.web.people import api_keys as keys
 from tests.integration.incidents.conftest import PASSWORD, Life, SignedIn, add_user
@@ -50,6 +50,9 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
     "/keys/make": (ADMINS, {"name": "x", "scopes": "read"}),
     f"/keys/{KEY}/rotate": (ADMINS, {}),
     f"/keys/{KEY}/revoke": (ADMINS, {}),
+    "/models/checklist/hide": (ADMINS, {}),
+    "/models/checklist/show": (ADMINS, {}),
+    f"/keys/{KEY}/test-event": (ADMINS, {"key": "x"}),
     "/users/add": (ADMINS, {"email": "eve@example.org", "role": "viewer"}),
     f"/users/{BEN}/role": (ADMINS, {"role": "responder"}),
     f"/users/{BEN}/disable": (ADMINS, {}),
@@ -75,7 +78,19 @@ FORMS: dict[str, tuple[set[Role], dict[str, str]]] = {
 
 TABLES = ("incident", "transition", "app_user", "session", "api_key", "monitor_version", "model")
 
-PARTS = (pages, incident_list, sign_in, account, keys, users, *ALERTS, monitor_page, monitor_switch, delete_page)
+PARTS = (
+    pages,
+    checklist,
+    incident_list,
+    sign_in,
+    account,
+    keys,
+    users,
+    *ALERTS,
+    monitor_page,
+    monitor_switch,
+    delete_page,
+)
 
 
 def test_the_table_holds_every_form() -> None:

@@ -12,12 +12,14 @@ from prometheus_client import REGISTRY
 from sentryml_common.contracts.activity import Activity, PaneCount, RecentEvent
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
+from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.evaluations.evaluations import list_evaluations
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.monitors import register_model
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
 from tests.integration.incidents.test_pages import text_of
+from tests.support.signing_in import SAME_ORIGIN
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, hearing, quick
 
 
@@ -37,23 +39,59 @@ async def test_without_models_the_overview_says_how_to_send_the_first_event(read
     assert 'curl -X POST "$SENTRYML_INGEST_URL/v1/events"' in text
 
 
-async def test_overview_shows_what_drifts_first_and_every_model_with_its_status(
+async def test_an_admin_sees_what_a_new_installation_still_needs_until_it_is_hidden(
+    signed_in: SignedIn, reader: httpx.AsyncClient, pool: Pool
+) -> None:
+    admin = await signed_in("ana", Role.ADMIN)
+    text = text_of(await admin.get("/models"))
+    assert "First steps 0 of 4 done" in text
+    assert "The notifier does not answer" in text
+    assert "vera has an account, and has not signed in yet." in text
+    assert "First steps" not in text_of(await reader.get("/models"))
+    await register(pool, "fraud", quick())
+    await pool.execute("UPDATE app_user SET last_signed_in_at = $1", MONDAY)
+    text = text_of(await admin.get("/models"))
+    assert "First steps 2 of 4 done" in text
+    assert "1 model sends predictions." in text
+    assert "fraud in " in text
+    hidden = await admin.post("/models/checklist/hide", headers=SAME_ORIGIN)
+    assert (hidden.status_code, hidden.headers["location"]) == (303, "../../models")
+    assert "First steps" not in text_of(await admin.get("/models"))
+    assert "You have hidden the list of first steps" in text_of(await admin.get("/account"))
+    await admin.post("/models/checklist/show", headers=SAME_ORIGIN)
+    assert "First steps 2 of 4 done" in text_of(await admin.get("/models"))
+
+
+async def test_overview_shows_the_worst_first_and_every_model_with_its_status(
     reader: httpx.AsyncClient, pool: Pool, life: Life, clock: StillClock
 ) -> None:
-    for model_id in ("a-new-one", "churn", "starved"):
+    for model_id in ("a-new-one", "churn", "starved", "b-warned"):
         await register(pool, model_id, quick())
     await Life(pool, "churn").sees("ok", "ok")
     await Life(pool, "starved").sees("insufficient")
     assert "Nothing drifts" in text_of(await reader.get("/models"))
     await life.sees("ok", "critical")
+    await Life(pool, "b-warned").sees("warn")
     clock.now = at(3)
     text = text_of(await reader.get("/models"))
     assert "Nothing drifts" not in text
-    drifting, _, everything = text.partition("All models")
-    assert re.findall(r"flights-delay ▲ critical 0\.50 .*? #1 ▲ critical open", drifting)
-    assert "churn" not in drifting
-    for row in ("a-new-one … new –", "churn ✓ ok", "flights-delay ▲ critical", "starved … no events –"):
-        assert row in everything
+    assert "5 models 2 drifting 2 not compared yet 1 ok Name contains" in text
+    drifting, rest = text.split("Drifting")[1].split("Not compared yet")
+    assert re.findall(r"flights-delay ▲ critical 0\.50 .*? #1 ▲ critical open b-warned △ warn", drifting)
+    waiting, fine = rest.split(" Ok ")
+    assert re.findall(r"a-new-one … new – .*? starved … no events –", waiting)
+    assert "churn ✓ ok" in fine
+
+
+async def test_a_count_shows_its_models_alone(reader: httpx.AsyncClient, pool: Pool, life: Life) -> None:
+    await register(pool, "churn", quick())
+    await life.sees("critical")
+    drifting = await reader.get("/models?show=drifting")
+    assert re.findall(r'href="\./models/([\w-]+)"', drifting.text) == [MODEL]
+    assert 'href="./models?show=not-compared"' in drifting.text
+    assert "No model is silent." in text_of(await reader.get("/models?show=silent"))
+    assert "No silent model’s name contains “x”." in text_of(await reader.get("/models?show=silent&search=x"))
+    assert (await reader.get("/models?show=odd")).status_code == 422
 
 
 async def test_a_silent_model_comes_first_and_says_since_when_until_predictions_come_again(
@@ -62,8 +100,9 @@ async def test_a_silent_model_comes_first_and_says_since_when_until_predictions_
     clock.now = at(41)
     evaluation = hearing(an_evaluation("ok", at(40)), "warn", 10, volume_ratio=0.25)
     await life.take(evaluation)
-    first, _, _ = text_of(await reader.get("/models")).partition("All models")
-    assert re.findall(r"flights-delay △ no predictions .*? #1 △ warn open", first), first
+    overview = text_of(await reader.get("/models"))
+    assert "1 model 1 silent" in overview
+    assert re.findall(r"flights-delay △ no predictions .*? #1 △ warn open", overview), overview
     page = text_of(await reader.get(f"/models/{MODEL}"))
     assert "No predictions since 23 Nov 2026, 09:25:00 UTC" in page
     assert "volume: 25 % as many predictions as at the same time last week" in page
@@ -92,6 +131,7 @@ async def test_model_whose_evaluations_are_missing_says_since_when_and_why(
     clock.now = at(19)
     overview = text_of(await reader.get("/models"))
     assert "△ not evaluated since 09:17:00 UTC" in overview
+    assert "1 not evaluated" in overview
     assert "Nothing drifts" not in overview, "nobody knows"
     assert "Its /readyz says what it waits for. Since 23 Nov 2026, 09:17:00 UTC ." in overview
     page = text_of(await reader.get(f"/models/{MODEL}"))
@@ -129,15 +169,17 @@ async def test_overview_says_until_when_predictions_have_been_counted(
 
 
 async def test_overview_is_searched_and_paged_on_the_server(reader: httpx.AsyncClient, pool: Pool) -> None:
-    for number in range(35):
+    for number in range(55):
         await register(pool, f"model-{number:02}", quick())
     await register(pool, "other", quick())
     first = await reader.get("/models?search=ODEL-")
-    assert re.findall(r'href="\./models/(model-\d\d)"', first.text) == [f"model-{number:02}" for number in range(30)]
-    link = re.search(r'href="\./(models\?after=[^"]+)"', first.text)
+    assert re.findall(r'href="\./models/(model-\d\d)"', first.text) == [f"model-{number:02}" for number in range(50)]
+    link = re.search(r'rel="next" href="\./(models\?[^"]+)"', first.text)
     assert link is not None
     second = await reader.get("/" + link[1].replace("&amp;", "&"))
-    assert re.findall(r'href="\./models/([\w-]+)"', second.text) == [f"model-{number:02}" for number in range(30, 35)]
+    assert re.findall(r'href="\./models/([\w-]+)"', second.text) == [f"model-{number:02}" for number in range(50, 55)]
+    assert 'rel="prev" href="./models?search=ODEL-"' in second.text
+    assert "There are no more models." in text_of(await reader.get("/models?page=9"))
     assert "No model’s name contains “x”" in text_of(await reader.get("/models?search=x"))
 
 
@@ -304,7 +346,7 @@ async def test_odd_questions_are_answered_in_words(reader: httpx.AsyncClient, li
         answer = await reader.get(f"/models/{MODEL}?{query}")
         assert answer.status_code == 422
         assert "days" in answer.text
-    assert (await reader.get("/models?after=%00")).status_code == 422
+    assert (await reader.get("/models?page=0")).status_code == 422
 
 
 async def test_what_strangers_wrote_is_text_never_markup(

@@ -49,6 +49,31 @@ async def test_the_form_holds_every_setting_as_people_type_it(ana: httpx.AsyncCl
     assert "Never below what chance alone shows" in text
 
 
+def groups_of(page: httpx.Response) -> dict[str, tuple[bool, str]]:
+    """By title of a group that is shown on request: (whether it is open, what is other than by default)."""
+    found = re.findall(
+        r'<details class="more-settings"( open)?>\s*<summary>(.*?) <span class="quiet">(.*?)</span>', page.text
+    )
+    return {title: (bool(is_open), changed) for is_open, title, changed in found}
+
+
+async def test_groups_of_settings_are_folded_until_something_in_them_has_to_be_seen(
+    ana: httpx.AsyncClient, life: Life
+) -> None:
+    page = await ana.get(PAGE)
+    how, opens, ends = groups_of(page)
+    assert how == "What is compared, and how"
+    assert [is_open for is_open, _ in groups_of(page).values()] == [False, False, False]
+    assert groups_of(page)[how][1] == "all by default"
+    assert "Warnings that open it" in groups_of(page)[opens][1], "the model of these tests confirms at once"
+    wrong = groups_of(await send(ana, "save", fields_of(page) | {"bins": "many"}))
+    assert wrong[how] == (True, "not default: Bins")
+    assert [is_open for is_open, _ in wrong.values()] == [True, False, False]
+    named = groups_of(await ana.get(f"{PAGE}?latch_seconds=2+d"))
+    assert [is_open for is_open, _ in named.values()] == [False, False, True]
+    assert "Quiet after closing" in named[ends][1]
+
+
 async def test_saving_an_untouched_form_changes_nothing(
     ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
 ) -> None:

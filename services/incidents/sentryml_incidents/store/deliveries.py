@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.overview import LiveGroup
 
 BEFORE_ALL = (0, UUID(int=0))
 """The place in an incident's list before its first delivery."""
@@ -83,6 +84,38 @@ async def find_group(connection: Connection, incident_id: UUID) -> tuple[UUID, i
         LEAST_IN_GROUP,
     )
     return (row["group_id"], row["incidents"]) if row else None
+
+
+async def list_live_groups(connection: Connection) -> list[LiveGroup]:
+    """The alert groups that are not over: of one with a single live incident that incident says enough."""
+    rows = await connection.fetch(
+        """
+        WITH member AS (
+            SELECT group_id, incident_id, max((message ->> 'group_number')::bigint) AS number
+              FROM delivery
+             WHERE group_id IN (SELECT group_id
+                                  FROM delivery
+                                  JOIN incident USING (incident_id)
+                                 WHERE incident.state IN ('open', 'acknowledged') AND group_id IS NOT NULL)
+             GROUP BY group_id, incident_id
+        )
+        SELECT group_id, max(number) AS number, count(*) AS incidents, min(opened_at) AS since,
+               array_agg(incident_id) FILTER (WHERE state IN ('open', 'acknowledged')) AS live,
+               count(*) FILTER (WHERE state = 'open') AS open,
+               count(*) FILTER (WHERE state IN ('open', 'acknowledged') AND severity = 'critical') AS critical
+          FROM member
+          JOIN incident USING (incident_id)
+         GROUP BY group_id
+        HAVING count(*) >= $1 AND count(*) FILTER (WHERE state IN ('open', 'acknowledged')) > 1
+        """,
+        LEAST_IN_GROUP,
+    )
+    return [LiveGroup(**row) for row in rows]
+
+
+async def any_delivered(connection: Connection) -> bool:
+    """Whether any alert was ever delivered."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM delivery WHERE state = 'delivered')"))
 
 
 async def count_undeliverable(connection: Connection) -> tuple[int, int]:

@@ -13,6 +13,9 @@ from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.first_steps.checklist import Baseline
+from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
+from sentryml_incidents.domain.overview import ModelStanding
 from sentryml_incidents.domain.system.faults import Progress
 from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
 
@@ -52,14 +55,14 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class ModelFilter:
-    """Which models a list shows; None means all. `live` is about incidents; `part`, `model_id` and `patterns`, of
+    """Which models a list shows; None means all. `live` is about incidents; `part`, `model_ids` and `patterns`, of
     which none means all, are about the id."""
 
     levels: tuple[Level, ...] | None = None
     enabled: bool | None = None
     live: bool | None = None
     part: str | None = None
-    model_id: str | None = None
+    model_ids: tuple[str, ...] | None = None
     patterns: tuple[str, ...] = ()
 
 
@@ -86,7 +89,7 @@ async def list_models(
           LEFT JOIN incident
                  ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
          WHERE ($1::text IS NULL OR model.model_id > $1)
-           AND ($2::text IS NULL OR model.model_id = $2)
+           AND ($2::text[] IS NULL OR model.model_id = ANY ($2))
            AND ($3::text IS NULL OR position(lower($3) IN lower(model.model_id)) > 0)
            AND ($4::text[] IS NULL OR latest_evaluation.level = ANY ($4))
            AND ($5::boolean IS NULL OR (monitor_version.settings ->> 'enabled')::boolean = $5)
@@ -96,7 +99,7 @@ async def list_models(
          LIMIT $8
         """,
         after,
-        requested.model_id,
+        requested.model_ids,
         requested.part,
         requested.levels,
         requested.enabled,
@@ -109,7 +112,7 @@ async def list_models(
 
 async def find_model(connection: Connection, model_id: str) -> ModelSummary | None:
     """One model."""
-    found = await list_models(connection, None, 1, ModelFilter(model_id=model_id))
+    found = await list_models(connection, None, 1, ModelFilter(model_ids=(model_id,)))
     return found[0] if found else None
 
 
@@ -138,6 +141,62 @@ def _summary_of(row: asyncpg.Record) -> ModelSummary:
 def _schedule_of(row: asyncpg.Record) -> Schedule:
     every = timedelta(seconds=row["every_seconds"])
     return Schedule(row["evaluated_at"], every, row["in_force_since"], row["enabled"])
+
+
+async def read_standings(connection: Connection, now: datetime) -> list[ModelStanding]:
+    """All models, as far as the overview sorts and counts them."""
+    rows = await connection.fetch(
+        """
+        SELECT model.model_id, (monitor.silence ->> 'since') IS NOT NULL AS silent,
+               (monitor_version.settings ->> 'enabled')::boolean AS enabled,
+               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds,
+               monitor_version.at AS in_force_since,
+               latest_evaluation.level, latest_evaluation.psi, latest_evaluation.evaluated_at,
+               incident.severity, incident.state
+          FROM model
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+          LEFT JOIN latest_evaluation USING (model_id)
+          LEFT JOIN incident
+                 ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
+        """
+    )
+    return [
+        ModelStanding(
+            model_id=row["model_id"],
+            enabled=row["enabled"],
+            level=Level(row["level"]) if row["level"] else None,
+            psi=row["psi"],
+            silent=row["silent"],
+            evaluated=row["evaluated_at"] is not None,
+            missed_since=not_evaluated_since(_schedule_of(row), now),
+            severity=Severity(row["severity"]) if row["severity"] else None,
+            state=State(row["state"]) if row["state"] else None,
+        )
+        for row in rows
+    ]
+
+
+async def read_baselines(connection: Connection, limit: int) -> list[Baseline]:
+    """The baselines of the models that have been watched for the longest time."""
+    rows = await connection.fetch(
+        """
+        SELECT model.model_id, greatest(model.first_seen, monitor_version.kept_since) AS since,
+               make_interval(secs => (monitor_version.settings ->> 'baseline_seconds')::float8) AS baseline,
+               make_interval(secs => (monitor_version.settings ->> 'current_seconds')::float8) AS current,
+               (latest_evaluation.evaluation -> 'baseline' ->> 'coverage')::float8 AS coverage
+          FROM model
+          JOIN monitor USING (model_id)
+          JOIN monitor_version USING (model_id, version)
+          LEFT JOIN latest_evaluation USING (model_id)
+         WHERE (monitor_version.settings ->> 'enabled')::boolean AND position($1 IN model.model_id) = 0
+         ORDER BY since, model.model_id
+         LIMIT $2
+        """,
+        TEST_MODEL,
+        limit,
+    )
+    return [Baseline(**row) for row in rows]
 
 
 async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated:

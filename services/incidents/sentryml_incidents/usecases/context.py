@@ -18,16 +18,28 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.key_usage import KeyUsage
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.clients.drift import Processors
+from sentryml_incidents.clients.ingest import Ingest
 from sentryml_incidents.clients.notifier import Notifier
 from sentryml_incidents.streaming.hub import Hub
 
 STALLED_AFTER = timedelta(minutes=10)
+COUNTED_SECONDS = 20.0
+"""Counting takes up to 15 s: 5 s until the combiner emits, 5 s until the processor reports what a model has sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaAddress:
+    """Where producers of their own write predictions to."""
+
+    bootstrap: str
+    topic: str
 
 
 @dataclass(slots=True)
 class Context:
     """Filled by the wiring as the parts become available. `stalled_after` is how long predictions may not be counted
-    before that is a fault."""
+    before that is a fault; `counted_seconds` how long a test event is waited for; `ingest_url` and `kafka` are the
+    addresses that senders are shown."""
 
     public_url: str
     clock: Clock = system_clock
@@ -35,7 +47,10 @@ class Context:
     hub: Hub | None = None
     processors: Processors | None = None
     notifier: Notifier | None = None
+    ingest: Ingest | None = None
     ingest_url: str | None = None
+    kafka: KafkaAddress | None = None
+    counted_seconds: float = COUNTED_SECONDS
     stalled_after: timedelta = STALLED_AFTER
     key_usage: KeyUsage = field(default_factory=lambda: KeyUsage("incidents"))
 

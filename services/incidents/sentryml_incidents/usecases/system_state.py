@@ -22,9 +22,12 @@ class SystemState:
     unevaluated: Unevaluated
 
 
-async def read_system_state(connection: Connection, context: Context) -> SystemState:
-    """All that is found now."""
+async def read_system_state(
+    connection: Connection, context: Context, unevaluated: Unevaluated | None = None
+) -> SystemState:
+    """All that is found now; which models are not evaluated may be known already."""
     now = context.now()
-    unevaluated, progress = await read_unevaluated(connection, now), await read_progress(connection)
+    unevaluated = unevaluated or await read_unevaluated(connection, now)
+    progress = await read_progress(connection)
     oldest = await oldest_unpublished(connection)
     return SystemState(find_faults(unevaluated, progress, oldest, context.stalled_after, now), unevaluated)

@@ -29,6 +29,7 @@ OURS = (
     "incidents.css",
     "live.css",
     "live.js",
+    "overview.css",
     "preview.js",
     "times.js",
 )

@@ -25,8 +25,8 @@ from sentryml_incidents.web.assets import read_assets
 from sentryml_incidents.web.incidents import list as incident_list
 from sentryml_incidents.web.incidents.detail import read_incident_page
 from sentryml_incidents.web.incidents.notes import read_note
+from sentryml_incidents.web.models import checklist, detail, markers, monitor_switch, overview
 from sentryml_incidents.web.models import delete as delete_page
-from sentryml_incidents.web.models import detail, markers, monitor_switch, overview
 from sentryml_incidents.web.models import monitor as monitor_page
 from sentryml_incidents.web.people import account, api_keys, sign_in, users
 from sentryml_incidents.web.people.session import Reader, Responder, Visitor
@@ -51,8 +51,8 @@ def install_pages(app: FastAPI) -> None:
     for part in (incident_list.router, router, overview.router, detail.router, sign_in.router, account.router,
                  api_keys.router, users.router):  # fmt: skip
         app.include_router(part)
-    for page in (alerts, alert_deliveries, alert_routes, alert_channels, alert_unreadable, monitor_page, monitor_switch,
-                 markers, delete_page):  # fmt: skip
+    for page in (checklist, alerts, alert_deliveries, alert_routes, alert_channels, alert_unreadable, monitor_page,
+                 monitor_switch, markers, delete_page):  # fmt: skip
         app.include_router(page.router)
     read_assets()
     for part in (assets.router, page_updates.router, api_page.router):

@@ -31,6 +31,7 @@ from sentryml_incidents.usecases.errors import Refused
 from sentryml_incidents.web.assets import accepts_gzip, asset
 from sentryml_incidents.web.forms import SAFE_METHODS, check_form, is_unencrypted
 from sentryml_incidents.web.people.session import Elsewhere, Visitor
+from sentryml_incidents.web.view.deliveries import latency
 from sentryml_lifecycle.text.number_format import rate, share
 from sentryml_lifecycle.text.psi_explanation import in_one_line
 from sentryml_lifecycle.text.wording import ago, between, clock, moment, stamp
@@ -88,6 +89,7 @@ _templates.globals["asset"] = asset
 _templates.filters.update(
     moment=moment, clock=clock, ago=ago, duration=duration, span=_span, percent=share, unbroken=_unbroken,
     in_one_line=in_one_line, stamp=stamp, rate=rate, between=between,
+    latency=latency,
 )  # fmt: skip
 
 

@@ -45,8 +45,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "invalid_events": Meaning(
         "hold events that are not valid",
         "holds an event that is not valid",
-        "An event has model_id and prediction, and may have score, timestamp and event_id, nothing else. One bad event "
-        "spoils its record.",
+        "An event has model_id and prediction, and may have score, timestamp, version, segment and event_id, nothing "
+        "else. One bad event spoils its record.",
     ),
     "record_too_long": Meaning("are too long", "is too long", "Send fewer events in each record."),
     "empty": Meaning("have no value", "has no value", "Send no record without a value to this topic."),

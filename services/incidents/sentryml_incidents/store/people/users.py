@@ -14,13 +14,14 @@ from sentryml_incidents.domain.roles import Role
 
 USER_COLUMNS: Final = """
     app_user.user_id, app_user.email, app_user.name, app_user.role, app_user.created_at AS user_created_at,
-    app_user.last_signed_in_at, app_user.disabled_at, app_user.initial_password_until
+    app_user.last_signed_in_at, app_user.disabled_at, app_user.initial_password_until, app_user.checklist_hidden_at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with an account. `initial_password_until` is set until they have chosen a password of their own."""
+    """A person with an account. `initial_password_until` is set until they have chosen a password of their own;
+    `checklist_hidden_at` if they do not want to see the checklist of a new installation."""
 
     user_id: UUID
     email: str
@@ -30,6 +31,7 @@ class User:
     last_signed_in_at: datetime | None
     disabled_at: datetime | None
     initial_password_until: datetime | None
+    checklist_hidden_at: datetime | None
 
 
 def user_of(row: asyncpg.Record) -> User:
@@ -43,6 +45,7 @@ def user_of(row: asyncpg.Record) -> User:
         last_signed_in_at=row["last_signed_in_at"],
         disabled_at=row["disabled_at"],
         initial_password_until=row["initial_password_until"],
+        checklist_hidden_at=row["checklist_hidden_at"],
     )
 
 
@@ -194,6 +197,11 @@ async def disable_user(connection: Connection, user_id: UUID, now: datetime) -> 
     await connection.execute(
         "UPDATE app_user SET disabled_at = coalesce(disabled_at, $2) WHERE user_id = $1", user_id, now
     )
+
+
+async def hide_checklist(connection: Connection, user_id: UUID, hidden_at: datetime | None) -> None:
+    """Hide the checklist of a new installation from a person; None: show it again."""
+    await connection.execute("UPDATE app_user SET checklist_hidden_at = $2 WHERE user_id = $1", user_id, hidden_at)
 
 
 async def enable_user(connection: Connection, user_id: UUID) -> None:

@@ -137,6 +137,7 @@ async def _page(
         status=err.status if err else 200,
         route=route,
         form=_harmless(form) if err else form,
+        unchanged=form.unchanged(),
         seen=seen or (route.version if route else None),
         channels=await notifier_for(context, visitor).channels(),
         severities=list(Severity),

@@ -33,11 +33,13 @@ from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 from sentryml_incidents.web.view.comparison_text import what_is_seen
 from sentryml_incidents.web.view.monitor_form import (
-    ADVANCED,
     MAIN,
+    MORE,
     SETTINGS,
+    Group,
     Texts,
     changes_in_words,
+    other_than_default,
     read,
     reason_in_words,
     rebase,
@@ -80,6 +82,15 @@ class Filled:
     days: int = PREVIEW_DAYS[0]
     monitor_preview: MonitorPreview | None = None
     version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedGroup:
+    """Settings that are shown on request, and the labels of those that are other than by default."""
+
+    group: Group
+    is_open: bool
+    changed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +249,7 @@ async def page(
         filled=filled,
         in_force=write(monitor),
         main=MAIN,
-        advanced=ADVANCED,
-        advanced_open=_advanced_open(filled, write(monitor)),
+        more=[_folded(group, filled, write(monitor)) for group in MORE],
         labels={name: each.label for name, each in SETTINGS.items()},
         advice=advice_table(advice, monitor) if advice else None,
         what_is_seen=what_is_seen(monitor, latest) if latest is not None else (),
@@ -253,10 +263,11 @@ async def page(
     )
 
 
-def _advanced_open(filled: Filled, in_force: Texts) -> bool:
-    """Whether one of the advanced settings is wrong, or other than in force: then it has to be seen."""
-    names = [each.name for group in ADVANCED for each in group.settings]
-    return any(name in filled.wrong or filled.texts[name] != in_force[name] for name in names)
+def _folded(group: Group, filled: Filled, in_force: Texts) -> FoldedGroup:
+    """A group of settings that is open if one of them is wrong, or other than in force: then it has to be seen."""
+    names = [each.name for each in group.settings]
+    is_open = any(name in filled.wrong or filled.texts[name] != in_force[name] for name in names)
+    return FoldedGroup(group, is_open, other_than_default(group, filled.texts))
 
 
 async def _versions(connection: Connection, model_id: str, before: int | None) -> list[VersionRow]:

@@ -1,4 +1,4 @@
-"""The overview: every model, how it is doing, what needs somebody first. Complete without JavaScript."""
+"""The overview: how many models there are of each kind, and what needs somebody first. Complete without JavaScript."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.postgres.pool import Connection
+from sentryml_incidents.domain.overview import URGENT, ModelStanding, Overview, Section, distinct_groups, overview_of
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
+from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
+from sentryml_incidents.store.deliveries import list_live_groups
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
-from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_standings
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.system_state import read_system_state
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
+from sentryml_incidents.web.models.checklist import first_steps
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-ROWS, ATTENTION_ROWS, UNEVALUATED_SHOWN = 30, 20, 10
+ROWS, UNEVALUATED_SHOWN = 50, 10
 SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
+LAST_PAGE = 100_000
 
-After = Annotated[str | None, Query(pattern=MODEL_ID_PATTERN)]
 Search = Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")]
+PageNumber = Annotated[int, Query(ge=1, le=LAST_PAGE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +46,89 @@ class ModelRow:
     not_evaluated_since: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many models there are of a kind, and the query that shows these alone."""
+
+    section: Section | None
+    text: str
+    count: int
+    query: str
+    current: bool
+
+
 @router.get("/models")
 async def show(
-    request: Request, context: WithContext, visitor: Reader, search: Search = "", after: After = None
+    request: Request,
+    context: WithContext,
+    visitor: Reader,
+    search: Search = "",
+    show: Section | None = None,
+    page: PageNumber = 1,
 ) -> Response:
-    """Every model in the order of their ids; on the first page those with a live incident first."""
-    part = search.strip()
-    now = context.now()
+    """Alert groups, then every model: what drifts, is silent or not evaluated first."""
+    part, now, start = search.strip(), context.now(), ROWS * (page - 1)
+    plain = page == 1 and not part and not show
     async with context.transaction() as connection:
-        found = await list_models(connection, after, ROWS + 1, ModelFilter(part=part or None))
-        urgent = []
-        if after is None and not part:
-            urgent = await list_models(connection, None, ATTENTION_ROWS, ModelFilter(live=True))
-        rows = await _rows(connection, [*found[:ROWS], *urgent], now)
+        standings = await read_standings(connection, now)
+        overview = overview_of(standings, part, show)
+        sections = await _sections(connection, overview.found[start : start + ROWS], now)
+        groups = distinct_groups(await list_live_groups(connection)) if plain else []
         unreadable = (await read_unreadable(connection, now)).in_short
-        system = await read_system_state(connection, context)
+        system = await read_system_state(connection, context, _unevaluated(standings))
     return render(
         request,
         "models/overview.html",
-        rows=[rows[model.model_id] for model in found[:ROWS]],
-        attention=[rows[model.model_id] for model in urgent],
-        more=found[ROWS - 1].model_id if len(found) > ROWS else None,
+        any_at_all=bool(standings),
+        steps=await first_steps(context, visitor, standings) if plain else (),
+        groups=groups,
+        sections=sections,
+        counts=_counts(overview, part, show),
+        overview=overview,
+        calm=bool(overview.counts[Section.OK]) and not groups and not any(overview.counts[each] for each in URGENT),
+        previous=_query(part, show, page - 1) if page > 1 else None,
+        next=_query(part, show, page + 1) if len(overview.found) > start + ROWS else None,
         search=part,
+        only=show,
         system=system,
         unreadable=unreadable,
         unevaluated_shown=sorted(system.unevaluated.since)[:UNEVALUATED_SHOWN],
-        first=after is None,
         ingest_url=context.ingest_url,
     )
 
 
+def _unevaluated(standings: Sequence[ModelStanding]) -> Unevaluated:
+    expected = [each for each in standings if each.enabled and each.evaluated]
+    return Unevaluated(len(expected), {each.model_id: each.missed_since for each in expected if each.missed_since})
+
+
+def _counts(overview: Overview, part: str, only: Section | None) -> list[Count]:
+    """All, then each kind that there is; and the one that is shown, even if there is none of it."""
+    shown = [each for each in Section if overview.counts[each] or each is only]
+    every = Count(None, "model" if overview.total == 1 else "models", overview.total, _query(part, None), only is None)
+    return [every, *(Count(e, e.text, overview.counts[e], _query(part, e), e is only) for e in shown)]
+
+
+def _query(part: str, only: Section | None, page: int = 1) -> str:
+    asked = {"search": part, "show": only, "page": page if page > 1 else None}
+    found = {name: str(value) for name, value in asked.items() if value}
+    return f"?{urlencode(found)}" if found else ""
+
+
+async def _sections(
+    connection: Connection, found: Sequence[ModelStanding], now: datetime
+) -> list[tuple[Section, list[ModelRow]]]:
+    """The rows of a page, by section."""
+    models = await list_models(connection, None, len(found), ModelFilter(model_ids=tuple(e.model_id for e in found)))
+    rows = await _rows(connection, models, now)
+    sections: dict[Section, list[ModelRow]] = {}
+    for each in found:
+        if each.model_id in rows:
+            sections.setdefault(each.section, []).append(rows[each.model_id])
+    return list(sections.items())
+
+
 async def _rows(connection: Connection, models: Sequence[ModelSummary], now: datetime) -> dict[str, ModelRow]:
-    """By model, each read and drawn once, however often it is listed."""
     known = {model.model_id: model for model in models}
     spans = {each.model_id: recent(each.first_seen, now, SPARK_LENGTH, SPARK_STEPS) for each in known.values()}
     read = await read_recent(connection, spans)

@@ -1,6 +1,7 @@
 """API keys, for admins: which there are, when each was last used; making, rotating and revoking them.
 
-A key is shown once, on the page that answers the form; it is in no address and in no other page.
+A key is shown once, on the page that answers the form; it is in no address and in no other page. That page may send a
+test event with it: then the key comes back with the form, and is shown on its answer, too.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import ValidationError
 
 from sentryml_common.contracts.api_key import Scope, without_keys
+from sentryml_common.http.problems import Problem
 from sentryml_common.logging import get_logger
 from sentryml_common.text import sentence
 from sentryml_incidents.api.api_keys import KeyId, NewApiKey
 from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.api.views import api_key_view
 from sentryml_incidents.domain.api_keys import MODELS_MAX, NAME_LENGTH_MAX, OVERLAP_DEFAULT, StoredKey
+from sentryml_incidents.domain.first_steps.model_names import example_model_for, test_model_for
 from sentryml_incidents.store.people.api_keys import list_api_keys
 from sentryml_incidents.usecases.api_keys import create_key, revoke_key, rotate_key
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import Refused
+from sentryml_incidents.usecases.send_test_event import Sent, find_key, send_test_event
 from sentryml_incidents.web.people.session import Administrator, Visitor
 from sentryml_incidents.web.rendering import PageRoute, go_to, render
 
@@ -40,6 +44,7 @@ log = get_logger(__name__)
 NameField = Annotated[str, Form(max_length=2 * NAME_LENGTH_MAX)]
 ScopesField = Annotated[list[Scope], Form()]
 ModelsField = Annotated[str, Form(max_length=MODELS_MAX * 130)]
+KeyField = Annotated[str, Form(max_length=200)]
 DaysField = Annotated[int, Form(ge=0, le=3660)]
 
 
@@ -92,6 +97,18 @@ async def revoke(request: Request, context: WithContext, visitor: Administrator,
     return go_to(request, KEYS)
 
 
+@router.post("/{key_id}/test-event")
+async def test(
+    request: Request, context: WithContext, visitor: Administrator, key_id: KeyId, key: KeyField
+) -> Response:
+    """Send a test event with a key that was made just now, and say whether it was counted."""
+    stored = await find_key(context, key_id, key)
+    if stored is None:
+        raise Problem(422, "another-key", "This is not the key that was made, or it has ended: create another one.")
+    sent = await send_test_event(context, stored, key)
+    return _key_page(request, context, stored, key, sent)
+
+
 async def _list(
     request: Request, context: Context, status: int = 200, refused: str | None = None, name: str = "", models: str = ""
 ) -> Response:
@@ -115,7 +132,25 @@ def _show_once(
     request: Request, context: Context, visitor: Visitor, stored: StoredKey, text: str, event: str
 ) -> Response:
     _report(event, stored.key.key_id, visitor)
-    return render(request, "people/new_api_key.html", key=api_key_view(stored, context.now()), text=text)
+    return _key_page(request, context, stored, text)
+
+
+def _key_page(request: Request, context: Context, stored: StoredKey, text: str, sent: Sent | None = None) -> Response:
+    """A key with what it is good for: for one that may send events, how to, in three ways."""
+    return render(
+        request,
+        "people/new_api_key.html",
+        key=api_key_view(stored, context.now()),
+        text=text,
+        means=MEANS,
+        sends=stored.key.allows(Scope.EVENTS_WRITE),
+        example_model=example_model_for(stored.key.models),
+        test_model=test_model_for(stored.key.models),
+        sent=sent,
+        ingest_url=context.ingest_url,
+        kafka=context.kafka,
+        counted_seconds=context.counted_seconds,
+    )
 
 
 def _in_words(err: ValidationError) -> str:

@@ -82,23 +82,24 @@ class Group:
 
 
 MAIN = Group(
-    "Windows and thresholds",
+    "Thresholds and windows",
     (
-        Setting("baseline_seconds", "Baseline", SPAN,
-                "How much normal time before the current window to compare with. Time of drift is left out."),
-        Setting("current_seconds", "Current window", SPAN,
-                "The window that is compared with it. Shorter sees drift sooner, and needs more events."),
         Setting("warn", "Warning from", PSI, "Never below what chance alone shows in samples of that size."),
         Setting("critical", "Critical from", PSI, "As for warnings."),
+        Setting("false_incidents_per_model_month", "False-alarm budget", INCIDENTS,
+                "Incidents by chance alone, per model and month; sets how far above chance PSI has to be. Less is "
+                "quieter."),
+        Setting("current_seconds", "Current window", SPAN,
+                "The newest time, which is compared. Shorter sees drift sooner, and needs more events."),
+        Setting("baseline_seconds", "Baseline", SPAN,
+                "How much normal time before the current window it is compared with. Time of drift is left out."),
         Setting("season_seconds", "Season", SPAN_OR_OFF,
                 "What differs from the baseline is also compared with the same time one season ago, and alerts only if "
                 "it differs from that too. Off: only the baseline counts."),
-        Setting("false_incidents_per_model_month", "False-alarm budget", INCIDENTS,
-                "Incidents by chance alone, per model and month; sets how far above chance PSI has to be."),
     ),
 )  # fmt: skip
 COMPARED = Group(
-    "What is compared",
+    "What is compared, and how",
     (
         Setting("signals", "Signals", SIGNALS, "What is monitored of each event."),
         Setting("every_seconds", "Time between evaluations", SPAN, "How often both windows are compared."),
@@ -143,15 +144,22 @@ ENDING = Group(
         Setting("close_after_seconds", "Closed after", SPAN, "A resolved incident is closed after this time."),
     ),
 )  # fmt: skip
-ADVANCED = (COMPARED, CONFIRMING, ENDING)
-"""What most monitors never change; the page shows it on request."""
-SETTINGS = {each.name: each for group in (MAIN, *ADVANCED) for each in group.settings}
+MORE = (COMPARED, CONFIRMING, ENDING)
+"""What most monitors never change; the page shows each of these groups on request."""
+SETTINGS = {each.name: each for group in (MAIN, *MORE) for each in group.settings}
 """All settings but `enabled`, which is no field: switching off ends incidents, and has a form of its own."""
 
 
 def write(values: MonitorValues) -> Texts:
     """A monitor as it would be entered."""
     return {name: _write(each, getattr(values, name)) for name, each in SETTINGS.items()}
+
+
+def other_than_default(group: Group, texts: Mapping[str, str]) -> tuple[str, ...]:
+    """The labels of the settings in a group that are entered, or in force, other than by default."""
+    return tuple(
+        each.label for each in group.settings if _tidy(texts[each.name]) not in ("", _write(each, each.default))
+    )
 
 
 def as_query(changed: Mapping[str, Any]) -> str:

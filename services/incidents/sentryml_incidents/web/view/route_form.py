@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
@@ -69,6 +69,10 @@ class RouteForm:
             "slack_group_warn": self.slack_group_warn.strip() or None,
             "slack_group_critical": self.slack_group_critical.strip() or None,
         }
+
+    def unchanged(self) -> frozenset[str]:
+        """The names of the fields that are as in a form that nobody has filled in."""
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) == each.default)
 
     def _times(self) -> int | str | None:
         times = number(self.remind_times)
