@@ -2,7 +2,8 @@
 
 On two days in April the models of the three airports predict without scores, as if the service that they get them from
 were down: three incidents open at once, and Slack gets one message. The model of searches sends twice in each half
-second, and then nothing for two weeks of the story. Its predictions are made up; those of the airports are those of the flights.
+second, and then nothing for two weeks of the story. Its predictions are made up; those of the airports are those of the
+flights.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The model with scores goes through the HTTP gateway, as an application would send it, with the model's version and the
 airport as a segment. The labels alone go straight into the Kafka topic, from a producer that knows nothing of SentryML
-but the topic's name: no key, lz4, single events and arrays mixed. What is played beside them (`beside`) goes through the
-gateway. The days of history are sent at once; of the others, a quarter of a day is sent when it begins, so no event is
-more than a moment ahead.
+but the topic's name: no key, lz4, single events and arrays mixed. What is played beside them (`beside`) goes through
+the gateway. The days of history are sent at once; of the others, a quarter of a day is sent when it begins, so no event
+is more than a moment ahead.
 """
 
 from __future__ import annotations
