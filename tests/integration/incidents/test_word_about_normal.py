@@ -78,6 +78,27 @@ async def test_of_two_answers_at_once_one_wins_and_the_other_is_refused(
         assert seen["If-Match"] == won.headers["ETag"]
 
 
+async def test_an_undo_at_once_with_an_acceptance_leaves_what_the_later_of_them_says(
+    client_with: MakeClient, life: Life, pool: Pool, clock: StillClock
+) -> None:
+    await life.sees("critical", "critical")
+    clock.now = at(5)
+    ana, ben = await client_with(Scope.WRITE, name="ana"), await client_with(Scope.WRITE, name="ben")
+    for _ in range(5):
+        assert (await ana.post(f"{INCIDENT}/accept")).status_code == 200
+        before = (await ana.get(NORMAL_TIME)).json()["normal_time"]["revision"]
+        both = await asyncio.gather(ana.post(f"{INCIDENT}/undo"), ben.post(f"{INCIDENT}/accept"))
+        assert [answer.status_code for answer in both] == [200, 200]
+        last = (await timeline(ana))[-1]
+        normal = (await ana.get(NORMAL_TIME)).json()["normal_time"]
+        # Whoever accepts what is still accepted changes nothing.
+        undone_last = last["cause"] != "new_normal"
+        assert normal["revision"] == before + (1 if undone_last else 2)
+        assert (normal["since"] is None) == undone_last
+        assert (await ana.get(INCIDENT)).json()["state"] == ("open" if undone_last else "closed")
+    assert [each.normal_time.revision for each in await published(pool)][-1] == normal["revision"]
+
+
 async def test_a_new_normal_begins_when_the_person_says_so(
     api: httpx.AsyncClient, life: Life, clock: StillClock
 ) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from sentryml_common.contracts.evaluation import Level
 from sentryml_common.contracts.transition import TransitionKind
 from sentryml_local.demo.narrator import Narrator
-from sentryml_local.demo.observer import Sightings
+from sentryml_local.demo.observer import Seen
 from sentryml_local.demo.time_scale import LABEL_MODEL, Story
 from sentryml_local.demo.verdict import SlackMessage
 from tests.unit.demo.builders import URL, a_transition, an_evaluation
@@ -24,7 +24,7 @@ def end_of(day: int) -> datetime:
     return datetime.fromtimestamp(STORY.time_of(day, 1.0), UTC)
 
 
-def narrated(new: Sightings) -> list[str]:
+def narrated(new: Seen) -> list[str]:
     out = io.StringIO()
     with Narrator(Console(file=out, width=60)) as narrator:
         narrator.begin(STORY)
@@ -35,26 +35,26 @@ def narrated(new: Sightings) -> list[str]:
 def test_a_day_is_reported_with_its_date_psi_level_and_the_other_models_psi() -> None:
     scores = an_evaluation(0.539, at=end_of(50), level=Level.CRITICAL)
     labels = an_evaluation(0.107, at=end_of(50), level=Level.WARN, model_id=LABEL_MODEL)
-    lines = narrated(Sightings([scores, labels]))
+    lines = narrated(Seen([scores, labels]))
     assert lines == ["Tue 21 May  PSI 0.539  critical  labels 0.107  " + "█" * 22]
 
 
 def test_a_day_without_psi_says_why() -> None:
-    assert narrated(Sightings([an_evaluation(None, at=end_of(15), level=Level.INSUFFICIENT_DATA)])) == [
+    assert narrated(Seen([an_evaluation(None, at=end_of(15), level=Level.INSUFFICIENT_DATA)])) == [
         "Tue 16 Apr  insufficient data: 100% of the baseline"
     ]
 
 
 def test_evaluations_of_the_history_and_of_the_time_after_are_not_narrated() -> None:
     early, late = an_evaluation(0.1, at=end_of(11)), an_evaluation(0.1, at=end_of(61))
-    assert narrated(Sightings([early, late])) == []
+    assert narrated(Seen([early, late])) == []
 
 
 def test_cause_comes_before_effect_and_links_stay_whole() -> None:
     step = a_transition(TransitionKind.OPENED, at=end_of(49), number=4)
     message = SlackMessage(1, end_of(49) + timedelta(seconds=3), "CRITICAL drift [x]", "")
     day = an_evaluation(0.25, at=end_of(49), level=Level.CRITICAL)
-    lines = narrated(Sightings([day], [step], [message]))
+    lines = narrated(Seen([day], [step], [message]))
     assert lines[0].startswith("Mon 20 May  PSI 0.250")
     assert lines[1].strip().startswith("● incident #4 opened (flights-delay): The predictions of flights-delay")
     assert lines[1].endswith(f"{URL}/4")

@@ -14,7 +14,7 @@ from sentryml_notifier.channels.webhook.body import body_of
 from sentryml_notifier.domain.system_alerts.rules import (
     KNOWN_BY_INCIDENTS,
     Finding,
-    Sightings,
+    Observed,
     Subject,
     SystemAlert,
     judge,
@@ -30,15 +30,15 @@ class Watched:
     """A watch that looks each ten seconds."""
 
     def __init__(self) -> None:
-        self.sightings, self.live, self.seconds = Sightings(), set[Subject](), 0
+        self.observed, self.live, self.seconds = Observed(), set[Subject](), 0
         self.steps: list[tuple[int, str]] = []
 
     def sees(self, *subjects: Subject, seconds: int, unknown: Collection[SystemFault] = ()) -> None:
         for _ in range(0, seconds, 10):
             now = NIGHT + timedelta(seconds=self.seconds)
             findings = [Finding(each, NIGHT, "It does not work.") for each in subjects]
-            verdict = judge(self.sightings, self.live, findings, unknown, now)
-            self.sightings = verdict.sightings
+            verdict = judge(self.observed, self.live, findings, unknown, now)
+            self.observed = verdict.observed
             self.live |= {each.subject for each in verdict.begins}
             self.live -= set(verdict.ends)
             self.steps += [(self.seconds, f"+{each.subject.fault}") for each in verdict.begins]

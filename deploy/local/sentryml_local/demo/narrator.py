@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.transition import Severity, State, Transition
-from sentryml_local.demo.observer import Sightings
+from sentryml_local.demo.observer import Seen
 from sentryml_local.demo.player import Progress as Played
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
 from sentryml_local.demo.verdict import SlackMessage, by_incident
@@ -103,7 +103,7 @@ class Narrator:
             self.say(f"{MARGIN}this machine is busy: {name} was sent {played.seconds_late:.1f} s late", "dim")
         self._late = late
 
-    def tell(self, new: Sightings) -> None:
+    def tell(self, new: Seen) -> None:
         """Tell what is new, in the order in which it happened."""
         self._labels.update((each.evaluated_at, _psi(each)) for each in new.evaluations if each.model_id == LABEL_MODEL)
         days = [each for each in new.evaluations if each.model_id == SCORE_MODEL and self._day_of(each) is not None]
@@ -132,7 +132,7 @@ class Narrator:
         line.append("labels   –    " if labels is None else f"labels {labels:.3f}  ", "dim")
         return line.append("█" * max(1, min(LONGEST_BAR, round(psi * BAR_OF_PSI))), style)
 
-    def sum_up(self, seen: Sightings, missing: Sequence[str]) -> None:
+    def sum_up(self, seen: Seen, missing: Sequence[str]) -> None:
         """What was seen, incident by incident, and what was not."""
         self.say()
         for steps in by_incident(seen.transitions).values():

@@ -23,7 +23,7 @@ EVALUATIONS_PER_POLL = 20
 
 
 @dataclass(slots=True)
-class Sightings:
+class Seen:
     """What was seen, each kind in the order in which it happened."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -69,11 +69,11 @@ class Observer:
 
     def __init__(self, incidents: Rest, stand_in: Rest, models: tuple[str, ...]) -> None:
         self._incidents, self._hand_over, self._models = incidents, stand_in, models
-        self.seen = Sightings()
+        self.seen = Seen()
         self._evaluations: set[UUID] = set()
         self._sequences: dict[int, int] = {}
 
-    async def poll(self) -> Sightings:
+    async def poll(self) -> Seen:
         """What is new.
 
         Effects are read before their causes, so that no effect is seen before its cause.
@@ -81,7 +81,7 @@ class Observer:
         messages, deliveries = await self._new_messages(), await self._all_deliveries()
         transitions = await self._new_transitions()
         evaluations = [each for model_id in self._models for each in await self._new_evaluations(model_id)]
-        new = Sightings(evaluations, transitions, messages, deliveries)
+        new = Seen(evaluations, transitions, messages, deliveries)
         self.seen.evaluations += new.evaluations
         self.seen.transitions += new.transitions
         self.seen.messages += new.messages

@@ -19,7 +19,7 @@ from sentryml_common.contracts.evaluation import Signal
 from sentryml_common.errors import Unavailable
 from sentryml_local.demo.beside import AIRPORTS, SEARCH_HISTORY_SECONDS, SEARCH_MODEL
 from sentryml_local.demo.narrator import Narrator
-from sentryml_local.demo.observer import Observer, Rest, Sightings
+from sentryml_local.demo.observer import Observer, Rest, Seen
 from sentryml_local.demo.player import Gateway, Player, TopicWriter, send_searches
 from sentryml_local.demo.time_scale import (
     LABEL_MODEL,
@@ -77,7 +77,7 @@ class Performance:
         self._searches: asyncio.Task[None] | None = None
 
     @property
-    def seen(self) -> Sightings:
+    def seen(self) -> Seen:
         """Everything that was seen so far."""
         return self._observer.seen
 

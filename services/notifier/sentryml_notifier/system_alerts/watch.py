@@ -22,7 +22,7 @@ from sentryml_notifier.domain.system_alerts.rules import (
     CAUSED_BY_KAFKA,
     KNOWN_BY_INCIDENTS,
     Finding,
-    Sightings,
+    Observed,
     Subject,
     judge,
 )
@@ -50,7 +50,7 @@ class SystemWatch:
     commits_stalled_since: Callable[[], datetime | None]
     on_work: Callable[[], None]
     clock: Clock
-    sightings: Sightings = field(default_factory=Sightings)
+    observed: Observed = field(default_factory=Observed)
     started_at: datetime = field(init=False)
     incidents_answered_at: datetime = field(init=False)
 
@@ -80,10 +80,10 @@ class SystemWatch:
                 *self._of_commits(),
                 *await _of_channels(connection, now),
             ]
-            verdict = judge(self.sightings, await list_live(connection), findings, self._unknown(state, now), now)
+            verdict = judge(self.observed, await list_live(connection), findings, self._unknown(state, now), now)
             begun = [each for each in verdict.begins if await begin(connection, each, now)]
             ended = [each for each in verdict.ends if await end(connection, each, now)]
-        self.sightings = verdict.sightings
+        self.observed = verdict.observed
         for finding in begun:
             fault, channel = finding.subject.fault.value, finding.subject.channel
             log.error("system_alert_began", fault=fault, channel=channel, text=finding.text)

@@ -57,7 +57,7 @@ class SystemAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class Observed:
     """Since when each fault has been found without an interruption, and each alert's fault has been gone."""
 
     found: Mapping[Subject, datetime] = field(default_factory=dict)
@@ -68,13 +68,13 @@ class Sightings:
 class Verdict:
     """What begins and what ends now."""
 
-    sightings: Sightings
+    observed: Observed
     begins: tuple[Finding, ...] = ()
     ends: tuple[Subject, ...] = ()
 
 
 def judge(
-    sightings: Sightings,
+    observed: Observed,
     live: Collection[Subject],
     findings: Collection[Finding],
     unknown: Collection[SystemFault],
@@ -86,9 +86,9 @@ def judge(
         if cause in faults:
             unknown = {*unknown, *caused}
     known = {each.subject: each for each in findings if each.subject.fault not in unknown}
-    found = {each: sightings.found.get(each, now) for each in known if each not in live}
+    found = {each: observed.found.get(each, now) for each in known if each not in live}
     absent = [each for each in live if each not in known and each.fault not in unknown]
-    gone = {each: sightings.gone.get(each, now) for each in absent}
+    gone = {each: observed.gone.get(each, now) for each in absent}
     begins = tuple(known[each] for each, since in sorted(found.items()) if now - since >= BEGINS_AFTER)
     ends = tuple(each for each, since in sorted(gone.items()) if now - since >= ENDS_AFTER)
-    return Verdict(Sightings(found, gone), begins, ends)
+    return Verdict(Observed(found, gone), begins, ends)
