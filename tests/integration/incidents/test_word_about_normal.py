@@ -91,7 +91,7 @@ async def test_an_undo_at_once_with_an_acceptance_leaves_what_the_later_of_them_
         assert [answer.status_code for answer in both] == [200, 200]
         last = (await timeline(ana))[-1]
         normal = (await ana.get(NORMAL_TIME)).json()["normal_time"]
-        # Whoever accepts what is still accepted changes nothing.
+        # To accept what is still accepted changes nothing.
         undone_last = last["cause"] != "new_normal"
         assert normal["revision"] == before + (1 if undone_last else 2)
         assert (normal["since"] is None) == undone_last
