@@ -48,7 +48,7 @@ AIRPORT_MONITOR: dict[str, Any] = {
 }
 SEARCH_MONITOR: dict[str, Any] = {
     "baseline_seconds": SEARCH_HISTORY_SECONDS,
-    "current_seconds": 10,
+    "current_seconds": 20,
     "every_seconds": 1,
     "resolve_after_seconds": 1,
     "signals": [Signal.PREDICTION.value],
