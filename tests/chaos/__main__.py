@@ -1,6 +1,7 @@
 """`make chaos`: is every event that Kafka acknowledged counted exactly once, whatever is killed or frozen when?
 
-Two combiners, two processors, a real Kafka; keyed, badly keyed and key-less producers. At the end the counts in the
+Two combiners, two processors, an ingest, a real Kafka; keyed, badly keyed and key-less producers, and clients of ingest
+that give up waiting and repeat their requests. At the end the counts in the
 table's changelog are held against what was produced, per model and pane. Exit code 0: no difference.
 """
 
@@ -21,9 +22,12 @@ from tempfile import mkdtemp
 
 from aiokafka import AIOKafkaProducer
 
+from sentryml_common.contracts.prediction import request_id_in
+from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
+from tests.chaos.retrying_clients import RetryingClients, make_key
 from tests.chaos.scenario import Scenario
 from tests.chaos.workers import Worker, workers_of
 from tests.support.counting import Changelog, Counts, Producer
@@ -56,14 +60,16 @@ def say(line: str) -> None:
 
 async def attack(
     kafka: OwnKafka, workers: list[Worker], rng: random.Random, kills: int
-) -> tuple[Producer, Counter[str]]:
-    """Deal all blows while events flow; return what was produced and what was dealt."""
+) -> tuple[Producer, Counter[str], Counter[str]]:
+    """Deal all blows while events flow; return what was produced, what was dealt, and how clients of ingest fared."""
     scenario, enough = Scenario(workers, kafka, rng, say), asyncio.Event()
+    key, url = await make_key(kafka.settings), next(worker.url for worker in workers if worker.name == "ingest")
     async with AIOKafkaProducer(
         bootstrap_servers=kafka.bootstrap, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4"
     ) as client:
         producer = Producer(client, PaneGrid(FINE_SECONDS))
-        flow = asyncio.create_task(keep_producing(producer, rng, enough))
+        clients = RetryingClients(url, key, producer, random.Random(rng.random()))
+        flow = asyncio.gather(keep_producing(producer, rng, enough), clients.run(enough))
         try:
             for blow in scenario.blows(kills):
                 await scenario.deal(blow)
@@ -73,7 +79,7 @@ async def attack(
             await flow
         finally:
             flow.cancel()
-    return producer, scenario.dealt
+    return producer, scenario.dealt, clients.counts
 
 
 async def settled(kafka: OwnKafka, produced: Counts) -> Counts:
@@ -89,6 +95,13 @@ async def settled(kafka: OwnKafka, produced: Counts) -> Counts:
     return (await changelog.read())[0]
 
 
+async def repeats_in(kafka: OwnKafka) -> int:
+    """How many records are in the log of requests that are there already."""
+    ids = [request_id_in(record.headers) for record in await kafka.records(PREDICTIONS)]
+    known = [each for each in ids if each is not None]
+    return len(known) - len(set(known))
+
+
 async def run(variant: Variant, seed: int, kills: int) -> bool:
     """One run; whether nothing was lost and nothing counted twice."""
     folder, rng, begun = Path(mkdtemp(prefix="sentryml-chaos-")), random.Random(seed), time.monotonic()
@@ -98,9 +111,10 @@ async def run(variant: Variant, seed: int, kills: int) -> bool:
         workers = workers_of(folder, kafka.bootstrap, FINE_SECONDS, variant.store, variant.dwell_seconds)
         alive = [asyncio.create_task(worker.keep_alive()) for worker in workers]
         try:
-            producer, dealt = await attack(kafka, workers, rng, kills)
+            producer, dealt, clients = await attack(kafka, workers, rng, kills)
             say("all blows dealt; waiting until everything is counted")
             counted = await settled(kafka, producer.produced)
+            repeats = await repeats_in(kafka)
         finally:
             for task in alive:
                 task.cancel()
@@ -108,7 +122,7 @@ async def run(variant: Variant, seed: int, kills: int) -> bool:
                 worker.kill()
     difference = {key: counted[key] - n for key, n in producer.produced.items() if counted[key] != n}
     difference |= {key: n for key, n in counted.items() if key not in producer.produced}
-    say(f"{variant}: seed {seed}: {dict(dealt)}")
+    say(f"{variant}: seed {seed}: {dict(dealt)}; clients of ingest: {dict(clients)}, {repeats} repeats in Kafka")
     say(
         f"{variant}: produced {sum(producer.produced.values()):,}, counted {sum(counted.values()):,}, "
         f"difference {sum(map(abs, difference.values()))} in {len(difference)} of {len(producer.produced)} panes; "
@@ -127,6 +141,7 @@ def main() -> None:
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     variants = VARIANTS if options.variant is None else [VARIANTS[options.variant - 1]]
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells at length that Kafka is away
     for signum in (signal.SIGINT, signal.SIGTERM):  # also where a shell has us ignore the first
         signal.signal(signum, signal.default_int_handler)

@@ -31,7 +31,7 @@ class Scenario:
     def blows(self, kills: int) -> list[str]:
         """The names of the blows, in the order in which they fall: at least `kills` of them kill something."""
         always = ["both_processors", "both_combiners", "both_processors", "freeze_processor", "freeze_processor"]
-        always += ["freeze_processor", "freeze_combiner", "kafka_terminated", "kafka_killed"]
+        always += ["freeze_processor", "freeze_combiner", "kill_ingest", "kafka_terminated", "kafka_killed"]
         single = ["kill_one", "kill_one", "terminate_one"]
         blows = always + [self.rng.choice(single) for _ in range(max(0, kills - self._kills_in(always)))]
         self.rng.shuffle(blows)
@@ -51,7 +51,12 @@ class Scenario:
         return self.rng.choice([worker for worker in self.workers if worker.name.startswith(part)])
 
     async def _kill_one(self) -> None:
-        worker = self._one()
+        await self._kill(self._one())
+
+    async def _kill_ingest(self) -> None:
+        await self._kill(self._one("ingest"))
+
+    async def _kill(self, worker: Worker) -> None:
         self.say(f"SIGKILL {worker.name}")
         await worker.end(signal.SIGKILL)
 

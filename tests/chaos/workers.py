@@ -1,4 +1,4 @@
-"""The workers under fire: combiners and processors as processes, each started again when it ends."""
+"""The workers under fire: combiners, processors and an ingest as processes, each started again when it ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESTART_PAUSE_SECONDS = 0.2
 
 @dataclass(slots=True)
 class Worker:
-    """One combiner or processor; `starts` counts how often it was started."""
+    """One process; `starts` counts how often it was started."""
 
     name: str
     command: list[str]
@@ -37,6 +37,11 @@ class Worker:
                 self.command, env=os.environ | self.environment, stdout=output, stderr=output, start_new_session=True
             )
         self.starts += 1
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.environment['SENTRYML_HTTP_PORT']}"
 
     @property
     def alive(self) -> bool:
@@ -85,7 +90,7 @@ class Worker:
 
 
 def workers_of(folder: Path, bootstrap: str, fine_seconds: float, store: str, dwell_seconds: float) -> list[Worker]:
-    """Two combiners and two processors."""
+    """Two combiners, two processors and an ingest."""
     common = {
         "KAFKA_BOOTSTRAP": bootstrap,
         "FINE_PANE_SECONDS": fine_seconds,
@@ -96,11 +101,10 @@ def workers_of(folder: Path, bootstrap: str, fine_seconds: float, store: str, dw
     }
     processor = ["tests.support.slow_commits", str(dwell_seconds)] if dwell_seconds else ["sentryml_drift", "processor"]
     commands = {"combiner": ["sentryml_drift", "combiner"], "processor": processor}
+    named = {f"{part}-{number}": command for part, command in commands.items() for number in (1, 2)}
     found = []
-    for part, command in commands.items():
-        for number in (1, 2):
-            name = f"{part}-{number}"
-            settings = common | {"HTTP_PORT": free_port(), "STATE_DIR": folder / name}
-            environment = {f"SENTRYML_{key}": str(value) for key, value in settings.items()}
-            found.append(Worker(name, [sys.executable, "-m", *command], environment, folder / f"{name}.log"))
+    for name, command in {**named, "ingest": ["sentryml_ingest"]}.items():
+        settings = common | {"HTTP_PORT": free_port(), "STATE_DIR": folder / name}
+        environment = {f"SENTRYML_{key}": str(value) for key, value in settings.items()}
+        found.append(Worker(name, [sys.executable, "-m", *command], environment, folder / f"{name}.log"))
     return found

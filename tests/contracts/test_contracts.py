@@ -18,6 +18,7 @@ from sentryml_common.contracts.prediction import InvalidEvents, parse_events
 from sentryml_common.contracts.topics import (
     HISTOGRAMS,
     PREDICTIONS,
+    REQUEST_IDS,
     TABLE_CHANGELOG,
     TOPICS,
     Topic,
@@ -25,6 +26,7 @@ from sentryml_common.contracts.topics import (
 from sentryml_common.errors import UndecodableMessage
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Target, pack, unpack_record
+from sentryml_drift.domain.repeats import Piece
 from sentryml_drift.domain.slices import SliceCounts
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 
@@ -36,6 +38,7 @@ FEWEST = 2
 EXEMPT = {
     PREDICTIONS.name: "one event or an array of events: read by parse_events, which is tested here on golden records",
     HISTOGRAMS.name: "packed bytes, for size: golden bytes of one record of partials, below",
+    REQUEST_IDS.name: "written and read by the combiner alone: golden bytes of one record, below",
     TABLE_CHANGELOG.name: "written and read by the processor alone; its values are the bytes that HISTOGRAMS carries",
 }
 
@@ -99,7 +102,7 @@ def test_every_contract_has_examples_of_both_kinds(topic: Topic) -> None:
 
 def test_every_folder_of_examples_belongs_to_a_topic() -> None:
     folders = {path.name for path in EXAMPLES.iterdir()}
-    assert folders == {short(topic) for topic in (*WITH_CONTRACT, PREDICTIONS, HISTOGRAMS)}
+    assert folders == {short(topic) for topic in (*WITH_CONTRACT, PREDICTIONS, REQUEST_IDS, HISTOGRAMS)}
 
 
 @pytest.mark.parametrize(("topic", "path"), each(WITH_CONTRACT, "valid"))
@@ -158,6 +161,15 @@ def test_invalid_events_are_refused_for_their_reason(path: Path) -> None:
         parse_events(orjson.dumps(example["message"]))
     errors = refused.value.errors if isinstance(refused.value, InvalidEvents) else []
     assert example["reason"] in "; ".join([str(refused.value), *(error.for_sender() for error in errors)])
+
+
+def test_ids_of_requests_are_read_for_ever() -> None:
+    value = bytes.fromhex((EXAMPLES / "request-ids" / "v1" / "piece.hex").read_text())
+    piece = Piece.of_key(b"1:3:40000:40258")
+    entries = [(40_000, bytes(range(16))), (40_258, bytes(range(16, 32)))]
+    assert piece == Piece(epoch=1, partition=3, first=40_000, last=40_258)
+    assert list(piece.unpack(value)) == entries
+    assert (piece.key, piece.pack(entries)) == (b"1:3:40000:40258", value)
 
 
 @pytest.mark.parametrize("name", ["partials", "partials-cells-2"])

@@ -36,8 +36,12 @@ class Producer:
         ]
         for future, batch in zip(sent, batches, strict=True):
             await future
-            for event in batch:
-                self._count(event)
+            self.count(batch)
+
+    def count(self, batch: list[dict[str, object]]) -> None:
+        """Remember events that are in Kafka."""
+        for event in batch:
+            self._count(event)
 
     def _count(self, event: dict[str, object]) -> None:
         model_id, at = str(event["model_id"]), float(str(event["timestamp"]))

@@ -31,6 +31,7 @@ from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_drift.combiner.loop import Combiner, group_of
+from sentryml_drift.combiner.stored_ids import stored_ids
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.evaluation.evaluator import Evaluator
@@ -68,7 +69,8 @@ def run_combiner() -> None:
             )
             letters = DeadLetters("drift-combiner", publisher)
             committed = partial(committed_offsets, group_of(incarnation.epoch), settings, health)
-            combiner = Combiner(settings, rules, incarnation, publisher, letters, committed)
+            stored = partial(stored_ids, settings=settings, health=health)
+            combiner = Combiner(settings, rules, incarnation, publisher, letters, committed, stored)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(
                     watch_owners(group_of(incarnation.epoch), PREDICTIONS, settings, health, settings.stall_seconds)

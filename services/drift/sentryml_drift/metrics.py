@@ -6,7 +6,11 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from sentryml_common.contracts.evaluation import Level
 
-EVENTS = Counter("sentryml_drift_events_total", "Prediction events read by the combiner, by outcome.", ["outcome"])
+EVENTS = Counter(
+    "sentryml_drift_events_total",
+    "Prediction events read by the combiner, by outcome; those that are repeated are left out.",
+    ["outcome"],
+)
 PARTIALS_SENT = Counter("sentryml_drift_partials_sent_total", "Partials emitted by the combiner.")
 BACKFILLED_WAITING = Gauge(
     "sentryml_drift_backfilled_waiting", "Panes of backfilled events that are counted but not emitted yet."
@@ -33,7 +37,7 @@ PARTITIONS = Gauge("sentryml_drift_partitions", "Partitions of this processor, b
 TABLE_VALUES = Gauge("sentryml_drift_table_values", "Values in the tables of this processor, updated once a minute.")
 LAST_COMMIT = Gauge("sentryml_drift_last_commit_timestamp_seconds", "When the combiner last committed.")
 
-for outcome in ("counted", "late", "future", "undecodable"):
+for outcome in ("counted", "late", "future", "undecodable", "repeated"):
     EVENTS.labels(outcome=outcome)
 for state in ("held", "recovering"):
     PARTITIONS.labels(state=state)

@@ -1,4 +1,5 @@
 """Accepted events go to Kafka: each request whole in one record, and small requests of the same moment in one together.
+A request that may be sent again has a record of its own, with its id, which also chooses the partition.
 
 A record costs the broker, and each reader after it, as much as a hundred events. So small requests wait while others
 are on their way, and go together when one of those is acknowledged. Where few come, none waits.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from sentryml_common.contracts.prediction import REQUEST_ID_HEADER
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import RecordTooLarge, Unavailable
 from sentryml_common.kafka.producer import Publisher, Record
@@ -59,16 +61,16 @@ class EventPublisher:
         """Kafka is there."""
         self._publisher = publisher
 
-    async def publish(self, array: bytes, events: int) -> None:
+    async def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> None:
         """Return when Kafka has acknowledged the events of a request, a JSON array.
 
         Raises:
-            Unavailable: it has not in time. The events may still arrive: a sender that tries again may then be counted
-                twice, one that does not may have been counted.
+            Unavailable: it has not in time. The events may still arrive: a sender without a request id that tries again
+                may then be counted twice, one that does not may have been counted.
             RecordTooLarge: Kafka takes no record of this size.
         """
-        if events > SMALL_EVENTS or len(array) > SMALL_BYTES:
-            await self._send(array, asyncio.get_running_loop().time())
+        if request_id is not None or events > SMALL_EVENTS or len(array) > SMALL_BYTES:
+            await self._send(array, asyncio.get_running_loop().time(), request_id)
         else:
             await self._wait_with_others(array, events)
 
@@ -115,13 +117,14 @@ class EventPublisher:
         finally:
             _answer((answered for _, answered in record.requests), error)
 
-    async def _send(self, value: bytes, begun: float) -> None:
+    async def _send(self, value: bytes, begun: float, request_id: bytes | None = None) -> None:
+        headers = () if request_id is None else ((REQUEST_ID_HEADER, request_id),)
         if self._publisher is None:
             raise Unavailable("Kafka is not reached yet: try again in a few seconds")
         try:
             with PUBLISH_SECONDS.time():
                 async with asyncio.timeout_at(begun + self._seconds):
-                    await self._publisher.publish([Record(PREDICTIONS.name, None, value)])
+                    await self._publisher.publish([Record(PREDICTIONS.name, request_id, value, headers=headers)])
         except TimeoutError as err:
             raise Unavailable(f"Kafka did not acknowledge within {self._seconds:g} s: try again") from err
 

@@ -5,25 +5,32 @@ What is read back from `histograms.v1` is added up as the processor adds it up, 
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from secrets import token_bytes
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
+from sentryml_common.contracts.prediction import REQUEST_ID_BYTES, REQUEST_ID_HEADER
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
+from sentryml_common.http.health import Health
 from sentryml_drift.combiner.loop import group_of
+from sentryml_drift.combiner.stored_ids import stored_ids
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, size_class_of, source_of
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, partition_of, unpack_record
 from sentryml_drift.domain.payloads import counts_of, facts_of
+from sentryml_drift.domain.repeats import SeenIds
 from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.time.panes import FINE_PANES_KEPT, Resolution
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, single_records
@@ -208,6 +215,44 @@ async def test_a_combiner_that_takes_over_says_the_same_again(
     sent = await until_counted(kafka, model_id, 307)
     assert sent.counts() == expected([*events, *events[:7]])
     assert_function_of_the_log(sent.partials)
+
+
+async def test_a_request_that_is_sent_again_counts_once_and_its_id_is_kept_for_who_begins_behind_it(
+    kafka: OwnKafka, producer: AIOKafkaProducer, start: StartPart, model_id: str
+) -> None:
+    source, events = 1, [event(model_id, number) for number in range(40)]
+    values = single_records(events)
+    headers = [[(REQUEST_ID_HEADER, token_bytes(REQUEST_ID_BYTES))] for _ in events]
+
+    async def send(*numbers: int) -> list[int]:
+        topic = PREDICTIONS.name
+        return [
+            (await producer.send_and_wait(topic, values[n], partition=source, headers=headers[n])).offset
+            for n in numbers
+        ]
+
+    offsets = await send(0, 1, 1, *range(2, 20))
+    first = start("combiner")
+    await until_counted(kafka, model_id, 20)
+
+    async def kept() -> bool:
+        """Whether who begins behind them knows them."""
+        stored = (await stored_ids([source], kafka.settings, Health())).get(source, ())
+        ids = SeenIds(1, source, offsets[-1] + 1, stored)
+        return all(ids.is_repeat(offsets[-1] + 1, sent[0][1]) for sent in headers[:20])
+
+    await eventually(kept, what="the ids of the requests to be kept")
+    assert await first.end(signal.SIGKILL) == -signal.SIGKILL
+    await send(0, 20, 3, 20, *range(21, 40))
+    second = start("combiner")
+    sent = await until_counted(kafka, model_id, 40)
+    assert sent.counts() == expected(events)
+    assert_function_of_the_log(sent.partials)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        metrics = (await client.get(f"{second.url}/metrics")).text
+    found = re.search(r"sentryml_drift_events_total{outcome=\"repeated\"} (\S+)", metrics)
+    assert found is not None
+    assert float(found[1]) >= 3
 
 
 async def test_a_bad_record_is_dead_lettered_and_late_and_future_events_are_counted_as_such(

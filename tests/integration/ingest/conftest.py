@@ -136,6 +136,12 @@ async def make_key(
 
 async def records_of(kafka_bootstrap: str, model_id: str) -> list[tuple[bytes | None, list[dict[str, Any]]]]:
     """(key, events) of each record in the topic that speaks of a model, to the topic's end."""
+    records = [record for record in await all_records(kafka_bootstrap) if model_id.encode() in record.value]
+    return [(record.key, orjson.loads(record.value)) for record in records]
+
+
+async def all_records(kafka_bootstrap: str) -> list[Any]:
+    """Each record in the topic, to the topic's end."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=None, enable_auto_commit=False)
     await consumer.start()
     try:
@@ -143,12 +149,10 @@ async def records_of(kafka_bootstrap: str, model_id: str) -> list[tuple[bytes | 
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
-        found = []
+        found: list[Any] = []
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [
-                    (record.key, orjson.loads(record.value)) for record in records if model_id.encode() in record.value
-                ]
+                found += records
         return found
     finally:
         await consumer.stop()

@@ -12,8 +12,16 @@ import pytest
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import Scope, form_key
-from sentryml_common.contracts.prediction import parse_events
-from tests.integration.ingest.conftest import Ingest, StartIngest, make_key, publish_key, records_of, starting
+from sentryml_common.contracts.prediction import parse_events, request_id_in
+from tests.integration.ingest.conftest import (
+    Ingest,
+    StartIngest,
+    all_records,
+    make_key,
+    publish_key,
+    records_of,
+    starting,
+)
 from tests.support.eventually import eventually
 
 STRANGER = form_key("000000000000", "A" * 43)
@@ -64,6 +72,19 @@ async def test_a_batch_is_one_record_without_a_key_in_which_every_event_has_a_ti
     assert [sent["prediction"] for sent in events] == predictions
     read = parse_events(orjson.dumps(events))
     assert all(each.timestamp is not None and before <= each.timestamp <= after for each in read)
+
+
+async def test_a_retry_goes_to_the_partition_of_the_first_attempt_with_the_same_id(
+    ingest: Ingest, key: str, kafka_bootstrap: str, model_id: str
+) -> None:
+    for _ in range(8):  # chance would bring all to one of the four partitions once in 4^7 times
+        answer = await ingest.send(key, [event(model_id), event(model_id)], **{"idempotency-key": model_id})
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 2})
+    records = [each for each in await all_records(kafka_bootstrap) if model_id.encode() in each.value]
+    assert len(records) == 8
+    [(_, request_id)] = {(each.partition, request_id_in(each.headers)) for each in records}
+    assert request_id is not None
+    assert {each.key for each in records} == {request_id}
 
 
 @pytest.mark.parametrize(

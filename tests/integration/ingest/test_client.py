@@ -143,5 +143,5 @@ async def test_every_snippet_of_the_page_on_sending_does_what_it_says(
         exit_code, said = await run(command, environment, tmp_path)
         assert exit_code == 0, f"{code}\n{said}"
         assert not re.search(r"refused predictions|dropped|Traceback", said.replace("dropped=0", "")), said
-    # curl 1 + 2, log 1, stats 3, asyncio 1, watch 2, file 50, Kafka 100, README 1
-    assert await shown_on_the_page(kafka_bootstrap) - before == 161
+    # curl 1 + 2 + 1, log 1, stats 3, asyncio 1, watch 2, file 50, Kafka 100, README 1
+    assert await shown_on_the_page(kafka_bootstrap) - before == 162

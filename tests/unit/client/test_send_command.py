@@ -176,6 +176,23 @@ def test_a_run_that_was_stopped_goes_on_after_the_last_accepted_batch(ingest: St
     assert len(set(keys)) == 10
 
 
+def test_a_file_whose_state_was_removed_is_sent_as_another_one(ingest: StandIn, write: Write) -> None:
+    path = write(HEADER + rows(5))
+    for _ in range(2):
+        assert main(["send", str(path), "--model=fraud"]) == 0
+        path.with_name(path.name + ".sentryml").unlink()
+    first, second = [request.headers["idempotency-key"] for request in ingest.received]
+    assert first != second, "else ingest would take it for a retry"
+
+
+def test_what_was_named_wrongly_at_first_needs_no_removal_of_the_state(ingest: StandIn, write: Write) -> None:
+    path = write(HEADER + rows(5))
+    ingest.replies.append(problem(403, "forbidden"))
+    assert main(["send", str(path), "--model=other"]) == 1
+    assert main(["send", str(path), "--model=fraud"]) == 0
+    assert sent(ingest)[-5:] == [f"label {number}" for number in range(5)]
+
+
 def test_a_third_run_sends_nothing_and_a_longer_file_only_its_new_rows(
     ingest: StandIn, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
+from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS, REQUEST_IDS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_drift import event_loop_slices
 from sentryml_drift.combiner import emission
 from sentryml_drift.combiner.loop import Combiner, group_of
+from sentryml_drift.combiner.stored_ids import Stored, read_stored
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, SIZE_CLASSES, ChunkRules
 from sentryml_drift.domain.partials import SLICED, Kind, Target, partition_of, unpack_record
@@ -37,6 +40,7 @@ SETTINGS = DriftSettings(kafka_bootstrap="nowhere:1", emit_seconds=1.0)
 NOON = 1_795_521_600
 EVENTFUL_SECONDS, ENOUGH_SECONDS = 60.0, 600.0
 PARTITIONS = 2
+TOPICS = (PREDICTIONS, REQUEST_IDS, HISTOGRAMS, DEAD_LETTERS)
 LENGTHS = [0, 0, 0, 600, 9_000, 140_000]
 """Bytes of blanks in a record, so that all size classes occur."""
 
@@ -61,7 +65,7 @@ class Worker:
         incarnation = cast(TopicIncarnation, SimpleNamespace(check=self._check))
         letters = DeadLetters("drift-combiner", log.publisher())
         self.combiner = Combiner(
-            SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._make, now
+            SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._stored, self._make, now
         )
         self.running = asyncio.create_task(self.combiner.run(Health()))
 
@@ -71,6 +75,13 @@ class Worker:
     async def _committed(self) -> dict[Any, Any]:
         await self._log.at("committed")
         return dict(self._log.group(group_of(1)).committed)
+
+    async def _stored(self, partitions: Iterable[int]) -> Stored:
+        while True:
+            consumer = self._log.consumer(auto_offset_reset="earliest")
+            await consumer.start()
+            with suppress(KafkaError):  # the service asks again
+                return await read_stored(consumer, REQUEST_IDS.name, partitions)
 
     def _make(self, _: DriftSettings, group: str) -> Any:
         self.consumers.append(self._log.consumer(group_id=group, auto_offset_reset="earliest"))
@@ -89,7 +100,7 @@ class Schedule:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.log = MemoryLog(seed, Chances(rebalance=0.005, commit=0.1, publish=0.02, getmany=0.01, short_read=0.2))
-        for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+        for topic in TOPICS:
             self.log.create(topic.name, PARTITIONS if topic is PREDICTIONS else topic.partitions)
         for partition in range(PARTITIONS):  # so that the records lie over the borders of all kinds of chunks
             self.log.skip(PREDICTIONS.name, partition, SIZE_CLASSES[0].offsets - self.rng.randint(1, 150))
@@ -116,10 +127,12 @@ class Schedule:
             await asyncio.sleep(self.rng.random() * 3)
             self._happen()
         self.log.chances = Chances()
-        while self.counted() != self.sent:
+        while +self.counted() != self.sent:
             await asyncio.sleep(5)
             self._keep_one_alive()
-            assert loop.time() < ENOUGH_SECONDS, f"missing: {self.sent - self.counted()}"
+            assert loop.time() < ENOUGH_SECONDS, (
+                f"missing {self.sent - self.counted()}, too many {self.counted() - self.sent}"
+            )
         await asyncio.sleep(30)  # long enough for somebody who was late to say something wrong
         self.check_reports()
         for worker in self.workers:
@@ -253,7 +266,7 @@ def all_takes_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def read_again(log: MemoryLog) -> None:
     """One bad record among good ones; Kafka refuses what is emitted of them for a while."""
-    for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+    for topic in TOPICS:
         log.create(topic.name, topic.partitions)
     good = orjson.dumps({"model_id": "a", "prediction": 1.0})
     for value in (good, b"{", good):
@@ -275,7 +288,7 @@ def test_a_bad_record_that_is_read_again_after_a_failure_is_dead_lettered_once()
 
 async def truncated(log: MemoryLog) -> None:
     """The end of the log is lost, as by an unclean election; other events are written in its place."""
-    for topic in (PREDICTIONS, HISTOGRAMS, DEAD_LETTERS):
+    for topic in TOPICS:
         log.create(topic.name, topic.partitions)
     value = orjson.dumps({"model_id": "a", "prediction": 1.0})
     (partition,) = (each for each in log.partitions_of([PREDICTIONS.name]) if each.partition == 0)

@@ -47,12 +47,14 @@ class RecordingPublisher(EventPublisher):
     def __init__(self) -> None:
         super().__init__(seconds=1.0)
         self.records: list[bytes] = []
+        self.request_ids: list[bytes | None] = []
         self.error: Exception | None = None
 
-    async def publish(self, array: bytes, events: int) -> None:
+    async def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> None:
         if self.error is not None:
             raise self.error
         self.records.append(array)
+        self.request_ids.append(request_id)
 
 
 @dataclass(frozen=True, slots=True)

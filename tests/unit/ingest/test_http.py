@@ -330,7 +330,7 @@ async def test_a_request_that_is_too_large_for_this_kafka_is_413(ingest: Ingest)
 async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:
     schema = (await ingest.client.get("/openapi.json")).json()
     route = schema["paths"]["/v1/events"]["post"]
-    assert set(route["responses"]) == {"202", "401", "403", "408", "413", "415", "422", "429", "503"}
+    assert set(route["responses"]) == {"202", "400", "401", "403", "408", "413", "415", "422", "429", "503"}
     assert all(answer["description"] for answer in route["responses"].values())
     problems = {status: answer for status, answer in route["responses"].items() if status != "202"}
     assert all(MEDIA_TYPE in answer["content"] for answer in problems.values())

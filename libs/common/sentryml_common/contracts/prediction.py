@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -43,6 +43,9 @@ from sentryml_common.errors import UndecodableMessage
 MAX_PREDICTION_LENGTH = 128
 MAX_EVENT_ID_LENGTH = 64
 MAX_SLICE_LENGTH = 64
+ABOUT_EVENT_ID = "For the sender's own tracing. Two events with the same one count twice: see `Idempotency-Key`."
+REQUEST_ID_HEADER, REQUEST_ID_BYTES = "sentryml-request-id", 16
+"""A record of a request that may be sent again has an id in this header: the same one each time."""
 NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]*"
 """What a version or a segment is made of: they are names, which people read."""
 EARLIEST, LATEST = 0.0, 253_370_764_800.0  # 1970-01-01 and 9999-01-01: what datetime can hold, with a day to spare
@@ -65,6 +68,12 @@ def _read_timestamp(value: Any) -> Any:
             )
         return datetime.fromtimestamp(value, UTC)
     return value
+
+
+def request_id_in(headers: Iterable[tuple[str, bytes]]) -> bytes | None:
+    """The id in a record's headers; None where there is none, or not one of ingest's."""
+    found = next((value for name, value in headers if name == REQUEST_ID_HEADER), None)
+    return found if found is not None and len(found) == REQUEST_ID_BYTES else None
 
 
 _TIMESTAMP = WithJsonSchema(
@@ -94,7 +103,7 @@ class PredictionEvent(BaseModel):
     prediction: Annotated[str, Field(max_length=MAX_PREDICTION_LENGTH)] | StrictBool | FiniteFloat
     score: FiniteFloat | None = None
     timestamp: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_read_timestamp), _TIMESTAMP] | None = None
-    event_id: Annotated[str, Field(max_length=MAX_EVENT_ID_LENGTH)] | None = None
+    event_id: Annotated[str, Field(max_length=MAX_EVENT_ID_LENGTH)] | None = Field(None, description=ABOUT_EVENT_ID)
     version: SliceValue | None = None
     segment: SliceValue | None = None
 

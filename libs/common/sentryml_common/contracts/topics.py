@@ -52,8 +52,8 @@ def kept_for(days: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic: who writes it, who reads it, what a record holds. `contract` is None for the two forms that
-    are not one JSON message per record: prediction events (one or an array) and packed histograms."""
+    """One topic: who writes it, who reads it, what a record holds. `contract` is None where that is not
+    one JSON message: prediction events (one or an array), and what is packed."""
 
     name: str
     purpose: str
@@ -73,6 +73,10 @@ PREDICTIONS = Topic(
 HISTOGRAMS = Topic(
     "sentryml.histograms.v1", "packed partial histograms, internal to drift", "crc32(model_id) % partitions",
     HISTOGRAM_PARTITIONS, ("drift combiner",), ("drift processor",), None, kept_for(3),
+)  # fmt: skip
+REQUEST_IDS = Topic(
+    "sentryml.request-ids.v1", "ids of requests by their offsets in predictions.v1, internal to drift",
+    "epoch, partition, first and last offset", 4, ("drift combiner",), ("drift combiner",), None, COMPACTED,
 )  # fmt: skip
 MONITORS = Topic(
     "sentryml.monitors.v1", "the monitor of each model; a tombstone deletes it", "model_id", 1,
@@ -121,6 +125,6 @@ TABLE_CHANGELOG = Topic(
 )  # fmt: skip
 
 TOPICS = (
-    TOPIC_EPOCHS, PREDICTIONS, HISTOGRAMS, MONITORS, REFERENCES, EVALUATIONS, ACTIVITY, TRANSITIONS, DELIVERIES,
-    API_KEYS, API_KEY_USAGE, DEAD_LETTERS, TABLE_CHANGELOG,
+    TOPIC_EPOCHS, PREDICTIONS, REQUEST_IDS, HISTOGRAMS, MONITORS, REFERENCES, EVALUATIONS, ACTIVITY, TRANSITIONS,
+    DELIVERIES, API_KEYS, API_KEY_USAGE, DEAD_LETTERS, TABLE_CHANGELOG,
 )  # fmt: skip

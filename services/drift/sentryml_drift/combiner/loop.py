@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows
+from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows, request_id_in
 from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.http.health import Health
@@ -38,8 +38,10 @@ from sentryml_common.metrics import CONSUMED_TOTAL
 from sentryml_drift.combiner.emission import Emitter
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.combiner.stall_detection import Progress
+from sentryml_drift.combiner.stored_ids import ReadStored, records_of
 from sentryml_drift.domain.chunks import MOST_RECORD_BYTES, ROWS_AT_ONCE, ChunkRules, OpenChunk, size_class_of
 from sentryml_drift.domain.read_report import ReadReport
+from sentryml_drift.domain.repeats import Piece, SeenIds
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.unreadable import explained
 from sentryml_drift.event_loop_slices import Pacer
@@ -122,13 +124,14 @@ class Combiner:
         publisher: Publisher,
         dead_letters: DeadLetters,
         committed: Committed,
+        stored: ReadStored,
         make: MakeConsumer = make_consumer,
         clock: Clock = system_clock,
     ) -> None:
         self._settings, self._rules, self._incarnation = settings, rules, incarnation
         self._publisher, self._dead_letters = publisher, dead_letters
-        self._committed, self._make, self._lag = committed, make, LagSeries(PREDICTIONS.name)
-        self._clock = clock
+        self._committed, self._stored, self._make, self._clock = committed, stored, make, clock
+        self._lag = LagSeries(PREDICTIONS.name)
         self._pace, self._dead_lettered = Pacer(), UncommittedDeadLetters()
         self._partitions: dict[TopicPartition, OpenPartition] = {}
         self._commits: dict[TopicPartition, Places] = {}
@@ -196,24 +199,35 @@ class Combiner:
         if not unopened:
             return
         generation, commits = self._generation, await self._committed()
+        # After the commits: what was written before them is there then.
+        stored = await self._stored([partition.partition for partition in unopened])
         try:
             firsts = await consumer.beginning_offsets(list(unopened))
             for partition, first in firsts.items():
                 if generation == self._generation:
-                    self._open(consumer, partition, first, commits.get(partition))
+                    ids = stored.get(partition.partition, ())
+                    self._open(consumer, partition, first, commits.get(partition), ids)
+                    await self._pace()
         except IllegalStateError:  # it has gone to another in this moment
             return
         except KafkaError as err:
             raise Unavailable(f"Kafka did not report the committed offsets: {type(err).__name__}: {err}") from err
 
     def _open(
-        self, consumer: Consumer, partition: TopicPartition, first: int, commit: OffsetAndMetadata | None
+        self,
+        consumer: Consumer,
+        partition: TopicPartition,
+        first: int,
+        commit: OffsetAndMetadata | None,
+        stored: Sequence[tuple[Piece, bytes]],
     ) -> None:
         places = Places.all_from(first) if commit is None else Places.committed(commit.offset, commit.metadata)
         if places.offset < first:
             log.warning("chunk_cut_by_retention", partition=partition.partition, needed=places.offset, first=first)
-        consumer.seek(partition, max(places.offset, first))
-        self._partitions[partition] = OpenPartition(partition.partition, places, self._rules)
+        start = max(places.offset, first)
+        consumer.seek(partition, start)
+        ids = SeenIds(self._rules.epoch, partition.partition, start, stored)
+        self._partitions[partition] = OpenPartition(partition.partition, places, self._rules, ids)
 
     async def _read(self, consumer: Consumer, seconds: float) -> None:
         """Read what there is, or wait for it for this long at most; add it to the open chunks."""
@@ -245,6 +259,7 @@ class Combiner:
     def _add(self, opened: OpenPartition, record: Any, letters: list[tuple[Any, Record]]) -> OpenChunk | None:
         """Add a record to its chunk; return that."""
         value, chunk = record.value or b"", None
+        repeated = bool(record.headers) and opened.is_repeat(record.offset, request_id_in(record.headers))
         # The next poll takes fewer records where these are long, so that what it brings stays small.
         self._record_bytes = max(len(value), 0.99 * self._record_bytes, 1.0)
         size_class = size_class_of(len(value))
@@ -254,7 +269,10 @@ class Combiner:
         else:
             chunk = opened.chunk_for(record.offset, size_class)
             if chunk is not None:
-                chunk.add(record.offset, self._events(record, value, letters), record.timestamp / 1000)
+                events = self._events(record, value, letters)
+                chunk.add(record.offset, events, record.timestamp / 1000, repeated=repeated)
+                if repeated:
+                    EVENTS.labels(outcome="repeated").inc(len(events))
         opened.read_through(record.offset)
         return chunk
 
@@ -288,8 +306,8 @@ class Combiner:
         await emitter.emit_complete(list(self._partitions.values()))
 
     async def _emit_all(self, emitter: Emitter, consumer: Consumer, seconds: float, progress: Progress) -> None:
-        """Emit what was touched in `seconds`; once it is acknowledged, report how far partitions have been read, and
-        commit what is not needed again."""
+        """Emit what was touched in `seconds`; once it is acknowledged, report how far partitions have been read, keep
+        the ids of what has been read, and commit what is not needed again."""
         await self._incarnation.check()
         await self._skip_to_positions(consumer)
         generation, partitions = self._generation, dict(self._partitions)
@@ -299,6 +317,9 @@ class Combiner:
         offsets = {partition.partition: opened.offset for partition, opened in partitions.items()}
         progress.emitted(offsets)
         await self._report_reading(emitter, consumer, partitions, progress.watermarks.read(offsets))
+        if generation != self._generation:
+            return
+        await self._keep_ids(partitions)
         if generation != self._generation:
             return
         places = {partition: opened.places() for partition, opened in partitions.items()}
@@ -317,6 +338,13 @@ class Combiner:
         moved = bool(read_until.items() - self._reported.items())
         await emitter.report(list(partitions.values()), reading, everywhere=moved)
         self._reported = read_until
+
+    async def _keep_ids(self, partitions: dict[TopicPartition, OpenPartition]) -> None:
+        """Keep the ids of all that has been read, for those who will begin there."""
+        for partition, opened in partitions.items():
+            committed = self._commits.get(partition)
+            changes = opened.ids.changes(0 if committed is None else committed.offset)
+            await self._publisher.publish(records_of(partition.partition, changes))
 
     async def _skip_to_positions(self, consumer: Consumer) -> None:
         """Note that offsets without records have been passed (transaction markers, aborted transactions)."""

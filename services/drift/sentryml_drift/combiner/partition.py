@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, OpenChunk, SizeClass, source_of
+from sentryml_drift.domain.repeats import SeenIds
 from sentryml_drift.domain.resume_offsets import Places
 
 
 class OpenPartition:
-    """A partition that is read from its places on, without a gap; `offset` is the next one to be read."""
+    """A partition that is read from its places on, without a gap; `offset` is the next one to be read, `ids` are those
+    of the records before it."""
 
-    def __init__(self, number: int, places: Places, rules: ChunkRules) -> None:
-        self.offset = places.offset
+    def __init__(self, number: int, places: Places, rules: ChunkRules, ids: SeenIds | None = None) -> None:
+        self.offset, self.ids = places.offset, ids or SeenIds(rules.epoch, number)
         self._number, self._rules = number, rules
         self._needed = places.needed
         self._open: dict[SizeClass, OpenChunk] = {}
@@ -29,6 +31,10 @@ class OpenPartition:
             self._open[size_class] = chunk
             self._first_end = min(size.end_of(each.number) for size, each in self._open.items())
         return chunk
+
+    def is_repeat(self, offset: int, request_id: bytes | None) -> bool:
+        """Take in the id of the record at `offset`, if it has one, and say whether the record is a repeat."""
+        return request_id is not None and self.ids.is_repeat(offset, request_id)
 
     def read_through(self, offset: int) -> None:
         """All records up to and including `offset` are in."""
@@ -59,7 +65,10 @@ class OpenPartition:
         return [*self.complete, *self._open.values()]
 
     def bring_forward(self) -> None:
-        """Make what is live in a chunk live in the earlier ones of its source, so that it is emitted in their order."""
+        """Make what is live in a chunk live in the earlier ones of its source, so that it is emitted in their order. Of
+        complete chunks, all rows have to be counted."""
+        for _, chunk in self._complete:
+            chunk.finish()
         if any(chunk.backfilled for _, chunk in self._complete):
             live = {size_class: set(chunk.live) for size_class, chunk in self._open.items()}
             for size_class, chunk in reversed(self._complete):

@@ -17,15 +17,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from typing import TypeAlias
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import KIND_OF, SLICED, Kind, Label, Partial, Target
-from sentryml_drift.domain.rows import PaneRules, sort_rows
+from sentryml_drift.domain.rows import PaneRules, SortedRows, sort_rows
 from sentryml_drift.domain.slices import ChunkSlices, SliceCounts
-from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.histograms.pane_counts import EMPTY_PANE, PaneCounts
 from sentryml_statistics.time.panes import Lateness
 
 CHUNK_BYTES = 8 * 1024 * 1024
@@ -87,6 +87,9 @@ class OpenChunk:
 
     Targets that an event of the last hours has touched are `live`; those that only older events have touched are
     `backfilled`, and may wait: an honest backfill touches hundreds of thousands.
+
+    A repeat touches what it would be counted in, with nothing, and these targets are emitted as final once the chunk is
+    complete. So what a repeat could be counted in is sealed, also for a reader that does not know all ids before it.
     """
 
     def __init__(self, source: int, number: int, first: int, rules: ChunkRules) -> None:
@@ -99,14 +102,18 @@ class OpenChunk:
         self._slices = ChunkSlices()
         self._live: set[Target] = set()
         self._backfilled: dict[Target, None] = {}
+        self._of_repeats: dict[Target, bool] = {}
+        """What repeats have touched, and whether that is live; until the chunk is complete."""
         self._rows: list[EventRow] = []
         self._record_times: list[float] = []
+        self._repeated: list[bool] = []
 
-    def add(self, offset: int, events: Sequence[EventRow], record_time: float) -> None:
+    def add(self, offset: int, events: Sequence[EventRow], record_time: float, *, repeated: bool = False) -> None:
         """Take in the events of the record at `offset`, with its timestamp (epoch seconds). They wait as rows until
         they are counted."""
         self._rows += events
         self._record_times += [record_time] * len(events)
+        self._repeated += [repeated] * len(events)
         self.offset = offset
 
     @property
@@ -127,24 +134,39 @@ class OpenChunk:
     @property
     def emitted(self) -> bool:
         """Whether everything that is in has been emitted."""
-        return not (self._rows or self._live or self._backfilled)
+        return not (self._rows or self._live or self._backfilled or self._of_repeats)
 
     def count(self) -> None:
         """Count some of the waiting rows. `outcomes` then says how many were counted, late or future."""
         rows, times = self._rows[:ROWS_AT_ONCE], self._record_times[:ROWS_AT_ONCE]
+        repeated = self._repeated[:ROWS_AT_ONCE]
         if not rows:
             return
-        del self._rows[:ROWS_AT_ONCE], self._record_times[:ROWS_AT_ONCE]
+        del self._rows[:ROWS_AT_ONCE], self._record_times[:ROWS_AT_ONCE], self._repeated[:ROWS_AT_ONCE]
         found = sort_rows(rows, times, self._rules.panes)
-        for model_id, facts, live in found.facts:
-            self._gain(Target(model_id, Kind.FACTS, 0), facts, live)
-        for gain in found.panes:
-            self._gain(Target(gain.model_id, KIND_OF[gain.resolution], gain.pane), gain.counts, gain.live)
-        for each in self._slices.gains(found.events):
-            self._gain(Target(each.model_id, each.kind, each.pane, each.value), each.counts, each.live)
         self.arrivals.update(found.arrivals)
+        if True in repeated:
+            for target, gain, live in self._gains(found):
+                self._gain(target, _nothing(gain), live)
+                self._of_repeats[target] = live or self._of_repeats.get(target, False)
+            counted = [not each for each in repeated]
+            if True not in counted:
+                return
+            rows, times = list(compress(rows, counted)), list(compress(times, counted))
+            found = sort_rows(rows, times, self._rules.panes)
+        for target, gain, live in self._gains(found):
+            self._gain(target, gain, live)
         outcomes = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
         self.outcomes.update({outcome: count for outcome, count in outcomes.items() if count})
+
+    def finish(self) -> None:
+        """Have what repeats have touched emitted as final: the chunk is complete, and all rows are counted."""
+        for target, live in self._of_repeats.items():
+            if live:
+                self._live.add(target)
+            else:
+                self._backfilled.setdefault(target)
+        self._of_repeats.clear()
 
     def bring_forward(self, targets: Set[Target]) -> None:
         """Make these live: later chunks of the source have touched them, and this must not be emitted after those."""
@@ -168,6 +190,15 @@ class OpenChunk:
         for target in touched:
             del self._backfilled[target]
         return self._partials(touched)
+
+    def _gains(self, found: SortedRows) -> Iterator[tuple[Target, Sum, bool]]:
+        """What targets gain, and whether that makes them live."""
+        for model_id, facts, live in found.facts:
+            yield Target(model_id, Kind.FACTS, 0), facts, live
+        for gain in found.panes:
+            yield Target(gain.model_id, KIND_OF[gain.resolution], gain.pane), gain.counts, gain.live
+        for each in self._slices.gains(found.events):
+            yield Target(each.model_id, each.kind, each.pane, each.value), each.counts, each.live
 
     def _gain(self, target: Target, gain: Sum, live: bool) -> None:
         known = self._sums.get(target)
@@ -202,6 +233,13 @@ class OpenChunk:
             if self.complete:
                 del self._sums[target]
             yield Partial(target, label, value)
+
+
+def _nothing(gain: Sum) -> Sum:
+    """A gain of the same kind without an event."""
+    if isinstance(gain, SliceCounts):
+        return SliceCounts(gain.first, EMPTY_PANE)
+    return ModelFacts() if isinstance(gain, ModelFacts) else EMPTY_PANE
 
 
 def _unpacked(target: Target, value: Sum | bytes) -> Sum:

@@ -15,6 +15,7 @@ from sentryml_common.http.answers import API_HEADERS
 from sentryml_common.http.problems import Problem, defect, problem_answers, unavailable
 from sentryml_ingest.domain.body_forms import SHARED, Form
 from sentryml_ingest.domain.encodings import Encoding
+from sentryml_ingest.domain.idempotency import MOST_CHARACTERS
 from sentryml_ingest.http.gateway import Gateway, Taken
 from sentryml_ingest.metrics import REQUESTS
 
@@ -36,6 +37,7 @@ class Accepted(BaseModel):
 
 
 RESPONSES = problem_answers(
+    (400, "The `Idempotency-Key` cannot be used, or the connection ended before the body did."),
     (401, "No API key, or no valid one."),
     (403, "The key may not write events, or not of these models."),
     (408, "The body did not arrive in time; the connection is closed."),
@@ -68,6 +70,13 @@ BODIES = {
 }
 HEADERS = (
     ("Content-Encoding", "How the body is compressed.", {"type": "string", "enum": list(Encoding)}),
+    (
+        "Idempotency-Key",
+        "Makes a retry count once: of the requests of an API key with the same `Idempotency-Key` only the first one is "
+        "counted, whatever their bodies hold, within 32,768 records of its partition. Visible ASCII characters; take "
+        "another one for each request, for example a UUID.",
+        {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS, "pattern": "^[!-~]+$"},
+    ),
     (
         "Prefer",
         "With `handling=lenient` (RFC 7240) the good events are accepted, and the bad ones are named in the answer. "

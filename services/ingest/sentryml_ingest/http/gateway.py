@@ -20,11 +20,20 @@ from sentryml_common.http.problems import unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_ingest.domain.admission import TimeLimits, admit
 from sentryml_ingest.domain.body_forms import Form, items_of, read_form
+from sentryml_ingest.domain.idempotency import BadIdempotencyKey, request_id_of
 from sentryml_ingest.domain.key_limits import KeyLimits, LimitReached
 from sentryml_ingest.domain.lenient import LenientReading
 from sentryml_ingest.http.auth import check_models
 from sentryml_ingest.http.content import Headers, content_of, read_packed
-from sentryml_ingest.http.refusals import invalid, invalid_events, limit_reached, too_large, too_many, undecodable
+from sentryml_ingest.http.refusals import (
+    bad_idempotency_key,
+    invalid,
+    invalid_events,
+    limit_reached,
+    too_large,
+    too_many,
+    undecodable,
+)
 from sentryml_ingest.metrics import EVENTS_ACCEPTED, EVENTS_REFUSED
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -66,6 +75,7 @@ class Gateway:
         key = self.gatekeeper.admit(headers.get(b"authorization", b"").decode("latin-1"))
         if not self.monitors.caught_up.is_set():
             raise unavailable("the monitors are still being read from Kafka: try again in a few seconds")
+        request_id = _request_id(key, headers.get(b"idempotency-key"))
         content, most = content_of(headers), self.settings.max_body_bytes
         body = await read_body(receive, most, "a body", ": send fewer events at a time")
         body = read_packed(body, content.encoding, most)
@@ -83,7 +93,7 @@ class Gateway:
         except InvalidEvents as err:
             raise invalid(err) from None
         del body  # while Kafka is waited for, requests pile up: memory that is used again soon is in the CPU's cache
-        await self._publish(record, taken.accepted)
+        await self._publish(record, taken.accepted, request_id)
         return taken
 
     def _all(self, key: ApiKey, body: bytes, form: Form) -> tuple[bytes, Taken]:
@@ -122,11 +132,11 @@ class Gateway:
         without_monitor = [model_id for model_id in models if model_id not in monitors]
         self.limits.take_events(key.key_id, events, without_monitor, now.timestamp())
 
-    async def _publish(self, record: bytes, events: int) -> None:
+    async def _publish(self, record: bytes, events: int, request_id: bytes | None) -> None:
         if len(record) > RECORD_BYTES_MAX:
             raise too_large(record)
         try:
-            await self.publisher.publish(record, events)
+            await self.publisher.publish(record, events, request_id)
         except RecordTooLarge:  # this Kafka is set to take less
             raise too_large(record) from None
         EVENTS_ACCEPTED.inc(events)
@@ -135,3 +145,15 @@ class Gateway:
         """What counts on arrival in Kafka, which may take as long as publishing may."""
         longest = max(0.0, self.settings.longest_window_seconds - self.settings.publish_seconds)
         return TimeLimits(self.settings.future_limit_seconds, longest, self.monitors.current)
+
+
+def _request_id(key: ApiKey, idempotency_key: bytes | None) -> bytes | None:
+    """The id of a request that may be sent again.
+
+    Raises:
+        Problem: its key cannot be used.
+    """
+    try:
+        return None if idempotency_key is None else request_id_of(key.key_id, idempotency_key)
+    except BadIdempotencyKey as err:
+        raise bad_idempotency_key(err) from None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, InvalidEvents, TooManyEvents
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.problems import Problem
+from sentryml_ingest.domain.idempotency import BadIdempotencyKey
 from sentryml_ingest.domain.key_limits import Limit, LimitReached
 from sentryml_ingest.metrics import EVENTS_REFUSED, REQUESTS_LIMITED
 
@@ -15,6 +16,11 @@ LIMIT_TEXTS = {
     Limit.BYTES: "this API key has reached its limit of bytes",
     Limit.NEW_MODELS: "this API key has reached its hourly limit of new models",
 }
+
+
+def bad_idempotency_key(err: BadIdempotencyKey) -> Problem:
+    """400: the header's value cannot be used."""
+    return Problem(400, "bad-idempotency-key", str(err))
 
 
 def too_large(record: bytes) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,8 @@ HEAD_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What was accepted of which file. `sending` is a hash of where to and as what."""
+    """What was accepted of which file. `sending` is a hash of where to and as what; `begun` tells this sending from
+    another one of the same file, which the state of the first one was removed for."""
 
     sending: str
     head: str
@@ -25,6 +27,7 @@ class Progress:
     line: int = 1
     accepted: int = 0
     left_out: int = 0
+    begun: str = ""
 
     @property
     def place(self) -> Place:
@@ -38,7 +41,8 @@ class Progress:
 
     def key_of(self, size: int) -> str:
         """The Idempotency-Key of the batch of that many events which begins here: the same in each run."""
-        return hashlib.sha256(f"{self.sending} {self.head} {self.offset} {size}".encode()).hexdigest()[:32]
+        text = f"{self.sending} {self.head} {self.offset} {size} {self.begun}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all."""
@@ -57,13 +61,15 @@ def begin(file: Path, state: Path, sending: str) -> Progress:
     Raises:
         Failed: the state is of another file, or of another sending of this one.
     """
-    new = Progress(sending, *_head(file, HEAD_BYTES))
+    new = Progress(sending, *_head(file, HEAD_BYTES), begun=secrets.token_hex(8))
     if not state.exists():
         return new
     try:
         known = Progress(**json.loads(state.read_text()))
     except (ValueError, TypeError, OSError) as err:
         raise Failed(f"{state} is no state of `sentryml send`: remove it, or name another with --state") from err
+    if known.offset == 0 and (known.sending, known.head) != (new.sending, new.head):
+        return new  # nothing of the other was accepted
     if _head(file, known.head_bytes) != (known.head, known.head_bytes) or known.offset > file.stat().st_size:
         raise Failed(f"{state} is of another {file.name}, which was changed since: remove it to send this one whole")
     if known.sending != sending:

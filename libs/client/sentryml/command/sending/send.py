@@ -142,6 +142,7 @@ class _Sending:
     def run(self, upload: Upload) -> None:
         """Send what is left of it."""
         size: int = self.arguments.batch
+        self.progress.save(self.state)  # before anything may be accepted: a run after this one has the same keys
         while self.progress.offset < self.rows.size:
             taken = list(islice(self.rows.from_place(self.progress.place), size))
             if not taken:  # blank lines at the end

@@ -1,0 +1,76 @@
+"""The ids of requests that are kept in `request-ids.v1`, for workers that begin to read in the middle."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sentryml_common.contracts.topics import REQUEST_IDS
+from sentryml_common.http.health import Health
+from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.producer import Record
+from sentryml_common.settings import KafkaSettings
+from sentryml_drift.domain.repeats import Change, Piece
+
+Stored = Mapping[int, Sequence[tuple[Piece, bytes]]]
+"""The pieces that are kept, with their values, by source partition."""
+ReadStored = Callable[[Iterable[int]], Awaitable[Stored]]
+"""Reads the pieces of source partitions."""
+
+POLL_MILLISECONDS = 500
+
+
+class Consumer(Protocol):
+    """What reading calls of `AIOKafkaConsumer`."""
+
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
+    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool: ...
+    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
+    async def position(self, partition: TopicPartition) -> int: ...
+    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]: ...
+
+
+def records_of(partition: int, changes: Iterable[Change]) -> list[Record]:
+    """The records that write changes of the pieces of a source partition."""
+    return [Record(REQUEST_IDS.name, key, value, _partition_of(partition)) for key, value in changes]
+
+
+async def stored_ids(partitions: Iterable[int], settings: KafkaSettings, health: Health) -> Stored:
+    """The pieces of source partitions, waiting for Kafka as long as it takes.
+
+    Raises:
+        ConfigurationError: Kafka refuses to let them be read.
+    """
+
+    def make() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
+
+    topic, numbers = settings.prefixed(REQUEST_IDS.name), set(partitions)
+    return await ask_with_client(make, lambda consumer: read_stored(consumer, topic, numbers), settings, health)
+
+
+async def read_stored(consumer: Consumer, topic: str, partitions: Iterable[int]) -> Stored:
+    """The same with a consumer that is started."""
+    numbers = set(partitions)
+    assigned = [TopicPartition(topic, number) for number in sorted({_partition_of(each) for each in numbers})]
+    consumer.assign(assigned)
+    await consumer.seek_to_beginning(*assigned)
+    ends = await consumer.end_offsets(assigned)
+    values: dict[bytes, bytes | None] = {}
+    while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+        for records in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
+            values.update((record.key, record.value) for record in records)
+    found: defaultdict[int, list[tuple[Piece, bytes]]] = defaultdict(list)
+    for key, value in values.items():
+        piece = Piece.of_key(key)
+        if value is not None and piece.partition in numbers:
+            found[piece.partition].append((piece, value))
+    return found
+
+
+def _partition_of(partition: int) -> int:
+    """The partition of the topic that holds the ids of a source partition, of which there may come to be more."""
+    return partition % REQUEST_IDS.partitions
