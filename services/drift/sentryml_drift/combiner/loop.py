@@ -191,6 +191,7 @@ class Combiner:
             except Unavailable as err:
                 log.warning("emission_failed", why=str(err))
                 self._forget()  # never on in the middle of a chunk: what was emitted of it is not known
+                progress.watermarks.forget()
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
     async def _open_assigned(self, consumer: Consumer) -> None:

@@ -25,6 +25,10 @@ class Watermarks:
         for partition, end in ends.items():
             self._ends[partition].append((at, end))
 
+    def forget(self) -> None:
+        """What has been read until now is read again, since it may not have been reported."""
+        self._read_until.clear()
+
     def read(self, offsets: Mapping[int, int]) -> dict[int, float]:
         """Up to which time each of these partitions has been read, now that everything before these offsets has been
         emitted and acknowledged; without those of which no end has been reached."""
