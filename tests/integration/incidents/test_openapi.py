@@ -7,10 +7,11 @@ from uuid import UUID
 
 import httpx
 
+from sentryml_common.contracts.api_key import Scope
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
-from tests.integration.incidents.conftest import Life, StillClock, register
+from tests.integration.incidents.conftest import Life, MakeClient, StillClock, register
 from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_stream import an_app
 from tests.support.schemathesis import Beyond, hold_to_openapi
@@ -30,6 +31,8 @@ LISTS = (
     "models/{model_id}/markers",
     "models/{model_id}/monitor/versions",
 )
+RUNS = 3
+"""A run that lists the keys and then revokes them may revoke its own: it has asked for less than it should."""
 ACTIONS = ("acknowledge", "unacknowledge", "close", "accept", "was-normal", "undo", "notes")
 BEYOND = [
     *(Beyond("GET", path_of(path), 422, "a cursor is opaque: only ours are taken") for path in LISTS),
@@ -64,11 +67,15 @@ async def lived(api: httpx.AsyncClient, pool: Pool) -> None:
 
 
 async def test_every_answer_is_as_documented(
-    api: httpx.AsyncClient, pool: Pool, clock: StillClock, tmp_path: Path
+    api: httpx.AsyncClient, client_with: MakeClient, pool: Pool, clock: StillClock, tmp_path: Path
 ) -> None:
     await lived(api, pool)
     async with an_app(pool, clock) as (app, stream), serving(app) as url:
         stream.close()  # a stream that is asked for ends after what was missed, as when the service stops
-        key = api.headers["Authorization"].removeprefix("Bearer ")
-        await hold_to_openapi(url, key, tmp_path, examples=8, beyond=BEYOND)
-    assert (await api.get("/v1/models")).status_code == 200, "the run has revoked its own key: another seed is needed"
+        for number in range(RUNS):
+            client = await client_with(Scope.ADMIN, name=f"run {number}")
+            key = client.headers["Authorization"].removeprefix("Bearer ")
+            await hold_to_openapi(url, key, tmp_path, examples=8, beyond=BEYOND)
+            if (await client.get("/v1/models")).status_code == 200:
+                return
+    raise AssertionError("each run has revoked its own key: another seed is needed")
