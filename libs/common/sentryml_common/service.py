@@ -15,7 +15,8 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from types import CoroutineType
+from typing import Any, NoReturn, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -113,7 +114,8 @@ async def _run(service: Service) -> int:
     stopping = asyncio.create_task(_stop(server, http, work, settings.shutdown_seconds), name="stop")
     await asyncio.wait({stopping}, timeout=settings.shutdown_seconds)
     if not stopping.done():
-        log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds)
+        unfinished = [_where(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+        log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds, unfinished=unfinished)
         sys.stderr.flush()
         # Not a return: what does not end for us would not end for the event loop either.
         os._exit(EXIT_FAILED)
@@ -123,6 +125,17 @@ async def _run(service: Service) -> int:
         code = EXIT_FAILED
     log.info("service_stopped", service=service.name, code=code)
     return code
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """What a task waits for: its name, and its coroutines with their lines, the innermost last."""
+    places: list[str] = []
+    awaited: object = task.get_coro()
+    while isinstance(awaited, CoroutineType):
+        if awaited.cr_frame is not None:
+            places.append(f"{awaited.__qualname__}:{awaited.cr_frame.f_lineno}")
+        awaited = awaited.cr_await
+    return f"{task.get_name()}: {' > '.join(places)}"
 
 
 def _config(service: Service) -> uvicorn.Config:

@@ -139,9 +139,11 @@ class Publisher:
         """Note when Kafka last answered, until cancelled."""
         while True:
             # A client that is stopped meanwhile, since its producer is replaced, never answers.
+            # Not asyncio.wait_for: until Python 3.12 it may swallow that this task is cancelled.
             with suppress(TimeoutError):
-                if await asyncio.wait_for(self._producer.client.force_metadata_update(), ASK_SECONDS):
-                    KAFKA_ANSWERED.set_to_current_time()
+                async with asyncio.timeout(ASK_SECONDS):
+                    if await self._producer.client.force_metadata_update():
+                        KAFKA_ANSWERED.set_to_current_time()
             await asyncio.sleep(ASK_SECONDS)
 
 

@@ -130,4 +130,5 @@ class Changelog:
     async def close(self) -> None:
         """Stop writing; the next owner aborts what may still be open."""
         with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(self._producer.stop(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._producer.stop()
