@@ -102,3 +102,15 @@ async def test_a_server_that_is_not_there_is_waited_for_and_named_without_its_pa
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_connection_that_nobody_gives_back_does_not_hold_up_the_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentryml_common.postgres.pool, "CLOSE_SECONDS", 0.1)
+    settings = PostgresSettings(postgres_url=SecretStr(database_url))
+    async with open_pool(settings, "example", Health()) as pool:
+        kept = await pool.acquire()
+        assert await kept.fetchval("SELECT 1") == 1
+    with pytest.raises(asyncpg.InterfaceError, match="released"):
+        await kept.fetchval("SELECT 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -11,12 +12,16 @@ import orjson
 
 from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.http.health import Health
+from sentryml_common.logging import get_logger
 from sentryml_common.settings import PostgresSettings
 from sentryml_common.waiting import wait_for
+
+log = get_logger(__name__)
 
 STATEMENT_TIMEOUT_MILLISECONDS = 9_000
 CONNECT_TIMEOUT_SECONDS = 5
 COMMAND_TIMEOUT_SECONDS = 10  # a server that hangs is away, too
+CLOSE_SECONDS = 5.0
 
 AWAY = (
     OSError,
@@ -71,7 +76,16 @@ async def open_pool(settings: PostgresSettings, schema: str, health: Health) -> 
     try:
         yield pool
     finally:
-        await pool.close()
+        await _close(pool)
+
+
+async def _close(pool: Pool) -> None:
+    """Close all connections: those that nobody gives back, which closing would wait for without end, by force."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        log.warning("connections_terminated", seconds=CLOSE_SECONDS)
 
 
 async def _create(settings: PostgresSettings, schema: str) -> Pool:
