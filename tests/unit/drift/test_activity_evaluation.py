@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from sentryml_common.contracts.evaluation import ActivityEvaluation, Level
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.arrivals import by_day, with_arrivals
@@ -72,6 +74,20 @@ def test_loaded_history_counts_once_live_predictions_have_come_for_an_hour() -> 
     assert live.level is Level.WARN
     batch = judged(a_model(ages(9 * DAY, 20 * MINUTE), arrivals=range(30, 20, -1)))
     assert batch.level is Level.INSUFFICIENT_DATA
+
+
+@pytest.mark.parametrize("history", [2 * DAY, 9 * DAY])
+@pytest.mark.parametrize("began", [90, 91, 119, 120, 149])
+def test_at_which_minute_of_an_hour_live_predictions_began_does_not_matter(began: int, history: float) -> None:
+    model = a_model(ages(history, 20 * MINUTE), arrivals=range(began, 20, -1))
+    assert judged(model).level is Level.WARN
+
+
+@pytest.mark.parametrize("began", [90, 119, 149])
+def test_a_sparse_history_is_no_denser_for_that(began: int) -> None:
+    """Three predictions an hour: nothing for 40 minutes is a chance."""
+    model = a_model(ages(2 * DAY, 40 * MINUTE), per_hour=3, arrivals=range(began, 40, -20))
+    assert judged(model).level is not Level.WARN
 
 
 def test_of_a_model_whose_panes_are_gone_nothing_is_said() -> None:

@@ -59,15 +59,26 @@ def activity_at(
 
 
 def _history(grid: PaneGrid, model: Arrived, active: Panes, since: int, now: int, first_seen: float | None) -> History:
-    coarse = model.coarse_events(since, int(active[0]) // FINE_PER_COARSE)
-    loaded = [_spread(number, events) for number, events in coarse]
     return History(
         active=active,
-        loaded=np.concatenate(loaded) if loaded else np.empty(0, np.int64),
+        loaded=_loaded(model, int(active[0]), since),
         since=since * FINE_PER_COARSE,
         complete=first_seen is not None and first_seen >= grid.start_of(since, Resolution.COARSE),
         now=now,
     )
+
+
+def _loaded(model: Arrived, first: int, since: int) -> Panes:
+    """The fine panes before the first arrival in which events lie that came in later. Where they reach into its coarse
+    pane, the time there before it is no gap either: at which minute of an hour live events begin says nothing."""
+    border = first // FINE_PER_COARSE
+    coarse = list(model.coarse_events(since, border))
+    if not coarse:
+        return np.empty(0, np.int64)
+    if coarse[-1][0] == border - 1:
+        coarse += model.coarse_events(border, border + 1)
+    spread = np.concatenate([_spread(number, events) for number, events in coarse])
+    return spread[spread < first]
 
 
 def _spread(coarse: int, events: int) -> Panes:
