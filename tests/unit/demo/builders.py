@@ -9,6 +9,7 @@ from sentryml_common.contracts.delivery import Delivery, DeliveryState
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.transition import (
     SYSTEM,
+    Cause,
     Severity,
     Standing,
     State,
@@ -39,6 +40,7 @@ def a_transition(
     severity: Severity = Severity.CRITICAL,
     alert: bool = True,
     at: datetime = NOON,
+    cause: Cause = Cause.PSI_ABOVE_CRITICAL,
 ) -> Transition:
     return Transition(
         transition_id=uuid5(NAMESPACE, f"{number}/{sequence}"),
@@ -51,7 +53,7 @@ def a_transition(
         from_=None,
         to=Standing(state=STATE_AFTER.get(kind, State.OPEN), severity=severity),
         actor=SYSTEM,
-        cause="psi_above_critical",
+        cause=cause,
         alert=alert,
         note=None,
         evaluation_id=None,

@@ -1,5 +1,5 @@
-"""The verdict is good only when an incident has opened, escalated and resolved, alerts came as a group, and
-every alert was delivered."""
+"""The verdict is good only when an incident has opened, escalated and resolved, alerts came as a group, a model fell
+silent, and every alert was delivered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.contracts.delivery import Delivery, DeliveryState
-from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, Transition, TransitionKind
 from sentryml_local.demo.verdict import at_rest, missing, undelivered
 from tests.unit.demo.builders import a_delivery, a_message, a_transition, an_incident
 
@@ -22,10 +22,14 @@ def deliveries_of(transitions: Iterable[Transition], *, grouped: bool = True) ->
     return {each.delivery_id: each for each in made}
 
 
-def lacks(transitions: list[Transition], *, grouped: bool = True, named: Iterable[int] | None = None) -> list[str]:
-    """What is missing of a story."""
-    alerts = [step for step in transitions if step.alert and (named is None or step.incident_number in named)]
-    return missing(transitions, list(map(a_message, alerts)), deliveries_of(transitions, grouped=grouped))
+def lacks(
+    transitions: list[Transition], *, silence: bool = True, grouped: bool = True, named: Iterable[int] | None = None
+) -> list[str]:
+    """What is missing of a story, of which one more incident may be a silence."""
+    quiet = a_transition(OPENED, number=9, severity=Severity.WARN, cause=Cause.NO_PREDICTIONS)
+    seen = [*transitions, quiet] if silence and transitions else transitions
+    messages = [a_message(step) for step in seen if step.alert and (named is None or step.incident_number in named)]
+    return missing(seen, messages, deliveries_of(seen, grouped=grouped))
 
 
 def escalating() -> list[Transition]:
@@ -34,7 +38,7 @@ def escalating() -> list[Transition]:
 
 
 @pytest.mark.parametrize("transitions", [escalating(), an_incident(OPENED, RESOLVED)], ids=["escalated", "at once"])
-def test_an_incident_that_went_all_the_way_and_a_group_are_enough(transitions: list[Transition]) -> None:
+def test_an_incident_that_went_all_the_way_a_group_and_a_silence_are_enough(transitions: list[Transition]) -> None:
     assert lacks(transitions) == []
 
 
@@ -59,13 +63,15 @@ def test_one_incident_that_went_all_the_way_excuses_the_others() -> None:
     assert lacks(warned + an_incident(OPENED, RESOLVED, number=2)) == []
 
 
-def test_a_group_is_missed() -> None:
-    assert lacks(an_incident(OPENED, RESOLVED), grouped=False) == ["No alerts came as one message."]
+def test_a_group_and_a_silence_are_missed() -> None:
+    transitions = an_incident(OPENED, RESOLVED)
+    assert lacks(transitions, grouped=False) == ["No alerts came as one message."]
+    assert lacks(transitions, silence=False) == ["No model fell silent."]
 
 
 def test_an_alert_that_is_said_to_be_delivered_has_to_have_come() -> None:
     transitions = an_incident(OPENED, RESOLVED, number=1) + an_incident(OPENED, number=12)
-    assert lacks(transitions, named=[12]) == ["No message in Slack names incident #1."]
+    assert lacks(transitions, named=[9, 12]) == ["No message in Slack names incident #1."]
 
 
 def test_an_alert_that_waits_is_named() -> None:

@@ -72,7 +72,7 @@ class Narrator:
         self.say("second, through the HTTP gateway with scores, and straight into Kafka with labels alone. Nothing is")
         self.say("injected: what drifts is the weather. On 6 May the same model goes live as version 1.1.")
         self.say("Beside it, three models of airports get no scores on 22 and 23 April: one fault, three incidents,")
-        self.say("one message. And a model of searches sends nothing from 19 May to 3 June.")
+        self.say("one message. And a model of searches sends nothing from 19 May to 3 June, which is an incident, too.")
 
     def introduce(self, flights: Sequence[FlightDay]) -> None:
         """What the model made of the flights."""

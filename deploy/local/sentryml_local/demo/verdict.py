@@ -2,6 +2,7 @@
 
 opened ──▶ critical (at once, or escalated) ──▶ resolved      at least one incident did all of it
 alerts of three models ──▶ one message                        an alert group
+no predictions from a model ──▶ an incident
 every transition that should alert ──▶ delivered              and each incident is named at the stand-in for Slack
 """
 
@@ -14,7 +15,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.contracts.delivery import Delivery, DeliveryState
-from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, State, Transition, TransitionKind
 
 OPENING = {TransitionKind.OPENED, TransitionKind.REOPENED}
 SETTLED = {DeliveryState.DELIVERED, DeliveryState.NOT_SENT}
@@ -43,6 +44,8 @@ def missing(
         found = [f"Incident #{number} {what}." for number, what in unfinished.items()]
     if not any(each.group_id for each in deliveries.values()):
         found.append("No alerts came as one message.")
+    if not any(step.cause is Cause.NO_PREDICTIONS for step in transitions):
+        found.append("No model fell silent.")
     return found + undelivered(transitions, deliveries) + _unnamed(steps_of, messages)
 
 
