@@ -2,8 +2,8 @@
 
 On two days in April the models of the three airports predict without scores, as if the service that they get them from
 were down: three incidents open at once, and Slack gets one message. The model of searches sends twice in each half
-second, and then nothing for two weeks of the story. Its predictions are made up; those of the airports are those of the
-flights.
+second, and then nothing for twelve days of the story. Its predictions are made up; those of the airports are
+those of the flights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WITHOUT_SCORES = (date(2013, 4, 22), date(2013, 4, 23))
 SEARCH_MODEL = "flight-searches"
 SEARCH_HISTORY_SECONDS, SEARCHES_PER_SECOND = 840, 4
 """A pace is known after 24 hours, of panes of half a second instead of a minute: after 720 seconds."""
-SILENT = (date(2013, 5, 19), date(2013, 6, 4))
+SILENT = (date(2013, 5, 23), date(2013, 6, 4))
 """From the first to before the last of them. A model is silent after 15 panes at the earliest."""
 
 

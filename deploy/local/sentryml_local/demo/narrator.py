@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sentryml_common.contracts.evaluation import Evaluation, Level, Signal
 from sentryml_common.contracts.transition import Severity, State, Transition
+from sentryml_local.demo.beside import SEARCH_MODEL
 from sentryml_local.demo.observer import Seen
 from sentryml_local.demo.player import Progress as Played
 from sentryml_local.demo.time_scale import DAYS_OF_HISTORY, LABEL_MODEL, SCORE_MODEL, FlightDay, Story
@@ -72,7 +73,7 @@ class Narrator:
         self.say("second, through the HTTP gateway with scores, and straight into Kafka with labels alone. Nothing is")
         self.say("injected: what drifts is the weather. On 6 May the same model goes live as version 1.1.")
         self.say("Beside it, three models of airports get no scores on 22 and 23 April: one fault, three incidents,")
-        self.say("one message. And a model of searches sends nothing from 19 May to 3 June, which is an incident, too.")
+        self.say("one message. And a model of searches sends nothing from 23 May to 3 June, which is an incident, too.")
 
     def introduce(self, flights: Sequence[FlightDay]) -> None:
         """What the model made of the flights."""
@@ -90,7 +91,8 @@ class Narrator:
 
     def watched(self, model_id: str) -> None:
         """A model is registered, and its monitor is set."""
-        self.say(f"{MARGIN}{model_id} is registered; its monitor compares 3 days with the 28 before them", "dim")
+        compares = "watches whether it sends" if model_id == SEARCH_MODEL else "compares 3 days with the 28 before them"
+        self.say(f"{MARGIN}{model_id} is registered; its monitor {compares}", "dim")
 
     def played(self, played: Played) -> None:
         """A day has been sent."""
