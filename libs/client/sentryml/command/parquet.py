@@ -84,7 +84,7 @@ def _pyarrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow  # noqa: PLC0415
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError as err:
-        raise Failed("Parquet files need pyarrow: pip install 'sentryml[parquet]'", USAGE) from err
+        raise Failed("Parquet files need pyarrow: pip install pyarrow", USAGE) from err
     return pyarrow, pyarrow.parquet
 
 

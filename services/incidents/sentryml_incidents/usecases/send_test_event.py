@@ -15,7 +15,7 @@ from sentryml_incidents.store.models import find_model
 from sentryml_incidents.store.people.api_keys import list_api_keys
 from sentryml_incidents.usecases.context import Context
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 STARTING = "the service is starting: try again in a few seconds"
 ROUNDING = timedelta(milliseconds=1)
 
@@ -57,7 +57,7 @@ async def send_test_event(context: Context, stored: StoredKey, text: str) -> Sen
     while not await _is_counted(context, model_id, timestamp):
         if loop.time() > accepted + context.counted_seconds:
             return Sent(model_id, None, accepted - begun)
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     return Sent(model_id, None, accepted - begun, loop.time() - begun)
 
 

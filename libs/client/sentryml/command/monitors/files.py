@@ -208,5 +208,5 @@ def _yaml() -> ModuleType:
     try:
         import yaml  # noqa: PLC0415
     except ImportError as err:
-        raise Failed("monitors are YAML files, which needs PyYAML: pip install 'sentryml[yaml]'", USAGE) from err
+        raise Failed("monitors are YAML files, which needs PyYAML: pip install pyyaml", USAGE) from err
     return yaml

@@ -12,7 +12,7 @@ from sentryml.command.backtest.variants import variants_of
 from sentryml.command.terminal import OK, Terminal
 
 
-def try_file(arguments: argparse.Namespace, terminal: Terminal) -> int:
+def run_file(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Try all variants on all models of a file, and show what was found."""
     variants = variants_of(arguments.monitor, arguments.settings, arguments.only)
     tried = try_models(read_events(arguments, terminal), variants, terminal)
