@@ -18,8 +18,10 @@ from tests.support.durations import summary
 from tests.support.scheduling import Scheduling, place_of
 from tests.support.servers import a_kafka, a_postgres, shared_servers
 
-# SIGTERM ends a run as Ctrl-C does: fixtures stop their servers.
+# SIGTERM ends a run as Ctrl-C does: fixtures stop their servers. A run that a script starts in the background ignores
+# Ctrl-C; the processes that tests start would do so too.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A developer's shell may hold settings of a running stack; tests must not talk to that one.
 for name in [name for name in os.environ if name.startswith("SENTRYML_") and not name.startswith("SENTRYML_TEST_")]:
