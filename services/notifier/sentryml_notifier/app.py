@@ -121,7 +121,7 @@ async def work(parts: Parts) -> None:
             group.create_task(Resender(pool, registry, system_clock).run(), name="resender")
             group.create_task(SocketMode(registry, interactions, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
-            reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_reminder_days)
+            reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_question_days)
             group.create_task(reminding, name="reminders")
             sender = make_system_sender(settings, pool, registry)
             commits = parts.commits

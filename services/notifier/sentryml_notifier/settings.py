@@ -73,7 +73,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         description="Keys that channels' secrets are encrypted with, 32 characters or more each, separated by commas: "
         "the first encrypts, the others only decrypt. Needed for channels that are made in SentryML.",
     )
-    long_drift_reminder_days: int = Field(
+    long_drift_question_days: int = Field(
         7,
         ge=0,
         le=365,

@@ -1,4 +1,4 @@
-"""Reminders of long drift: each week that an incident lives, acknowledged or not, people are asked what it is."""
+"""Long-drift questions: each week that an incident lives, acknowledged or not, people are asked what it is."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def titles(world: World) -> list[str]:
 
 
 async def later(world: World, seconds: float = WEEK) -> int:
-    """Let time pass, remind and dispatch; return how many reminders of long drift were made."""
+    """Let time pass, remind and dispatch; return how many long-drift questions were made."""
     world.clock.advance(seconds)
     made = await remind_of_long_drift(world.pool, world.clock, 7)
     await world.dispatch()

@@ -83,7 +83,7 @@ async def remind_of_still_critical(pool: Pool, clock: Clock) -> int:
 
 
 async def remind_of_long_drift(pool: Pool, clock: Clock, every_days: int) -> int:
-    """Make the reminders of long drift that are due; return how many."""
+    """Make the long-drift questions that are due; return how many."""
     now, made = clock(), 0
     async with transaction(pool) as connection:
         lasting = await list_long_drift(connection, every_days, now)
@@ -95,7 +95,7 @@ async def remind_of_long_drift(pool: Pool, clock: Clock, every_days: int) -> int
         async with transaction(pool) as connection:
             made += await insert_long_drift(connection, drift, days, days // every_days, now)
     if made:
-        log.info("long_drift_reminders_made", reminders=made)
+        log.info("long_drift_questions_made", questions=made)
     return made
 
 

@@ -142,7 +142,7 @@ Next = Delivered | TryAgain | Parked
 
 
 def next_batch(queue: Sequence[Waiting]) -> Sequence[Waiting]:
-    """The part of an incident's queue, oldest first and reminders of long drift last, that the next message covers.
+    """The part of an incident's queue, oldest first and long-drift questions last, that the next message covers.
 
     Parked ones before the head go along, so that nothing is sent out of order. An alert that was not delivered
     before its end goes out as one message with the end: never a lone "resolved", never an alert that is over. After

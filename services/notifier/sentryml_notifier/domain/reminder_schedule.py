@@ -3,7 +3,7 @@
 Reminders of an alert end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered,
 and after as many as the route asks for. Acknowledging ends them; it never mutes an alert.
 
-A reminder of long drift comes each time a number of days has passed, as long as the incident is live, acknowledged or
+A long-drift question comes each time a number of days has passed, as long as the incident is live, acknowledged or
 not.
 """
 

@@ -36,7 +36,7 @@ class Alert:
 @dataclass(frozen=True, slots=True)
 class LongDrift:
     """A live incident on a channel: the delivery of its newest alert there, when it began, or was reopened, and the
-    days of its last reminder of long drift since."""
+    days of its last long-drift question since."""
 
     delivery_id: UUID
     incident_id: UUID
@@ -134,7 +134,7 @@ def _alert_of(row: asyncpg.Record) -> Alert:
 
 
 async def list_long_drift(connection: Connection, every_days: int, now: datetime) -> list[LongDrift]:
-    """Live incidents that a reminder of long drift can be due for, on each channel that has got their newest alert.
+    """Live incidents that a long-drift question can be due for, on each channel that has got their newest alert.
 
     Not while evaluation is paused: nobody knows then whether it still drifts. Where a monitor is off, or a model
     deleted, no incident is live.

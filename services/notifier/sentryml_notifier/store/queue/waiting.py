@@ -66,7 +66,7 @@ async def most_urgent_incident(connection: Connection, channel_id: UUID, now: da
 
 
 async def lock_queues(connection: Connection, channel_id: UUID, incident_ids: Sequence[UUID]) -> dict[UUID, Rows]:
-    """The queues of incidents on a channel, oldest first and reminders of long drift last, locked in a fixed order."""
+    """The queues of incidents on a channel, oldest first and long-drift questions last, locked in a fixed order."""
     rows = await connection.fetch(
         """
         SELECT d.delivery_id, d.incident_id, d.transition_id, d.route_id, d.sequence, d.reminder, d.long_drift_days,
