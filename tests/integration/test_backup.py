@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -17,12 +16,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, API_KEYS, DELIVERIES, EVALUATIONS, MONITORS, Topic
 from sentryml_local.postgres import POSTGRES_BIN_PATH
-from sentryml_local.stack import Options, Stack
+from sentryml_local.stack import Stack
 from tests.e2e.stories.drift_and_recovery import MONITOR
 from tests.e2e.user import Traffic, User, a_user
 from tests.support.eventually import eventually
-from tests.support.ports import free_port_base
 from tests.support.reading import messages_in
+from tests.support.servers import a_stack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = (ROOT / "docs" / "backup.md").read_text()
@@ -30,16 +29,10 @@ STOPPED = ["incidents", "notifier"]
 REWOUND = {"evaluations": EVALUATIONS, "activity": ACTIVITY, "deliveries": DELIVERIES}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    options = Options(port_base=free_port_base(), fine_pane_seconds=1.0, durable=False)
-    with TemporaryDirectory(prefix="sentryml-backup-") as folder:
-        whole = Stack(Path(folder), options)
-        try:
-            whole.up()
-            yield whole
-        finally:
-            whole.down()
+    with a_stack() as running:
+        yield running
 
 
 @pytest.fixture
@@ -245,13 +238,13 @@ async def first_delivery(user: User, incident_id: str) -> dict[str, Any] | None:
 async def test_incidents_come_back_and_only_alerts_since_the_backup_are_sent_again(
     stack: Stack, site: Site, user: User
 ) -> None:
-    before = await open_incident(user, "before")
-    delivered = await eventually(lambda: first_delivery(user, before["incident_id"]), what="the delivery to be known")
+    earlier = await open_incident(user, "earlier")
+    delivered = await eventually(lambda: first_delivery(user, earlier["incident_id"]), what="the delivery to be known")
     dump, backed_up_at = stack.folder / "sentryml.dump", time.time()
     site.run("pg_dump", "--format", "custom", "--file", str(dump))
     since = await open_incident(user, "since")
     opened = (await user.timeline(since["incident_id"]))[0]
-    [alert, *_], [first_alert, *_] = await alerts_about(user, "since"), await alerts_about(user, "before")
+    [alert, *_], [first_alert, *_] = await alerts_about(user, "since"), await alerts_about(user, "earlier")
 
     stack.stop(STOPPED)
     site.restore(dump)
@@ -272,5 +265,5 @@ async def test_incidents_come_back_and_only_alerts_since_the_backup_are_sent_aga
         return (await alerts_about(user, "since")).count(alert) == 2
 
     await eventually(sent_again, what="the alert since the backup to be sent a second time")
-    assert (await alerts_about(user, "before")).count(first_alert) == 1
-    assert await first_delivery(user, before["incident_id"]) == delivered
+    assert (await alerts_about(user, "earlier")).count(first_alert) == 1
+    assert await first_delivery(user, earlier["incident_id"]) == delivered
