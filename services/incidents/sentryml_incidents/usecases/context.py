@@ -82,4 +82,9 @@ def context_of(request: Request) -> Context:
     return context
 
 
-WithContext = Annotated[Context, Depends(context_of)]
+async def _context_of(request: Request) -> Context:
+    """A coroutine, since FastAPI gives any other dependency to a thread, for each request."""
+    return context_of(request)
+
+
+WithContext = Annotated[Context, Depends(_context_of)]

@@ -76,10 +76,10 @@ def install_context(app: FastAPI, context: Context) -> None:
     app.state.notifier = context
 
 
-def context_of(request: Request) -> Context:
-    """The context of a request's application."""
+async def _context_of(request: Request) -> Context:
+    """A coroutine, since FastAPI gives any other dependency to a thread, for each request."""
     context: Context = request.app.state.notifier
     return context
 
 
-WithContext = Annotated[Context, Depends(context_of)]
+WithContext = Annotated[Context, Depends(_context_of)]
