@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import httpx
 
 from sentryml_common.contracts.evaluation import Evaluation
@@ -44,7 +46,15 @@ async def test_a_segment_opens_worsens_and_resolves_one_incident_that_names_it(
     page = await reader.get("/incidents/1")
     assert "has been drifting critically in segments “e[U+0000]u[U+202E]&lt;b&gt;” and “us”" in page.text
     assert "Score of segment “us”: PSI 0.31, critical from 0.20" in text_of(page)
-    assert "e\u0000" not in page.text
+    text, model = text_of(page), text_of(await reader.get(f"/models/{MODEL}"))
+    for shown in (text, model):
+        assert "2 of 3 segments are evaluated; 2 drift." in shown
+        assert "<b> 0.61, warning from 0.10 ▲ critical 2,786 25,981 us 0.31, warning from 0.10 ▲ critical" in unescape(
+            shown
+        )
+        assert "asia not evaluated: too few events" in shown
+    assert text.index("current: score of segment “us” PSI 0.310") < text.index("current: score PSI 0.020, ok")
+    assert "\u0000" not in page.text
     for minute in (10, 80, 150, 180):
         await life.take(found(minute, us=0.01))
     steps = (await api.get("/v1/incidents/1/timeline")).json()["items"]
@@ -85,3 +95,18 @@ async def test_a_window_that_segments_cannot_be_compared_in_is_refused(
     assert taken.json()["evaluate_segments"] is True
     preview = (await api.post(f"/v1/models/{MODEL}/monitor:preview", json={"warn": 0.15})).json()
     assert any(note.startswith("Segments are not replayed") for note in preview["notes"])
+
+
+async def test_the_page_of_a_model_says_why_no_segment_is_evaluated(
+    reader: httpx.AsyncClient, api: httpx.AsyncClient, life: Life, clock: StillClock
+) -> None:
+    await life.sees("ok")
+    clock.now = at(2)
+    assert "evaluated by themselves" not in text_of(await reader.get(f"/models/{MODEL}"))
+    await api.put(f"/v1/models/{MODEL}/monitor", json={"evaluate_segments": True})
+    assert "None is evaluated: no predictions that are kept name a segment" in text_of(
+        await reader.get(f"/models/{MODEL}")
+    )
+    life.version = 2
+    await life.sees("insufficient")
+    assert "None is evaluated while the model itself has too little" in text_of(await reader.get(f"/models/{MODEL}"))

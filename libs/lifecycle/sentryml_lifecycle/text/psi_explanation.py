@@ -60,6 +60,13 @@ def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ..
     return (why[0].model_copy(update={"moves": (*why[0].moves, other_volume)}), *why[1:])
 
 
+def explained(evaluation: Evaluation) -> tuple[SignalEvaluation, ...]:
+    """The signals whose bins are shown: those of the model, and those of segments that are among the reasons; what
+    drifts comes first."""
+    signals = (*evaluation.signals, *_drifting(evaluation.segments)[:MOST_SEGMENTS])
+    return tuple(sorted(signals, key=lambda found: found.level not in DRIFTING))
+
+
 def _drifting(signals: Iterable[SignalEvaluation]) -> list[SignalEvaluation]:
     return _worst_first(found for found in signals if found.level in DRIFTING)
 
