@@ -49,11 +49,10 @@ async def test_a_segment_opens_worsens_and_resolves_one_incident_that_names_it(
     text, model = text_of(page), text_of(await reader.get(f"/models/{MODEL}"))
     for shown in (text, model):
         assert "2 of 3 segments are evaluated; 2 drift." in shown
-        assert "<b> 0.61, warning from 0.10 ▲ critical 2,786 25,981 us 0.31, warning from 0.10 ▲ critical" in unescape(
-            shown
-        )
+        assert "<b> 0.61 ▲ critical warning from 0.10 2,786 25,981 us 0.31 ▲ critical" in unescape(shown)
         assert "asia not evaluated: too few events" in shown
     assert text.index("current: score of segment “us” PSI 0.310") < text.index("current: score PSI 0.020, ok")
+    assert "PSI of the segment that drifts most" in text
     assert "\u0000" not in page.text
     for minute in (10, 80, 150, 180):
         await life.take(found(minute, us=0.01))

@@ -57,7 +57,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: `kind` is a signal's name, `warn`, `critical` or `noise`; `path` is what SVG calls `d`."""
+    """One line: `kind` is a signal's name, `segments`, `warn`, `critical` or `noise`; `path` is what SVG calls `d`."""
 
     kind: str
     path: str
@@ -104,7 +104,8 @@ def psi_chart(
     worst = _worst(points)
     lines = [
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
-        *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
+        *(_line(each, _of_signal(points, each), span, top, _psi) for each in Signal),
+        _line("segments", [point for point in points if point.segment is not None], span, top, _psi),
     ]
     inside = sorted(mark for mark in marks if span.start <= mark[0] <= span.end)
     return PsiChart(
@@ -158,6 +159,10 @@ def _time_label(at: datetime, step: timedelta) -> str:
     if step >= timedelta(days=1) or (at.hour, at.minute) == (0, 0):
         return f"{at:%-d %b}"
     return f"{at:%H:%M}"
+
+
+def _of_signal(points: Iterable[EvaluationPoint], signal: Signal) -> list[EvaluationPoint]:
+    return [point for point in points if point.signal is signal and point.segment is None]
 
 
 def _psi(point: EvaluationPoint) -> float | None:

@@ -73,14 +73,15 @@ class SliceTable:
 class SegmentCell:
     """One signal of a segment: its PSI and threshold, with its level where it drifts, or why it has none."""
 
-    text: str
-    level: Level | None
-    why_not: str
+    psi: str = ""
+    warn_at: str = ""
+    level: Level | None = None
+    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRow:
-    """One segment that is evaluated by itself, or would be."""
+    """One segment that is evaluated by itself, or would be; one cell where all signals lack the same."""
 
     name: str
     events: int
@@ -128,19 +129,23 @@ def _summary(segments: Sequence[Sequence[SignalEvaluation]]) -> str:
 
 
 def _segment(name: str, found: Sequence[SignalEvaluation]) -> SegmentRow:
+    cells = tuple(map(_segment_cell, found))
     return SegmentRow(
         name=cut(name, LONGEST_VALUE),
         events=found[0].current_count,
         baseline=found[0].baseline_count,
-        cells=tuple(map(_segment_cell, found)),
+        cells=cells[:1] if cells[0].why_not and len(set(cells)) == 1 else cells,
     )
 
 
 def _segment_cell(found: SignalEvaluation) -> SegmentCell:
-    if found.psi is None or found.warn_at is None:
-        return SegmentCell("", None, NOT_JUDGED[found.reason] if found.reason else "")
-    text = f"{found.headline_psi:.2f}, warning from {found.warn_at:.2f}"
-    return SegmentCell(text, found.level if found.level in DRIFTING else None, "")
+    if found.reason is not None:
+        return SegmentCell(why_not=NOT_JUDGED[found.reason])
+    return SegmentCell(
+        psi=_psi(found.headline_psi),
+        warn_at=_psi(found.warn_at),
+        level=found.level if found.level in DRIFTING else None,
+    )
 
 
 def slice_tables(evaluation: Evaluation | None, history: History, span: Span) -> tuple[SliceTable, ...]:
@@ -148,6 +153,8 @@ def slice_tables(evaluation: Evaluation | None, history: History, span: Span) ->
     if evaluation is None:
         return ()
     of_kind = {kind: [each for each in evaluation.slices if each.slicing is kind] for kind in Slicing}
+    if evaluation.segments:  # each by itself has figures of its own
+        of_kind[Slicing.SEGMENT] = [each.model_copy(update={"signals": ()}) for each in of_kind[Slicing.SEGMENT]]
     return tuple(_table(kind, found, history, span) for kind, found in of_kind.items() if found)
 
 
