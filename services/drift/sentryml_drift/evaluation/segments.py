@@ -24,11 +24,11 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.processor.models import OwnedModel, SlicedSums
-from sentryml_drift.processor.slices import Slices, SliceSums, read_slice_counts
+from sentryml_drift.processor.slices import Slices, SliceSums
 from sentryml_statistics.comparison.from_panes import Counted, Seen, Times, count_windows
 from sentryml_statistics.comparison.segments import with_segments
 from sentryml_statistics.histograms.kept_sum import KeptSum
-from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
+from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid, Resolution
 from sentryml_statistics.time.plan import EvaluationPlan
 from sentryml_statistics.time.season import kept_from, season_at
@@ -95,7 +95,7 @@ def _counted(
     panes = slices.panes(Kind.SEGMENT, value)
 
     def counts_of(cover: WindowCover) -> PaneCounts:
-        return merge_panes(map(read_slice_counts, _within(panes, cover).values()))
+        return sums.season.of(_within(panes, cover))
 
     baseline, current = (
         _SegmentPanes(grid, slices, value, kept, _within(panes, planned.cover))
