@@ -55,7 +55,7 @@ def evaluate_model(
         evaluation = with_slices(grid, monitor, model, slices, at, compared.baseline, evaluation)
     if slow is not None:
         evaluation = slow(evaluation, monitor, compared.baseline, compared.current)
-    if slices is not None and monitor.evaluate_segments:
+    if slices is not None:
         evaluation = with_evaluated_segments(grid, monitor, model, slices, at, facts, evaluation)
     return evaluation
 

@@ -44,9 +44,11 @@ def with_evaluated_segments(
     facts: ModelFacts,
     evaluation: Evaluation,
 ) -> Evaluation:
-    """The evaluation of a model at a time (epoch seconds), with what is found of each of its segments."""
+    """The evaluation of a model at a time (epoch seconds), with what is found of each of its segments, where its
+    monitor asks for that; else nothing is kept of them."""
     slices = model.slices
-    if not slices:
+    if not slices or not monitor.evaluate_segments:
+        sums.evaluated.clear()
         return evaluation
     at = grid.start_of(grid.pane_of(at, Resolution.COARSE), Resolution.COARSE)
     baseline, current = (_in_coarse_panes(each) for each in windows_at(grid, monitor, at, monitor.normal_time))
