@@ -152,6 +152,14 @@ def test_many_segments_are_a_number_in_the_title() -> None:
     assert story.decisions[-1].transitions[0].text.title == "CRITICAL drift in 3 segments · flights-delay"
 
 
+def test_long_names_leave_room_for_the_model_in_a_title() -> None:
+    story = Story(ON)
+    story.measures_segments(**{"a" * 64: 0.3, "b" * 64: 0.4})
+    names = [f"“{letter * 23}…”" for letter in "ab"]
+    title = story.decisions[-1].transitions[0].text.title
+    assert title == f"CRITICAL drift in segments {names[0]} and {names[1]} · flights-delay"
+
+
 def test_a_replay_leaves_segments_out() -> None:
     for settings in (ON, quick(warn=0.05)):
         found, basis = Regrading(ON, settings).of(segmented(measured(an_evaluation(), score=0.02), eu=0.61))

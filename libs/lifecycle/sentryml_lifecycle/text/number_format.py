@@ -103,9 +103,9 @@ def signal_name(signal: Signal, segment: str | None = None) -> str:
     return ONE[signal] if segment is None else f"{ONE[signal]} of segment {quoted(segment)}"
 
 
-def quoted(value: str) -> str:
+def quoted(value: str, longest: int = LONGEST_VALUE) -> str:
     """A value that a sender chose, in quotes and cut."""
-    return f"“{cut(value, LONGEST_VALUE)}”"
+    return f"“{cut(value, longest)}”"
 
 
 def psi_line(

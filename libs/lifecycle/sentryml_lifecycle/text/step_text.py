@@ -39,6 +39,8 @@ STEPS = {
 DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
 """What the title of an alert begins with."""
 SLOW_DRIFT = "Warning: slow drift"
+LONGEST_IN_TITLE = 24
+"""The name of a segment in a title: the model comes after it, and channels cut long titles."""
 SILENT = {Severity.WARN: "Warning: no predictions", Severity.CRITICAL: "CRITICAL drift, and no predictions"}
 
 CHANGED = {
@@ -104,7 +106,11 @@ class _Step:
 
     @property
     def where(self) -> str:
-        return in_segments(drifting_segments(self.notified))
+        return in_segments(self.segments)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return drifting_segments(self.notified)
 
 
 def _name(kind: TransitionKind, step: _Step) -> str:
@@ -135,7 +141,9 @@ def _silent_title(kind: TransitionKind, step: _Step) -> str:
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:
     """What happened, in a few words: alerts begin with their severity."""
     slow = step.cause is Cause.SLOW_DRIFT or any(each.finding.slow for each in step.worse[:1])
-    drift = SLOW_DRIFT if slow and step.after.severity is Severity.WARN else DRIFT[step.after.severity] + step.where
+    drift = DRIFT[step.after.severity] + in_segments(step.segments, LONGEST_IN_TITLE)
+    if slow and step.after.severity is Severity.WARN:
+        drift = SLOW_DRIFT
     match kind:
         case TransitionKind.OPENED:
             return drift

@@ -9,7 +9,7 @@ from sentryml_common.contracts.transition import Severity
 from sentryml_common.text import UNITS, duration
 from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Incident, Snapshot
-from sentryml_lifecycle.text.number_format import quoted
+from sentryml_lifecycle.text.number_format import LONGEST_VALUE, quoted
 from sentryml_lifecycle.worsening import drifting_segments
 
 MOST_NAMED = 2
@@ -59,13 +59,13 @@ def _of_drift(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     return f"{incident.model_id} has been drifting {how}{where} for {lasted}; latest PSI {incident.psi:.2f}."
 
 
-def in_segments(segments: Sequence[str]) -> str:
+def in_segments(segments: Sequence[str], longest: int = LONGEST_VALUE) -> str:
     """` in segment “eu”`, ` in segments “eu” and “us”`, ` in 3 segments`; empty without."""
     if not segments:
         return ""
     if len(segments) > MOST_NAMED:
         return f" in {len(segments)} segments"
-    named = " and ".join(map(quoted, segments))
+    named = " and ".join(quoted(each, longest) for each in segments)
     return f" in segment{'s' if len(segments) > 1 else ''} {named}"
 
 
