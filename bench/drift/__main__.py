@@ -16,6 +16,7 @@ from bench.drift.evaluation import measure_evaluation, measure_partials, measure
 from bench.drift.long_tail import measure as measure_long_tail
 from bench.drift.loop import measure as measure_loop
 from bench.drift.new_panes import measure as measure_new_panes
+from bench.drift.segments import measure as measure_segments
 from bench.drift.startup import measure as measure_startup
 from bench.report import show
 
@@ -34,6 +35,7 @@ def main() -> None:
         show("Event loop", asyncio.run(measure_loop(say)))
         show("Evaluation", measure_evaluation(say))
         show("Rounds", measure_rounds(say))
+        show("Segments", measure_segments(say))
         show("Combiner", asyncio.run(measure_combiner(say)))
         show("Backfill", asyncio.run(measure_backfill(say)))
         show("Long tail", asyncio.run(measure_long_tail(say)))

@@ -18,14 +18,21 @@ import httpx
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.clock import system_clock
-from sentryml_common.contracts.evaluation import Evaluation, Signal, SliceEvaluation, SliceSignal, Slicing
+from sentryml_common.contracts.evaluation import (
+    Evaluation,
+    Signal,
+    SignalEvaluation,
+    SliceEvaluation,
+    SliceSignal,
+    Slicing,
+)
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import EVALUATIONS, PREDICTIONS
 from sentryml_incidents.domain.roles import Role
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
 from tests.support.signing_in import sign_in, submit
-from tests.unit.incidents.builders import BINS, a_categorical_bin, an_evaluation, proposing, slowly
+from tests.unit.incidents.builders import BINS, a_categorical_bin, a_signal, an_evaluation, proposing, slowly
 
 PASSWORD = "correct horse battery"
 MINUTE = timedelta(minutes=1)
@@ -90,7 +97,8 @@ class Scene:
         hostile = (*BINS, a_categorical_bin(HOSTILE, 0.1, 0.3))
         times = [now - 2 * MINUTE, now - MINUTE]
         sliced = [an_evaluation("warn", at, model_id=LONGEST, bins=hostile) for at in times]
-        await self.take([each.model_copy(update={"slices": slices(times[0])}) for each in sliced])
+        found = {"slices": slices(times[0]), "segments": segments()}
+        await self.take([each.model_copy(update=found) for each in sliced])
         await self.sees("search-rank", "critical")
         await self.sees("churn", "critical", *["ok"] * 12, last=now, every=15 * MINUTE)
         await self.sees("quiet", *day, every=5 * MINUTE)
@@ -158,6 +166,12 @@ def slices(began: datetime) -> tuple[SliceEvaluation, ...]:
         SliceEvaluation(slicing=slicing, value=value, events=500, share=0.5, began=since, signals=(score,))
         for slicing, value, since in values
     )
+
+
+def segments() -> tuple[SignalEvaluation, ...]:
+    """Segments that are evaluated by themselves: one that drifts, with such a name, and one that does not."""
+    drifting = a_signal("warn").model_copy(update={"segment": HOSTILE[:64]})
+    return drifting, a_signal("ok").model_copy(update={"segment": "eu", "bins": ()})
 
 
 def a_client(url: str, **headers: str) -> httpx.AsyncClient:

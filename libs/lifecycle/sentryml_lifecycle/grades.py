@@ -43,17 +43,19 @@ def grade_of(evaluation: Evaluation, settings: MonitorSettings) -> Grade:
 def is_below_critical(evaluation: Evaluation, settings: MonitorSettings) -> bool:
     """Whether every signal is below critical by the margin that clean has below warn: a PSI that trembles around the
     critical threshold is critical all the time."""
-    return all(_is_below_critical(found, settings.resolve_below) for found in evaluation.signals)
+    return all(_is_below_critical(found, settings.resolve_below) for found in evaluation.all_signals)
 
 
 def psi_of(evaluation: Evaluation) -> float | None:
-    """The highest headline PSI of all signals; None when no signal had enough data."""
-    return max((psi for found in evaluation.signals if (psi := found.headline_psi) is not None), default=None)
+    """The highest headline PSI of all signals; None when no signal had enough data. Of segments, of those that drift:
+    in a small one that does not, a high PSI is chance."""
+    found = (*evaluation.signals, *(each for each in evaluation.segments if each.level in DRIFTING))
+    return max((psi for each in found if (psi := each.headline_psi) is not None), default=None)
 
 
 def _holds(evaluation: Evaluation, settings: MonitorSettings) -> bool:
     """Whether a signal is clean neither against its baseline nor against its season."""
-    return not all(_is_clean(found, settings.resolve_below) for found in evaluation.signals)
+    return not all(_is_clean(found, settings.resolve_below) for found in evaluation.all_signals)
 
 
 def _is_clean(found: SignalEvaluation, part: float) -> bool:

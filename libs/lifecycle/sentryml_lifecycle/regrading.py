@@ -3,7 +3,8 @@
 Stored are, of every signal, PSI, counts, noise floor and level, and under which version of the monitor they were found.
 So thresholds and the least numbers of events can be applied again, exactly. What the PSI itself depends on cannot:
 where that differs, the stored PSI is used instead, and the grade is approximate. Where nothing was found,
-because there was too little data, a monitor that asks for less might have found something: unknown.
+because there was too little data, a monitor that asks for less might have found something: unknown. Segments are left
+out: of those that did not drift nothing is stored.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class Regrading:
 
     def of(self, evaluation: Evaluation) -> tuple[Evaluation, Basis]:
         """The evaluation as the other settings would have it."""
+        evaluation = _without_segments(evaluation)
         if self.same:
             return evaluation, Basis.EXACT
         if evaluation.level is Level.INSUFFICIENT_DATA:
@@ -125,6 +127,17 @@ class Regrading:
             return InsufficientReason.WARMING_UP
         needed = self._settings.samples_needed
         return InsufficientReason.TOO_FEW_SAMPLES if any(_fewest(found) < needed for found in watched) else None
+
+
+def _without_segments(evaluation: Evaluation) -> Evaluation:
+    """The evaluation with the level of all predictions together."""
+    levels = [found.level for found in evaluation.signals if found.reason is None]
+    if evaluation.level is Level.INSUFFICIENT_DATA or not levels:
+        return evaluation
+    level = max(levels, key=RANK.__getitem__)
+    if level is evaluation.level and not evaluation.segments:
+        return evaluation
+    return evaluation.model_copy(update={"level": level, "segments": ()})
 
 
 def _fewest(found: SignalEvaluation) -> int:

@@ -1,7 +1,8 @@
 """What people were notified of in an incident, and what is worse than that. Part of `state_machine`.
 
     worse by a level      a signal reaches warn or critical and no alert of this incident has shown it there. Slow drift
-                          and sudden drift, of a day against its baseline, do not cover each other.
+                          and sudden drift, of a day against its baseline, do not cover each other. What was shown of
+                          all predictions covers each segment of them; what was shown of a segment, that one alone.
     worse by its PSI      the PSI is twice what the last alert showed, of the same signal and comparison, and twice the
                           warning threshold.
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from pydantic import Field
 
 from sentryml_common.contracts.evaluation import Evaluation, Signal, SignalEvaluation, SlowDrift
 from sentryml_common.contracts.message import Part
@@ -31,14 +34,21 @@ class Comparison(StrEnum):
 
 
 class Finding(Part):
-    """A signal at warn or worse, by the comparison that gave its level; against a reference nothing is critical."""
+    """A signal at warn or worse, by the comparison that gave its level; against a reference nothing is critical.
+    `segment` is null where it is that of all predictions."""
 
     signal: Signal
+    segment: str | None = Field(None, exclude_if=lambda segment: segment is None)
     comparison: Comparison
     severity: Severity
     psi: float
     warn_at: float
     critical_at: float | None
+
+    @property
+    def what(self) -> tuple[Signal, str | None, Comparison]:
+        """What was compared with what."""
+        return self.signal, self.segment, self.comparison
 
     @property
     def slow(self) -> bool:
@@ -88,14 +98,19 @@ class Notified(Part):
 
     def covering(self, findings: Iterable[Finding]) -> Notified:
         """After an alert that shows the findings."""
-        known = {(each.signal, each.comparison): each for each in self.findings}
+        known = {each.what: each for each in self.findings}
         slowly = self.worse_slowly
         for found in findings:
-            before = known.get((found.signal, found.comparison))
+            before = known.get(found.what)
             worst = Severity.CRITICAL if before and before.severity is Severity.CRITICAL else found.severity
-            known[found.signal, found.comparison] = found.model_copy(update={"severity": worst})
+            known[found.what] = found.model_copy(update={"severity": worst})
             slowly = 0 if found.slow else slowly
         return Notified(findings=tuple(known.values()), worse_slowly=slowly)
+
+    def is_out_of_sight(self, evaluation: Evaluation) -> bool:
+        """Whether it was of segments alone, in none of which there are still predictions enough to compare."""
+        segments = drifting_segments(self.findings)
+        return bool(segments) and not any(each.segment in segments and not each.reason for each in evaluation.segments)
 
     def recounting(self) -> Notified:
         """The same, with evaluations in a row counted from 0."""
@@ -119,13 +134,13 @@ class Notified(Part):
 
     def _worse(self, found: Finding) -> Worse | None:
         alike = [each for each in self.findings if each.slow == found.slow]
-        of_signal = [each for each in alike if each.signal is found.signal]
+        of_signal = [each for each in alike if each.signal is found.signal and each.segment in (None, found.segment)]
         if not of_signal:
             cause = Cause.SLOW_DRIFT if found.slow else Cause.ANOTHER_SIGNAL if alike else Cause.SUDDEN_DRIFT_TOO
             return Worse(cause, found, None)
         if found.severity is Severity.CRITICAL and Severity.CRITICAL not in {each.severity for each in of_signal}:
             return Worse(Cause.ANOTHER_SIGNAL, found, of_signal[0])
-        before = next((each for each in of_signal if each.comparison is found.comparison), None)
+        before = next((each for each in of_signal if each.what == found.what), None)
         if before is not None and found.psi >= DOUBLE * max(before.psi, found.warn_at):
             return Worse(Cause.PSI_DOUBLED, found, before)
         return None
@@ -134,9 +149,15 @@ class Notified(Part):
 def findings_of(evaluation: Evaluation, slow: SlowDrift | None) -> tuple[Finding, ...]:
     """The signals of an evaluation that are at warn or worse; `slow` is its comparison with the reference, where slow
     drift is confirmed."""
-    found = [_finding(each) for each in evaluation.signals if each.level in DRIFTING]
+    found = [_finding(each) for each in evaluation.all_signals if each.level in DRIFTING]
     slowly = [_slow_finding(each) for each in slow.signals if each.level in DRIFTING] if slow is not None else []
     return (*found, *slowly)
+
+
+def drifting_segments(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The segments that findings are of, in their order, where they are of segments alone; else none."""
+    segments = [each.segment for each in findings]
+    return () if None in segments else tuple(dict.fromkeys(each for each in segments if each is not None))
 
 
 def _finding(found: SignalEvaluation) -> Finding:
@@ -144,6 +165,7 @@ def _finding(found: SignalEvaluation) -> Finding:
     gave_level = by_season or found
     return Finding(
         signal=found.signal,
+        segment=found.segment,
         comparison=Comparison.SEASON if by_season else Comparison.BASELINE,
         severity=Severity(found.level.value),
         psi=gave_level.psi or 0.0,

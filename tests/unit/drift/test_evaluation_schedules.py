@@ -27,6 +27,7 @@ from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
+from sentryml_drift.domain.slices import SliceCounts, merge_slices
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.processor.models import FACTS, OwnedModel, WindowSums, pane_of
 from sentryml_drift.settings import DriftSettings
@@ -48,8 +49,18 @@ SETTINGS = DriftSettings(kafka_bootstrap="nowhere:1", fine_pane_seconds=FINE, al
 LONG: dict[str, object] = {"baseline_seconds": 240, "current_seconds": 90, "season_seconds": 120}
 SHORT: dict[str, object] = {"baseline_seconds": 20, "current_seconds": 5, "season_seconds": None}
 """Windows of whole coarse panes, and windows of fine panes alone."""
+SLICED = "sliced"
+"""A model whose segments are evaluated."""
 SETTINGS_OF_ALL = {"version": 1, "every_seconds": 2, "bins": 5}
-MODELS = {"normal": LONG, "drifted": LONG, "drifts": LONG, "accepted": LONG, "short": SHORT, "shortly": SHORT}
+MODELS = {
+    "normal": LONG,
+    "drifted": LONG,
+    "drifts": LONG,
+    "accepted": LONG,
+    "short": SHORT,
+    "shortly": SHORT,
+    SLICED: LONG,
+}
 
 
 class EvaluationSchedule(Schedule):
@@ -59,8 +70,9 @@ class EvaluationSchedule(Schedule):
         super().__init__(seed)
         self.board = Board()
         self.counts: defaultdict[tuple[str, int], list[PaneCounts]] = defaultdict(list)
+        self.slices: defaultdict[Target, list[SliceCounts]] = defaultdict(list)
         for model_id, windows in MODELS.items():
-            normal = {"normal_time": first_normal(model_id)}
+            normal = {"normal_time": first_normal(model_id), "evaluate_segments": model_id == SLICED}
             self.board.publish(Monitor.model_validate({**SETTINGS_OF_ALL, "model_id": model_id, **windows, **normal}))
 
     def now(self) -> datetime:
@@ -95,14 +107,22 @@ class EvaluationSchedule(Schedule):
         if start == end:
             return
         coarse: defaultdict[int, list[PaneCounts]] = defaultdict(list)
+        parts_of: defaultdict[tuple[int, str], list[SliceCounts]] = defaultdict(list)
         for fine in range(GRID.pane_of(start, Resolution.FINE), GRID.pane_of(end, Resolution.FINE)):
             scores = [round(self.rng.random() + self.rng.random() * (fine % 700) / 700, 3) for _ in range(6)]
-            counts = PaneCounts.of(["high" if score > 0.6 else "low" for score in scores], scores)
+            counts = counts_of(scores)
+            if model_id == SLICED:
+                for name, part in (("eu", scores[:4]), ("us", [1 - score for score in scores[4:]])):
+                    parts_of[GRID.pane_of(fine * FINE, Resolution.COARSE), name].append(
+                        SliceCounts(fine * FINE, counts_of(part))
+                    )
             coarse[GRID.pane_of(fine * FINE, Resolution.COARSE)].append(counts)
             if fine * FINE > START - FINE_SECONDS_SENT:
                 yield self._adding(Target(model_id, Kind.FINE, fine), counts)
         for pane, parts in coarse.items():
             yield self._adding(Target(model_id, Kind.COARSE, pane), merge_panes(parts))
+        for (pane, name), slices in parts_of.items():
+            yield self._adding_slice(Target(model_id, Kind.SEGMENT, pane, name), merge_slices(slices))
         facts = ModelFacts(start, start, end).pack()
         self._number += 1
         yield Partial(Target(model_id, Kind.FACTS, 0), Label(0, 1, self._number, self._number, final=True), facts)
@@ -110,6 +130,11 @@ class EvaluationSchedule(Schedule):
     def _adding(self, target: Target, counts: PaneCounts) -> Partial:
         self._number += 1
         self.counts[target.model_id, pane_of(target.kind, target.pane)].append(counts)
+        return Partial(target, Label(0, 1, self._number, self._number, final=True), counts.pack())
+
+    def _adding_slice(self, target: Target, counts: SliceCounts) -> Partial:
+        self._number += 1
+        self.slices[target].append(counts)
         return Partial(target, Label(0, 1, self._number, self._number, final=True), counts.pack())
 
     def _revise(self, model_id: str) -> None:
@@ -144,7 +169,7 @@ class EvaluationSchedule(Schedule):
 
     def _reference(self, monitor: Monitor) -> Reference:
         scores = np.linspace(0, 1 + self.rng.random(), 500).round(3).tolist()
-        counts = PaneCounts.of(["high" if score > 0.6 else "low" for score in scores], scores)
+        counts = counts_of(scores)
         return Reference(
             reference_id=UUID(int=self.rng.getrandbits(128)),
             model_id=monitor.model_id,
@@ -161,18 +186,25 @@ class EvaluationSchedule(Schedule):
 
     def undisturbed(self) -> Undisturbed:
         """All that was sent, in a view that nothing has happened to."""
-        return Undisturbed(self.board, self.counts)
+        return Undisturbed(self.board, self.counts, self.slices)
 
 
 class Undisturbed:
     """Evaluates at the time, with every pane that there ever was."""
 
-    def __init__(self, board: Board, counts: dict[tuple[str, int], list[PaneCounts]]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        counts: dict[tuple[str, int], list[PaneCounts]],
+        slices: dict[Target, list[SliceCounts]],
+    ) -> None:
         self._monitors = {(each.model_id, each.normal_time.revision): each for each in board.all_monitors}
         self._references = {each.reference_id: each for each in board.all_references}
         self._models = {model_id: OwnedModel(0) for model_id in MODELS}
         for (model_id, pane), parts in counts.items():
             self._models[model_id].put(pane, ChunkedSum((merge_panes(parts).pack(),)).pack())
+        for target, found in slices.items():
+            self._models[target.model_id].set(target, ChunkedSum((merge_slices(found).pack(),)).pack())
         for model in self._models.values():
             model.put(FACTS, ChunkedSum((ModelFacts(START - HISTORY, START - HISTORY, START).pack(),)).pack())
 
@@ -185,12 +217,22 @@ class Undisturbed:
         monitor, at = self.monitor_of(evaluation), evaluation.evaluated_at.timestamp()
         plan = plan_evaluation(GRID, monitor, at, START - HISTORY, at)
         sums, model = WindowSums(), self._models[evaluation.model_id]
+        slices = model.sums_of_slices()
         if not compares_slowly(GRID, monitor, at):
-            return evaluate_model(GRID, monitor, model, sums, at, plan)
+            return without_shares(evaluate_model(GRID, monitor, model, sums, at, plan, slices=slices))
         reference_id = monitor.normal_time.reference_id
         reference = self._references.get(reference_id) if with_reference and reference_id else None
         slow = partial(with_slow_drift, reference=reference)
-        return evaluate_model(GRID, monitor, model, sums, at, plan, slow)
+        return without_shares(evaluate_model(GRID, monitor, model, sums, at, plan, slow, slices=slices))
+
+
+def without_shares(evaluation: Evaluation) -> Evaluation:
+    """Without what is named of slices: that holds what of the newest coarse pane has come in so far."""
+    return evaluation.model_copy(update={"slices": ()})
+
+
+def counts_of(scores: list[float]) -> PaneCounts:
+    return PaneCounts.of(["high" if score > 0.6 else "low" for score in scores], scores)
 
 
 def _span(normal: NormalSpan) -> dict[str, object]:
@@ -220,8 +262,11 @@ def test_evaluations_are_those_of_an_undisturbed_worker(seed: int, monkeypatch: 
     run_in_virtual_time(schedule.run())
     found, undisturbed = schedule.published(), schedule.undisturbed()
     assert len({each.evaluation_id for each in found}) == len(found), "each is published once"
-    for each in found:
+    for each in map(without_shares, found):
         assert each in (undisturbed.same(each), undisturbed.same(each, with_reference=False))
     held = [each for each in found if undisturbed.monitor_of(each).normal_time.drift_lasts]
     assert len([each for each in held if each.level is not Level.INSUFFICIENT_DATA]) > 20
     assert any(each.slow_drift for each in found)
+    segments = [segment for each in found for segment in each.segments]
+    assert {each.segment for each in segments if each.reason is None} == {"eu", "us"}
+    assert all(each.model_id == SLICED for each in found if each.segments)

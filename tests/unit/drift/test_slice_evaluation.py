@@ -12,46 +12,28 @@ from sentryml_common.contracts.evaluation import Evaluation, Level, Signal, Slic
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import EventRow
-from sentryml_drift.domain.chunked_sum import ChunkedSum
-from sentryml_drift.domain.chunks import ChunkRules, OpenChunk
-from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.evaluation.counting import evaluate_model
 from sentryml_drift.evaluation.slices import MOST_NAMED
 from sentryml_drift.processor.models import OwnedModel, WindowSums
 from sentryml_statistics.comparison.bins import bin_counts
 from sentryml_statistics.comparison.psi import divergence
 from sentryml_statistics.histograms.histogram import Histogram
-from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.plan import plan_evaluation
+from tests.support.sliced import GRID, HOUR, sliced_events
+from tests.support.sliced import model_of as counted
 
-GRID = PaneGrid(60.0)
-HOUR = 3600.0
 AT = datetime(2026, 11, 23, 12, 30, tzinfo=UTC).timestamp()
 MONITOR = Monitor(model_id="m", version=1, baseline_seconds=24 * HOUR, current_seconds=4 * HOUR, season_seconds=None)
 SINCE = AT - 27 * HOUR
 RNG = np.random.default_rng(7)
 
 
-def events(
-    start: float, end: float, count: int, mean: float = 0.3, version: str | None = None, segment: str | None = None
-) -> list[EventRow]:
-    """Events evenly over a time, with normally distributed scores."""
-    times, scores = np.linspace(start, end - 1, count), RNG.normal(mean, 0.1, count)
-    return [
-        EventRow("m", "late", float(score), float(at), version=version, segment=segment)
-        for at, score in zip(times, scores, strict=True)
-    ]
+def events(start: float, end: float, count: int, mean: float = 0.3, **slices: str) -> list[EventRow]:
+    return sliced_events(RNG, start, end, count, mean, **slices)
 
 
 def model_of(rows: list[EventRow]) -> OwnedModel:
-    chunk = OpenChunk(0, 0, 0, ChunkRules(PaneRules(GRID, 35 * 86_400, 300), epoch=1))
-    chunk.add(0, rows, AT)
-    while chunk.waiting:
-        chunk.count()
-    model = OwnedModel(0)
-    for partial in (*chunk.take_live(), *chunk.take_backfilled(chunk.backfilled)):
-        model.set(partial.target, ChunkedSum((partial.payload,)).pack())
-    return model
+    return counted(rows, AT)
 
 
 def evaluated(model: OwnedModel, at: float = AT, monitor: Monitor = MONITOR, *, sliced: bool = True) -> Evaluation:

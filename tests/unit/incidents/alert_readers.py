@@ -52,14 +52,15 @@ class Replay:
                 self.closed_at = step.at
 
 
-Key = tuple[Signal, bool]
-"""A signal, and whether it is compared with the reference."""
+Key = tuple[Signal, str | None, bool]
+"""A signal, the segment that it is of (None: all predictions), and whether it is compared with the reference."""
 
 
 @dataclass
 class Alerted:
     """What alerts of the newest incident have shown of each signal, as people would keep it: the highest level and the
-    latest PSI; and for how many evaluations in a row there was more to say."""
+    latest PSI; and for how many evaluations in a row there was more to say. Who knows that all predictions drift
+    knows it of each segment."""
 
     shown: dict[Key, tuple[Level, float]] = field(default_factory=dict)
     more: Counter[Key] = field(default_factory=Counter)
@@ -74,20 +75,20 @@ class Alerted:
             for key, (level, psi) in found.items():
                 known = self.shown.get(key, (level, psi))[0]
                 self.shown[key] = max(known, level, key=RANK.__getitem__), psi
-        for signal in Signal:
-            for slow in (False, True) if evaluation.slow_drift else (False,):
-                key = signal, slow
+        for key in {*self.more, *found}:
+            if evaluation.slow_drift or not key[2]:
                 self.more[key] = self.more[key] + 1 if key in found and self._is_more(key, *found[key]) else 0
 
     def _is_more(self, key: Key, level: Level, psi: float) -> bool:
-        if key not in self.shown:
+        signal, _, slow = key
+        known = [self.shown[each][0] for each in {key, (signal, None, slow)} if each in self.shown]
+        if not known or RANK[level] > max(RANK[each] for each in known):
             return True
-        known, shown_psi = self.shown[key]
-        return RANK[level] > RANK[known] or psi >= 2 * shown_psi
+        return key in self.shown and psi >= 2 * self.shown[key][1]
 
 
 def _drifting(evaluation: Evaluation, snapshot: Snapshot) -> dict[Key, tuple[Level, float]]:
-    found = {(each.signal, False): each for each in evaluation.signals}
+    found = {(each.signal, each.segment, False): each for each in evaluation.all_signals if each.reason is None}
     if evaluation.slow_drift is not None and snapshot.drifts_slowly:
-        found |= {(each.signal, True): each for each in evaluation.slow_drift.signals}
+        found |= {(each.signal, None, True): each for each in evaluation.slow_drift.signals}
     return {key: (each.level, each.psi or 0.0) for key, each in found.items() if each.level is not Level.OK}

@@ -151,6 +151,21 @@ def measured_slowly(evaluation: Evaluation, reference_id: UUID = REFERENCE, **ps
     return evaluation.model_copy(update={"slow_drift": slow})
 
 
+def segmented(evaluation: Evaluation, **psi: float | None) -> Evaluation:
+    """The evaluation with the score of these segments, each at the level of its PSI; None: it has too few events."""
+    segments = tuple(_of_segment(name, each) for name, each in psi.items())
+    levels = (evaluation.level, *(each.level for each in segments if each.reason is None))
+    return evaluation.model_copy(update={"segments": segments, "level": max(levels, key=RANK.__getitem__)})
+
+
+def _of_segment(name: str, psi: float | None) -> SignalEvaluation:
+    if psi is None:
+        too_few = {"level": Level.INSUFFICIENT_DATA, "reason": InsufficientReason.TOO_FEW_SAMPLES, "bins": ()}
+        nothing = dict.fromkeys(("psi", "noise_floor", "warn_at", "critical_at", "p_value", "overlap"))
+        return a_signal().model_copy(update={"segment": name, **too_few, **nothing})
+    return a_signal(psi=psi).model_copy(update={"segment": name, "level": level_of(psi, 0.1, 0.2)})
+
+
 def proposing(evaluation: Evaluation, reference_id: UUID = REFERENCE) -> Evaluation:
     """The evaluation with what is to become the model's reference."""
     counts = PaneCounts.of(["late", "on time"] * 30, [0.9, 0.1] * 30)
@@ -281,6 +296,11 @@ class Story:
         """An evaluation of these signals with these PSI."""
         self.minute += 1
         return self.takes(measured(self._evaluation("ok"), **psi))
+
+    def measures_segments(self, score: float = 0.02, **psi: float | None) -> Decision:
+        """An evaluation of the score, of all predictions and of these segments, with these PSI."""
+        self.minute += 1
+        return self.takes(segmented(measured(self._evaluation("ok"), score=score), **psi))
 
     def measures_slowly(self, **psi: float) -> Decision:
         """An evaluation at ok that compares these signals with the reference."""

@@ -32,6 +32,7 @@ from tests.unit.incidents.builders import (
     measured_slowly,
     proposing,
     quick,
+    segmented,
     slowly,
 )
 
@@ -51,6 +52,8 @@ CHANGES = st.sampled_from(
 )
 
 PSI = st.sampled_from([0.02, 0.09, 0.12, 0.15, 0.17, 0.21, 0.26, 0.35, 0.45, 0.8, 1.7])
+Segments = dict[str, float | None]
+SEGMENTS = st.dictionaries(st.sampled_from(["eu", "us"]), st.none() | PSI)
 
 ABOUT_NORMAL = {Action.ACCEPT, Action.WAS_NORMAL, Action.UNDO}
 
@@ -132,12 +135,12 @@ class IncidentMachine(RuleBasedStateMachine):
         for _ in range(times):
             self._sees(grade, slow)
 
-    @rule(score=PSI, prediction=PSI, slow=st.none() | PSI, times=st.integers(1, 3))
-    def measures(self, score: float, prediction: float, slow: float | None, times: int) -> None:
-        """Two signals with any PSI, perhaps with a comparison with the reference."""
+    @rule(score=PSI, prediction=PSI, segments=SEGMENTS, slow=st.none() | PSI, times=st.integers(1, 3))
+    def measures(self, score: float, prediction: float, segments: Segments, slow: float | None, times: int) -> None:
+        """Two signals and some segments with any PSI, perhaps with a comparison with the reference."""
         for _ in range(times):
             self.minute += 1
-            evaluation = measured(self.evaluation("ok"), score=score, prediction=prediction)
+            evaluation = segmented(measured(self.evaluation("ok"), score=score, prediction=prediction), **segments)
             in_force = self.sight.snapshot.normal_time.reference_id
             if slow is not None and in_force is not None:
                 evaluation = measured_slowly(evaluation, in_force, score=slow, prediction=0.6 * slow)
@@ -283,8 +286,8 @@ class IncidentMachine(RuleBasedStateMachine):
         before = self.sight
         self.world.change_reference(self.now)
         if before.snapshot.normal_time.reference_id is not None:
-            self.alerted.shown = {key: each for key, each in self.alerted.shown.items() if not key[1]}
-            self.alerted.more = Counter({key: each for key, each in self.alerted.more.items() if not key[1]})
+            self.alerted.shown = {key: each for key, each in self.alerted.shown.items() if not key[2]}
+            self.alerted.more = Counter({key: each for key, each in self.alerted.more.items() if not key[2]})
         after, normal = self.looks(), before.snapshot.normal_time
         if normal.reference_id is None:
             assert after == before

@@ -41,6 +41,16 @@ def test_a_contradiction_names_its_settings_and_says_what_to_change(
     assert to_do in found.reason
 
 
+def test_segments_need_a_current_window_of_a_coarse_pane() -> None:
+    values = MonitorValues(current_seconds=HOUR / 2, evaluate_segments=True)
+    (found,) = all_contradictions(values, coarse_seconds=float(HOUR))
+    assert found.fields == ("evaluate_segments", "current_seconds")
+    assert "shorter than 3600 s" in found.reason
+    assert "lengthen the current window, or switch evaluate_segments off" in found.reason
+    assert all_contradictions(values, coarse_seconds=HOUR / 2) == all_contradictions(values) == ()
+    assert all_contradictions(MonitorValues(current_seconds=HOUR / 2), coarse_seconds=float(HOUR)) == ()
+
+
 def test_all_contradictions_come_at_once() -> None:
     values = MonitorValues(warn=0.3, min_samples=5, reopen_seconds=8 * DAY, signals=("score", "score"))
     found = [each.fields[0] for each in all_contradictions(values)]

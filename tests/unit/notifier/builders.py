@@ -26,7 +26,7 @@ from sentryml_common.contracts.transition import (
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
 from sentryml_lifecycle.text.psi_explanation import explain
 from sentryml_lifecycle.text.step_text import text_of
-from sentryml_lifecycle.worsening import Comparison, Finding, Worse
+from sentryml_lifecycle.worsening import Comparison, Finding, Notified, Worse
 
 IDS = UUID("00000000-0000-5000-8000-000000000001")
 NIGHT = datetime(2026, 11, 23, 2, 15, tzinfo=UTC)
@@ -84,11 +84,33 @@ def sliced_why() -> SignalWhy:
     return score_why().model_copy(update={"slices": (version,)})
 
 
+def segment_why() -> SignalWhy:
+    """The score of a segment that drifts by itself, as incidents publishes it."""
+    others = "segment “eu” drifts, the other 9 do not; all predictions together: PSI 0.02"
+    said = SliceWhy(slicing=Slicing.SEGMENT, value="eu", psi=0.61, others_psi=None, began=None, text=others)
+    why = explain(Signal.SCORE, 0.61, 0.19, 0.2, MOVED_BINS, segment="eu")
+    return why.model_copy(update={"slices": (said,)})
+
+
 def prediction_why(psi: float = 0.131) -> SignalWhy:
     new = NewBin(baseline_share=0.00002, current_share=0.012, contribution=0.08)
     missing = NullBin(baseline_share=0.002, current_share=0.051, contribution=0.1)
     bins = (a_category("late", 0.18, 0.27), missing, new)
     return explain(Signal.PREDICTION, psi, 0.1, 0.2, bins)
+
+
+NOTHING_BEFORE = Notified()
+
+
+def _notified(why: tuple[SignalWhy, ...]) -> Notified:
+    """What an alert with these reasons shows, where they are of segments."""
+    found = {"comparison": Comparison.BASELINE, "severity": V.CRITICAL, "warn_at": 0.1, "critical_at": 0.2}
+    of_segments = [each for each in why if each.segment is not None]
+    return Notified(
+        findings=tuple(
+            Finding(signal=each.signal, segment=each.segment, psi=each.psi or 0.0, **found) for each in of_segments
+        )  # type: ignore[arg-type]
+    )
 
 
 PREDICTION_TOO = Worse(
@@ -106,7 +128,14 @@ PREDICTION_TOO = Worse(
 
 
 def a_text(
-    kind: TransitionKind, cause: Cause, actor: Actor, at: datetime, from_: Standing | None, to: Standing, model_id: str
+    kind: TransitionKind,
+    cause: Cause,
+    actor: Actor,
+    at: datetime,
+    from_: Standing | None,
+    to: Standing,
+    model_id: str,
+    notified: Notified = NOTHING_BEFORE,
 ) -> TransitionText:
     """The text that incidents makes for such a step, under the default monitor; Ada is who acknowledges."""
     by_word = cause in (Cause.NEW_NORMAL, Cause.WAS_NORMAL)
@@ -132,7 +161,7 @@ def a_text(
         before = replace(after, state=from_.state, severity=from_.severity, acknowledged_by=seen_by)
     settings = MonitorSettings(enabled=cause is not Cause.MONITOR_DISABLED)
     paused = at if kind is K.EVALUATION_PAUSED else None
-    snapshot = Snapshot(model_id, 3, settings, after, evaluation_paused_since=paused)
+    snapshot = Snapshot(model_id, 3, settings, after, notified=notified, evaluation_paused_since=paused)
     return text_of(kind, cause, actor, at, before, snapshot, (PREDICTION_TOO,) if kind is K.WORSENED else ())
 
 
@@ -176,7 +205,7 @@ def a_transition(
             "evaluation_id": None,
             "why": why,
             "markers": markers,
-            "text": text or a_text(kind, Cause(cause), actor, happened_at, from_, to, model_id),
+            "text": text or a_text(kind, Cause(cause), actor, happened_at, from_, to, model_id, _notified(why)),
             "incident_url": incident_url or f"https://sentryml.example/incidents/{incident}",
         }
     )

@@ -35,6 +35,7 @@ from tests.unit.notifier.builders import (
     opened_warn,
     reopened,
     resolved,
+    segment_why,
     sliced_why,
     worsened,
 )
@@ -78,6 +79,7 @@ STORIES: dict[str, Story] = {
     "opened-with-a-version": reported(
         opened_critical(why=(sliced_why(),), markers=(Marked(at=NIGHT - timedelta(minutes=12), text="deployed 2.3"),))
     ),
+    "opened-by-a-segment": reported(opened_critical(why=(segment_why(),))),
     "opened-again-after-closing": reported(opened_critical(cause="still_drifting_after_latch")),
     "opened-worse-than-when-closed": reported(opened_critical(cause="worse_than_when_closed")),
     "escalated": reported(opened_warn(), escalated()),

@@ -201,9 +201,11 @@ class SignalEvaluation(Part):
     `level` is the lower of that against the baseline and that against the `season`, where there is one; `no_season`
     says why a difference has none. `more_frequent` names values whose change is certain however small the PSI, the most
     frequent first; `whole_numbers` is how many different ones the baseline has, where they may be ids of classes.
+    `segment` is left out where it is about all predictions of the model.
     """
 
     signal: Signal
+    segment: str | None = Field(None, exclude_if=lambda segment: segment is None)
     level: Level
     reason: InsufficientReason | None = None
     psi: Annotated[float, Field(ge=0)] | None
@@ -310,7 +312,8 @@ class Evaluation(Message):
     there where the monitor asks for it and it is known how far predictions have been read. `new_reference` is there
     while the monitor names no reference and the baseline is whole and normal: what is to become the first one. `slices`
     are at most ten versions and ten segments, new ones and the heaviest; the field is left out where there are none. No
-    level depends on them."""
+    level depends on them. `segments` are the signals of each segment, compared with its own baseline, where the monitor
+    evaluates them; the field is left out where there are none. The level is the highest of `signals` and `segments`."""
 
     evaluation_id: UUID
     model_id: ModelId
@@ -326,3 +329,9 @@ class Evaluation(Message):
     activity: ActivityEvaluation | None = None
     new_reference: Reference | None = None
     slices: Annotated[tuple[SliceEvaluation, ...], Field(exclude_if=operator.not_)] = ()
+    segments: Annotated[tuple[SignalEvaluation, ...], Field(exclude_if=operator.not_)] = ()
+
+    @property
+    def all_signals(self) -> tuple[SignalEvaluation, ...]:
+        """Those of the model, and those of its segments."""
+        return (*self.signals, *self.segments)

@@ -73,6 +73,7 @@ class MonitorValues(Part):
     slow_drift: bool = Field(True, description="Whether drift from the reference opens a warning, or is only shown.")
 
     silence: bool = Field(True, description="Whether a warning is opened when predictions stop.")
+    evaluate_segments: bool = Field(False, description="Whether each segment is evaluated as well, by itself.")
 
     @property
     def samples_needed(self) -> int:

@@ -125,9 +125,11 @@ class SignalWhy(Part):
     """Why, for one signal: its PSI against the thresholds in force, the bins that carry most of it, which version or
     segment it is about, and all that in words, so that everyone who tells it tells the same. Transitions from before
     there were words have none. `bars` are the shares of the bins of a drifting signal in block characters, of the
-    baseline and of then: two rows of one length. `slices` is left out where nothing is to be said of any."""
+    baseline and of then: two rows of one length. `slices` is left out where nothing is to be said of any, `segment`
+    where it is about all predictions of the model."""
 
     signal: Signal
+    segment: str | None = Field(None, exclude_if=lambda segment: segment is None)
     psi: float | None
     warn_at: float | None
     critical_at: float | None

@@ -269,7 +269,8 @@ def _worsen(decision: Decision, evaluation: Evaluation, worse: tuple[Worse, ...]
     assert incident is not None
     after = replace(incident, state=State.OPEN, acknowledged_by=(), no_predictions=False)
     mark = mark_of(evaluation, gravest.cause, alert=True, slow=gravest.finding.slow)
-    why = tuple(sorted(mark.why, key=lambda each: each.signal is not gravest.finding.signal))
+    first = gravest.finding.signal, gravest.finding.segment
+    why = tuple(sorted(mark.why, key=lambda each: (each.signal, each.segment) != first))
     worsened = _covered(decision, evaluation).recording(
         TransitionKind.WORSENED, after, replace(mark, why=why, worse=worse)
     )
@@ -283,7 +284,9 @@ def _deescalate(decision: Decision, evaluation: Evaluation, incident: Incident) 
 
 
 def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
-    cause = incident.monitor_change or Cause.DATA_RETURNED_TO_NORMAL
+    seen = decision.snapshot.notified
+    recovered = Cause.TOO_FEW_SAMPLES if seen.is_out_of_sight(evaluation) else Cause.DATA_RETURNED_TO_NORMAL
+    cause = incident.monitor_change or recovered
     after = replace(
         incident,
         state=State.RESOLVED,

@@ -25,6 +25,7 @@ BASELINE = {
     "min_baseline_coverage",
     "season_seconds",
     "time_zone",
+    "evaluate_segments",
 }
 THRESHOLDS = {
     "warn",

@@ -98,11 +98,24 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}g}"
 
 
-def psi_line(signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None) -> str:
+def signal_name(signal: Signal, segment: str | None = None) -> str:
+    """`score`, `score of segment “eu”`."""
+    return ONE[signal] if segment is None else f"{ONE[signal]} of segment {quoted(segment)}"
+
+
+def quoted(value: str, longest: int = LONGEST_VALUE) -> str:
+    """A value that a sender chose, in quotes and cut."""
+    return f"“{cut(value, longest)}”"
+
+
+def psi_line(
+    signal: Signal, psi: float | None, warn_at: float | None, critical_at: float | None, segment: str | None = None
+) -> str:
     """One signal's PSI against the threshold it has passed, or the one that it has not."""
+    name = signal_name(signal, segment)
     if psi is None or warn_at is None or critical_at is None:
-        return f"{ONE[signal]}: too few events to say"
-    return f"{ONE[signal]}: {psi_against(psi, warn_at, critical_at)}"
+        return f"{name}: too few events to say"
+    return f"{name}: {psi_against(psi, warn_at, critical_at)}"
 
 
 def psi_against(psi: float, warn_at: float, critical_at: float) -> str:

@@ -5,7 +5,7 @@ One place for API, pages and messages: the words travel with every transition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from sentryml_common.contracts.evaluation import (
@@ -31,11 +31,13 @@ from sentryml_lifecycle.text.number_format import (
     slow_psi_line,
 )
 from sentryml_lifecycle.text.season_text import of_drift
-from sentryml_lifecycle.text.slice_text import slices_of
+from sentryml_lifecycle.text.slice_text import segment_among_others, slices_of
 from sentryml_lifecycle.text.value_text import new_values
 from sentryml_lifecycle.text.volume_text import volume
 
 TOP_BINS = 3
+MOST_SEGMENTS = 3
+"""The signals of segments that are explained, at most; of each it is said how many drift."""
 NOTEWORTHY = 0.01
 """How much more of all events nulls or unseen values make up before they are named, whatever else has moved."""
 
@@ -43,17 +45,34 @@ MOVED, SPREAD = 0.05, 0.02
 
 
 def why_of(evaluation: Evaluation, *, slow: bool = False) -> tuple[SignalWhy, ...]:
-    """The signals that drift, worst first; if none does, all that had enough data. With `slow`, against the reference
-    where the evaluation has compared with it. Another volume of predictions is named once."""
+    """The signals that drift, worst first, those of the model before those of segments; if none does, all of the model
+    that had enough data. With `slow`, against the reference where the evaluation has compared with it. Another volume
+    of predictions is named once."""
     if slow and evaluation.slow_drift is not None:
         return why_slowly(evaluation.slow_drift)
-    drifting = [found for found in evaluation.signals if found.level in DRIFTING]
-    chosen = drifting or [found for found in evaluation.signals if found.psi is not None]
-    why = tuple(_why(found, evaluation) for found in sorted(chosen, key=lambda found: -(found.psi or 0.0)))
+    drifting = _drifting(evaluation.signals)
+    segments = _drifting(evaluation.segments)[:MOST_SEGMENTS]
+    chosen = [*drifting, *segments] or _worst_first(found for found in evaluation.signals if found.psi is not None)
+    why = tuple(_why(found, evaluation) for found in chosen)
     other_volume = volume(evaluation.activity)
     if not why or other_volume is None:
         return why
     return (why[0].model_copy(update={"moves": (*why[0].moves, other_volume)}), *why[1:])
+
+
+def explained(evaluation: Evaluation) -> tuple[SignalEvaluation, ...]:
+    """The signals whose bins are shown: those of the model, and those of segments that are among the reasons; what
+    drifts comes first."""
+    signals = (*evaluation.signals, *_drifting(evaluation.segments)[:MOST_SEGMENTS])
+    return tuple(sorted(signals, key=lambda found: found.level not in DRIFTING))
+
+
+def _drifting(signals: Iterable[SignalEvaluation]) -> list[SignalEvaluation]:
+    return _worst_first(found for found in signals if found.level in DRIFTING)
+
+
+def _worst_first(signals: Iterable[SignalEvaluation]) -> list[SignalEvaluation]:
+    return sorted(signals, key=lambda found: -(found.psi or 0.0))
 
 
 def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:
@@ -69,12 +88,15 @@ def _why_slowly(found: SignalEvaluation) -> SignalWhy:
 
 def _why(found: SignalEvaluation, evaluation: Evaluation) -> SignalWhy:
     """One signal's figures, and what they say; of a drifting one, also what its season, versions and segments say."""
-    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins)
+    why = explain(found.signal, found.psi, found.warn_at, found.critical_at, found.bins, segment=found.segment)
     if found.level not in DRIFTING:
         return why
     how_serious = "; ".join(filter(None, (why.how_serious, of_drift(found))))
     moves = (*why.moves, *new_values(found))
-    slices = slices_of(evaluation, found.signal)
+    if found.segment is None:
+        slices = slices_of(evaluation, found.signal)
+    else:
+        slices = (segment_among_others(evaluation, found, found.segment),)
     return why.model_copy(update={"how_serious": how_serious, "moves": moves, "slices": slices})
 
 
@@ -85,17 +107,19 @@ def explain(
     critical_at: float | None,
     bins: Sequence[Bin],
     against: str = BASELINE,
+    segment: str | None = None,
 ) -> SignalWhy:
     """One signal's figures, and what they say; `against` is what it was compared with."""
     top = carrying(bins)
     named = [*top, *(each for each in bins if _noteworthy(each) and each not in top)]
     return SignalWhy(
         signal=signal,
+        segment=segment,
         psi=psi,
         warn_at=warn_at,
         critical_at=critical_at,
         top_bins=tuple(top),
-        how_serious=psi_line(signal, psi, warn_at, critical_at),
+        how_serious=psi_line(signal, psi, warn_at, critical_at, segment),
         shift=shift_of(signal, bins, against),
         bars=bars_of(bins) if psi is not None and warn_at is not None and psi >= warn_at else None,
         moves=tuple(f"{bin_name(signal, each, against)}: {share_change(each)}" for each in named),

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from sentryml_common.contracts.evaluation import Evaluation, Signal, SliceEvaluation, SliceSignal, Slicing
+from sentryml_common.contracts.evaluation import (
+    Evaluation,
+    Signal,
+    SignalEvaluation,
+    SliceEvaluation,
+    SliceSignal,
+    Slicing,
+)
 from sentryml_common.contracts.transition import SliceWhy
-from sentryml_common.text import capital, cut, duration
-from sentryml_lifecycle.text.number_format import LONGEST_VALUE
+from sentryml_common.text import capital, duration
+from sentryml_lifecycle.grades import DRIFTING
+from sentryml_lifecycle.text.number_format import quoted
 
 MOST_BEGUN = 2
 FEWEST_ALIKE = 2
@@ -28,9 +36,36 @@ def slices_of(evaluation: Evaluation, signal: Signal) -> tuple[SliceWhy, ...]:
     return said if any(each.slicing is Slicing.SEGMENT for each in said) else (*said, *_alike(segments))
 
 
+def segment_among_others(evaluation: Evaluation, found: SignalEvaluation, segment: str) -> SliceWhy:
+    """What is to be said of a segment that drifts by itself: whether others do, and what all predictions do."""
+    compared = [each for each in evaluation.segments if each.signal is found.signal and each.reason is None]
+    others, drifting = len(compared) - 1, sum(each.level in DRIFTING for each in compared) - 1
+    name = f"segment {quoted(segment)}"
+    among = f"{name} drifts, {_like(others, drifting)}" if others else f"{name} is the only one with predictions enough"
+    whole = next((each.headline_psi for each in evaluation.signals if each.signal is found.signal), None)
+    together = "" if whole is None else f"; all predictions together: PSI {whole:.2f}"
+    return SliceWhy(
+        slicing=Slicing.SEGMENT,
+        value=segment,
+        psi=found.headline_psi,
+        others_psi=None,
+        began=None,
+        text=f"{among}{together}",
+    )
+
+
+def _like(others: int, drifting: int) -> str:
+    """Whether the other segments do the same, of which there is at least one."""
+    if others == 1:
+        return "the other one does too" if drifting else "the other one does not"
+    if drifting in (0, others):
+        return f"the other {others} do {'too' if drifting else 'not'}"
+    return f"as {'does' if drifting == 1 else 'do'} {drifting} of the other {others}"
+
+
 def slice_name(found: SliceEvaluation) -> str:
     """`version “2.3”`."""
-    return f"{found.slicing} “{cut(found.value, LONGEST_VALUE)}”"
+    return f"{found.slicing} {quoted(found.value)}"
 
 
 def begins(found: SliceEvaluation) -> str:

@@ -14,10 +14,10 @@ from sentryml_common.contracts.transition import Actor, Cause, Severity, State, 
 from sentryml_common.text import capital, cut, duration
 from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Incident, Snapshot
-from sentryml_lifecycle.text.number_format import ONE, psi_against, psi_rise, slow_psi_against
+from sentryml_lifecycle.text.number_format import psi_against, psi_rise, signal_name, slow_psi_against
 from sentryml_lifecycle.text.what_next import LONGEST_NAME, what_comes
-from sentryml_lifecycle.text.wording import no_predictions
-from sentryml_lifecycle.worsening import Comparison, Finding, Worse
+from sentryml_lifecycle.text.wording import in_segments, no_predictions
+from sentryml_lifecycle.worsening import Comparison, Finding, Worse, drifting_segments
 
 STEPS = {
     TransitionKind.OPENED: "Opened",
@@ -39,6 +39,8 @@ STEPS = {
 DRIFT = {Severity.WARN: "Warning: drift", Severity.CRITICAL: "CRITICAL drift"}
 """What the title of an alert begins with."""
 SLOW_DRIFT = "Warning: slow drift"
+LONGEST_IN_TITLE = 24
+"""The name of a segment in a title: the model comes after it, and channels cut long titles."""
 SILENT = {Severity.WARN: "Warning: no predictions", Severity.CRITICAL: "CRITICAL drift, and no predictions"}
 
 CHANGED = {
@@ -90,7 +92,8 @@ def text_of(
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What a sentence is made from; `who` has done it, and people were `notified` of these findings."""
+    """What a sentence is made from; `who` has done it, and people were `notified` of these findings. `where` says in
+    which segments, where the model as a whole did not drift; else it is empty."""
 
     cause: Cause
     who: str
@@ -100,6 +103,14 @@ class _Step:
     notified: Sequence[Finding]
     worse: Sequence[Worse]
     silence: Silence
+
+    @property
+    def where(self) -> str:
+        return in_segments(self.segments)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return drifting_segments(self.notified)
 
 
 def _name(kind: TransitionKind, step: _Step) -> str:
@@ -130,7 +141,9 @@ def _silent_title(kind: TransitionKind, step: _Step) -> str:
 def _title(kind: TransitionKind, step: _Step, name: str) -> str:
     """What happened, in a few words: alerts begin with their severity."""
     slow = step.cause is Cause.SLOW_DRIFT or any(each.finding.slow for each in step.worse[:1])
-    drift = SLOW_DRIFT if slow and step.after.severity is Severity.WARN else DRIFT[step.after.severity]
+    drift = DRIFT[step.after.severity] + in_segments(step.segments, LONGEST_IN_TITLE)
+    if slow and step.after.severity is Severity.WARN:
+        drift = SLOW_DRIFT
     match kind:
         case TransitionKind.OPENED:
             return drift
@@ -186,18 +199,20 @@ def _opened(step: _Step) -> str:
     if step.cause is Cause.NO_PREDICTIONS:
         return _silent(step)
     if step.cause is Cause.STILL_DRIFTING_AFTER_LATCH:
-        return f"{model} still drifts, and the quiet time after its last incident was closed is over: {_above(step)}."
+        over = "the quiet time after its last incident was closed is over"
+        return f"{model} still drifts{step.where}, and {over}: {_above(step)}."
     if step.cause is Cause.SLOW_DRIFT:
         return (
             f"The predictions of {model} have drifted away from the reference, so slowly that no window differs much "
             "from its baseline."
         )
     worse = " It is worse than when the last incident was closed." if step.cause is Cause.WORSE_THAN_WHEN_CLOSED else ""
-    return f"The predictions of {model} no longer look like the baseline: {_above(step)}.{worse}"
+    whole = " The model as a whole does not drift." if step.where else ""
+    return f"The predictions of {model}{step.where} no longer look like the baseline: {_above(step)}.{whole}{worse}"
 
 
 def _escalated(step: _Step) -> str:
-    went = f"The drift of {step.after.model_id} got worse: {_above(step)}."
+    went = f"The drift of {step.after.model_id}{step.where} got worse: {_above(step)}."
     names = _had_acknowledged(step)
     return f"{went} {names} had acknowledged the warning; nobody has acknowledged it as critical." if names else went
 
@@ -220,7 +235,7 @@ def _worsened(step: _Step) -> str:
 
 def _worse_by(worse: Worse) -> str:
     found, before = worse.finding, worse.before
-    signal = ONE[found.signal]
+    signal = signal_name(found.signal, found.segment)
     if worse.cause is Cause.PSI_DOUBLED:
         was, psi = psi_rise(before.psi if before else 0.0, found.psi)
         return f"PSI of {signal}{AGAINST[found.comparison]} doubled: {psi}, it was {was} when you were last notified"
@@ -240,10 +255,13 @@ def _acknowledged(step: _Step) -> str:
 def _resolved(step: _Step) -> str:
     if _are_back(step):
         return _back(step)
+    if step.cause is Cause.TOO_FEW_SAMPLES:
+        drift = f"The drift of {step.after.model_id}{step.where}"
+        return f"{drift} is no longer evaluated: too few predictions come from there. Nothing else drifts."
     if step.cause not in CHANGED:
         slow = {each.slow for each in step.notified} or {False}
         like = " and ".join(name for kind, name in ((False, "the baseline"), (True, "the reference")) if kind in slow)
-        return f"The predictions of {step.after.model_id} look like {like} again."
+        return f"The predictions of {step.after.model_id}{step.where} look like {like} again."
     return (
         f"The incident ended after a change of {CHANGED[step.cause]}. "
         "This does not mean that the data returned to normal."
@@ -271,7 +289,7 @@ def _reopened(step: _Step) -> str:
         return f"{step.who} took back that the drift was normal: the incident is open again."
     if step.cause is Cause.SLOW_DRIFT:
         return f"{step.after.model_id} drifts away from the reference again: PSI is above the warning threshold."
-    return f"The drift of {step.after.model_id} is back: {_above(step)}."
+    return f"The drift of {step.after.model_id}{step.where} is back: {_above(step)}."
 
 
 CLOSED_BY = {

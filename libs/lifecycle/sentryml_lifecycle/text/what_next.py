@@ -26,7 +26,12 @@ def what_comes(snapshot: Snapshot, incident: Incident, now: datetime) -> tuple[s
         return (f"Nothing: the model was deleted on {moment(incident.model_deleted_at)}. The incident stays readable.",)
     match incident.state:
         case State.OPEN | State.ACKNOWLEDGED:
-            return (*_paused(snapshot), _resolving(snapshot, incident), _worsening(incident), _acknowledging(incident))
+            return (
+                *_paused(snapshot),
+                _resolving(snapshot, incident),
+                _worsening(snapshot, incident),
+                _acknowledging(incident),
+            )
         case State.RESOLVED:
             return (*_switched_off(snapshot), *_after_resolving(incident, snapshot.settings, now))
         case State.CLOSED:
@@ -85,9 +90,10 @@ def _progress(snapshot: Snapshot, incident: Incident) -> tuple[str, ...]:
     return (f"So far: {clean} in a row, over {duration(timedelta(seconds=counts.ok_seconds))}{missing}.",)
 
 
-def _worsening(incident: Incident) -> str:
+def _worsening(snapshot: Snapshot, incident: Incident) -> str:
     critical = "becomes critical, " if incident.severity is Severity.WARN else ""
-    return f"If it {critical}reaches another signal or doubles its PSI, it alerts again, acknowledged or not."
+    segment = " or segment" if snapshot.settings.evaluate_segments else ""
+    return f"If it {critical}reaches another signal{segment} or doubles its PSI, it alerts again, acknowledged or not."
 
 
 def _acknowledging(incident: Incident) -> str:

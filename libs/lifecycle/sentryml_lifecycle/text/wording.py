@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.text import UNITS, duration
 from sentryml_lifecycle.silence import Silence
 from sentryml_lifecycle.snapshot import Incident, Snapshot
+from sentryml_lifecycle.text.number_format import LONGEST_VALUE, quoted
+from sentryml_lifecycle.worsening import drifting_segments
+
+MOST_NAMED = 2
 
 
 def headline(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
@@ -34,6 +39,7 @@ def _lasted(incident: Incident, now: datetime) -> str:
 def _of_drift(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     how, lasted = _HOW[incident.severity], _lasted(incident, now)
     peak = f"up to a PSI of {incident.peak_psi:.2f}"
+    where = in_segments(drifting_segments(snapshot.notified.findings))
     if not incident.live:
         worst = f"{_HOW[incident.worst_severity]} at its worst, {peak}"
         if incident.resolved_at is None:
@@ -42,15 +48,25 @@ def _of_drift(snapshot: Snapshot, incident: Incident, now: datetime) -> str:
     if snapshot.evaluation_paused_since is not None:
         paused = duration(now - snapshot.evaluation_paused_since)
         return (
-            f"{incident.model_id} was drifting {how} (PSI {incident.psi:.2f}); for {paused} there has been too little "
-            "data to tell whether it still does."
+            f"{incident.model_id} was drifting {how}{where} (PSI {incident.psi:.2f}); for {paused} there has been too "
+            "little data to tell whether it still does."
         )
     if snapshot.is_slow(incident.severity):
         since = moment(snapshot.slow.since or incident.opened_at)
         return f"{incident.model_id} has drifted slowly since {since}; PSI {incident.psi:.2f} against its reference."
     if snapshot.counts.ok:
-        return f"{incident.model_id} has drifted for {lasted}, {peak}; it was clean at the latest evaluation."
-    return f"{incident.model_id} has been drifting {how} for {lasted}; latest PSI {incident.psi:.2f}."
+        return f"{incident.model_id} has drifted{where} for {lasted}, {peak}; it was clean at the latest evaluation."
+    return f"{incident.model_id} has been drifting {how}{where} for {lasted}; latest PSI {incident.psi:.2f}."
+
+
+def in_segments(segments: Sequence[str], longest: int = LONGEST_VALUE) -> str:
+    """` in segment “eu”`, ` in segments “eu” and “us”`, ` in 3 segments`; empty without."""
+    if not segments:
+        return ""
+    if len(segments) > MOST_NAMED:
+        return f" in {len(segments)} segments"
+    named = " and ".join(quoted(each, longest) for each in segments)
+    return f" in segment{'s' if len(segments) > 1 else ''} {named}"
 
 
 def no_predictions(model_id: str, silence: Silence, now: datetime) -> str:

@@ -8,7 +8,7 @@ two holds. Too little data is a level of its own and says nothing about drift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -100,16 +100,9 @@ def evaluate(
 ) -> Evaluation:
     """Compare a model's current window with its baseline and, where these differ, with its season, which is planned
     only then; `evaluated_at` has an offset."""
-    events = current.counts.total
-    reasons = {signal: insufficient_reason(signal, monitor, baseline, events) for signal in monitor.signals}
+    reasons = reasons_of(monitor.signals, monitor, baseline, current)
     judged = sum(reason is None for reason in reasons.values())
-    comparison = _Comparison(monitor, alpha_for(monitor, judged) if judged else 1.0, season)
-    signals = tuple(
-        comparison.of(signal, baseline.of_signal(signal)[0], current.counts.of_signal(signal))
-        if reason is None
-        else _insufficient(signal, reason, baseline, current)
-        for signal, reason in reasons.items()
-    )
+    signals = compared(reasons, monitor, baseline, current, season, comparisons=judged)
     levels = [each.level for each in signals if each.reason is None]
     return Evaluation(
         evaluation_id=evaluation_id(model_id, monitor.version, monitor.normal_time.revision, evaluated_at),
@@ -129,6 +122,35 @@ def evaluation_id(model_id: str, monitor_version: int, normal_time_revision: int
     """The id of the one evaluation of a model under a monitor's version and a revision of normal time at a time."""
     at = evaluated_at.astimezone(UTC).isoformat()
     return uuid5(EVALUATIONS, f"{model_id}|{monitor_version}|{normal_time_revision}|{at}")
+
+
+Reasons = Mapping[Signal, InsufficientReason | None]
+"""Of each signal, why it has no result; None: it has one."""
+
+
+def reasons_of(signals: Iterable[Signal], monitor: Monitor, baseline: Baseline, current: WindowCounts) -> Reasons:
+    """Which of some signals can be compared, and why the others cannot."""
+    events = current.counts.total
+    return {signal: insufficient_reason(signal, monitor, baseline, events) for signal in signals}
+
+
+def compared(
+    reasons: Reasons,
+    monitor: Monitor,
+    baseline: Baseline,
+    current: WindowCounts,
+    season: SeasonOf,
+    *,
+    comparisons: int,
+) -> tuple[SignalEvaluation, ...]:
+    """Compare those signals that can be; `comparisons` share the false-alarm budget."""
+    comparison = _Comparison(monitor, alpha_for(monitor, comparisons) if comparisons else 1.0, season)
+    return tuple(
+        comparison.of(signal, baseline.of_signal(signal)[0], current.counts.of_signal(signal))
+        if reason is None
+        else _insufficient(signal, reason, baseline, current)
+        for signal, reason in reasons.items()
+    )
 
 
 def insufficient_reason(signal: Signal, monitor: Monitor, baseline: Baseline, events: int) -> InsufficientReason | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.monitor import Monitor
-from sentryml_statistics.comparison.evaluation import Baseline, SignalStart, WindowCounts, evaluate
+from sentryml_statistics.comparison.evaluation import Baseline, SeasonOf, SignalStart, WindowCounts, evaluate
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.coverage import coverage_of, fills_all_parts
 from sentryml_statistics.time.panes import PaneGrid
@@ -52,6 +52,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """Both windows, and the season, which is counted only where it is asked for."""
+
+    baseline: Baseline
+    current: WindowCounts
+    season: SeasonOf
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """An evaluation, and what it compared."""
 
@@ -71,6 +80,21 @@ def evaluate_panes(
 ) -> Compared:
     """The evaluation of a model at a time (epoch seconds), as planned. `windows` are the baseline and the current one,
     `counts_of` adds up the panes of a seasonal partner."""
+    counted = count_windows(grid, monitor, plan, seen, windows, counts_of)
+    evaluated_at = datetime.fromtimestamp(at, UTC)
+    evaluation = evaluate(monitor.model_id, monitor, evaluated_at, counted.baseline, counted.current, counted.season)
+    return Compared(evaluation, counted.baseline, counted.current)
+
+
+def count_windows(
+    grid: PaneGrid,
+    monitor: Monitor,
+    plan: EvaluationPlan,
+    seen: Seen,
+    windows: tuple[FilledPanes, FilledPanes],
+    counts_of: Callable[[WindowCover], PaneCounts],
+) -> Counted:
+    """What an evaluation compares, as planned: that of a model, or of one of its segments."""
     baseline_panes, current_panes = windows
     current = WindowCounts(plan.current, current_panes.sum(), existed(plan.current.spans[0], seen.first))
     baseline = Baseline(
@@ -85,8 +109,7 @@ def evaluate_panes(
         planned = plan.season()
         return None if planned is None else SeasonCounts(planned, cache(counts_of))
 
-    evaluation = evaluate(monitor.model_id, monitor, datetime.fromtimestamp(at, UTC), baseline, current, season)
-    return Compared(evaluation, baseline, current)
+    return Counted(baseline, current, season)
 
 
 def _coverage(grid: PaneGrid, monitor: Monitor, plan: EvaluationPlan, panes: FilledPanes) -> float:

@@ -11,6 +11,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
+from sentryml_drift.evaluation.segments import with_evaluated_segments
 from sentryml_drift.evaluation.slices import with_slices
 from sentryml_drift.processor.models import OwnedModel, Pane, SlicedSums, WindowSums, read_counts
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts
@@ -36,7 +37,8 @@ def evaluate_model(
     slices: SlicedSums | None = None,
 ) -> Evaluation:
     """The evaluation of a model at a time (epoch seconds), as planned; with `slow`, also of slow drift, with `slices`,
-    also of its versions and segments. `facts` are the model's, where they have been read already."""
+    also of its versions and segments, and of each segment by itself where the monitor asks for it. `facts` are the
+    model's, where they have been read already."""
     facts = facts or model.facts()
     baseline, current = (
         _FilledPanes(grid, model, kept, model.panes(planned.cover.ranges))
@@ -51,7 +53,11 @@ def evaluate_model(
     evaluation = compared.evaluation
     if slices is not None:
         evaluation = with_slices(grid, monitor, model, slices, at, compared.baseline, evaluation)
-    return evaluation if slow is None else slow(evaluation, monitor, compared.baseline, compared.current)
+    if slow is not None:
+        evaluation = slow(evaluation, monitor, compared.baseline, compared.current)
+    if slices is not None:
+        evaluation = with_evaluated_segments(grid, monitor, model, slices, at, facts, evaluation)
+    return evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,14 @@ class WindowSums:
 
 class SlicedSums:
     """Of a model with versions or segments, the sum of all its events in the time in which these are counted, and the
-    sums of each."""
+    sums of each; and those of segments that are evaluated by themselves."""
 
-    __slots__ = ("of", "whole")
+    __slots__ = ("evaluated", "of", "whole")
 
     def __init__(self) -> None:
         self.whole: KeptSum[Pane, bytes] = KeptSum(read_counts)
         self.of: dict[tuple[Kind, str], SliceSums] = {}
+        self.evaluated: dict[str, SliceSums] = {}
 
 
 @dataclass(slots=True)

@@ -30,13 +30,15 @@ def read_slice_counts(packed: bytes) -> PaneCounts:
 
 
 class SliceSums:
-    """The sums of one slice over the current window and over the baseline, kept from one evaluation to the next."""
+    """The sums of one slice over the current window, over the baseline, and over a seasonal partner, kept from one
+    evaluation to the next."""
 
-    __slots__ = ("baseline", "current")
+    __slots__ = ("baseline", "current", "season")
 
     def __init__(self) -> None:
         self.current: KeptSum[int, bytes] = KeptSum(read_slice_counts)
         self.baseline: KeptSum[int, bytes] = KeptSum(read_slice_counts)
+        self.season: KeptSum[int, bytes] = KeptSum(read_slice_counts)
 
 
 class Slices:

@@ -11,8 +11,9 @@ from sentryml_common.contracts.monitor import DAY, Contradiction, MonitorValues,
 LONGEST_REACH_SECONDS = 366 * DAY
 
 
-def all_contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
-    """Everything that does not go together, with what to change."""
+def all_contradictions(values: MonitorValues, coarse_seconds: float | None = None) -> tuple[Contradiction, ...]:
+    """Everything that does not go together, with what to change. `coarse_seconds` is how long the coarse panes of the
+    model are; None: not known yet."""
     found = (
         _reach(values),
         _samples(values),
@@ -21,6 +22,7 @@ def all_contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
         _confirmed_too_late(values, "confirm_critical"),
         _resolving(values),
         _reopening(values),
+        _segments(values, coarse_seconds),
     )
     return (*contradictions(values), *(each for each in found if each is not None))
 
@@ -86,4 +88,15 @@ def _reopening(values: MonitorValues) -> Contradiction | None:
         ("reopen_seconds", "close_after_seconds"),
         f"reopen_seconds ({values.reopen_seconds:g}) is longer than close_after_seconds ({values.close_after_seconds:g}"
         "): the incident would be closed before it could reopen; shorten the first or lengthen the second",
+    )
+
+
+def _segments(values: MonitorValues, coarse_seconds: float | None) -> Contradiction | None:
+    if not values.evaluate_segments or coarse_seconds is None or values.current_seconds >= coarse_seconds:
+        return None
+    return Contradiction(
+        ("evaluate_segments", "current_seconds"),
+        f"evaluate_segments is on, and current_seconds ({values.current_seconds:g}) is shorter than {coarse_seconds:g} "
+        "s: segments are counted by coarse panes of that length, so there would be nothing to compare; lengthen the "
+        "current window, or switch evaluate_segments off",
     )

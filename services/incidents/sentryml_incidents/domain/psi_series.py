@@ -10,7 +10,8 @@ from sentryml_common.contracts.evaluation import Level, Signal
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPoint:
-    """What was found of one signal at one moment; None where there was too little data."""
+    """What was found of one signal at one moment; None where there was too little data. `segment` is that of one which
+    drifted by itself, None for all predictions."""
 
     at: datetime
     signal: Signal
@@ -20,6 +21,7 @@ class EvaluationPoint:
     critical_at: float | None = None
     noise_floor: float | None = None
     current_count: int | None = None
+    segment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sentryml_incidents.store.monitors import find_monitor, insert_monitor_versi
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import MonitorMovedOn, UnknownModel
-from sentryml_incidents.usecases.monitor_patch import merge
+from sentryml_incidents.usecases.monitor_patch import read_and_merge
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.events.on_monitor_change import changes, kept_since
 from sentryml_lifecycle.state_machine import MonitorChanged, decide
@@ -38,7 +38,7 @@ async def change_monitor(
         monitor = await find_monitor(connection, model_id)
         if snapshot is None or monitor is None:
             raise UnknownModel(model_id)
-        settings = merge(snapshot, requested)
+        settings = await read_and_merge(connection, snapshot, requested)
         if not matches(if_match, etag(monitor.version)):
             raise MonitorMovedOn(monitor)
         if changes(snapshot.settings, settings):

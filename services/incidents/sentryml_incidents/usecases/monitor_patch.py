@@ -10,7 +10,9 @@ from fastapi import Body
 from pydantic import ValidationError, WithJsonSchema
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings, MonitorValues
+from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.monitor_rules import all_contradictions
+from sentryml_incidents.store.monitors import find_activity
 from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_lifecycle.snapshot import Snapshot
 
@@ -28,7 +30,13 @@ Patch = Annotated[
 ]
 
 
-def merge(snapshot: Snapshot, patch: dict[str, Any]) -> MonitorSettings:
+async def read_and_merge(connection: Connection, snapshot: Snapshot, patch: dict[str, Any]) -> MonitorSettings:
+    """The same as `merge`, by the panes in which the model is counted."""
+    activity = await find_activity(connection, snapshot.model_id)
+    return merge(snapshot, patch, None if activity is None else activity.coarse_pane_seconds)
+
+
+def merge(snapshot: Snapshot, patch: dict[str, Any], coarse_seconds: float | None = None) -> MonitorSettings:
     """The settings that would be in force.
 
     Raises:
@@ -43,9 +51,9 @@ def merge(snapshot: Snapshot, patch: dict[str, Any]) -> MonitorSettings:
         errors = _reasons(err)
         bad = {str(error["loc"][0]) for error in err.errors()}
         values = _read(current | {name: value for name, value in changed.items() if name not in bad})
-        errors += _contradicting(values, set(changed) - bad, without=bad)
+        errors += _contradicting(values, coarse_seconds, set(changed) - bad, without=bad)
     else:
-        errors = _contradicting(values, set(changed))
+        errors = _contradicting(values, coarse_seconds, set(changed))
     if errors:
         raise InvalidMonitor(errors)
     return MonitorSettings.model_validate(values.model_dump())
@@ -70,11 +78,13 @@ def _read(values: dict[str, Any]) -> MonitorValues:
     return MonitorValues.model_validate_json(json.dumps(values), strict=True)
 
 
-def _contradicting(values: MonitorValues, changed: Set[str], without: Set[str] = frozenset()) -> list[dict[str, str]]:
+def _contradicting(
+    values: MonitorValues, coarse_seconds: float | None, changed: Set[str], without: Set[str] = frozenset()
+) -> list[dict[str, str]]:
     """Contradictions under the name of the setting that was asked for; none that involves one of `without`."""
     return [
         {"field": next((name for name in each.fields if name in changed), each.fields[0]), "reason": each.reason}
-        for each in all_contradictions(values)
+        for each in all_contradictions(values, coarse_seconds)
         if without.isdisjoint(each.fields)
     ]
 

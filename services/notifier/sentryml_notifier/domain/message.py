@@ -303,7 +303,8 @@ def _picture(story: Story) -> Fact | None:
         return None
     before, after = worst.bars
     ranges = any(isinstance(each, RangeBin) for each in worst.top_bins)
-    label = f"{worst.signal.value.capitalize()}s, {'from low to high' if ranges else 'by value'}"
+    segment = f" of segment “{cut(worst.segment, LONGEST_NAME)}”" if worst.segment is not None else ""
+    label = f"{worst.signal.value.capitalize()}s{segment}, {'from low to high' if ranges else 'by value'}"
     lines: tuple[Line, ...] = ((Bars(before), " before"), (Bars(after), " then" if _is_past(story) else " now"))
     return Fact(label, lines, picture=True)
 

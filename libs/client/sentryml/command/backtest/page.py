@@ -59,7 +59,7 @@ def write_page(path: Path, name: str, tried: Sequence[Tried]) -> None:
         f"<title>{_safe(title)}</title><style>{STYLE}</style></head><body>",
         f"<h1>{_safe(title)}</h1>",
         '<p class="soft">What SentryML would have found in these predictions. What people would have done '
-        "(acknowledge, close, accept) is not in it. Times are in UTC.</p>",
+        "(acknowledge, close, accept) is not in it, nor are segments by themselves. Times are in UTC.</p>",
         *(_model(each) for each in tried),
         "</body></html>\n",
     ]

@@ -21,7 +21,7 @@ from sentryml_incidents.store.evaluations.history import Position, find_version_
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
-from sentryml_incidents.usecases.monitor_patch import Patch, merge
+from sentryml_incidents.usecases.monitor_patch import Patch, read_and_merge
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.snapshot import Snapshot
 
@@ -72,7 +72,7 @@ async def try_out(context: Context, model_id: str, patch: dict[str, Any], days: 
         snapshot = await read_snapshot(connection, model_id)
         if snapshot is None:
             raise UnknownModel(model_id)
-        settings = merge(snapshot, patch)
+        settings = await read_and_merge(connection, snapshot, patch)
         versions = await find_version_settings(connection, model_id)
         since = await oldest_of_newest(connection, model_id, now - timedelta(days=days), MOST_EVALUATIONS)
     unchanged = settings == snapshot.settings

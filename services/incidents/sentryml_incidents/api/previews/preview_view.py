@@ -22,6 +22,9 @@ INCIDENTS_SHOWN = 100
 NEVER_REPLAYED = (
     "What people did (acknowledge, close) and slow drift are not replayed, and the replay begins with nothing live."
 )
+SEGMENTS_NOT_REPLAYED = (
+    "Segments are not replayed: these are the incidents that all predictions together would have opened."
+)
 
 PREVIEW_EXAMPLE: dict[str, Any] = {
     "changes": "current_seconds 86400 → 43200",
@@ -172,6 +175,7 @@ def preview_view(
             *_unknown(changed),
             *_of_panes(changed, settings[1], found),
             NEVER_REPLAYED,
+            *([SEGMENTS_NOT_REPLAYED] if any(each.evaluate_segments for each in settings) else []),
         ],
         preview=_replay_view(changed),
         in_force=_replay_view(in_force),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
 from sentryml_common.contracts.evaluation import Level, Signal
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
+from sentryml_lifecycle.grades import DRIFTING
 
 
 async def read_curve(connection: Connection, model_id: str, span: Span) -> list[EvaluationPoint]:
-    """Evaluations of one model, oldest first, one per signal and step."""
+    """Evaluations of one model, oldest first, one per signal and step; and of each the segment that drifted most by
+    itself, if one did."""
     rows = await connection.fetch(
         """
         WITH worst AS (
@@ -28,7 +31,8 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
         SELECT worst.evaluated_at AS at, found ->> 'signal' AS signal, found ->> 'level' AS level,
                (found ->> 'psi')::float8 AS psi,
                (found ->> 'warn_at')::float8 AS warn_at, (found ->> 'critical_at')::float8 AS critical_at,
-               (found ->> 'noise_floor')::float8 AS noise_floor, (found ->> 'current_count')::bigint AS current_count
+               (found ->> 'noise_floor')::float8 AS noise_floor, (found ->> 'current_count')::bigint AS current_count,
+               evaluation.segments
           FROM worst
           JOIN evaluation
             ON evaluation.model_id = $1 AND evaluation.evaluated_at = worst.evaluated_at
@@ -41,7 +45,10 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
         span.end,
         span.step,
     )
-    return [_point(row) for row in rows]
+    segments = {row["at"]: row["segments"] for row in rows if row["segments"]}
+    worst = (max(found, key=lambda each: each["psi"] or 0.0) | {"at": at} for at, found in segments.items())
+    drifting = (each for each in worst if Level(each["level"]) in DRIFTING)
+    return [*map(_point, rows), *(replace(_point(each), segment=each["segment"]) for each in drifting)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
     return found
 
 
-def _point(row: asyncpg.Record) -> EvaluationPoint:
+def _point(row: asyncpg.Record | Mapping[str, Any]) -> EvaluationPoint:
     return EvaluationPoint(
         at=row["at"],
         signal=Signal(row["signal"]),

@@ -10,7 +10,7 @@ from uuid import UUID
 from sentryml_common.contracts.evaluation import Evaluation, SlowDrift
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.postgres.pool import Connection
-from sentryml_lifecycle.grades import psi_of
+from sentryml_lifecycle.grades import DRIFTING, psi_of
 
 LOCK_MILLISECONDS = 500
 TEXT_FROM_STRANGERS = {"bins", "more_frequent"}
@@ -33,8 +33,8 @@ async def save_evaluations(
         """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals, psi, bins, slow_drift, activity, slices)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+               current, signals, psi, bins, slow_drift, activity, slices, segments)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT DO NOTHING
         """,
         [
@@ -54,6 +54,7 @@ async def save_evaluations(
                 _slow_drift_of(evaluation),
                 None if evaluation.activity is None else evaluation.activity.model_dump(mode="json"),
                 _slices_of(evaluation, whole=evaluation.evaluation_id in with_bins),
+                _segments_of(evaluation, whole=evaluation.evaluation_id in with_bins),
             )
             for evaluation in evaluations
         ],
@@ -64,6 +65,13 @@ def _slices_of(evaluation: Evaluation, *, whole: bool) -> list[dict[str, Any]] |
     """The slices of an evaluation with their shares; `whole`: also how far each differs."""
     without = set() if whole else {"signals"}
     return [each.model_dump(mode="json", exclude=without) for each in evaluation.slices] or None
+
+
+def _segments_of(evaluation: Evaluation, *, whole: bool) -> list[dict[str, Any]] | None:
+    """What was found of segments; without `whole`, of those that drift alone."""
+    without = set() if whole else TEXT_FROM_STRANGERS
+    shown = [each for each in evaluation.segments if whole or each.level in DRIFTING]
+    return [each.model_dump(mode="json", exclude=without) for each in shown] or None
 
 
 def _slow_drift_of(evaluation: Evaluation) -> dict[str, Any] | None:
@@ -128,7 +136,7 @@ async def list_evaluations(
         SELECT evaluation.evaluation_id, model_id, evaluation.monitor_version, evaluation.normal_time_revision,
                evaluation.evaluated_at, evaluation.level, evaluation.reason, evaluation.baseline, evaluation.current,
                evaluation.signals, evaluation.bins, evaluation.slow_drift, evaluation.activity, evaluation.slices,
-               latest_evaluation.evaluation AS whole
+               evaluation.segments, latest_evaluation.evaluation AS whole
           FROM evaluation
           JOIN model USING (model_id)
           LEFT JOIN latest_evaluation USING (model_id, evaluation_id)
@@ -151,8 +159,11 @@ def evaluation_of(row: dict[str, Any]) -> Evaluation:
     if whole is not None:
         return Evaluation.model_validate(whole)
     signals = [{**found, "bins": bins.get(found["signal"], ())} for found in row["signals"]]
+    segments = [{"bins": (), **found} for found in row.pop("segments", None) or ()]
     slow_drift = slow_drift_of(row.pop("slow_drift"))
-    return Evaluation.model_validate({**row, "signals": signals, "slow_drift": slow_drift, "slices": slices})
+    return Evaluation.model_validate(
+        {**row, "signals": signals, "slow_drift": slow_drift, "slices": slices, "segments": segments}
+    )
 
 
 def slow_drift_of(stored: dict[str, Any] | None) -> SlowDrift | None:

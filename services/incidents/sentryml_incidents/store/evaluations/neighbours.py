@@ -45,7 +45,7 @@ async def _find_at(connection: Connection, model_id: str, at: datetime) -> Evalu
               ORDER BY evaluated_at, evaluation_id LIMIT 1)
             ORDER BY evaluated_at LIMIT 1)
         SELECT evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
-               current, signals, bins, slow_drift, activity, slices,
+               current, signals, bins, slow_drift, activity, slices, segments,
                CASE WHEN bins IS NULL THEN coalesce(
                    (SELECT evaluation FROM latest_evaluation
                      WHERE latest_evaluation.model_id = $1 AND latest_evaluation.evaluation_id = found.evaluation_id),

@@ -32,11 +32,18 @@ from sentryml_incidents.web.view.charts import (
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
 from sentryml_incidents.web.view.deliveries import UNKNOWN, DeliveryLine, Tone, line_of
-from sentryml_incidents.web.view.slices import History, SliceTable, slice_tables, version_marks
+from sentryml_incidents.web.view.slices import (
+    History,
+    SegmentTable,
+    SliceTable,
+    segment_table,
+    slice_tables,
+    version_marks,
+)
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
-from sentryml_lifecycle.text.psi_explanation import carrying, in_words, why_of
+from sentryml_lifecycle.text.psi_explanation import carrying, explained, in_words, why_of
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
 
@@ -98,6 +105,7 @@ class IncidentPage:
     compared_with: tuple[str, ...]
     tables: tuple[SignalTable, ...]
     slices: tuple[SliceTable, ...]
+    segments: SegmentTable | None
     steps: tuple[Step, ...]
     markers: tuple[Marker, ...] = ()
     group: tuple[UUID, int] | None = None
@@ -168,7 +176,7 @@ async def read_incident_page(
     curves = await _curves(connection, incident, span, steps, slices)
     slow = evaluation.slow_drift if any(step.cause is Cause.SLOW_DRIFT for step in steps) else None
     against = BASELINE if slow is None else REFERENCE
-    signals = evaluation.signals if slow is None else slow.signals
+    signals = explained(evaluation) if slow is None else slow.signals
     return IncidentPage(
         incident=incident,
         number_before=before,
@@ -185,6 +193,7 @@ async def read_incident_page(
         compared_with=compared_with(evaluation),
         tables=tuple(_table(each, against) for each in signals if each.bins),
         slices=slice_tables(evaluation, slices, span),
+        segments=segment_table(evaluation, asked=False),
         steps=tuple(Step(step, _lines_of(step, lines)) for step in reversed(steps)),
         markers=curves.markers,
         group=await find_group(connection, found.incident_id),

@@ -48,10 +48,10 @@ from sentryml_incidents.web.view.charts import (
     windows_chart,
 )
 from sentryml_incidents.web.view.comparison_text import compared_with
-from sentryml_incidents.web.view.slices import SliceTable, slice_tables, version_marks
+from sentryml_incidents.web.view.slices import SegmentTable, SliceTable, segment_table, slice_tables, version_marks
 from sentryml_incidents.web.view.warm_up import WarmUp, warm_up
 from sentryml_lifecycle.snapshot import Incident
-from sentryml_lifecycle.text.psi_explanation import in_words, why_of
+from sentryml_lifecycle.text.psi_explanation import explained, in_words, why_of
 from sentryml_lifecycle.text.reference_text import found_slowly, made_of, when_made
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -123,6 +123,7 @@ class ModelPage:
     click_areas: tuple[ClickArea, ...]
     shown: Shown | None
     slices: tuple[SliceTable, ...]
+    segments: SegmentTable | None
     markers: list[Marker]
     reference: ReferencePart
     activity: Activity | None
@@ -206,6 +207,7 @@ async def _read(
             [*_marks(incidents), *version_marks(history), *((each.at, "marker", each.text) for each in markers)],
         ),
         slices=slice_tables(latest, history, span),
+        segments=segment_table(latest, asked=monitor.evaluate_segments),
         markers=markers,
         click_areas=click_areas(points, span),
         shown=await _shown(connection, model_id, span, at and min(max(at, model.first_seen), now)),
@@ -250,7 +252,7 @@ async def _reference(connection: Connection, monitor: Monitor, latest: Evaluatio
 
 
 def _histograms(found: Found) -> tuple[HistogramChart, ...]:
-    return tuple(histogram_chart(signal) for signal in found.evaluation.signals if signal.bins)
+    return tuple(histogram_chart(signal) for signal in explained(found.evaluation) if signal.bins)
 
 
 def _marks(incidents: list[Incident]) -> list[tuple[datetime, str, str]]:

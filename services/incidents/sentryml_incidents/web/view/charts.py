@@ -14,7 +14,7 @@ from math import sqrt
 from sentryml_common.contracts.evaluation import Bin, Signal, SignalEvaluation, Window
 from sentryml_common.text import cut
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
-from sentryml_lifecycle.text.number_format import BASELINE, bin_name, share
+from sentryml_lifecycle.text.number_format import BASELINE, bin_name, share, signal_name
 from sentryml_lifecycle.text.psi_explanation import carrying
 
 ROUND_PSI = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -57,7 +57,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: `kind` is a signal's name, `warn`, `critical` or `noise`; `path` is what SVG calls `d`."""
+    """One line: `kind` is a signal's name, `segments`, `warn`, `critical` or `noise`; `path` is what SVG calls `d`."""
 
     kind: str
     path: str
@@ -104,7 +104,8 @@ def psi_chart(
     worst = _worst(points)
     lines = [
         *(_line(kind, worst, span, top, value) for kind, value in GUIDES),
-        *(_line(each, [point for point in points if point.signal is each], span, top, _psi) for each in Signal),
+        *(_line(each, _of_signal(points, each), span, top, _psi) for each in Signal),
+        _line("segments", [point for point in points if point.segment is not None], span, top, _psi),
     ]
     inside = sorted(mark for mark in marks if span.start <= mark[0] <= span.end)
     return PsiChart(
@@ -158,6 +159,10 @@ def _time_label(at: datetime, step: timedelta) -> str:
     if step >= timedelta(days=1) or (at.hour, at.minute) == (0, 0):
         return f"{at:%-d %b}"
     return f"{at:%H:%M}"
+
+
+def _of_signal(points: Iterable[EvaluationPoint], signal: Signal) -> list[EvaluationPoint]:
+    return [point for point in points if point.signal is signal and point.segment is None]
 
 
 def _psi(point: EvaluationPoint) -> float | None:
@@ -242,10 +247,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class HistogramChart:
-    """Baseline and current window over the same bins. `shares` are the axis; `ends` the bounds between bins, and the
-    names of categories."""
+    """Baseline and current window over the same bins, of the `signal` in words. `shares` are the axis; `ends` the
+    bounds between bins, and the names of categories."""
 
-    signal: Signal
+    signal: str
     bars: tuple[Bar, ...]
     shares: tuple[Tick, ...]
     ends: tuple[Tick, ...]
@@ -267,7 +272,7 @@ def histogram_chart(found: SignalEvaluation, against: str = BASELINE) -> Histogr
         for number, part in enumerate(found.bins)
     )
     shares = tuple(Tick(round(100 - 100 * part, 2), share(part * top)) for part in (0.5, 1.0))
-    return HistogramChart(found.signal, bars, shares, tuple(_ends(found.bins, width)))
+    return HistogramChart(signal_name(found.signal, found.segment), bars, shares, tuple(_ends(found.bins, width)))
 
 
 def _both(part: Bin) -> str:

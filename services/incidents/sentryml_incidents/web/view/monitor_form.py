@@ -111,6 +111,10 @@ COMPARED = Group(
                 "Whether drift away from the reference, which does not move, opens a warning. Off: it is only shown."),
         Setting("silence", "Silence", SWITCH,
                 "Whether a warning is opened when no predictions come for longer than the model's own pace explains."),
+        Setting("evaluate_segments", "Evaluate segments", SWITCH,
+                "Whether each segment with predictions enough is compared with its own baseline, too, and opens an "
+                "incident by itself. All segments share a false-alarm budget as large as the model's: the more there "
+                "are, the larger is the shift that is found in one."),
         Setting("min_samples", "Minimum number of events", EVENTS,
                 "With fewer in either window, an evaluation reports insufficient data.", "5 for each bin"),
         Setting("min_baseline_coverage", "Minimum baseline coverage", SHARE,
