@@ -22,6 +22,7 @@ from weakref import WeakSet
 from sentryml.counts import Counts, Stats, logger
 from sentryml.delivery import Delivery
 from sentryml.events import Event
+from sentryml.http_delivery import HttpDelivery
 from sentryml.settings import NotConfigured, Target, target
 
 QUEUE_EVENTS = 10_000
@@ -67,9 +68,12 @@ class Client:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.RLock()
         self._counts = Counts()
-        self._delivery = Delivery(self._target, self._counts, self._timeout)
+        self._delivery = self._new_delivery()
         self._thread: threading.Thread | None = None
         self._flushing = 0
+
+    def _new_delivery(self) -> Delivery[Any]:
+        return HttpDelivery(self._target, self._counts, self._timeout)
 
     def log(
         self,
@@ -124,7 +128,7 @@ class Client:
             self._counts.add(dropped=self.stats().waiting)
             self._delivery.give_up()
             self._queue.clear()
-        self._thread, self._delivery = None, Delivery(self._target, self._counts, self._timeout)
+        self._thread, self._delivery = None, self._new_delivery()
         self._wake.put(None)  # the thread ends
         dropped = self._counts.dropped - dropped
         if dropped:
@@ -156,7 +160,7 @@ class Client:
         _flush_when_a_process_of_multiprocessing_ends(self)
         return True
 
-    def _run(self, delivery: Delivery) -> None:
+    def _run(self, delivery: Delivery[Any]) -> None:
         due, me = time.monotonic() + self._seconds, threading.current_thread()
         while self._thread is me:
             self._wait_until(due)
@@ -173,7 +177,7 @@ class Client:
         except Empty:
             return
 
-    def _send_all(self, delivery: Delivery, thread: threading.Thread | None) -> None:
+    def _send_all(self, delivery: Delivery[Any], thread: threading.Thread | None) -> None:
         """Send what waits now, unless another thread took over; what comes in meanwhile makes another batch."""
         left = len(self._queue)
         while left > 0 and self._thread is thread:
@@ -184,7 +188,7 @@ class Client:
     def _take(self, most: int) -> list[Event | Marker]:
         return list(_popped(self._queue, most))
 
-    def _send(self, delivery: Delivery, taken: list[Event | Marker]) -> None:
+    def _send(self, delivery: Delivery[Any], taken: list[Event | Marker]) -> None:
         try:
             delivery.send([each for each in taken if isinstance(each, Event)])
         except Exception:  # a defect of ours must not end the thread, and so all sending, in a process of others
@@ -214,7 +218,7 @@ def _close_all() -> None:
 def _after_fork() -> None:
     _process.forked()
     for client in list(_clients):
-        client._delivery.close()
+        client._delivery.close_after_fork()
         client._begin()
 
 
