@@ -14,16 +14,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 from sentryml.counts import Counts, Stats, logger
 from sentryml.delivery import Delivery
 from sentryml.events import Event
 from sentryml.http_delivery import HttpDelivery
-from sentryml.settings import NotConfigured, Target, target
+from sentryml.settings import KafkaTarget, NotConfigured, Target, kafka_target, target
 
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 100
@@ -32,6 +32,8 @@ BACKLOG_EVENTS = 1_000
 """The largest batch, while more events wait than one of the usual size."""
 FLUSH_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
+TOPIC = "sentryml.predictions.v1"
+SENDER = "sentryml-python"
 
 Marker = threading.Event
 """In the queue: set when all before it has been sent, refused or given up."""
@@ -50,13 +52,22 @@ class Client:
         batch_seconds: float = BATCH_SECONDS,
         flush_seconds: float = FLUSH_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: Literal["http", "kafka"] = "http",
+        bootstrap: str | None = None,
+        topic: str = TOPIC,
+        sender: str = SENDER,
+        kafka: Mapping[str, Any] | None = None,
     ) -> None:
         """`url` and `key` default to `SENTRYML_URL` and `SENTRYML_API_KEY`.
+
+        The last four are for `transport="kafka"`, which needs neither: `bootstrap` defaults to
+        `SENTRYML_KAFKA_BOOTSTRAP`, `sender` names this program where records cannot be read, `kafka` holds further
+        settings of aiokafka's producer, as `security_protocol`.
 
         Raises:
             NotConfigured: there is no usable address or key.
         """
-        self._target: Target = target(url, key)
+        self._target = _target_of(transport, url, key, (bootstrap, topic, sender, kafka))
         self._most, self._batch, self._seconds = queue_events, batch_events, batch_seconds
         self._flush_seconds, self._timeout = flush_seconds, timeout_seconds
         self._begin()
@@ -73,6 +84,10 @@ class Client:
         self._flushing = 0
 
     def _new_delivery(self) -> Delivery[Any]:
+        if isinstance(self._target, KafkaTarget):
+            from sentryml.kafka_delivery import KafkaDelivery  # noqa: PLC0415
+
+            return KafkaDelivery(self._target, self._counts, self._timeout)
         return HttpDelivery(self._target, self._counts, self._timeout)
 
     def log(
@@ -197,6 +212,20 @@ class Client:
         for each in taken:
             if isinstance(each, Marker):
                 each.set()
+
+
+def _target_of(
+    transport: str, url: str | None, key: str | None, kafka: tuple[str | None, str, str, Mapping[str, Any] | None]
+) -> Target | KafkaTarget:
+    if transport not in ("http", "kafka"):
+        raise NotConfigured(f"transport={transport!r} is not known: it is 'http' or 'kafka'")
+    if transport == "http":
+        if kafka != (None, TOPIC, SENDER, None):
+            raise NotConfigured("bootstrap, topic, sender and kafka are for transport='kafka': say that, too")
+        return target(url, key)
+    if url or key:
+        raise NotConfigured("transport='kafka' takes no url and no key: what may write to the topic, Kafka decides")
+    return kafka_target(*kafka)
 
 
 def _popped(queue: deque[Event | Marker], most: int) -> Iterator[Event | Marker]:

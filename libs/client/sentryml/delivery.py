@@ -70,6 +70,14 @@ class Delivery(Generic[Answer]):
         self.stopped = False
         self.in_flight = 0
 
+    def _encode(self, event: Event) -> bytes:
+        """An event as it is sent.
+
+        Raises:
+            BadEvent: it cannot be sent.
+        """
+        return encode(event)
+
     def _attempt(self, batch: Batch, attempt: int) -> Answer:
         """Send a batch once; `attempt` counts from 0.
 
@@ -125,7 +133,7 @@ class Delivery(Generic[Answer]):
         items = []
         for event in events:
             try:
-                items.append(Item(event.model_id, encode(event)))
+                items.append(Item(event.model_id, self._encode(event)))
             except BadEvent as err:
                 of = event.model_id if isinstance(event.model_id, str) else "a model"
                 self._refuse(1, ("event", err.field), f"a prediction of {of} cannot be sent: {err}")
