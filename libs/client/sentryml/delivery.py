@@ -179,8 +179,8 @@ class Delivery(Generic[Answer]):
         self._counts.say_once(kind, f"{text}. Others like it are counted in sentryml.stats(), not logged.")
 
     def _given_up(self, events: int) -> None:
+        self.in_flight -= events  # first: who stops it counts what is in flight, too
         self._counts.add(dropped=events)
-        self.in_flight -= events
         if not self._stopping.is_set():  # else who stops it says how many in all
             self._counts.say_once("given up", f"{events:,} predictions are dropped: {self._to} took none for too long")
 
