@@ -65,11 +65,6 @@ class KafkaDelivery(Delivery[Exception | bool]):
         if self._loop is None or self._loop.is_running():
             return
         self._drop_producer()
-        left = asyncio.all_tasks(self._loop)
-        for each in left:
-            each.cancel()
-        if left:
-            self._loop.run_until_complete(asyncio.wait(left, timeout=STOP_SECONDS))
         self._loop.close()
         self._loop = None
 
@@ -133,15 +128,27 @@ class KafkaDelivery(Delivery[Exception | bool]):
         return producer
 
     def _drop_producer(self) -> None:
+        """End it and all that it has running, whatever it waits for: the next attempt makes another."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(Exception):
-                self._await(producer.stop(), STOP_SECONDS)
+        with suppress(Exception):
+            if producer is not None:
+                self._await(_stop(producer), 2 * STOP_SECONDS)
+        if self._loop is not None and (left := asyncio.all_tasks(self._loop)):
+            for each in left:
+                each.cancel()
+            self._loop.run_until_complete(asyncio.wait(left, timeout=STOP_SECONDS))
 
     def _await(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(asyncio.wait_for(work, max(0.01, seconds)))
+
+
+async def _stop(producer: Any) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+    except TimeoutError:  # it waits for what cannot be written
+        await producer.client.close()
 
 
 def _producer_class() -> Any:
