@@ -62,7 +62,7 @@ def client(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
     StandIn.written, StandIn.raising, StandIn.started, StandIn.open = [], [], 0, 0
     monkeypatch.setattr("sentryml.kafka_delivery._producer_class", lambda: StandIn)
     with caplog.at_level(logging.WARNING, logger="sentryml"):
-        made = Client(transport="kafka", bootstrap="kafka:9092", flush_seconds=20)
+        made = Client(transport="kafka", bootstrap="kafka:9092", flush_seconds=60, batch_seconds=600)
         yield made
         made.close(0.1)
 
