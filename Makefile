@@ -18,10 +18,10 @@ WORKERS ?= 3
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts bench-drift bench-incidents bench-client bench-ingest bench-noise bench-real bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts test-model-servers bench-drift bench-incidents bench-client bench-ingest bench-noise bench-real bench-ui check format lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: .venv/installed $(ASSETS) ## Install everything: requirements.lock into .venv, what pages load from npm
 
@@ -66,6 +66,16 @@ chaos: install ## Kill and freeze everything at random; is each event counted on
 chaos-notifier: install ## Kill notifiers at each step while Slack fails in every way; is every alert delivered? (SHORT=1 SEED= INCIDENTS= KILLS=)
 	@$(RUN)python -m tests.chaos.notifier $(if $(SHORT),--short) $(if $(SEED),--seed $(SEED)) $(if $(INCIDENTS),--incidents $(INCIDENTS)) $(if $(KILLS),--kills $(KILLS))
 
+# What the examples of docs/model-servers.md run in; nothing else needs it.
+.venv-model-servers/installed: tests/model_servers/requirements.lock
+	@echo "Installing model servers into .venv-model-servers"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-model-servers
+	@$(UV) pip install --quiet --python .venv-model-servers/bin/python --require-hashes -r $<
+	@touch $@
+
+test-model-servers: install .venv-model-servers/installed ## The examples for Ray Serve and BentoML in their servers, against a real ingest
+	@$(RUN)python -m pytest -n 0 tests/model_servers/examples.py
+
 test-alerts: install ## Do alerts fire when something is down? Every rule, then each part stopped beside a real Prometheus; an incident in a real Alertmanager
 	@tools=$$(deploy/install-prometheus) && $(RUN)python -m tests.chaos.alerts --tools "$$tools"
 
@@ -85,7 +95,7 @@ bench-incidents: install ## What incidents cost, beside rivals run in the same m
 bench-ingest: install ## What the gateway costs, in turns with a bare one and one as tutorials write it (ROUNDS=)
 	@$(RUN)python -m bench.ingest $(if $(ROUNDS),--rounds $(ROUNDS))
 
-bench-client: install .venv-rivals/installed ## What a call of the Python client costs, in turns with PostHog's
+bench-client: install .venv-rivals/installed ## What a call of the Python client costs, in turns with those of PostHog and Scouter
 	@$(RUN)python -m bench.client
 
 bench-ui: install ## What pages cost with 10,000 drifting models, beside the API's answers
@@ -112,4 +122,4 @@ lock: ## Resolve the dependencies again, into requirements.lock
 
 clean: ## Remove what was installed and all local data
 	@[ ! -x $(RUN)sentryml-local ] || $(RUN)sentryml-local down
-	@rm -rf .venv .venv-rivals .uv .node .prometheus services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots test-durations.txt .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-rivals .venv-model-servers .uv .node .prometheus services/incidents/node_modules $(dir $(ASSETS)) tests/browser/node_modules tests/browser/chromium/node_modules screenshots test-durations.txt .sentryml .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""`make bench-client`: what `sentryml.log` costs its caller, in turns with the client of PostHog."""
+"""`make bench-client`: what `sentryml.log` costs its caller, in turns with the clients of PostHog and Scouter."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ FIGURES = {
     "events_per_second": ("events logged and sent a second, one thread", 1),
 }
 
+OF_CALLS = ("median", "p99", "cpu")
+"""Scouter's client does not say when all was sent."""
+
 
 def answering(request: Received) -> Reply:
-    """As ingest does, and as PostHog does."""
-    return Reply(202, {"accepted": 1}) if request.path == "/v1/events" else Reply(200, {"status": 1})
+    """As ingest does, and as PostHog and Scouter do."""
+    if request.path == "/v1/events":
+        return Reply(202, {"accepted": 1})
+    return Reply(200, {"token": "a", "status": "success"} if "scouter" in request.path else {"status": 1})
 
 
 def main() -> None:
@@ -34,11 +39,15 @@ def main() -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT / "libs" / "client")}, check=True, capture_output=True, text=True,
         )  # fmt: skip
     found = json.loads(measured.stdout)
-    figures = []
-    for name, (title, unit) in FIGURES.items():
-        ours, rival = found["ours"][name] / unit, found["posthog"][name] / unit
-        figures.append(Figure(title, ours, rival, ours / rival))
-    show("The Python client, beside PostHog's", figures)
+    show("The Python client, beside PostHog's", [figure(found, "posthog", name) for name in FIGURES])
+    show("The Python client, beside Scouter's", [figure(found, "scouter", name) for name in OF_CALLS])
+
+
+def figure(found: dict[str, dict[str, float]], rival: str, name: str) -> Figure:
+    """Ours, and a rival's."""
+    title, unit = FIGURES[name]
+    ours, theirs = found["ours"][name] / unit, found[rival][name] / unit
+    return Figure(title, ours, theirs, ours / theirs)
 
 
 if __name__ == "__main__":

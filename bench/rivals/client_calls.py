@@ -1,21 +1,26 @@
-"""What one call costs the caller, ours and PostHog's in turns: prints JSON. Runs alone, in the rivals' environment.
+"""What one call costs the caller, ours, PostHog's and Scouter's in turns: prints JSON. Runs alone, in the rivals'
+environment.
 
-Both append to a queue of 10,000, from which a thread sends batches to the same local server; each round flushes at its
-end.
+Each appends to a queue, from which a thread sends to the same local server: ours and PostHog's every event, Scouter's
+how many fell into each bin of a drift profile. Each round waits at its end until all is done.
 """
 
 import gc
 import json
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 from posthog import Posthog
+from scouter import Drifter, Feature, Features, HttpConfig, PsiDriftConfig, ScouterQueue
 
 from sentryml import Client
 
 CALLS, ROUNDS = 5_000, 12
+REST_SECONDS, REST_NANOSECONDS = 0.05, 1_000_000
 
 
 def ours(url: str) -> tuple[Callable[[], object], Callable[[], object]]:
@@ -29,6 +34,29 @@ def posthogs(url: str) -> tuple[Callable[[], object], Callable[[], object]]:
     client = Posthog("phc_key", host=url, disable_geoip=True)
     facts = {"prediction": "legit", "score": 0.07}
     return lambda: client.capture("prediction", distinct_id="fraud", properties=facts), client.flush
+
+
+def scouters(url: str) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The same two values as features of a PSI profile. Nothing but its end flushes it: wait until it rests."""
+    data = np.random.default_rng(1).random((1_000, 2))
+    profile = Drifter().create_drift_profile(data, PsiDriftConfig(space="bench", name="fraud", version="0.1.0"))
+    queue = ScouterQueue.from_profile({"fraud": profile}, HttpConfig(server_uri=url, username="a", password="b"))
+    insert, number = queue["fraud"].insert, Feature.float
+
+    def call() -> object:
+        return insert(Features(features=[number("feature_0", 1.0), number("feature_1", 0.07)]))
+
+    return call, at_rest
+
+
+def at_rest() -> None:
+    """Wait until the process uses no CPU."""
+    used = time.process_time_ns()
+    while True:
+        threading.Event().wait(REST_SECONDS)
+        before, used = used, time.process_time_ns()
+        if used - before < REST_NANOSECONDS:
+            return
 
 
 def round_of(call: Callable[[], object], flush: Callable[[], object]) -> dict[str, float]:
@@ -52,7 +80,7 @@ def round_of(call: Callable[[], object], flush: Callable[[], object]) -> dict[st
 
 def main(url: str) -> None:
     """Measure in turns; the first round warms up."""
-    clients = {"ours": ours(url), "posthog": posthogs(url)}
+    clients = {"ours": ours(url), "posthog": posthogs(url), "scouter": scouters(url)}
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in clients}
     for number in range(ROUNDS + 1):
         for name, (call, flush) in clients.items():

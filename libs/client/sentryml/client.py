@@ -14,15 +14,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 from sentryml.counts import Counts, Stats, logger
 from sentryml.delivery import Delivery
 from sentryml.events import Event
-from sentryml.settings import NotConfigured, Target, target
+from sentryml.http_delivery import HttpDelivery
+from sentryml.settings import KafkaTarget, NotConfigured, Target, kafka_target, target
 
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 100
@@ -31,6 +32,8 @@ BACKLOG_EVENTS = 1_000
 """The largest batch, while more events wait than one of the usual size."""
 FLUSH_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
+TOPIC = "sentryml.predictions.v1"
+SENDER = "sentryml-python"
 
 Marker = threading.Event
 """In the queue: set when all before it has been sent, refused or given up."""
@@ -49,13 +52,22 @@ class Client:
         batch_seconds: float = BATCH_SECONDS,
         flush_seconds: float = FLUSH_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: Literal["http", "kafka"] = "http",
+        bootstrap: str | None = None,
+        topic: str = TOPIC,
+        sender: str = SENDER,
+        kafka: Mapping[str, Any] | None = None,
     ) -> None:
         """`url` and `key` default to `SENTRYML_URL` and `SENTRYML_API_KEY`.
+
+        The last four are for `transport="kafka"`, which needs neither: `bootstrap` defaults to
+        `SENTRYML_KAFKA_BOOTSTRAP`, `sender` names this program where records cannot be read, `kafka` holds further
+        settings of aiokafka's producer, as `security_protocol`.
 
         Raises:
             NotConfigured: there is no usable address or key.
         """
-        self._target: Target = target(url, key)
+        self._target = _target_of(transport, url, key, (bootstrap, topic, sender, kafka))
         self._most, self._batch, self._seconds = queue_events, batch_events, batch_seconds
         self._flush_seconds, self._timeout = flush_seconds, timeout_seconds
         self._begin()
@@ -67,9 +79,16 @@ class Client:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.RLock()
         self._counts = Counts()
-        self._delivery = Delivery(self._target, self._counts, self._timeout)
+        self._delivery = self._new_delivery()
         self._thread: threading.Thread | None = None
         self._flushing = 0
+
+    def _new_delivery(self) -> Delivery[Any]:
+        if isinstance(self._target, KafkaTarget):
+            from sentryml.kafka_delivery import KafkaDelivery  # noqa: PLC0415
+
+            return KafkaDelivery(self._target, self._counts, self._timeout)
+        return HttpDelivery(self._target, self._counts, self._timeout)
 
     def log(
         self,
@@ -124,7 +143,7 @@ class Client:
             self._counts.add(dropped=self.stats().waiting)
             self._delivery.give_up()
             self._queue.clear()
-        self._thread, self._delivery = None, Delivery(self._target, self._counts, self._timeout)
+        self._thread, self._delivery = None, self._new_delivery()
         self._wake.put(None)  # the thread ends
         dropped = self._counts.dropped - dropped
         if dropped:
@@ -156,7 +175,7 @@ class Client:
         _flush_when_a_process_of_multiprocessing_ends(self)
         return True
 
-    def _run(self, delivery: Delivery) -> None:
+    def _run(self, delivery: Delivery[Any]) -> None:
         due, me = time.monotonic() + self._seconds, threading.current_thread()
         while self._thread is me:
             self._wait_until(due)
@@ -173,7 +192,7 @@ class Client:
         except Empty:
             return
 
-    def _send_all(self, delivery: Delivery, thread: threading.Thread | None) -> None:
+    def _send_all(self, delivery: Delivery[Any], thread: threading.Thread | None) -> None:
         """Send what waits now, unless another thread took over; what comes in meanwhile makes another batch."""
         left = len(self._queue)
         while left > 0 and self._thread is thread:
@@ -184,7 +203,7 @@ class Client:
     def _take(self, most: int) -> list[Event | Marker]:
         return list(_popped(self._queue, most))
 
-    def _send(self, delivery: Delivery, taken: list[Event | Marker]) -> None:
+    def _send(self, delivery: Delivery[Any], taken: list[Event | Marker]) -> None:
         try:
             delivery.send([each for each in taken if isinstance(each, Event)])
         except Exception:  # a defect of ours must not end the thread, and so all sending, in a process of others
@@ -193,6 +212,20 @@ class Client:
         for each in taken:
             if isinstance(each, Marker):
                 each.set()
+
+
+def _target_of(
+    transport: str, url: str | None, key: str | None, kafka: tuple[str | None, str, str, Mapping[str, Any] | None]
+) -> Target | KafkaTarget:
+    if transport not in ("http", "kafka"):
+        raise NotConfigured(f"transport={transport!r} is not known: it is 'http' or 'kafka'")
+    if transport == "http":
+        if kafka != (None, TOPIC, SENDER, None):
+            raise NotConfigured("bootstrap, topic, sender and kafka are for transport='kafka': say that, too")
+        return target(url, key)
+    if url or key:
+        raise NotConfigured("transport='kafka' takes no url and no key: what may write to the topic, Kafka decides")
+    return kafka_target(*kafka)
 
 
 def _popped(queue: deque[Event | Marker], most: int) -> Iterator[Event | Marker]:
@@ -214,7 +247,7 @@ def _close_all() -> None:
 def _after_fork() -> None:
     _process.forked()
     for client in list(_clients):
-        client._delivery.close()
+        client._delivery.close_after_fork()
         client._begin()
 
 

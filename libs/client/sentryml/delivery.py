@@ -1,16 +1,13 @@
-"""Batches to `POST /v1/events`: what each answer means.
+"""Batches on their way: what is common to HTTP and Kafka.
 
-accepted            counted as sent
-no answer, 408, 429, 5xx   sent again, with the same Idempotency-Key: exponential back-off with jitter, or Retry-After
-422, 403 naming some       sent again without these
-422 naming none, 413       sent again in halves, so that one event does not take the others with it; so is a batch that
-                           gets 500 again and again
-all others          refused: logged once a kind with what to do, and counted
+taken                counted as sent
+no answer, or not now   sent again, with the same key: exponential back-off with jitter, or as it was asked for
+refused              without the events that were named, or in halves, so that one event does not take the others with
+                     it; at last logged once a kind with what to do, and counted
 """
 
 from __future__ import annotations
 
-import gzip
 import random
 import secrets
 import threading
@@ -18,27 +15,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from sentryml.connection import Answer, Connection, Unreachable
 from sentryml.counts import Counts, logger
 from sentryml.events import BadEvent, Event, encode
-from sentryml.settings import Target
 
+Answer = TypeVar("Answer")
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 60.0
 GIVE_UP_SECONDS = 3_600.0
 """A batch without a usable answer for so long is dropped: it may be the batch."""
-GZIP_FROM_BYTES = 1_000
-GZIP_LEVEL = 1
 LONGEST_ASKED_SECONDS = 300.0
-ATTEMPTS_AT_500 = 5
-TRANSIENT = (408, 425, 429)
-NOT_INGEST = "check SENTRYML_URL: this is not the address of ingest, or it redirects"
-ADVICE = {
-    401: "check SENTRYML_API_KEY: the key is unknown, expired or revoked (sentryml doctor)",
-    403: "use a key with the scope events:write, for these models (sentryml doctor)",
-    404: NOT_INGEST,
-    422: "correct what it names; the others of the batch were sent",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +52,51 @@ class Batch:
         return Batch(self.items[:middle]), Batch(self.items[middle:])
 
 
-class Delivery:
-    """Sends batches one after another, for one thread."""
+class TryAgain(Exception):
+    """Nobody knows whether a batch was taken, or it was not now; the text says why."""
 
-    def __init__(
-        self, target: Target, counts: Counts, timeout: float, jitter: Callable[[], float] = random.random
-    ) -> None:
-        self._url, self._counts, self._jitter = target.url, counts, jitter
-        self._connection = Connection(target, timeout)
-        self._gzip = True
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+        """Seconds to wait, where that was asked for."""
+
+
+class Delivery(Generic[Answer]):
+    """Sends batches one after another, for one thread. How is what its kinds know: over HTTP, or into Kafka."""
+
+    def __init__(self, to: str, counts: Counts, jitter: Callable[[], float] = random.random) -> None:
+        self._to, self._counts, self._jitter = to, counts, jitter
         self._stopping, self._deadline = threading.Event(), float("inf")
         self.stopped = False
         self.in_flight = 0
+
+    def _encode(self, event: Event) -> bytes:
+        """An event as it is sent.
+
+        Raises:
+            BadEvent: it cannot be sent.
+        """
+        return encode(event)
+
+    def _attempt(self, batch: Batch, attempt: int) -> Answer:
+        """Send a batch once; `attempt` counts from 0.
+
+        Raises:
+            TryAgain: the same batch may be accepted later.
+        """
+        raise NotImplementedError
+
+    def _after(self, batch: Batch, answer: Answer) -> tuple[Batch, ...]:
+        """Count what an answer decides, and return what is to be sent again."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what is open."""
+        raise NotImplementedError
+
+    def close_after_fork(self) -> None:
+        """Leave to the parent what is the parent's; this one is used no more."""
+        self.close()
 
     def stop_within(self, seconds: float) -> None:
         """From now on, retry only until then."""
@@ -93,10 +112,6 @@ class Delivery:
         """Send nothing more."""
         self.stopped = True
         self._stopping.set()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
     def send(self, events: list[Event]) -> None:
         """Send events; returns when each of them is accepted, refused or given up."""
@@ -118,7 +133,7 @@ class Delivery:
         items = []
         for event in events:
             try:
-                items.append(Item(event.model_id, encode(event)))
+                items.append(Item(event.model_id, self._encode(event)))
             except BadEvent as err:
                 of = event.model_id if isinstance(event.model_id, str) else "a model"
                 self._refuse(1, ("event", err.field), f"a prediction of {of} cannot be sent: {err}")
@@ -133,18 +148,13 @@ class Delivery:
         while not self.stopped:
             delay = self._backoff(attempt)
             try:
-                answer = self._post(batch)
-                if not _may_pass(answer.status, attempt):
-                    self._reached_again()
-                    return answer
-                asked = answer.retry_after(time.time())
-                delay, reason = (
-                    delay if asked is None else min(asked, LONGEST_ASKED_SECONDS) + 0.1 * delay,
-                    answer.detail(),
-                )
-            except Unreachable as err:
-                reason = str(err)
-            self._counts.say_once("unreachable", f"{self._url} does not take predictions now ({reason}): retrying")
+                answer = self._attempt(batch, attempt)
+                self._reached_again()
+                return answer
+            except TryAgain as err:
+                if err.after is not None:
+                    delay = min(err.after, LONGEST_ASKED_SECONDS) + 0.1 * delay
+                self._counts.say_once("unreachable", f"{self._to} does not take predictions now ({err}): retrying")
             if time.monotonic() + delay > min(until, self._deadline):
                 return None
             self._pause(delay)
@@ -163,70 +173,17 @@ class Delivery:
         else:
             threading.Event().wait(seconds)
 
-    def _post(self, batch: Batch) -> Answer:
-        body = b"[" + b",".join(item.json for item in batch.items) + b"]"
-        headers = {"Content-Type": "application/json", "Idempotency-Key": batch.key}
-        if self._gzip and len(body) >= GZIP_FROM_BYTES:
-            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        return self._connection.request("POST", "/v1/events", body, headers)
-
-    def _after(self, batch: Batch, answer: Answer) -> tuple[Batch, ...]:
-        """Count what an answer decides, and return what is to be sent again."""
-        if answer.status == 202:
-            self._counts.add(sent=len(batch.items))
-            self.in_flight -= len(batch.items)
-            return ()
-        if answer.status == 415 and self._gzip:  # an older ingest
-            self._gzip = False
-            return (batch,)
-        named = _named(batch, answer)
-        if named:
-            self._refused(len(named), answer)
-            return (batch.without(named),)
-        if answer.status in (413, 422, 500) and len(batch.items) > 1:
-            return batch.halves()
-        self._refused(len(batch.items), answer)
-        return ()
-
-    def _refused(self, events: int, answer: Answer) -> None:
-        errors = answer.problem().get("errors")
-        fields = (
-            {error.get("field") for error in errors if isinstance(error, dict)} if isinstance(errors, list) else set()
-        )
-        kind = (answer.status, answer.kind(), *sorted(map(str, fields)))
-        known = ADVICE.get(answer.status, NOT_INGEST if answer.status < 400 else "")
-        advice = f"; {known}" if known else ""
-        self._refuse(events, kind, f"{self._url} refused predictions ({answer.status}): {answer.detail()}{advice}")
-
     def _refuse(self, events: int, kind: object, text: str) -> None:
         self._counts.add(refused=events)
         self.in_flight -= events
         self._counts.say_once(kind, f"{text}. Others like it are counted in sentryml.stats(), not logged.")
 
     def _given_up(self, events: int) -> None:
+        self.in_flight -= events  # first: who stops it counts what is in flight, too
         self._counts.add(dropped=events)
-        self.in_flight -= events
         if not self._stopping.is_set():  # else who stops it says how many in all
-            self._counts.say_once("given up", f"{events:,} predictions are dropped: {self._url} took none for too long")
+            self._counts.say_once("given up", f"{events:,} predictions are dropped: {self._to} took none for too long")
 
     def _reached_again(self) -> None:
         if self._counts.forget("unreachable"):
-            logger.info("%s takes predictions again", self._url)
-
-
-def _may_pass(status: int, attempt: int) -> bool:
-    """Whether the same request may be accepted later."""
-    return status in TRANSIENT or (status >= 500 and not (status == 500 and attempt >= ATTEMPTS_AT_500))
-
-
-def _named(batch: Batch, answer: Answer) -> set[int]:
-    """The indexes of the events that an answer names as the ones to leave out."""
-    problem = answer.problem()
-    errors, models = problem.get("errors"), problem.get("models")
-    if answer.status == 422 and isinstance(errors, list):
-        indexes = {error.get("index") for error in errors if isinstance(error, dict)}
-        return {index for index in indexes if isinstance(index, int) and 0 <= index < len(batch.items)}
-    if answer.status == 403 and isinstance(models, list):
-        return {index for index, item in enumerate(batch.items) if item.model_id in models}
-    return set()
+            logger.info("%s takes predictions again", self._to)

@@ -33,7 +33,21 @@ _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def encode(event: Event) -> bytes:
-    """An event as JSON; what is None is left out.
+    """An event as JSON.
+
+    Raises:
+        BadEvent: a value is of a kind that no event has.
+    """
+    return to_json(fields_of(event))
+
+
+def to_json(fields: dict[str, Any]) -> bytes:
+    """Fields as they are sent."""
+    return _encode(fields).encode()
+
+
+def fields_of(event: Event) -> dict[str, Any]:
+    """What an event holds, as plain values; what is None is left out.
 
     Raises:
         BadEvent: a value is of a kind that no event has.
@@ -46,7 +60,7 @@ def encode(event: Event) -> bytes:
     for name, value in (("version", event.version), ("segment", event.segment), ("event_id", event.event_id)):
         if value is not None:
             fields[name] = _text(name, value)
-    return _encode(fields).encode()
+    return fields
 
 
 def _text(field: str, value: Any) -> str:
@@ -70,9 +84,16 @@ def _number(field: str, value: Any) -> int | float:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadEvent(field, f"must be a number, not {_kind(value)}")
-    if not math.isfinite(value):
+    if not _is_finite(value):
         raise BadEvent(field, "must be a finite number: NaN and infinities are not taken")
     return value
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond all doubles
+        return False
 
 
 def _timestamp(value: Any) -> str | int | float:

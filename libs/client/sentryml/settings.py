@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 URL_NAMES = ("SENTRYML_URL", "SENTRYML_INGEST_URL")
 KEY_NAMES = ("SENTRYML_API_KEY", "SENTRYML_EVENTS_KEY")
+BOOTSTRAP_NAMES = ("SENTRYML_KAFKA_BOOTSTRAP",)
 API_URL_NAMES = ("SENTRYML_INCIDENTS_URL", "SENTRYML_URL")
 API_KEY_NAMES = ("SENTRYML_ADMIN_KEY", "SENTRYML_API_KEY")
 """In the order in which they are looked for. With ingest and incidents behind one address, and one key, the general two
@@ -24,6 +27,38 @@ class Target:
 
     url: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTarget:
+    """A topic, and further settings of the producer."""
+
+    bootstrap: str
+    topic: str
+    sender: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """For messages."""
+        return f"Kafka at {self.bootstrap}"
+
+
+def kafka_target(
+    bootstrap: str | None, topic: str, sender: str, settings: Mapping[str, Any] | None = None
+) -> KafkaTarget:
+    """What was given, else what the environment says.
+
+    Raises:
+        NotConfigured: there is no address.
+    """
+    found = bootstrap or _from_environment(BOOTSTRAP_NAMES)
+    if not found:
+        names = " or ".join(BOOTSTRAP_NAMES)
+        raise NotConfigured(
+            f"there is no address of Kafka: give bootstrap=, or set {names}, for example localhost:9092"
+        )
+    return KafkaTarget(found, topic, sender, settings or {})
 
 
 def target(

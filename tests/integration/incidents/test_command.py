@@ -18,10 +18,11 @@ import httpx
 import pytest
 
 from sentryml.command.__main__ import main
+from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.usecases.context import Context
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, app_on, register
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, app_on, register
 from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_stream import an_app
 from tests.unit.incidents.builders import MODEL, MONDAY, at
@@ -106,6 +107,35 @@ async def test_a_change_by_somebody_else_is_told_and_exported(
     assert "bins  12 → 10" in said
     await command("monitors", "export", "-f", str(exported), "--model", MODEL)
     assert (await command("monitors", "apply", "-f", str(exported), "--dry-run"))[0] == 0
+
+
+async def test_a_monitor_is_managed_by_its_file_until_it_is_released(
+    command: Command, exported: Path, api: httpx.AsyncClient, client_with: MakeClient
+) -> None:
+    path = exported / f"{MODEL}.yaml"
+    path.write_text(f"model_id: {MODEL}\nwarn: 0.15\nbins: 10\n")
+    assert (await command("monitors", "apply", "-f", str(exported), "--yes"))[0] == 0
+    managed = (await api.get(f"/v1/models/{MODEL}/monitor")).json()["managed_by"]
+    assert (managed["source"], managed["version"]) == (f"{exported.name}/{MODEL}.yaml", 2)
+    assert (managed["settings"], managed["changed_since"]) == ({"warn": 0.15, "bins": 10}, [])
+    unchanged = (await api.get("/v1/models/eu:churn/monitor")).json()
+    assert (unchanged["version"], unchanged["managed_by"]["source"]) == (1, f"{exported.name}/eu%3Achurn.yaml")
+
+    await (await client_with(Scope.READ, Scope.WRITE, name="jane")).put(
+        f"/v1/models/{MODEL}/monitor", json={"warn": 0.12, "critical": 0.4}
+    )
+    code, said = await command("monitors", "apply", "-f", str(exported), "--dry-run")
+    assert code == 4
+    assert re.search(r"warn  0\.12 → 0\.15  \(applied as 0\.15, changed by jane at 2026-\S+Z\)\n", said), said
+    assert "critical" not in said, "the file does not name it"
+    code, said = await command("monitors", "apply", "-f", str(exported), "--yes", "--managed-by", "acme/drift")
+    managed = (await api.get(f"/v1/models/{MODEL}/monitor")).json()["managed_by"]
+    assert (code, managed["source"], managed["version"], managed["changed_since"]) == (0, "acme/drift", 4, [])
+
+    assert (await command("monitors", "release", MODEL, "eu:churn", "nobody"))[0] == 1
+    assert (await api.get(f"/v1/models/{MODEL}/monitor")).json()["managed_by"] is None
+    await command("monitors", "apply", "-f", str(path), "--yes")
+    assert (await api.get(f"/v1/models/{MODEL}/monitor")).json()["managed_by"]["source"] == f"{MODEL}.yaml"
 
 
 async def test_what_is_wrong_is_said_with_file_and_line_before_anything_is_changed(

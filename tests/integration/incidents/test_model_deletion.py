@@ -105,9 +105,10 @@ async def test_the_incident_ends_visibly_and_stays_readable(
 
 
 async def test_everything_else_is_freed(api: httpx.AsyncClient, drifting: Life, pool: Pool, clock: StillClock) -> None:
+    await api.put(f"{PATH}/monitor", params={"managed_by": "monitors/late.yaml"}, json={"warn": 0.1})
     await delete(api)
     await Timer(pool, 90, clock).tick()
-    for table in ("monitor", "activity", "latest_evaluation", "evaluation"):
+    for table in ("monitor", "managed_monitor", "activity", "latest_evaluation", "evaluation"):
         assert await count(pool, table) == 0, table
     assert (await api.get("/v1/models")).json()["items"] == []
     for path in ("", "/monitor", "/monitor/versions", "/evaluations", "/activity"):

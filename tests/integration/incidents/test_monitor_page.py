@@ -283,3 +283,21 @@ async def test_an_unknown_model_has_none_of_these_pages(signed_in: SignedIn, pat
         answer.status_code,
         "No model nobody has been seen: a model is registered by its first event." in text_of(answer),
     ) == (404, True)
+
+
+async def test_the_page_says_which_file_manages_the_monitor_and_what_was_changed_here_since(
+    ana: httpx.AsyncClient, api: httpx.AsyncClient, life: Life
+) -> None:
+    assert "Managed by files" not in text_of(await ana.get(PAGE))
+    applied = {"params": {"managed_by": "monitors/late\u202e.yaml"}, "json": {"warn": 0.15, "enabled": True}}
+    assert (await api.put(API, **applied)).status_code == 200
+    text = text_of(await ana.get(PAGE))
+    assert "Managed by files: monitors/late[U+202E].yaml" in text
+    assert "It sets Monitor, Warning from: a change to these made here stays until the file is applied again." in text
+    assert "Changed since it was applied" not in text
+    fields = fields_of(await ana.get(PAGE))
+    await send(ana, "save", fields | {"warn": "0.12", "bins": "12"})
+    text = text_of(await ana.get(PAGE))
+    assert re.search(r"Changed since it was applied: Warning from: 0\.15 → 0\.12, by ana, ", text), text
+    assert (await api.put(API, params={"managed_by": ""}, json={})).json()["managed_by"] is None
+    assert "Managed by files" not in text_of(await ana.get(PAGE))

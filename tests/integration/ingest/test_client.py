@@ -15,7 +15,9 @@ import pytest
 
 from sentryml import Client, Stats
 from sentryml_common.contracts.api_key import Scope
-from tests.integration.ingest.conftest import Ingest, make_key, records_of, starting
+from sentryml_common.contracts.dead_letter import SENDER_HEADER
+from sentryml_common.contracts.prediction import REQUEST_ID_BYTES, REQUEST_ID_HEADER, read_rows
+from tests.integration.ingest.conftest import Ingest, all_records, make_key, records_of, starting
 from tests.support.eventually import eventually
 from tests.support.ingest_stand_in import Reply, stand_in
 
@@ -92,6 +94,25 @@ async def test_what_the_client_counts_as_sent_is_in_the_topic(
     assert {event["version"] for event in found} == {"2.3"}
 
 
+async def test_what_the_client_writes_to_kafka_itself_is_what_drift_reads(
+    ingest: Ingest, kafka_bootstrap: str, model_id: str
+) -> None:
+    client = Client(transport="kafka", bootstrap=kafka_bootstrap, sender="scoring")
+    for number in range(2_500):
+        client.log(model_id, number, score=0.5, version="2.3")
+    client.log(model_id, "x" * 129)  # in the same record it would make all others unreadable
+    assert await asyncio.to_thread(client.close, 60)
+    assert client.stats() == Stats(waiting=0, sent=2_500, dropped=0, refused=1, retries=0)
+    records = [each for each in await all_records(kafka_bootstrap) if model_id.encode() in each.value]
+    rows = [row for record in records for row in read_rows(record.value)]
+    assert sorted(row.prediction for row in rows) == list(range(2_500))
+    assert len(records) < 100, "an array of events a record"
+    for record in records:
+        headers = dict(record.headers)
+        assert headers[SENDER_HEADER] == b"scoring"
+        assert (record.key, len(record.key)) == (headers[REQUEST_ID_HEADER], REQUEST_ID_BYTES)
+
+
 async def test_a_file_is_in_the_topic_but_for_what_is_too_old(
     environment: dict[str, str], kafka_bootstrap: str, model_id: str, tmp_path: Path
 ) -> None:
@@ -143,5 +164,5 @@ async def test_every_snippet_of_the_page_on_sending_does_what_it_says(
         exit_code, said = await run(command, environment, tmp_path)
         assert exit_code == 0, f"{code}\n{said}"
         assert not re.search(r"refused predictions|dropped|Traceback", said.replace("dropped=0", "")), said
-    # curl 1 + 2 + 1, log 1, stats 3, asyncio 1, watch 2, file 50, Kafka 100, README 1
-    assert await shown_on_the_page(kafka_bootstrap) - before == 162
+    # curl 1 + 2 + 1, log 1, stats 3, asyncio 1, watch 2, file 50, Kafka 1 + 100, README 1
+    assert await shown_on_the_page(kafka_bootstrap) - before == 163

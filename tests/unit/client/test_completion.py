@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,20 +43,31 @@ def test_all_commands_are_offered_at_first(capsys: pytest.CaptureFixture[str]) -
     assert {"send", "backtest", "incidents", "doctor"} <= set(completed(capsys))
 
 
-def test_bash_completes(tmp_path: Path) -> None:
-    """In a real one, which has nothing else but the command on its path."""
-    script = 'eval "$(sentryml completion bash)"; COMP_WORDS=(sentryml incidents was); COMP_CWORD=2; _sentryml; '
+SHELLS = {
+    "bash": 'eval "$(sentryml completion bash)"; COMP_WORDS=(sentryml incidents was); COMP_CWORD=2; _sentryml; '
+    'echo "${COMPREPLY[@]}"; complete -p sentryml | grep -c "complete -o default"',
+    "zsh": "compdef() { defined=$2 }; compadd() { print -r -- $2 }; words=(sentryml incidents was); CURRENT=3; "
+    'eval "$(sentryml completion zsh)"; _sentryml; [[ $defined == sentryml ]]; print $?',
+    "fish": 'sentryml completion fish | source; complete -C "sentryml incidents was"; complete -C "sentryml backt"',
+}
+"""Asks each for what may follow: of zsh, its function alone, since it completes nowhere but in a terminal."""
+
+
+@pytest.mark.parametrize("shell", [each for each in SHELLS if shutil.which(each)])
+def test_the_shells_of_this_machine_complete(tmp_path: Path, shell: str) -> None:
+    """Bash is everywhere; zsh and fish are asked where they are installed."""
     command = tmp_path / "sentryml"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m sentryml.command "$@"\n')
     command.chmod(0o755)
     found = subprocess.run(
-        ["/usr/bin/env", "bash", "-euc", script + 'echo "${COMPREPLY[@]}"; complete -p sentryml'],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        ["/usr/bin/env", shell, "-c", SHELLS[shell]],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.splitlines() == ["was-normal", "complete -o default -F _sentryml sentryml"]
+    second = {"bash": "1", "zsh": "0", "fish": "backtest"}[shell]
+    assert found.stdout.splitlines() == ["was-normal", second]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

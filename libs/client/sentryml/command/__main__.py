@@ -11,6 +11,7 @@ from sentryml.command import completion, doctor, follow, incidents, models, refe
 from sentryml.command.backtest import command as backtest
 from sentryml.command.monitors.apply import run as monitors_apply
 from sentryml.command.monitors.export import run as monitors_export
+from sentryml.command.monitors.release import run as monitors_release
 from sentryml.command.sending import send
 from sentryml.command.terminal import FAILED, INTERRUPTED, OK, USAGE, Failed, Terminal
 from sentryml.connection import VERSION
@@ -171,7 +172,11 @@ def _add_monitors(parser: argparse.ArgumentParser, common: argparse.ArgumentPars
     applied.add_argument("--dry-run", action="store_true", help="change nothing; exit code 4 if something would change")
     applied.add_argument("--yes", action="store_true", help="do not ask")
     applied.add_argument("--skip-unknown", action="store_true", help="leave out files of models without any event yet")
+    applied.add_argument("--managed-by", metavar="TEXT", help="what the monitors' pages say instead of the file's name")
     applied.set_defaults(run=monitors_apply)
+    released = commands.add_parser("release", parents=[common], help="say that no file manages these monitors any more")
+    released.add_argument("models", nargs="+", metavar="MODEL")
+    released.set_defaults(run=monitors_release)
 
 
 def _add_reference(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

@@ -30,7 +30,15 @@ _sentryml() {
 compdef _sentryml sentryml
 """,
     "fish": """\
-complete -c sentryml -a '(sentryml __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+function __sentryml
+    set -l found (sentryml __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)
+    if set -q found[1]
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
+end
+complete -c sentryml -f -a '(__sentryml)'
 """,
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, TypeAdapter
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
@@ -25,6 +25,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.known_model import known_model
+from sentryml_incidents.usecases.managed_by import ManagedBy, SourceText, managed_by
 from sentryml_incidents.usecases.monitor_patch import Patch
 from sentryml_lifecycle.events.on_monitor_change import changes, in_words
 
@@ -40,24 +41,64 @@ CHANGED = {
     ),
 }
 
+Source = Annotated[
+    SourceText | None,
+    Query(
+        alias="managed_by",
+        description="Says that a file manages the settings of this request, and which; it is shown to those who change "
+        "one of them elsewhere. Empty: no file manages this monitor any more.",
+    ),
+]
+
+
+class ChangedSinceView(BaseModel):
+    """A setting that is not as the file has set it, and who changed it last."""
+
+    setting: str
+    applied: Any
+    in_force: Any
+    at: datetime | None
+    actor: Actor | None
+
+
+class ManagedByView(BaseModel):
+    """What manages a monitor."""
+
+    source: str = Field(description="What `managed_by` said, such as the name of a file.")
+    applied_at: datetime
+    applied_by: Actor
+    version: int = Field(description="The version of the monitor that was in force then.")
+    settings: dict[str, Any] = Field(description="The settings that the file names, as it has set them.")
+    changed_since: list[ChangedSinceView] = Field(description="Those of them that were changed elsewhere since.")
+
+
+class MonitorView(Monitor):
+    """A monitor, and what manages it."""
+
+    managed_by: ManagedByView | None = Field(
+        None, description="The file that manages it; null: none. Changes without a new version."
+    )
+
+
 _VERSION = TypeAdapter(Annotated[int, Field(ge=1, lt=2**31)])
 
 
-@router.get("/{model_id}/monitor", responses={**CACHED, **UNKNOWN}, response_model=Monitor)
+@router.get("/{model_id}/monitor", responses={**CACHED, **UNKNOWN}, response_model=MonitorView)
 async def show(
     context: WithContext, key: Reader, model_id: PathModelId, response: Response, if_none_match: IfNoneMatch = None
-) -> Monitor | Response:
+) -> MonitorView | Response:
     """How a model is watched. Its `ETag` changes with every version."""
     check_model(key, model_id)
     async with context.transaction() as connection:
         monitor = await find_monitor(connection, model_id)
-    if monitor is None:
-        raise UnknownModel(model_id)
+        if monitor is None:
+            raise UnknownModel(model_id)
+        found = await managed_by(connection, monitor)
     current = etag(monitor.version)
     if (unchanged := not_modified(if_none_match, current)) is not None:
         return unchanged
     response.headers["ETag"] = current
-    return monitor
+    return _monitor_view(monitor, found)
 
 
 @router.put("/{model_id}/monitor", responses=CHANGED)
@@ -68,12 +109,32 @@ async def change(
     patch: Patch,
     response: Response,
     if_match: IfMatch = None,
-) -> Monitor:
+    source: Source = None,
+) -> MonitorView:
     """Change how a model is watched; in force within about a second. What changes nothing makes no new version."""
     check_model(key, model_id)
-    monitor = await change_monitor(context, actor_of(key), model_id, patch, if_match)
+    monitor = await change_monitor(context, actor_of(key), model_id, patch, if_match, source)
+    async with context.transaction() as connection:
+        found = await managed_by(connection, monitor)
     response.headers["ETag"] = etag(monitor.version)
-    return monitor
+    return _monitor_view(monitor, found)
+
+
+def _monitor_view(monitor: Monitor, found: ManagedBy | None) -> MonitorView:
+    view = MonitorView(**dict(monitor))
+    return view if found is None else view.model_copy(update={"managed_by": _managed_by_view(found)})
+
+
+def _managed_by_view(found: ManagedBy) -> ManagedByView:
+    applied = found.applied
+    return ManagedByView(
+        source=applied.source,
+        applied_at=applied.applied_at,
+        applied_by=applied.applied_by,
+        version=applied.version,
+        settings=applied.settings,
+        changed_since=[ChangedSinceView.model_validate(each, from_attributes=True) for each in found.changed_since],
+    )
 
 
 class MonitorVersionView(BaseModel):

@@ -197,6 +197,49 @@ def _settings_of(settings: dict[str, Any] | None) -> MonitorSettings | None:
     return None if settings is None else MonitorSettings.model_validate(settings)
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What files have put in force last: `settings` are those that they name, as of `version`."""
+
+    source: str
+    applied_at: datetime
+    applied_by: Actor
+    version: int
+    settings: dict[str, Any]
+
+
+async def save_applied(connection: Connection, model_id: str, applied: Applied) -> None:
+    """Keep that a monitor is managed by files."""
+    await connection.execute(
+        """
+        INSERT INTO managed_monitor (model_id, source, applied_at, applied_by, version, settings)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (model_id) DO UPDATE
+           SET source = excluded.source, applied_at = excluded.applied_at, applied_by = excluded.applied_by,
+               version = excluded.version, settings = excluded.settings
+        """,
+        model_id,
+        applied.source,
+        applied.applied_at,
+        applied.applied_by.model_dump(mode="json"),
+        applied.version,
+        applied.settings,
+    )
+
+
+async def find_applied(connection: Connection, model_id: str) -> Applied | None:
+    """What files have put in force last; None if no file manages the monitor."""
+    row = await connection.fetchrow(
+        "SELECT source, applied_at, applied_by, version, settings FROM managed_monitor WHERE model_id = $1", model_id
+    )
+    return None if row is None else Applied(**{**row, "applied_by": Actor.model_validate(row["applied_by"])})
+
+
+async def forget_applied(connection: Connection, model_id: str) -> None:
+    """No file manages the monitor any more."""
+    await connection.execute("DELETE FROM managed_monitor WHERE model_id = $1", model_id)
+
+
 async def save_activities(connection: Connection, activities: Sequence[Activity]) -> None:
     """Keep activity of models, each once; one older than what is known, or of before the model was deleted, changes
     nothing."""

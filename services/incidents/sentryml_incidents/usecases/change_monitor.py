@@ -13,6 +13,7 @@ from sentryml_incidents.store.monitors import find_monitor, insert_monitor_versi
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.usecases.errors import MonitorMovedOn, UnknownModel
+from sentryml_incidents.usecases.managed_by import mark_applied
 from sentryml_incidents.usecases.monitor_patch import read_and_merge
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.events.on_monitor_change import changes, kept_since
@@ -20,9 +21,16 @@ from sentryml_lifecycle.state_machine import MonitorChanged, decide
 
 
 async def change_monitor(
-    context: Context, actor: Actor, model_id: str, requested: dict[str, Any], if_match: str | None = None
+    context: Context,
+    actor: Actor,
+    model_id: str,
+    requested: dict[str, Any],
+    if_match: str | None = None,
+    source: str | None = None,
 ) -> Monitor:
     """Put a changed monitor in force, in a transaction of its own; return the one that is in force then.
+
+    `source` says that files manage what is requested; if it is empty, that they manage nothing any more.
 
     Raises:
         UnknownModel: there is none with this id.
@@ -46,6 +54,8 @@ async def change_monitor(
             decision = decide(snapshot, MonitorChanged(settings, monitor.version, actor), now)
             await insert_monitor_version(connection, monitor, actor, now)
             await save_decision(connection, snapshot, decision)
+        if source is not None:
+            await mark_applied(connection, monitor, source, set(requested), actor, now)
     if decision is not None:
         report_transitions(decision)
     return monitor

@@ -17,7 +17,7 @@ from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMea
 from sentryml_lifecycle.snapshot import Snapshot
 
 IDENTITY = ("v", "model_id", "version")
-READ_ONLY = ("kept_since", "normal_time")
+READ_ONLY = ("kept_since", "normal_time", "managed_by")
 
 Patch = Annotated[
     dict[str, Any],
@@ -103,7 +103,7 @@ def _reasons(err: ValidationError) -> list[dict[str, str]]:
 def change_schema() -> dict[str, Any]:
     """What a change may hold, for OpenAPI: any of a monitor's fields."""
     whole = Monitor.model_json_schema(ref_template="#/components/schemas/{model}")
-    ignored = {name: {"description": "Ignored: it follows from incidents."} for name in READ_ONLY}
+    ignored = {name: {"description": "Ignored: it is no setting."} for name in READ_ONLY}
     return {
         "type": "object",
         "title": "MonitorChange",

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from sentryml.command.terminal import FAILED, USAGE, Failed
 
 ENDINGS = (".yaml", ".yml")
-NOT_SETTINGS = frozenset({"v", "model_id", "version", "kept_since", "normal_time"})
+NOT_SETTINGS = frozenset({"v", "model_id", "version", "kept_since", "normal_time", "managed_by"})
 """What the API answers beside the settings."""
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 FIRST_LINE = "# The monitor of one model. Put it in force with: sentryml monitors apply"
@@ -31,12 +31,13 @@ class BadFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MonitorFile:
-    """One file. `lines` are where its settings stand."""
+    """One file. `lines` are where its settings stand, `source` is what the monitor's page calls it."""
 
     path: Path
     model_id: str
     settings: Mapping[str, Any]
     lines: Mapping[str, int]
+    source: str = ""
 
     def where(self, name: str) -> str:
         """The place of a setting, for an error."""

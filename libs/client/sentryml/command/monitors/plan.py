@@ -23,14 +23,11 @@ class Change:
     version: int
     settings: dict[str, tuple[Any, Any]]
     """Of each setting that differs, what is in force and what the file says."""
+    changed_since: dict[str, dict[str, Any]]
+    """Of those that were changed elsewhere since they were applied: what was applied, who has changed it, when."""
     last_change: dict[str, Any]
     """The newest version: who made it, and when."""
     preview: dict[str, Any]
-
-    @property
-    def requested(self) -> dict[str, Any]:
-        """What to send."""
-        return {name: target for name, (_, target) in self.settings.items()}
 
     def document(self) -> dict[str, Any]:
         """For programs."""
@@ -40,8 +37,18 @@ class Change:
             "version": self.version,
             "last_change": {name: self.last_change.get(name) for name in ("at", "actor", "changes")},
             "settings": {name: {"from": was, "to": target} for name, (was, target) in self.settings.items()},
+            "changed_since": list(self.changed_since.values()),
             "preview": self.preview,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A monitor that is as in its file. `marked` says that it is known to come from there."""
+
+    file: MonitorFile
+    version: int
+    marked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Plan:
     """All files."""
 
     changes: Sequence[Change]
-    unchanged: Sequence[MonitorFile]
+    unchanged: Sequence[Unchanged]
     skipped: Sequence[MonitorFile]
     """Those of models that are not known yet."""
 
@@ -57,7 +64,7 @@ class Plan:
         """For programs."""
         return {
             "changes": [each.document() for each in self.changes],
-            "unchanged": [each.model_id for each in self.unchanged],
+            "unchanged": [each.file.model_id for each in self.unchanged],
             "skipped": [each.model_id for each in self.skipped],
         }
 
@@ -73,17 +80,17 @@ def make_plan(api: Api, files: Sequence[MonitorFile], terminal: Terminal, *, ski
     for index, file in enumerate(files):
         terminal.progress((index + 1) / len(files), file.model_id)
         try:
-            change = _change(api, file)
+            found = _compared(api, file)
         except Refused as err:
             if err.kind == "unknown-model" and skip_unknown:
                 skipped.append(file)
             else:
                 errors += explain(file, err)
             continue
-        if change is None:
-            unchanged.append(file)
+        if isinstance(found, Change):
+            changes.append(found)
         else:
-            changes.append(change)
+            unchanged.append(found)
     if errors:
         raise Failed("\n".join([*errors, "Nothing was changed."]))
     return Plan(changes, unchanged, skipped)
@@ -103,15 +110,18 @@ def explain(file: MonitorFile, err: Refused) -> list[str]:
     return named or [f"{file.path}: {err}"]
 
 
-def _change(api: Api, file: MonitorFile) -> Change | None:
+def _compared(api: Api, file: MonitorFile) -> Change | Unchanged:
     monitor = api.get(path_of(file))
     settings = differences(settings_of(monitor), file.settings)
+    managed = monitor.get("managed_by") or {}
     if not settings:
-        return None
+        marked = (managed.get("source"), managed.get("settings")) == (file.source, dict(file.settings))
+        return Unchanged(file, monitor["version"], marked)
     target = {name: value for name, (_, value) in settings.items()}
     preview = api.post(f"{path_of(file)}:preview", {**target, "version": monitor["version"]})
     newest = next(api.items(f"{path_of(file)}/versions", 1), {})
-    return Change(file, monitor["version"], settings, newest, preview)
+    since = {each["setting"]: each for each in managed.get("changed_since", ()) if each["setting"] in settings}
+    return Change(file, monitor["version"], settings, since, newest, preview)
 
 
 def show(plan: Plan, terminal: Terminal) -> None:
@@ -120,7 +130,8 @@ def show(plan: Plan, terminal: Terminal) -> None:
         terminal.say(f"{each.file.model_id} ({each.file.path}), now at version {each.version}{_by_whom(each)}")
         width = max(map(len, each.settings))
         for name, (was, target) in each.settings.items():
-            terminal.say(f"  {name.ljust(width)}  {_shown(name, was)} → {_shown(name, target)}")
+            since = _since(name, each.changed_since.get(name))
+            terminal.say(f"  {name.ljust(width)}  {_shown(name, was)} → {_shown(name, target)}{since}")
         _show_preview(each.preview, terminal)
         terminal.say()
     for file in plan.skipped:
@@ -131,6 +142,15 @@ def show(plan: Plan, terminal: Terminal) -> None:
 def _by_whom(change: Change) -> str:
     actor, at = (change.last_change.get(name) for name in ("actor", "at"))
     return f", by {actor['name']} at {str(at)[:19]}Z" if isinstance(actor, dict) else ""
+
+
+def _since(name: str, changed: dict[str, Any] | None) -> str:
+    """Who has changed a setting since a file was applied."""
+    if changed is None:
+        return ""
+    actor = changed["actor"]
+    by = f" by {actor['name']} at {str(changed['at'])[:19]}Z" if isinstance(actor, dict) else ""
+    return f"  (applied as {_shown(name, changed['applied'])}, changed{by})"
 
 
 def _shown(name: str, value: Any) -> str:

@@ -27,6 +27,7 @@ from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import InvalidMonitor, MonitorChangedMeanwhile
 from sentryml_incidents.usecases.known_model import known_model
+from sentryml_incidents.usecases.managed_by import ChangedSince, ManagedBy, managed_by
 from sentryml_incidents.web.models.monitor_advice import advice_table
 from sentryml_incidents.web.models.monitor_preview import MonitorPreview, monitor_preview_of
 from sentryml_incidents.web.people.session import Reader, Responder
@@ -39,6 +40,7 @@ from sentryml_incidents.web.view.monitor_form import (
     Group,
     Texts,
     changes_in_words,
+    labels_of,
     other_than_default,
     read,
     reason_in_words,
@@ -99,6 +101,15 @@ class VersionRow:
 
     found: MonitorVersion
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """The files that manage a monitor, what they set, and each setting that was changed elsewhere since, in words."""
+
+    found: ManagedBy
+    sets: str
+    changes: tuple[tuple[str, ChangedSince], ...]
 
 
 async def _entered(request: Request) -> Texts:
@@ -239,6 +250,7 @@ async def page(
         snapshot = await read_snapshot(connection, model_id)
         rows = await _versions(connection, model_id, before)
         latest = await find_latest_evaluation(connection, model_id)
+        managed = await managed_by(connection, monitor)
     filled = filled or Filled(write(monitor) | (named or {}))
     return render(
         request,
@@ -246,6 +258,7 @@ async def page(
         status=status,
         model=model,
         monitor=monitor,
+        managed=_managed(managed) if managed else None,
         filled=filled,
         in_force=write(monitor),
         main=MAIN,
@@ -261,6 +274,11 @@ async def page(
         preview_days=PREVIEW_DAYS,
         longest=LONGEST_TEXT,
     )
+
+
+def _managed(found: ManagedBy) -> Managed:
+    changed = ((changes_in_words({each.setting: (each.applied, each.in_force)}), each) for each in found.changed_since)
+    return Managed(found, labels_of(found.applied.settings), tuple(changed))
 
 
 def _folded(group: Group, filled: Filled, in_force: Texts) -> FoldedGroup:

@@ -6,7 +6,7 @@ A form is a text for each setting; an empty one asks for the default. Signals ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -148,6 +148,7 @@ ENDING = Group(
         Setting("close_after_seconds", "Closed after", SPAN, "A resolved incident is closed after this time."),
     ),
 )  # fmt: skip
+LISTED_MOST = 6
 MORE = (COMPARED, CONFIRMING, ENDING)
 """What most monitors never change; the page shows each of these groups on request."""
 SETTINGS = {each.name: each for group in (MAIN, *MORE) for each in group.settings}
@@ -225,6 +226,13 @@ def changes_in_words(changed: Mapping[str, tuple[Any, Any]]) -> str:
     return "; ".join(
         f"{_label(name)}: {_shown(name, old)} → {_shown(name, new)}" for name, (old, new) in changed.items()
     )
+
+
+def labels_of(names: Collection[str]) -> str:
+    """`Warning from, Critical from`; of many, how many."""
+    if len(names) > LISTED_MOST:
+        return f"{len(names)} settings"
+    return ", ".join(_label(name) for name in ("enabled", *SETTINGS) if name in names)
 
 
 def _label(name: str) -> str:
