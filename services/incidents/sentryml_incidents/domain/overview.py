@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.evaluation import Level
 from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.group_text import what_they_are
 
 
 class Section(StrEnum):
@@ -99,16 +100,24 @@ def _order(section: Section, model: ModelStanding) -> tuple[int, bool, bool, flo
 
 @dataclass(frozen=True, slots=True)
 class LiveGroup:
-    """An alert group that is not over: how many incidents it has, which of them are live, how many of these nobody has
-    acknowledged, and how many are critical. Messages call it by its `number`."""
+    """An alert group that is not over: how many incidents it has; which of them are live, the worst first; of how many
+    of these the models are silent, how many nobody has acknowledged, and how many are critical. Messages call it by its
+    `number`."""
 
     group_id: UUID
     number: int | None
     incidents: int
-    live: Collection[UUID]
+    live: Sequence[UUID]
+    silent: int
     open: int
     critical: int
     since: datetime
+
+    @property
+    def text(self) -> str:
+        """What its incidents are, as messages say it."""
+        live = len(self.live)
+        return what_they_are(live - self.silent, self.silent, self.incidents - live)
 
 
 def distinct_groups(groups: Iterable[LiveGroup]) -> list[LiveGroup]:

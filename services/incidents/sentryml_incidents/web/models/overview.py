@@ -10,14 +10,24 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
+from sentryml_common.group_text import in_common
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.overview import URGENT, ModelStanding, Overview, Section, distinct_groups, overview_of
+from sentryml_incidents.domain.overview import (
+    URGENT,
+    LiveGroup,
+    ModelStanding,
+    Overview,
+    Section,
+    distinct_groups,
+    overview_of,
+)
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
 from sentryml_incidents.store.deliveries import list_live_groups
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
 from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_standings
+from sentryml_incidents.store.timeline import newest_alerts
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.system_state import read_system_state
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
@@ -29,6 +39,8 @@ from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 ROWS, UNEVALUATED_SHOWN = 50, 10
+COMPARED = 500
+"""Of how many incidents of a group, the worst, the page says what they have in common: a message covers as many."""
 SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
 LAST_PAGE = 100_000
 
@@ -44,6 +56,14 @@ class ModelRow:
     status: Status
     spark: Sparkline
     not_evaluated_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One alert group, and what its live incidents have in common."""
+
+    group: LiveGroup
+    in_common: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ async def show(
         standings = await read_standings(connection, now)
         overview = overview_of(standings, part, show)
         sections = await _sections(connection, overview.found[start : start + ROWS], now)
-        groups = distinct_groups(await list_live_groups(connection)) if plain else []
+        groups = await _groups(connection) if plain else []
         unreadable = (await read_unreadable(connection, now)).in_short
         system = await read_system_state(connection, context, _unevaluated(standings))
     return render(
@@ -95,6 +115,15 @@ async def show(
         unevaluated_shown=sorted(system.unevaluated.since)[:UNEVALUATED_SHOWN],
         ingest_url=context.ingest_url,
     )
+
+
+async def _groups(connection: Connection) -> list[GroupRow]:
+    groups = distinct_groups(await list_live_groups(connection))
+    alerts = await newest_alerts(connection, {each for group in groups for each in group.live[:COMPARED]})
+    return [
+        GroupRow(group, in_common([alerts[each] for each in group.live[:COMPARED] if each in alerts]))
+        for group in groups
+    ]
 
 
 def _unevaluated(standings: Sequence[ModelStanding]) -> Unevaluated:
