@@ -93,6 +93,11 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         le=86400,
         description="Incidents that open within this time on one channel are one alert group, from 3 on.",
     )
+    heartbeat_url: SecretStr | None = Field(
+        None,
+        description="Address that is called (GET) each minute while alerts can be delivered, such as a check of "
+        "healthchecks.io: where the calls are missed, somebody learns that the notifier is down. A secret.",
+    )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(
         1.0, gt=0, le=60, description="Longest time until a delivery that has become due is noticed."
