@@ -84,8 +84,9 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         20.0,
         ge=0,
         le=300,
-        description="How long an alert that opens an incident waits for others, on channels that people read: from 3 "
-        "on, they are one message. 0: every alert is a message of its own.",
+        description="How long after its incident an alert that opens it waits for others, on channels that people "
+        "read: from 3 on, they are one message. What comes late waits for half of it. 0: every alert is a message of "
+        "its own.",
     )
     group_window_seconds: float = Field(
         600.0,

@@ -86,10 +86,20 @@ async def test_two_hundred_are_one_message(grouped: World) -> None:
 
 async def test_two_are_two_messages(grouped: World) -> None:
     await grouped.take_in(*opened(range(2)))
-    assert await pass_time(grouped, WAIT - 1) == 0
-    assert await pass_time(grouped, 1) == 2
+    assert await pass_time(grouped, WAIT - 2) == 0
+    assert await pass_time(grouped, 1) == 2, "20 s after they happened"
     assert sorted(grouped.slack.titles) == ["🟠 Warning: drift · model-0", "🟠 Warning: drift · model-1"]
     assert {row["group_id"] for row in await grouped.deliveries()} == {None}
+
+
+@pytest.mark.parametrize("late", [15, HOUR])
+async def test_what_comes_late_waits_for_half_the_time(grouped: World, late: int) -> None:
+    grouped.clock.advance(late)
+    await grouped.take_in(*opened(range(2)))
+    assert await pass_time(grouped, WAIT / 2 - 1) == 0
+    await grouped.take_in(*opened([2]))
+    assert await pass_time(grouped, 1) == 1
+    assert grouped.slack.titles == ["🟠 Warning · 3 models drift"]
 
 
 async def test_what_opens_later_is_one_message_when_the_group_closes(grouped: World) -> None:
