@@ -29,8 +29,9 @@ from sentryml_notifier.store.system_alerts import are_all_broken
 log = get_logger(__name__)
 
 SETTING = "SENTRYML_HEARTBEAT_URL"
-BEAT_EVERY_SECONDS, RETRY_SECONDS = 60.0, 5.0
 SENT, FAILED, WITHHELD = "sent", "failed", "withheld"
+PAUSE_SECONDS = {SENT: 60.0, FAILED: 15.0, WITHHELD: 1.0}
+"""Until the next call is due."""
 
 
 def read_address(settings: NotifierSettings) -> httpx.URL | None:
@@ -70,7 +71,7 @@ class Heartbeat:
         """Call until cancelled; for ever nothing, where there is no address."""
         while self.url is not None:
             outcome = await self.beat(self.url)
-            await asyncio.sleep(BEAT_EVERY_SECONDS if outcome == SENT else RETRY_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS[outcome])
 
     async def beat(self, url: httpx.URL) -> str:
         """Call once, or withhold the call; what became of it."""
