@@ -29,7 +29,7 @@ AT = NIGHT + timedelta(seconds=59)
         ({"consumer_idle_seconds": 60.0}, "transitions are not taken in"),
         ({"audited_at": None}, "deliveries cannot be audited"),
         ({"audited_at": NIGHT - timedelta(seconds=1)}, "deliveries cannot be audited"),
-        ({"found": "An alert has no delivery."}, "has found a fault: An alert has no delivery."),
+        ({"found": "alert_lost"}, "has found a fault: alert_lost"),
         ({"all_broken": True}, "no channel works"),
     ],
 )

@@ -81,7 +81,8 @@ class Heartbeat:
             outcome = FAILED if why else SENT
         HEARTBEATS.labels(outcome=outcome).inc()
         details = {outcome: why} if why else {}
-        if details and details != self.health.all_details.get("heartbeat"):
+        is_new = details != self.health.all_details.get("heartbeat", {}) and "start" not in self.health.waiting_for
+        if details and is_new:
             log.warning("heartbeat_not_sent", outcome=outcome, host=host_of(url), why=why)
         self.health.details("heartbeat", details)
         return outcome
@@ -98,7 +99,7 @@ class Heartbeat:
             kafka_answered_at=self.kafka_answered_at(),
             consumer_idle_seconds=self.consumer_idle(),
             audited_at=audit.at if audit else None,
-            found=audit.findings[0].text if audit and audit.findings else None,
+            found=audit.findings[0].fault.value if audit and audit.findings else None,
             all_broken=all_broken,
         )
         return why_withheld(observed, self.clock())

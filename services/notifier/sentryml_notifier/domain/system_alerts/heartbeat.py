@@ -16,8 +16,8 @@ AUDIT_LATE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a notifier knows of itself: `waiting_for` is that of `/readyz`, `found` the text of a fault that the last
-    audit found, `all_broken` whether no channel works that system alerts go to."""
+    """What a notifier knows of itself: `waiting_for` is that of `/readyz`, `found` a fault that the last audit
+    found, `all_broken` whether no channel works that system alerts go to."""
 
     waiting_for: Mapping[str, str]
     kafka_answered_at: datetime | None
@@ -38,5 +38,5 @@ def why_withheld(observed: Observed, now: datetime) -> str | None:
     if observed.audited_at is None or now - observed.audited_at >= AUDIT_LATE:
         return "deliveries cannot be audited: is PostgreSQL there?"
     if observed.found is not None:
-        return f"the audit of deliveries has found a fault: {observed.found}"
+        return f"the audit of deliveries has found a fault: {observed.found} (docs/metrics.md)"
     return "no channel works that system alerts go to" if observed.all_broken else None
