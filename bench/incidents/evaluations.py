@@ -51,7 +51,7 @@ def an_evaluation(model_id: str, at: datetime, *, drifts: bool) -> Evaluation:
     day, week = timedelta(days=1), timedelta(days=7)
     level, psi = (Level.CRITICAL, 0.41) if drifts else (Level.OK, 0.021)
     return Evaluation(
-        evaluation_id=evaluation_id(model_id, 1, at), model_id=model_id, monitor_version=1, evaluated_at=at,
+        evaluation_id=evaluation_id(model_id, 1, 0, at), model_id=model_id, monitor_version=1, evaluated_at=at,
         level=level, reason=None,
         baseline=Window(start=at - day - week, end=at - day, coverage=1.0),
         current=Window(start=at - day, end=at, coverage=1.0),

@@ -28,7 +28,7 @@ TITLES = {
     "drift": "opened",
 }
 MODEL = re.compile(r" · (\S+?)(?: \(repeat\))?$")
-GROUP = re.compile(r" · \d+ (?:more )?models(?: \(repeat\))?$|Over: |Held alerts")
+GROUP = re.compile(r" · \d+ (?:more )?models?\b|Over: ")
 SEND = re.compile(r"send ([0-9a-f-]{36})")
 BEFORE = re.compile(r" UTC: (Opened|Escalated|Resolved|Reopened)\b", re.MULTILINE)
 
@@ -146,8 +146,8 @@ def _groups_in_ledger(facts: Facts) -> Iterator[str]:
             continue
         send = SEND.search(text)
         models = covered.get(send[1], {}) if send else {}
-        said = re.search(r" · (\d+) (?:live, (\d+) over)?", title)
-        if not models or (said is not None and int(said[1]) + int(said[2] or 0) != len(models)):
+        said = re.search(r" · (\d+) ", title)
+        if not models or (said is not None and int(said[1]) != len(models)):
             yield f"unknown: request {request.number}, {title}, covers {len(models)} incidents by the ledger"
 
 

@@ -35,6 +35,10 @@ class HttpServer:
     def authority(self) -> str:
         return f"{self.host}:{self.port}"
 
+    async def requests(self) -> list[Received]:
+        """What it got so far, for those who wait."""
+        return self.received
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:

@@ -60,6 +60,7 @@ from sentryml_notifier.slack.interactions import SlackInteractions
 from sentryml_notifier.slack.socket_mode import SocketMode
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.system_alerts.commits import CommitWatch
+from sentryml_notifier.system_alerts.heartbeat import Heartbeat, read_address
 from sentryml_notifier.system_alerts.sender import SystemSender
 from sentryml_notifier.system_alerts.watch import SystemWatch
 
@@ -98,6 +99,7 @@ async def work(parts: Parts) -> None:
     """Open PostgreSQL and the channels, then dispatch, consume and audit until cancelled."""
     settings, health, context = parts.settings, parts.health, parts.context
     context.secret_box = SecretBox(settings.all_secrets_keys)
+    heartbeat_url = read_address(settings)
     async with (
         open_pool(settings, NAME, health) as pool,
         make_client(settings.all_allowed_hosts, tls=read_tls(settings)) as client,
@@ -114,8 +116,12 @@ async def work(parts: Parts) -> None:
         parts.interactions.registry, parts.interactions.handler = registry, interactions
         dispatcher = make_dispatcher(settings, pool, registry, health)
         context.pool, context.registry, context.wake = pool, registry, dispatcher.wake
+        heartbeat = Heartbeat(
+            heartbeat_url, client, pool, health, system_clock, lambda: context.audit, kafka_answered_at
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
+            group.create_task(heartbeat.run(), name="heartbeat")
             group.create_task(make_thread_updater(settings, pool, registry).run(), name="thread-updater")
             group.create_task(make_weekly_sender(settings, pool, registry).run(), name="weekly-summaries")
             group.create_task(Resender(pool, registry, system_clock).run(), name="resender")
@@ -130,7 +136,7 @@ async def work(parts: Parts) -> None:
             )
             group.create_task(watch.run(), name="system-watch")
             group.create_task(sender.run(), name="system-sender")
-            group.create_task(consume(parts, pool, dispatcher), name="consumer")
+            group.create_task(consume(parts, pool, dispatcher, heartbeat), name="consumer")
 
 
 async def make_tools(settings: NotifierSettings, pool: Pool, client: httpx.AsyncClient) -> Tools:
@@ -182,7 +188,7 @@ def make_weekly_sender(settings: NotifierSettings, pool: Pool, registry: Channel
     return WeeklySender(pool, registry, lease, system_clock, random.random, uuid4)
 
 
-async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
+async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher, heartbeat: Heartbeat) -> None:
     """Follow what Kafka says until cancelled. Until Kafka has answered the service is not ready."""
     settings, health = parts.settings, parts.health
     async with open_publisher(settings, health) as publisher:
@@ -197,6 +203,7 @@ async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher) -> None:
             group.create_task(watch_depth(DEAD_LETTERS, DEAD_LETTERS_DEPTH, settings, health), name="dead-letters")
             group.create_task(parts.commits.run(settings, health), name="commits")
             group.create_task(consumer.watch(settings, health), name="owners")
+            heartbeat.consumer_idle = consumer.idle_seconds
             health.ready("start")
             await consumer.run(settings, health)
 

@@ -33,6 +33,9 @@ RESENT_TOTAL = Counter(
     "Times that live incidents were sent again to a channel that would forget them, by channel, outcome and reason.",
     ["channel", "outcome", "reason"],
 )
+HEARTBEATS = Counter(
+    "sentryml_heartbeats_total", "Calls of SENTRYML_HEARTBEAT_URL that were due, by outcome.", ["outcome"]
+)
 SLACK_PRESS_TOTAL = Counter(
     "sentryml_slack_press_total", "Clicks on buttons in Slack, by action and outcome.", ["action", "outcome"]
 )

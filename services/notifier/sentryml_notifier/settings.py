@@ -84,14 +84,20 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         20.0,
         ge=0,
         le=300,
-        description="How long an alert that opens an incident waits for others, on channels that people read: from 3 "
-        "on, they are one message. 0: every alert is a message of its own.",
+        description="How long after its incident an alert that opens it waits for others, on channels that people "
+        "read: from 3 on, they are one message. What comes late waits for half of it. 0: every alert is a message of "
+        "its own.",
     )
     group_window_seconds: float = Field(
         600.0,
         ge=1,
         le=86400,
         description="Incidents that open within this time on one channel are one alert group, from 3 on.",
+    )
+    heartbeat_url: SecretStr | None = Field(
+        None,
+        description="Address that is called (GET) each minute while alerts can be delivered, such as a check of "
+        "healthchecks.io: where the calls are missed, somebody learns that the notifier is down. A secret.",
     )
     dispatch_workers: int = Field(4, ge=1, le=32, description="Messages that one notifier sends at the same time.")
     dispatch_poll_seconds: float = Field(

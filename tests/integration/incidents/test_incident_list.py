@@ -223,15 +223,17 @@ async def test_the_incidents_of_an_alert_group_are_listed_and_acknowledged_toget
     assert link_of(page, "Alerted together with 2 others") == f"./incidents?group={group}"
     assert "Alerted together" not in text_of(await ana.get("/incidents/6"))
     overview = await ana.get("/models")
-    assert re.search(r"3 models since .*?▲ 1 critical △ 2 warn 3 open alert group 7", text_of(overview)), text_of(
+    assert re.search(r"3 models drift since .*?▲ 1 critical △ 2 warn 3 open alert group 7", text_of(overview)), text_of(
         overview
     )
+    shared = "In common: more nulls in the score: all 3; models named churn-…: all 3"
+    assert shared in text_of(overview)
     assert f'href="./incidents?group={group}"' in overview.text
     assert "alert group 8" not in text_of(overview), "the same on another channel"
 
     listed = await ana.get(f"{LIST}?group={group}")
     assert numbers_of(listed) == [5, 2, 1]
-    assert "3 incidents of one alert group." in text_of(listed)
+    assert f"3 incidents of one alert group. 3 models drift. {shared}." in text_of(listed)
     assert "Acknowledge all 3 open incidents of this alert group" in text_of(listed)
     data = {"do": "acknowledge-shown", "shown": boxes(listed, "shown")}
     assert "3 acknowledged." in text_of(await submit(ana, LIST, f"{BULK}?group={group}", **data))

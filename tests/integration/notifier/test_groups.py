@@ -74,7 +74,7 @@ async def a_group(world: World, size: int) -> None:
 
 async def test_two_hundred_are_one_message(grouped: World) -> None:
     await a_group(grouped, 200)
-    assert grouped.slack.titles == ["🟠 Warning: drift · 200 models"]
+    assert grouped.slack.titles == ["🟠 Warning · 200 models drift"]
     rows = await grouped.deliveries()
     assert {row["state"] for row in rows} == {"delivered"}
     assert len({row["group_id"] for row in rows}) == 1
@@ -86,10 +86,20 @@ async def test_two_hundred_are_one_message(grouped: World) -> None:
 
 async def test_two_are_two_messages(grouped: World) -> None:
     await grouped.take_in(*opened(range(2)))
-    assert await pass_time(grouped, WAIT - 1) == 0
-    assert await pass_time(grouped, 1) == 2
+    assert await pass_time(grouped, WAIT - 2) == 0
+    assert await pass_time(grouped, 1) == 2, "20 s after they happened"
     assert sorted(grouped.slack.titles) == ["🟠 Warning: drift · model-0", "🟠 Warning: drift · model-1"]
     assert {row["group_id"] for row in await grouped.deliveries()} == {None}
+
+
+@pytest.mark.parametrize("late", [15, HOUR])
+async def test_what_comes_late_waits_for_half_the_time(grouped: World, late: int) -> None:
+    grouped.clock.advance(late)
+    await grouped.take_in(*opened(range(2)))
+    assert await pass_time(grouped, WAIT / 2 - 1) == 0
+    await grouped.take_in(*opened([2]))
+    assert await pass_time(grouped, 1) == 1
+    assert grouped.slack.titles == ["🟠 Warning · 3 models drift"]
 
 
 async def test_what_opens_later_is_one_message_when_the_group_closes(grouped: World) -> None:
@@ -98,7 +108,7 @@ async def test_what_opens_later_is_one_message_when_the_group_closes(grouped: Wo
         await grouped.take_in(*opened([number]))
         assert await pass_time(grouped, 10) == 0
     assert await pass_time(grouped, WINDOW) == 1
-    assert grouped.slack.titles[1:] == ["🟠 Warning: drift · 37 more models"]
+    assert grouped.slack.titles[1:] == ["🟠 Warning · 37 more models drift"]
     assert len({row["group_id"] for row in await grouped.deliveries()}) == 1
 
 
@@ -108,7 +118,7 @@ async def test_the_third_within_ten_minutes_forms_a_group_with_the_two_that_were
         assert await pass_time(grouped, 200) == 1
     await grouped.take_in(*opened([2, 3]))
     assert await pass_time(grouped, WAIT) == 1
-    assert grouped.slack.titles[2:] == ["🟠 Warning: drift · 2 more models"]
+    assert grouped.slack.titles[2:] == ["🟠 Warning · 2 more models drift"]
     assert len({row["group_id"] for row in await grouped.deliveries()}) == 1
 
 
@@ -121,7 +131,7 @@ async def test_escalations_are_messages_of_their_own_and_bounded(grouped: World)
     assert await pass_time(grouped, WINDOW / 2) == 1
     assert grouped.slack.titles[1:] == [
         "🔴 CRITICAL drift, escalated · model-1",
-        "🔴 CRITICAL drift, escalated · 7 models",
+        "🔴 CRITICAL, escalated · 7 models drift",
     ]
 
 
@@ -132,7 +142,7 @@ async def test_where_only_critical_alerts_go_an_escalation_is_what_opens(grouped
         await grouped.take_in(escalated(**named(number)))
     assert await grouped.dispatch() == 0
     assert await pass_time(grouped, WAIT) == 1
-    assert grouped.slack.titles == ["🔴 CRITICAL drift, escalated · 20 models"]
+    assert grouped.slack.titles == ["🔴 CRITICAL, escalated · 20 models drift"]
     grouped.clock.advance(WINDOW)
     await grouped.take_in(*(resolved(3, **named(number)) for number in range(20)))
     assert await pass_time(grouped, WAIT) == 1
@@ -143,7 +153,7 @@ async def test_a_critical_alert_does_not_wait_for_a_group_of_warnings_to_close(g
     await a_group(grouped, 3)
     await grouped.take_in(opened_warn(**named(3)), opened_critical(**named(4)))
     assert await pass_time(grouped, WAIT) == 1
-    assert grouped.slack.titles[1:] == ["🔴 CRITICAL drift · 2 more models"]
+    assert grouped.slack.titles[1:] == ["🔴 CRITICAL · 2 more models drift"]
 
 
 async def test_ends_are_one_message_and_an_hour_later_one_says_what_is_left(grouped: World) -> None:
@@ -167,7 +177,7 @@ async def test_a_message_of_a_group_that_may_have_arrived_is_repeated_as_one(gro
     assert await pass_time(grouped, WAIT) == 1
     await grouped.take_in(*opened([7]))
     assert await pass_time(grouped, 10) == 1
-    assert grouped.slack.titles == ["🟠 Warning: drift · 5 models", "🟠 Warning: drift · 5 models (repeat)"]
+    assert grouped.slack.titles == ["🟠 Warning · 5 models drift", "🟠 Warning · 5 models drift (repeat)"]
     assert await pass_time(grouped, WINDOW) == 1  # the one that came later is no repeat
     assert grouped.slack.titles[2:] == ["🟠 Warning: drift · model-7"]
 
@@ -179,7 +189,7 @@ async def test_what_a_crashed_sender_had_claimed_is_taken_over_whole(grouped: Wo
     assert claim is not None
     assert await pass_time(grouped, 59) == 0
     assert await pass_time(grouped, 2) == 1
-    assert grouped.slack.titles == ["🟠 Warning: drift · 5 models (repeat)"]
+    assert grouped.slack.titles == ["🟠 Warning · 5 models drift (repeat)"]
     outcomes = [row["outcome"] for row in await grouped.attempts()]
     assert sorted(outcomes) == ["delivered"] * 5 + ["interrupted"] * 5
 
@@ -193,7 +203,7 @@ async def test_what_waited_for_a_broken_channel_is_one_message(grouped: World) -
         await grouped.take_in(*opened([number]))
     await grouped.open_channel()
     assert await grouped.dispatch() == 1
-    assert grouped.slack.titles == ["🟠 Warning: drift · 5 models"]
+    assert grouped.slack.titles == ["🟠 Warning · 5 models drift"]
     assert "Sent 2 h after it happened" in grouped.slack.texts[0]
 
 
@@ -205,7 +215,7 @@ async def test_reminders_of_a_group_are_one_message_and_quiet_steps_none(grouped
     assert await remind(grouped.pool, grouped.clock) == 4
     assert await grouped.dispatch() == 0
     assert await pass_time(grouped, WAIT) == 1
-    assert grouped.slack.titles[1:] == ["🟠 Warning: drift, not acknowledged · 4 models"]
+    assert grouped.slack.titles[1:] == ["🟠 Warning, not acknowledged · 4 models drift"]
 
 
 async def test_the_delivery_reports_name_the_group(grouped: World) -> None:
@@ -231,9 +241,9 @@ async def test_a_bot_holds_one_conversation_of_the_group(talk: World) -> None:
     await talk.take_in(*(resolved(sequence=4, **named(number)) for number in range(4)))
     assert await pass_time(talk, WAIT) == 1
     (root,) = talk.slack.workspace.roots(CHANNEL)
-    assert title(root) == "🟠 Warning: drift · 4 models"
+    assert title(root) == "🟠 Warning · 4 models drift"
     assert [title(each) for each in talk.slack.workspace.replies(root)] == [
-        "🔴 CRITICAL drift, escalated · 2 models",
+        "🔴 CRITICAL, escalated · 2 models drift",
         "🟢 Over: all 4 incidents",
     ]
     await talk.edit()

@@ -60,7 +60,7 @@ async def test_a_night_is_one_summary_in_the_morning(night: World) -> None:
     await night.take_in(*(resolved(2, from_=OPEN_WARN, **named(number)) for number in range(9)))
     assert await until_morning(night) == 1
     (text,) = night.slack.texts
-    assert night.slack.titles == ["🟠 Held alerts · 3 live, 9 over"]
+    assert night.slack.titles == ["🟠 Held alerts · 12 models: 3 drift, 9 are over"]
     assert "12 incidents had alerts while the schedule of their route held them" in text
     rows = await night.deliveries()
     assert {row["state"] for row in rows} == {"delivered"}
@@ -95,14 +95,14 @@ async def test_critical_alerts_pass_and_take_what_was_held_of_their_incident_alo
     await night.take_in(resolved(2, **named(9)), resolved(3, **named(0)))
     assert await pass_time(night, WAIT) == 2, "who was woken learns of the end"
     assert await until_morning(night) == 1
-    assert night.slack.titles[-1] == "🟠 Held alerts · 3 live, 0 over"
+    assert night.slack.titles[-1] == "🟠 Held alerts · 3 models drift"
 
 
 async def test_critical_alerts_wait_too_where_the_route_says_so(night: World) -> None:
     await night.pool.execute("UPDATE route SET hold_critical = true")
     await night.take_in(opened_critical(**named(1)), opened_warn(**named(2)))
     assert await until_morning(night) == 1
-    assert night.slack.titles == ["🔴 Held alerts · 2 live, 0 over"]
+    assert night.slack.titles == ["🔴 Held alerts · 2 models drift"]
 
 
 async def test_a_window_holds_the_models_that_it_names(night: World) -> None:
@@ -173,7 +173,7 @@ async def test_failed_summary_is_sent_again_as_one(night: World) -> None:
     assert await until_morning(night) == 1
     assert await pass_time(night, 10) == 1
     assert await pass_time(night, 30) == 1
-    assert night.slack.titles == ["🟠 Held alerts · 5 live, 0 over"]
+    assert night.slack.titles == ["🟠 Held alerts · 5 models drift"]
 
 
 async def test_a_channel_that_breaks_and_is_mended_still_holds(night: World) -> None:
@@ -222,7 +222,7 @@ async def test_a_bot_keeps_its_threads_up_to_date_and_sends_one_summary(night: W
     assert await pass_time(night, WAIT) == 1, "a reply that calls nobody"
     assert await until_morning(night) == 1
     roots = sorted(map(title, night.slack.workspace.roots(CHANNEL)))
-    assert roots == ["🟠 Held alerts · 2 live, 0 over", "🟠 Warning: drift · model-1"]
+    assert roots == ["🟠 Held alerts · 2 models drift", "🟠 Warning: drift · model-1"]
 
 
 async def test_programs_get_each_incident_as_it_is_when_the_hold_ends(night: World) -> None:
@@ -256,7 +256,7 @@ async def test_a_changed_schedule_holds_for_as_long_as_it_says_now(night: World,
     assert {row["held_until"] for row in await night.deliveries()} == {MORNING - timedelta(hours=1)}
     await api.ask("PUT", path, 200, json=spec)
     assert await night.dispatch() == 1
-    assert night.slack.titles == ["🟠 Held alerts · 3 live, 0 over"]
+    assert night.slack.titles == ["🟠 Held alerts · 3 models drift"]
 
 
 async def test_retry_sends_what_is_held_at_once(night: World, api: Api) -> None:

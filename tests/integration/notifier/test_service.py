@@ -24,6 +24,7 @@ from sentryml_common.settings import KafkaSettings
 from sentryml_local.slack_stand_in.store import Script
 from tests.integration.notifier.conftest import Slack, World
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_server import HttpServer, http_server
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.proxy import Proxy
@@ -138,14 +139,30 @@ async def end_leases(database_url: str) -> None:
         await connection.close()
 
 
+@pytest.fixture
+async def watching() -> AsyncIterator[HttpServer]:
+    """Who watches the notifier from outside."""
+    async with http_server() as server:
+        yield server
+
+
 async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
-    kafka_bootstrap: str, database_url: str, slack: Slack, producer: AIOKafkaProducer, tmp_path: Path
+    kafka_bootstrap: str,
+    database_url: str,
+    slack: Slack,
+    watching: HttpServer,
+    producer: AIOKafkaProducer,
+    tmp_path: Path,
 ) -> None:
-    """A bad record before it is dead-lettered; the ledger shows it to a key that may read, and to no other."""
+    """A bad record before it is dead-lettered; the ledger shows it to a key that may read, and to no other; and the
+    notifier gives its sign of life."""
     for key_id, key, models in (("notifiertest", KEY, ()), ("notifierelse", OTHER_KEY, ("else-*",))):
         known = ApiKey(key_id=key_id, name="test", key_hash=hash_key(key), scopes=(Scope.READ,), models=models)
         await producer.send_and_wait(API_KEYS.name, encode(known), key_id.encode())
-    with notifier(tmp_path, **settings_of(kafka_bootstrap, database_url, slack)) as service:
+    settings = settings_of(kafka_bootstrap, database_url, slack)
+    settings["allowed_hosts"] += f",{watching.authority}"
+    settings["heartbeat_url"] = f"http://{watching.authority}/ping/0c4c6a1e"
+    with notifier(tmp_path, **settings) as service:
         await service.ready()
         await producer.send_and_wait(TRANSITIONS.name, b'{"v":1}', b"service-1")
         await publish(producer, opened_critical(incident=101, model_id="service-1"))
@@ -174,8 +191,10 @@ async def test_alert_goes_from_kafka_to_slack_and_into_the_ledger(
         assert metrics is not None
         assert 'sentryml_delivery_total{channel="slack",kind="opened",outcome="delivered",reason="ok"}' in metrics.text
         assert 'reason="breaks_contract"' in metrics.text
+        await eventually(watching.requests, what="a sign of life")
         assert await service.stop() == 0
-    assert "/services/T0TEST" not in service.log.read_text(), "the webhook's address is a secret"
+    for secret in ("/services/T0TEST", "/ping/0c4c6a1e"):
+        assert secret not in service.log.read_text()
 
 
 async def test_killed_while_sending_it_sends_again_and_says_so(

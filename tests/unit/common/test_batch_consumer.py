@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -203,6 +204,24 @@ async def life(world: World) -> None:
     log.chances, world.away, world.longest_handling = Chances(), 0.0, 0.1
     world.start()
     await world.until(lambda: world.lag == 0, "all to be handled and committed")
+
+
+def test_a_consumer_says_for_how_long_it_has_not_worked() -> None:
+    async def story(world: World) -> None:
+        loop = world.start().loop
+        assert loop.idle_seconds() == math.inf
+        await asyncio.sleep(60)
+        assert loop.idle_seconds() < 1, "it reads, though there is nothing"
+        world.away = 1.0
+        world.write("1")
+        await asyncio.sleep(60)
+        assert loop.idle_seconds() > 50
+        world.away = 0.0
+        await world.until(lambda: world.lag == 0, "it to be handled")
+        await asyncio.sleep(5)
+        assert loop.idle_seconds() < 1
+
+    play(World(), story)
 
 
 FAULTS = Chances(rebalance=0.02, commit=0.1, getmany=0.01, short_read=0.3)

@@ -66,6 +66,11 @@ def over(number: int) -> Story:
     return Story([opened(number), step], [step])
 
 
+def fell_silent(number: int) -> Story:
+    step = opened_warn(why=(), cause=Cause.NO_PREDICTIONS, **named(number))
+    return Story([step], [step])
+
+
 def reminded(number: int) -> Story:
     return Story([opened(number)], [opened(number)], reminder=Reminder(1, 3))
 
@@ -73,6 +78,7 @@ def reminded(number: int) -> Story:
 EIGHT = range(8)
 REPORTS: dict[str, GroupReport] = {
     "opened": GroupReport(GROUP, About.ALERT, [alert(each) for each in EIGHT], 8, is_open=True),
+    "opened-and-silent": GroupReport(GROUP, About.ALERT, [*map(alert, range(7)), fell_silent(7)], 8),
     "more-opened": GroupReport(GROUP, About.ALERT, [alert(each) for each in (5, 6, 7)], 8),
     "escalated": GroupReport(GROUP, About.ALERT, [worse(each) for each in (5, 6)], 8, is_open=True),
     "opened-and-escalated": GroupReport(GROUP, About.ALERT, [worse(5), alert(6), over(7)], 8),
@@ -142,13 +148,11 @@ def test_a_story_of_one_that_was_over_before_it_left_says_so() -> None:
 
 
 def test_models_that_fell_silent_together_are_named_so() -> None:
-    steps = [opened_warn(why=(), cause=Cause.NO_PREDICTIONS, **named(number)) for number in EIGHT]
-    stories = [Story([step], [step]) for step in steps]
+    stories = [fell_silent(number) for number in EIGHT]
     message = compose_group(GroupReport(GROUP, About.ALERT, stories, 8, is_open=True))
-    assert message.title == "Warning: no predictions · 8 models"
-    assert ("no predictions: all 8",) in next(fact.lines for fact in message.facts if fact.label == "In common")
+    assert message.title == "Warning · 8 models are silent"
     back = [resolved(cause=Cause.PREDICTIONS_ARE_BACK, **{**named(number), "from_": OPEN_WARN}) for number in EIGHT]
-    ended = [Story([step, end], [end]) for step, end in zip(steps, back, strict=True)]
+    ended = [Story([story.last, end], [end]) for story, end in zip(stories, back, strict=True)]
     assert compose_group(GroupReport(GROUP, About.END, ended, 8)).tone is Tone.CALM
 
 

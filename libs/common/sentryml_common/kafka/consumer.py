@@ -8,6 +8,7 @@ the process; what was not committed is read again by the next one.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from typing import Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
@@ -95,6 +96,11 @@ class BatchConsumer(Generic[M]):
         self._handle, self._dead_letters, self._make = handle, dead_letters, make
         self._uncommitted, self._lag = UncommittedDeadLetters(), LagSeries(topic.name)
         self._rebalances = _Rebalances(self._lag)
+        self._worked_at: float | None = None
+
+    def idle_seconds(self) -> float:
+        """For how long it has not worked: not read from Kafka, or not handled and committed what it read."""
+        return math.inf if self._worked_at is None else asyncio.get_running_loop().time() - self._worked_at
 
     async def run(self, settings: KafkaSettings, health: Health) -> None:
         """Consume until cancelled. A consumer that fails is replaced: what went wrong is on `/readyz` meanwhile."""
@@ -132,10 +138,11 @@ class BatchConsumer(Generic[M]):
                 health.waiting(self._topic.name, why)
                 return
             health.ready(self._topic.name)
-            if batches:
-                await self._process(consumer, batches)
+            if not batches or await self._process(consumer, batches):
+                self._worked_at = asyncio.get_running_loop().time()
 
-    async def _process(self, consumer: Consumer, batches: Batches) -> None:
+    async def _process(self, consumer: Consumer, batches: Batches) -> bool:
+        """Handle and commit a batch; whether nothing went wrong."""
         rebalances = self._rebalances.count
         try:
             messages = [message for records in batches.values() for message in await self._decode(records)]
@@ -146,9 +153,11 @@ class BatchConsumer(Generic[M]):
             log.warning("batch_tried_again", topic=self._topic.name, why=str(err))
             self._go_back(consumer, {tp: records[0].offset for tp, records in batches.items()}, rebalances)
             await asyncio.sleep(RETRY_PAUSE_SECONDS)
-            return
-        await self._commit(consumer, {tp: records[-1].offset + 1 for tp, records in batches.items()}, rebalances)
+            return False
+        offsets = {tp: records[-1].offset + 1 for tp, records in batches.items()}
+        committed = await self._commit(consumer, offsets, rebalances)
         CONSUMED_TOTAL.labels(topic=self._topic.name).inc(sum(map(len, batches.values())))
+        return committed
 
     async def _decode(self, records: list[Any]) -> list[M]:
         messages = []
@@ -168,22 +177,25 @@ class BatchConsumer(Generic[M]):
             consumer.seek(tp, offset)
             self._lag.show(tp.partition, offset, consumer.highwater(tp))
 
-    async def _commit(self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int) -> None:
-        """Commit; a commit that a rebalance or a broker refuses means only that the batch is read again."""
-        owned = self._owned(consumer, offsets, rebalances)
+    async def _commit(self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int) -> bool:
+        """Commit; a commit that a rebalance or a broker refuses means only that the batch is read again. False if the
+        broker did."""
+        owned, committed = self._owned(consumer, offsets, rebalances), True
         if not owned:
             log.info("commit_superseded", topic=self._topic.name, why="the partitions went to another consumer")
-            return
+            return committed
         try:
             await consumer.commit(owned)
         except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError) as err:
             log.info("commit_superseded", topic=self._topic.name, why=type(err).__name__)
         except KafkaError as err:
             log.warning("commit_failed", topic=self._topic.name, why=f"{type(err).__name__}: {err}")
+            committed = False
         else:
             self._uncommitted.committed(self._owned(consumer, owned, rebalances))
         for tp, offset in self._owned(consumer, owned, rebalances).items():
             self._lag.show(tp.partition, offset, consumer.highwater(tp))
+        return committed
 
     def _owned(
         self, consumer: Consumer, offsets: dict[TopicPartition, int], rebalances: int

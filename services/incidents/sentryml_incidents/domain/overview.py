@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sentryml_common.contracts.evaluation import Level
-from sentryml_common.contracts.transition import Severity, State
+from sentryml_common.group_text import what_they_are
+from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
 
 
 class Section(StrEnum):
@@ -31,84 +30,49 @@ class Section(StrEnum):
         )
 
 
-ORDER = {section: place for place, section in enumerate(Section)}
 URGENT = (Section.DRIFTING, Section.SILENT, Section.NOT_EVALUATED)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelStanding:
-    """One model, as far as its place in the overview goes by it. `severity` and `state` are those of its live incident;
-    `missed_since` is when it was evaluated last, where evaluations are missing."""
-
-    model_id: str
-    enabled: bool
-    level: Level | None
-    psi: float | None
-    silent: bool
-    evaluated: bool
-    missed_since: datetime | None
-    severity: Severity | None
-    state: State | None
-
-    @property
-    def section(self) -> Section:
-        """Where it is listed. What drifted when it was evaluated last stays there until its incident is over."""
-        if not self.enabled:
-            return Section.OFF
-        if self.silent and self.level is not Level.CRITICAL:
-            return Section.SILENT
-        if self.severity is not None or (self.missed_since is None and self.level in (Level.WARN, Level.CRITICAL)):
-            return Section.DRIFTING
-        if self.missed_since is not None:
-            return Section.NOT_EVALUATED
-        return Section.OK if self.level is Level.OK else Section.NOT_COMPARED
-
-    @property
-    def critical(self) -> bool:
-        """Whether it is, by its incident, or by its newest evaluation."""
-        return self.severity is Severity.CRITICAL or self.level is Level.CRITICAL
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
-    """The models that are shown, the worst first, and how many there are of each kind among those that match."""
+    """The models of a page, the worst first, each with where it is listed; how many there are of each kind among those
+    that match; of all `models` there are, those that are not evaluated."""
 
-    found: Sequence[ModelStanding]
+    listed: Mapping[str, Section]
     counts: Mapping[Section, int]
+    models: int
+    unevaluated: Unevaluated
 
     @property
-    def total(self) -> int:
+    def matching(self) -> int:
         """How many match, of any kind."""
         return sum(self.counts.values())
 
-
-def overview_of(standings: Iterable[ModelStanding], part: str, only: Section | None) -> Overview:
-    """Those with `part` in their id, of one section or of all."""
-    matching = [(each.section, each) for each in standings if part.lower() in each.model_id.lower()]
-    counts = Counter(section for section, _ in matching)
-    found = sorted((each for each in matching if only in (None, each[0])), key=lambda each: _order(*each))
-    return Overview([each for _, each in found], {section: counts[section] for section in Section})
-
-
-def _order(section: Section, model: ModelStanding) -> tuple[int, bool, bool, float, str]:
-    """The worst first: critical, then what nobody has acknowledged, then the highest PSI; all others by their id."""
-    if section is not Section.DRIFTING:
-        return ORDER[section], False, False, 0.0, model.model_id
-    return ORDER[section], not model.critical, model.state is not State.OPEN, -(model.psi or 0.0), model.model_id
+    def found(self, only: Section | None) -> int:
+        """How many match of one section, or of all: on all pages."""
+        return self.matching if only is None else self.counts[only]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveGroup:
-    """An alert group that is not over: how many incidents it has, which of them are live, how many of these nobody has
-    acknowledged, and how many are critical. Messages call it by its `number`."""
+    """An alert group that is not over: how many incidents it has; which of them are live, the worst first; of how many
+    of these the models are silent, how many nobody has acknowledged, and how many are critical. Messages call it by its
+    `number`."""
 
     group_id: UUID
     number: int | None
     incidents: int
-    live: Collection[UUID]
+    live: Sequence[UUID]
+    silent: int
     open: int
     critical: int
     since: datetime
+
+    @property
+    def text(self) -> str:
+        """What its incidents are, as messages say it."""
+        live = len(self.live)
+        return what_they_are(live - self.silent, self.silent, self.incidents - live)
 
 
 def distinct_groups(groups: Iterable[LiveGroup]) -> list[LiveGroup]:

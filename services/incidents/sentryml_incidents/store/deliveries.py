@@ -100,11 +100,14 @@ async def list_live_groups(connection: Connection) -> list[LiveGroup]:
              GROUP BY group_id, incident_id
         )
         SELECT group_id, max(number) AS number, count(*) AS incidents, min(opened_at) AS since,
-               array_agg(incident_id) FILTER (WHERE state IN ('open', 'acknowledged')) AS live,
+               array_agg(incident_id ORDER BY severity, peak_psi DESC, incident_number)
+                 FILTER (WHERE state IN ('open', 'acknowledged')) AS live,
+               count(*) FILTER (WHERE state IN ('open', 'acknowledged') AND silence ->> 'since' IS NOT NULL) AS silent,
                count(*) FILTER (WHERE state = 'open') AS open,
                count(*) FILTER (WHERE state IN ('open', 'acknowledged') AND severity = 'critical') AS critical
           FROM member
           JOIN incident USING (incident_id)
+          LEFT JOIN monitor USING (model_id)
          GROUP BY group_id
         HAVING count(*) >= $1 AND count(*) FILTER (WHERE state IN ('open', 'acknowledged')) > 1
         """,

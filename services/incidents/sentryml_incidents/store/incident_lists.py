@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
 from sentryml_common.contracts.transition import SignalWhy
+from sentryml_common.group_text import GroupedAlert
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.listing import Listing, Order
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of
+from sentryml_incidents.store.timeline import newest_alerts
 from sentryml_lifecycle.snapshot import Incident
 
 MOST_COUNTED: Final = 10_000
@@ -44,17 +44,20 @@ WHERE: Final = """
            AND ($7::uuid IS NULL OR incident_id IN (SELECT incident_id FROM delivery WHERE group_id = $7))
 """
 
-_WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
-
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """One incident in a list: why it last alerted, the numbers of undeliverable messages and unrouted alerts."""
+    """One incident in a list: its last alert, the numbers of undeliverable messages and unrouted alerts."""
 
     incident: Incident
-    why: tuple[SignalWhy, ...]
+    alert: GroupedAlert
     undeliverable: int
     without_route: int
+
+    @property
+    def why(self) -> tuple[SignalWhy, ...]:
+        """Why it last alerted."""
+        return self.alert.why
 
 
 def place_of(incident: Incident, order: Order) -> Place:
@@ -114,30 +117,8 @@ async def count_incidents(connection: Connection, requested: Listing, now: datet
 async def read_rows(connection: Connection, incidents: Sequence[Incident]) -> list[IncidentRow]:
     """The incidents of a page with what their rows show."""
     ids = [incident.incident_id for incident in incidents]
-    why, trouble = await _why(connection, ids), await _trouble(connection, ids)
-    return [
-        IncidentRow(each, why.get(each.incident_id, ()), *trouble.get(each.incident_id, (0, 0))) for each in incidents
-    ]
-
-
-async def _why(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[SignalWhy, ...]]:
-    """By incident: why it last alarmed."""
-    rows = await connection.fetch(
-        """
-        SELECT requested.incident_id, last.why
-          FROM unnest($1::uuid[]) AS requested (incident_id)
-         CROSS JOIN LATERAL (
-               SELECT why
-                 FROM transition
-                WHERE transition.incident_id = requested.incident_id
-                  AND kind IN ('opened', 'escalated', 'worsened', 'reopened')
-                ORDER BY sequence DESC
-                LIMIT 1
-               ) AS last
-        """,
-        ids,
-    )
-    return {row["incident_id"]: _WHY.validate_python(row["why"]) for row in rows}
+    alerts, trouble = await newest_alerts(connection, ids), await _trouble(connection, ids)
+    return [IncidentRow(each, alerts[each.incident_id], *trouble.get(each.incident_id, (0, 0))) for each in incidents]
 
 
 async def _trouble(connection: Connection, ids: list[UUID]) -> dict[UUID, tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -15,9 +16,16 @@ from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.first_steps.checklist import Baseline
 from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
-from sentryml_incidents.domain.overview import ModelStanding
+from sentryml_incidents.domain.overview import Overview, Section
 from sentryml_incidents.domain.system.faults import Progress
-from sentryml_incidents.domain.system.missed_evaluations import Schedule, Unevaluated, not_evaluated_since
+from sentryml_incidents.domain.system.missed_evaluations import (
+    GRACE,
+    LONGEST_DELAY,
+    MISSED,
+    Schedule,
+    Unevaluated,
+    not_evaluated_since,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,55 +151,110 @@ def _schedule_of(row: asyncpg.Record) -> Schedule:
     return Schedule(row["evaluated_at"], every, row["in_force_since"], row["enabled"])
 
 
-async def read_standings(connection: Connection, now: datetime) -> list[ModelStanding]:
-    """All models, as far as the overview sorts and counts them."""
-    rows = await connection.fetch(
-        """
-        SELECT model.model_id, (monitor.silence ->> 'since') IS NOT NULL AS silent,
-               (monitor_version.settings ->> 'enabled')::boolean AS enabled,
-               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds,
-               monitor_version.at AS in_force_since,
-               latest_evaluation.level, latest_evaluation.psi, latest_evaluation.evaluated_at,
-               incident.severity, incident.state
-          FROM model
-          JOIN monitor USING (model_id)
-          JOIN monitor_version USING (model_id, version)
-          LEFT JOIN latest_evaluation USING (model_id)
-          LEFT JOIN incident
-                 ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
-        """
+# Each model as far as the overview goes by it; $1 is now. `missed_since` is the rule of `not_evaluated_since`.
+STANDING: Final = f"""
+    SELECT model.model_id, (monitor.silence ->> 'since') IS NOT NULL AS silent, version.enabled,
+           latest_evaluation.level, latest_evaluation.psi, latest_evaluation.evaluated_at,
+           incident.severity, incident.state,
+           CASE WHEN version.enabled
+                 AND $1 > greatest(latest_evaluation.evaluated_at, version.at) + {MISSED} * version.every
+                          + least(version.every, interval '{LONGEST_DELAY.total_seconds()} s')
+                          + interval '{GRACE.total_seconds()} s'
+                THEN latest_evaluation.evaluated_at END AS missed_since
+      FROM model
+      JOIN monitor USING (model_id)
+      JOIN (SELECT model_id, version, at, (settings ->> 'enabled')::boolean AS enabled,
+                   make_interval(secs => (settings ->> 'every_seconds')::float8) AS every
+              FROM monitor_version
+            OFFSET 0) AS version USING (model_id, version)
+      LEFT JOIN latest_evaluation USING (model_id)
+      LEFT JOIN incident
+             ON incident.model_id = model.model_id AND incident.state IN ('open', 'acknowledged')
+"""
+
+# The worst first: among those that drift what is critical, then what nobody has acknowledged, then the highest PSI; all
+# others by their id.
+WORST_FIRST: Final = """
+    array_position($2::text[], section), section = 'drifting' AND NOT critical,
+    section = 'drifting' AND state IS DISTINCT FROM 'open', CASE section WHEN 'drifting' THEN -coalesce(psi, 0) END,
+    model_id COLLATE "C"
+"""
+
+
+async def read_overview(
+    connection: Connection, now: datetime, part: str, only: Section | None, start: int, limit: int
+) -> Overview:
+    """The models with `part` in their id, of one section or of all: `limit` of them after the first `start`.
+
+    What drifted when it was evaluated last drifts until its incident is over.
+    """
+    row = await connection.fetchrow(
+        f"""
+        WITH standing AS ({STANDING}),
+        sorted AS MATERIALIZED (
+            SELECT *, (severity = 'critical') IS TRUE OR (level = 'critical') IS TRUE AS critical,
+                   CASE WHEN NOT enabled THEN 'off'
+                        WHEN silent AND level IS DISTINCT FROM 'critical' THEN 'silent'
+                        WHEN severity IS NOT NULL THEN 'drifting'
+                        WHEN missed_since IS NULL AND level IN ('warn', 'critical') THEN 'drifting'
+                        WHEN missed_since IS NOT NULL THEN 'not-evaluated'
+                        WHEN level = 'ok' THEN 'ok'
+                        ELSE 'not-compared' END AS section
+              FROM standing),
+        matching AS (SELECT * FROM sorted WHERE position(lower($3) IN lower(model_id)) > 0),
+        counted AS (SELECT section, count(*) AS models FROM matching GROUP BY section),
+        listed AS (
+            SELECT model_id, section, row_number() OVER (ORDER BY {WORST_FIRST}) AS place
+              FROM matching
+             WHERE $4::text IS NULL OR section = $4
+             ORDER BY place OFFSET $5 LIMIT $6)
+        SELECT count(*) AS models, count(*) FILTER (WHERE enabled AND evaluated_at IS NOT NULL) AS expected,
+               coalesce(array_agg(model_id) FILTER (WHERE missed_since IS NOT NULL), '{{}}') AS missed,
+               coalesce(array_agg(missed_since) FILTER (WHERE missed_since IS NOT NULL), '{{}}') AS missed_since,
+               (SELECT json_object_agg(section, models) FROM counted) AS counts,
+               ARRAY(SELECT model_id FROM listed ORDER BY place) AS listed,
+               ARRAY(SELECT section FROM listed ORDER BY place) AS sections
+          FROM sorted
+        """,
+        now, list(Section), part, only, start, limit,
+    )  # fmt: skip
+    assert row is not None
+    counts = row["counts"] or {}
+    return Overview(
+        listed=dict(zip(row["listed"], map(Section, row["sections"]), strict=True)),
+        counts={section: counts.get(section, 0) for section in Section},
+        models=row["models"],
+        unevaluated=_unevaluated_of(row),
     )
-    return [
-        ModelStanding(
-            model_id=row["model_id"],
-            enabled=row["enabled"],
-            level=Level(row["level"]) if row["level"] else None,
-            psi=row["psi"],
-            silent=row["silent"],
-            evaluated=row["evaluated_at"] is not None,
-            missed_since=not_evaluated_since(_schedule_of(row), now),
-            severity=Severity(row["severity"]) if row["severity"] else None,
-            state=State(row["state"]) if row["state"] else None,
-        )
-        for row in rows
-    ]
+
+
+async def count_test_models(connection: Connection) -> int:
+    """How many models there are of test events."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM model JOIN monitor USING (model_id) WHERE position($1 IN model_id) > 0", TEST_MODEL
+    )
+    return found
 
 
 async def read_baselines(connection: Connection, limit: int) -> list[Baseline]:
     """The baselines of the models that have been watched for the longest time."""
     rows = await connection.fetch(
         """
-        SELECT model.model_id, greatest(model.first_seen, monitor_version.kept_since) AS since,
-               make_interval(secs => (monitor_version.settings ->> 'baseline_seconds')::float8) AS baseline,
-               make_interval(secs => (monitor_version.settings ->> 'current_seconds')::float8) AS current,
-               (latest_evaluation.evaluation -> 'baseline' ->> 'coverage')::float8 AS coverage
-          FROM model
-          JOIN monitor USING (model_id)
-          JOIN monitor_version USING (model_id, version)
+        WITH oldest AS (
+            SELECT model.model_id, greatest(model.first_seen, monitor_version.kept_since) AS since,
+                   make_interval(secs => (monitor_version.settings ->> 'baseline_seconds')::float8) AS baseline,
+                   make_interval(secs => (monitor_version.settings ->> 'current_seconds')::float8) AS current
+              FROM model
+              JOIN monitor USING (model_id)
+              JOIN monitor_version USING (model_id, version)
+             WHERE (monitor_version.settings ->> 'enabled')::boolean
+               AND model.model_id NOT LIKE '%' || $1 || '%'  -- most are none, as the planner takes it
+             ORDER BY since, model.model_id
+             LIMIT $2)
+        SELECT oldest.*, (latest_evaluation.evaluation -> 'baseline' ->> 'coverage')::float8 AS coverage
+          FROM oldest
           LEFT JOIN latest_evaluation USING (model_id)
-         WHERE (monitor_version.settings ->> 'enabled')::boolean AND position($1 IN model.model_id) = 0
-         ORDER BY since, model.model_id
-         LIMIT $2
+         ORDER BY since, model_id
         """,
         TEST_MODEL,
         limit,
@@ -201,18 +264,23 @@ async def read_baselines(connection: Connection, limit: int) -> list[Baseline]:
 
 async def read_unevaluated(connection: Connection, now: datetime) -> Unevaluated:
     """The models whose evaluations are missing, among all that should be evaluated."""
-    rows = await connection.fetch(
-        """
-        SELECT model_id, evaluated_at, true AS enabled, monitor_version.at AS in_force_since,
-               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds
-          FROM latest_evaluation
-          JOIN monitor USING (model_id)
-          JOIN monitor_version USING (model_id, version)
-         WHERE (monitor_version.settings ->> 'enabled')::boolean
-        """
+    row = await connection.fetchrow(
+        f"""
+        WITH standing AS ({STANDING})
+        SELECT count(*) AS expected,
+               coalesce(array_agg(model_id) FILTER (WHERE missed_since IS NOT NULL), '{{}}') AS missed,
+               coalesce(array_agg(missed_since) FILTER (WHERE missed_since IS NOT NULL), '{{}}') AS missed_since
+          FROM standing
+         WHERE enabled AND evaluated_at IS NOT NULL
+        """,
+        now,
     )
-    found = {row["model_id"]: not_evaluated_since(_schedule_of(row), now) for row in rows}
-    return Unevaluated(len(rows), {model_id: since for model_id, since in found.items() if since is not None})
+    assert row is not None
+    return _unevaluated_of(row)
+
+
+def _unevaluated_of(row: asyncpg.Record) -> Unevaluated:
+    return Unevaluated(row["expected"], dict(zip(row["missed"], row["missed_since"], strict=True)))
 
 
 async def read_progress(connection: Connection) -> Progress:

@@ -8,9 +8,11 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+from pydantic import TypeAdapter
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import Actor, Cause, Transition, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Marked, SignalWhy, Transition, TransitionKind
+from sentryml_common.group_text import GroupedAlert
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.evidence_choices import Moment
 from sentryml_incidents.store.evaluations.evaluations import stored_whole
@@ -23,6 +25,10 @@ TRANSITION_COLUMNS: Final = """
     transition.to_state, transition.to_severity, transition.actor, transition.cause, transition.alert,
     transition.note, transition.evaluation_id, transition.why, transition.markers, transition.text
 """
+
+
+_WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
+_MARKERS: Final = TypeAdapter(tuple[Marked, ...])
 
 
 def transition_of(row: asyncpg.Record, public_url: str) -> Transition:
@@ -90,6 +96,31 @@ async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> N
             for step in steps
         ],
     )
+
+
+async def newest_alerts(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, GroupedAlert]:
+    """By incident: the step that called somebody last."""
+    rows = await connection.fetch(
+        """
+        SELECT requested.incident_id, last.model_id, last.cause, last.why, last.markers
+          FROM unnest($1::uuid[]) AS requested (incident_id)
+         CROSS JOIN LATERAL (
+               SELECT model_id, cause, why, markers
+                 FROM transition
+                WHERE transition.incident_id = requested.incident_id
+                  AND kind IN ('opened', 'escalated', 'worsened', 'reopened')
+                ORDER BY sequence DESC
+                LIMIT 1
+               ) AS last
+        """,
+        list(incident_ids),
+    )
+    return {row["incident_id"]: _alert_of(row) for row in rows}
+
+
+def _alert_of(row: asyncpg.Record) -> GroupedAlert:
+    why, markers = _WHY.validate_python(row["why"]), _MARKERS.validate_python(row["markers"] or ())
+    return GroupedAlert(row["model_id"], Cause(row["cause"]), why, markers)
 
 
 async def list_transitions(

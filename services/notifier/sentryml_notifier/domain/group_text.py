@@ -6,28 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sentryml_common.contracts.evaluation import Bin, CategoryBin, NewBin, NullBin, Slicing
-from sentryml_common.contracts.transition import Cause, Severity, Transition, TransitionKind
+from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
+from sentryml_common.group_text import GroupedAlert, all_of, in_common, what_they_are
 from sentryml_common.text import capital, cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import CLOSING, OPENING
-from sentryml_notifier.domain.story_text import (
-    DRIFT,
-    LIVE,
-    LONGEST_NAME,
-    RECOVERED,
-    days,
-    is_silent,
-    step_name,
-    subject,
-)
+from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, RECOVERED, days, is_silent, step_name
 
-WORST_SHOWN, SHARED_SHOWN, ENDS_SHOWN = 5, 5, 5
-MORE_BY = 0.01
-SEPARATORS = "-._:"
-DRIFT_OF, VERSION = "drift of the ", "version "
+WORST_SHOWN, ENDS_SHOWN = 5, 5
+HOW_SERIOUS = {Severity.WARN: "Warning", Severity.CRITICAL: "CRITICAL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ def compose_group(report: GroupReport) -> Message:
         summary=". ".join([title, *_in_short(report, stories), f"Alert group {report.group.group_number}"]),
         lead=_lead(report, stories),
         facts=tuple(part for part in parts if part is not None),
-        link_label=f"List {'' if report.about is About.END else 'and acknowledge '}{_all(report.size)} incidents",
+        link_label=f"List {'' if report.about is About.END else 'and acknowledge '}{all_of(report.size)} incidents",
         link_url=list_url(report),
     )
 
@@ -67,15 +56,6 @@ def compose_group(report: GroupReport) -> Message:
 def _in_short(report: GroupReport, stories: Sequence[Story]) -> list[str]:
     """What they have most in common; of an end, nothing: what they had is over."""
     return [] if report.about is About.END else [capital(each) for each in shared_by(stories)[:1]]
-
-
-def _all(count: int) -> str:
-    """`all 8`, `both`."""
-    return "both" if count == 2 else f"all {count}"
-
-
-def _models(count: int, more: str = "") -> str:
-    return f"{count}{more} model{'' if count == 1 else 's'}"
 
 
 def _about_incidents(report: GroupReport, stories: Sequence[Story]) -> tuple[Fact | None, ...]:
@@ -95,25 +75,23 @@ def worst_first(stories: Iterable[Story]) -> list[Story]:
 
 
 def _title(report: GroupReport, stories: Sequence[Story]) -> str:
-    count, live = len(stories), [each for each in stories if is_live(each)]
     if report.about is About.END:
-        over = f"{report.size - report.live} of {report.size}" if report.live else _all(report.size)
+        over = f"{report.size - report.live} of {report.size}" if report.live else all_of(report.size)
         return f"Over: {over} incidents"
-    if not live:
-        return f"Over before it could be delivered · {_models(count)}"
-    drift = DRIFT[Severity.CRITICAL] if is_critical(stories[0]) else DRIFT[Severity.WARN]
-    if all(map(is_silent, live)):
-        drift = subject(stories[0])
+    if not any(map(is_live, stories)):
+        models = "1 model" if len(stories) == 1 else f"{len(stories)} models"
+        return f"Over before it could be delivered · {models}"
+    serious = HOW_SERIOUS[Severity.CRITICAL if is_critical(stories[0]) else Severity.WARN]
     match report.about:
         case About.REMINDER:
-            return f"{drift}, not acknowledged · {_models(count)}"
+            return f"{serious}, not acknowledged · {counted(stories)}"
         case About.STILL_CRITICAL:
-            return f"{drift}, acknowledged and still there · {_models(count)}"
+            return f"{serious}, acknowledged and still there · {counted(stories)}"
         case About.LONG_DRIFT:
-            return f"{drift} for {days(max(each.long_drift_days for each in stories))} · {_models(count)}"
-    opened = sum(_opened(each) for each in stories)
+            return f"{serious} for {days(max(each.long_drift_days for each in stories))} · {counted(stories)}"
+    opened = sum(map(_opened, stories))
     worse = "" if opened else ", escalated" if any(map(_escalated, stories)) else ", worse"
-    return f"{drift}{worse} · {_models(count, ' more' if opened and report.size > count else '')}"
+    return f"{serious}{worse} · {counted(stories, more=bool(opened) and report.size > len(stories))}"
 
 
 def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
@@ -124,7 +102,7 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
             if report.live:
                 over, live = size - report.live, report.live
                 return f"{_incidents(over)} of {name} {_are(over)} over, and {live} {_are(live)} live."
-            return f"{capital(_all(size))} incidents of {name} are over."
+            return f"{capital(all_of(size))} incidents of {name} are over."
         case About.REMINDER:
             number, times = (max(each) for each in zip(*map(_reminder, stories), strict=True))
             return f"Nobody has acknowledged {_incidents(count)} of {name}. Reminder {number} of at most {times}."
@@ -144,9 +122,6 @@ def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
     if escalated:
         how = "escalated" if any(map(_escalated, escalated)) else "got worse"
         parts.append(f"{_incidents(len(escalated))} of {name} {how}.")
-    over = sum(not is_live(each) for each in stories)
-    if over:
-        parts.append(f"Over already: {over}.")
     return " ".join(parts)
 
 
@@ -170,58 +145,16 @@ def common(stories: Sequence[Story]) -> Fact | None:
 
 
 def shared_by(stories: Sequence[Story]) -> list[str]:
-    """What most of them share, the most frequent first; with the count, where it is not shared by all."""
-    count = len(stories)
-    found = Counter(trait for each in stories for trait in dict.fromkeys(traits(each)))
-    shared = [(trait, number) for trait, number in found.items() if number * 2 > count]
-    named = {trait.rpartition(" ")[2] for trait, _ in shared if not trait.startswith(DRIFT_OF)}
-    # That a signal drifts need not be said where something of it is named.
-    shared = [each for each in shared if each[0].removeprefix(DRIFT_OF) not in named]
-    shared.sort(key=lambda each: -each[1])
-    lines = [f"{trait}: {_all(count) if number == count else f'{number} of {count}'}" for trait, number in shared]
-    prefix = _prefix([each.last.model_id for each in stories])
-    return [*lines[:SHARED_SHOWN], *([f"models named {prefix}…: {_all(count)}"] if prefix else [])]
+    """What most of them share, the most frequent first."""
+    alerts = (each.newest_alert for each in stories)
+    return in_common([GroupedAlert(step.model_id, step.cause, step.why, step.markers) for step in alerts])
 
 
-def traits(story: Story) -> list[str]:
-    """What can be common to incidents, the most telling first: a version, a marker, nulls, values, the signal."""
-    if is_silent(story):
-        return ["no predictions"]
-    step = next((each for each in reversed(story.history) if each.why and each.kind not in CLOSING), story.last)
-    found = [f"{VERSION}“{cut(value, LONGEST_NAME)}”" for value in _versions(step)]
-    found += [f"marker “{cut(each.text, LONGEST_NAME)}”" for each in step.markers]
-    found += [trait for why in step.why for part in why.top_bins if (trait := _trait(why.signal.value, part))]
-    if step.cause is Cause.SLOW_DRIFT:
-        found.append("slow drift")
-    return [*found, *(f"{DRIFT_OF}{why.signal.value}" for why in step.why)]
-
-
-def _versions(step: Transition) -> list[str]:
-    """The versions that it may be about."""
-    named = (each for why in step.why for each in why.slices if each.slicing is Slicing.VERSION)
-    return list(dict.fromkeys(each.value for each in named if each.value is not None))
-
-
-def _trait(signal: str, part: Bin) -> str | None:
-    """What a bin that has grown says."""
-    if part.current_share < part.baseline_share + MORE_BY:
-        return None
-    match part:
-        case NullBin():
-            return f"more nulls in the {signal}"
-        case NewBin():
-            return f"new values of the {signal}"
-        case CategoryBin():
-            return f"more “{cut(str(part.value), LONGEST_NAME)}” in the {signal}"
-    return None
-
-
-def _prefix(models: Sequence[str]) -> str:
-    """What all names begin with, up to a separator."""
-    first, last = min(models), max(models)
-    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
-    end = max(first.rfind(each, 0, same) for each in SEPARATORS)
-    return cut(first[: end + 1], LONGEST_NAME)
+def counted(stories: Sequence[Story], *, more: bool = False) -> str:
+    """How many models drift, are silent, or are so no more."""
+    live = [each for each in stories if is_live(each)]
+    silent = sum(map(is_silent, live))
+    return what_they_are(len(live) - silent, silent, len(stories) - len(live), more=more)
 
 
 def worst(label: str, stories: Sequence[Story], count: int) -> Fact | None:

@@ -42,6 +42,12 @@ class Story:
         return self.later[-1] if self.later else self.history[-1]
 
     @property
+    def newest_alert(self) -> Transition:
+        """The last step that called somebody, by all that is known; the last one reported where none is known."""
+        steps = [*self.history, *self.later]
+        return next((step for step in reversed(steps) if step.kind in ALERTING), self.last)
+
+    @property
     def long_drift_days(self) -> int:
         """After how many days the message asks what the drift is; 0 if it does not."""
         return self.reminder.long_drift_days if self.reminder else 0

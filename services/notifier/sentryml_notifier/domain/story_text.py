@@ -6,7 +6,6 @@ from __future__ import annotations
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition
 from sentryml_common.text import cut
 from sentryml_notifier.domain.message_input import Reminder, Story
-from sentryml_notifier.domain.routing import ALERTING
 
 LONGEST_NAME = 80
 LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED})
@@ -24,8 +23,7 @@ def subject(story: Story) -> str:
 
 def is_silent(story: Story) -> bool:
     """Whether the newest alert was that no predictions come."""
-    alert = next((step for step in reversed([*story.history, *story.later]) if step.kind in ALERTING), None)
-    return alert is not None and alert.cause is Cause.NO_PREDICTIONS
+    return story.newest_alert.cause is Cause.NO_PREDICTIONS
 
 
 def title_of(story: Story) -> str:

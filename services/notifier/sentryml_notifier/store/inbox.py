@@ -65,10 +65,15 @@ async def read_notified(connection: Connection, transition: Transition) -> Notif
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long opening alerts wait for company, on channels of which kinds."""
+    """How long opening alerts wait for company, on channels of which kinds: from when they happened, but so long that
+    others which come as late can join them."""
 
     wait: timedelta
     kinds: list[str]
+
+    def until(self, happened_at: datetime, now: datetime) -> datetime:
+        """Until when."""
+        return min(max(happened_at + self.wait, now + self.wait / 2), now + self.wait)
 
 
 async def insert_deliveries(
@@ -83,7 +88,7 @@ async def insert_deliveries(
     made = 0
     for route in routes:
         opens = await _opens(connection, transition, route.channel_id)
-        waits_until, waiting_kinds = (now + wait.wait, wait.kinds) if wait and opens else (now, [])
+        waits_until, waiting_kinds = (wait.until(transition.at, now), wait.kinds) if wait and opens else (now, [])
         held = await held_until(connection, transition, route, now)
         status = await connection.execute(
             """

@@ -112,6 +112,21 @@ async def _channels(connection: Connection, failing: str) -> list[UUID]:
     return others or [row["channel_id"] for row in rows]
 
 
+async def are_all_broken(connection: Connection) -> bool:
+    """Whether system alerts reach nobody: each channel that they go to is broken, and so is its fallback."""
+    found: bool = await connection.fetchval(
+        """
+        SELECT coalesce(bool_and(c.state = 'broken' AND (f.state = 'active' AND f.deleted_at IS NULL) IS NOT TRUE),
+                        false)
+          FROM route AS r
+          JOIN channel AS c USING (channel_id)
+          LEFT JOIN channel AS f ON f.channel_id = c.fallback_channel_id
+         WHERE r.system AND r.enabled AND r.deleted_at IS NULL AND c.deleted_at IS NULL
+        """
+    )
+    return found
+
+
 async def claim(
     connection: Connection, send_id: UUID, served: list[UUID], lease: timedelta, now: datetime
 ) -> SystemClaim | None:

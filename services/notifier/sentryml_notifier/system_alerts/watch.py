@@ -1,8 +1,8 @@
 """Notices what stands still: what incidents finds, whether it answers, whether Kafka does, and our own channels.
 
 The notifier does this because it can send as long as PostgreSQL works, whatever else is down. What others know, it asks
-for over HTTP: what stands still cannot be relied on to say so. That the notifier itself is down, only the pages and the
-rules of Prometheus can say.
+for over HTTP: what stands still cannot be relied on to say so. That the notifier itself is down, the missing
+heartbeat says, the pages, and the rules of Prometheus.
 """
 
 from __future__ import annotations

@@ -8,12 +8,8 @@ from fnmatch import fnmatchcase
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 
 TEST_MODEL = "sentryml-test"
+"""What the names of models of test events hold."""
 EXAMPLE_MODEL = "my-model"
-
-
-def is_test_model(model_id: str) -> bool:
-    """Whether its events are test events."""
-    return TEST_MODEL in model_id
 
 
 def test_model_for(patterns: tuple[str, ...]) -> str | None:

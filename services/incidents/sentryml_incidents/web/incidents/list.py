@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from sentryml_common.contracts.transition import Severity
+from sentryml_common.group_text import in_common, what_they_are
 from sentryml_common.http.paging import from_cursor, to_cursor
 from sentryml_common.http.problems import Problem
 from sentryml_common.postgres.pool import Connection
@@ -127,6 +128,16 @@ class ListPage:
             )
             for each in Standing
         ]
+
+    @property
+    def group(self) -> str | None:
+        """What the incidents of a group are and have in common, as messages say it; None unless all are shown."""
+        if not self.requested.group or not self.rows or self.previous or self.next:
+            return None
+        live = [row.alert for row in self.rows if row.incident.live]
+        silent = sum(alert.silent for alert in live)
+        text = what_they_are(len(live) - silent, silent, len(self.rows) - len(live))
+        return ". In common: ".join([text, *(["; ".join(shared)] if (shared := in_common(live)) else [])])
 
     @property
     def open_rows(self) -> list[IncidentRow]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
 
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier import NotifierAway
 from sentryml_incidents.domain.first_steps.checklist import ChannelState, Found, Step, checklist
-from sentryml_incidents.domain.first_steps.model_names import is_test_model
-from sentryml_incidents.domain.overview import ModelStanding
 from sentryml_incidents.store.deliveries import any_delivered
-from sentryml_incidents.store.models import read_baselines
+from sentryml_incidents.store.models import count_test_models, read_baselines
 from sentryml_incidents.store.people.users import hide_checklist, list_users
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import NotifierClient, notifier_for
@@ -43,21 +40,20 @@ async def show_again(request: Request, context: WithContext, visitor: Administra
     return go_to(request, "/models")
 
 
-async def first_steps(context: Context, visitor: Visitor, standings: Sequence[ModelStanding]) -> tuple[Step, ...]:
-    """The steps, for admins who have not hidden them, while one of them is not done; else none."""
+async def first_steps(context: Context, visitor: Visitor, models: int) -> tuple[Step, ...]:
+    """The steps, for admins who have not hidden them, while one of them is not done; else none. There are `models`."""
     if not visitor.administers or visitor.user.checklist_hidden_at is not None:
         return ()
     async with context.transaction() as connection:
         baselines = await read_baselines(connection, BASELINES)
-        delivered = await any_delivered(connection)
+        delivered, tests = await any_delivered(connection), await count_test_models(connection)
         others = [
             each
             for each in await list_users(connection)
             if not each.disabled_at and each.user_id != visitor.user.user_id
         ]
-    tests = sum(is_test_model(each.model_id) for each in standings)
     found = Found(
-        models=len(standings) - tests,
+        models=models - tests,
         tested=tests > 0,
         signed_in=1 + sum(each.last_signed_in_at is not None for each in others),
         invited=[each.name for each in others if each.last_signed_in_at is None],

@@ -10,14 +10,15 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
+from sentryml_common.group_text import in_common
 from sentryml_common.postgres.pool import Connection
-from sentryml_incidents.domain.overview import URGENT, ModelStanding, Overview, Section, distinct_groups, overview_of
+from sentryml_incidents.domain.overview import URGENT, LiveGroup, Overview, Section, distinct_groups
 from sentryml_incidents.domain.psi_series import Span
 from sentryml_incidents.domain.status import Status, status_of
-from sentryml_incidents.domain.system.missed_evaluations import Unevaluated
 from sentryml_incidents.store.deliveries import list_live_groups
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
-from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_standings
+from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_overview
+from sentryml_incidents.store.timeline import newest_alerts
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.system_state import read_system_state
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
@@ -29,6 +30,8 @@ from sentryml_incidents.web.view.charts import Sparkline, recent, sparkline
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 ROWS, UNEVALUATED_SHOWN = 50, 10
+COMPARED = 500
+"""Of how many incidents of a group, the worst, the page says what they have in common: a message covers as many."""
 SPARK_LENGTH, SPARK_STEPS = timedelta(days=1), 48
 LAST_PAGE = 100_000
 
@@ -44,6 +47,14 @@ class ModelRow:
     status: Status
     spark: Sparkline
     not_evaluated_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One alert group, and what its live incidents have in common."""
+
+    group: LiveGroup
+    in_common: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +81,23 @@ async def show(
     part, now, start = search.strip(), context.now(), ROWS * (page - 1)
     plain = page == 1 and not part and not show
     async with context.transaction() as connection:
-        standings = await read_standings(connection, now)
-        overview = overview_of(standings, part, show)
-        sections = await _sections(connection, overview.found[start : start + ROWS], now)
-        groups = distinct_groups(await list_live_groups(connection)) if plain else []
+        overview = await read_overview(connection, now, part, show, start, ROWS)
+        sections = await _sections(connection, overview, now)
+        groups = await _groups(connection) if plain else []
         unreadable = (await read_unreadable(connection, now)).in_short
-        system = await read_system_state(connection, context, _unevaluated(standings))
+        system = await read_system_state(connection, context, overview.unevaluated)
     return render(
         request,
         "models/overview.html",
-        any_at_all=bool(standings),
-        steps=await first_steps(context, visitor, standings) if plain else (),
+        any_at_all=overview.models > 0,
+        steps=await first_steps(context, visitor, overview.models) if plain else (),
         groups=groups,
         sections=sections,
         counts=_counts(overview, part, show),
-        overview=overview,
+        found=overview.found(show),
         calm=bool(overview.counts[Section.OK]) and not groups and not any(overview.counts[each] for each in URGENT),
         previous=_query(part, show, page - 1) if page > 1 else None,
-        next=_query(part, show, page + 1) if len(overview.found) > start + ROWS else None,
+        next=_query(part, show, page + 1) if overview.found(show) > start + ROWS else None,
         search=part,
         only=show,
         system=system,
@@ -97,15 +107,20 @@ async def show(
     )
 
 
-def _unevaluated(standings: Sequence[ModelStanding]) -> Unevaluated:
-    expected = [each for each in standings if each.enabled and each.evaluated]
-    return Unevaluated(len(expected), {each.model_id: each.missed_since for each in expected if each.missed_since})
+async def _groups(connection: Connection) -> list[GroupRow]:
+    groups = distinct_groups(await list_live_groups(connection))
+    alerts = await newest_alerts(connection, {each for group in groups for each in group.live[:COMPARED]})
+    return [
+        GroupRow(group, in_common([alerts[each] for each in group.live[:COMPARED] if each in alerts]))
+        for group in groups
+    ]
 
 
 def _counts(overview: Overview, part: str, only: Section | None) -> list[Count]:
     """All, then each kind that there is; and the one that is shown, even if there is none of it."""
     shown = [each for each in Section if overview.counts[each] or each is only]
-    every = Count(None, "model" if overview.total == 1 else "models", overview.total, _query(part, None), only is None)
+    total = overview.matching
+    every = Count(None, "model" if total == 1 else "models", total, _query(part, None), only is None)
     return [every, *(Count(e, e.text, overview.counts[e], _query(part, e), e is only) for e in shown)]
 
 
@@ -115,16 +130,15 @@ def _query(part: str, only: Section | None, page: int = 1) -> str:
     return f"?{urlencode(found)}" if found else ""
 
 
-async def _sections(
-    connection: Connection, found: Sequence[ModelStanding], now: datetime
-) -> list[tuple[Section, list[ModelRow]]]:
+async def _sections(connection: Connection, overview: Overview, now: datetime) -> list[tuple[Section, list[ModelRow]]]:
     """The rows of a page, by section."""
-    models = await list_models(connection, None, len(found), ModelFilter(model_ids=tuple(e.model_id for e in found)))
+    listed = overview.listed
+    models = await list_models(connection, None, len(listed), ModelFilter(model_ids=tuple(listed)))
     rows = await _rows(connection, models, now)
     sections: dict[Section, list[ModelRow]] = {}
-    for each in found:
-        if each.model_id in rows:
-            sections.setdefault(each.section, []).append(rows[each.model_id])
+    for model_id, section in listed.items():
+        if model_id in rows:
+            sections.setdefault(section, []).append(rows[model_id])
     return list(sections.items())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sentryml_notifier.domain.group_text import (
     GroupReport,
     common,
+    counted,
     ended,
     is_critical,
     is_live,
@@ -20,7 +21,7 @@ def compose_held(report: GroupReport) -> Message:
     """The message."""
     stories = worst_first(report.stories)
     live, over = [each for each in stories if is_live(each)], [each for each in stories if not is_live(each)]
-    title = f"Held alerts · {len(live)} live, {len(over)} over"
+    title = f"Held alerts · {counted(stories)}"
     parts = (
         worst("Live, the worst first", live, len(live)),
         Fact("Over", ended(over).lines) if over else None,
@@ -34,18 +35,12 @@ def compose_held(report: GroupReport) -> Message:
         summary=". ".join([title, *shared_by(stories)[:1], f"Alert group {report.group.group_number}"]),
         lead=(
             f"{len(stories)} incidents had alerts while the schedule of their route held them (alert group "
-            f"{report.group.group_number}). {_still(len(live))}"
+            f"{report.group.group_number})."
         ),
         facts=tuple(part for part in parts if part is not None),
         link_label=f"List {'and acknowledge ' if live else ''}all {len(stories)} incidents",
         link_url=list_url(report),
     )
-
-
-def _still(live: int) -> str:
-    if not live:
-        return "All are over."
-    return "1 is live." if live == 1 else f"{live} are live."
 
 
 def _next(live: int) -> tuple[Line, ...]:
