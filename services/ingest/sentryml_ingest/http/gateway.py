@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from starlette.types import Receive
 
@@ -44,17 +45,16 @@ READ_AT_ONCE = 100
 """Events that are read one by one before other requests have their turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """The events of a request that are in Kafka, and those that were left out."""
 
     accepted: int
     refused: int = 0
-    errors: list[BadField] = field(default_factory=list)
+    errors: Sequence[BadField] = ()
     lenient: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gateway:
     """What the route needs."""
 
@@ -64,6 +64,12 @@ class Gateway:
     limits: KeyLimits
     publisher: EventPublisher
     clock: Clock
+    times: TimeLimits = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Longest is what counts on arrival in Kafka, which may take as long as publishing may.
+        longest = max(0.0, self.settings.longest_window_seconds - self.settings.publish_seconds)
+        self.times = TimeLimits(self.settings.future_limit_seconds, longest, self.monitors.current)
 
     async def take(self, headers: Headers, receive: Receive) -> Taken:
         """Take all events of a request, or none; if it asks for that, the good ones.
@@ -101,7 +107,7 @@ class Gateway:
         now = self.clock()
         self.limits.take_bytes(key.key_id, len(body), now.timestamp())
         sent = read_form(form, body, most_events=self.settings.max_events)
-        sent = admit(sent, now=now, limits=self._time_limits())
+        sent = admit(sent, now=now, limits=self.times)
         self._check(key, sent.models, len(sent.events), now)
         return sent.record, Taken(len(sent.events))
 
@@ -109,7 +115,7 @@ class Gateway:
         """The record of the good events of a body, of which there must be one."""
         now = self.clock()
         self.limits.take_bytes(key.key_id, len(body), now.timestamp())
-        reading = LenientReading(now, self._time_limits())
+        reading = LenientReading(now, self.times)
         for index, item in enumerate(items_of(form, body, most_events=self.settings.max_events)):
             reading.take(index, item)
             if index % READ_AT_ONCE == READ_AT_ONCE - 1:
@@ -140,11 +146,6 @@ class Gateway:
         except RecordTooLarge:  # this Kafka is set to take less
             raise too_large(record) from None
         EVENTS_ACCEPTED.inc(events)
-
-    def _time_limits(self) -> TimeLimits:
-        """What counts on arrival in Kafka, which may take as long as publishing may."""
-        longest = max(0.0, self.settings.longest_window_seconds - self.settings.publish_seconds)
-        return TimeLimits(self.settings.future_limit_seconds, longest, self.monitors.current)
 
 
 def _request_id(key: ApiKey, idempotency_key: bytes | None) -> bytes | None:
