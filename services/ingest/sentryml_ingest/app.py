@@ -22,7 +22,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_ingest.domain.key_limits import KeyLimits
-from sentryml_ingest.http.events import EventsFirst, columns_schema, event_routes
+from sentryml_ingest.http.events import EventsEndpoint, columns_schema, event_routes
 from sentryml_ingest.http.gateway import Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -30,8 +30,7 @@ from sentryml_ingest.settings import IngestSettings
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, whose OpenAPI describes the body, since the route parses it without the framework."""
-    app = EventsFirst(
-        gateway,
+    app = FastAPI(
         title="SentryML ingest",
         version="1",
         description="Send prediction events.",
@@ -73,7 +72,15 @@ def main() -> None:
             await monitors.caught_up.wait()
             health.ready("start")
 
-    service = Service(
-        "sentryml_ingest", settings, create_app(gateway), health, work, loop_factory=uvloop.new_event_loop
+    app, endpoint = create_app(gateway), EventsEndpoint(gateway)
+    run(
+        Service(
+            "sentryml_ingest",
+            settings,
+            app,
+            health,
+            work,
+            loop_factory=uvloop.new_event_loop,
+            endpoint=endpoint,
+        )
     )
-    run(service)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,20 +86,19 @@ class KeyLimits:
         """
         _take(key_id, now, (self._bytes, length))
 
-    def take_events(self, key_id: str, events: int, without_monitor: Iterable[str], now: float) -> None:
+    def take_events(self, key_id: str, events: int, without_monitor: Sequence[str], now: float) -> None:
         """Count the events of a request, and those of their models that are new. A model without a monitor is new once,
         from any key, until MOST_MODELS others have been sent since.
 
         Raises:
             LimitReached: it is too much; nothing was counted.
         """
-        without_monitor = list(without_monitor)
-        new = sum(model_id not in self._counted for model_id in without_monitor)
+        new = len([model_id for model_id in without_monitor if model_id not in self._counted])
         _take(key_id, now, (self._events, events), (self._models, new))
-        if self._models.limited:
+        if without_monitor and self._models.limited:
             self._remember(without_monitor)
 
-    def _remember(self, models: Iterable[str]) -> None:
+    def _remember(self, models: Sequence[str]) -> None:
         for model_id in models:
             self._counted[model_id] = None
             self._counted.move_to_end(model_id)
