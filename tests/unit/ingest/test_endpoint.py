@@ -63,6 +63,16 @@ class Connection:
     kafka: Holding
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    state: ServerState
+
+    async def made(self) -> bool:
+        """Whether the server knows of it."""
+        return bool(self.state.connections)
+
+    def stop(self) -> None:
+        """What the server does when it stops."""
+        for each in list(self.state.connections):
+            each.shutdown()
 
     async def answer(self) -> tuple[int, dict[str, str], dict[str, object]]:
         """The next answer: its status, its headers and what it holds."""
@@ -109,7 +119,7 @@ async def connection() -> AsyncIterator[Connection]:
     server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     try:
-        yield Connection(kafka, reader, writer)
+        yield Connection(kafka, reader, writer, state)
     finally:
         writer.close()
         server.close()
@@ -233,3 +243,23 @@ async def test_who_asks_first_and_who_wants_good_events_taken_are_answered_by_th
     connection.kafka.acknowledge()
     found = await connection.answered()
     assert (found["accepted"], found["refused"]) == (1, 1)
+
+
+async def test_the_first_request_of_a_new_connection_is_answered_though_the_service_stops(
+    connection: Connection,
+) -> None:
+    await eventually(connection.made, what="the connection at the server")
+    connection.stop()
+    connection.writer.write(request())
+    await connection.kafka.holds(1)
+    connection.kafka.acknowledge()
+    assert (await connection.answer())[1]["connection"] == "close"
+    assert await connection.reader.read() == b""
+
+
+async def test_a_new_connection_without_a_request_does_not_keep_the_service_from_stopping(
+    connection: Connection,
+) -> None:
+    await eventually(connection.made, what="the connection at the server")
+    connection.stop()
+    assert await connection.reader.read() == b""

@@ -20,6 +20,8 @@ from sentryml_common.metrics import HTTP_TIMEOUTS
 
 IPV4_IN_IPV6 = "::ffff:"
 MOST_HEADER_BYTES = 65_536
+NEW_SECONDS = 0.5
+"""When a service stops, the time for the first request of a connection to begin to arrive."""
 
 
 Answer = Callable[[Response], None]
@@ -86,6 +88,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     _begun = False
     _header_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -115,6 +118,7 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Begin with a request: its head is there, and those before it are answered. Who does not read the answers, or
         wants to know first whether to send the body, is waited for by uvicorn."""
+        cycle.keep_alive = cycle.keep_alive and not self._stopping
         take_body = None
         if self.endpoint is not None and not cycle.waiting_for_100_continue and not self.flow.write_paused:
             take_body = self.endpoint.begin(cycle.scope, partial(self._answer, cycle))
@@ -158,6 +162,18 @@ class _LimitedProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def shutdown(self) -> None:
+        """The service stops. The request of a connection that was just made may be on its way: it is answered."""
+        if self.cycle is not None:
+            super().shutdown()
+            return
+        self._stopping = True
+        self.loop.call_later(NEW_SECONDS, self._close_unless_used)
+
+    def _close_unless_used(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
