@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.connections import protocol_with_limits
+from sentryml_common.http.connections import REQUEST, protocol_with_limits
 from sentryml_ingest.app import create_app, limits_of
 from sentryml_ingest.http.events import EventsEndpoint
 from sentryml_ingest.http.gateway import Gateway
@@ -262,4 +263,25 @@ async def test_a_new_connection_without_a_request_does_not_keep_the_service_from
 ) -> None:
     await eventually(connection.made, what="the connection at the server")
     connection.stop()
+    assert await connection.reader.read() == b""
+
+
+async def test_a_connection_that_waits_for_its_next_request_is_closed_after_a_while(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check is called here, in the place of a timer."""
+    connection.writer.write(request())
+    await connection.kafka.holds(1)
+    protocol: Any = next(iter(connection.state.connections))
+    monkeypatch.setitem(protocol.seconds, REQUEST, 60.0)
+    protocol._check()  # it is our turn
+    connection.kafka.acknowledge()
+    assert await connection.answered() == {"accepted": 1}
+    protocol._check()  # its time is not over
+    connection.writer.write(request())
+    await connection.kafka.holds(1)
+    connection.kafka.acknowledge()
+    assert await connection.answered() == {"accepted": 1}
+    monkeypatch.setitem(protocol.seconds, REQUEST, 0.0)
+    protocol._check()
     assert await connection.reader.read() == b""

@@ -20,6 +20,8 @@ from sentryml_common.metrics import HTTP_TIMEOUTS
 
 IPV4_IN_IPV6 = "::ffff:"
 MOST_HEADER_BYTES = 65_536
+REQUEST, IDLE_SECONDS = "next request", 5.0
+"""After this time without another request a connection is closed, at the next check."""
 NEW_SECONDS = 0.5
 """When a service stops, the time for the first request of a connection to begin to arrive."""
 
@@ -44,7 +46,7 @@ def protocol_with_limits(
     *, headers_seconds: float, body_seconds: float, endpoint: Endpoint | None = None
 ) -> type[asyncio.Protocol]:
     """A protocol for uvicorn that gives senders this time for the headers and for the body of each request."""
-    seconds = {"headers": headers_seconds, "body": body_seconds}
+    seconds = {"headers": headers_seconds, "body": body_seconds, REQUEST: IDLE_SECONDS}
     return type("LimitedProtocol", (_LimitedProtocol,), {"seconds": seconds, "endpoint": endpoint})
 
 
@@ -142,6 +144,8 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._awaited, self._begun = None, False
         self._hand_over(self.cycle)
+        if self.cycle.response_complete:
+            self._await(REQUEST)
 
     def _hand_over(self, cycle: RequestResponseCycle) -> None:
         """Give the endpoint the body, and keep none of it: many requests may wait for their answers."""
@@ -162,6 +166,17 @@ class _LimitedProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn does, without a timer of its own for the time until the next request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._awaited is None:
+            self._await(REQUEST)
 
     def shutdown(self) -> None:
         """The service stops. The request of a connection that was just made may be on its way: it is answered."""
@@ -206,6 +221,9 @@ class _LimitedProtocol(HttpToolsProtocol):
     def _give_up(self, part: str) -> None:
         """Close the connection; with an answer, unless nothing was sent: browsers open connections ahead."""
         if self.transport.is_closing():
+            return
+        if part == REQUEST:
+            self.transport.close()
             return
         HTTP_TIMEOUTS.labels(part=part).inc()
         detail = f"the {part} did not arrive within {self.seconds[part]:g} s: send the request again"
