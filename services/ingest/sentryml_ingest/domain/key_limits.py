@@ -51,22 +51,23 @@ class Buckets:
         self.limited = rate.per_second > 0
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, key_id: str, amount: float, now: float) -> float:
-        """Seconds until `amount` may be taken; 0 means now."""
-        missing = min(amount, self._rate.most) - self._level(key_id, now)
-        return max(0.0, missing / self._rate.per_second)
-
-    def take(self, key_id: str, amount: float, now: float) -> None:
-        """Take `amount`, whatever there is."""
-        self._levels[key_id] = self._level(key_id, now) - amount, now
-        self._levels.move_to_end(key_id)
-        if len(self._levels) > MOST_KEYS:
-            self._levels.popitem(last=False)
-
-    def _level(self, key_id: str, now: float) -> float:
+    def level(self, key_id: str, now: float) -> float:
+        """What a key's bucket holds."""
         level, at = self._levels.get(key_id, (self._rate.most, now))
         # A clock that was set back refills nothing at first.
         return min(self._rate.most, level + max(0.0, now - at) * self._rate.per_second)
+
+    def wait(self, level: float, amount: float) -> float:
+        """Seconds until `amount` may be taken from a bucket at this level; 0 means now."""
+        missing = min(amount, self._rate.most) - level
+        return max(0.0, missing / self._rate.per_second)
+
+    def leave(self, key_id: str, level: float, now: float) -> None:
+        """Leave a key's bucket at this level."""
+        self._levels[key_id] = level, now
+        self._levels.move_to_end(key_id)
+        if len(self._levels) > MOST_KEYS:
+            self._levels.popitem(last=False)
 
 
 class KeyLimits:
@@ -108,10 +109,13 @@ class KeyLimits:
 
 def _take(key_id: str, now: float, *amounts: tuple[Buckets, int]) -> None:
     """Take all amounts, or none."""
-    needed = [(buckets, amount) for buckets, amount in amounts if amount and buckets.limited]
-    for buckets, amount in needed:
-        seconds = buckets.wait(key_id, amount, now)
-        if seconds > 0:
-            raise LimitReached(buckets.limit, math.ceil(seconds))
-    for buckets, amount in needed:
-        buckets.take(key_id, amount, now)
+    left = []
+    for buckets, amount in amounts:
+        if amount and buckets.limited:
+            level = buckets.level(key_id, now)
+            seconds = buckets.wait(level, amount)
+            if seconds > 0:
+                raise LimitReached(buckets.limit, math.ceil(seconds))
+            left.append((buckets, level - amount))
+    for buckets, level in left:
+        buckets.leave(key_id, level, now)
