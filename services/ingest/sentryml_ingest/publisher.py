@@ -20,7 +20,7 @@ from sentryml_ingest.settings import MOST_EVENTS
 SMALL_EVENTS, SMALL_BYTES = 200, 32_768
 """Requests with at most this number of events and bytes may share a record."""
 MOST_BYTES = 500_000
-RECORDS_UNDER_WAY = 2
+RECORDS_UNDER_WAY = 4
 """While this number of shared records are not acknowledged, the next one waits."""
 
 
