@@ -11,6 +11,9 @@ Whose fault it is and whether a retry helps is decided by the class, never by th
 
 from __future__ import annotations
 
+EXIT_CONFIGURATION = 78
+"""How a process ends that has met a ConfigurationError: starting it again does not help."""
+
 
 class SentryMLError(Exception):
     """Base of SentryML's own errors."""

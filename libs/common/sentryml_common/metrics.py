@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
-from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client knows of other processes of the same service, and where their metrics are."""
 
 CONSUMED_TOTAL = Counter("sentryml_consumed_total", "Records consumed from Kafka.", ["topic"])
 DEAD_LETTERS_TOTAL = Counter(
@@ -18,8 +23,19 @@ RETRIES_TOTAL = Counter(
 )
 HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too long to arrive, by part.", ["part"])
 KAFKA_ANSWERED = Gauge(
-    "sentryml_kafka_last_answer_timestamp_seconds", "When Kafka last answered this process, asked every 15 s."
+    "sentryml_kafka_last_answer_timestamp_seconds",
+    "When Kafka last answered this process, asked every 15 s.",
+    multiprocess_mode="livemax",
 )
+
+
+def exposed_metrics() -> bytes:
+    """The metrics as Prometheus reads them: of this process, or of all behind its port together."""
+    if METRICS_FOLDER not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def kafka_answered_at() -> datetime | None:

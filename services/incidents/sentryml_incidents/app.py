@@ -10,7 +10,7 @@ from typing import Any
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.topics import PREDICTIONS
-from sentryml_common.errors import ConfigurationError
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -20,7 +20,7 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
-from sentryml_common.service import EXIT_CONFIGURATION, Service, load_settings_or_exit, run
+from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.cli.first_admin import make_first_admin
 from sentryml_incidents.clients.drift import Processors

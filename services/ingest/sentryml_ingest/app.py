@@ -20,9 +20,10 @@ from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
+from sentryml_common.processes import is_one_of_several, run_several
 from sentryml_common.service import Service, load_settings_or_exit, run
 from sentryml_ingest.domain.key_limits import KeyLimits
-from sentryml_ingest.http.events import EventsFirst, columns_schema, event_routes
+from sentryml_ingest.http.events import EventsEndpoint, columns_schema, event_routes
 from sentryml_ingest.http.gateway import Gateway
 from sentryml_ingest.publisher import EventPublisher
 from sentryml_ingest.settings import IngestSettings
@@ -30,8 +31,7 @@ from sentryml_ingest.settings import IngestSettings
 
 def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, whose OpenAPI describes the body, since the route parses it without the framework."""
-    app = EventsFirst(
-        gateway,
+    app = FastAPI(
         title="SentryML ingest",
         version="1",
         description="Send prediction events.",
@@ -55,8 +55,16 @@ def limits_of(settings: IngestSettings) -> KeyLimits:
 
 
 def main() -> None:
-    """Run ingest until a signal."""
-    settings, health = load_settings_or_exit(IngestSettings), Health()
+    """Run ingest until a signal, in one process or several."""
+    settings = load_settings_or_exit(IngestSettings)
+    if settings.ingest_processes > 1 and not is_one_of_several():
+        run_several("sentryml_ingest", settings, settings.ingest_processes)
+    run(service_of(settings))
+
+
+def service_of(settings: IngestSettings) -> Service:
+    """Ingest as one process."""
+    health = Health()
     keys, monitors, usage = Follower(API_KEYS, ApiKey), Follower(MONITORS, Monitor), KeyUsage("ingest")
     publisher = EventPublisher(settings.publish_seconds)
     gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, system_clock, usage)
@@ -73,7 +81,7 @@ def main() -> None:
             await monitors.caught_up.wait()
             health.ready("start")
 
-    service = Service(
-        "sentryml_ingest", settings, create_app(gateway), health, work, loop_factory=uvloop.new_event_loop
+    app, endpoint = create_app(gateway), EventsEndpoint(gateway)
+    return Service(
+        "sentryml_ingest", settings, app, health, work, loop_factory=uvloop.new_event_loop, endpoint=endpoint
     )
-    run(service)

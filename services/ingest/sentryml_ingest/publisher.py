@@ -20,7 +20,7 @@ from sentryml_ingest.settings import MOST_EVENTS
 SMALL_EVENTS, SMALL_BYTES = 200, 32_768
 """Requests with at most this number of events and bytes may share a record."""
 MOST_BYTES = 500_000
-RECORDS_UNDER_WAY = 2
+RECORDS_UNDER_WAY = 4
 """While this number of shared records are not acknowledged, the next one waits."""
 
 
@@ -61,21 +61,20 @@ class EventPublisher:
         """Kafka is there."""
         self._publisher = publisher
 
-    async def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> None:
-        """Return when Kafka has acknowledged the events of a request, a JSON array.
+    def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> asyncio.Future[None]:
+        """Done when Kafka has acknowledged the events of a request, a JSON array.
 
-        Raises:
+        Raises, when awaited:
             Unavailable: it has not in time. The events may still arrive: a sender without a request id that tries again
                 may then be counted twice, one that does not may have been counted.
             RecordTooLarge: Kafka takes no record of this size.
         """
-        if request_id is not None or events > SMALL_EVENTS or len(array) > SMALL_BYTES:
-            await self._send(array, asyncio.get_running_loop().time(), request_id)
-        else:
-            await self._wait_with_others(array, events)
-
-    async def _wait_with_others(self, array: bytes, events: int) -> None:
         loop = asyncio.get_running_loop()
+        if request_id is not None or events > SMALL_EVENTS or len(array) > SMALL_BYTES:
+            return loop.create_task(self._send(array, loop.time(), request_id))
+        return self._send_with_others(array, events, loop)
+
+    def _send_with_others(self, array: bytes, events: int, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         if self._next is not None and not self._next.fits(array, events):
             self._start()
         if self._next is None:
@@ -83,7 +82,7 @@ class EventPublisher:
             loop.call_soon(self._start_unless_busy)  # after the requests that have arrived by now
         answered: asyncio.Future[None] = loop.create_future()
         self._next.add(array, events, answered)
-        await answered
+        return answered
 
     def _start_unless_busy(self) -> None:
         if len(self._under_way) < RECORDS_UNDER_WAY:

@@ -13,6 +13,13 @@ MOST_EVENTS = 5_000
 class IngestSettings(ServiceSettings):
     """What ingest needs beside the common settings."""
 
+    ingest_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the port: one for each core that ingest may use. The limits of API keys are "
+        "those of each process.",
+    )
     max_body_bytes: int = Field(
         500_000,
         ge=1_000,

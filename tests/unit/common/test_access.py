@@ -9,6 +9,7 @@ import pytest
 from sentryml_common.contracts.api_key import Scope, form_key
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.problems import Problem
+from sentryml_common.key_usage import KeyUsage
 from tests.unit.common.keys import KEY, KEY_ID, NOW, api_key, gatekeeper_of, known_keys
 
 BEARER = f"Bearer {KEY}"
@@ -85,4 +86,23 @@ def test_a_revocation_holds_from_the_next_request() -> None:
     keys.current[KEY_ID] = api_key(revoked_at=NOW)
     assert refusal(gatekeeper, BEARER).status == 401
     del keys.current[KEY_ID]
+    assert refusal(gatekeeper, BEARER).status == 401
+
+
+@pytest.mark.parametrize("change", [{"revoked_at": NOW}, {"scopes": [Scope.READ]}, {"key_hash": "0" * 64}, None])
+def test_a_key_that_was_let_in_is_refused_once_it_has_changed(change: dict[str, object] | None) -> None:
+    keys = known_keys(api_key())
+    gatekeeper = gatekeeper_of(keys=keys)
+    assert gatekeeper.admit(BEARER) is gatekeeper.admit(BEARER)
+    keys.current.clear()
+    keys.current.update({} if change is None else {KEY_ID: api_key(**change)})
+    assert refusal(gatekeeper, BEARER).status in {401, 403}
+
+
+def test_a_key_that_was_let_in_is_refused_once_it_expires() -> None:
+    now = [NOW]
+    keys = known_keys(api_key(expires_at=NOW + timedelta(seconds=1)))
+    gatekeeper = Gatekeeper(keys, Scope.EVENTS_WRITE, lambda: now[0], KeyUsage("test"))
+    assert gatekeeper.admit(BEARER)
+    now[0] += timedelta(seconds=1)
     assert refusal(gatekeeper, BEARER).status == 401

@@ -17,7 +17,7 @@ import httpx
 import orjson
 import pytest
 
-from sentryml_common.service import _listen
+from sentryml_common.http.listener import listen
 from sentryml_common.settings import ServiceSettings
 from tests.support.eventually import LONG_SECONDS, eventually_sync
 from tests.support.ports import free_port
@@ -272,7 +272,7 @@ def test_work_that_cannot_stop_in_order_is_reported(start: Start) -> None:
 def test_connections_send_at_once() -> None:
     """Else each answer in two parts waits 40 ms for the other side's delayed acknowledgement."""
     with (
-        _listen(ServiceSettings(http_port=free_port())) as listener,
+        listen(ServiceSettings(http_port=free_port())) as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as accepted,
     ):

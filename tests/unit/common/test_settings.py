@@ -6,8 +6,8 @@ import pytest
 from pydantic import Field
 
 from sentryml_common.contracts.topics import TOPICS
-from sentryml_common.errors import ConfigurationError
-from sentryml_common.service import EXIT_CONFIGURATION, load_settings_or_exit
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
+from sentryml_common.service import load_settings_or_exit
 from sentryml_common.settings import KafkaSettings, PostgresSettings, ServiceSettings, load_settings
 
 LONGEST_TOPIC_NAME = 249

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +51,15 @@ class RecordingPublisher(EventPublisher):
         self.request_ids: list[bytes | None] = []
         self.error: Exception | None = None
 
-    async def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> None:
+    def publish(self, array: bytes, events: int, request_id: bytes | None = None) -> asyncio.Future[None]:
+        answered = asyncio.get_running_loop().create_future()
         if self.error is not None:
-            raise self.error
+            answered.set_exception(self.error)
+            return answered
         self.records.append(array)
         self.request_ids.append(request_id)
+        answered.set_result(None)
+        return answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,12 +106,12 @@ def test_the_average_holds_whatever_is_sent_when(requests: list[tuple[int, float
 def test_memory_is_bounded_in_keys_and_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_limits, "MOST_KEYS", 100)
     monkeypatch.setattr(key_limits, "MOST_MODELS", 100)
-    buckets = Buckets(Rate(1, 10))
+    buckets = Buckets(Limit.EVENTS, Rate(1, 10))
     for number in range(1_000):
-        buckets.take(f"k{number}", 10, now=0)
+        buckets.leave(f"k{number}", 0, now=0)
     assert len(buckets._levels) == 100
-    assert buckets.wait("k999", 1, now=0) == 1
-    assert buckets.wait("k0", 1, now=0) == 0
+    assert buckets.level("k999", now=0) == 0
+    assert buckets.level("k0", now=0) == 10
     found = limited(new_models_per_hour=1_000_000)
     for number in range(1_000):
         found.take_events("k", 1, ["often", f"m{number}"], now=0)

@@ -68,3 +68,49 @@ def test_a_record_has_what_was_sent_and_nothing_else(written: dict[str, Any]) ->
 
 def test_models_are_named_once() -> None:
     assert read({"model_id": "b"}, {"model_id": "a"}, {"model_id": "b"}).models == {"a", "b"}
+
+
+AT = '"timestamp":"2026-11-23T10:15:00.500+01:00"'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'[{{"model_id":"m","prediction":0.10,{AT}}},{{"prediction":7,{AT},"model_id":"m"}}]',
+        f'[{{"model_id": "m", "prediction": "a:b", {AT}}}, {{"model_id": "m", "prediction": "}}", {AT}}}]',
+        '[{"model_id":"m","prediction":1,"score":null}]',
+    ],
+    ids=["compact", "with blanks", "null"],
+)
+def test_an_array_of_events_with_the_same_fields_goes_on_as_it_came(body: str) -> None:
+    assert sent(f" {body}\n".encode()).record == body.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"model_id":"m","prediction":1,"score":1},{"model_id":"m","prediction":1}]',
+        '[{"model_id":"m","prediction":1},{"model_id":"m","prediction":1,"score":1}]',
+        '[{"model_id":"m","prediction":":x"}]',
+        '[{"model_id" : "m","prediction":"x"}]',
+    ],
+    ids=["one less", "one more", "a colon that begins a text", "a blank before a colon"],
+)
+def test_other_arrays_are_written_again_with_the_same_meaning(body: str) -> None:
+    record = sent(body.encode()).record
+    assert orjson.loads(record) == orjson.loads(body)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        '{"model_id":"m","prediction":1,"score":1,"score":2}',
+        '{"model_id":"m","prediction":1,"score" :1,"score":2}',
+        '{"model_id":"m","prediction":1,"score":2},{"model_id":"m","prediction":1,"score":1,"score":2}',
+        '{"model_id":"m","prediction":":","score" :1,"score":2}',
+        '{"model_id":"m","prediction":1,"score":1,"sc\\u006fre":2}',
+    ],
+)
+def test_nothing_hides_a_field_that_is_given_twice(events: str) -> None:
+    with pytest.raises(InvalidEvents, match="score: is given more than once"):
+        sent(f"[{events}]".encode())

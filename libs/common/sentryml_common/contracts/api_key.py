@@ -77,8 +77,11 @@ class ApiKey(Message):
 
     def opens(self, key: str, now: datetime) -> bool:
         """Whether `key` is this key, and still valid at `now`."""
-        alive = self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-        return alive and hmac.compare_digest(self.key_hash, hash_key(key))
+        return self.is_valid(now) and hmac.compare_digest(self.key_hash, hash_key(key))
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def allows(self, scope: Scope) -> bool:
         """Whether the key carries a scope, itself or by inclusion."""

@@ -5,7 +5,9 @@ A key is read from that header only: not from the query string, a cookie or the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Depends
@@ -18,6 +20,8 @@ from sentryml_common.http.problems import Problem, unavailable
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
 
+MOST_ADMITTED = 10_000
+"""Headers that are known: beyond that they are checked again."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SentryML"'}
 
 _bearer = HTTPBearer(
@@ -78,12 +82,16 @@ def actor_of(key: ApiKey) -> Actor:
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Admits requests whose key has `scope`, checked in memory against `api-keys.v1`, without a database."""
+    """Admits requests whose key has `scope`, checked in memory against `api-keys.v1`, without a database.
+
+    What has been checked once is known by a hash of the header, until the key changes: senders send the same again.
+    """
 
     keys: Follower[ApiKey]
     scope: Scope
     clock: Clock
     usage: KeyUsage
+    _admitted: dict[bytes, ApiKey] = field(default_factory=dict, init=False)
 
     def admit(self, authorization: str | None) -> ApiKey:
         """The key of a request.
@@ -91,10 +99,22 @@ class Gatekeeper:
         Raises:
             Problem: 401 no key, or no valid one; 403 it lacks the scope; 503 the keys are not known yet.
         """
+        now, fingerprint = self.clock(), sha256((authorization or "").encode()).digest()
+        key = self._admitted.get(fingerprint)
+        if key is not None and self.keys.current.get(key.key_id) is key and key.is_valid(now):
+            self.usage.note(key.key_id, now)
+            return key
+        key = self._check(authorization, now)
+        if len(self._admitted) >= MOST_ADMITTED:
+            self._admitted.clear()
+        self._admitted[fingerprint] = key
+        return key
+
+    def _check(self, authorization: str | None, now: datetime) -> ApiKey:
         if not self.keys.caught_up.is_set():
             raise unavailable("the API keys are still being read from Kafka: try again in a few seconds")
         key_id, given = given_key(authorization)
-        key, now = self.keys.current.get(key_id), self.clock()
+        key = self.keys.current.get(key_id)
         if key is None or not key.opens(given, now):
             raise bad_key()
         self.usage.note(key_id, now)

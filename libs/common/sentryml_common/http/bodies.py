@@ -25,11 +25,22 @@ async def read_body(receive: Receive, most_bytes: int, what: str, advice: str = 
     body, more = b"", True
     while more:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "cut-short", "the connection ended before the body did")
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-        if len(body) > most_bytes:
-            raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
+        ended = message["type"] == "http.disconnect"
+        body = checked_body(None if ended else body + message.get("body", b""), most_bytes, what, advice)
+        more = message.get("more_body", False)
+    return body
+
+
+def checked_body(body: bytes | None, most_bytes: int, what: str, advice: str = "") -> bytes:
+    """A body that is not too long; None stands for one whose connection ended first.
+
+    Raises:
+        Problem: as `read_body`.
+    """
+    if body is None:
+        raise Problem(400, "cut-short", "the connection ended before the body did")
+    if len(body) > most_bytes:
+        raise Problem(413, "body-too-large", f"{what} may hold {most_bytes:,} bytes{advice}")
     return body
 
 

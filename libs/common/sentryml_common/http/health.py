@@ -5,9 +5,13 @@ Live means that the process answers; ready means that it waits for nothing it ne
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from sentryml_common.metrics import exposed_metrics
 
 
 class Health:
@@ -19,14 +23,22 @@ class Health:
     def __init__(self) -> None:
         self._waiting: dict[str, str] = {"start": "starting"}
         self._details: dict[str, dict[str, str]] = {}
+        self._ready = asyncio.Event()
 
     def waiting(self, what: str, why: str) -> None:
         """Not ready: `what` is missing, `why` says what exactly is waited for."""
         self._waiting[what] = why
+        self._ready.clear()
 
     def ready(self, what: str) -> None:
         """`what` is no longer waited for."""
         self._waiting.pop(what, None)
+        if not self._waiting:
+            self._ready.set()
+
+    async def until_ready(self) -> None:
+        """Wait until nothing is waited for."""
+        await self._ready.wait()
 
     def details(self, what: str, texts: dict[str, str]) -> None:
         """Set the details about `what`, by name; none if empty."""
@@ -61,6 +73,6 @@ def health_routes(health: Health) -> APIRouter:
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposed_metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return router

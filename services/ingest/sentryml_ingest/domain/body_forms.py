@@ -30,10 +30,18 @@ from sentryml_common.contracts.prediction import (
     is_model_id,
 )
 from sentryml_common.errors import UndecodableMessage
-from sentryml_ingest.domain.sent_events import Sent, SentEvent, encode, has_each_field_once, read_sent
+from sentryml_ingest.domain.sent_events import (
+    BLANKS,
+    Sent,
+    SentEvent,
+    encode,
+    has_each_field_once,
+    read_good,
+    read_or_explain,
+    read_sent,
+)
 
 SHARED = frozenset({"model_id", "version", "segment"})
-BLANKS = b" \t\r\n"
 T = TypeVar("T")
 Column = list[T | None] | UnsetType
 
@@ -91,9 +99,12 @@ def read_form(form: Form, body: bytes, *, most_events: int) -> Sent:
     body = body.removeprefix(BYTE_ORDER_MARK)
     if form is Form.LINES:
         return _read_lines(body, most_events)
+    sent = read_good(body, most_events=most_events)
+    if sent is not None:
+        return sent
     if _is_columns(body):
         return _read_columns(body, most_events)
-    return read_sent(body, most_events=most_events)
+    return read_or_explain(body, most_events=most_events)
 
 
 def items_of(form: Form, body: bytes, *, most_events: int) -> list[bytes]:

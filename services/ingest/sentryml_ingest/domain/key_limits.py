@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,40 +44,39 @@ class Rate:
 
 
 class Buckets:
-    """A bucket for each key, all of one rate; at most MOST_KEYS."""
+    """A bucket for each key, all of one limit and rate; at most MOST_KEYS. A rate of 0 is no limit."""
 
-    def __init__(self, rate: Rate) -> None:
-        self._rate = rate
+    def __init__(self, limit: Limit, rate: Rate) -> None:
+        self.limit, self._rate = limit, rate
+        self.limited = rate.per_second > 0
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, key_id: str, amount: float, now: float) -> float:
-        """Seconds until `amount` may be taken; 0 means now."""
-        missing = min(amount, self._rate.most) - self._level(key_id, now)
-        return max(0.0, missing / self._rate.per_second)
-
-    def take(self, key_id: str, amount: float, now: float) -> None:
-        """Take `amount`, whatever there is."""
-        self._levels[key_id] = self._level(key_id, now) - amount, now
-        self._levels.move_to_end(key_id)
-        if len(self._levels) > MOST_KEYS:
-            self._levels.popitem(last=False)
-
-    def _level(self, key_id: str, now: float) -> float:
+    def level(self, key_id: str, now: float) -> float:
+        """What a key's bucket holds."""
         level, at = self._levels.get(key_id, (self._rate.most, now))
         # A clock that was set back refills nothing at first.
         return min(self._rate.most, level + max(0.0, now - at) * self._rate.per_second)
+
+    def wait(self, level: float, amount: float) -> float:
+        """Seconds until `amount` may be taken from a bucket at this level; 0 means now."""
+        missing = min(amount, self._rate.most) - level
+        return max(0.0, missing / self._rate.per_second)
+
+    def leave(self, key_id: str, level: float, now: float) -> None:
+        """Leave a key's bucket at this level."""
+        self._levels[key_id] = level, now
+        self._levels.move_to_end(key_id)
+        if len(self._levels) > MOST_KEYS:
+            self._levels.popitem(last=False)
 
 
 class KeyLimits:
     """The limits of all keys, as one process sees them; a limit of 0 is none."""
 
     def __init__(self, *, events_per_second: float, bytes_per_second: float, new_models_per_hour: float) -> None:
-        rates = {
-            Limit.EVENTS: Rate(events_per_second, events_per_second * BURST_SECONDS),
-            Limit.BYTES: Rate(bytes_per_second, bytes_per_second * BURST_SECONDS),
-            Limit.NEW_MODELS: Rate(new_models_per_hour / HOUR, new_models_per_hour),
-        }
-        self._buckets = {limit: Buckets(rate) for limit, rate in rates.items() if rate.per_second > 0}
+        self._events = Buckets(Limit.EVENTS, Rate(events_per_second, events_per_second * BURST_SECONDS))
+        self._bytes = Buckets(Limit.BYTES, Rate(bytes_per_second, bytes_per_second * BURST_SECONDS))
+        self._models = Buckets(Limit.NEW_MODELS, Rate(new_models_per_hour / HOUR, new_models_per_hour))
         self._counted: OrderedDict[str, None] = OrderedDict()
 
     def take_bytes(self, key_id: str, length: int, now: float) -> None:
@@ -86,33 +85,37 @@ class KeyLimits:
         Raises:
             LimitReached: it is too much; nothing was counted.
         """
-        self._take(key_id, {Limit.BYTES: length}, now)
+        _take(key_id, now, (self._bytes, length))
 
-    def take_events(self, key_id: str, events: int, without_monitor: Iterable[str], now: float) -> None:
+    def take_events(self, key_id: str, events: int, without_monitor: Sequence[str], now: float) -> None:
         """Count the events of a request, and those of their models that are new. A model without a monitor is new once,
         from any key, until MOST_MODELS others have been sent since.
 
         Raises:
             LimitReached: it is too much; nothing was counted.
         """
-        without_monitor = list(without_monitor)
-        new = sum(model_id not in self._counted for model_id in without_monitor)
-        self._take(key_id, {Limit.EVENTS: events, Limit.NEW_MODELS: new}, now)
-        if Limit.NEW_MODELS in self._buckets:
+        new = len([model_id for model_id in without_monitor if model_id not in self._counted])
+        _take(key_id, now, (self._events, events), (self._models, new))
+        if without_monitor and self._models.limited:
             self._remember(without_monitor)
 
-    def _take(self, key_id: str, amounts: dict[Limit, int], now: float) -> None:
-        needed = {limit: amount for limit, amount in amounts.items() if amount and limit in self._buckets}
-        for limit, amount in needed.items():
-            seconds = self._buckets[limit].wait(key_id, amount, now)
-            if seconds > 0:
-                raise LimitReached(limit, math.ceil(seconds))
-        for limit, amount in needed.items():
-            self._buckets[limit].take(key_id, amount, now)
-
-    def _remember(self, models: Iterable[str]) -> None:
+    def _remember(self, models: Sequence[str]) -> None:
         for model_id in models:
             self._counted[model_id] = None
             self._counted.move_to_end(model_id)
         while len(self._counted) > MOST_MODELS:
             self._counted.popitem(last=False)
+
+
+def _take(key_id: str, now: float, *amounts: tuple[Buckets, int]) -> None:
+    """Take all amounts, or none."""
+    left = []
+    for buckets, amount in amounts:
+        if amount and buckets.limited:
+            level = buckets.level(key_id, now)
+            seconds = buckets.wait(level, amount)
+            if seconds > 0:
+                raise LimitReached(buckets.limit, math.ceil(seconds))
+            left.append((buckets, level - amount))
+    for buckets, level in left:
+        buckets.leave(key_id, level, now)

@@ -14,7 +14,9 @@ def check_models(key: ApiKey, models: Iterable[str]) -> None:
     Raises:
         Problem: 403, naming them.
     """
-    refused = sorted(model for model in models if not key.allows_model(model)) if key.models else []
+    if not key.models:
+        return
+    refused = sorted(model for model in models if not key.allows_model(model))
     if refused:
         named = ", ".join(refused[:10])
         raise Problem(403, "forbidden", f"this API key may not write events of {named}", models=refused[:100])

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from functools import lru_cache, partial
+from typing import Any, cast
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, PredictionEvent
-from sentryml_common.errors import Unavailable
 from sentryml_common.http.answers import API_HEADERS
-from sentryml_common.http.problems import Problem, defect, problem_answers, unavailable
+from sentryml_common.http.bodies import checked_body, read_body
+from sentryml_common.http.connections import Answer, TakeBody
+from sentryml_common.http.problems import problem_answers
 from sentryml_ingest.domain.body_forms import SHARED, Form
 from sentryml_ingest.domain.encodings import Encoding
 from sentryml_ingest.domain.idempotency import MOST_CHARACTERS
-from sentryml_ingest.http.gateway import Gateway, Taken
-from sentryml_ingest.metrics import REQUESTS
+from sentryml_ingest.http.content import Headers
+from sentryml_ingest.http.gateway import Gateway, Opened, Taken
+from sentryml_ingest.http.refusals import refusal
+from sentryml_ingest.metrics import EVENTS_ACCEPTED, REQUESTS
 
 PATH = "/v1/events"
-ACCEPTED_HEADERS = [(name.lower().encode(), value.encode()) for name, value in API_HEADERS.items()]
-ACCEPTED_HEADERS.append((b"content-type", b"application/json"))
+BODY = ("a body", ": send fewer events at a time")
 _ACCEPTED = REQUESTS.labels(status="202")
 EXAMPLE = {"model_id": "flights-delay", "prediction": "late", "score": 0.93, "timestamp": "2026-11-23T09:15:00Z"}
 
@@ -131,59 +135,78 @@ def event_routes(gateway: Gateway) -> APIRouter:
 
 
 async def answer(gateway: Gateway, scope: Scope, receive: Receive) -> Response:
-    """The answer to `POST /v1/events`: 202, or a problem."""
-    found: Response
+    """The answer to `POST /v1/events` from the framework: 202, or a problem."""
     try:
-        taken = await gateway.take(dict(reversed(scope["headers"])), receive)  # the first of a name counts
-    except Problem as problem:
-        found = problem.response()
-    except Unavailable as err:
-        found = unavailable(str(err)).response()
+        opened = gateway.open(headers_of(scope))
+        body = await read_body(receive, gateway.settings.max_body_bytes, *BODY)
+        lenient = opened.content.lenient
+        taken = await gateway.take_good_ones(opened, body) if lenient else gateway.take(opened, body)
+        await taken.acknowledged
+    except Exception as err:
+        return refusal(err)
+    count(taken)
+    if not lenient:
+        return accepted(taken.events)
+    return JSONResponse(_leniently(taken), 202, {**API_HEADERS, "Preference-Applied": "handling=lenient"})
+
+
+class EventsEndpoint:
+    """The same where the head and the body of a request come from the connection itself, as nearly all do."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.most_body_bytes = gateway.settings.max_body_bytes
+
+    def begin(self, scope: Scope, answer: Answer) -> TakeBody | None:
+        """Take the head of a request."""
+        if scope["path"] != PATH or scope["method"] != "POST":
+            return None
+        try:
+            opened = self._gateway.open(headers_of(scope))
+        except Exception as err:
+            answer(refusal(err))
+            return lambda body: None
+        return None if opened.content.lenient else partial(self._take, opened, answer)
+
+    def _take(self, opened: Opened, answer: Answer, body: bytes | None) -> None:
+        try:
+            taken = self._gateway.take(opened, checked_body(body, self.most_body_bytes, *BODY))
+        except Exception as err:
+            answer(refusal(err))
+        else:
+            taken.acknowledged.add_done_callback(partial(_answer_taken, taken, answer))
+
+
+def _answer_taken(taken: Taken, answer: Answer, acknowledged: asyncio.Future[None]) -> None:
+    error = acknowledged.exception()
+    if error is None:
+        count(taken)
+        answer(accepted(taken.events))
     else:
-        _ACCEPTED.inc()
-        if not taken.lenient:
-            return AcceptedResponse(taken.accepted)
-        return JSONResponse(_leniently(taken), 202, {**API_HEADERS, "Preference-Applied": "handling=lenient"})
-    REQUESTS.labels(status=str(found.status_code)).inc()
-    found.headers.update(API_HEADERS)
-    return found
+        answer(refusal(cast(Exception, error)))
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request by name: the first of a name counts."""
+    return dict(reversed(scope["headers"]))
+
+
+def count(taken: Taken) -> None:
+    """Count a request whose events Kafka has acknowledged."""
+    _ACCEPTED.inc()
+    EVENTS_ACCEPTED.inc(taken.events)
 
 
 def _leniently(taken: Taken) -> dict[str, Any]:
     return {
-        "accepted": taken.accepted,
+        "accepted": taken.events,
         "refused": taken.refused,
         "errors": [bad.model_dump() for bad in taken.errors],
         "more_errors": len(taken.errors) >= MOST_ERRORS,
     }
 
 
-class AcceptedResponse(Response):
-    """202. Made of what it is sent as: nearly all answers are it."""
-
-    def __init__(self, accepted: int) -> None:
-        self.status_code, self.background = 202, None
-        self.body = b'{"accepted":%d}' % accepted
-        self.raw_headers = [*ACCEPTED_HEADERS, (b"content-length", b"%d" % len(self.body))]
-
-
-class EventsFirst(FastAPI):
-    """An application that answers `POST /v1/events` before the framework begins, whose layers would cost several times
-    what the request does. They answer everything else, and describe this route."""
-
-    def __init__(self, gateway: Gateway, **described: Any) -> None:
-        super().__init__(**described)
-        self._gateway = gateway
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-            await super().__call__(scope, receive, send)
-            return
-        try:
-            found = await answer(self._gateway, scope, receive)
-        except Exception:
-            REQUESTS.labels(status="500").inc()
-            await defect().response()(scope, receive, send)
-            raise  # so that it is logged
-        await found(scope, receive, send)
+@lru_cache
+def accepted(events: int) -> Response:
+    """202: nearly all answers are it."""
+    return Response(b'{"accepted":%d}' % events, 202, API_HEADERS, "application/json")

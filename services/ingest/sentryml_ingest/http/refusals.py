@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.responses import Response
 
 from sentryml_common.contracts.prediction import MOST_ERRORS, BadField, InvalidEvents, TooManyEvents
-from sentryml_common.errors import UndecodableMessage
-from sentryml_common.http.problems import Problem
+from sentryml_common.errors import RecordTooLarge, Unavailable, UndecodableMessage
+from sentryml_common.http.answers import API_HEADERS
+from sentryml_common.http.problems import Problem, defect, unavailable
+from sentryml_common.logging import get_logger
 from sentryml_ingest.domain.idempotency import BadIdempotencyKey
 from sentryml_ingest.domain.key_limits import Limit, LimitReached
-from sentryml_ingest.metrics import EVENTS_REFUSED, REQUESTS_LIMITED
+from sentryml_ingest.metrics import EVENTS_REFUSED, REQUESTS, REQUESTS_LIMITED
+
+log = get_logger(__name__)
 
 LIMIT_TEXTS = {
     Limit.EVENTS: "this API key has reached its limit of events",
@@ -18,14 +25,33 @@ LIMIT_TEXTS = {
 }
 
 
+def refusal(err: Exception) -> Response:
+    """The answer to a request that has ended in an error; counted. What is no reason to refuse one is a defect."""
+    problem = _problem(err)
+    REQUESTS.labels(status=str(problem.status)).inc()
+    found = problem.response()
+    found.headers.update(API_HEADERS)
+    return found
+
+
+def _problem(err: Exception) -> Problem:
+    if isinstance(err, Problem):
+        return err
+    for kind, explain in _EXPLAINED:
+        if isinstance(err, kind):
+            return explain(err)
+    log.error("request_failed", exc_info=err)
+    return defect()
+
+
 def bad_idempotency_key(err: BadIdempotencyKey) -> Problem:
     """400: the header's value cannot be used."""
     return Problem(400, "bad-idempotency-key", str(err))
 
 
-def too_large(record: bytes) -> Problem:
+def too_large(_: RecordTooLarge) -> Problem:
     """413: the events do not fit a Kafka record."""
-    detail = f"with timestamps the events have {len(record):,} bytes: send fewer events at a time"
+    detail = "with timestamps the events do not fit a Kafka record: send fewer events at a time"
     return Problem(413, "record-too-large", detail)
 
 
@@ -62,3 +88,14 @@ def invalid_events(errors: Sequence[BadField]) -> Problem:
     first = "; ".join(bad.for_sender() for bad in errors[:3])
     shown = [bad.model_dump() for bad in errors]
     return Problem(422, "invalid-events", f"{number}, nothing was accepted: {first}", errors=shown, more_errors=more)
+
+
+_EXPLAINED: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
+    (Unavailable, lambda err: unavailable(str(err))),
+    (LimitReached, limit_reached),
+    (TooManyEvents, too_many),
+    (UndecodableMessage, undecodable),
+    (InvalidEvents, invalid),
+    (BadIdempotencyKey, bad_idempotency_key),
+    (RecordTooLarge, too_large),
+)
