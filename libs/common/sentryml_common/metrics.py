@@ -24,7 +24,7 @@ RETRIES_TOTAL = Counter(
 HTTP_TIMEOUTS = Counter("sentryml_http_timeouts_total", "Requests that took too long to arrive, by part.", ["part"])
 KAFKA_ANSWERED = Gauge(
     "sentryml_kafka_last_answer_timestamp_seconds",
-    "When Kafka last answered this process, asked every 15 s.",
+    "When Kafka last answered this process (of several behind one port: one of them), asked every 15 s.",
     multiprocess_mode="livemax",
 )
 

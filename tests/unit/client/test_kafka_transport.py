@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -63,8 +64,11 @@ def client(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
     monkeypatch.setattr("sentryml.kafka_delivery._producer_class", lambda: StandIn)
     with caplog.at_level(logging.WARNING, logger="sentryml"):
         made = Client(transport="kafka", bootstrap="kafka:9092", flush_seconds=60, batch_seconds=600)
+        threads = set(threading.enumerate())
         yield made
         made.close(0.1)
+        for thread in set(threading.enumerate()) - threads:  # or it would go on in the next test, with its stand-in
+            thread.join()
 
 
 def log_some(client: Client, *predictions: Any) -> None:
