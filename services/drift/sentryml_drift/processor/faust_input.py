@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import faust
@@ -24,6 +25,8 @@ GATHER_SECONDS = 0.05
 """What has arrived meanwhile is taken within this time; most of the gathering is done by pausing between batches."""
 
 MUCH_BYTES = 128 * 1024
+
+COMMIT_SECONDS = 5.0
 
 EXIT_UNEXPECTED = 70
 
@@ -100,8 +103,11 @@ class FaustInput:
         return {tp.partition: end for tp, end in found.items()}
 
     async def commit(self, places: Mapping[int, int]) -> None:
-        """Say how far the work has come, for tools that show lag; nobody here reads it."""
-        await self.app.consumer._commit({self._tp(partition): offset for partition, offset in places.items()})
+        """Say how far the work has come, for tools that show lag; nobody here reads it. It is given up after a while:
+        aiokafka tries again without end, also where the topic was deleted, and a revocation waits for the batch."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self.app.consumer._commit({self._tp(partition): offset for partition, offset in places.items()})
 
     def _tp(self, partition: int) -> TP:
         return TP(self._topic, partition)
