@@ -172,7 +172,7 @@ class Client:
             except RuntimeError:
                 self._thread = None
                 return False
-        _flush_when_a_process_of_multiprocessing_ends(self)
+        _flush_when_a_process_of_multiprocessing_ends()
         return True
 
     def _run(self, delivery: Delivery[Any]) -> None:
@@ -256,10 +256,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _flush_when_a_process_of_multiprocessing_ends(client: Client) -> None:
-    """Such a process skips what is registered with `atexit`."""
-    if (util := sys.modules.get("multiprocessing.util")) is not None:
-        util.Finalize(client, _close_all, exitpriority=10)
+def _flush_when_a_process_of_multiprocessing_ends() -> None:
+    """Such a process skips what is registered with `atexit`, and what its parent has registered here. Not for a client:
+    then it would run when that is garbage, in any thread, and close all others."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _process.flushed_at_end != os.getpid():
+        _process.flushed_at_end = os.getpid()
+        util.Finalize(None, _close_all, exitpriority=10)
 
 
 class _Process:
@@ -267,6 +270,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.client: Client | None = None
+        self.flushed_at_end: int | None = None
         self.forked()
 
     def forked(self) -> None:

@@ -72,3 +72,22 @@ if __name__ == "__main__":
 """
     assert not run(ingest, program)
     assert sorted(event["prediction"] for event in ingest.events()) == [-1, 0, 1, 2]
+
+
+def test_a_client_that_is_garbage_closes_no_other(ingest: StandIn) -> None:
+    program = """
+import gc, multiprocessing.util, sentryml, weakref
+first, second = sentryml.Client(), sentryml.Client()
+for client in (first, second):
+    client.log("fraud", 1)
+    assert client.flush(20)
+ends, stays = first._thread, second._thread
+assert first.close(20)
+ends.join()
+found = weakref.ref(first)
+del client, first, ends
+gc.collect()
+assert found() is None
+assert second._thread is stays and stays.is_alive()
+"""
+    assert not run(ingest, program)
