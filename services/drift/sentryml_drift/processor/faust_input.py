@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import faust
@@ -45,6 +44,7 @@ class FaustInput:
     def __init__(self, app: faust.App, topic: str, batch_seconds: float) -> None:
         self.app, self._topic, self._batch_seconds = app, topic, batch_seconds
         self._input = app.topic(topic, key_serializer="raw", value_serializer="raw", acks=False)
+        self._committing: asyncio.Task[bool] | None = None
 
     def connect(self, processor: Processor) -> None:
         """Bring what comes, and say what is ours, to a processor."""
@@ -103,11 +103,16 @@ class FaustInput:
         return {tp.partition: end for tp, end in found.items()}
 
     async def commit(self, places: Mapping[int, int]) -> None:
-        """Say how far the work has come, for tools that show lag; nobody here reads it. It is given up after a while:
-        aiokafka tries again without end, also where the topic was deleted, and a revocation waits for the batch."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(COMMIT_SECONDS):
-                await self.app.consumer._commit({self._tp(partition): offset for partition, offset in places.items()})
+        """Say how far the work has come, for tools that show lag; nobody here reads it. It is waited for a moment only:
+        aiokafka tries again without end, also where the topic was deleted, and a revocation waits for the batch. While
+        one is under way there is no other: Faust's consumer does two things at a time, and one of them is reading."""
+        if self._committing is not None and not self._committing.done():
+            return
+        offsets = {self._tp(partition): offset for partition, offset in places.items()}
+        self._committing = asyncio.create_task(self.app.consumer._commit(offsets), name="commit")
+        done, _ = await asyncio.wait({self._committing}, timeout=COMMIT_SECONDS)
+        for each in done:
+            each.result()
 
     def _tp(self, partition: int) -> TP:
         return TP(self._topic, partition)
