@@ -10,7 +10,7 @@ from datetime import datetime
 from sentryml_common.contracts.evaluation import RANK, Evaluation, Level, Signal
 from sentryml_common.contracts.transition import Actor, Severity, State, TransitionKind
 from sentryml_common.contracts.transition import Transition as PublishedTransition
-from sentryml_lifecycle.snapshot import Snapshot, Transition
+from sentryml_lifecycle.snapshot import Incident, Snapshot, Transition
 
 WORSE = {TransitionKind.ESCALATED, TransitionKind.WORSENED}
 LOUD = {TransitionKind.OPENED, *WORSE, TransitionKind.REOPENED, TransitionKind.RESOLVED}
@@ -92,3 +92,12 @@ def _drifting(evaluation: Evaluation, snapshot: Snapshot) -> dict[Key, tuple[Lev
     if evaluation.slow_drift is not None and snapshot.drifts_slowly:
         found |= {(each.signal, None, True): each for each in evaluation.slow_drift.signals}
     return {key: (each.level, each.psi or 0.0) for key, each in found.items() if each.level is not Level.OK}
+
+
+def assert_replays(steps: Sequence[AnyTransition], incident: Incident) -> None:
+    """Who reads the timeline knows what is stored, whether people or data led there."""
+    replay = Replay()
+    for step in steps:
+        replay.read(step)
+    for name in Replay.__dataclass_fields__:
+        assert getattr(incident, name) == getattr(replay, name), name

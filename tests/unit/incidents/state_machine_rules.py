@@ -23,7 +23,7 @@ from sentryml_common.contracts.transition import Actor, Cause, Severity, State, 
 from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.grades import Grade, grade_of
 from sentryml_lifecycle.snapshot import LIVE, Incident, Snapshot
-from tests.unit.incidents.alert_readers import LOUD, WORSE, Alerted, AnyTransition, Replay
+from tests.unit.incidents.alert_readers import LOUD, WORSE, Alerted, AnyTransition, assert_replays
 from tests.unit.incidents.builders import (
     an_evaluation,
     at,
@@ -324,7 +324,7 @@ class IncidentMachine(RuleBasedStateMachine):
         assert list(timelines) == [incident.incident_id for incident in sight.incidents]
         for incident in sight.incidents:
             _assert_one_life(timelines[incident.incident_id])
-            _assert_replays(timelines[incident.incident_id], incident)
+            assert_replays(timelines[incident.incident_id], incident)
 
     @invariant()
     def what_is_stored_of_an_incident_holds_together(self) -> None:
@@ -389,12 +389,3 @@ def _assert_one_life(steps: list[AnyTransition]) -> None:
         assert (after.kind is TransitionKind.REOPENED) <= (before.to.state is State.RESOLVED or undone)
         assert before.to.state is not State.CLOSED or after.kind is TransitionKind.NOTED or undone
     assert all(step.alert for step in steps if step.kind in LOUD)
-
-
-def _assert_replays(steps: list[AnyTransition], incident: Incident) -> None:
-    """Who reads the timeline knows what is stored, whether people or data led there."""
-    replay = Replay()
-    for step in steps:
-        replay.read(step)
-    for name in Replay.__dataclass_fields__:
-        assert getattr(incident, name) == getattr(replay, name), name
