@@ -31,6 +31,7 @@ from sentryml_common.contracts.topics import EVALUATIONS, PREDICTIONS
 from sentryml_incidents.domain.roles import Role
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.signing_in import sign_in, submit
 from tests.unit.incidents.builders import BINS, a_categorical_bin, a_signal, an_evaluation, proposing, slowly
 
@@ -148,7 +149,7 @@ class Scene:
             for score in scores
         ]  # fmt: skip
         key = {"Authorization": f"Bearer {self.environment['SENTRYML_EVENTS_KEY']}"}
-        async with httpx.AsyncClient(headers=key, timeout=60, trust_env=False) as client:
+        async with http_client(headers=key, timeout=60) as client:
             answer = await client.post(f"{self.environment['SENTRYML_INGEST_URL']}/v1/events", json=events)
         assert answer.status_code == 202, answer.text
 
@@ -177,7 +178,7 @@ def segments() -> tuple[SignalEvaluation, ...]:
 def a_client(url: str, **headers: str) -> httpx.AsyncClient:
     """A client that keeps no connection: the service would close it while a browser is looked at."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=60, trust_env=False)
+    return http_client(url, headers=headers, limits=limits, timeout=60)
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import httpx
 from playwright.async_api import Browser, Page
 from rich.console import Console
 
@@ -34,6 +33,7 @@ from tests.browser.scene import Scene, a_scene
 from tests.browser.visiting import a_visit
 from tests.support.chromium import a_browser
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.ports import free_port_base
 
 DEFAULT_FOLDER, PICTURES = Path(".sentryml/screenshots"), Path("screenshots")
@@ -116,7 +116,7 @@ async def play_to_the_worst(stack: Stack) -> dict[str, int]:
     environment = stack.environment()
     headers = {"Authorization": f"Bearer {environment['SENTRYML_ADMIN_KEY']}"}
     async with (
-        httpx.AsyncClient(base_url=environment["SENTRYML_INCIDENTS_URL"], headers=headers, timeout=30) as api,
+        http_client(environment["SENTRYML_INCIDENTS_URL"], headers=headers, timeout=30) as api,
         _playing(stack) as playing,
     ):
 

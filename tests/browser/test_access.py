@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
@@ -12,6 +11,7 @@ from sentryml_incidents.domain.roles import Role
 from tests.browser.checks import faults_of
 from tests.browser.conftest import Visit
 from tests.browser.scene import PASSWORD, Scene
+from tests.support.http_client import http_client
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_signing_in_leads_to_the_page_that_required_it_and_out_again(
 
 
 async def works(scene: Scene, key: str) -> bool:
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
+    async with http_client(headers={"Authorization": f"Bearer {key}"}) as client:
         return (await client.get(f"{scene.url}/v1/models")).status_code == 200
 
 

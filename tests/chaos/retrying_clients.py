@@ -18,6 +18,7 @@ from sentryml_common.http.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.settings import KafkaSettings
 from tests.support.counting import Producer
+from tests.support.http_client import http_client
 from tests.support.traffic import some_batches
 
 CLIENTS = 10
@@ -50,7 +51,7 @@ class RetryingClients:
     async def run(self, enough: asyncio.Event) -> None:
         """Send until it is enough; returns when every request has been answered 202."""
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, limits=limits) as http:
+        async with http_client(self.url, limits=limits) as http:
             await asyncio.gather(*(self._client(http, enough) for _ in range(CLIENTS)))
 
     async def _client(self, http: httpx.AsyncClient, enough: asyncio.Event) -> None:

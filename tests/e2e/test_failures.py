@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -16,6 +15,7 @@ from sentryml_local.stack import Stack
 from tests.e2e.user import User
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen
+from tests.support.http_client import http_client
 
 
 def pid_of(stack: Stack, name: str) -> int:
@@ -139,7 +139,7 @@ async def test_while_postgres_is_away_ingest_goes_on_and_incidents_catches_up(st
 
 
 async def test_no_key_and_a_wrong_key_are_answered_401(user: User) -> None:
-    async with httpx.AsyncClient(base_url=user.ingest.base_url) as stranger:
+    async with http_client(user.ingest.base_url) as stranger:
         assert (await stranger.post("/v1/events", json=an_event("x"))).status_code == 401
         wrong = {"Authorization": "Bearer sml_000000000000_" + "A" * 43 + "00000000"}
         answer = await stranger.post("/v1/events", json=an_event("x"), headers=wrong)

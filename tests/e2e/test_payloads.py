@@ -20,6 +20,7 @@ from tests.e2e.test_failures import counted
 from tests.e2e.user import User
 from tests.integration.keys.test_secrecy import everything_kept
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.tapping import all_committed, foreign_topic, tapping
 from tests.unit.tap.test_kserve import ATTRIBUTES, V2
 
@@ -99,7 +100,7 @@ async def post_cloudevents(url: str, model_id: str) -> list[httpx.Response]:
         ("", good, headers),
     ]
     answers = []
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+    async with http_client(timeout=60) as client:
         for query, body, given in sent:
             content = body if isinstance(body, bytes) else orjson.dumps(body)
             answers.append(await client.post(f"{url}/kserve{query}", content=content, headers=given))

@@ -15,6 +15,7 @@ import httpx
 from sentryml_local.programs import WEBHOOK_PATH
 from sentryml_local.stack import Stack
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.signing_in import sign_in
 
 EVENTS_PER_SECOND, REQUEST_EVENTS = 500, 2000
@@ -89,11 +90,11 @@ async def a_user(stack: Stack) -> AsyncIterator[User]:
     env = stack.environment()
     events, admin = ({"Authorization": f"Bearer {env[key]}"} for key in ("SENTRYML_EVENTS_KEY", "SENTRYML_ADMIN_KEY"))
     async with (
-        httpx.AsyncClient(base_url=env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
-        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
-        httpx.AsyncClient(base_url=env["SENTRYML_NOTIFIER_URL"], headers=admin, timeout=30) as notifier,
-        httpx.AsyncClient(base_url=env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
-        httpx.AsyncClient(base_url=env["SENTRYML_INCIDENTS_URL"], timeout=30) as browser,
+        http_client(env["SENTRYML_INGEST_URL"], headers=events, timeout=30) as ingest,
+        http_client(env["SENTRYML_INCIDENTS_URL"], headers=admin, timeout=30) as incidents,
+        http_client(env["SENTRYML_NOTIFIER_URL"], headers=admin, timeout=30) as notifier,
+        http_client(env["SENTRYML_SLACK_STAND_IN_URL"], timeout=30) as slack,
+        http_client(env["SENTRYML_INCIDENTS_URL"], timeout=30) as browser,
     ):
         assert (await sign_in(browser, env["SENTRYML_ADMIN_EMAIL"], env["SENTRYML_ADMIN_PASSWORD"])).status_code == 303
         team, _, token = WEBHOOK_PATH.removeprefix("/services/").split("/")

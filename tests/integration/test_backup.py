@@ -20,6 +20,7 @@ from sentryml_local.stack import Stack
 from tests.e2e.stories.drift_and_recovery import MONITOR
 from tests.e2e.user import Traffic, User, a_user
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.reading import messages_in
 from tests.support.servers import a_stack
 
@@ -115,7 +116,7 @@ class Site:
 
 @pytest.fixture
 async def site(stack: Stack) -> AsyncIterator[Site]:
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    async with http_client(timeout=30) as client:
         yield Site(stack, client)
 
 

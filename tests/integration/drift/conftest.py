@@ -26,6 +26,7 @@ from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
 from tests.support import impatient_kafka
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_client import http_client
 from tests.support.own_kafka import OwnKafka, own_kafka
 from tests.support.ports import free_port
 from tests.support.processes import Process
@@ -69,7 +70,7 @@ class Part:
         async def ready() -> bool:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                async with httpx.AsyncClient(trust_env=False) as client:
+                async with http_client() as client:
                     return (await client.get(f"{self.url}/readyz")).status_code == 200
             except httpx.TransportError:
                 return False

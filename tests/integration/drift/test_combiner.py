@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -35,6 +34,7 @@ from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.time.panes import FINE_PANES_KEPT, Resolution
 from tests.integration.drift.conftest import GRID, StartPart, event, produce, single_records
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.own_kafka import OwnKafka
 
 LONGEST_WINDOW = 2 * 86_400.0
@@ -248,7 +248,7 @@ async def test_a_request_that_is_sent_again_counts_once_and_its_id_is_kept_for_w
     sent = await until_counted(kafka, model_id, 40)
     assert sent.counts() == expected(events)
     assert_function_of_the_log(sent.partials)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         metrics = (await client.get(f"{second.url}/metrics")).text
     found = re.search(r"sentryml_drift_events_total{outcome=\"repeated\"} (\S+)", metrics)
     assert found is not None

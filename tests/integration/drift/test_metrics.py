@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import sentryml_drift.metrics
 from sentryml_drift.metrics import OF_COMBINER, OF_PROCESSOR
 from tests.integration.drift.conftest import StartPart
+from tests.support.http_client import http_client
 
 PARTS = {"combiner": OF_COMBINER, "processor": OF_PROCESSOR}
 
@@ -18,7 +18,7 @@ PARTS = {"combiner": OF_COMBINER, "processor": OF_PROCESSOR}
 async def test_a_part_exports_its_own_metrics_alone(start: StartPart, part: str) -> None:
     running = start(part)
     await running.until_ready()
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         text = (await client.get(f"{running.url}/metrics")).text
     shown = {family.name.removesuffix("_created") for family in text_string_to_metric_families(text)}
     assert {name for name in shown if name.startswith("sentryml_drift_")} == {each._name for each in PARTS[part]}

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -24,6 +23,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, DEAD_LETTERS, EVALUATIONS, HISTOGRAMS, MONITORS
 from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.own_kafka import OwnKafka
 
 FINE_SECONDS = EVERY_SECONDS = 1.0
@@ -177,7 +177,7 @@ async def test_a_worker_killed_and_its_folder_lost_changes_no_count(
     assert left_out(second) > 0, (
         "evaluations that fell due while no processor ran are not made up for, and that is said"
     )
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         metrics = (await client.get(f"{second.url}/metrics")).text
     assert f'sentryml_drift_partitions{{state="held"}} {HISTOGRAMS.partitions}.0' in metrics
     assert 'sentryml_drift_partitions{state="recovering"} 0.0' in metrics

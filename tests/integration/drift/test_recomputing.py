@@ -37,6 +37,7 @@ from tests.integration.drift.conftest import Part, StartPart, event, produce
 from tests.integration.drift.test_processor import activity_of
 from tests.integration.drift.test_reassignment import assignments, until_shared
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.own_kafka import OwnKafka
 from tests.support.ports import free_port
 
@@ -57,7 +58,7 @@ NEVER_CONFIRMED = {"confirm_warn": 1_000, "confirm_critical": 1_000}
 async def ask(part: Part, asked: Recompute, secret: SecretStr = SECRET) -> httpx.Response:
     body = encode(asked)
     headers = signed_headers(secret, "POST", PATH, body, time.time())
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+    async with http_client(timeout=60) as client:
         return await client.post(part.url + PATH, content=body, headers=headers)
 
 
@@ -180,7 +181,7 @@ async def test_only_signed_requests_are_answered(start: StartPart, model_id: str
     worker, closed = start("processor", **SETTINGS), start("processor", fine_pane_seconds=FINE_SECONDS, store="memory")
     await worker.until_ready()
     asked = Recompute(monitor=Monitor(model_id=model_id, version=1), since=datetime.fromtimestamp(0, UTC))
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         unsigned = await client.post(worker.url + PATH, content=encode(asked))
     assert (unsigned.status_code, unsigned.json()["type"]) == (401, "urn:sentryml:problem:not-signed")
     assert (await ask(worker, asked, SecretStr("x" * 32))).status_code == 401
@@ -195,7 +196,7 @@ async def test_only_signed_requests_are_answered(start: StartPart, model_id: str
 
     assert await eventually(answers, what="a worker without the secret") == 404
     nonsense = b'{"monitor": 1}'
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         headers = signed_headers(SECRET, "POST", PATH, nonsense, time.time())
         refused = await client.post(worker.url + PATH, content=nonsense, headers=headers)
     assert refused.status_code == 422

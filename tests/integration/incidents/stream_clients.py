@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from tests.support.applications import served
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ class Follower:
     async def _follow(self, params: dict[str, Any]) -> None:
         headers = self.headers | ({"Last-Event-ID": self.last_id} if self.last_id else {})
         async with (
-            httpx.AsyncClient(base_url=self.url, headers=headers, timeout=None, trust_env=False) as client,
+            http_client(self.url, headers=headers, timeout=None) as client,
             client.stream("GET", "/v1/stream", params=params) as answer,
         ):
             assert answer.status_code == 200, await answer.aread()

@@ -34,6 +34,7 @@ from tests.integration.incidents.conftest import MakeBrowser, SignedIn, StillClo
 from tests.integration.incidents.test_pages import text_of
 from tests.integration.notifier.api_client import make_context
 from tests.integration.notifier.conftest import Slack, World, slack
+from tests.support.http_client import http_client
 from tests.support.signing_in import submit
 from tests.unit.notifier.builders import opened_critical, opened_warn
 
@@ -305,7 +306,7 @@ async def test_without_any_channel_the_page_says_how_to_begin(admin: httpx.Async
 @pytest.fixture
 def away() -> Notifier:
     """The way to a notifier that nobody finds."""
-    return Notifier("http://127.0.0.1:1", SECRET, httpx.AsyncClient())
+    return Notifier("http://127.0.0.1:1", SECRET, http_client())
 
 
 async def test_without_the_notifier_the_page_says_what_is_lost_and_the_rest_goes_on(

@@ -27,6 +27,7 @@ from sentryml_incidents.usecases.context import Context
 from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
 from tests.integration.incidents.stream_clients import serving
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.nginx import nginx
 from tests.support.ports import free_port
 from tests.support.signing_in import SAME_ORIGIN
@@ -56,7 +57,7 @@ async def proxied(pool: Pool, clock: StillClock, life: Life, tmp_path: Path) -> 
     running = asyncio.create_task(stream.run(pool))
     async with serving(app, stream.close) as server:
         with nginx(tmp_path, port, LOCATIONS.format(server=server)):
-            async with httpx.AsyncClient(base_url=address, headers=SAME_ORIGIN) as browser:
+            async with http_client(address, headers=SAME_ORIGIN) as browser:
                 yield browser
     running.cancel()
     await asyncio.wait({running})

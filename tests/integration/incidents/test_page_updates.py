@@ -27,6 +27,7 @@ from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery
 from tests.integration.incidents.test_model_pages import an_activity
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.unit.incidents.builders import MODEL, at, quick
 
 MODEL_PAGE = f"/models/{MODEL}"
@@ -36,7 +37,7 @@ class OpenPage:
     """A page as a browser holds it: loaded, and following what its stream says."""
 
     def __init__(self, url: str, path: str, cookie: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, headers={"Cookie": cookie}, timeout=None, trust_env=False)
+        self._client = http_client(url, headers={"Cookie": cookie}, timeout=None)
         self._path, self.reported = path, list[str]()
         self.task: asyncio.Task[None] | None = None
 
@@ -235,7 +236,7 @@ async def test_a_session_that_is_over_ends_its_pages_and_no_others(
 
 
 async def test_who_is_not_signed_in_learns_so_and_nothing_else(url: str) -> None:
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with http_client(url) as client:
         for cookie in ("", f"{cookie_name(PUBLIC_URL)}={'A' * 43}"):
             answer = await client.get("/live?on=overview", headers={"Cookie": cookie})
             assert answer.text.split() == ["event:", "signed-out", "data:", "-"]

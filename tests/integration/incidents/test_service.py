@@ -29,6 +29,7 @@ from sentryml_common.settings import KafkaSettings
 from tests.integration.incidents.stream_clients import Follower
 from tests.support.dying_incidents import STEPS
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_client import http_client
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.proxy import Proxy
@@ -51,7 +52,7 @@ class Service:
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response | None:
         """Ask; None while it does not listen yet."""
         try:
-            async with httpx.AsyncClient(base_url=self.url, headers=self._headers, trust_env=False) as client:
+            async with http_client(self.url, headers=self._headers) as client:
                 return await client.request(method, path, timeout=30, **how)
         except httpx.TransportError:
             assert self.process.poll() is None, self.log.read_text()
@@ -232,7 +233,7 @@ async def test_without_kafka_api_and_pages_work_and_readiness_says_what_is_missi
     with running(tmp_path, key, kafka_bootstrap=NOWHERE, postgres_url=database_url, **ana) as service:
         assert (await service.answers(200, "/v1/incidents")).json()["items"] == []
         by_proxy = {"X-Forwarded-For": "203.0.113.9"}
-        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30, headers=by_proxy) as browser:
+        async with http_client(service.url, timeout=30, headers=by_proxy) as browser:
             assert (await sign_in(browser, "ana@example.org", PASSWORD)).status_code == 303
             assert (await browser.get("/incidents")).status_code == 200
             assert "203.0.113.9" in (await browser.get("/account")).text
@@ -250,7 +251,7 @@ async def test_open_streams_end_when_the_service_stops(database_url: str, tmp_pa
         await service.answers(200, "/v1/incidents")
         follower = Follower(service.url, {"Authorization": f"Bearer {key}"})
         await eventually(follower.try_start, what="the stream")
-        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as browser:
+        async with http_client(service.url, timeout=60) as browser:
             await sign_in(browser, "ana@example.org", PASSWORD)
             async with browser.stream("GET", "/live?on=overview") as page:
                 reported = page.aiter_lines()

@@ -24,6 +24,7 @@ from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_client import http_client
 from tests.support.ports import free_port
 from tests.support.processes import Process
 
@@ -39,7 +40,7 @@ class Ingest:
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response | None:
         """Its answer; None while it does not listen yet."""
         try:
-            async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as client:
+            async with http_client(self.url, timeout=30) as client:
                 return await client.request(method, path, **how)
         except httpx.ConnectError:
             assert self.process.poll() is None, self.log.read_text()

@@ -33,6 +33,7 @@ from sentryml_notifier.slack.interactions import SlackInteractions
 from tests.integration.incidents.conftest import Life, add_user, register
 from tests.integration.notifier.conftest import World, serving
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.unit.incidents.builders import MODEL, MONDAY, quick
 
 SECRET = SecretStr("between us " * 4)
@@ -58,7 +59,7 @@ class Office:
         return press_payload(self.root, user, action)
 
     async def post(self, body: bytes, headers: dict[str, str]) -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             return await client.post(self.url + PATH, content=body, headers=headers)
 
     async def press(

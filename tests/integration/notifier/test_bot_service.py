@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import httpx
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.clock import system_clock
@@ -18,6 +17,7 @@ from sentryml_notifier.http.slack_actions import PATH
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_client import http_client
 from tests.unit.notifier.builders import acknowledged, escalated, opened_warn
 
 __all__ = ["producer"]
@@ -117,7 +117,7 @@ async def test_a_press_is_answered_though_incidents_is_away(
             (root,) = await roots_of(slack, "pressed", "Warning: drift")
             payload = press_payload(root, ADA, "acknowledge")
             body, headers = signed(payload, SIGNING, system_clock().timestamp())
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with http_client() as client:
                 answer = await client.post(service.url + PATH, content=body, headers=headers)
             assert answer.status_code == 200
             await sockets.send(payload)

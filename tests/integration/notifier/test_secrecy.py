@@ -17,6 +17,7 @@ from tests.integration.keys.test_secrecy import everything_in, everything_kept
 from tests.integration.notifier.conftest import TOKEN, Slack
 from tests.integration.notifier.test_service import Notifier, notifier, producer, publish, settings_of, titles_of
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.unit.notifier.builders import opened_critical
 
 __all__ = ["producer"]
@@ -39,7 +40,7 @@ class Asker:
 
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {KEY}", **how.pop("headers", {})}
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        async with http_client(timeout=30) as client:
             answer = await client.request(method, self.url + path, headers=headers, **how)
         self.said += [answer.content, str(answer.headers.raw).encode()]
         return answer

@@ -24,6 +24,7 @@ from sentryml_common.settings import KafkaSettings
 from sentryml_local.slack_stand_in.store import Script
 from tests.integration.notifier.conftest import Slack, World
 from tests.support.eventually import LONG_SECONDS, eventually
+from tests.support.http_client import http_client
 from tests.support.http_server import HttpServer, http_server
 from tests.support.ports import free_port
 from tests.support.processes import Process
@@ -45,7 +46,7 @@ class Notifier:
     async def get(self, path: str, key: str | None = None) -> httpx.Response | None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with http_client() as client:
                 return await client.get(self.url + path, headers=headers)
         except httpx.TransportError:
             assert self.process.poll() is None, self.log.read_text()

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import httpx
 import pytest
 
 from sentryml_common.contracts.internal.incident_action import IncidentAction
@@ -34,6 +33,7 @@ from tests.integration.notifier.slack_office import (
     office,
 )
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.unit.incidents.builders import MONDAY
 
 __all__ = ["incidents_pool", "office"]
@@ -199,7 +199,7 @@ async def test_people_of_another_workspace_are_nobody_here(office: Office) -> No
 
 
 async def test_when_incidents_does_not_answer_people_are_reported(office: Office, incidents_pool: Pool) -> None:
-    asked = Incidents("http://127.0.0.1:1", SECRET, httpx.AsyncClient(trust_env=False), office.world.clock)
+    asked = Incidents("http://127.0.0.1:1", SECRET, http_client(), office.world.clock)
     click = ("ada@example.org", IncidentAction.ACCEPT, UUID(int=1), 1)
     assert not (await asked.act(*click)).done
     other = Incidents(asked.url, None, asked.client, asked.clock)

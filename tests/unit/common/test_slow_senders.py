@@ -41,7 +41,7 @@ class Service:
 
     def get(self, path: str) -> httpx.Response | None:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=LONG_SECONDS)
+            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=LONG_SECONDS, verify=False)
         except httpx.TransportError:
             return None
 

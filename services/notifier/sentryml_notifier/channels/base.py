@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
-from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, make_tls
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, usual_tls
 from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
@@ -157,7 +157,7 @@ class Tools:
     allowed_hosts: frozenset[str]
     send_seconds: float = TOTAL_SECONDS
     resolve: Resolve = resolve_by_system
-    tls: ssl.SSLContext = field(default_factory=make_tls)
+    tls: ssl.SSLContext = field(default_factory=usual_tls)
     apprise_schemas: frozenset[str] = frozenset()
     slack_api: str = SLACK_API
 
