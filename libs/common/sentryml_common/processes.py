@@ -54,6 +54,14 @@ def stop_with_parent(stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
 
 
+def leave(code: int) -> NoReturn:
+    """End this process without taking its modules apart. A thread that a library has left would keep it, and where
+    msgspec has rules for a field, one in four ended by SIGSEGV instead (msgspec 0.22, Python 3.11)."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 def run_several(service: str, settings: ServiceSettings, count: int) -> NoReturn:
     """Run this many processes of `python -m <service>` until a signal; then leave the process."""
     configure_logging(service, settings)
@@ -62,12 +70,12 @@ def run_several(service: str, settings: ServiceSettings, count: int) -> NoReturn
         listener = listen(settings)
     except ConfigurationError as err:
         log.error("invalid_configuration", service=service, why=str(err))
-        sys.exit(EXIT_CONFIGURATION)
+        leave(EXIT_CONFIGURATION)
     with TemporaryDirectory(prefix="sentryml-metrics-") as folder:
         several = _Several(["-m", service], settings.shutdown_seconds, listener, folder)
         code = asyncio.run(several.run(count))
     log.info("processes_stopped", service=service, code=code)
-    sys.exit(code)
+    leave(code)
 
 
 class _Several:

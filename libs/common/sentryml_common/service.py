@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import socket
 import sys
@@ -29,7 +28,7 @@ from sentryml_common.http.health import Health, health_routes
 from sentryml_common.http.listener import listen
 from sentryml_common.http.problems import install_problems
 from sentryml_common.logging import configure_logging, get_logger
-from sentryml_common.processes import inherited_socket, listens_when_ready, stop_with_parent
+from sentryml_common.processes import inherited_socket, leave, listens_when_ready, stop_with_parent
 from sentryml_common.settings import ServiceSettings, load_settings
 
 log = get_logger(__name__)
@@ -48,7 +47,7 @@ def load_settings_or_exit(settings: type[S]) -> S:
         return load_settings(settings)
     except ConfigurationError as err:
         sys.stderr.write(f"{err}\n")
-        sys.exit(EXIT_CONFIGURATION)
+        leave(EXIT_CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +85,7 @@ def run(service: Service) -> NoReturn:
     gc.freeze()  # what is there now stays: to look at it in each full collection takes 30 ms
     # The loop is left as it is, not closed: closing it waits for every thread, and some do not end.
     runner = asyncio.Runner(loop_factory=service.loop_factory)
-    code = runner.run(_run(service))
-    sys.stderr.flush()
-    # Not sys.exit: a library's left-over thread must not keep a stopped service alive.
-    os._exit(code)
+    leave(runner.run(_run(service)))
 
 
 async def _run(service: Service) -> int:
@@ -120,9 +116,8 @@ async def _run(service: Service) -> int:
     if not stopping.done():
         unfinished = [_where(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
         log.error("stop_took_too_long", service=service.name, seconds=settings.shutdown_seconds, unfinished=unfinished)
-        sys.stderr.flush()
         # Not a return: what does not end for us would not end for the event loop either.
-        os._exit(EXIT_FAILED)
+        leave(EXIT_FAILED)
     failed = stopping.result()
     if code == 0 and failed is not None:
         log.error("stop_failed", service=service.name, exc_info=failed)

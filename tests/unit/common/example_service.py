@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 health = Health()
 app = FastAPI()
 opened: set[str] = set()
+atexit.register(sys.stderr.write, "modules are taken apart")
 
 
 class ExampleSettings(ServiceSettings, PostgresSettings):

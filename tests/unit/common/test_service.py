@@ -196,6 +196,7 @@ def test_a_setting_that_does_not_fit_exits_78_before_anything_is_opened(start: S
     assert "SENTRYML_HTTP_PORT" in said
     assert "Traceback" not in said
     assert "opened" not in said
+    assert "modules are taken apart" not in said
 
 
 def test_a_stop_that_hangs_is_given_up_after_its_deadline(start: Start) -> None:

@@ -6,8 +6,7 @@ import pytest
 from pydantic import Field
 
 from sentryml_common.contracts.topics import TOPICS
-from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
-from sentryml_common.service import load_settings_or_exit
+from sentryml_common.errors import ConfigurationError
 from sentryml_common.settings import KafkaSettings, PostgresSettings, ServiceSettings, load_settings
 
 LONGEST_TOPIC_NAME = 249
@@ -72,13 +71,3 @@ def test_secrets_are_not_shown() -> None:
     )
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in str(settings.model_dump(mode="json"))
-
-
-def test_a_service_leaves_with_one_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("SENTRYML_HTTP_PORT", "none")
-    with pytest.raises(SystemExit) as left:
-        load_settings_or_exit(ServiceSettings)
-    assert left.value.code == EXIT_CONFIGURATION == 78
-    said = capsys.readouterr().err
-    assert "SENTRYML_HTTP_PORT" in said
-    assert "Traceback" not in said
