@@ -1,8 +1,8 @@
 """`make chaos`: is every event that Kafka acknowledged counted exactly once, whatever is killed or frozen when?
 
-Two combiners, two processors, an ingest, a real Kafka; keyed, badly keyed and key-less producers, and clients of ingest
-that give up waiting and repeat their requests. At the end the counts in the
-table's changelog are held against what was produced, per model and pane. Exit code 0: no difference.
+Two combiners, two processors, an ingest, a real Kafka; keyed, badly keyed and key-less producers, clients of ingest
+that give up waiting and repeat their requests, and Python clients with the Kafka transport. At the end the counts in
+the table's changelog are held against what was produced, per model and pane. Exit code 0: no difference.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.http.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
+from tests.chaos.kafka_clients import KafkaClients
 from tests.chaos.retrying_clients import RetryingClients, make_key
 from tests.chaos.scenario import Scenario
 from tests.chaos.workers import Worker, workers_of
@@ -60,8 +61,8 @@ def say(line: str) -> None:
 
 async def attack(
     kafka: OwnKafka, workers: list[Worker], rng: random.Random, kills: int
-) -> tuple[Producer, Counter[str], Counter[str]]:
-    """Deal all blows while events flow; return what was produced, what was dealt, and how clients of ingest fared."""
+) -> tuple[Producer, Counter[str], dict[str, Counter[str]]]:
+    """Deal all blows while events flow; return what was produced, what was dealt, and how each kind of client fared."""
     scenario, enough = Scenario(workers, kafka, rng, say), asyncio.Event()
     key, url = await make_key(kafka.settings), next(worker.url for worker in workers if worker.name == "ingest")
     async with AIOKafkaProducer(
@@ -69,7 +70,8 @@ async def attack(
     ) as client:
         producer = Producer(client, PaneGrid(FINE_SECONDS))
         clients = RetryingClients(url, key, producer, random.Random(rng.random()))
-        flow = asyncio.gather(keep_producing(producer, rng, enough), clients.run(enough))
+        writers = KafkaClients(kafka.bootstrap, producer, random.Random(rng.random()))
+        flow = asyncio.gather(keep_producing(producer, rng, enough), clients.run(enough), writers.run(enough))
         try:
             for blow in scenario.blows(kills):
                 await scenario.deal(blow)
@@ -79,7 +81,7 @@ async def attack(
             await flow
         finally:
             flow.cancel()
-    return producer, scenario.dealt, clients.counts
+    return producer, scenario.dealt, {"clients of ingest": clients.counts, "Kafka transport": writers.counts}
 
 
 async def settled(kafka: OwnKafka, produced: Counts) -> Counts:
@@ -122,12 +124,16 @@ async def run(variant: Variant, seed: int, kills: int) -> bool:
                 worker.kill()
     difference = {key: counted[key] - n for key, n in producer.produced.items() if counted[key] != n}
     difference |= {key: n for key, n in counted.items() if key not in producer.produced}
-    say(f"{variant}: seed {seed}: {dict(dealt)}; clients of ingest: {dict(clients)}, {repeats} repeats in Kafka")
+    say(f"{variant}: seed {seed}: {dict(dealt)}")
+    for kind, counts in clients.items():
+        say(f"{variant}: {kind}: {dict(counts)}")
+    say(
+        f"{variant}: {repeats} repeats in Kafka; exit codes of workers "
+        f"{dict(Counter(code for worker in workers for code in worker.exits))}, {time.monotonic() - begun:.0f} s"
+    )
     say(
         f"{variant}: produced {sum(producer.produced.values()):,}, counted {sum(counted.values()):,}, "
-        f"difference {sum(map(abs, difference.values()))} in {len(difference)} of {len(producer.produced)} panes; "
-        f"exit codes of workers {dict(Counter(code for worker in workers for code in worker.exits))}, "
-        f"{time.monotonic() - begun:.0f} s"
+        f"difference {sum(map(abs, difference.values()))} in {len(difference)} of {len(producer.produced)} panes"
     )
     return not difference
 
