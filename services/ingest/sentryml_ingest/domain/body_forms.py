@@ -44,6 +44,9 @@ from sentryml_ingest.domain.sent_events import (
 SHARED = frozenset({"model_id", "version", "segment"})
 T = TypeVar("T")
 Column = list[T | None] | UnsetType
+# Without the rules of the text alone: msgspec 0.22 frees a union of a text with a pattern and a list wrongly, and a
+# process that ends in the usual way may then end by SIGSEGV.
+SharedColumn = str | list[SliceText | None] | UnsetType | None
 
 
 class Form(StrEnum):
@@ -61,8 +64,8 @@ class Columns(msgspec.Struct, forbid_unknown_fields=True):
     score: Column[float] = UNSET
     timestamp: Column[TimestampValue] = UNSET
     event_id: Column[EventIdValue] = UNSET
-    version: SliceText | list[SliceText | None] | UnsetType | None = UNSET
-    segment: SliceText | list[SliceText | None] | UnsetType | None = UNSET
+    version: SharedColumn = UNSET
+    segment: SharedColumn = UNSET
 
 
 class _RawColumns(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -190,6 +193,9 @@ def _read_good_columns(body: bytes, most_events: int) -> Sent | None:
         columns = _COLUMNS.decode(body)
         length = len(columns.prediction)
         check_count(length, most_events)
+        for shared in (columns.version, columns.segment):
+            if isinstance(shared, str):
+                msgspec.convert(shared, SliceText)
         events = list(map(SentEvent, *(_column(getattr(columns, name), length) for name in _ORDER)))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None
