@@ -13,12 +13,12 @@ MEMBERS := libs/client libs/common libs/statistics libs/lifecycle services/inges
 RUN := .venv/bin/
 PORT_BASE ?=
 FINE_PANE_SECONDS ?=
-# Tests wait, too: on two cores, a third worker uses that time.
-WORKERS ?= 3
+# Tests wait, too: on two cores, two more workers use that time.
+WORKERS ?= 4
 STACK_OPTIONS = $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(FINE_PANE_SECONDS),--fine-pane-seconds $(FINE_PANE_SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts test-model-servers bench-drift bench-incidents bench-client bench-ingest bench-noise bench-real bench-ui check format lock clean
+.PHONY: help install up down status demo test test-unit screenshots chaos chaos-notifier test-alerts test-model-servers bench-drift bench-incidents bench-client bench-ingest bench-noise bench-real bench-ui check check-types check-rules format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -49,7 +49,7 @@ status: install ## Say what runs, and where
 demo: install ## Watch a real model drift, from start to Slack (ONCE=1: end by itself)
 	@$(RUN)python -m sentryml_local.demo $(if $(ONCE),--once) $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=3)
+test: install ## All tests, against real Kafka, PostgreSQL and Chromium (WORKERS=4)
 	@$(RUN)python -m tests.support.chromium
 	@SENTRYML_TEST_DURATIONS=test-durations.txt $(RUN)python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -110,9 +110,16 @@ bench-real: install ## Five real streams of a year: false incidents, and what is
 check: install ## Format, lint, types, imports, house rules, generated files
 	@$(RUN)ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@$(RUN)ruff check --quiet .
+	@$(MAKE) --no-print-directory --output-sync -j2 check-types check-rules
+
+check-types: ## Types and imports
 	@$(RUN)mypy
 	@$(RUN)lint-imports --no-cache
+
+# The second line compiles all tests: of the workers of `make test`, each would compile all.
+check-rules: ## House rules, generated files
 	@$(RUN)python -m pytest -q tests/test_repository.py tests/unit/test_compose.py
+	@$(RUN)python -m pytest -q --collect-only tests >/dev/null
 
 format: install ## Format the code
 	@$(RUN)ruff format --quiet . && $(RUN)ruff check --quiet --fix .

@@ -13,12 +13,11 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from sentryml_common.contracts.monitor import DAY
 from sentryml_local.demo.flights import find_data, read_flights
-from sentryml_local.demo.predictions import FEATURES, LATE_MINUTES, train
+from sentryml_local.demo.predictions import FEATURES, train
 
 TRAINED_MONTHS, ALL_MONTHS = (1, 2, 3), tuple(range(1, 13))
 WEATHER_ALONE = [name for name in FEATURES if name != "dep_delay"]
@@ -76,6 +75,8 @@ def _times(flights: pd.DataFrame) -> NDArray[np.float64]:
 
 def _expected_delay(flights: pd.DataFrame, trained: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Minutes by hour, route, weekday and carrier, and whether they are in the upper quarter of those it knows."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - takes a second
+
     known, features = trained["arr_delay"].notna(), _numbered(flights[SCHEDULE])
     model = HistGradientBoostingRegressor(random_state=0)
     model.fit(features.loc[trained.index][known], trained["arr_delay"][known])
@@ -90,13 +91,7 @@ def _numbered(columns: pd.DataFrame) -> pd.DataFrame:
 def _classifier(
     name: str, flights: pd.DataFrame, trained: pd.DataFrame, times: NDArray[np.float64], features: list[str]
 ) -> Stream:
-    model: HistGradientBoostingClassifier
-    if features == FEATURES:
-        model = train(trained)
-    else:
-        known = trained[trained["arr_delay"].notna()]
-        model = HistGradientBoostingClassifier(random_state=0).fit(known[features], known["arr_delay"] > LATE_MINUTES)
-    scores = np.round(model.predict_proba(flights[features])[:, 1], 6)
+    scores = np.round(train(trained, features).predict_proba(flights[features])[:, 1], 6)
     return _stream(name, Kind.WEATHER, times, scores, scores >= 0.5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+import scipy
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.comparison.noise import alpha_for, chance_of, chances_per_window
@@ -49,7 +49,7 @@ def test_alpha_never_exceeds_one_half() -> None:
 
 def test_the_floor_of_a_slight_difference_is_the_textbook_one() -> None:
     slight = divergence([10_050, *[10_000] * 8, 9_950], [100] * 10)
-    textbook = float(chi2.isf(1e-5, 9)) * (1 / 1000 + 1e-5)
+    textbook = float(scipy.stats.chi2.isf(1e-5, 9)) * (1 / 1000 + 1e-5)
     assert chance_of(slight, 100_000, 1000, 1e-5).noise_floor == pytest.approx(textbook, rel=0.01)
     assert chance_of(equal_shares(10, 100_000, 1000), 100_000, 1000, 1e-5).noise_floor == pytest.approx(textbook)
 
@@ -96,7 +96,7 @@ def test_without_drift_chance_exceeds_the_floor_no_more_often_than_it_may(n: int
     random = np.random.default_rng(n)
     m, bins, rounds = 7 * n, len(shares), 150_000
     there, here = random.multinomial(m, shares, rounds), random.multinomial(n, shares, rounds)
-    exceeded = likelihood_ratios(there, here) >= chi2.isf(1e-3, bins - 1)
+    exceeded = likelihood_ratios(there, here) >= scipy.stats.chi2.isf(1e-3, bins - 1)
     assert exceeded.mean() < 1.3e-3
 
 

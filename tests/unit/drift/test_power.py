@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import chi2, ncx2
+import scipy
 
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.comparison.noise import alpha_for, chance_of
@@ -16,7 +16,7 @@ from sentryml_statistics.comparison.psi import divergence
 @pytest.mark.parametrize("alpha", [0.3, 1e-2, 9e-5, 1e-8])
 def test_the_noncentrality_gives_the_power_it_is_named_for(degrees: int, alpha: float) -> None:
     found = noncentrality(degrees, alpha)
-    assert ncx2.sf(chi2.isf(alpha, degrees), degrees, found) == pytest.approx(0.9, abs=1e-6)
+    assert scipy.stats.ncx2.sf(scipy.stats.chi2.isf(alpha, degrees), degrees, found) == pytest.approx(0.9, abs=1e-6)
 
 
 @pytest.mark.parametrize(("a_day", "shift"), [(120, 0.40), (240, 0.20), (720, 0.1), (2_880, 0.1)])
