@@ -23,7 +23,7 @@ from bench.incidents.service import Incidents, incidents_service
 from bench.report import say_table
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import configure_logging
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction

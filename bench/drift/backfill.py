@@ -27,7 +27,7 @@ from bench.report import Figure, show
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, MONITORS, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from tests.chaos.workers import Worker, workers_of
 from tests.support.own_kafka import OwnKafka, own_kafka

@@ -30,7 +30,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from bench.report import Figure
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.contracts.topics import PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.group_offsets import committed_offsets

@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from tests.chaos.workers import Worker, workers_of
 from tests.support.own_kafka import OwnKafka, own_kafka

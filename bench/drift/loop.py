@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher
 from sentryml_drift.domain.chunked_sum import ChunkedSum

@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.partials import Kind, Label, Partial, Target, pack_records
 from sentryml_statistics.histograms.pane_counts import PaneCounts

@@ -13,7 +13,7 @@ import psutil
 from bench.drift.evaluation import a_model
 from bench.report import Figure
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.domain.partials import Target, partition_of
 from sentryml_drift.processor.models import LoadedModels, OwnedModels, Pane, kind_and_number

@@ -21,7 +21,7 @@ from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import EVALUATIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_statistics.comparison.evaluation import evaluation_id

@@ -16,7 +16,7 @@ from bench.incidents.service import Incidents
 from bench.report import Figure
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.pool import open_pool
 from sentryml_common.settings import PostgresSettings
 from sentryml_incidents.consumers.evaluations import EvaluationConsumer

@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.prediction import request_id_in
 from sentryml_common.contracts.topics import PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
 from tests.chaos.kafka_clients import KafkaClients

@@ -32,7 +32,7 @@ from sentryml_common.clock import system_clock
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import TRANSITIONS
 from sentryml_common.contracts.transition import Severity, Standing, State, Transition
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool

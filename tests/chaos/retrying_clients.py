@@ -14,7 +14,7 @@ import httpx
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import API_KEYS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.settings import KafkaSettings
 from tests.support.counting import Producer

@@ -10,7 +10,7 @@ from itertools import chain
 import asyncpg
 from pydantic import SecretStr
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import open_pool
 from sentryml_common.settings import PostgresSettings

@@ -21,7 +21,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.contracts.topics import HISTOGRAMS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_drift.processor.input_stream import InputRecord
 from sentryml_drift.processor.loop import Processor

@@ -37,7 +37,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import DefaultPartitioner
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Publisher
 from sentryml_common.settings import KafkaSettings
 from tests.support.memory_consumer import MemoryConsumer

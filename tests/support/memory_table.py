@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import cast
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record
 from sentryml_drift.state.local_copy import Changes, MemoryStore, Store
 from sentryml_drift.state.partition_writer import Changelog, FencedOff

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.state.partition_writer import Changelog, FencedOff
 from tests.support.slow_commits import dwell_in_transactions

@@ -9,7 +9,7 @@ from secrets import token_hex
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.settings import KafkaSettings
 from tests.integration.ingest.conftest import Ingest

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
 from sentryml_common.http.listener import listen
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.metrics import METRICS_FOLDER
@@ -52,14 +52,6 @@ def listens_when_ready() -> bool:
 def stop_with_parent(stop: asyncio.Event) -> None:
     """Set `stop` when the parent has ended."""
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
-
-
-def leave(code: int) -> NoReturn:
-    """End this process without taking its modules apart: a thread that a library has left would keep it alive, and what
-    a library frees wrongly would change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
 
 
 def run_several(service: str, settings: ServiceSettings, count: int) -> NoReturn:

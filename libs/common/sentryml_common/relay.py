@@ -19,7 +19,7 @@ from prometheus_client import Counter, Gauge
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.message import encode
 from sentryml_common.errors import RecordTooLarge, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Publisher, Record
 from sentryml_common.logging import get_logger
 from sentryml_common.outbox import Claim, Outbox

@@ -11,43 +11,30 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic_settings import BaseSettings
 
-from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
+from sentryml_common.health import Health
 from sentryml_common.http.connections import Endpoint, protocol_with_limits
-from sentryml_common.http.health import Health, health_routes
+from sentryml_common.http.health import health_routes
 from sentryml_common.http.listener import listen
 from sentryml_common.http.problems import install_problems
 from sentryml_common.logging import configure_logging, get_logger
-from sentryml_common.processes import inherited_socket, leave, listens_when_ready, stop_with_parent
-from sentryml_common.settings import ServiceSettings, load_settings
+from sentryml_common.processes import inherited_socket, listens_when_ready, stop_with_parent
+from sentryml_common.settings import ServiceSettings
 
 log = get_logger(__name__)
 
 EXIT_FAILED = 70
 CANCELLING_PART = 0.1
 """The part of the time to stop in which cancelled requests may clean up behind them."""
-
-
-S = TypeVar("S", bound=BaseSettings)
-
-
-def load_settings_or_exit(settings: type[S]) -> S:
-    """Read the settings; if they are invalid, report which on standard error and exit with code 78."""
-    try:
-        return load_settings(settings)
-    except ConfigurationError as err:
-        sys.stderr.write(f"{err}\n")
-        leave(EXIT_CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True)

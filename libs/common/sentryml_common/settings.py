@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sentryml_common.errors import ConfigurationError
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
 
 PREFIX = "SENTRYML_"
 SECRET_LENGTH = 32
@@ -133,6 +133,14 @@ def load_settings(settings: type[S]) -> S:
             for error in err.errors(include_url=False, include_input=False)
         ]
         raise ConfigurationError("invalid settings:\n  " + "\n  ".join(lines)) from err
+
+
+def load_settings_or_exit(settings: type[S]) -> S:
+    """The same; if they do not fit, say which on standard error and exit with code 78."""
+    try:
+        return load_settings(settings)
+    except ConfigurationError as err:
+        leave(EXIT_CONFIGURATION, str(err))
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 
 log = get_logger(__name__)

@@ -19,7 +19,7 @@ from sentryml_common.contracts.topics import (
     REFERENCES,
     TABLE_CHANGELOG,
 )
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
@@ -29,7 +29,8 @@ from sentryml_common.kafka.ownership import watch_owners
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.service import Service, run
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.combiner.stored_ids import stored_ids
 from sentryml_drift.domain.chunks import ChunkRules

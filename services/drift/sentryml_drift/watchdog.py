@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sentryml_common.errors import SentryMLError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 
 WATCH_SECONDS = 5.0
 REPORTED_AFTER_SECONDS = 15.0

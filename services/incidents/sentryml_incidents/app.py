@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import timedelta
 from typing import Any
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.topics import PREDICTIONS
-from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
+from sentryml_common.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import open_publisher
@@ -20,7 +19,8 @@ from sentryml_common.logging import get_logger
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.service import Service, run
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.cli.first_admin import make_first_admin
 from sentryml_incidents.clients.drift import Processors
@@ -78,8 +78,7 @@ def main() -> None:
     try:
         http = create_app(context, settings.internal_secret)
     except ConfigurationError as err:
-        sys.stderr.write(f"{err}\n")
-        sys.exit(EXIT_CONFIGURATION)
+        leave(EXIT_CONFIGURATION, str(err))
     run(Service("sentryml_incidents", settings, http, health, work, before_stop=hub.close))
 
 

@@ -12,16 +12,17 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.prediction import PredictionEvent
 from sentryml_common.contracts.topics import API_KEYS, MONITORS
+from sentryml_common.health import Health
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.http.api_page import install_api_page
-from sentryml_common.http.health import Health
 from sentryml_common.http.openapi import install_openapi
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.key_usage import KeyUsage, publish_usage
 from sentryml_common.processes import is_one_of_several, run_several
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.service import Service, run
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_ingest.domain.key_limits import KeyLimits
 from sentryml_ingest.http.events import EventsEndpoint, columns_schema, event_routes
 from sentryml_ingest.http.gateway import Gateway

@@ -20,8 +20,8 @@ from sentryml_common.contracts.api_key import ApiKey, Scope
 from sentryml_common.contracts.topics import API_KEYS, DEAD_LETTERS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.errors import ConfigurationError
+from sentryml_common.health import Health
 from sentryml_common.http.access import Gatekeeper
-from sentryml_common.http.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.depth import watch_depth
@@ -34,7 +34,8 @@ from sentryml_common.metrics import kafka_answered_at
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.relay import Relay
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.service import Service, run
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_notifier import incidents
 from sentryml_notifier.channel_registry import ChannelRegistry, renew_secrets
 from sentryml_notifier.channels.apprise import sender

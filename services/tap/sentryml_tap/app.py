@@ -8,8 +8,9 @@ from fastapi import FastAPI
 
 from sentryml.settings import target
 from sentryml_common.clock import system_clock
-from sentryml_common.http.health import Health
-from sentryml_common.service import Service, load_settings_or_exit, run
+from sentryml_common.health import Health
+from sentryml_common.service import Service, run
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_tap.http.kserve import KServeSource, kserve_routes
 from sentryml_tap.sender import Sender
 from sentryml_tap.settings import TapSettings

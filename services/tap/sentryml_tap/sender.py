@@ -20,7 +20,7 @@ from typing import NoReturn
 from sentryml.connection import Answer, Connection, Unreachable
 from sentryml.settings import Target
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.text import cut
 from sentryml_common.waiting import happened

@@ -21,7 +21,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import start_client
 from sentryml_common.kafka.consumer import Batches, Consumer, make_consumer
 from sentryml_common.kafka.group_offsets import committed_offsets

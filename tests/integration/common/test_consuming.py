@@ -17,7 +17,7 @@ from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS, TOPIC_EPOCHS, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.follower import Follower

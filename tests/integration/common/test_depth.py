@@ -13,7 +13,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from prometheus_client import CollectorRegistry, Gauge
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka import depth
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics

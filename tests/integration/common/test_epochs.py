@@ -15,7 +15,7 @@ from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import MONITORS, TOPIC_EPOCHS, Topic
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.epochs import TopicIncarnation, TopicRecreated, read_epochs
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.producer import Record, open_publisher

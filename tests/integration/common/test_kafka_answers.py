@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka import producer
 from sentryml_common.metrics import KAFKA_ANSWERED
 from tests.support.eventually import eventually

@@ -22,7 +22,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka import producer as producer_module
 from sentryml_common.kafka import topics as topics_module
 from sentryml_common.kafka.client import ask_with_client, client_options

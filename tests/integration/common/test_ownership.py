@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
 from sentryml_common.contracts.topics import TRANSITIONS, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka import ownership
 from sentryml_common.kafka.ownership import PartitionsWithoutOwner, partitions_without_owner, watch_owners
 from sentryml_common.kafka.topics import ensure_topics

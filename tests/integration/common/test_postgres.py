@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 import sentryml_common.postgres.pool
 from sentryml_common.errors import ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.migrate import migrate
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings

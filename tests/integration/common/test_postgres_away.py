@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres import pool as pool_module
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings

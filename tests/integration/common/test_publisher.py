@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from sentryml_common.contracts.topics import DEAD_LETTERS
 from sentryml_common.errors import RecordTooLarge, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings

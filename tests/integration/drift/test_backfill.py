@@ -23,7 +23,7 @@ from sentryml_common.contracts.evaluation import Evaluation, Signal
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import DAY, Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_drift.evaluation.reporter import COARSE_PANES_SHOWN
 from sentryml_statistics.time.panes import Resolution

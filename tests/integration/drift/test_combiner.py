@@ -21,7 +21,7 @@ from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.prediction import REQUEST_ID_BYTES, REQUEST_ID_HEADER
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_drift.combiner.loop import group_of
 from sentryml_drift.combiner.stored_ids import stored_ids
 from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum

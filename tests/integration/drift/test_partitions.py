@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.topics import ACTIVITY, HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.errors import EXIT_CONFIGURATION
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.kafka.topics import ensure_topics
 from tests.integration.drift.conftest import StartPart, event, produce, single_records

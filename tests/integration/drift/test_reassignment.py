@@ -30,7 +30,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, HISTOGRAMS, MONITORS, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_drift.domain.partials import partition_of
 from tests.integration.drift.conftest import Part, StartPart, event

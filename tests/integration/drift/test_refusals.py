@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import EXIT_CONFIGURATION
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_FAILED
 from sentryml_drift.combiner.loop import group_of

@@ -18,7 +18,7 @@ from aiokafka import TopicPartition
 
 from sentryml_common.contracts.topics import TABLE_CHANGELOG
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.state.partition_writer import Changelog

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_FAILED
 from tests.integration.drift.conftest import Part, StartPart, event, produce, single_records

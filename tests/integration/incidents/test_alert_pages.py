@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from sentryml_common.contracts.internal.system_state import SystemFault
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction

@@ -17,7 +17,7 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import DEAD_LETTERS, DELIVERIES
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import open_publisher

@@ -20,7 +20,7 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM, Actor, ActorType
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import EVALUATIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack

@@ -20,7 +20,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, TRANSITIONS, Topic
 from sentryml_common.contracts.transition import SYSTEM, Transition
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Publisher, Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.pool import Pool, transaction

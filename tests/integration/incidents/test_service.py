@@ -23,7 +23,7 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, MONITORS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.integration.incidents.stream_clients import Follower

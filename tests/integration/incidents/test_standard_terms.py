@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from sentryml_common.contracts.evaluation import CategoryBin, Signal
 from sentryml_common.contracts.transition import SYSTEM, Severity, SignalWhy, TransitionText
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool
 from sentryml_common.settings import PostgresSettings

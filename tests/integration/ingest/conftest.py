@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import API_KEYS, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings

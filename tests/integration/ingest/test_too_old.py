@@ -10,7 +10,7 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import MONITORS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.settings import KafkaSettings
 from tests.integration.ingest.conftest import Ingest, StartIngest, make_key, records_of

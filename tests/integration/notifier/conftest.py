@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings

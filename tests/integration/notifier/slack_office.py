@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction

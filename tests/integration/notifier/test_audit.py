@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from sentryml_common.contracts.api_key import Scope
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.auditor import audit_once, measure

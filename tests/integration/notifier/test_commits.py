@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_notifier.domain.system_alerts import commits as rules

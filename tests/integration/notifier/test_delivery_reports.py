@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.topics import DELIVERIES, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Publisher, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.postgres.pool import transaction

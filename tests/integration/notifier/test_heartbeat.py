@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_notifier.channels.outbound import make_client
 from sentryml_notifier.delivery.auditor import audit_once
 from sentryml_notifier.store.fallback import set_fallback

@@ -18,7 +18,7 @@ from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topics import API_KEYS, TRANSITIONS
 from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.slack_stand_in.store import Script

@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI, Request
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
-from sentryml_common.service import Service, load_settings_or_exit, run
-from sentryml_common.settings import PostgresSettings, ServiceSettings
+from sentryml_common.service import Service, run
+from sentryml_common.settings import PostgresSettings, ServiceSettings, load_settings_or_exit
 
 log = get_logger(__name__)
 health = Health()

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from sentryml_common.http.health import Health, health_routes
+from sentryml_common.health import Health
+from sentryml_common.http.health import health_routes
 from sentryml_common.http.problems import install_problems
 
 

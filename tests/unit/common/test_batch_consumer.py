@@ -26,7 +26,7 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import DEAD_LETTERS, TOPIC_EPOCHS
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.metrics import CONSUMER_LAG

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually

@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 from fastapi import FastAPI
 
-from sentryml_common.http.health import Health, health_routes
+from sentryml_common.health import Health
+from sentryml_common.http.health import health_routes
 from sentryml_common.metrics import CONSUMED_TOTAL
 
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Publisher
 from sentryml_common.outbox import Claim, Outbox
 from sentryml_common.postgres.pool import Pool

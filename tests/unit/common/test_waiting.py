@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sentryml_common import waiting
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.waiting import happened, wait_for
 
 

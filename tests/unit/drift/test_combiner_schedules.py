@@ -16,7 +16,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS, PREDICTIONS, REQUEST_IDS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_drift import event_loop_slices

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode
 from sentryml_common.contracts.topics import DEAD_LETTERS, HISTOGRAMS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Publisher
 from sentryml_drift import event_loop_slices

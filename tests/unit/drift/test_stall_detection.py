@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_drift.combiner.stall_detection import REPORTED_AFTER_SECONDS, Progress
 from sentryml_drift.watchdog import Stalled
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from sentryml_common.errors import ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_drift import event_loop_slices
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.partials import Kind, Target

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_drift.watchdog import Stalled, Watchdog
 
 

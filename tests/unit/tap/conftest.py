@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from sentryml.settings import Target
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_tap import sender as sender_module
 from sentryml_tap.sender import Sender
 from tests.support.ingest_stand_in import KEY, Received, Reply, StandIn, problem, stand_in

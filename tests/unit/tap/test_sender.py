@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_tap.domain.reading import Reason, TappedEvent
 from sentryml_tap.sender import Sender
 from tests.support.ingest_stand_in import KEY, Received, Reply, StandIn, problem

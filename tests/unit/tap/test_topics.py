@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_tap import topics
 from sentryml_tap.domain.reading import Fault, TappedEvent
 from sentryml_tap.settings import TapSettings

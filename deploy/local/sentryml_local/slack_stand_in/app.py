@@ -20,10 +20,10 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
-from sentryml_common.service import Service, load_settings_or_exit, run
-from sentryml_common.settings import ServiceSettings
+from sentryml_common.service import Service, run
+from sentryml_common.settings import ServiceSettings, load_settings_or_exit
 from sentryml_local.slack_stand_in import store as kept
 from sentryml_local.slack_stand_in.connection_faults import play
 from sentryml_local.slack_stand_in.page import as_text, render_page

@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import Unavailable, UndecodableMessage
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
 from sentryml_common.kafka.lag import LagSeries

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from sentryml_common.contracts.topics import Topic
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings

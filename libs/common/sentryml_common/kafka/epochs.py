@@ -18,7 +18,7 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
 from sentryml_common.errors import SentryMLError, Unavailable, UndecodableMessage
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topic_ids import TopicIds

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import Unavailable, UndecodableMessage
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import ask, client_options, start_client
 from sentryml_common.kafka.epochs import WATCH_SECONDS, TopicRecreated
 from sentryml_common.kafka.topic_ids import open_topic_ids

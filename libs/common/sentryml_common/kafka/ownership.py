@@ -16,7 +16,7 @@ from aiokafka.errors import for_code
 
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import SentryMLError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.settings import KafkaSettings
 

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from sentryml_common.errors import RecordTooLarge, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.logging import get_logger
 from sentryml_common.metrics import KAFKA_ANSWERED

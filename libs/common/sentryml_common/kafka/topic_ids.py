@@ -26,7 +26,7 @@ from aiokafka.protocol.types import (
 )
 
 from sentryml_common.errors import ConfigurationError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.settings import KafkaSettings
 from sentryml_common.waiting import wait_for

@@ -17,7 +17,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from sentryml_common.contracts.topics import TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.logging import configure_logging, get_logger

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from sentryml_common.errors import ConfigurationError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import PostgresSettings
 from sentryml_common.waiting import wait_for

@@ -26,7 +26,7 @@ from sentryml_common.clock import Clock, system_clock
 from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_rows, request_id_in
 from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.consumer import Consumer
 from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters

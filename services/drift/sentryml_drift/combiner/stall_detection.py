@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sentryml_common.clock import Clock, system_clock
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_drift.combiner.watermarks import Watermarks
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sentryml_common.contracts.topics import REQUEST_IDS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Record
 from sentryml_common.settings import KafkaSettings

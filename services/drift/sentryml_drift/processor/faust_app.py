@@ -14,7 +14,7 @@ import faust
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.topics import HISTOGRAMS, PROCESSOR_APP
 from sentryml_common.errors import SentryMLError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options
 from sentryml_common.kafka.producer import COMPRESSION
 from sentryml_common.metrics import CONSUMER_LAG

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger

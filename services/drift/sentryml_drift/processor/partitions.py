@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_drift.metrics import PARTITIONS
 from sentryml_drift.processor.input_stream import InputStream

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from sentryml_common.contracts.topics import PROCESSOR_APP, TABLE_CHANGELOG
 from sentryml_common.errors import SentryMLError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.producer import COMPRESSION, Record
 from sentryml_common.settings import KafkaSettings

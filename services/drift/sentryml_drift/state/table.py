@@ -17,7 +17,7 @@ import orjson
 
 from sentryml_common.contracts.topics import HISTOGRAMS, TABLE_CHANGELOG
 from sentryml_common.errors import ConfigurationError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record
 from sentryml_common.logging import get_logger
 from sentryml_drift.domain.chunked_sum import VERSION

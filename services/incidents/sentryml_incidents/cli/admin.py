@@ -16,11 +16,11 @@ from typing import Protocol
 
 from sentryml_common.clock import system_clock
 from sentryml_common.errors import SentryMLError
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import configure_logging
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
-from sentryml_common.service import load_settings_or_exit
+from sentryml_common.settings import load_settings_or_exit
 from sentryml_incidents.cli.admin_keys import add_key_commands
 from sentryml_incidents.cli.refused import Refused
 from sentryml_incidents.domain.accounts import EMAIL_PATTERN

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.metrics import (

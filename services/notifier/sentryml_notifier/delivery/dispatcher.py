@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_common.waiting import happened, wait_for

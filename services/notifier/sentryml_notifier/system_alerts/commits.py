@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from sentryml_common.clock import Clock
 from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings

@@ -16,7 +16,7 @@ import httpx
 
 from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError, Unavailable
-from sentryml_common.http.health import Health
+from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, host_of, read_url
