@@ -1,11 +1,12 @@
-"""Versions of resources as ETags, and what clients make conditional on them."""
+"""Headers of ETags, as routes document and take them."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import Header, Response
+
+from sentryml_common.http.versions import matches
 
 IfMatch = Annotated[
     str | None,
@@ -25,24 +26,6 @@ CACHED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Your version is current.", "headers": ETAG_HEADER},
 }
 """`responses` of a route that also knows `If-None-Match`."""
-
-_ETAG = re.compile(r'(?:W/)?"v([0-9]{1,9})"')
-
-
-def etag(version: int) -> str:
-    """A version as an ETag."""
-    return f'"v{version}"'
-
-
-def matches(given: str | None, current: str) -> bool:
-    """Whether `If-Match` allows to act on what is `current`; without the header anything goes."""
-    return given is None or given.strip() == "*" or current in {tag.strip() for tag in given.split(",")}
-
-
-def version_in(given: str) -> int | None:
-    """The version that a single ETag names; None for anything else."""
-    found = _ETAG.fullmatch(given.strip())
-    return int(found[1]) if found else None
 
 
 def not_modified(given: str | None, current: str) -> Response | None:

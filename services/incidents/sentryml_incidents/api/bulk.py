@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.access import actor_of
-from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem, ProblemDetails, unavailable
+from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Writer
 from sentryml_incidents.api.refusals import problem_of
 from sentryml_incidents.api.views import IncidentView, incident_view

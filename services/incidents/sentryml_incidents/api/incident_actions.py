@@ -14,9 +14,10 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from sentryml_common.http.access import actor_of
-from sentryml_common.http.etags import VERSIONED, IfMatch, etag
+from sentryml_common.http.etags import VERSIONED, IfMatch
 from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.times import WithOffset
+from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Writer
 from sentryml_incidents.api.incidents import UNKNOWN, Reference
 from sentryml_incidents.api.views import IncidentView, incident_view

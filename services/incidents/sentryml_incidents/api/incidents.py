@@ -11,10 +11,11 @@ from pydantic import Field, TypeAdapter
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.message import MODEL_ID_PATTERN
 from sentryml_common.contracts.transition import Severity, State, Transition
-from sentryml_common.http.etags import CACHED, IfNoneMatch, etag, not_modified
+from sentryml_common.http.etags import CACHED, IfNoneMatch, not_modified
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.times import WithOffset
+from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Reader
 from sentryml_incidents.api.views import EvidenceView, IncidentView, incident_view
 from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries

@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field, TypeAdapter
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.http.access import actor_of
-from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, etag, not_modified
+from sentryml_common.http.etags import CACHED, VERSIONED, IfMatch, IfNoneMatch, not_modified
 from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
 from sentryml_common.http.problems import problem_answers
+from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Reader, Writer
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
 from sentryml_incidents.store.monitors import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
-from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
+from sentryml_common.http.versions import etag
 from sentryml_incidents.api.views import incident_view
 from sentryml_incidents.usecases.change_reference import etag_of
 from sentryml_incidents.usecases.context import context_of

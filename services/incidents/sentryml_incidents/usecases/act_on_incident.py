@@ -12,7 +12,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor, Cause, TransitionKind
-from sentryml_common.http.etags import etag, matches, version_in
+from sentryml_common.http.versions import etag, matches, version_in
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation

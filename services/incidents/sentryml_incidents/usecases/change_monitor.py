@@ -7,7 +7,7 @@ from typing import Any
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import Actor
-from sentryml_common.http.etags import etag, matches
+from sentryml_common.http.versions import etag, matches
 from sentryml_incidents.journal import report_transitions
 from sentryml_incidents.store.monitors import find_monitor, insert_monitor_version
 from sentryml_incidents.store.snapshots import lock_snapshot, save_decision

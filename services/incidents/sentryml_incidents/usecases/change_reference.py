@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor
-from sentryml_common.http.etags import matches
+from sentryml_common.http.versions import matches
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.uploaded_reference import UploadedReference, reference_of

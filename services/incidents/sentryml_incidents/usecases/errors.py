@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError
-from sentryml_common.http.etags import etag
+from sentryml_common.http.versions import etag
 from sentryml_incidents.store.deletions import Belongings
 from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import Incident

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, JsonValue
 
 from sentryml_common.contracts.internal.notifier_api import ChannelResponse
-from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch, etag, matches
+from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.versions import etag, matches
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS

@@ -7,8 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sentryml_common.http.etags import VERSIONED, IfMatch, etag
+from sentryml_common.http.etags import VERSIONED, IfMatch
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.versions import etag
 from sentryml_notifier.domain.change import Action, Change, differences
 from sentryml_notifier.http.auth import Admin
 from sentryml_notifier.http.channels import (

@@ -13,9 +13,9 @@ from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.transition import Actor, ActorType
 from sentryml_common.errors import UndecodableMessage
 from sentryml_common.http.bodies import check_json
-from sentryml_common.http.etags import etag
 from sentryml_common.http.internal import InternalAccess
 from sentryml_common.http.problems import Problem
+from sentryml_common.http.versions import etag
 from sentryml_common.text import sentence
 from sentryml_incidents.domain.roles import Permission, may, who_may
 from sentryml_incidents.store.people.users import User, find_user_by_email

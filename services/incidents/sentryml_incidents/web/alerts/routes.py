@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 
 from sentryml_common.contracts.internal.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity
-from sentryml_common.http.etags import etag
 from sentryml_common.http.problems import Problem
+from sentryml_common.http.versions import etag
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor

@@ -8,9 +8,10 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Response
 
-from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, etag, matches, not_modified
+from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, not_modified
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
+from sentryml_common.http.versions import etag, matches
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
