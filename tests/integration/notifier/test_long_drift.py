@@ -189,7 +189,7 @@ async def test_the_service_asks_by_itself_and_after_a_kill_not_again(
         await world.take_in(opened_warn(at=world.clock.now, model_id=model_id, **more))
         await world.dispatch()
 
-    settings = settings_of("127.0.0.1:1", database_url, slack)
+    settings = settings_of("127.0.0.1:1", database_url, slack, long_drift_question_days="7")
     await began(8, "first")
     with notifier(tmp_path, **settings) as service:
         assert (await titles_of(slack, "first", 2))[1] == "🟠 Warning: drift for 7 days · first"

@@ -69,11 +69,13 @@ class Notifier:
 
 @contextmanager
 def notifier(folder: Path, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Notifier]:
-    """Run it; `dies_at` is a step of tests.support.dying_notifier and a model."""
+    """Run it; `dies_at` is a step of tests.support.dying_notifier and a model. Its clock is real and incidents are of a
+    fixed day, so it asks no questions about long drift unless it is to."""
     port, log = free_port(), folder / f"notifier-{len(list(folder.iterdir()))}.log"
+    settings = {"long_drift_question_days": "0", "http_port": str(port), **settings}
     environment = {f"SENTRYML_{name.upper()}": value for name, value in settings.items()}
     command = ("tests.support.dying_notifier", *dies_at) if dies_at else IMPATIENT
-    process = Process(*command, environment={**environment, "SENTRYML_HTTP_PORT": str(port)}, log=log)
+    process = Process(*command, environment=environment, log=log)
     try:
         yield Notifier(process, port, log)
     finally:
