@@ -44,7 +44,12 @@ class ConfigurationError(SentryMLError):
 
 
 class RecordTooLarge(ConfigurationError):
-    """Kafka takes no record of this size, however often it is sent; the message names it, and the limit to raise."""
+    """Kafka takes no record of this `size` in bytes, however often it is sent; the message names it, and the limit to
+    raise."""
+
+    def __init__(self, size: int, detail: str) -> None:
+        super().__init__(detail)
+        self.size = size
 
 
 def leave(code: int, why: str = "") -> NoReturn:

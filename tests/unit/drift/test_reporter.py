@@ -102,7 +102,7 @@ class Publishing:
     async def publish(self, records: list[Record]) -> None:
         self.model_ids += [decode(Activity, cast(bytes, record.value)).model_id for record in records]
         if self._too_large in self.model_ids:
-            raise RecordTooLarge(self._too_large)
+            raise RecordTooLarge(1, self._too_large)
 
 
 async def test_a_model_that_was_never_reported_does_not_wait_behind_thousands_that_were() -> None:

@@ -317,14 +317,14 @@ async def test_a_request_that_would_outgrow_a_record_is_413() -> None:
     async with client_of(app_with(publisher, settings)) as client:
         ingest = Ingest(client, publisher)
         problem = await ingest.refused([event(event_id="e" * 64, prediction="p" * 64)] * 4_600, 413, "record-too-large")
-        assert "send fewer events at a time" in problem["detail"]
+        assert "bytes, more than a Kafka record may: send fewer at a time" in problem["detail"]
         assert (await ingest.send([event()] * 5_000)).json() == {"accepted": 5_000}
 
 
 async def test_a_request_that_is_too_large_for_this_kafka_is_413(ingest: Ingest) -> None:
-    ingest.publisher.error = RecordTooLarge("it is set to take less")
+    ingest.publisher.error = RecordTooLarge(20_000, "it is set to take less")
     problem = await ingest.refused([event()] * 100, 413, "record-too-large")
-    assert "send fewer events at a time" in problem["detail"]
+    assert "20,000 bytes" in problem["detail"]
 
 
 async def test_openapi_shows_the_body_the_key_and_all_answers(ingest: Ingest) -> None:

@@ -28,7 +28,7 @@ class Taking(Publisher):
     async def publish(self, records: Iterable[Record]) -> None:
         for record in records:
             if len(record.value or b"") > self.most_bytes:
-                raise RecordTooLarge("too large")
+                raise RecordTooLarge(1, "too large")
             self.taken.append(record)
         await self.acknowledging.wait()
 

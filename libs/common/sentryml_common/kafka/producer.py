@@ -85,9 +85,8 @@ class Publisher:
             described = [_describe(record) for record in refused]
             for each in described:
                 log.error("record_too_large", **each)
-            raise RecordTooLarge(
-                f"Kafka takes no record of this size: {described[0]}; raise the topic's max.message.bytes"
-            )
+            detail = f"Kafka takes no record of this size: {described[0]}; raise the topic's max.message.bytes"
+            raise RecordTooLarge(described[0]["bytes"], detail)
 
     async def _send(self, records: Sequence[Record]) -> list[Record]:
         """Send records and wait for all; return those that are too large, or were in one batch with such a record."""

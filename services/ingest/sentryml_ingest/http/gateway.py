@@ -131,5 +131,5 @@ class Gateway:
 
     def _publish(self, record: bytes, events: int, opened: Opened) -> asyncio.Future[None]:
         if len(record) > RECORD_BYTES_MAX:
-            raise RecordTooLarge(f"{len(record):,} bytes")
+            raise RecordTooLarge(len(record), "more than Kafka takes by default")
         return self.publisher.publish(record, events, opened.request_id)

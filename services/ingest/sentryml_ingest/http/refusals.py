@@ -49,9 +49,9 @@ def bad_idempotency_key(err: BadIdempotencyKey) -> Problem:
     return Problem(400, "bad-idempotency-key", str(err))
 
 
-def too_large(_: RecordTooLarge) -> Problem:
+def too_large(err: RecordTooLarge) -> Problem:
     """413: the events do not fit a Kafka record."""
-    detail = "with timestamps the events do not fit a Kafka record: send fewer events at a time"
+    detail = f"with timestamps the events have {err.size:,} bytes, more than a Kafka record may: send fewer at a time"
     return Problem(413, "record-too-large", detail)
 
 
