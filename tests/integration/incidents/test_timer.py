@@ -9,11 +9,12 @@ import pytest
 
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, list_evaluations
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.timer import Timer
 from tests.integration.incidents.conftest import Life, StillClock
-from tests.unit.incidents.builders import MODEL, MONDAY, at
+from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 
 
 async def states(pool: Pool) -> list[str]:
@@ -69,6 +70,20 @@ async def test_a_week_in_use_is_dropped_at_a_later_turn(pool: Pool, life: Life, 
         assert len(await list_evaluations(reader, MODEL, None, 10)) == 2
     await Timer(pool, 90, clock).tick()
     assert await evaluation_times(pool) == []
+
+
+async def test_an_evaluation_of_a_week_that_was_dropped_is_taken_at_the_next_attempt(
+    pool: Pool, life: Life, clock: StillClock
+) -> None:
+    """As after a long outage, while the timer drops what is too old."""
+    consumer = EvaluationConsumer(pool, quick())
+    await consumer.take_all([an_evaluation("ok", at(1))])
+    clock.now = MONDAY + timedelta(days=200)
+    await Timer(pool, 90, clock).tick()
+    with pytest.raises(Unavailable):
+        await consumer.take_all([an_evaluation("ok", at(2))])
+    await consumer.take_all([an_evaluation("ok", at(2))])
+    assert await evaluation_times(pool) == [at(2)]
 
 
 async def evaluation_times(pool: Pool) -> list[datetime]:

@@ -17,6 +17,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, Topic
 from sentryml_common.contracts.transition import SYSTEM, Marked, TransitionKind
+from sentryml_common.errors import Unavailable
 from sentryml_common.kafka.consumer import BatchConsumer
 from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
@@ -62,8 +63,19 @@ class EvaluationConsumer:
         """Take evaluations in, all or none; of a model in the order given.
 
         Raises:
-            Unavailable: PostgreSQL is away.
+            Unavailable: PostgreSQL is away, or has dropped a week of theirs, which the next attempt makes again.
         """
+        try:
+            decisions = await self._take_all(evaluations)
+        except Unavailable:
+            self._weeks.clear()
+            raise
+        for decision in decisions:
+            EVALUATIONS_TOTAL.labels(outcome=decision.outcome).inc()
+            report_transitions(decision)
+        return decisions
+
+    async def _take_all(self, evaluations: list[Evaluation]) -> list[Decision]:
         await self._make_weeks(evaluations)
         async with transaction(self._pool) as connection:
             changes = _decide_all(await self._lock(connection, evaluations), evaluations)
@@ -73,11 +85,7 @@ class EvaluationConsumer:
             kept = [each for each in changes if each.decision.outcome not in NOT_KEPT]
             await save_evaluations(connection, [each.evaluation for each in kept if each.evaluation], _with_bins(kept))
             await save_latest_evaluations(connection, [each.evaluation for each in kept if each.evaluation])
-        decisions = [change.decision for change in changes]
-        for decision in decisions:
-            EVALUATIONS_TOTAL.labels(outcome=decision.outcome).inc()
-            report_transitions(decision)
-        return decisions
+        return [change.decision for change in changes]
 
     async def _make_weeks(self, evaluations: Iterable[Evaluation]) -> None:
         for week in {_monday(evaluation.evaluated_at) for evaluation in evaluations} - self._weeks:

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from sentryml_common.contracts.evaluation import Evaluation, SlowDrift
 from sentryml_common.contracts.reference import Reference
+from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Connection
 from sentryml_lifecycle.grades import DRIFTING, psi_of
 
@@ -27,37 +30,47 @@ async def make_week(connection: Connection, moment: datetime) -> None:
 async def save_evaluations(
     connection: Connection, evaluations: Sequence[Evaluation], with_bins: Collection[UUID] = ()
 ) -> None:
-    """Keep evaluations, whose weeks are there; keeping one twice is keeping it once. Those with an id in `with_bins`
-    keep their bins."""
-    await connection.executemany(
-        """
+    """Keep evaluations; keeping one twice is keeping it once. Those with an id in `with_bins` keep their bins.
+
+    Raises:
+        Unavailable: a week of theirs is not there: too old, it was dropped since it was made. Make it, and try again.
+    """
+    rows = [_row_of(evaluation, whole=evaluation.evaluation_id in with_bins) for evaluation in evaluations]
+    try:
+        await connection.executemany(_INSERT, rows)
+    except asyncpg.CheckViolationError as err:
+        if err.constraint_name is not None:  # a week that is missing has no name
+            raise
+        raise Unavailable(f"an old week of evaluations was dropped before its last ones came: {err}") from err
+
+
+_INSERT = """
         INSERT INTO evaluation (
                evaluation_id, model_id, monitor_version, normal_time_revision, evaluated_at, level, reason, baseline,
                current, signals, psi, bins, slow_drift, activity, slices, segments)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT DO NOTHING
-        """,
-        [
-            (
-                evaluation.evaluation_id,
-                evaluation.model_id,
-                evaluation.monitor_version,
-                evaluation.normal_time_revision,
-                evaluation.evaluated_at,
-                evaluation.level,
-                evaluation.reason,
-                evaluation.baseline.model_dump(mode="json"),
-                evaluation.current.model_dump(mode="json"),
-                [found.model_dump(mode="json", exclude=TEXT_FROM_STRANGERS) for found in evaluation.signals],
-                psi_of(evaluation),
-                _bins_of(evaluation) if evaluation.evaluation_id in with_bins else None,
-                _slow_drift_of(evaluation),
-                None if evaluation.activity is None else evaluation.activity.model_dump(mode="json"),
-                _slices_of(evaluation, whole=evaluation.evaluation_id in with_bins),
-                _segments_of(evaluation, whole=evaluation.evaluation_id in with_bins),
-            )
-            for evaluation in evaluations
-        ],
+"""
+
+
+def _row_of(evaluation: Evaluation, *, whole: bool) -> tuple[Any, ...]:
+    return (
+        evaluation.evaluation_id,
+        evaluation.model_id,
+        evaluation.monitor_version,
+        evaluation.normal_time_revision,
+        evaluation.evaluated_at,
+        evaluation.level,
+        evaluation.reason,
+        evaluation.baseline.model_dump(mode="json"),
+        evaluation.current.model_dump(mode="json"),
+        [found.model_dump(mode="json", exclude=TEXT_FROM_STRANGERS) for found in evaluation.signals],
+        psi_of(evaluation),
+        _bins_of(evaluation) if whole else None,
+        _slow_drift_of(evaluation),
+        None if evaluation.activity is None else evaluation.activity.model_dump(mode="json"),
+        _slices_of(evaluation, whole=whole),
+        _segments_of(evaluation, whole=whole),
     )
 
 
