@@ -88,12 +88,16 @@ def make_key(postgres_url: str, folder: Path) -> str:
     return next(line for line in log.read_text().splitlines() if line.startswith("sml_"))
 
 
+OLD = {"evaluation_keep_days": "3660"}
+
+
 @contextmanager
 def running(folder: Path, key: str, *, dies_at: tuple[str, str] | None = None, **settings: str) -> Iterator[Service]:
-    """Run it; `dies_at` is a step of tests.support.dying_incidents and a model."""
+    """Run it; `dies_at` is a step of tests.support.dying_incidents and a model. Evaluations are of a fixed day, and
+    must not get too old to be kept."""
     port, log = free_port(), folder / f"incidents-{len(list(folder.iterdir()))}.log"
     command = ("tests.support.dying_incidents", *dies_at) if dies_at else IMPATIENT
-    process = Process(*command, environment=environment(http_port=str(port), **settings), log=log)
+    process = Process(*command, environment=environment(**{"http_port": str(port), **OLD, **settings}), log=log)
     try:
         yield Service(process, f"http://127.0.0.1:{port}", key, log)
     finally:
