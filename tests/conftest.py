@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -9,14 +10,18 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 
-from tests.support.databases import a_database, make_template
+from tests.support.databases import Server, a_database, make_template, url_of
 from tests.support.durations import summary
 from tests.support.scheduling import Scheduling, place_of
 from tests.support.servers import a_kafka, a_postgres, shared_servers
+
+# What is imported and collected stays: looking through it for garbage takes a third of the time of collecting.
+gc.disable()
 
 # SIGTERM ends a run as Ctrl-C does: fixtures stop their servers. A run that a script starts in the background ignores
 # Ctrl-C; the processes that tests start would do so too.
@@ -51,6 +56,14 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+async def postgres_server(postgres_url: str) -> AsyncIterator[Server]:
+    """A connection to it, which makes and drops databases."""
+    server = await asyncpg.connect(postgres_url)
+    yield server
+    await server.close()
+
+
+@pytest.fixture(scope="session")
 async def migrated(postgres_url: str) -> str:
     """The name of a database in which every service has its tables, to be copied."""
     return await make_template(postgres_url)
@@ -64,12 +77,19 @@ def database_template() -> str | None:
 
 @pytest.fixture
 async def database_url(
-    postgres_url: str, database_template: str | None, request: pytest.FixtureRequest
+    postgres_url: str, postgres_server: Server, database_template: str | None, request: pytest.FixtureRequest
 ) -> AsyncIterator[str]:
     """A database of the test's own: fresh and empty, or a fresh copy of `database_template`."""
     name = re.sub(r"\W+", "_", f"test_{request.node.name}".lower())[:50] + f"_{abs(hash(request.node.nodeid)) % 10**8}"
-    async with a_database(postgres_url, name, database_template) as url:
-        yield url
+    async with a_database(postgres_server, name, database_template):
+        yield url_of(postgres_url, name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """All is collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

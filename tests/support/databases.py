@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import chain
+from typing import TypeAlias
 
 import asyncpg
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from sentryml_common.settings import PostgresSettings
 SERVICES = ("incidents", "notifier")
 """Services with tables; each has a schema of its name."""
 LOCK = 7_153_012
+Server: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def make_template(server_url: str) -> str:
@@ -36,9 +38,7 @@ async def make_template(server_url: str) -> str:
     return name
 
 
-async def _make(
-    server: asyncpg.Connection[asyncpg.Record], server_url: str, name: str, migrations: dict[str, list[tuple[str, str]]]
-) -> None:
+async def _make(server: Server, server_url: str, name: str, migrations: dict[str, list[tuple[str, str]]]) -> None:
     """Under another name until it is complete: an interrupted run leaves no half of one."""
     part = f"{name}_part"
     await server.execute(f'DROP DATABASE IF EXISTS "{part}" WITH (FORCE)')
@@ -51,16 +51,12 @@ async def _make(
 
 
 @asynccontextmanager
-async def a_database(server_url: str, name: str, template: str | None = None) -> AsyncIterator[str]:
-    """The address of a new database: a copy of `template`, or an empty one."""
-    server = await asyncpg.connect(server_url)
-    try:
-        await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        await server.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
-        yield url_of(server_url, name)
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await server.close()
+async def a_database(server: Server, name: str, template: str | None = None) -> AsyncIterator[None]:
+    """A new database on a server: a copy of `template`, or an empty one."""
+    await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    await server.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+    yield
+    await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def url_of(server_url: str, database: str) -> str:
