@@ -12,6 +12,7 @@ import random
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class TryAgain(Exception):
         """Seconds to wait, where that was asked for."""
 
 
-class Delivery(Generic[Answer]):
+class Delivery(ABC, Generic[Answer]):
     """Sends batches one after another, for one thread. How is what its kinds know: over HTTP, or into Kafka."""
 
     def __init__(self, to: str, counts: Counts, jitter: Callable[[], float] = random.random) -> None:
@@ -78,21 +79,21 @@ class Delivery(Generic[Answer]):
         """
         return encode(event)
 
+    @abstractmethod
     def _attempt(self, batch: Batch, attempt: int) -> Answer:
         """Send a batch once; `attempt` counts from 0.
 
         Raises:
             TryAgain: the same batch may be accepted later.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _after(self, batch: Batch, answer: Answer) -> tuple[Batch, ...]:
         """Count what an answer decides, and return what is to be sent again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Close what is open."""
-        raise NotImplementedError
 
     def close_after_fork(self) -> None:
         """Leave to the parent what is the parent's; this one is used no more."""

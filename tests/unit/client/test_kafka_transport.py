@@ -66,7 +66,7 @@ def client(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
         made = Client(transport="kafka", bootstrap="kafka:9092", flush_seconds=60, batch_seconds=600)
         yield made
         made.close(0.1)
-        for thread in threading.enumerate():  # or it would go on in the next test, with its stand-in
+        for thread in threading.enumerate():  # or it would go on in the next test, with the Kafka of that
             if thread.name == "sentryml":
                 thread.join(20)
 
