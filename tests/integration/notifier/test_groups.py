@@ -21,7 +21,8 @@ from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
 from tests.integration.notifier.bot_notifier import CHANNEL, title
-from tests.integration.notifier.conftest import World, make_channel
+from tests.integration.notifier.conftest import LEASE, World, make_channel
+from tests.integration.notifier.test_lease_takeover import claim_and_vanish
 from tests.support.http_server import answer, http_server
 from tests.unit.notifier.builders import (
     OPEN_WARN,
@@ -308,3 +309,19 @@ async def test_a_fallback_gets_what_a_storm_left_in_few_messages(grouped: World)
     (text,) = grouped.slack.texts
     assert "50 models" in text
     assert "Sent here because the channel slack is broken" in text
+
+
+async def test_an_alert_waits_while_a_reminder_of_its_incident_is_under_way(grouped: World) -> None:
+    await grouped.pool.execute("UPDATE route SET remind_after_seconds = 3600")
+    await a_group(grouped, 3)
+    await grouped.take_in(acknowledged(**named(0)), acknowledged(**named(2)))
+    await pass_time(grouped, HOUR)
+    assert await remind(grouped.pool, grouped.clock) == 1
+    under_way = await claim_and_vanish(grouped)
+    await grouped.take_in(escalated(**named(1)))
+    assert await pass_time(grouped, LEASE.total_seconds() - 1) == 0
+    assert await pass_time(grouped, 1) == 1
+    assert grouped.slack.titles[1:] == ["🔴 CRITICAL drift, escalated · model-1 (repeat)"]
+    assert {row["send_id"] for row in await grouped.attempts() if row["outcome"] == "interrupted"} == {
+        under_way.sending.send_id
+    }

@@ -11,10 +11,14 @@ import pytest
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import TransitionKind
+from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.delivery.reminders import remind
+from sentryml_notifier.domain.delivery import Delivered, RetryState
+from sentryml_notifier.store.queue import queue
 from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.conftest import Slack, World
+from tests.integration.notifier.test_lease_takeover import claim_and_vanish
 from tests.integration.notifier.test_service import notifier, settings_of, titles_of
 from tests.unit.notifier.builders import (
     ADA,
@@ -152,6 +156,20 @@ async def test_news_behind_a_waiting_reminder_takes_its_place_and_does_not_wait_
     assert world.slack.titles == [WARNING, CRITICAL]
     assert "Not delivered before" not in world.slack.texts[1]
     assert {row["state"] for row in await world.deliveries()} == {"delivered"}
+
+
+async def test_news_behind_a_reminder_that_is_under_way_waits_for_it_and_is_no_repeat(world: World, api: Api) -> None:
+    await alerted(world, api)
+    world.clock.advance(AFTER)
+    await remind(world.pool, world.clock)
+    under_way = await claim_and_vanish(world)
+    await world.take_in(escalated())
+    assert await world.dispatch() == 0
+    async with transaction(world.pool) as connection:
+        sent = Delivered(RetryState())
+        assert await queue.set_next(connection, under_way.sending.send_id, sent, "Accepted.", world.clock())
+    assert await world.dispatch() == 1
+    assert world.slack.titles == [WARNING, CRITICAL]
 
 
 async def test_end_behind_a_waiting_reminder_is_a_plain_end(world: World, api: Api) -> None:

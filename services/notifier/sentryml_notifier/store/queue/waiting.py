@@ -44,7 +44,7 @@ class Due:
 
 async def most_urgent_incident(connection: Connection, channel_id: UUID, now: datetime) -> UUID | None:
     """The incident whose queue is to be served next: its head decides whether, its most urgent delivery how soon. A
-    reminder is no head of anything but itself.
+    reminder is no head of anything but itself; but what comes behind one that is under way waits until it is sent.
 
     The index holds what waits in this order, so few rows are read however many there are.
     """
@@ -57,6 +57,9 @@ async def most_urgent_incident(connection: Connection, channel_id: UUID, now: da
                    AND head.state IN ('pending', 'sending')
                  ORDER BY reminder > 0, sequence
                  LIMIT 1) <= $2
+           AND NOT EXISTS (SELECT FROM delivery AS under_way
+                            WHERE under_way.channel_id = $1 AND under_way.incident_id = urgent.incident_id
+                              AND under_way.state = 'sending' AND under_way.due_at > $2)
          ORDER BY urgency, created_at, incident_id
          LIMIT 1
         """,
