@@ -37,6 +37,16 @@ CANNOT = {
 }
 """What stored PSI and noise floor depend on, and so cannot answer for other values of."""
 
+SEGMENTS_LEFT_OUT = (
+    "Segments are left out: these are the incidents that all predictions together would have opened, and segments "
+    "evaluated by themselves would have opened others."
+)
+
+
+def segments_left_out(*settings: MonitorSettings) -> str | None:
+    """What to say of incidents that some monitors would have opened, where one of them evaluates segments."""
+    return SEGMENTS_LEFT_OUT if any(each.evaluate_segments for each in settings) else None
+
 
 class Basis(StrEnum):
     """How far a regraded evaluation is what the monitor would have found."""

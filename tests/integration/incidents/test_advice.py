@@ -82,6 +82,7 @@ async def test_a_row_of_the_page_puts_its_settings_into_the_form_and_saves_nothi
     assert "In force 9 d 18 h stored PSI 6.2 2 opened 12.3 6.2 and 12.3 unknown –" in text
     assert "A shift below PSI 0.2 opens nothing. If it lasts, it becomes part of the baseline." in text
     assert "None is recommended" in text
+    assert "Segments are left out" not in text
     assert "Baseline: 7 d → 3 d 12 h: this service is starting." in text
     (link, *_) = re.findall(r'href="([^"]*)" aria-label="Put into the form: Warning from: 0\.1 → 0\.2', answer.text)
     filled = await ana.get(f"{PAGE}?{unescape(link).partition('?')[2]}")
@@ -90,6 +91,9 @@ async def test_a_row_of_the_page_puts_its_settings_into_the_form_and_saves_nothi
     assert (await api.get(f"/v1/models/{MODEL}/monitor")).json()["version"] == 1
     saved = await send(ana, "save", fields_of(filled))
     assert "Warning from: 0.1 → 0.2; Critical from: 0.2 → 0.4" in text_of(saved)
+    await api.put(f"/v1/models/{MODEL}/monitor", json={"evaluate_segments": True})
+    answer = await send(ana, "advice", fields_of(await ana.get(PAGE)))
+    assert "Segments are left out: these are the incidents that all predictions together" in text_of(answer)
 
 
 async def test_a_viewer_reads_the_page_and_has_no_button_for_it(reader: httpx.AsyncClient, life: Life) -> None:

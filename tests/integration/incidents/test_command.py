@@ -87,6 +87,7 @@ async def test_a_changed_file_is_previewed_and_applied_once(
     assert code == 4
     assert "critical  0.2 → 9" in said
     assert "it would have opened 1 incident with" in said
+    assert "egments" not in said
     assert f"{MODEL} ({path}), now at version 1, by SentryML" in said
     assert (await api.get(f"/v1/models/{MODEL}/monitor")).json()["version"] == 1
     code, said = await command("monitors", "apply", "-f", str(path), "--yes", "--json")
@@ -95,6 +96,9 @@ async def test_a_changed_file_is_previewed_and_applied_once(
     assert (code, said) == (0, "0 of 1 monitors differ from their files.\n")
     found = (await api.get(f"/v1/models/{MODEL}/monitor")).json()
     assert (found["version"], found["critical"]) == (2, 9)
+    change(exported, "\nevaluate_segments: false\n", "\nevaluate_segments: true\n")
+    code, said = await command("monitors", "apply", "-f", str(path), "--dry-run")
+    assert "\n  Segments are left out: these are the incidents that all predictions together would have opened" in said
 
 
 async def test_a_change_by_somebody_else_is_told_and_exported(

@@ -90,10 +90,23 @@ async def test_a_window_that_segments_cannot_be_compared_in_is_refused(
     refused = await api.put(f"/v1/models/{MODEL}/monitor", json=body)
     assert refused.status_code == 422
     assert "segments are counted by coarse panes of that length" in refused.text
-    taken = await api.put(f"/v1/models/{MODEL}/monitor", json={"evaluate_segments": True})
+
+
+async def test_previews_and_advice_say_that_segments_are_left_out_where_they_are_evaluated(
+    api: httpx.AsyncClient, life: Life
+) -> None:
+    path = f"/v1/models/{MODEL}/monitor"
+    for body in ({"warn": 0.15}, {"evaluate_segments": True}):
+        preview = (await api.post(f"{path}:preview", json=body)).json()
+        said = preview["segments_left_out"]
+        assert [note for note in preview["notes"] if "egments" in note] == ([said] if said else [])
+        assert (said is not None) is ("evaluate_segments" in body)
+    assert (await api.get(f"{path}/advice")).json()["segments_left_out"] is None
+    taken = await api.put(path, json={"evaluate_segments": True})
     assert taken.json()["evaluate_segments"] is True
-    preview = (await api.post(f"/v1/models/{MODEL}/monitor:preview", json={"warn": 0.15})).json()
-    assert any(note.startswith("Segments are not replayed") for note in preview["notes"])
+    assert (await api.post(f"{path}:preview", json={"warn": 0.15})).json()["segments_left_out"] == said
+    assert (await api.get(f"{path}/advice")).json()["segments_left_out"] == said
+    assert said.startswith("Segments are left out: these are the incidents that all predictions together")
 
 
 async def test_the_page_of_a_model_says_why_no_segment_is_evaluated(

@@ -62,6 +62,19 @@ def test_other_settings_are_tried_beside(file: Path, capsys: pytest.CaptureFixtu
     assert incident["peak_psi"] > 4.75
 
 
+def test_segments_are_said_to_be_left_out_where_they_are_asked_for(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seldom, page = "--set=every_seconds=86400", tmp_path / "page.html"
+    for asked in (False, True):
+        settings = (seldom, f"--set=evaluate_segments={asked}")
+        assert main(["backtest", str(file), "--only", *settings, "--html", str(page)]) == 0
+        said = [capsys.readouterr().out, page.read_text()]
+        assert ["Segments are left out: these are" in each for each in said] == [asked, asked]
+        _, (model,) = found(capsys, str(file), "--only", *settings)
+        assert (model["segments_left_out"] is not None) is asked
+
+
 def test_the_page_stands_alone(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     assert main(["backtest", str(file), EVERY, "--only", "--html", str(page)]) == 0

@@ -18,6 +18,7 @@ from sentryml_common.contracts.transition import Severity, TransitionKind
 from sentryml_lifecycle.backtest.counted import CountedEvents
 from sentryml_lifecycle.backtest.events import Events
 from sentryml_lifecycle.backtest.run import Backtest, Step
+from sentryml_lifecycle.regrading import segments_left_out
 from sentryml_lifecycle.snapshot import Incident, Transition
 from sentryml_lifecycle.text.psi_explanation import in_one_line, in_words
 from sentryml_lifecycle.would_be import WouldBe, WouldBeIncidents
@@ -90,6 +91,11 @@ class Tried:
     per_day: Mapping[int, int]
     """Events by the number of the day since the epoch."""
     outcomes: Sequence[Outcome]
+
+    @property
+    def segments_left_out(self) -> str | None:
+        """What to say of segments, where they are asked for."""
+        return segments_left_out(*(each.variant.settings for each in self.outcomes))
 
 
 def try_models(events: Mapping[str, Events], variants: Sequence[Variant], terminal: Terminal) -> list[Tried]:

@@ -59,7 +59,7 @@ def write_page(path: Path, name: str, tried: Sequence[Tried]) -> None:
         f"<title>{_safe(title)}</title><style>{STYLE}</style></head><body>",
         f"<h1>{_safe(title)}</h1>",
         '<p class="soft">What SentryML would have found in these predictions. What people would have done '
-        "(acknowledge, close, accept) is not in it, nor are segments by themselves. Times are in UTC.</p>",
+        "(acknowledge, close, accept) is not in it. Times are in UTC.</p>",
         *(_model(each) for each in tried),
         "</body></html>\n",
     ]
@@ -75,6 +75,7 @@ def _model(tried: Tried) -> str:
     parts = [
         f"<h2>{_safe(tried.model_id)}</h2><p>{_safe(verdict(tried, first))}<br>"
         f'<span class="soft">{tried.events:,} events, {span}</span></p>',
+        f'<p class="soft">{_safe(tried.segments_left_out)}</p>' if tried.segments_left_out else "",
         _figure(
             "The highest PSI of each evaluation. Dashed: where a warning and where critical begins. Shaded: incidents.",
             psi_picture(tried, first),

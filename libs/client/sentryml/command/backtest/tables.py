@@ -19,6 +19,8 @@ def show(tried: Tried, terminal: Terminal) -> None:
     span = f"{tried.start:%Y-%m-%d %H:%M} to {tried.end:%Y-%m-%d %H:%M} UTC"
     terminal.say(f"\n{tried.model_id}: {tried.events:,} events from {span}")
     terminal.say(verdict(tried, first))
+    if tried.segments_left_out:
+        terminal.say(tried.segments_left_out)
     if first.incidents:
         terminal.table(("opened (UTC)", "lasted", "severity", "PSI", "alerts", "why"), _rows(tried, first))
     if len(tried.outcomes) > 1:
@@ -86,6 +88,7 @@ def document(tried: Sequence[Tried]) -> list[dict[str, Any]]:
             "events": each.events,
             "from": each.start.isoformat(),
             "to": each.end.isoformat(),
+            "segments_left_out": each.segments_left_out,
             "variants": [_outcome(outcome) for outcome in each.outcomes],
         }
         for each in tried

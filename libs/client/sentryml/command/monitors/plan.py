@@ -180,6 +180,8 @@ def _show_preview(preview: dict[str, Any], terminal: Terminal) -> None:
         terminal.say(f"    {each['opened_at'][:16]}Z {until}, {each['severity']}, PSI {number(each['peak_psi'])}")
     if would["incident_count"] > SHOWN:
         terminal.say(f"    and {would['incident_count'] - SHOWN} before")
+    if preview.get("segments_left_out"):
+        terminal.say(f"  {preview['segments_left_out']}")
 
 
 def _incidents(replay: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ MONTH = timedelta(days=30)
 ADVICE_EXAMPLE: dict[str, Any] = {
     "to": "2026-11-23T21:17:12Z",
     "seconds": 3.1,
+    "segments_left_out": None,
     "rows": [
         {
             "settings": {},
@@ -106,6 +107,9 @@ class AdviceView(BaseModel):
 
     to: datetime = Field(description="Until when.")
     seconds: float = Field(description="How long it took.")
+    segments_left_out: str | None = Field(
+        description="Where the monitor evaluates segments: that they are no part of this, in words; else null."
+    )
     rows: list[AdviceRow]
     not_tried: list[NotTried]
 

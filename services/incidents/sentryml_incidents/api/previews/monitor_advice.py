@@ -23,7 +23,7 @@ from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_lifecycle.preview import Replay
-from sentryml_lifecycle.regrading import what_differs
+from sentryml_lifecycle.regrading import segments_left_out, what_differs
 from sentryml_lifecycle.snapshot import Snapshot
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
@@ -85,7 +85,13 @@ async def advise(context: Context, model_id: str) -> AdviceView:
             rows.append(advice_row(trial.candidate, trial.replay, in_force[trial.since], trial.found, now))
         else:
             not_tried.append(_not_tried(trial.candidate, TOO_SHORT if trial.since else TOO_FEW))
-    return AdviceView(to=now, seconds=round(loop.time() - began, 1), rows=rows, not_tried=not_tried)
+    return AdviceView(
+        to=now,
+        seconds=round(loop.time() - began, 1),
+        segments_left_out=segments_left_out(snapshot.settings),
+        rows=rows,
+        not_tried=not_tried,
+    )
 
 
 async def _trials(

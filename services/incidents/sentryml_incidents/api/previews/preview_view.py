@@ -13,7 +13,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_lifecycle.events.on_monitor_change import changes, in_words
 from sentryml_lifecycle.preview import Replay
-from sentryml_lifecycle.regrading import CANNOT, Basis
+from sentryml_lifecycle.regrading import CANNOT, Basis, segments_left_out
 from sentryml_statistics.comparison.noise import alpha_for
 from sentryml_statistics.comparison.power import smallest_shift
 
@@ -21,9 +21,6 @@ INCIDENTS_SHOWN = 100
 
 NEVER_REPLAYED = (
     "What people did (acknowledge, close) and slow drift are not replayed, and the replay begins with nothing live."
-)
-SEGMENTS_NOT_REPLAYED = (
-    "Segments are not replayed: these are the incidents that all predictions together would have opened."
 )
 
 PREVIEW_EXAMPLE: dict[str, Any] = {
@@ -44,6 +41,7 @@ PREVIEW_EXAMPLE: dict[str, Any] = {
         "121 recomputed evaluations have windows up to a tenth shorter: of old panes only coarse ones are left.",
         NEVER_REPLAYED,
     ],
+    "segments_left_out": None,
     "preview": {
         "incident_count": 1,
         "alerts": 2,
@@ -140,6 +138,9 @@ class PreviewView(BaseModel):
     unknown: int = Field(description="Of these: there was too little data then, and the changed monitor asks for less.")
     approximate_because: list[str] = Field(description="The settings that stored PSI cannot answer for.")
     notes: list[str] = Field(description="The same in words.")
+    segments_left_out: str | None = Field(
+        description="Where one of the two monitors evaluates segments: that they are no part of this; else null."
+    )
     preview: ReplayView = Field(description="The changed monitor.")
     in_force: ReplayView = Field(description="The monitor in force, by stored PSI.")
     sensitivity: list[SensitivityView] = Field(
@@ -157,6 +158,7 @@ def preview_view(
 ) -> PreviewView:
     """The answer; `settings` are those in force and the changed ones, `found` is what was recomputed with these."""
     because, recomputed = sorted(changed.approximate), changed.recomputed.total()
+    left_out = segments_left_out(*settings)
     return PreviewView(
         changes=in_words(changes(*settings)),
         basis=_basis(recomputed, changed.used.total()),
@@ -175,8 +177,9 @@ def preview_view(
             *_unknown(changed),
             *_of_panes(changed, settings[1], found),
             NEVER_REPLAYED,
-            *([SEGMENTS_NOT_REPLAYED] if any(each.evaluate_segments for each in settings) else []),
+            *([left_out] if left_out else []),
         ],
+        segments_left_out=left_out,
         preview=_replay_view(changed),
         in_force=_replay_view(in_force),
         sensitivity=sensitivity(settings[1], found),

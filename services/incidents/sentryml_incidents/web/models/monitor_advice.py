@@ -34,6 +34,7 @@ class AdviceTable:
     seconds: float
     rows: tuple[AdvisedRow, ...]
     not_tried: tuple[tuple[str, str], ...]
+    segments_left_out: str | None
 
 
 def advice_table(view: AdviceView, monitor: MonitorValues) -> AdviceTable:
@@ -43,7 +44,7 @@ def advice_table(view: AdviceView, monitor: MonitorValues) -> AdviceTable:
         for each in view.rows
     )
     not_tried = ((_text(each.settings, monitor), each.because) for each in view.not_tried)
-    return AdviceTable(view.seconds, tuple(rows), tuple(not_tried))
+    return AdviceTable(view.seconds, tuple(rows), tuple(not_tried), view.segments_left_out)
 
 
 def _text(changed: Mapping[str, Any], monitor: MonitorValues) -> str:
