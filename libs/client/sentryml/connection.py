@@ -6,8 +6,10 @@ Proxies of the environment are not used. Certificates are checked against those 
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,8 @@ from sentryml.settings import Target
 ANSWER_BYTES_MAX = 16_000_000
 VERSION = "0.1.0"
 AGENT = f"sentryml-python/{VERSION}"
+_of_parents: list[HTTPConnection] = []
+"""What was open when a process was forked, in the child."""
 
 
 class Unreachable(Exception):
@@ -38,7 +42,7 @@ class Answer:
         """The body, or None if it is not JSON."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def problem(self) -> dict[str, Any]:
@@ -132,6 +136,17 @@ class Connection:
         if self._tls is None:
             return HTTPConnection(self._host, self._port, timeout=self._timeout)
         return HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._tls)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: give up its part of it. A thread that was reading has left its locks for good, so
+        nothing of it is closed, or collected, which closes too."""
+        if self._open is None:
+            return
+        with suppress(OSError):
+            if self._open.sock is not None:
+                os.close(self._open.sock.detach())
+        _of_parents.append(self._open)
+        self._open = None
 
     def close(self) -> None:
         """Close it; the next request opens another one."""

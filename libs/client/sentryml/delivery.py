@@ -95,9 +95,9 @@ class Delivery(ABC, Generic[Answer]):
     def close(self) -> None:
         """Close what is open."""
 
+    @abstractmethod
     def close_after_fork(self) -> None:
         """Leave to the parent what is the parent's; this one is used no more."""
-        self.close()
 
     def stop_within(self, seconds: float) -> None:
         """From now on, retry only until then."""

@@ -43,6 +43,10 @@ class HttpDelivery(Delivery[Answer]):
         """Close the connection."""
         self._connection.close()
 
+    def close_after_fork(self) -> None:
+        """Leave the connection to the parent."""
+        self._connection.leave_to_parent()
+
     def _attempt(self, batch: Batch, attempt: int) -> Answer:
         try:
             answer = self._post(batch)

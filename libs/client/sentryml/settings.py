@@ -89,10 +89,12 @@ def _checked_url(url: str) -> str:
     url = url.strip().rstrip("/").removesuffix("/v1/events")
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        host = (parts.hostname or "").encode("idna")  # as a connection will: an empty or a long part is no name
+        valid = parts.scheme in ("http", "https") and bool(host) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
-    if not valid or parts.query or parts.fragment or parts.username or not url.isascii() or not url.isprintable():
+    printable = url.isascii() and url.isprintable() and " " not in url
+    if not valid or parts.query or parts.fragment or parts.username or not printable:
         raise NotConfigured(
             f"{url!r} is no address: it looks like https://drift.example.org, without a query or a user"
         )

@@ -59,6 +59,38 @@ for n in range(60, 120): sentryml.log("parent", n)
     assert sorted(sent) == sorted([("child", n) for n in range(60)] + [("parent", n) for n in range(120)])
 
 
+def test_a_fork_while_an_answer_is_being_read_waits_for_nothing(ingest: StandIn) -> None:
+    program = """
+import os, socket, sys, threading, sentryml
+server, rest = socket.create_server(("127.0.0.1", 0)), threading.Event()
+def answer():
+    connection, _ = server.accept()
+    connection.recv(100_000)
+    connection.sendall(b"HTTP/1.1 202 Accepted\\r\\nContent-Length: 2\\r\\n\\r\\n")
+    rest.wait()
+    connection.sendall(b"{}")
+threading.Thread(target=answer, daemon=True).start()
+client = sentryml.Client("http://127.0.0.1:%d" % server.getsockname()[1], "sml_key", batch_events=1)
+def reads():
+    frame, names = sys._current_frames().get(client._thread.ident), []
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[:1] == ["readinto"] and "getresponse" not in names
+client.log("fraud", 1)
+while not reads(): pass
+child = os.fork()
+if child == 0:
+    sentryml.log("fraud", 2)
+    raise SystemExit
+assert os.waitpid(child, 0)[1] == 0
+rest.set()
+assert client.flush(20) and client.stats().sent == 1
+"""
+    assert not run(ingest, program)
+    assert [event["prediction"] for event in ingest.events()] == [2]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_process_of_multiprocessing_sends_what_it_has_logged(ingest: StandIn, method: str) -> None:
     program = f"""

@@ -367,6 +367,8 @@ def test_after_closing_it_can_be_used_again(ingest: StandIn, client: Client) -> 
     [
         ("", KEY, "SENTRYML_URL"), ("http://x", "", "SENTRYML_API_KEY"), ("ftp://x", KEY, "is no address"),
         ("drift.example.org", KEY, "is no address"), ("http://x:99999", KEY, "is no address"),
+        ("http://drift..example.org", KEY, "is no address"), (f"http://{'x' * 64}.org", KEY, "is no address"),
+        ("http://x/a b", KEY, "is no address"),
         ("http://x", "sml_a\nb", "copy it again"), ("http://x/?a=b", KEY, "is no address"),
     ],
 )  # fmt: skip
