@@ -9,6 +9,7 @@ from datetime import datetime
 from sentryml.events import BadEvent, Event, fields_of, to_json
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+MODEL_ID_RULE = "must be 1 to 128 letters, digits and ._:- and begin with a letter or digit"
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LENGTHS = {"prediction": (0, 128), "event_id": (0, 64), "version": (1, 64), "segment": (1, 64)}
 EARLIEST, LATEST = 0.0, 253_370_764_800.0  # 1970 and 9999
@@ -22,7 +23,7 @@ def encode_checked(event: Event) -> bytes:
     """
     fields = fields_of(event)
     if not MODEL_ID.fullmatch(fields["model_id"]):
-        raise BadEvent("model_id", "must be 1 to 128 letters, digits and ._:- and begin with a letter or digit")
+        raise BadEvent("model_id", MODEL_ID_RULE)
     fields["timestamp"] = _seconds(fields["timestamp"])
     for name, value in fields.items():
         if isinstance(value, str) and name in LENGTHS:

@@ -58,6 +58,11 @@ def test_a_file_may_name_some_settings_and_what_the_api_answers_beside_them(tmp_
         ("model_id: a\n warn: 1\n", ":2: no YAML: mapping values are not allowed here"),
         ("model_id: a\nx: \x07\n", ": no YAML: unacceptable character"),
         ("[" * 1_500, ": no YAML: "),
+        ("model_id: a\nwarn: !!float ''\n", ":2: warn is '', which is no float"),
+        ("model_id: a\nenabled: !!bool maybe\n", ":2: enabled is 'maybe', which is no bool"),
+        ("model_id: a\nbins: !!timestamp x\n", ":2: bins is 'x', which is no timestamp"),
+        ('warn: 0.1\nmodel_id: "\\ud800"\n', ":2: model_id must be 1 to 128 letters, digits and"),
+        ("model_id: my model\n", ":1: model_id must be 1 to 128 letters, digits and"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, text: str, said: str) -> None:

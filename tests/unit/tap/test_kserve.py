@@ -189,3 +189,11 @@ def test_whatever_comes_is_read_or_refused(attributes: dict[str, str], data: Any
         read_document(document, mapping_for(document, ()), 0.0)
     except Unusable:
         return
+
+
+async def test_an_attribute_however_deep_is_taken_or_refused(app: FastAPI, ingest: StandIn) -> None:
+    event = orjson.dumps({**ATTRIBUTES, "data": V1})
+    for depth in (500, 950, 1_000, 1_050, 20_000):
+        nested = event[:-1] + b', "namespace": ' + b"[" * depth + b"]" * depth + b"}"
+        answer = await post(app, nested, {"content-type": "application/cloudevents+json"})
+        assert answer.status_code in (200, 422)

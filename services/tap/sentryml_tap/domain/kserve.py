@@ -79,7 +79,8 @@ def mapping_for(document: dict[str, Any], given: tuple[tuple[str, str], ...]) ->
 
 def identity_of(event: dict[str, Any]) -> str:
     """The same for an event that is sent twice, and no other."""
-    return sha256(json.dumps([event.get(name) for name in IDENTITY]).encode()).hexdigest()
+    found = (event.get(name) for name in IDENTITY)
+    return sha256(json.dumps([each if isinstance(each, str) else None for each in found]).encode()).hexdigest()
 
 
 def _read_attribute(value: Any) -> Any:

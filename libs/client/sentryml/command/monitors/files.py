@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sentryml.command.terminal import FAILED, USAGE, Failed
+from sentryml.rules import MODEL_ID, MODEL_ID_RULE
 
 ENDINGS = (".yaml", ".yml")
 NOT_SETTINGS = frozenset({"v", "model_id", "version", "kept_since", "normal_time", "managed_by"})
@@ -116,6 +117,8 @@ def _monitor(yaml: ModuleType, loader: Any, path: Path, node: Any) -> MonitorFil
     model_id = values.pop("model_id", "")
     if not model_id or not isinstance(model_id, str):
         raise BadFile(f"{path}:{lines.get('model_id', 1)}: model_id is missing: say whose monitor it is")
+    if not MODEL_ID.fullmatch(model_id):
+        raise BadFile(f"{path}:{lines['model_id']}: model_id {MODEL_ID_RULE}")
     return MonitorFile(path, model_id, values, lines)
 
 
@@ -128,7 +131,10 @@ def _value(yaml: ModuleType, loader: Any, node: Any, where: str) -> Any:
 def _scalar(yaml: ModuleType, loader: Any, node: Any, where: str) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         raise BadFile(f"{where} is a mapping: settings are numbers, text, true, false, null, or a list of these")
-    value = loader.construct_object(node)
+    try:
+        value = loader.construct_object(node)
+    except (ValueError, LookupError, AttributeError):  # PyYAML does not expect a tag that does not fit
+        raise BadFile(f"{where} is {node.value!r}, which is no {node.tag.rpartition(':')[2]}") from None
     if isinstance(value, str) and node.style is None:
         value = _as_number(value)
     if not isinstance(value, str | int | float | bool | None) or (
