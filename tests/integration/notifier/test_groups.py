@@ -16,7 +16,7 @@ from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.channel_registry import OpenChannel
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.delivery.reminders import remind
+from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift
 from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
@@ -309,6 +309,19 @@ async def test_a_fallback_gets_what_a_storm_left_in_few_messages(grouped: World)
     (text,) = grouped.slack.texts
     assert "50 models" in text
     assert "Sent here because the channel slack is broken" in text
+
+
+async def test_a_question_behind_an_alert_that_was_refused_takes_it_along(grouped: World) -> None:
+    await a_group(grouped, 3)
+    grouped.slack.play(Script(status=400, body="invalid_payload", times=2))
+    await grouped.take_in(escalated(**named(1)))
+    assert await pass_time(grouped, WAIT) == 2
+    assert [row["parked_because"] for row in await grouped.deliveries() if row["sequence"] > 1] == ["message_refused"]
+    grouped.clock.advance(86_400)
+    assert await remind_of_long_drift(grouped.pool, grouped.clock, 1) == 3
+    assert await pass_time(grouped, WAIT) == 2
+    assert {row["state"] for row in await grouped.deliveries()} == {"delivered"}
+    assert any("CRITICAL drift, escalated · model-1" in each for each in grouped.slack.titles)
 
 
 async def test_an_alert_waits_while_a_reminder_of_its_incident_is_under_way(grouped: World) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from random import Random
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_notifier.domain.grouping import Grouping
+from sentryml_notifier.domain.delivery import DeliveryState, Waiting
+from sentryml_notifier.domain.grouping import Grouping, whole
 from sentryml_notifier.domain.routing import CLOSING, OPENING
 from tests.unit.notifier.builders import NIGHT
 from tests.unit.notifier.grouped_channel import GroupedChannel, Sent
@@ -277,3 +281,19 @@ def test_what_is_critical_waits_half_a_window_at_most_and_an_opening_one(
             group = channel.group_of(row.incident)
             if group is None:
                 assert waited == GROUPING.wait
+
+
+def test_what_one_message_covers_has_something_to_send() -> None:
+    alert = Waiting(UUID(int=1), 1, K.ESCALATED, DeliveryState.PENDING)
+    end = replace(alert, sequence=2, kind=K.RESOLVED)
+    reminder, question = replace(alert, reminder=True), replace(alert, reminder=True, long_drift=True)
+    states = (DeliveryState.PENDING, DeliveryState.PARKED)
+    for kinds in ((alert, question), (alert, end, question), (alert, reminder, question), (alert, reminder, end)):
+        for chosen in product(states, repeat=len(kinds)):
+            queue = [
+                replace(each, state=state, was_undeliverable=state is DeliveryState.PARKED)
+                for each, state in zip(kinds, chosen, strict=True)
+            ]
+            sent = whole(queue)
+            assert queue[: len(sent)] == list(sent)
+            assert any(each.state is DeliveryState.PENDING for each in sent) is (DeliveryState.PENDING in chosen)

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sentryml_notifier.domain.delivery import Waiting, next_batch
+from sentryml_notifier.domain.delivery import DeliveryState, Waiting, next_batch
 from sentryml_notifier.domain.routing import CLOSING
 
 LEAST = 3
@@ -136,10 +136,12 @@ Verdict = Alone | Forms | Waits | Reports | NotSent
 def whole(queue: Sequence[Waiting]) -> Sequence[Waiting]:
     """The part of the queue of an incident in a group that one message covers: all of it, as things stand.
 
-    Reminders go by themselves, as without groups, where nothing else waits; those of long drift always.
+    Reminders go by themselves, as without groups, where nothing else waits; those of long drift always, but take along
+    what is parked.
     """
     ordinary = [each for each in queue if not each.long_drift]
-    return ordinary if any(not each.reminder for each in ordinary) else next_batch(queue)
+    waits = any(each.state is not DeliveryState.PARKED for each in ordinary)
+    return ordinary if waits and any(not each.reminder for each in ordinary) else next_batch(queue)
 
 
 def about(batch: Sequence[Waiting]) -> About:
