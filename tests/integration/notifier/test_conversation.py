@@ -11,7 +11,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, RateLimit
 from sentryml_local.slack_stand_in.web_api import ApiScript
-from sentryml_local.slack_stand_in.workspace import Place
+from sentryml_local.slack_stand_in.workspace import Place, Posted
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.channel_tests import trial_message, trial_story
 from sentryml_notifier.domain.delivery import Outcome
@@ -148,6 +148,18 @@ async def test_a_reply_that_had_arrived_is_found_and_not_sent_again(talk: World)
     await talk.dispatch()
     assert thread_of(talk) == ["📢 🔴 CRITICAL drift, escalated · flights-delay"]
     assert {row["state"] for row in await talk.deliveries()} == {"delivered"}
+
+
+async def test_it_is_found_in_a_channel_full_of_long_messages(talk: World) -> None:
+    for number in range(150):
+        text = {"text": "a message of somebody else " * 100}
+        talk.slack.workspace.messages.append(Posted(CHANNEL, f"{talk.clock.now.timestamp() + number:.6f}", text))
+    talk.slack.api.play(ApiScript(method="chat.postMessage", ending=Ending.RESET, accept=True))
+    await talk.take_in(opened_warn())
+    await talk.dispatch()
+    talk.clock.advance(10)
+    await talk.dispatch()
+    assert [row["reason"] for row in await talk.attempts()][1:] == ["found"]
 
 
 async def test_what_had_not_arrived_is_sent_again_as_a_repeat(talk: World) -> None:

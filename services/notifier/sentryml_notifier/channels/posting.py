@@ -44,12 +44,13 @@ class _Progress:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Posts to one party, called `who` in texts for people."""
+    """Posts to one party, called `who` in texts for people. Of an answer it reads `answer_bytes` at most."""
 
     client: httpx.AsyncClient
     who: str
     clock: Clock
     total_seconds: float = TOTAL_SECONDS
+    answer_bytes: int = ANSWER_BYTES_MAX
 
     async def post(self, address: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Answer | SendResult:
         """The answer, or what it means that there is none. Takes `total_seconds` at most, the name's look-up too."""
@@ -75,9 +76,9 @@ class Poster:
             answer = bytearray()
             async for part in response.aiter_raw():
                 answer += part
-                if len(answer) > ANSWER_BYTES_MAX:
+                if len(answer) > self.answer_bytes:
                     break
-        text = answer[:ANSWER_BYTES_MAX].decode("utf-8", "replace").strip()
+        text = answer[: self.answer_bytes].decode("utf-8", "replace").strip()
         return Answer(response.status_code, text, seconds_of(response.headers.get("Retry-After"), self.clock()))
 
 

@@ -33,7 +33,9 @@ from sentryml_notifier.domain.thread import Conversation, EditRequested, Learned
 EVENT_TYPE = "sentryml_delivery"
 LOOK_BACK = timedelta(minutes=10)
 """Slack's clock and ours may differ by so much."""
-PAGES_LOOKED_AT, PAGE_MESSAGES = 3, 200
+PAGES_LOOKED_AT, PAGE_MESSAGES = 6, 100
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+"""Such a page holds whole messages of others: one that was cut off would say nothing, and be asked for for ever."""
 
 # What a header can carry: a token travels in one.
 BOT_TOKEN, APP_TOKEN = re.compile(r"xoxb-[!-~]*"), re.compile(r"xapp-[!-~]*")
@@ -339,7 +341,7 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
     Raises:
         ChannelMisconfigured: the operator has set an address of Slack's Web API that tokens may not be sent to.
     """
-    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds)
+    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds, ANSWER_BYTES_MAX)
     base = check_base(tools.slack_api, tools.allowed_hosts)
     return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.fix, base))
 
