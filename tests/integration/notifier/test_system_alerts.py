@@ -76,6 +76,18 @@ def watched(world: World) -> Iterator[Watched]:
     return Watched(world)
 
 
+async def test_a_channel_that_is_deleted_when_its_message_is_claimed_ends_nothing(
+    world: World, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = world.registry(None, world.given)
+    channels = iter([await registry.read()])
+    monkeypatch.setattr(ChannelRegistry, "opened", property(lambda _: next(channels, {})))
+    watched.found = (INPUT_STALLED,)
+    await watched.checks(180)
+    assert await SystemSender(world.pool, registry, LEASE, world.clock, lambda: 0.5, world.new_id).send_one()
+    assert len(world.slack.titles) == 1
+
+
 async def test_one_message_when_it_begins_and_one_when_it_ends_over_restarts(world: World, watched: Watched) -> None:
     watched.found = (INPUT_STALLED,)
     for _ in range(3):

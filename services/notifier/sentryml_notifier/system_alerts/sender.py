@@ -13,7 +13,7 @@ from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_common.waiting import happened
-from sentryml_notifier.channel_registry import ChannelRegistry
+from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.delivery import SendResult, decide
 from sentryml_notifier.domain.message import with_delivery_notes
@@ -58,12 +58,13 @@ class SystemSender:
         Raises:
             Unavailable: PostgreSQL is away. A message that was sent meanwhile is sent again, marked as a repeat.
         """
-        served = list(self.registry.opened)
+        served = dict(self.registry.opened)  # one may go meanwhile
         async with transaction(self.pool) as connection:
-            found = await claim(connection, self.new_id(), served, self.lease, self.clock())
+            found = await claim(connection, self.new_id(), list(served), self.lease, self.clock())
         if found is None:
             return False
-        result = await self._send(found)
+        channel = served[found.channel_id]
+        result = await self._send(found, channel)
         now = self.clock()
         decided = decide(result, found.retry_state, now=now, jitter=self.jitter())
         async with transaction(self.pool) as connection:
@@ -71,14 +72,14 @@ class SystemSender:
         log.info(
             "system_alert_sent",
             fault=found.alert.subject.fault.value,
-            channel=self.registry.opened[found.channel_id].name if found.channel_id in self.registry.opened else None,
+            channel=channel.name,
             outcome=result.outcome.value,
             text=result.text,
             next=type(decided).__name__,
         )
         return True
 
-    async def _send(self, found: SystemClaim) -> SendResult:
+    async def _send(self, found: SystemClaim, channel: OpenChannel) -> SendResult:
         now = self.clock()
         message = with_delivery_notes(
             compose_system(found.alert, now),
@@ -96,4 +97,4 @@ class SystemSender:
             plain=found.retry_state.plain,
             system=found.alert,
         )
-        return await self.registry.opened[found.channel_id].send(outgoing)
+        return await channel.send(outgoing)
