@@ -7,7 +7,7 @@ words, and what waits on it is parked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as field_of
 from hashlib import sha256
@@ -54,11 +54,15 @@ class OpenChannel:
     for_people: bool = True
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Try once. A defect of a channel ends nothing but this attempt."""
+        """Try once."""
+        return await self.attempt(self.channel.send(outgoing))
+
+    async def attempt(self, work: Awaitable[SendResult]) -> SendResult:
+        """What comes of something that the channel does. A defect of it ends nothing but this attempt."""
         try:
-            return await self.channel.send(outgoing)
+            return await work
         except Exception:
-            log.exception("channel_failed", channel=self.name, send_id=str(outgoing.send_id))
+            log.exception("channel_failed", channel=self.name)
             return FAILED
 
 

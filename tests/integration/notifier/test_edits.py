@@ -12,6 +12,9 @@ from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Place
 from sentryml_notifier.channel_registry import OpenChannel, SettingsChannel
+from sentryml_notifier.domain.conversation import current_state
+from sentryml_notifier.domain.message import Message
+from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.store.channels import register_channel
 from tests.integration.notifier.bot_notifier import (
     CHANNEL,
@@ -205,3 +208,22 @@ async def always_due(world: World, channel: OpenChannel) -> None:
           WHEN (OLD.channel_id = '{channel.channel_id}') EXECUTE FUNCTION stay_due();
         """
     )
+
+
+async def test_an_edit_that_cannot_be_put_into_words_holds_up_no_other(
+    talk: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(story: Story) -> Message:
+        if story.last.incident_number == 42:
+            raise RuntimeError("a defect")
+        return current_state(story)
+
+    monkeypatch.setattr("sentryml_notifier.channels.slack_bot.sender.current_state", broken)
+    other = {"incident": 43, "model_id": "fraud"}
+    await talk.take_in(opened_warn(), opened_warn(**other))
+    await talk.dispatch()
+    await talk.take_in(acknowledged(), acknowledged(**other))
+    for _ in range(2):
+        await pass_edit_time(talk)
+    titles = {title(each) for each in talk.slack.workspace.roots(CHANNEL)}
+    assert titles == {"🟠 Warning: drift · flights-delay", "🟠 Warning: drift, acknowledged by Ada Lovelace · fraud"}

@@ -79,7 +79,7 @@ class Resender:
         self, channel: OpenChannel, sends: Resending, kept: Sequence[Kept], *, ended: bool
     ) -> SendResult:  # fmt: skip
         incidents = [Resent(Story(each.steps, each.steps[-1:]), each.group_id) for each in kept]
-        result = await sends.resend(incidents, ended=ended)
+        result = await channel.attempt(sends.resend(incidents, ended=ended))
         RESENT_TOTAL.labels(channel=channel.name, outcome=result.outcome.value, reason=result.reason).inc()
         if result.outcome is not Outcome.DELIVERED:
             log.warning("not_resent", channel=channel.name, incidents=len(kept), reason=result.reason, text=result.text)

@@ -79,7 +79,7 @@ class ThreadUpdater:
                 return False
             story = await conversations.read_story(connection, edit.conversation.incident_id)
             questions = await conversations.list_questions(connection, edit.conversation)
-        result = await channel.channel.show(edit.conversation, story, questions, plain=edit.plain)
+        result = await channel.attempt(channel.channel.show(edit.conversation, story, questions, plain=edit.plain))
         edited = is_edited_or_lost(result)
         if edited:
             # The newest keeps its buttons while the incident is live.
