@@ -169,6 +169,22 @@ async def test_a_broken_channel_is_reported_on_another_one(world: World, watched
     assert (shown["fault"], shown["channel"], shown["ended_at"]) == ("deliveries_stalled", "slack", None)
 
 
+async def test_what_has_waited_on_purpose_is_late_from_its_first_attempt_on(
+    world: World, watched: Watched, api: Api
+) -> None:
+    await world.pool.execute("UPDATE route SET hold_hours = $1, hold_critical = true", ["daily 00:00-04:00"])
+    await world.take_in(opened_critical())
+    world.clock.advance(2 * 3600)
+    world.slack.play(Script(status=429, headers={"Retry-After": "1200"}))
+    assert await world.dispatch() == 1
+    assert (await api.ask("GET", "/v1/channels", 200))["items"][0]["waiting"] == 1
+    await watched.checks(600)
+    assert await watched.sends() == 0
+    await watched.checks(600)
+    (shown,) = (await api.ask("GET", "/v1/system-alerts", 200))["items"]
+    assert shown["fault"] == "deliveries_stalled"
+
+
 async def test_failed_message_is_retried_with_what_is_so_by_then(world: World, watched: Watched) -> None:
     watched.found = (INPUT_STALLED,)
     await watched.checks(80)

@@ -12,6 +12,12 @@ from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER, DeliveryState
 
+DUE_SINCE = """
+    CASE WHEN d.attempts = 0 THEN greatest(d.created_at, d.due_at)
+         ELSE coalesce((SELECT min(attempt.at) FROM attempt WHERE attempt.delivery_id = d.delivery_id), d.due_at) END
+"""
+"""Since when the delivery `d` should have been delivered: not while it was held, or waited for its alert group."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
@@ -112,12 +118,12 @@ async def list_channels(connection: Connection, channel_id: UUID | None = None) 
     """The channels, or the one with `channel_id`, and how many deliveries wait or are parked on each. A secret is not
     among the columns."""
     return await connection.fetch(
-        """
+        f"""
         SELECT c.channel_id, c.name, c.kind, c.settings, c.secret_setting, c.secret_hint, c.state, c.broken_reason,
                c.retry_at, c.paused_until, c.fallback_channel_id, c.version, c.created_at,
                count(d.delivery_id) FILTER (WHERE d.state IN ('pending', 'sending')) AS waiting,
                count(d.delivery_id) FILTER (WHERE d.state = 'parked') AS parked,
-               min(CASE WHEN d.attempts = 0 THEN greatest(d.created_at, d.due_at) ELSE d.created_at END) AS oldest_at
+               min({DUE_SINCE}) AS oldest_at
           FROM channel AS c
           LEFT JOIN delivery AS d
             ON d.channel_id = c.channel_id AND d.state <> 'delivered' AND (d.parked_because = ANY ($2)) IS NOT TRUE

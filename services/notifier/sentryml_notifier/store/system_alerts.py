@@ -13,6 +13,7 @@ from sentryml_common.contracts.internal.system_state import SystemFault
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import Delivered, Next, Parked, RetryState, TryAgain
 from sentryml_notifier.domain.system_alerts.rules import Finding, Subject, SystemAlert
+from sentryml_notifier.store.ledger import DUE_SINCE
 
 ALERT_COLUMNS = "a.alert_id, a.fault, a.channel, a.since, a.text, a.began_at, a.ended_at"
 
@@ -188,17 +189,15 @@ async def list_stalled_channels(connection: Connection, before: datetime) -> lis
     """Channels that are broken with something waiting, or on which something has waited since `before`: how much, since
     when, and why."""
     return await connection.fetch(
-        """
-        SELECT c.name, c.broken_reason, count(*) AS messages,
-               min(CASE WHEN d.attempts = 0 THEN greatest(d.created_at, d.due_at) ELSE d.created_at END) AS since,
+        f"""
+        SELECT c.name, c.broken_reason, count(*) AS messages, min({DUE_SINCE}) AS since,
                (array_agg(d.last_text ORDER BY d.created_at) FILTER (WHERE d.last_text IS NOT NULL))[1] AS last_text
           FROM delivery AS d
           JOIN channel AS c USING (channel_id)
          WHERE c.deleted_at IS NULL
            AND (d.state IN ('pending', 'sending') OR (d.state = 'parked' AND d.parked_because = 'channel_broken'))
          GROUP BY c.channel_id
-        HAVING c.state = 'broken'
-            OR min(CASE WHEN d.attempts = 0 THEN greatest(d.created_at, d.due_at) ELSE d.created_at END) < $1
+        HAVING c.state = 'broken' OR min({DUE_SINCE}) < $1
          ORDER BY c.name
         """,
         before,
