@@ -14,6 +14,8 @@ from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
 
 PREFIX = "SENTRYML_"
 SECRET_LENGTH = 32
+SERVICE_URL = r"https?://(\[[0-9a-fA-F:.]+\]|[^\s/,:@?#\[\]]+)(:[0-9]{1,5})?/?"
+"""The address of a service: a host, and a port that is a number. HTTP clients raise errors of their own at others."""
 
 
 class LogSettings(BaseSettings):

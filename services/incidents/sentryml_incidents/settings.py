@@ -6,14 +6,13 @@ import re
 
 from pydantic import Field, SecretStr, field_validator
 
-from sentryml_common.settings import InternalSettings, LogSettings, PostgresSettings, ServiceSettings
+from sentryml_common.settings import SERVICE_URL, InternalSettings, LogSettings, PostgresSettings, ServiceSettings
 
 SCHEMA = "incidents"
 """Where in PostgreSQL the tables are."""
 
 
 PUBLIC_URL = r"https?://[^\s/?#@\\]+(/[\w.~%:,;=+-]+)*"
-ADDRESS = r"https?://[^\s/,]+/?"
 
 
 class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
@@ -49,14 +48,14 @@ class IncidentsSettings(ServiceSettings, PostgresSettings, InternalSettings):
     )
     processor_urls: str | None = Field(
         None,
-        pattern=rf"^{ADDRESS}(,{ADDRESS})*$",
+        pattern=rf"^{SERVICE_URL}(,{SERVICE_URL})*$",
         description="Addresses of the drift processors, separated by commas; if a name resolves to several machines, "
         "each is asked. With them and SENTRYML_INTERNAL_SECRET, previews of monitors come from the counts that "
         "processors keep; without, from stored PSI alone.",
     )
     notifier_url: str = Field(
         "http://127.0.0.1:8702",
-        pattern=r"^https?://[^\s/]+/?$",
+        pattern=rf"^{SERVICE_URL}$",
         description="Address of the notifier, which is asked, signed with SENTRYML_INTERNAL_SECRET, for what the pages "
         "of alerts show and change.",
     )

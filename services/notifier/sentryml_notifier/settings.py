@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from sentryml_common.settings import InternalSettings, PostgresSettings, ServiceSettings
+from sentryml_common.settings import SERVICE_URL, InternalSettings, PostgresSettings, ServiceSettings
 from sentryml_notifier.channels.base import SLACK_API
 from sentryml_notifier.domain.addresses import read_allowed_hosts
 from sentryml_notifier.domain.grouping import Grouping
@@ -18,7 +18,7 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
 
     incidents_url: str = Field(
         "http://127.0.0.1:8701",
-        pattern=r"^https?://[^\s/]+/?$",
+        pattern=rf"^{SERVICE_URL}$",
         description="Address of incidents, which is asked, signed with SENTRYML_INTERNAL_SECRET, when somebody "
         "clicks a button in Slack, and regularly for what stands still (system alerts).",
     )

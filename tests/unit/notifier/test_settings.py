@@ -39,3 +39,14 @@ def test_file_of_certificates(tmp_path: Path) -> None:
     for wrong in (tmp_path / "none.pem", tmp_path, empty):
         with pytest.raises(ConfigurationError, match=f"SENTRYML_CA_FILE: {wrong}"):
             read_tls(settings(ca_file=str(wrong)))
+
+
+@pytest.mark.parametrize("host", ["incidents:8701", "127.0.0.1", "[::1]:8701", "incidents.example.org:80"])
+def test_the_address_of_incidents_is_a_host_and_a_port(host: str) -> None:
+    assert settings(incidents_url=f"https://{host}/").incidents_url == f"https://{host}/"
+
+
+@pytest.mark.parametrize("host", ["incidents:8701x", "incidents:", "[::1", "::1", "a@b", "a,b", ""])
+def test_another_address_of_incidents_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError, match="incidents_url"):
+        settings(incidents_url=f"http://{host}")
