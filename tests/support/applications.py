@@ -64,6 +64,7 @@ async def served(
     # asyncio sends at once (TCP_NODELAY) only where the protocol is named; otherwise answers take 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # now: the server does it in its own time, and until then another process is refused
     server = Server(app, lifespan)
     task = asyncio.create_task(server.serve([listener]))
     try:
