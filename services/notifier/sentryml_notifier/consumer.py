@@ -15,7 +15,7 @@ from sentryml_notifier.domain.routing import matching_routes, no_route_reason
 from sentryml_notifier.store.conversations import want_edits
 from sentryml_notifier.store.inbox import Wait, insert_deliveries, insert_transition, read_notified
 from sentryml_notifier.store.outbox import insert_unrouted
-from sentryml_notifier.store.routes import list_routes
+from sentryml_notifier.store.routes import keep_routes
 
 log = get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Inbox:
         """
         now, made = self._clock(), 0
         async with transaction(self._pool) as connection:
-            routes = await list_routes(connection)
+            routes = await keep_routes(connection)
             for transition in transitions:
                 if not await insert_transition(connection, transition, now):
                     continue

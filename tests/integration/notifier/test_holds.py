@@ -3,13 +3,16 @@ stand-in for Slack."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
+from sentryml_notifier import consumer
 from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift
 from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.store.fallback import set_fallback
@@ -21,6 +24,7 @@ from tests.integration.notifier.bot_notifier import CHANNEL, title
 from tests.integration.notifier.conftest import LEASE, World
 from tests.integration.notifier.test_groups import HOUR, WAIT, named, opened, pass_time
 from tests.integration.notifier.vendor_channel import resend, vendor_channel
+from tests.support.eventually import eventually
 from tests.unit.notifier.builders import (
     OPEN_WARN,
     acknowledged,
@@ -257,6 +261,36 @@ async def test_a_changed_schedule_holds_for_as_long_as_it_says_now(night: World,
     await api.ask("PUT", path, 200, json=spec)
     assert await night.dispatch() == 1
     assert night.slack.titles == ["🟠 Held alerts · 3 models drift"]
+
+
+async def test_what_comes_in_while_the_schedule_changes_is_not_held_by_the_one_before(
+    night: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    spec = {"name": route["name"], "channel_id": route["channel_id"]}
+    read, go_on, insert = asyncio.Event(), asyncio.Event(), consumer.insert_transition
+
+    async def insert_later(*arguments: Any) -> bool:
+        read.set()
+        await go_on.wait()
+        return await insert(*arguments)
+
+    monkeypatch.setattr(consumer, "insert_transition", insert_later)
+    taking = asyncio.create_task(night.take_in(*opened(range(3))))
+    await read.wait()
+    changing = asyncio.create_task(api.ask("PUT", f"/v1/routes/{route['route_id']}", 200, json=spec))
+
+    async def changed_or_waits() -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return changing.done() or bool(await night.pool.fetchval(waiting))
+
+    await eventually(changed_or_waits, what="the change of the route")
+    go_on.set()
+    await asyncio.gather(taking, changing)
+    assert {row["held_until"] for row in await night.deliveries()} == {night.clock()}
+    assert await night.dispatch() == 1
 
 
 async def test_retry_sends_what_is_held_at_once(night: World, api: Api) -> None:

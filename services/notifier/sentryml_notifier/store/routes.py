@@ -74,6 +74,12 @@ async def list_routes(connection: Connection) -> list[Route]:
     return [each.route for each in await list_stored_routes(connection)]
 
 
+async def keep_routes(connection: Connection) -> list[Route]:
+    """The same, none of which changes until the transaction ends: who changes one, then finds all that it has taken."""
+    await connection.execute("SELECT FROM route WHERE deleted_at IS NULL ORDER BY route_id FOR SHARE")
+    return await list_routes(connection)
+
+
 async def find_presentation(connection: Connection, delivery_id: UUID) -> Presentation:
     """How the route of a delivery wants its messages."""
     row = await connection.fetchrow(
