@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.topics import API_KEYS
@@ -18,10 +19,11 @@ from sentryml_common.http.problems import install_problems
 from sentryml_common.kafka.follower import Follower
 from sentryml_common.key_usage import KeyUsage
 from sentryml_notifier.http.api import create_app
-from sentryml_notifier.http.context import Context
+from sentryml_notifier.http.context import Context, install_context
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import SLACK, SLACK_SETTING
 from tests.integration.notifier.conftest import World
+from tests.support.applications import a_copy
 from tests.unit.notifier.builders import IDS
 
 SECRET_BOX_KEY = "v" * 32
@@ -79,12 +81,23 @@ def make_context(world: World, secret_box: SecretBox | None = None) -> tuple[Con
     return context, keys
 
 
+_applications: list[FastAPI] = []
+
+
+def app_on(context: Context) -> FastAPI:
+    """The real application on a context."""
+    if not _applications:
+        _applications.append(create_app(context))
+        install_problems(_applications[0])
+    app = a_copy(_applications[0])
+    install_context(app, context)
+    return app
+
+
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[Api]:
     context, keys = make_context(world)
-    app = create_app(context)
-    install_problems(app)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    transport = httpx.ASGITransport(app_on(context), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://notifier") as client:
         api = Api(client, context, keys)
         client.headers.update(api.key("admintest000", Scope.ADMIN))

@@ -7,19 +7,20 @@ import itertools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.transition import Transition
 from sentryml_common.health import Health
 from sentryml_common.postgres.migrate import migrate, read_migrations
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
-from sentryml_common.settings import PostgresSettings
+from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_local.slack_stand_in.app import make_http
 from sentryml_local.slack_stand_in.page import as_text
 from sentryml_local.slack_stand_in.store import Script, Store
@@ -38,6 +39,7 @@ from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
+from tests.support.databases import Emptied, Server, a_pool
 from tests.support.eventually import eventually
 from tests.unit.notifier.builders import IDS, NIGHT
 
@@ -225,10 +227,28 @@ serving = served
 """Serve an application over real HTTP; yields host and port."""
 
 
+class InTurn:
+    """Stands for one object after another: so that one application, which takes longer to make than most tests, serves
+    them all."""
+
+    current: object = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+@cache
+def stand_in() -> tuple[InTurn, InTurn, FastAPI]:
+    store, api = InTurn(), InTurn()
+    return store, api, make_http(cast(Store, store), TOKEN, system_clock, cast(WebApi, api))
+
+
 @pytest.fixture
 async def slack() -> AsyncIterator[Slack]:
     store, api = Store(None), WebApi(Workspace(), system_clock)
-    async with serving(make_http(store, TOKEN, system_clock, api)) as authority:
+    now_store, now_api, app = stand_in()
+    now_store.current, now_api.current = store, api
+    async with serving(app) as authority:
         yield Slack(store, authority, api)
 
 
@@ -238,12 +258,32 @@ def database_template(migrated: str) -> str:
     return migrated
 
 
+@pytest.fixture(scope="session")
+async def emptied(postgres_url: str, postgres_server: Server, migrated: str) -> AsyncIterator[Emptied]:
+    """The database that most of these tests use in turn."""
+    emptied = Emptied(postgres_server, postgres_url, migrated, "notifier")
+    yield emptied
+    await emptied.close()
+
+
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    settings = PostgresSettings(postgres_url=SecretStr(database_url))
-    async with open_pool(settings, "notifier", Health()) as opened:
+async def emptied_pool(emptied: Emptied) -> AsyncIterator[Pool]:
+    async with emptied.pool() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def own_pool(database_url: str) -> AsyncIterator[Pool]:
+    async with a_pool(database_url, "notifier") as opened:
         await migrate(opened, "notifier", read_migrations("sentryml_notifier"))
         yield opened
+
+
+@pytest.fixture
+def pool(request: pytest.FixtureRequest) -> Pool:
+    """The tables of the notifier: of the test's own database, where it asks for one, else of one that is empty."""
+    pool: Pool = request.getfixturevalue("own_pool" if "database_url" in request.fixturenames else "emptied_pool")
+    return pool
 
 
 @pytest.fixture

@@ -153,6 +153,7 @@ async def test_a_root_that_cannot_be_edited_is_left_and_the_next_change_starts_a
     assert [title(each) for each in talk.slack.workspace.replies(fresh)] == ["🟢 Resolved · flights-delay"]
 
 
+@pytest.mark.usefixtures("database_url")  # which gets a trigger
 async def test_a_channel_with_edits_without_end_holds_up_no_other_channel(talk: World) -> None:
     quiet = await open_second_bot(talk)
     await talk.take_in(opened_warn())

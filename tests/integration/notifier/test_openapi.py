@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sentryml_common.http.problems import install_problems
 from sentryml_notifier.delivery.auditor import audit_once
-from sentryml_notifier.http.api import create_app
 from tests.integration.incidents.stream_clients import serving
-from tests.integration.notifier.api_client import Api, api
+from tests.integration.notifier.api_client import Api, api, app_on
 from tests.integration.notifier.conftest import World
 from tests.support.schemathesis import Beyond, hold_to_openapi
 from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
@@ -44,9 +42,7 @@ async def lived(world: World, api: Api) -> None:
 
 async def test_every_answer_is_as_documented(world: World, api: Api, tmp_path: Path) -> None:
     await lived(world, api)
-    app = create_app(api.context)
-    install_problems(app)
-    async with serving(app) as url:
+    async with serving(app_on(api.context)) as url:
         key = api.client.headers["Authorization"].removeprefix("Bearer ")
         await hold_to_openapi(url, key, tmp_path, examples=8, beyond=BEYOND)
     actions = {action for action, _, _ in await api.texts()}
