@@ -58,9 +58,14 @@ class StillClock:
         return self.now
 
 
+CLOCK = StillClock()
+"""What the routes for other services go by, which an application makes once."""
+
+
 @pytest.fixture
 def clock() -> StillClock:
-    return StillClock()
+    CLOCK.now = MONDAY
+    return CLOCK
 
 
 @pytest.fixture
@@ -114,15 +119,15 @@ async def register(pool: Pool, model_id: str, settings: MonitorSettings) -> None
 
 
 @cache
-def _application() -> FastAPI:
-    app = create_app(Context(PUBLIC_URL))
+def _application(internal_secret: SecretStr | None) -> FastAPI:
+    app = create_app(Context(PUBLIC_URL, CLOCK), internal_secret)
     install_problems(app)
     return app
 
 
-def app_on(context: Context) -> FastAPI:
+def app_on(context: Context, internal_secret: SecretStr | None = None) -> FastAPI:
     """The real application on a context."""
-    app = a_copy(_application())
+    app = a_copy(_application(internal_secret))
     install_context(app, context)
     return app
 

@@ -11,13 +11,11 @@ import pytest
 
 from sentryml_common.contracts.api_key import Scope, form_key, key_id_of
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.consumers.api_key_usage import KeyUsageConsumer
 from sentryml_incidents.store.outbox import claim_api_keys
 from sentryml_incidents.usecases.context import Context
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, app_on, register
 from tests.integration.incidents.test_rest import problem
 from tests.support.eventually import eventually
 from tests.unit.incidents.builders import MONDAY, quick
@@ -215,8 +213,7 @@ class TestLastUse:
     ) -> None:
         used, other = await client_with(Scope.READ, name="used"), await client_with(Scope.READ, name="other")
         context = Context(PUBLIC_URL, clock, pool)
-        app = create_app(context)
-        install_problems(app)
+        app = app_on(context)
         telling = asyncio.create_task(context.key_usage.publish_forever(KeyUsageConsumer(pool).take_all))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:

@@ -14,17 +14,15 @@ import pytest
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.transition import SYSTEM, Transition
-from sentryml_common.http.problems import install_problems
 from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.outbox import claim_transitions
 from sentryml_incidents.store.people.api_keys import insert_api_key
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
-from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user
+from tests.integration.incidents.conftest import PASSWORD, Life, StillClock, add_user, app_on
 from tests.integration.incidents.stream_clients import serving
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -52,8 +50,7 @@ async def proxied(pool: Pool, clock: StillClock, life: Life, tmp_path: Path) -> 
     await add_user(pool, "ada", Role.ADMIN)
     port = free_port()
     address, stream = f"http://127.0.0.1:{port}", Hub("", clock)
-    app = create_app(Context(address + HERE.rstrip("/"), clock, pool, stream))
-    install_problems(app)
+    app = app_on(Context(address + HERE.rstrip("/"), clock, pool, stream))
     running = asyncio.create_task(stream.run(pool))
     async with serving(app, stream.close) as server:
         with nginx(tmp_path, port, LOCATIONS.format(server=server)):

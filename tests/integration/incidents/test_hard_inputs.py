@@ -11,16 +11,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from sentryml_common.http.paging import to_cursor
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web import page_updates
 from sentryml_incidents.web.models import detail as model_page
 from sentryml_incidents.web.models import overview
-from tests.integration.incidents.conftest import PASSWORD, PUBLIC_URL, SignedIn, StillClock
+from tests.integration.incidents.conftest import PASSWORD, PUBLIC_URL, SignedIn, StillClock, app_on
 from tests.integration.incidents.test_forms import PARTS
 from tests.integration.incidents.test_openapi import lived
 from tests.integration.incidents.test_rest import problem
@@ -75,8 +73,7 @@ async def client(api: httpx.AsyncClient, pool: Pool, clock: StillClock) -> Async
     stream = Hub(PUBLIC_URL, clock)
     stream.position = 0
     stream.close()
-    app = create_app(Context(PUBLIC_URL, clock, pool, stream))
-    install_problems(app)
+    app = app_on(Context(PUBLIC_URL, clock, pool, stream))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url=PUBLIC_URL, headers=dict(api.headers)
     ) as found:

@@ -21,11 +21,9 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM, Actor, ActorType
 from sentryml_common.health import Health
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import PostgresSettings
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.consumers.evaluations import EvaluationConsumer
 from sentryml_incidents.domain.api_keys import RANDOM_BYTES, make_api_key
 from sentryml_incidents.settings import SCHEMA
@@ -37,7 +35,7 @@ from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context
 from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Incident
-from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, register
+from tests.integration.incidents.conftest import PUBLIC_URL, StillClock, app_on, register
 from tests.unit.incidents.builders import quick
 from tests.unit.incidents.state_machine_rules import IncidentMachine, Sight
 
@@ -55,8 +53,7 @@ class Service:
 
     def __init__(self, runner: asyncio.Runner, pool: Pool) -> None:
         self.runner, self.pool, self.clock = runner, pool, StillClock()
-        self.app = create_app(Context(PUBLIC_URL, self.clock, pool))
-        install_problems(self.app)
+        self.app = app_on(Context(PUBLIC_URL, self.clock, pool))
         self.people = tuple(runner.run(self._somebody(name)) for name in ("ana", "ben"))
         self.numbers = count(1)
 

@@ -12,9 +12,7 @@ from uuid import uuid5
 import httpx
 import pytest
 
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.consumers.deliveries import DeliveryConsumer
 from sentryml_incidents.consumers.evaluations import ActivityConsumer
 from sentryml_incidents.streaming import hub as module
@@ -22,7 +20,7 @@ from sentryml_incidents.streaming import subscribers
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock, app_on
 from tests.integration.incidents.stream_clients import serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery
 from tests.integration.incidents.test_model_pages import an_activity
@@ -105,8 +103,7 @@ def hub(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.fixture
 async def url(pool: Pool, clock: StillClock, hub: Hub) -> AsyncIterator[str]:
     """A server of the whole application, with its hub at work."""
-    app = create_app(Context(PUBLIC_URL, clock, pool, hub, ingest_url="https://events.example.org"))
-    install_problems(app)
+    app = app_on(Context(PUBLIC_URL, clock, pool, hub, ingest_url="https://events.example.org"))
     running = asyncio.create_task(hub.run(pool))
 
     async def begun() -> bool:

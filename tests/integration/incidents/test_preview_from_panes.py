@@ -19,9 +19,7 @@ from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.topics import MONITORS
 from sentryml_common.contracts.transition import SYSTEM
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.clients.drift import NO_ADDRESS, NO_SECRET, Processors
 from sentryml_incidents.clients.http_client import make_client
 from sentryml_incidents.consumers.evaluations import EvaluationConsumer
@@ -40,7 +38,7 @@ from tests.integration.drift.test_recomputing import (
     recomputed,
     until_counted,
 )
-from tests.integration.incidents.conftest import PUBLIC_URL, register
+from tests.integration.incidents.conftest import PUBLIC_URL, app_on, register
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen
 from tests.support.own_kafka import OwnKafka
@@ -70,8 +68,7 @@ async def preview(pool: Pool) -> AsyncIterator[Preview]:
             **how: Any,
         ) -> dict[str, Any]:
             processors = Processors(urls, secret, to_processors, **how)
-            app = create_app(Context(PUBLIC_URL, pool=pool, processors=processors))
-            install_problems(app)
+            app = app_on(Context(PUBLIC_URL, pool=pool, processors=processors))
             headers = {"Authorization": f"Bearer {text}"}
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL, headers=headers

@@ -16,15 +16,13 @@ from sentryml_common.contracts.internal.incident_action import PATH, ActOnIncide
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.http.internal import signed_headers
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.people.users import disable_user
 from sentryml_incidents.usecases.act_on_incident import act, everything
 from sentryml_incidents.usecases.context import Context
 from sentryml_lifecycle.events.on_action import Action
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, add_user, app_on
 from tests.unit.incidents.builders import MONDAY
 
 SECRET = SecretStr("between us " * 4)
@@ -44,8 +42,7 @@ def context(pool: Pool, clock: StillClock) -> Context:
 
 @pytest.fixture
 async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(context, SECRET)
-    install_problems(app)
+    app = app_on(context, SECRET)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as made:
         yield made

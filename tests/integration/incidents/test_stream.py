@@ -15,17 +15,15 @@ from fastapi import FastAPI
 
 from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.transition import Transition
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Connection, Pool
 from sentryml_incidents.api import stream as route
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.store.snapshots import Change, lock_snapshot, save_changes
 from sentryml_incidents.streaming import hub as module
 from sentryml_incidents.streaming import subscribers
 from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_lifecycle.state_machine import Evaluated, decide
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, register
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, app_on, register
 from tests.integration.incidents.stream_clients import Follower, serving
 from tests.support.eventually import eventually
 from tests.unit.incidents.builders import MODEL, an_evaluation, at, quick
@@ -37,8 +35,7 @@ Replica = Callable[[], Awaitable[str]]
 async def an_app(pool: Pool, clock: StillClock) -> AsyncIterator[tuple[FastAPI, Hub]]:
     """A process's application with its hub running."""
     hub = Hub(PUBLIC_URL, clock)
-    app = create_app(Context(PUBLIC_URL, clock, pool, hub))
-    install_problems(app)
+    app = app_on(Context(PUBLIC_URL, clock, pool, hub))
     running = asyncio.create_task(hub.run(pool))
 
     async def begun() -> bool:

@@ -11,11 +11,9 @@ from pydantic import SecretStr
 from sentryml_common.contracts.internal.system_state import PATH, SystemState
 from sentryml_common.contracts.message import decode
 from sentryml_common.http.internal import signed_headers
-from sentryml_common.http.problems import install_problems
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.asgi import create_app
 from sentryml_incidents.usecases.context import Context
-from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, register
+from tests.integration.incidents.conftest import PUBLIC_URL, Life, StillClock, app_on, register
 from tests.unit.incidents.builders import an_evaluation, at, hearing, quick
 
 SECRET = SecretStr("between us " * 4)
@@ -23,8 +21,7 @@ SECRET = SecretStr("between us " * 4)
 
 @pytest.fixture
 async def client(pool: Pool, clock: StillClock) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(Context(PUBLIC_URL, clock, pool), SECRET)
-    install_problems(app)
+    app = app_on(Context(PUBLIC_URL, clock, pool), SECRET)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as made:
         yield made
