@@ -23,7 +23,6 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.health import Health
 from sentryml_common.http.problems import install_problems
-from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import KafkaSettings, PostgresSettings
 from sentryml_incidents import passwords
@@ -43,6 +42,8 @@ from sentryml_incidents.store.people.users import insert_user, rename_user
 from sentryml_incidents.usecases.context import Context, KafkaAddress, install_context
 from sentryml_incidents.web.people.session import cookie_name
 from tests.support.applications import a_copy
+from tests.support.databases import Server
+from tests.support.kept_database import KeptDatabase
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 
 PUBLIC_URL = "http://sentryml.test"
@@ -74,13 +75,32 @@ def database_template(migrated: str) -> str:
     return migrated
 
 
+@pytest.fixture(scope="session")
+async def kept_database(postgres_server: Server, postgres_url: str, migrated: str) -> AsyncIterator[KeptDatabase]:
+    """What tests use one after the other."""
+    kept = KeptDatabase(postgres_server, postgres_url, migrated, SCHEMA)
+    yield kept
+    await kept.close()
+
+
 @pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[Pool]:
-    """A pool on a database of the test's own, with the service's tables."""
+async def kept_pool(kept_database: KeptDatabase) -> AsyncIterator[Pool]:
+    yield await kept_database.lend()
+    await kept_database.take_back()
+
+
+@pytest.fixture
+async def own_pool(database_url: str) -> AsyncIterator[Pool]:
     settings = PostgresSettings(postgres_url=SecretStr(database_url))
     async with open_pool(settings, SCHEMA, Health()) as opened:
-        await migrate(opened, SCHEMA, read_migrations("sentryml_incidents"))
         yield opened
+
+
+@pytest.fixture
+def pool(request: pytest.FixtureRequest) -> Pool:
+    """A pool on a database with the service's tables: on one of the test's own where `database_url` is asked for."""
+    pool: Pool = request.getfixturevalue("own_pool" if "database_url" in request.fixturenames else "kept_pool")
+    return pool
 
 
 @pytest.fixture
