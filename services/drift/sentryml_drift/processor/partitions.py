@@ -96,8 +96,10 @@ class Partitions:
             raise
         self._recovering = partition
         try:
+            _end_if_cancelled()
             loaded = LoadedModels(partition)
             await table.recover(self._health, loaded)
+            _end_if_cancelled()
         except BaseException:
             await table.close()
             raise
@@ -153,3 +155,11 @@ class Partitions:
         await self._give_up()
         tables, self.tables = list(self.tables.values()), {}
         await asyncio.gather(self._closing, *(table.close() for table in tables))
+
+
+def _end_if_cancelled() -> None:
+    """A client of Kafka that is being closed takes the cancellation of who closes it for that of its own tasks, and
+    goes on: what was given up would be held."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
