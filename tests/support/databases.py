@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import TypeAlias
 
@@ -64,49 +63,6 @@ async def a_pool(database_url: str, schema: str) -> AsyncIterator[Pool]:
     """Connections to the tables of one service."""
     async with open_pool(PostgresSettings(postgres_url=SecretStr(database_url)), schema, Health()) as pool:
         yield pool
-
-
-class Emptied:
-    """A database that tests have one after another: each finds it as a copy of the template is, since the tables of the
-    service are emptied after each. A copy for each, and connections to it, cost four times as much.
-
-    It is for tests that change nothing but rows. One that closes connections, or leaves some in use, ends it: the next
-    gets another.
-    """
-
-    def __init__(self, server: Server, server_url: str, template: str, schema: str) -> None:
-        self._server, self._server_url, self._template, self._schema = server, server_url, template, schema
-        self._opened, self._empty = AsyncExitStack(), ""
-        self._pool: Pool | None = None
-
-    @asynccontextmanager
-    async def pool(self) -> AsyncIterator[Pool]:
-        """Its connections, for one test."""
-        pool = self._pool or await self._open()
-        yield pool
-        if pool.is_closing() or pool.get_idle_size() < pool.get_size():
-            await self.close()
-        else:
-            await pool.execute(self._empty)
-
-    async def close(self) -> None:
-        """Drop it."""
-        self._pool = None
-        await self._opened.aclose()
-
-    async def _open(self) -> Pool:
-        name = f"emptied_{self._schema}_{os.getpid()}"
-        await self._opened.enter_async_context(a_database(self._server, name, self._template))
-        pool = await self._opened.enter_async_context(a_pool(url_of(self._server_url, name), self._schema))
-        tables = await pool.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = $1 AND tablename <> 'migration'", self._schema
-        )
-        sequences = await pool.fetch("SELECT sequencename FROM pg_sequences WHERE schemaname = $1", self._schema)
-        self._empty = f"TRUNCATE {', '.join(row[0] for row in tables)};" + "".join(
-            f"ALTER SEQUENCE {row[0]} RESTART;" for row in sequences
-        )
-        self._pool = pool
-        return pool
 
 
 def url_of(server_url: str, database: str) -> str:

@@ -3,16 +3,14 @@ tenth of the time of making another."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 
 import asyncpg
-from pydantic import SecretStr
 
-from sentryml_common.health import Health
-from sentryml_common.postgres.pool import Pool, open_pool
-from sentryml_common.settings import PostgresSettings
-from tests.support.databases import Server, a_database, url_of
+from sentryml_common.postgres.pool import Pool
+from tests.support.databases import Server, a_database, a_pool, url_of
 from tests.support.eventually import eventually
 
 MOST_TESTS = 100
@@ -36,15 +34,14 @@ class KeptDatabase:
         self._opened = AsyncExitStack()
         self._tests = 0
 
-    async def lend(self) -> Pool:
-        """The pool, for one test."""
+    @asynccontextmanager
+    async def pool(self) -> AsyncIterator[Pool]:
+        """Its connections, for one test. Afterwards it is emptied, or dropped if that cannot be done, as where the test
+        has closed them."""
         if self._tests == 0:
             await self._open()
         self._tests += 1
-        return self._pool
-
-    async def take_back(self) -> None:
-        """Empty the database; drop it if that cannot be done, as after a test that has closed the pool."""
+        yield self._pool
         try:
             await self._empty()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, AssertionError):
@@ -61,7 +58,7 @@ class KeptDatabase:
         name = f"kept_{token_hex(8)}"
         url, enter = url_of(self._server_url, name), self._opened.enter_async_context
         await enter(a_database(self._server, name, self._template))
-        self._pool = await enter(open_pool(PostgresSettings(postgres_url=SecretStr(url)), self._schema, Health()))
+        self._pool = await enter(a_pool(url, self._schema))
         self._cleaner = await asyncpg.connect(url, server_settings=CLEANER)
         self._opened.push_async_callback(self._cleaner.close)
         self._tables = await self._list_tables()

@@ -21,10 +21,9 @@ from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM
-from sentryml_common.health import Health
 from sentryml_common.http.problems import install_problems
-from sentryml_common.postgres.pool import Pool, open_pool, transaction
-from sentryml_common.settings import KafkaSettings, PostgresSettings
+from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_common.settings import KafkaSettings
 from sentryml_incidents import passwords
 from sentryml_incidents.asgi import create_app
 from sentryml_incidents.clients.ingest import Ingest
@@ -42,7 +41,7 @@ from sentryml_incidents.store.people.users import insert_user, rename_user
 from sentryml_incidents.usecases.context import Context, KafkaAddress, install_context
 from sentryml_incidents.web.people.session import cookie_name
 from tests.support.applications import a_copy
-from tests.support.databases import Server
+from tests.support.databases import Server, a_pool
 from tests.support.kept_database import KeptDatabase
 from tests.unit.incidents.builders import MODEL, MONDAY, an_evaluation, at, quick
 
@@ -85,14 +84,13 @@ async def kept_database(postgres_server: Server, postgres_url: str, migrated: st
 
 @pytest.fixture
 async def kept_pool(kept_database: KeptDatabase) -> AsyncIterator[Pool]:
-    yield await kept_database.lend()
-    await kept_database.take_back()
+    async with kept_database.pool() as opened:
+        yield opened
 
 
 @pytest.fixture
 async def own_pool(database_url: str) -> AsyncIterator[Pool]:
-    settings = PostgresSettings(postgres_url=SecretStr(database_url))
-    async with open_pool(settings, SCHEMA, Health()) as opened:
+    async with a_pool(database_url, SCHEMA) as opened:
         yield opened
 
 

@@ -39,8 +39,9 @@ from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
 from tests.support.applications import served
-from tests.support.databases import Emptied, Server, a_pool
+from tests.support.databases import Server, a_pool
 from tests.support.eventually import eventually
+from tests.support.kept_database import KeptDatabase
 from tests.unit.notifier.builders import IDS, NIGHT
 
 SEND_SECONDS = 60.0
@@ -259,16 +260,16 @@ def database_template(migrated: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def emptied(postgres_url: str, postgres_server: Server, migrated: str) -> AsyncIterator[Emptied]:
-    """The database that most of these tests use in turn."""
-    emptied = Emptied(postgres_server, postgres_url, migrated, "notifier")
-    yield emptied
-    await emptied.close()
+async def kept_database(postgres_server: Server, postgres_url: str, migrated: str) -> AsyncIterator[KeptDatabase]:
+    """What tests use one after the other."""
+    kept = KeptDatabase(postgres_server, postgres_url, migrated, "notifier")
+    yield kept
+    await kept.close()
 
 
 @pytest.fixture
-async def emptied_pool(emptied: Emptied) -> AsyncIterator[Pool]:
-    async with emptied.pool() as opened:
+async def kept_pool(kept_database: KeptDatabase) -> AsyncIterator[Pool]:
+    async with kept_database.pool() as opened:
         yield opened
 
 
@@ -281,8 +282,8 @@ async def own_pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 def pool(request: pytest.FixtureRequest) -> Pool:
-    """The tables of the notifier: of the test's own database, where it asks for one, else of one that is empty."""
-    pool: Pool = request.getfixturevalue("own_pool" if "database_url" in request.fixturenames else "emptied_pool")
+    """A pool on a database with the service's tables: on one of the test's own where `database_url` is asked for."""
+    pool: Pool = request.getfixturevalue("own_pool" if "database_url" in request.fixturenames else "kept_pool")
     return pool
 
 
