@@ -12,7 +12,6 @@ ROW = 20
 assert PORTS_USED < ROW
 # Below those that the system gives to clients, who might take one between our look and the server's start.
 ROWS = range(20_000, 30_000, ROW)
-_MARKS: list[socket.socket] = []
 
 
 def free_port_base() -> int:
@@ -30,7 +29,7 @@ def free_port_base() -> int:
         except OSError:
             mark.close()
             continue
-        _MARKS.append(mark)
+        mark.detach()  # open until this process ends
         if all(_free(port) for port in range(base, base + ROW - 1)):
             return base
 
