@@ -60,19 +60,16 @@ async def fetch(database_url: str, query: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-def create_key(database_url: str) -> subprocess.CompletedProcess[str]:
-    """As a process of its own."""
+def admin_process(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
     return subprocess.run(
-        [
-            sys.executable, "-m", "sentryml_incidents.cli.admin", "create-api-key", "--name", "ci",
-            "--scope", "read", "--scope", "events:write", "--model", "fraud-*", "--expires-in-days", "30",
-        ],
+        [sys.executable, "-m", "sentryml_incidents.cli.admin", *arguments],
         env=os.environ | {"SENTRYML_POSTGRES_URL": database_url},
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-    )  # fmt: skip
+    )
 
 
 class TestOnAnEmptyDatabase:
@@ -82,7 +79,10 @@ class TestOnAnEmptyDatabase:
 
     async def test_a_key_is_all_that_standard_output_holds(self, database_url: str) -> None:
         """On an empty database: the tables are made first. The relay finds the key unpublished."""
-        made = create_key(database_url)
+        made = admin_process(
+            database_url, "create-api-key", "--name", "ci", "--scope", "read", "--scope", "events:write",
+            "--model", "fraud-*", "--expires-in-days", "30",
+        )  # fmt: skip
         assert made.returncode == 0, made.stderr
         (key,) = made.stdout.splitlines()
         rows = await fetch(database_url, "SELECT * FROM api_key")

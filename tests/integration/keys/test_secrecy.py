@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import API_KEY_USAGE, API_KEYS, DEAD_LETTERS
-from tests.integration.incidents.test_admin import admin
+from tests.integration.incidents.test_admin import admin_process
 from tests.integration.incidents.test_service import make_key
 from tests.integration.ingest.conftest import Ingest, StartIngest
 from tests.integration.keys.conftest import EVENT, Incidents, incidents, key_id, until
@@ -143,9 +143,9 @@ async def test_no_key_is_in_logs_answers_the_database_or_a_topic(
         await service.service.answers(200, "/readyz")
         good, ending, revoked = [await service.make_key("events:write", "read") for _ in range(3)]
         rotated = await service.ask("POST", f"/v1/api-keys/{key_id(ending)}/rotate")
-        by_command = admin(database_url, "rotate-api-key", key_id(good)).stdout.strip()
+        by_command = admin_process(database_url, "rotate-api-key", key_id(good)).stdout.strip()
         for mistaken in (("revoke-api-key", good), ("rotate-api-key", good), ("list-api-keys",)):
-            done = admin(database_url, *mistaken)
+            done = admin_process(database_url, *mistaken)
             said.append((done.stdout + done.stderr).encode())
         await until(ingest, revoked, 202)
         assert (await service.ask("DELETE", f"/v1/api-keys/{key_id(revoked)}")).status_code == 204
