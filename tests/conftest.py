@@ -87,8 +87,9 @@ async def database_url(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
-    """All is collected."""
+    """All is collected. A test leaves little garbage, and ends soon."""
     gc.freeze()
+    gc.set_threshold(20_000)
     gc.enable()
 
 

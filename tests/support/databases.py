@@ -53,7 +53,8 @@ async def _make(server: Server, server_url: str, name: str, migrations: dict[str
 async def a_database(server: Server, name: str, template: str | None = None) -> AsyncIterator[None]:
     """A new database on a server: a copy of `template`, or an empty one."""
     await server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-    await server.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+    copied = f' TEMPLATE "{template}"' if template else ""
+    await server.execute(f'CREATE DATABASE "{name}"{copied} STRATEGY FILE_COPY')  # twice as fast as through the WAL
     yield
     await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
