@@ -1,9 +1,8 @@
-"""What the group gives a worker is held; what it takes away is let go, whatever clients of Kafka do meanwhile."""
+"""What the group takes away from a worker is let go, though a client of Kafka swallows that it is given up."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
@@ -25,45 +24,44 @@ class Member:
         return True
 
 
-class DeafTable:
-    """A table that does not hear that it is given up: it is cancelled, and goes on."""
+class SlowTable:
+    """A table whose step `slow` swallows its first cancellation, and then ends as if there had been none."""
 
-    def __init__(self) -> None:
-        self.recovering, self.closed = asyncio.Event(), False
+    def __init__(self, slow: str) -> None:
+        self._slow = slow
+        self.begun, self.closed = asyncio.Event(), False
 
-    async def _deaf(self) -> None:
-        self.recovering.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
+    async def open(self, partition: int) -> Table:
+        await self._swallow("open")
+        return cast("Table", self)
 
     async def recover(self, health: Health, loaded: LoadedModels) -> None:
-        await self._deaf()
+        assert self._slow == "recover", "what was given up is recovered"
+        await self._swallow("recover")
 
     async def close(self) -> None:
         self.closed = True
 
+    async def _swallow(self, step: str) -> None:
+        if step == self._slow:
+            self.begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
 
-class DeafWhileOpened(DeafTable):
-    async def recover(self, health: Health, loaded: LoadedModels) -> None:
-        raise AssertionError("what was given up is not recovered")
 
-
-@pytest.mark.parametrize("make", [DeafTable, DeafWhileOpened])
-async def test_a_partition_that_goes_is_let_go_though_nobody_heard_it(make: Callable[[], DeafTable]) -> None:
-    table = make()
-
-    async def open_table(partition: int) -> Table:
-        if isinstance(table, DeafWhileOpened):
-            await table._deaf()
-        return cast("Table", table)
-
-    partitions = Partitions(cast("InputStream", Member()), open_table, OwnedModels(), Health())
+@pytest.mark.parametrize("slow", ["open", "recover"])
+async def test_a_partition_that_goes_while_it_is_taken_over_is_let_go(
+    slow: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = SlowTable(slow)
+    partitions = Partitions(cast("InputStream", Member()), table.open, OwnedModels(), Health())
     await partitions.assigned([0])
-    await table.recovering.wait()
+    await table.begun.wait()
     async with asyncio.timeout(30):
         await partitions.revoked()
         await partitions.assigned([])
     assert table.closed
     assert partitions.tables == {}
     assert partitions.all_held()
+    assert "partition_not_taken_over" not in capsys.readouterr().out
     await partitions.close()
