@@ -119,6 +119,8 @@ async def test_bad_events_are_422_by_index_field_and_reason(ingest: Ingest) -> N
     assert "SentryML takes no feature values" in problem["errors"][0]["reason"]
     assert problem["more_errors"] is False
     assert problem["detail"].startswith("3 errors, nothing was accepted: event 1, age: unknown field")
+    alone = await ingest.refused(bad[1], 422, "invalid-events")
+    assert alone["detail"].startswith("1 error, nothing was accepted: event 0, age: unknown field")
 
 
 async def test_at_most_a_hundred_errors_are_shown_and_that_there_may_be_more_is_said(ingest: Ingest) -> None:

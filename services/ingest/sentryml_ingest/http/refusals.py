@@ -84,7 +84,7 @@ def invalid(err: InvalidEvents) -> Problem:
 def invalid_events(errors: Sequence[BadField]) -> Problem:
     """What is wrong with events, with the names of fields: this answer goes to their sender alone."""
     more = len(errors) >= MOST_ERRORS
-    number = f"{len(errors)} errors{' or more' if more else ''}"
+    number = f"{len(errors)} error{'s' * (len(errors) != 1)}{' or more' if more else ''}"
     first = "; ".join(bad.for_sender() for bad in errors[:3])
     shown = [bad.model_dump() for bad in errors]
     return Problem(422, "invalid-events", f"{number}, nothing was accepted: {first}", errors=shown, more_errors=more)
