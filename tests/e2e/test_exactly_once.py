@@ -11,7 +11,6 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -21,7 +20,7 @@ from sentryml_statistics.time.panes import PaneGrid
 from tests.support.counting import Changelog, Producer
 from tests.support.eventually import eventually
 from tests.support.ports import free_port_base
-from tests.support.servers import end
+from tests.support.servers import a_stack_with
 from tests.support.traffic import keep_producing
 
 FINE_SECONDS = 60.0
@@ -29,7 +28,7 @@ KILLS = 6
 
 
 @pytest.fixture
-def drift_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+def drift_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     """Kafka, combiner and processor alone; emissions often, so that kills fall into them."""
     monkeypatch.setenv("SENTRYML_EMIT_SECONDS", "0.3")
     monkeypatch.setenv("SENTRYML_BATCH_SECONDS", "0.5")
@@ -40,12 +39,8 @@ def drift_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
         only=("kafka", "combiner", "processor"),
         durable=False,
     )
-    stack = Stack(tmp_path / "stack", options)
-    try:
-        stack.up()
+    with a_stack_with(options) as stack:
         yield stack
-    finally:
-        end(stack)
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -23,8 +21,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from sentryml_local.errors import StackError
-from sentryml_local.jar_cache import ensure_jars
-from sentryml_local.jars import LOCK_FILE, jars_folder, read_lock
+from sentryml_local.jars import jars_folder
+from sentryml_local.kafka import class_cache
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import MARK
 from tests.support.eventually import eventually, eventually_sync
@@ -137,6 +135,12 @@ def test_a_second_up_leaves_everything_as_it_is(stack: Stack) -> None:
     Stack(stack.folder, Options(only=SERVERS), lines.append).up()
     assert pids(stack) == before
     assert lines[0] == "everything is running already"
+
+
+def test_the_broker_starts_with_the_classes_that_java_has_kept(stack: Stack) -> None:
+    kept = class_cache(jars_folder())
+    assert kept.exists()
+    assert f"-XX:AOTCache={kept}" in psutil.Process(pids(stack)["kafka"]).cmdline()
 
 
 def test_what_is_killed_is_restarted(stack: Stack) -> None:
@@ -282,91 +286,6 @@ def test_what_cannot_be_is_refused_in_words(folder: Path, arguments: tuple[str, 
 def test_a_folder_that_cannot_be_written_into_settings_is_refused() -> None:
     with pytest.raises(StackError, match="holds '%': name another one with --data"):
         Stack(Path("100%"))
-
-
-class Mirror(ThreadingHTTPServer):
-    """A mirror of Maven's repository, out of the cache that is there; counts what is asked for."""
-
-    def __init__(self, jars: Path) -> None:
-        super().__init__(("127.0.0.1", 0), MirrorHandler)
-        self.jars, self.garbage = jars, False
-        self.asked: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/maven"
-
-
-class MirrorHandler(BaseHTTPRequestHandler):
-    server: Mirror
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        content = b"no jar" if self.server.garbage else (self.server.jars / Path(self.path).name).read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def mirror(stack: Stack) -> Iterator[Mirror]:
-    server = Mirror(jars_folder())
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_the_lock_names_every_jar_once_and_no_address() -> None:
-    jars = read_lock()
-    assert len({jar.file_name for jar in jars}) == len(jars) > 40
-    assert all(len(jar.sha256) == 64 for jar in jars)
-    assert "//" not in LOCK_FILE.read_text()
-
-
-def test_two_at_once_fetch_every_jar_once(mirror: Mirror, folder: Path) -> None:
-    environment = {"XDG_CACHE_HOME": str(folder), "SENTRYML_MAVEN_REPOSITORY": mirror.url}
-    code = (
-        "import sys; from sentryml_local import jar_cache; sys.stdout.write(str(jar_cache.ensure_jars(lambda _: None)))"
-    )
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    folders = {process.communicate(timeout=120)[0].strip() for process in both}
-    assert len(folders) == 1
-    assert sorted(path.name for path in Path(folders.pop()).iterdir()) == sorted(jar.file_name for jar in read_lock())
-    assert sorted(mirror.asked) == sorted(f"/maven/{jar.path}" for jar in read_lock())
-
-
-def test_what_has_arrived_is_kept_and_what_is_not_as_locked_is_refused(
-    mirror: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = jars_folder()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.setenv("SENTRYML_MAVEN_REPOSITORY", mirror.url)
-    part = jars_folder().with_name(f"{jars_folder().name}.part")
-    part.mkdir(parents=True)
-    missing, *there = read_lock()
-    for jar in there:
-        (part / jar.file_name).symlink_to(whole / jar.file_name)
-    mirror.garbage = True
-    with pytest.raises(StackError, match="does not match the lock file"):
-        ensure_jars(lambda _: None)
-    assert not jars_folder().exists()
-    mirror.garbage = False
-    assert (ensure_jars(lambda _: None) / missing.file_name).exists()
-    assert set(mirror.asked) == {f"/maven/{missing.path}"}
 
 
 def test_a_download_that_fails_says_what_and_what_to_do(folder: Path) -> None:

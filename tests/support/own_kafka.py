@@ -13,7 +13,7 @@ from sentryml_local.stack import Options, Stack
 from tests.support.frozen import frozen
 from tests.support.ports import free_port_base
 from tests.support.reading import records_in
-from tests.support.servers import a_folder, end
+from tests.support.servers import a_stack_with
 
 
 class OwnKafka:
@@ -54,10 +54,5 @@ class OwnKafka:
 @contextmanager
 def own_kafka() -> Iterator[OwnKafka]:
     """Start one, without any topic."""
-    with a_folder("kafka") as folder:
-        stack = Stack(folder, Options(port_base=free_port_base(), only=("kafka",)))
-        try:
-            stack.up()
-            yield OwnKafka(stack)
-        finally:
-            end(stack)
+    with a_stack_with(Options(port_base=free_port_base(), only=("kafka",))) as stack:
+        yield OwnKafka(stack)

@@ -1,4 +1,5 @@
-"""The user's cache of Apache Kafka's jars, which all data folders share: filled once, by one process at a time.
+"""The user's cache of Apache Kafka's jars and loaded classes, which all data folders share: filled once, by one process
+at a time.
 
 A jar is in the cache whole and with its hash, or not at all.
 """
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sentryml_local import kafka
 from sentryml_local.errors import StackError
 from sentryml_local.jars import KAFKA_VERSION, Jar, cache_folder, jars_folder, read_lock
 
@@ -32,6 +34,20 @@ def ensure_jars(say: Callable[[str], None]) -> Path:
     return done
 
 
+def ensure_classes(jars: Path, port: int, controller_port: int, say: Callable[[str], None]) -> None:
+    """See that Java has kept Kafka's classes; a broker is started for it once, on these ports.
+
+    Raises:
+        StackError: see `kafka.make_class_cache`.
+    """
+    if kafka.class_cache(jars).exists():
+        return
+    with _alone(jars, say):
+        if not kafka.class_cache(jars).exists():
+            say("loading Kafka's classes, once for this user")
+            kafka.make_class_cache(jars, port, controller_port)
+
+
 @contextmanager
 def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Let one process at a time fill the cache."""
@@ -40,7 +56,7 @@ def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("waiting for another `sentryml-local` that is fetching Apache Kafka")
+            say("waiting for another `sentryml-local` that is preparing Apache Kafka")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

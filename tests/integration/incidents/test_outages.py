@@ -14,7 +14,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -29,7 +28,7 @@ from sentryml_local.stack import Options, Stack
 from tests.integration.incidents.test_service import Service, make_key, published, running, sequences_in_kafka
 from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.ports import free_port_base
-from tests.support.servers import end
+from tests.support.servers import a_stack_with
 from tests.unit.incidents.builders import an_evaluation, at
 
 LASTS_SECONDS = float(os.environ.get("SENTRYML_TEST_OUTAGE_SECONDS", "0"))
@@ -62,13 +61,8 @@ class Servers:
 
 @pytest.fixture
 def own_servers() -> Iterator[Servers]:
-    with TemporaryDirectory(prefix="sentryml-outages-") as folder:
-        stack = Stack(Path(folder), Options(port_base=free_port_base(), only=("kafka", "postgres")))
-        try:
-            stack.up()
-            yield Servers(stack)
-        finally:
-            end(stack)
+    with a_stack_with(Options(port_base=free_port_base(), only=("kafka", "postgres"))) as stack:
+        yield Servers(stack)
 
 
 class Load:

@@ -9,9 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -23,21 +21,14 @@ from tests.integration.ingest.conftest import Ingest, StartIngest, make_key, rec
 from tests.support.eventually import eventually
 from tests.support.frozen import frozen
 from tests.support.ports import free_port, free_port_base
-from tests.support.servers import end
+from tests.support.servers import a_stack_with
 
 PUBLISH_SECONDS = 1.0
 BATCH = 20
 
 
-@contextmanager
-def own_kafka_on(port_base: int) -> Iterator[Stack]:
-    with TemporaryDirectory(prefix="sentryml-ingest-") as folder:
-        stack = Stack(Path(folder), Options(port_base=port_base, only=("kafka",)))
-        try:
-            stack.up()
-            yield stack
-        finally:
-            end(stack)
+def own_kafka_on(port_base: int) -> AbstractContextManager[Stack]:
+    return a_stack_with(Options(port_base=port_base, only=("kafka",)))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from sentryml_local import stack
 from sentryml_local.jar_cache import ensure_jars
-from sentryml_local.kafka import class_cache, cluster_id, prepare, server_command
+from sentryml_local.kafka import cluster_id, prepare
 from sentryml_local.stack import Options, Stack
 from sentryml_local.supervision import LONGEST_SOCKET_PATH
 from tests.support.ports import free_port, free_port_base
@@ -50,19 +50,6 @@ def test_any_folder_will_do_also_one_whose_cluster_id_begins_with_a_hyphen(tmp_p
     folder = next(tmp_path / str(n) for n in range(10_000) if cluster_id(tmp_path / str(n)).startswith("-"))
     prepare(ensure_jars(lambda _: None), folder, free_port(), free_port())
     assert f"cluster.id={cluster_id(folder)}" in (folder / "data" / "meta.properties").read_text()
-
-
-def test_a_cache_of_classes_that_does_not_fit_is_taken_for_none(tmp_path: Path) -> None:
-    jars, ports = tmp_path / "jars", (free_port(), free_port())
-    jars.mkdir()
-    for jar in ensure_jars(lambda _: None).glob("*.jar"):
-        (jars / jar.name).symlink_to(jar)
-    prepare(jars, tmp_path / "first", *ports)
-    made = class_cache(jars)
-    assert f"-XX:AOTCache={made}" in server_command(jars, tmp_path / "first")
-    made.write_bytes(b"of another Java")
-    prepare(jars, tmp_path / "second", *ports)
-    assert (tmp_path / "second" / "data" / "meta.properties").exists()
 
 
 def test_a_proxy_that_leads_nowhere_is_named_with_what_to_do(tmp_path: Path) -> None:
