@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,15 +18,16 @@ from sentryml_common.http.listener import listen
 from sentryml_common.settings import ServiceSettings
 from tests.support.eventually import LONG_SECONDS, eventually_sync
 from tests.support.ports import free_port
+from tests.support.processes import Process
 
-PROGRAM = Path(__file__).parent / "example_service.py"
+PROGRAM = "tests.unit.common.example_service"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """A service in a process of its own, and what it logs."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     log_file: Path
 
@@ -74,7 +72,7 @@ Start = Callable[..., Running]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start the example service with a behaviour."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
 
     def begin(
         behaviour: str, *, port: int | None = None, shutdown_seconds: float = LONG_SECONDS, host: str = "127.0.0.1"
@@ -87,10 +85,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "SENTRYML_SHUTDOWN_SECONDS": str(shutdown_seconds),
             "SENTRYML_POSTGRES_URL": "postgresql://me:hunter2@db/x",
         }
-        with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), behaviour], env={**os.environ, **settings}, stderr=log
-            )
+        process = Process(PROGRAM, behaviour, environment=settings, log=log_file)
         started.append(process)
         return Running(process, f"http://127.0.0.1:{port}", log_file)
 

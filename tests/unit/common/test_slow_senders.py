@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import orjson
@@ -20,8 +16,9 @@ import pytest
 from sentryml_common.http.connections import MOST_HEADER_BYTES
 from tests.support.eventually import LONG_SECONDS, eventually_sync
 from tests.support.ports import free_port
+from tests.support.processes import Process
 
-PROGRAM = Path(__file__).parent / "example_service.py"
+PROGRAM = "tests.unit.common.example_service"
 HALF_HEADERS = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Le"
 HALF_BODY = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345"
 WHOLE = HALF_BODY + b"67890"
@@ -31,7 +28,7 @@ SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
 class Service:
     """A running service that gives its senders little time."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: Process, port: int) -> None:
         self.process, self.port = process, port
 
     def connect(self, sent: bytes = b"") -> socket.socket:
@@ -53,8 +50,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "SENTRYML_HTTP_HEADERS_SECONDS": "1",
         "SENTRYML_HTTP_BODY_SECONDS": "1",
     }
-    with (tmp_path_factory.mktemp("slow") / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, str(PROGRAM), "works"], env=os.environ | settings, stderr=log)
+    process = Process(PROGRAM, "works", environment=settings, log=tmp_path_factory.mktemp("slow") / "log")
     running = Service(process, int(settings["SENTRYML_HTTP_PORT"]))
     try:
         eventually_sync(lambda: running.get("/livez") is not None, what="an answer")
