@@ -38,7 +38,8 @@ class User:
         assert answer.status_code == 202, answer.text
         assert answer.json() == {"accepted": len(events)}
 
-    async def get(self, path: str, **query: str) -> Any:
+    async def get(self, path: str, **query: str | int) -> Any:
+        assert "?" not in path, "httpx would put `query` in its place"
         answer = await self.incidents.get(path, params=query)
         assert answer.status_code == 200, f"{path}: {answer.text}"
         return answer.json()

@@ -74,7 +74,7 @@ async def _ended(user: User) -> dict[str, Any] | None:
 
 async def _evaluations_of(user: User, revision: int, count: int) -> list[dict[str, Any]] | None:
     """The newest evaluations against a revision of normal time, once there are `count`."""
-    newest = (await user.get(f"/v1/models/{MODEL}/evaluations?limit={count}"))["items"]
+    newest = (await user.get(f"/v1/models/{MODEL}/evaluations", limit=count))["items"]
     found = [each for each in newest if each["normal_time_revision"] >= revision]
     return found if len(found) == count else None
 

@@ -49,7 +49,7 @@ async def story(stack: Stack, user: User) -> None:
 
 async def _judged(user: User) -> list[dict[str, Any]] | None:
     """The newest evaluations that had enough data, once there are enough of them."""
-    newest = (await user.get(f"/v1/models/{MODEL}/evaluations?limit=100"))["items"]
+    newest = (await user.get(f"/v1/models/{MODEL}/evaluations", limit=100))["items"]
     found = [each for each in newest if each["level"] != "insufficient_data"]
     return found if len(found) >= EVALUATIONS else None
 
