@@ -316,8 +316,8 @@ async def test_a_new_model_says_how_far_it_is(signed_in: SignedIn, life: Life, c
     clock.now = at(27 * 60)
     reader = await signed_in("vera")
     text = text_of(await reader.get(f"/models/{MODEL}"))
-    assert "Until the first comparison First comparison about 27 Nov 2026, 21:15:00 UTC." in text
-    assert "1 d 3 h of 4 d 12 h: the current window of 1 d, and before it 50 % of the baseline of 7 d" in text
+    assert "Until the first comparison First comparison about 27 Nov 2026, 09:15:00 UTC." in text
+    assert "1 d 3 h of 4 d: the current window of 1 d, and before it 3 d of the baseline of 7 d" in text
     await life.sees("ok")
     assert "Until the first comparison" not in text_of(await reader.get(f"/models/{MODEL}"))
 

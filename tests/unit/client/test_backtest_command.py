@@ -98,7 +98,7 @@ def test_a_file_that_is_too_short_says_so(tmp_path: Path, capsys: pytest.Capture
     assert main(["backtest", str(path), "--model=m", "--only"]) == 0
     said = capsys.readouterr().out
     assert "None of 59 evaluations had a result" in said or "None of 60 evaluations had a result" in said
-    assert "warms up until 84 h" in said
+    assert "a model warms up for 4 d." in said
 
 
 @pytest.mark.parametrize(

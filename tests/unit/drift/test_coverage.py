@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_statistics.time.coverage import coverage_of, fills_all_parts, parts_of
+from sentryml_statistics.time.coverage import coverage_of, fills_all_parts, parts_of, warm_up_seconds
 from sentryml_statistics.time.normal_time import Span
 from sentryml_statistics.time.panes import PaneGrid, Resolution
 from sentryml_statistics.time.windows import windows_at
@@ -83,3 +83,17 @@ def test_where_all_panes_have_events_that_alone_may_say_so(longer: int, hours: i
     if fills_all_parts(grid, plan, monitor, len(kept)):
         assert coverage_of(plan.spans, monitor, starts, starts + lengths) == 1.0
         assert missing == 0
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize(("baseline", "current"), [(7 * DAY, DAY), (40 * HOUR, 4 * HOUR), (5 * HOUR, 5 * HOUR)])
+def test_a_model_that_sends_all_the_time_is_compared_after_its_warm_up(
+    baseline: float, current: float, share: float
+) -> None:
+    settings = {"baseline_seconds": baseline, "current_seconds": current, "min_baseline_coverage": share}
+    lasts = warm_up_seconds(MonitorSettings.model_validate(settings))
+    for late, compared in ((-60.0, False), (60.0, True)):
+        end = lasts + late - current  # of the baseline; the first event is at 0
+        minutes = list(np.arange(0.0, end, 60.0))
+        found = coverage(minutes, ((end - baseline, end),), 60.0, **settings)
+        assert (found >= share) is compared, f"{found} {late:+} s from the end of the warm-up"

@@ -30,27 +30,27 @@ def blind(reason: InsufficientReason, baseline: int, current: int) -> Evaluation
 def test_time_and_events_are_reported_with_when_it_begins() -> None:
     found = warm_up(monitor(), blind(InsufficientReason.WARMING_UP, 0, 412), MONDAY, MONDAY + 3 * HOUR)
     assert found is not None
-    # ├── half of the baseline of 40 h ──┼── 4 h ──┤: 24 h, from the first event on.
+    # Half of the baseline is 5 of 10 parts of 4 h, of which the oldest counts from its first event on: 4 h and 16 h.
     assert [(round(each.part, 3), each.text) for each in found.progress] == [
-        (0.125, "3 h of 1 d: the current window of 4 h, and before it 50 % of the baseline of 1 d 16 h"),
+        (0.15, "3 h of 20 h: the current window of 4 h, and before it 16 h of the baseline of 1 d 16 h"),
         (0.0, "0 of 1,000 events in the baseline"),
         (0.412, "412 of 1,000 events in the current window"),
     ]
-    assert found.outlook == ("First comparison about 24 Nov 2026, 09:15:00 UTC, if enough events have come by then.")
+    assert found.outlook == ("First comparison about 24 Nov 2026, 05:15:00 UTC, if enough events have come by then.")
 
 
 def test_before_the_first_evaluation_there_is_only_time() -> None:
     found = warm_up(monitor(), None, MONDAY, at(1))
     assert found is not None
     assert len(found.progress) == 1
-    assert found.outlook == "First comparison about 24 Nov 2026, 09:15:00 UTC."
+    assert found.outlook == "First comparison about 24 Nov 2026, 05:15:00 UTC."
 
 
 def test_longer_windows_warm_up_from_where_events_are_kept() -> None:
     kept = monitor(kept_since=(MONDAY + 10 * HOUR).isoformat())
     found = warm_up(kept, None, MONDAY, MONDAY + 11 * HOUR)
     assert found is not None
-    assert found.progress[0].text.startswith("1 h of 1 d")
+    assert found.progress[0].text.startswith("1 h of 20 h")
 
 
 def test_with_all_the_time_passed_it_is_events_that_are_missing() -> None:

@@ -26,6 +26,15 @@ def parts_of(monitor: MonitorSettings) -> int:
     return max(1, min(MOST_PARTS, int(monitor.baseline_seconds / monitor.current_seconds)))
 
 
+def warm_up_seconds(monitor: MonitorSettings) -> float:
+    """How long after its first event a model is compared, if it sends events all the time: the current window has to be
+    there, and before it as many parts of the baseline as the monitor asks for. The oldest of them counts from its first
+    pane on."""
+    parts = parts_of(monitor)
+    needed = next(number for number in range(parts + 1) if number / parts >= monitor.min_baseline_coverage)
+    return monitor.current_seconds + max(0, needed - 1) * monitor.baseline_seconds / parts
+
+
 def coverage_of(
     spans: Sequence[Span], monitor: MonitorSettings, starts: NDArray[np.float64], ends: NDArray[np.float64]
 ) -> float:

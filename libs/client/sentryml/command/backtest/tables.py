@@ -9,6 +9,7 @@ from sentryml.command.backtest.outcomes import Opened, Outcome, Tried
 from sentryml.command.monitors.files import in_words
 from sentryml.command.terminal import Terminal
 from sentryml_common.text import duration
+from sentryml_statistics.time.coverage import warm_up_seconds
 
 COULD_SEE = ("ok", "warn", "critical")
 
@@ -45,8 +46,7 @@ def _why_none(outcome: Outcome) -> str:
     settings = outcome.variant.settings
     if outcome.levels["too_few_samples"]:
         return f": too few events, {settings.samples_needed} are needed in each window"
-    part = settings.baseline_seconds * settings.min_baseline_coverage
-    return f": the file is too short, a model warms up until {in_words(part)} of its baseline are there"
+    return f": the file is too short, a model warms up for {in_words(warm_up_seconds(settings))}"
 
 
 def _rows(tried: Tried, outcome: Outcome) -> list[tuple[str, ...]]:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sentryml_common.contracts.evaluation import Evaluation, InsufficientReason
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.text import duration
-from sentryml_lifecycle.text.number_format import share
 from sentryml_lifecycle.text.wording import clock
+from sentryml_statistics.time.coverage import warm_up_seconds
 
 MISSING = (InsufficientReason.WARMING_UP, InsufficientReason.TOO_FEW_SAMPLES)
 
@@ -35,19 +35,17 @@ def warm_up(monitor: Monitor, latest: Evaluation | None, first_seen: datetime, n
     if not monitor.enabled or (latest is not None and latest.reason not in MISSING):
         return None
     since = first_seen if monitor.kept_since is None else max(first_seen, monitor.kept_since)
-    needed = timedelta(seconds=monitor.current_seconds + monitor.min_baseline_coverage * monitor.baseline_seconds)
+    needed = timedelta(seconds=warm_up_seconds(monitor))
     events = _events(monitor, latest)
     return WarmUp((_time(monitor, now - since, needed), *events), _outlook(monitor, since + needed, now, events))
 
 
 def _time(monitor: Monitor, passed: timedelta, needed: timedelta) -> Progress:
-    """The current window has to be there, and before it as much of the baseline as the monitor asks for."""
-    passed = max(timedelta(0), min(passed, needed))
-    windows = (
-        f"the current window of {duration(timedelta(seconds=monitor.current_seconds))}, and before it "
-        f"{share(monitor.min_baseline_coverage)} of the baseline of "
-        f"{duration(timedelta(seconds=monitor.baseline_seconds))}"
-    )
+    """The current window has to be there, and before it a part of the baseline."""
+    passed, current = max(timedelta(0), min(passed, needed)), timedelta(seconds=monitor.current_seconds)
+    whole = duration(timedelta(seconds=monitor.baseline_seconds))
+    before = f", and before it {duration(needed - current)} of the baseline of {whole}" if needed > current else ""
+    windows = f"the current window of {duration(current)}{before}"
     part = passed / needed if needed else 1.0
     return Progress(part, f"{duration(passed)} of {duration(needed)}: {windows}")
 
