@@ -8,7 +8,7 @@ from sentryml_common.contracts.evaluation import Level
 
 EVENTS = Counter(
     "sentryml_drift_events_total",
-    "Prediction events read by the combiner, by outcome; those that are repeated are left out.",
+    "Prediction events read by the combiner, by outcome; repeated ones are not added to histograms.",
     ["outcome"],
 )
 PARTIALS_SENT = Counter("sentryml_drift_partials_sent_total", "Partials emitted by the combiner.")

@@ -12,10 +12,10 @@ from sentryml_lifecycle.snapshot import LIVE
 EVALUATIONS_TOTAL = Counter(
     "sentryml_incidents_evaluations_total", "Evaluations taken in, by what became of them.", ["outcome"]
 )
-TRANSITIONS_TOTAL = Counter("sentryml_incidents_transitions_total", "Steps of incidents, by kind.", ["kind"])
+TRANSITIONS_TOTAL = Counter("sentryml_incidents_transitions_total", "Transitions of incidents, by kind.", ["kind"])
 INCIDENT_TRANSITIONS_TOTAL = Counter(
     "sentryml_incident_transitions_total",
-    "Steps of incidents, by the states between which they lead and their cause; from none, where one opens.",
+    "Transitions of incidents, by the states between which they lead and their cause; from none, where one opens.",
     ["from", "to", "cause"],
 )
 ACK_SECONDS = Histogram(

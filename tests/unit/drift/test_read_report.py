@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentryml_common.errors import UndecodableMessage
-from sentryml_drift.combiner.watermarks import Watermarks
+from sentryml_drift.combiner.read_times import ReadTimes
 from sentryml_drift.domain.arrivals import PANES_PER_DAY, by_day, panes_in, with_arrivals
 from sentryml_drift.domain.partials import unpack_record
 from sentryml_drift.domain.read_report import HEADER, ReadReport, ReadUntil, report_in
@@ -65,7 +65,7 @@ def test_reports_lead_to_the_same_in_any_order_and_however_often_they_come(
 
 
 def test_a_partition_is_read_up_to_when_its_end_was_asked_for_once_that_is_reached() -> None:
-    marks = Watermarks()
+    marks = ReadTimes()
     assert marks.read({0: 10}) == {}
     marks.asked(100.0, {0: 12, 1: 5})
     marks.asked(105.0, {0: 20, 1: 5})

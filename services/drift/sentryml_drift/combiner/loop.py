@@ -191,7 +191,7 @@ class Combiner:
             except Unavailable as err:
                 log.warning("emission_failed", why=str(err))
                 self._forget()  # never on in the middle of a chunk: what was emitted of it is not known
-                progress.watermarks.forget()
+                progress.read_times.forget()
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
     async def _open_assigned(self, consumer: Consumer) -> None:
@@ -317,7 +317,7 @@ class Combiner:
             return
         offsets = {partition.partition: opened.offset for partition, opened in partitions.items()}
         progress.emitted(offsets)
-        await self._report_reading(emitter, consumer, partitions, progress.watermarks.read(offsets))
+        await self._report_reading(emitter, consumer, partitions, progress.read_times.read(offsets))
         if generation != self._generation:
             return
         await self._keep_ids(partitions)

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.health import Health
-from sentryml_drift.combiner.watermarks import Watermarks
+from sentryml_drift.combiner.read_times import ReadTimes
 from sentryml_drift.watchdog import WATCH_SECONDS, Watchdog
 
 REPORTED_AFTER_SECONDS = 20.0
@@ -35,7 +35,7 @@ class Progress:
 
     def __init__(self, health: Health, stall_seconds: float, clock: Clock = system_clock) -> None:
         self._health, self._watchdog, self._clock = health, Watchdog(stall_seconds), clock
-        self.watermarks = Watermarks()
+        self.read_times = ReadTimes()
         self._emitted: dict[int, int] = {}
         self._since: datetime | None = None
 
@@ -64,7 +64,7 @@ class Progress:
                 self._watchdog.reset(self._clock().timestamp())
             else:
                 ends = {partition.partition: end for partition, end in found.items()}
-                self.watermarks.asked(asked_at, ends | _hidden(consumer, found))
+                self.read_times.asked(asked_at, ends | _hidden(consumer, found))
                 self.compare(ends)
 
     def compare(self, ends: Mapping[int, int]) -> None:

@@ -1,7 +1,8 @@
-"""When to remind of an alert that nobody has acknowledged, and of drift that lasts.
+"""When to remind of an alert that nobody has acknowledged, and to ask about drift that lasts. Reminders of what is
+acknowledged and still critical are chosen in `store/reminders.py`.
 
 Reminders of an alert end when the incident is acknowledged, resolves or closes, when a newer alert has been delivered,
-and after as many as the route asks for. Acknowledging ends them; it never mutes an alert.
+and after as many as the route asks for. Acknowledging ends them; it does not mute alerts.
 
 A long-drift question comes each time a number of days has passed, as long as the incident is live, acknowledged or
 not.

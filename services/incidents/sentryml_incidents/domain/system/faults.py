@@ -60,5 +60,5 @@ def _evaluations(unevaluated: Unevaluated) -> FoundFault | None:
 def _transitions(oldest: datetime | None, now: datetime) -> FoundFault | None:
     if oldest is None or now - oldest <= TRANSITION_LATE:
         return None
-    text = "Steps of incidents wait to be published. /readyz of incidents says what it waits for."
+    text = "Transitions of incidents wait to be published. /readyz of incidents says what it waits for."
     return FoundFault(fault=SystemFault.TRANSITIONS_STALLED, since=oldest, text=text)

@@ -13,7 +13,7 @@ MOST_ENDS = 1_000
 """Ends that are kept per partition while reading lags behind: more than an hour's."""
 
 
-class Watermarks:
+class ReadTimes:
     """Compares how far reading has come with where partitions ended."""
 
     def __init__(self) -> None:
