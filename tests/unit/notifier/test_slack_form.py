@@ -24,7 +24,8 @@ from sentryml_common.contracts.transition import (
 )
 from sentryml_common.text import visible
 from sentryml_local.slack_stand_in.protocol import OK, answer_to
-from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, plain_payload, rich_payload, units
+from sentryml_notifier.channels.markup import units
+from sentryml_notifier.channels.slack_bot.blocks import escape, notice_payload, plain_payload, rich_payload
 from sentryml_notifier.channels.slack_bot.sender import root_payload
 from sentryml_notifier.domain.conversation import as_reply, current_state
 from sentryml_notifier.domain.group_text import GroupReport, compose_group

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message
+from sentryml_notifier.channels.markup import Markup
+from sentryml_notifier.domain.message import Fact, Message
 
 
 def as_text(message: Message, *, pictures: bool = False) -> str:
@@ -17,20 +18,7 @@ def as_text(message: Message, *, pictures: bool = False) -> str:
 
 def fact_text(fact: Fact) -> str:
     """The lines of a fact, without its label."""
-    return "\n".join(map(line_text, fact.lines))
-
-
-def line_text(line: Line) -> str:
-    """A line with its times and addresses written out."""
-    return "".join(map(_part_text, line))
-
-
-def _part_text(part: str | datetime | Link | Bars) -> str:
-    if isinstance(part, Link):
-        return f"{part.label} ({part.url})"
-    if isinstance(part, Bars):
-        return part.text
-    return moment(part) if isinstance(part, datetime) else part
+    return "\n".join(map(PLAIN.line, fact.lines))
 
 
 def moment(at: datetime) -> str:
@@ -39,5 +27,8 @@ def moment(at: datetime) -> str:
 
 
 def _indented(fact: Fact) -> str:
-    bullet = "- " if len(fact.lines) > 1 and not fact.picture else ""
-    return "\n".join(f"  {bullet}{line_text(line)}" for line in fact.lines)
+    return "\n".join(f"  {line}" for line in PLAIN.lines(fact, "- "))
+
+
+PLAIN = Markup(text=str, link=lambda label, url: f"{label} ({url})", bars=str, moment=moment)
+"""Times and addresses are written out."""

@@ -50,7 +50,8 @@ class Bars:
     text: str
 
 
-Line = tuple[str | datetime | Link | Bars, ...]
+Part = str | datetime | Link | Bars
+Line = tuple[Part, ...]
 
 BY_PERSON = {Cause.REQUESTED, Cause.NEW_NORMAL, Cause.WAS_NORMAL}
 BY_MONITOR = {Cause.MONITOR_DISABLED, Cause.THRESHOLDS_CHANGED, Cause.BASELINE_CHANGED, Cause.TIMES_CHANGED}
@@ -208,7 +209,7 @@ def _line(line: Line, zone: ZoneInfo, *, ours: bool) -> Line:
     return tuple(_part(part, zone, ours=ours) for part in line)
 
 
-def _part(part: str | datetime | Link | Bars, zone: ZoneInfo, *, ours: bool) -> str | datetime | Link | Bars:
+def _part(part: Part, zone: ZoneInfo, *, ours: bool) -> Part:
     if isinstance(part, datetime):
         return part.astimezone(zone)
     return WRITTEN.sub(lambda found: _rewritten(found, zone), part) if ours and isinstance(part, str) else part

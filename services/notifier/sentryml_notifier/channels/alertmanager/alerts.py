@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Severity, Transition
 from sentryml_common.text import visible
+from sentryml_notifier.channels.markup import is_web
 from sentryml_notifier.channels.plain_text import fact_text
 from sentryml_notifier.domain.message import Message
 from sentryml_notifier.domain.message_input import Story
@@ -77,7 +78,7 @@ def _alert(
         "annotations": _annotations(current, message, group_id),
         "startsAt": _text(starts_at),
     }
-    if current.incident_url.startswith(("https://", "http://")):
+    if is_web(current.incident_url):
         alert["generatorURL"] = current.incident_url
     if current.to.severity is not severity or current.to.state not in LIVE:
         alert["endsAt"] = _text(max(starts_at, _left_at(steps, severity)))

@@ -17,16 +17,11 @@ from html import escape
 
 from sentryml_common.text import cut, visible
 from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.channels.markup import COLOURS, SIGNS, Markup, is_web
 from sentryml_notifier.channels.plain_text import as_text, moment
-from sentryml_notifier.domain.message import Bars, Fact, Link, Message, Tone
+from sentryml_notifier.domain.message import Fact, Message, Tone
 
 SUBJECT_LENGTH = 200
-LOOKS = {
-    Tone.CRITICAL: ("🔴", "#d92d20"),
-    Tone.WARN: ("🟠", "#f79009"),
-    Tone.CALM: ("🟢", "#2f9e5f"),
-    Tone.NEUTRAL: ("⚪", "#98a2b3"),
-}
 WHY_THIS_MAIL = "SentryML sends this because a route of its notifier leads here. Answers are not read."
 
 PAGE = """\
@@ -86,15 +81,15 @@ def email_of(outgoing: Outgoing, sender: str, recipients: Sequence[str], at: dat
     mail["X-Auto-Response-Suppress"] = "All"  # what some servers go by, instead of the header before
     if message.tone is Tone.CRITICAL:
         mail["Importance"] = "high"
-    mail.set_content(_clean(text_of(message)), cte="quoted-printable")
+    mail.set_content(visible(text_of(message)), cte="quoted-printable")
     if not outgoing.plain:
-        mail.add_alternative(_clean(html_of(message)), subtype="html", cte="quoted-printable")
+        mail.add_alternative(visible(html_of(message)), subtype="html", cte="quoted-printable")
     return mail
 
 
 def subject_of(message: Message) -> str:
     """The title in one line. What looks encoded would be decoded on its way, new lines and all: it is taken apart."""
-    return cut(f"{LOOKS[message.tone][0]} {message.title}", SUBJECT_LENGTH).replace("=?", "= ?")
+    return cut(f"{SIGNS[message.tone]} {message.title}", SUBJECT_LENGTH).replace("=?", "= ?")
 
 
 def text_of(message: Message) -> str:
@@ -104,12 +99,11 @@ def text_of(message: Message) -> str:
 
 def html_of(message: Message) -> str:
     """The page; the line that is shown before a mail is opened says what the subject does not."""
-    sign, colour = LOOKS[message.tone]
     return PAGE.format(
         title=escape(message.title),
         preview=escape(message.summary.removeprefix(f"{message.title}. ")),
-        colour=colour,
-        sign=sign,
+        colour=COLOURS[message.tone],
+        sign=SIGNS[message.tone],
         lead=escape(message.lead),
         notes="".join(f"<p><em>{escape(note)}</em></p>\n" for note in message.notes),
         link=_link(message.link_label, message.link_url),
@@ -119,27 +113,15 @@ def html_of(message: Message) -> str:
 
 
 def _fact(fact: Fact) -> str:
-    lines = ["".join(map(_part, line)) for line in fact.lines]
+    lines = list(map(HTML.line, fact.lines))
     if len(lines) == 1 or fact.picture:
         return f"<h2>{escape(fact.label)}</h2>\n<p>{'<br>'.join(lines)}</p>\n"
     return f"<h2>{escape(fact.label)}</h2>\n<ul>\n{''.join(f'<li>{line}</li>{chr(10)}' for line in lines)}</ul>\n"
 
 
-def _part(part: str | datetime | Link | Bars) -> str:
-    if isinstance(part, Link):
-        return _link(part.label, part.url)
-    if isinstance(part, Bars):
-        return f"<code>{escape(part.text)}</code>"
-    return moment(part) if isinstance(part, datetime) else escape(part)
-
-
 def _link(text: str, address: str) -> str:
     label = escape(text)
-    if not address.startswith(("https://", "http://")):
-        return label
-    return f'<a href="{escape(address)}">{label}</a>'
+    return f'<a href="{escape(address)}">{label}</a>' if is_web(address) else label
 
 
-def _clean(text: str) -> str:
-    """Nothing in it is hidden, or turns the reading direction."""
-    return visible(text)
+HTML = Markup(text=escape, link=_link, bars=lambda text: f"<code>{escape(text)}</code>", moment=moment)

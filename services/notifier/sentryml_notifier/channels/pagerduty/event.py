@@ -12,6 +12,7 @@ import orjson
 from sentryml_common.contracts.transition import Severity, State, TransitionKind
 from sentryml_common.text import cut
 from sentryml_notifier.channels.base import Outgoing
+from sentryml_notifier.channels.markup import is_web
 from sentryml_notifier.channels.plain_text import fact_text
 from sentryml_notifier.domain.routing import CLOSING, OPENING
 
@@ -86,7 +87,7 @@ def _trigger(outgoing: Outgoing) -> dict[str, Any]:
     return {
         "client": "SentryML",
         "client_url": message.link_url,
-        "links": links if message.link_url.startswith(("https://", "http://")) else [],
+        "links": links if is_web(message.link_url) else [],
         "payload": {
             "summary": cut(message.summary, SUMMARY_LENGTH),
             "source": step.model_id,

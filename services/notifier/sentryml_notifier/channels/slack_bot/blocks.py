@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sentryml_common.text import cut, visible
-from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message, Tone
+from sentryml_notifier.channels.markup import COLOURS, SIGNS, Markup, fit, is_web, units
+from sentryml_notifier.domain.message import Fact, Message
 
 HEADER_LENGTH = 150
 SECTION_LENGTH = 3000
@@ -20,12 +21,6 @@ URL_LENGTH = 2000
 FACTS_MAX = 20
 NOTE_LENGTH = 600
 
-LOOKS = {
-    Tone.CRITICAL: ("🔴", "#d92d20"),
-    Tone.WARN: ("🟠", "#f79009"),
-    Tone.CALM: ("🟢", "#2f9e5f"),
-    Tone.NEUTRAL: ("⚪", "#98a2b3"),
-}
 URL_ESCAPES = {"|": "%7C", "<": "%3C", ">": "%3E", " ": "%20", '"': "%22", "\n": "", "\r": ""}
 
 Block = dict[str, Any]
@@ -33,17 +28,17 @@ Block = dict[str, Any]
 
 def rich_payload(message: Message) -> dict[str, Any]:
     """The message with blocks: headline and what happened on top, the rest beside a coloured bar."""
-    sign, colour = LOOKS[message.tone]
-    title = {"type": "plain_text", "text": _cut_units(f"{sign} {message.title}", HEADER_LENGTH), "emoji": True}
+    text = _cut_units(f"{SIGNS[message.tone]} {message.title}", HEADER_LENGTH)
+    title = {"type": "plain_text", "text": text, "emoji": True}
     top: list[Block] = [{"type": "header", "text": title}, _section(f"{_mention(message)}{escape(message.lead)}")]
     if message.notes:
         top.append(_context(message.notes))
     rest = [_section(_fact(fact)) for fact in message.facts[:FACTS_MAX]]
     rest.append(_section(f"*{_link(message.link_label, message.link_url)}*"))
     return {
-        "text": _fit([f"{_mention(message)}{escape(cut(message.summary, TEXT_LENGTH // 2))}"], TEXT_LENGTH),
+        "text": fit([f"{_mention(message)}{escape(cut(message.summary, TEXT_LENGTH // 2))}"], TEXT_LENGTH),
         "blocks": top,
-        "attachments": [{"color": colour, "blocks": rest}],
+        "attachments": [{"color": COLOURS[message.tone], "blocks": rest}],
     }
 
 
@@ -55,12 +50,11 @@ def notice_payload(text: str, link_label: str, link_url: str) -> dict[str, Any]:
 
 def plain_payload(message: Message) -> dict[str, Any]:
     """The whole message in `text` alone: what is left to try when Slack refuses the blocks."""
-    sign, _ = LOOKS[message.tone]
     facts = [line for fact in message.facts[:FACTS_MAX] if not fact.picture for line in _fact(fact).split("\n")]
     notes = [escape(note) for note in message.notes]
-    lines = [f"{_mention(message)}{sign} *{escape(message.title)}*", escape(message.lead), *notes]
+    lines = [f"{_mention(message)}{SIGNS[message.tone]} *{escape(message.title)}*", escape(message.lead), *notes]
     lines += [_link(message.link_label, message.link_url), *facts]
-    return {"text": _fit(lines, TEXT_LENGTH)}
+    return {"text": fit(lines, TEXT_LENGTH)}
 
 
 def _mention(message: Message) -> str:
@@ -73,42 +67,24 @@ def escape(text: str) -> str:
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def units(text: str) -> int:
-    """Length as Slack counts it: in UTF-16 units, of which an emoji takes two or more."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 def _section(text: str) -> Block:
-    # verbatim: Slack must not turn `#name`, `@name` or a bare address inside a value into a link.
-    return {
-        "type": "section",
-        "text": {"type": "mrkdwn", "text": _fit(text.split("\n"), SECTION_LENGTH), "verbatim": True},
-    }
+    return {"type": "section", "text": _mrkdwn(text)}
 
 
 def _context(notes: Iterable[str]) -> Block:
-    text = "\n".join(f"_{escape(cut(note, NOTE_LENGTH))}_" for note in notes)
     return {
         "type": "context",
-        "elements": [{"type": "mrkdwn", "text": _fit(text.split("\n"), SECTION_LENGTH), "verbatim": True}],
+        "elements": [_mrkdwn("\n".join(f"_{escape(cut(note, NOTE_LENGTH))}_" for note in notes))],
     }
 
 
+def _mrkdwn(text: str) -> dict[str, Any]:
+    # verbatim: Slack must not turn `#name`, `@name` or a bare address inside a value into a link.
+    return {"type": "mrkdwn", "text": fit(text.split("\n"), SECTION_LENGTH), "verbatim": True}
+
+
 def _fact(fact: Fact) -> str:
-    bullet = "• " if len(fact.lines) > 1 and not fact.picture else ""
-    return "\n".join([f"*{escape(fact.label)}*", *(bullet + _line(line) for line in fact.lines)])
-
-
-def _line(line: Line) -> str:
-    return "".join(map(_part, line))
-
-
-def _part(part: str | datetime | Link | Bars) -> str:
-    if isinstance(part, Link):
-        return _link(part.label, part.url)
-    if isinstance(part, Bars):
-        return f"`{escape(part.text)}`"
-    return _moment(part) if isinstance(part, datetime) else escape(part)
+    return "\n".join([f"*{escape(fact.label)}*", *MRKDWN.lines(fact, "• ")])
 
 
 def _moment(at: datetime) -> str:
@@ -120,23 +96,9 @@ def _moment(at: datetime) -> str:
 def _link(text: str, address: str) -> str:
     url = "".join(URL_ESCAPES.get(character, character) for character in address)
     label = escape(text)
-    if not url.startswith(("https://", "http://")) or len(url) > URL_LENGTH:
+    if not is_web(url) or len(url) > URL_LENGTH:
         return label
     return f"<{url.replace('&', '&amp;')}|{label}>"
-
-
-def _fit(lines: list[str], longest: int) -> str:
-    """As many whole lines as fit, and a word about the rest; a line that is too long alone is left out too."""
-    more = "…"
-    kept: list[str] = []
-    room = longest - units(more) - 1
-    for line in lines:
-        room -= units(line) + 1
-        if room < 0:
-            kept.append(more)
-            break
-        kept.append(line)
-    return "\n".join(kept) or more
 
 
 def _cut_units(text: str, longest: int) -> str:
@@ -144,3 +106,6 @@ def _cut_units(text: str, longest: int) -> str:
     while units(text) > longest:
         text = cut(text, len(text) - 1)
     return text
+
+
+MRKDWN = Markup(text=escape, link=_link, bars=lambda text: f"`{escape(text)}`", moment=_moment)

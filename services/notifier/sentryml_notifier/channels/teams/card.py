@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from sentryml_common.text import cut, visible
+from sentryml_notifier.channels.markup import SIGNS, Markup, is_web, markdown_link
 from sentryml_notifier.channels.plain_text import as_text
-from sentryml_notifier.domain.message import Bars, Fact, Line, Link, Message, Tone
+from sentryml_notifier.domain.message import Fact, Message, Tone
 
 # The connector refuses more than about 28 KB, envelope and all (learn.microsoft.com/connectors/teams).
 BODY_BYTES_MAX = 24 * 1024
@@ -22,12 +23,7 @@ TEXT_LENGTH = 2000
 PLAIN_LENGTH = 4000
 NOTE_LENGTH = 600
 
-STYLES = {
-    Tone.CRITICAL: ("🔴", "attention"),
-    Tone.WARN: ("🟠", "warning"),
-    Tone.CALM: ("🟢", "good"),
-    Tone.NEUTRAL: ("⚪", "default"),
-}
+STYLES = {Tone.CRITICAL: "attention", Tone.WARN: "warning", Tone.CALM: "good", Tone.NEUTRAL: "default"}
 MARKUP = re.compile(r"([\\*_~`\[\]<>]|^[#-])", re.MULTILINE)
 CARD: dict[str, Any] = {
     "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -46,8 +42,7 @@ def rich_payload(message: Message) -> dict[str, Any]:
 
 def plain_payload(message: Message) -> dict[str, Any]:
     """The whole message as one text: what is left to try when the card is refused."""
-    sign, _ = STYLES[message.tone]
-    text = f"{sign} {message.title}\n\n{as_text(message)}"
+    text = f"{SIGNS[message.tone]} {message.title}\n\n{as_text(message)}"
     return _envelope({**CARD, "body": [_text(visible(text)[:PLAIN_LENGTH])]})
 
 
@@ -62,17 +57,16 @@ def escape(text: str) -> str:
 
 
 def _payload(message: Message, facts: list[dict[str, Any]]) -> dict[str, Any]:
-    sign, style = STYLES[message.tone]
-    title = f"{sign} {escape(cut(message.title, TEXT_LENGTH // 4))}"
+    title = f"{SIGNS[message.tone]} {escape(cut(message.title, TEXT_LENGTH // 4))}"
     head = [_text(title, weight="Bolder", size="Large"), _text(_cut(escape(message.lead)))]
     notes = [_text(escape(cut(note, NOTE_LENGTH)), isSubtle=True, size="Small") for note in message.notes]
     card: dict[str, Any] = {
         **CARD,
         "fallbackText": cut(message.summary, TEXT_LENGTH // 2),
         "msteams": {"width": "Full"},
-        "body": [{"type": "Container", "style": style, "bleed": True, "items": head}, *notes, *facts],
+        "body": [{"type": "Container", "style": STYLES[message.tone], "bleed": True, "items": head}, *notes, *facts],
     }
-    if message.link_url.startswith(("https://", "http://")):
+    if is_web(message.link_url):
         title = cut(message.link_label, TEXT_LENGTH // 10)
         card["actions"] = [{"type": "Action.OpenUrl", "title": title, "url": message.link_url}]
     return _envelope(card)
@@ -85,34 +79,17 @@ def _envelope(card: dict[str, Any]) -> dict[str, Any]:
 
 def _block(fact: Fact) -> dict[str, Any]:
     label = _text(escape(cut(fact.label, TEXT_LENGTH // 10)), weight="Bolder")
-    return {"type": "Container", "items": [label, _text(_cut(_lines(fact)), spacing="Small")]}
+    lines = "\n".join(MARKDOWN.lines(fact, "- "))
+    return {"type": "Container", "items": [label, _text(_cut(lines), spacing="Small")]}
 
 
-def _lines(fact: Fact) -> str:
-    bullet = "- " if len(fact.lines) > 1 else ""
-    return "\n".join(bullet + _line(line) for line in fact.lines)
+def _moment(at: datetime) -> str:
+    """A time, which Teams shows in the reader's own zone."""
+    utc = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{{{{DATE({utc},SHORT)}}}} {{{{TIME({utc})}}}}"
 
 
-def _line(line: Line) -> str:
-    return "".join(map(_part, line))
-
-
-def _part(part: str | datetime | Link | Bars) -> str:
-    if isinstance(part, Link):
-        return _link(part)
-    if isinstance(part, Bars):
-        return part.text
-    if isinstance(part, datetime):
-        # Teams shows it in the reader's own zone.
-        at = f"{part.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return f"{{{{DATE({at},SHORT)}}}} {{{{TIME({at})}}}}"
-    return escape(part)
-
-
-def _link(link: Link) -> str:
-    if not link.url.startswith(("https://", "http://")) or any(each in link.url for each in " ()<>\n"):
-        return escape(link.label)
-    return f"[{escape(link.label)}]({link.url})"
+MARKDOWN = Markup(text=escape, link=lambda label, url: markdown_link(escape(label), url), bars=str, moment=_moment)
 
 
 def _text(text: str, **more: object) -> dict[str, Any]:
