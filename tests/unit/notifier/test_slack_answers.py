@@ -10,7 +10,7 @@ from sentryml_common.errors import ConfigurationError
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.outbound import Guard
 from sentryml_notifier.channels.posting import Answer, seconds_of
-from sentryml_notifier.channels.slack_webhook.sender import check_address, judge
+from sentryml_notifier.channels.slack_webhook.sender import check_webhook, judge
 from sentryml_notifier.domain.delivery import Outcome
 from tests.unit.notifier.builders import NIGHT
 
@@ -102,7 +102,7 @@ def test_foreign_words_are_not_passed_on() -> None:
     ],
 )
 def test_address_is_allowed(address: str, allowed: str) -> None:
-    assert check_address(address, Guard(frozenset(filter(None, [allowed]))), SETTING).path
+    assert check_webhook(address, Guard(frozenset(filter(None, [allowed]))), SETTING).path
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,6 @@ def test_address_is_allowed(address: str, allowed: str) -> None:
 )
 def test_address_is_refused_without_being_shown(address: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        check_address(address, Guard(frozenset({"127.0.0.1:8705"})), SETTING)
+        check_webhook(address, Guard(frozenset({"127.0.0.1:8705"})), SETTING)
     assert "SENTRYML_SLACK_WEBHOOK_URL" in str(refused.value)
     assert "verysecret" not in str(refused.value)

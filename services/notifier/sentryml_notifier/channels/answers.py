@@ -9,9 +9,7 @@ import httpx
 from sentryml_notifier.channels.base import ChannelMisconfigured
 from sentryml_notifier.channels.outbound import Guard, read_url
 from sentryml_notifier.channels.posting import Answer
-from sentryml_notifier.domain.delivery import Outcome, SendResult
-
-TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
+from sentryml_notifier.domain.delivery import TRIED_AGAIN, Outcome, SendResult
 
 TRANSIENT: Mapping[int, Outcome] = {
     408: Outcome.UNCERTAIN,
@@ -21,8 +19,8 @@ TRANSIENT: Mapping[int, Outcome] = {
 }
 
 
-def check_address(address: str, guard: Guard) -> httpx.URL:
-    """A receiver's address.
+def check_address(address: str, guard: Guard, what: str = "the address") -> httpx.URL:
+    """A receiver's address; `what` names it in the error.
 
     Raises:
         ChannelMisconfigured: it may not be sent to; the message does not show it.
@@ -30,10 +28,10 @@ def check_address(address: str, guard: Guard) -> httpx.URL:
     try:
         url = read_url(address)
     except ValueError:
-        raise ChannelMisconfigured("the address is not a URL") from None
+        raise ChannelMisconfigured(f"{what} is not a URL") from None
     text = guard.why_not_url(url)
     if text is not None:
-        raise ChannelMisconfigured(f"the address {text}")
+        raise ChannelMisconfigured(f"{what} {text}")
     return url
 
 

@@ -16,6 +16,7 @@ from sentryml_common.clock import Clock
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.postgres.pool import Pool
 from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, Resolve, usual_tls
+from sentryml_notifier.channels.posting import ANSWER_BYTES_MAX, Answer, Poster, Receiver
 from sentryml_notifier.channels.resolving import resolve_by_system
 from sentryml_notifier.domain.delivery import SendResult
 from sentryml_notifier.domain.message import Message
@@ -165,6 +166,16 @@ class Tools:
     def guard(self) -> Guard:
         """Checks where a connection may go."""
         return Guard(self.allowed_hosts, self.resolve)
+
+    def poster(self, who: str, answer_bytes: int = ANSWER_BYTES_MAX) -> Poster:
+        """What posts to a party, called `who` in texts for people."""
+        return Poster(self.client, who, self.clock, self.send_seconds, answer_bytes)
+
+    def receiver(
+        self, who: str, address: httpx.URL, judge: Callable[[Answer, str], SendResult], identity: Identity
+    ) -> Receiver:
+        """The one address of a channel's other side, and what its answers mean."""
+        return Receiver(self.poster(who), address, judge, identity.fix)
 
 
 @dataclass(frozen=True, slots=True)

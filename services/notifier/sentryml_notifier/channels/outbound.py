@@ -73,11 +73,10 @@ class Guard:
             return "must begin with https:// and the name of a host"
         if url.userinfo or url.fragment:
             return "must not hold a user name, a password or a #fragment"
-        host, port = host_of(url), port_of(url)
-        authority = authority_of(host, port)
+        authority = authority_of_url(url)
         if url.scheme == "http" and authority not in self.allowed_hosts:
             return f"must begin with https://. {to_allow(authority)}"
-        return why_not(host, port, {HTTPS_PORT}, self.allowed_hosts)
+        return why_not(host_of(url), port_of(url), {HTTPS_PORT}, self.allowed_hosts)
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -182,6 +181,11 @@ def host_of(url: httpx.URL) -> str:
 def port_of(url: httpx.URL) -> int:
     """The port that a URL leads to."""
     return DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
+
+
+def authority_of_url(url: httpx.URL) -> str:
+    """Where a URL leads to, as the setting of allowed hosts names it."""
+    return authority_of(host_of(url), port_of(url))
 
 
 def make_client(

@@ -7,12 +7,14 @@ them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
+import orjson
 
 from sentryml_common.clock import Clock
 from sentryml_notifier.channels.outbound import TOTAL_SECONDS, AddressRefused, NameUnknown, untrusted
@@ -29,6 +31,15 @@ class Answer:
     status: int
     text: str
     retry_after_seconds: float | None
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The body as a JSON object; empty if it is none."""
+        try:
+            found = orjson.loads(self.text)
+        except orjson.JSONDecodeError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(slots=True)
@@ -80,6 +91,22 @@ class Poster:
                     break
         text = answer[: self.answer_bytes].decode("utf-8", "replace").strip()
         return Answer(response.status_code, text, seconds_of(response.headers.get("Retry-After"), self.clock()))
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One address to post to. `judge` says what an answer means, `fix` in its texts how to give the channel another
+    address or secret."""
+
+    poster: Poster
+    address: httpx.URL = field(repr=False)
+    judge: Callable[[Answer, str], SendResult]
+    fix: str
+
+    async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> SendResult:
+        """Post once."""
+        answer = await self.poster.post(self.address, body, headers or {})
+        return self.judge(answer, self.fix) if isinstance(answer, Answer) else answer
 
 
 def not_connected(error: Exception, who: str) -> SendResult:

@@ -24,6 +24,7 @@ from sentryml_notifier.domain.thread import Learned
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_PARKED_AFTER = timedelta(minutes=15)
+TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
 FOUND, NOT_CHECKED = "found", "not_checked"

@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
-import httpx
 import orjson
 from pydantic import Field, SecretStr, StringConstraints
 
+from sentryml_common.clock import Clock
 from sentryml_notifier.channels.alertmanager.alerts import Alert, alerts_of, trial_alerts
 from sentryml_notifier.channels.answers import check_address, judge_usual, message_refused
 from sentryml_notifier.channels.base import ChannelMisconfigured, Config, Identity, Kind, Outgoing, Resent, Tools
-from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.posting import Answer, Receiver
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.message import compose
 
@@ -68,40 +69,34 @@ class AlertmanagerSecret(Config):
     token: SecretStr | None = Field(None, title="Bearer token", description="instead of user and password")
 
 
+@dataclass
 class Alertmanager:
     """A channel that is one Alertmanager, or the replicas of one."""
 
-    def __init__(
-        self,
-        poster: Poster,
-        addresses: Sequence[httpx.URL],
-        headers: Mapping[str, str],
-        settings: AlertmanagerSettings,
-        fix: str,
-    ) -> None:
-        self._poster, self._addresses, self._headers, self._fix = poster, addresses, headers, fix
-        self._labels = dict(label.split("=", 1) for label in settings.labels)
-        self.resend_after = timedelta(seconds=settings.resend_seconds)
+    clock: Clock
+    replicas: Sequence[Receiver]
+    headers: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str]
+    resend_after: timedelta
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Post once, to all replicas."""
         if outgoing.test:
-            return await self._post(trial_alerts(outgoing.message, self._poster.clock(), self._labels))
-        return await self._post(alerts_of(outgoing.story, outgoing.message, outgoing.group_id, self._labels))
+            return await self._post(trial_alerts(outgoing.message, self.clock(), self.labels))
+        return await self._post(alerts_of(outgoing.story, outgoing.message, outgoing.group_id, self.labels))
 
     async def resend(self, incidents: Sequence[Resent], *, ended: bool) -> SendResult:
         """Post the alerts of incidents as they are; with `ended` also those that are over."""
         alerts = [
             alert
             for each in incidents
-            for alert in alerts_of(each.story, compose(each.story), each.group_id, self._labels, ended=ended)
+            for alert in alerts_of(each.story, compose(each.story), each.group_id, self.labels, ended=ended)
         ]
         return await self._post(alerts)
 
     async def _post(self, alerts: Sequence[Alert]) -> SendResult:
         body = orjson.dumps(alerts)
-        answers = await asyncio.gather(*(self._poster.post(url, body, self._headers) for url in self._addresses))
-        results = [judge(each, self._fix) if isinstance(each, Answer) else each for each in answers]
+        results = await asyncio.gather(*(each.post(body, self.headers) for each in self.replicas))
         taken = [result for result in results if result.outcome is Outcome.DELIVERED]
         return taken[0] if taken else results[0]
 
@@ -114,15 +109,16 @@ def open_alertmanager(
     Raises:
         ChannelMisconfigured: an address is not one that may be sent to, or labels or secrets contradict each other.
     """
-    taken = sorted(OURS.intersection(label.split("=", 1)[0] for label in settings.labels))
-    if taken:
+    labels = dict(label.split("=", 1) for label in settings.labels)
+    if taken := sorted(OURS.intersection(labels)):
         raise ChannelMisconfigured(f"the label {taken[0]} is set by SentryML: choose another name")
-    addresses = [
-        each.copy_with(path=f"{each.path.rstrip('/')}{PATH}")
-        for each in (check_address(url, tools.guard) for url in settings.urls)
+    addresses = [check_address(url, tools.guard) for url in settings.urls]
+    replicas = [
+        tools.receiver(WHO, each.copy_with(path=f"{each.path.rstrip('/')}{PATH}"), judge, identity)
+        for each in addresses
     ]
-    poster = Poster(tools.client, WHO, tools.clock, tools.send_seconds)
-    return Alertmanager(poster, addresses, headers_of(secret), settings, identity.fix)
+    resend_after = timedelta(seconds=settings.resend_seconds)
+    return Alertmanager(tools.clock, replicas, headers_of(secret), labels, resend_after)
 
 
 def headers_of(secret: AlertmanagerSecret) -> dict[str, str]:

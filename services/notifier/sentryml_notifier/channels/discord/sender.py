@@ -9,19 +9,16 @@ Discord has the header alone (discord.com/developers/docs/topics/rate-limits). C
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import httpx
-import orjson
 from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
 from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Paced, Tools
 from sentryml_notifier.channels.discord.embed import plain_payload, rich_payload
 from sentryml_notifier.channels.one_webhook import OneWebhook
-from sentryml_notifier.channels.outbound import Guard, host_of, port_of
-from sentryml_notifier.channels.posting import Answer, Poster
-from sentryml_notifier.domain.addresses import authority_of
+from sentryml_notifier.channels.outbound import Guard, authority_of_url, host_of
+from sentryml_notifier.channels.posting import Answer
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 
 HOSTS = frozenset({"discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com"})
@@ -56,8 +53,7 @@ def open_discord(tools: Tools, identity: Identity, settings: DiscordSettings, se
     """
     address = check_webhook(secret.url.get_secret_value().strip(), tools.guard)
     waiting = address.copy_merge_params({"wait": "true"})
-    poster = Poster(tools.client, WHO, tools.clock, tools.send_seconds)
-    return OneWebhook(poster, waiting, rich_payload, plain_payload, judge, identity.fix)
+    return OneWebhook(tools.receiver(WHO, waiting, judge, identity), rich_payload, plain_payload)
 
 
 def hint_of(secret: DiscordSecret) -> str:
@@ -84,7 +80,7 @@ def check_webhook(address: str, guard: Guard) -> httpx.URL:
         ChannelMisconfigured: it is none; the message does not show it.
     """
     url = check_address(address, guard)
-    if authority_of(host_of(url), port_of(url)) in guard.allowed_hosts:
+    if authority_of_url(url) in guard.allowed_hosts:
         return url
     if host_of(url) not in HOSTS or not url.path.startswith("/api/") or "/webhooks/" not in url.path:
         raise ChannelMisconfigured("the address must begin with https://discord.com/api/webhooks/")
@@ -93,7 +89,7 @@ def check_webhook(address: str, guard: Guard) -> httpx.URL:
 
 def judge(answer: Answer, fix: str) -> SendResult:
     """What Discord's answer means. Nothing of its body is passed on."""
-    said = _read(answer.text)
+    said = answer.fields
     code = said.get("code")
     if answer.status == 429:
         seconds = said.get("retry_after", answer.retry_after_seconds)
@@ -111,11 +107,3 @@ def judge(answer: Answer, fix: str) -> SendResult:
         text = "The answer was 200, but not Discord's: is there a proxy in between? The message may have arrived."
         return SendResult(Outcome.UNCERTAIN, "strange_answer", text, answer.status)
     return judge_usual(answer, WHO, fix)
-
-
-def _read(body: str) -> dict[str, Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

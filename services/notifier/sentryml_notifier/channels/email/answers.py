@@ -7,10 +7,9 @@ from enum import StrEnum
 
 from sentryml_notifier.channels.outbound import untrusted
 from sentryml_notifier.channels.posting import not_connected
-from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.delivery import TRIED_AGAIN, Outcome, SendResult
 
 SERVER = "The mail server"
-TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 NOT_AVAILABLE = 421
 SIGN_IN_CODES = (530, 534, 535, 538)
 

@@ -8,15 +8,15 @@ the incident's `dedup_key`.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Literal
 
-import httpx
 from pydantic import Field, SecretStr
 
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
 from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Outgoing, Tools
 from sentryml_notifier.channels.pagerduty.event import events_of, resolve_event
-from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.posting import Answer, Receiver
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.domain.rate_limit import Rate
 
@@ -52,26 +52,23 @@ class PagerDutySecret(Config):
     )
 
 
+@dataclass(frozen=True, slots=True)
 class PagerDuty:
-    """A channel that is one integration of one service. `fix` says how to give it another key."""
+    """A channel that is one integration of one service."""
 
-    def __init__(self, poster: Poster, address: httpx.URL, routing_key: str, fix: str) -> None:
-        self._poster, self._address, self._routing_key, self._fix = poster, address, routing_key, fix
+    receiver: Receiver
+    routing_key: str = field(repr=False)
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Post the events; each must have been accepted before the next."""
-        for event in events_of(outgoing, self._routing_key):
-            result = await self._post(event)
+        for event in events_of(outgoing, self.routing_key):
+            result = await self.receiver.post(event)
             if result.outcome is not Outcome.DELIVERED:
                 return result
         if outgoing.test:
             # What a test has opened must not stay open; whether this arrives too is not what was asked.
-            await self._post(resolve_event(outgoing, self._routing_key))
+            await self.receiver.post(resolve_event(outgoing, self.routing_key))
         return result
-
-    async def _post(self, event: bytes) -> SendResult:
-        answer = await self._poster.post(self._address, event, {})
-        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
 
 
 def open_pagerduty(tools: Tools, identity: Identity, settings: PagerDutySettings, secret: PagerDutySecret) -> PagerDuty:
@@ -86,7 +83,7 @@ def open_pagerduty(tools: Tools, identity: Identity, settings: PagerDutySettings
             "an integration key is 32 letters and digits: PagerDuty shows it under “Integrations” of the service"
         )
     address = check_address(settings.url or ENDPOINTS[settings.region], tools.guard)
-    return PagerDuty(Poster(tools.client, WHO, tools.clock, tools.send_seconds), address, key, identity.fix)
+    return PagerDuty(tools.receiver(WHO, address, judge, identity), key)
 
 
 def hint_of(secret: PagerDutySecret) -> str:

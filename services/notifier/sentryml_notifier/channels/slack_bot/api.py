@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from sentryml_notifier.channels.base import ChannelMisconfigured
 from sentryml_notifier.channels.outbound import read_url
 from sentryml_notifier.channels.posting import Answer, Poster
-from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.delivery import TRIED_AGAIN, Outcome, SendResult
 
 API_SETTING = "SENTRYML_SLACK_API_URL"
 API_HOSTS = frozenset({"slack.com", "slack-gov.com"})
@@ -78,7 +78,6 @@ CHANNEL_REFUSALS: Mapping[str, str] = {
     "token_revoked": f"The bot token was revoked. Install the Slack app again. {NEW_TOKEN}",
     "two_factor_setup_required": "Slack wants two-factor authentication to be set up for the account behind the app.",
 }
-TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +108,11 @@ class SlackApi:
 
 def judge(answer: Answer, fix: str, channel: str) -> Mapping[str, Any] | SendResult:
     """The body of an answer that says `ok`; else what the answer means. Only known codes of it are passed on."""
-    body = _object(answer.text)
+    body = answer.fields
     if answer.status == 200 and body.get("ok") is True:
         return body
     outcome, reason, text = _verdict(answer.status, str(body.get("error", "")), fix, channel)
     return SendResult(outcome, reason, text, answer.status, answer.retry_after_seconds)
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    try:
-        body = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _verdict(status: int, error: str, fix: str, channel: str) -> tuple[Outcome, str, str]:

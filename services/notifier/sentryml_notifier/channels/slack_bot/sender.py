@@ -18,7 +18,6 @@ from uuid import UUID
 from pydantic import Field, SecretStr, field_validator
 
 from sentryml_notifier.channels.base import Config, Identity, Kind, Outgoing, Paced, Tools
-from sentryml_notifier.channels.posting import Poster
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST, ROOT_LOST, SlackApi, check_base
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
 from sentryml_notifier.channels.slack_bot.buttons import answers_for, buttons_for, with_buttons
@@ -341,7 +340,7 @@ def open_bot(tools: Tools, identity: Identity, settings: BotSettings, secret: Bo
     Raises:
         ChannelMisconfigured: the operator has set an address of Slack's Web API that tokens may not be sent to.
     """
-    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds, ANSWER_BYTES_MAX)
+    poster = tools.poster("Slack", ANSWER_BYTES_MAX)
     base = check_base(tools.slack_api, tools.allowed_hosts)
     return SlackBot(tools, identity, settings, secret, SlackApi(poster, secret.token, identity.fix, base))
 

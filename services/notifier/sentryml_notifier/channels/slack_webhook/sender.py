@@ -11,25 +11,17 @@ from collections.abc import Mapping
 import httpx
 from pydantic import Field, SecretStr
 
-from sentryml_notifier.channels.base import (
-    HIDDEN,
-    ChannelMisconfigured,
-    Config,
-    Identity,
-    Kind,
-    Paced,
-    Tools,
-)
+from sentryml_notifier.channels.answers import check_address
+from sentryml_notifier.channels.base import HIDDEN, ChannelMisconfigured, Config, Identity, Kind, Paced, Tools
 from sentryml_notifier.channels.one_webhook import OneWebhook
-from sentryml_notifier.channels.outbound import Guard, host_of, port_of, read_url
-from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.outbound import Guard, authority_of_url, host_of
+from sentryml_notifier.channels.posting import Answer
 from sentryml_notifier.channels.slack_bot.blocks import plain_payload, rich_payload
-from sentryml_notifier.domain.addresses import authority_of, to_allow
-from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.addresses import to_allow
+from sentryml_notifier.domain.delivery import TRIED_AGAIN, Outcome, SendResult
 
 SLACK_HOSTS = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
 NEW_WEBHOOK = "Make a new incoming webhook in Slack: {fix}."
-TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
 # Slack's words for what no retry fixes, and what a person can do about each.
 CHANNEL_REFUSALS: Mapping[str, str] = {
@@ -64,9 +56,8 @@ def open_webhook(tools: Tools, identity: Identity, settings: Paced, secret: Webh
         ChannelMisconfigured: the address is not one that secrets may be sent to.
     """
     what = identity.secret_setting or "the address"
-    address = check_address(secret.url.get_secret_value(), tools.guard, what)
-    poster = Poster(tools.client, "Slack", tools.clock, tools.send_seconds)
-    return OneWebhook(poster, address, rich_payload, plain_payload, judge, identity.fix)
+    address = check_webhook(secret.url.get_secret_value(), tools.guard, what)
+    return OneWebhook(tools.receiver("Slack", address, judge, identity), rich_payload, plain_payload)
 
 
 def hint_of(secret: WebhookSecret) -> str:
@@ -137,7 +128,7 @@ def _verdict_for_good(status: int, answer: str, fix: str) -> tuple[Outcome, str,
     )
 
 
-def check_address(address: str, guard: Guard, what: str) -> httpx.URL:
+def check_webhook(address: str, guard: Guard, what: str) -> httpx.URL:
     """The webhook's address, if it is one that secrets may be sent to; `what` names it in the error.
 
     It leads to Slack's own hosts, or to what the operator has allowed.
@@ -145,17 +136,12 @@ def check_address(address: str, guard: Guard, what: str) -> httpx.URL:
     Raises:
         ChannelMisconfigured: it does not; the message does not show the address.
     """
-    try:
-        url = read_url(address)
-    except ValueError:
-        raise ChannelMisconfigured(f"{what} is not a URL") from None
-    words = guard.why_not_url(url)
-    authority = authority_of(host_of(url), port_of(url))
-    if words is None and authority in guard.allowed_hosts:
+    url = check_address(address, guard, what)
+    authority = authority_of_url(url)
+    if authority in guard.allowed_hosts:
         return url
-    if words is not None or host_of(url) not in SLACK_HOSTS:
-        words = words or f"must begin with https://hooks.slack.com/services/. {to_allow(authority)}"
-        raise ChannelMisconfigured(f"{what} {words}")
+    if host_of(url) not in SLACK_HOSTS:
+        raise ChannelMisconfigured(f"{what} must begin with https://hooks.slack.com/services/. {to_allow(authority)}")
     if not url.path.startswith("/services/"):
         raise ChannelMisconfigured(f"{what} must be an incoming webhook: its path begins with /services/")
     return url

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 from sentryml_notifier.channels.answers import channel_refused, check_address, judge_usual, message_refused
 from sentryml_notifier.channels.base import HIDDEN, Config, Identity, Kind, Paced, Tools
 from sentryml_notifier.channels.one_webhook import OneWebhook
-from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.posting import Answer
 from sentryml_notifier.channels.teams.card import plain_payload, rich_payload
 from sentryml_notifier.domain.delivery import SendResult
 
@@ -47,8 +47,7 @@ def open_teams(tools: Tools, identity: Identity, settings: TeamsSettings, secret
         ChannelMisconfigured: the address is not one that may be sent to.
     """
     address = check_address(secret.url.get_secret_value().strip(), tools.guard)
-    poster = Poster(tools.client, WHO, tools.clock, tools.send_seconds)
-    return OneWebhook(poster, address, rich_payload, plain_payload, judge, identity.fix)
+    return OneWebhook(tools.receiver(WHO, address, judge, identity), rich_payload, plain_payload)
 
 
 def hint_of(secret: TeamsSecret) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import httpx
@@ -26,15 +27,14 @@ from sentryml_notifier.channels.base import (
     Outgoing,
     Tools,
 )
-from sentryml_notifier.channels.posting import Answer, Poster
+from sentryml_notifier.channels.posting import Answer, Receiver
 from sentryml_notifier.channels.webhook.body import body_of
-from sentryml_notifier.domain.delivery import Outcome, SendResult
+from sentryml_notifier.domain.delivery import TRIED_AGAIN, Outcome, SendResult
 
 PREFIX = "whsec_"
 KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64
 SECRETS_MAX = 5
 GONE = 410
-TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
 
 NOT_AVAILABLE = "The receiver is not available at the moment ({status})."
 REFUSED_THIS = "The receiver refused this one message ({status})."
@@ -64,18 +64,18 @@ class WebhookSecret(Config):
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Webhook:
-    """A channel that is one address of one receiver. `fix` says how to give it another one."""
+    """A channel that is one address of one receiver."""
 
-    def __init__(self, poster: Poster, address: httpx.URL, keys: Sequence[bytes], fix: str) -> None:
-        self._poster, self._address, self._keys, self._fix = poster, address, keys, fix
+    receiver: Receiver
+    keys: Sequence[bytes] = field(repr=False)
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Post once."""
         body = body_of(outgoing)
-        headers = signed(str(outgoing.delivery_ids[-1]), body, self._keys, self._poster.clock)
-        answer = await self._poster.post(self._address, body, headers)
-        return judge(answer, self._fix) if isinstance(answer, Answer) else answer
+        headers = signed(str(outgoing.delivery_ids[-1]), body, self.keys, self.receiver.poster.clock)
+        return await self.receiver.post(body, headers)
 
 
 def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: WebhookSecret) -> Webhook:
@@ -86,7 +86,7 @@ def open_webhook(tools: Tools, identity: Identity, settings: Nothing, secret: We
     """
     address = check_address(secret.url.get_secret_value(), tools.guard)
     keys = [read_key(each.get_secret_value()) for each in secret.signing_secrets]
-    return Webhook(Poster(tools.client, "The receiver", tools.clock, tools.send_seconds), address, keys, identity.fix)
+    return Webhook(tools.receiver("The receiver", address, judge, identity), keys)
 
 
 def hint_of(secret: WebhookSecret) -> str:
