@@ -60,11 +60,11 @@ class WeeklySender:
         now = self.clock()
         async with transaction(self.pool) as connection:
             for stored in await list_stored_routes(connection):
-                if stored.weekly is None or stored.weekly_since is None or not stored.route.enabled:
+                if stored.weekly is None or stored.weekly_since is None or not stored.enabled:
                     continue
-                ends_at = stored.weekly.newest(stored.route.hold.time_zone, now)
+                ends_at = stored.weekly.newest(stored.time_zone, now)
                 if ends_at > stored.weekly_since:
-                    await weekly.enter(connection, stored.route.route_id, ends_at)
+                    await weekly.enter(connection, stored.route_id, ends_at)
 
     async def send_one(self, channel: OpenChannel) -> bool:
         """Claim, send and note one summary; False if none was due.
@@ -108,7 +108,7 @@ class WeeklySender:
             now=self.clock(),
             reason=None,
         )
-        return presented(message, Presentation(stored.route.hold.time_zone))
+        return presented(message, Presentation(stored.time_zone))
 
     async def _note(self, channel: OpenChannel, summary: Summary, result: SendResult) -> None:
         now = self.clock()

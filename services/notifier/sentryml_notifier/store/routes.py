@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from uuid import UUID
 
 import asyncpg
@@ -16,27 +18,50 @@ from sentryml_notifier.domain.message import Presentation
 from sentryml_notifier.domain.routing import QUIET_KINDS, Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredRoute:
     """A route as people see it: `hold_hours` and `hold_windows` as they wrote them."""
 
-    route: Route
+    route_id: UUID
     name: str
-    channel: str
+    channel_id: UUID
+    model_patterns: Sequence[str]
+    least_severity: str
+    kinds: Sequence[str]
+    enabled: bool
     remind_after_seconds: int | None
     remind_times: int
-    system: bool
     remind_acknowledged_after_seconds: int | None
+    system: bool
+    time_zone: str
+    hold_hours: Sequence[str]
+    hold_windows: Sequence[str]
+    hold_critical: bool
+    slack_group_warn: str | None
+    slack_group_critical: str | None
+    weekly_summary: str | None
+    weekly_since: datetime | None
     version: int
     created_at: datetime
-    hold_hours: tuple[str, ...] = ()
-    hold_windows: tuple[str, ...] = ()
-    slack_group_warn: str | None = None
-    slack_group_critical: str | None = None
-    weekly_summary: str | None = None
-    weekly_since: datetime | None = None
+    channel: str
+    channel_kind: str
     weekly_last_at: datetime | None = None
     weekly_last_text: str | None = None
+
+    @cached_property
+    def route(self) -> Route:
+        """What of it decides where transitions go."""
+        hours, windows = tuple(map(read_hours, self.hold_hours)), tuple(map(read_window, self.hold_windows))
+        return Route(
+            self.route_id,
+            self.channel_id,
+            tuple(self.model_patterns),
+            Severity(self.least_severity),
+            frozenset(map(TransitionKind, self.kinds)),
+            self.enabled,
+            QUIET_KINDS.get(self.channel_kind, frozenset()),
+            HoldSchedule(self.time_zone, hours, windows, self.hold_critical),
+        )
 
     @property
     def weekly(self) -> Weekly | None:
@@ -44,16 +69,20 @@ class StoredRoute:
         return read_weekly(self.weekly_summary) if self.weekly_summary else None
 
 
+COLUMNS = tuple(
+    each.name
+    for each in fields(StoredRoute)
+    if each.name not in ("channel", "channel_kind", "weekly_last_at", "weekly_last_text")
+)
+"""What is stored with the route itself."""
+
+
 async def list_stored_routes(connection: Connection, route_id: UUID | None = None) -> list[StoredRoute]:
     """The routes that are not deleted, in the order in which they are asked; or the one with `route_id`."""
     rows = await connection.fetch(
-        """
-        SELECT r.route_id, r.name, r.channel_id, c.name AS channel, r.model_patterns, r.least_severity, r.kinds,
-               r.enabled, r.remind_after_seconds, r.remind_times, r.system, r.remind_acknowledged_after_seconds,
-               r.version, r.created_at, r.time_zone, r.hold_hours, r.hold_windows, r.hold_critical,
-               r.slack_group_warn, r.slack_group_critical, r.weekly_summary, r.weekly_since,
-               c.kind AS channel_kind, newest.ends_at AS weekly_last_at,
-               newest.last_text AS weekly_last_text
+        f"""
+        SELECT {", ".join(f"r.{name}" for name in COLUMNS)}, c.name AS channel, c.kind AS channel_kind,
+               newest.ends_at AS weekly_last_at, newest.last_text AS weekly_last_text
           FROM route AS r
           JOIN channel AS c USING (channel_id)
           LEFT JOIN LATERAL (
@@ -66,7 +95,7 @@ async def list_stored_routes(connection: Connection, route_id: UUID | None = Non
         """,
         route_id,
     )
-    return [_stored_of(row) for row in rows]
+    return [StoredRoute(**dict(row.items())) for row in rows]
 
 
 async def list_routes(connection: Connection) -> list[Route]:
@@ -113,30 +142,17 @@ async def save_route(connection: Connection, stored: StoredRoute) -> None:
     Raises:
         UniqueViolationError: another one has its name.
     """
-    route = stored.route
+    # Not the key: who refers to the route need not wait.
+    _, *changing = COLUMNS
     await connection.execute(
-        """
-        INSERT INTO route (route_id, name, channel_id, model_patterns, least_severity, kinds, enabled,
-                           remind_after_seconds, remind_times, version, created_at, time_zone, hold_hours,
-                           hold_windows, hold_critical, slack_group_warn, slack_group_critical, weekly_summary,
-                           weekly_since, system, remind_acknowledged_after_seconds)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+        f"""
+        INSERT INTO route ({", ".join(COLUMNS)})
+        VALUES ({", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))})
             ON CONFLICT (route_id) DO UPDATE
-           SET name = excluded.name, channel_id = excluded.channel_id, model_patterns = excluded.model_patterns,
-               least_severity = excluded.least_severity, kinds = excluded.kinds, enabled = excluded.enabled,
-               remind_after_seconds = excluded.remind_after_seconds, remind_times = excluded.remind_times,
-               version = excluded.version, time_zone = excluded.time_zone, hold_hours = excluded.hold_hours,
-               hold_windows = excluded.hold_windows, hold_critical = excluded.hold_critical,
-               slack_group_warn = excluded.slack_group_warn, slack_group_critical = excluded.slack_group_critical,
-               weekly_summary = excluded.weekly_summary, weekly_since = excluded.weekly_since, system = excluded.system,
-               remind_acknowledged_after_seconds = excluded.remind_acknowledged_after_seconds
+           SET ({", ".join(changing)}) = ROW ({", ".join(f"excluded.{name}" for name in changing)})
         """,
-        route.route_id, stored.name, route.channel_id, list(route.model_patterns), route.least_severity.value,
-        sorted(kind.value for kind in route.kinds), route.enabled, stored.remind_after_seconds, stored.remind_times,
-        stored.version, stored.created_at, route.hold.time_zone, list(stored.hold_hours), list(stored.hold_windows),
-        route.hold.holds_critical, stored.slack_group_warn, stored.slack_group_critical,
-        stored.weekly_summary, stored.weekly_since, stored.system, stored.remind_acknowledged_after_seconds,
-    )  # fmt: skip
+        *(getattr(stored, name) for name in COLUMNS),
+    )
 
 
 async def takes_system_alerts(connection: Connection, but: UUID | None = None) -> bool:
@@ -165,40 +181,3 @@ async def enter_first_route(connection: Connection, name: str, channel_id: UUID)
         """,
         name, channel_id,
     )  # fmt: skip
-
-
-def _stored_of(row: asyncpg.Record) -> StoredRoute:
-    route = Route(
-        row["route_id"],
-        row["channel_id"],
-        tuple(row["model_patterns"]),
-        Severity(row["least_severity"]),
-        frozenset(map(TransitionKind, row["kinds"])),
-        row["enabled"],
-        QUIET_KINDS.get(row["channel_kind"], frozenset()),
-        HoldSchedule(
-            row["time_zone"],
-            tuple(map(read_hours, row["hold_hours"])),
-            tuple(map(read_window, row["hold_windows"])),
-            row["hold_critical"],
-        ),
-    )
-    return StoredRoute(
-        route,
-        row["name"],
-        row["channel"],
-        row["remind_after_seconds"],
-        row["remind_times"],
-        row["system"],
-        row["remind_acknowledged_after_seconds"],
-        row["version"],
-        row["created_at"],
-        tuple(row["hold_hours"]),
-        tuple(row["hold_windows"]),
-        row["slack_group_warn"],
-        row["slack_group_critical"],
-        row["weekly_summary"],
-        row["weekly_since"],
-        row["weekly_last_at"],
-        row["weekly_last_text"],
-    )

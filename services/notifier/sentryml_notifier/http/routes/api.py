@@ -15,12 +15,6 @@ from sentryml_common.http.versions import etag, matches
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.domain.holding.schedule import HoldSchedule
-from sentryml_notifier.domain.holding.written import (
-    read_hours,
-    read_window,
-)
-from sentryml_notifier.domain.routing import Route
 from sentryml_notifier.http.auth import Admin, Asker, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.routes.spec import RouteSpec, RouteView
@@ -141,53 +135,30 @@ async def _stored(
     kind = KINDS.get(channel["kind"])
     if requested.weekly_summary and kind is not None and not kind.for_people:
         raise _refused("weekly_summary", f"is for people, and {kind.title} is read by programs: choose another channel")
-    route = _route_of(requested, before.route.route_id if before else context.new_id())
-    system = requested.system
+    system, now = requested.system, context.clock()
     if system is None:
-        system = not await takes_system_alerts(connection, route.route_id)
+        system = not await takes_system_alerts(connection, before.route_id if before else None)
     made = StoredRoute(
-        route,
-        requested.name,
-        channel["name"],
-        requested.remind_after_seconds,
-        requested.remind_times,
-        system,
-        requested.remind_acknowledged_after_seconds,
-        1,
-        context.clock(),
-        tuple(requested.hold_hours),
-        tuple(requested.hold_windows),
-        requested.slack_group_warn,
-        requested.slack_group_critical,
-        requested.weekly_summary,
-        context.clock(),
+        **requested.model_dump(exclude={"kinds", "system"}),
+        kinds=sorted(requested.kinds),
+        system=system,
+        route_id=context.new_id(),
+        channel=channel["name"],
+        channel_kind=channel["kind"],
+        weekly_since=now,
+        version=1,
+        created_at=now,
     )
     if before is None:
         return made
     return replace(
         made,
+        route_id=before.route_id,
+        weekly_since=before.weekly_since if requested.weekly_summary == before.weekly_summary else now,
         version=before.version + 1,
         created_at=before.created_at,
-        weekly_since=before.weekly_since if requested.weekly_summary == before.weekly_summary else context.clock(),
         weekly_last_at=before.weekly_last_at,
         weekly_last_text=before.weekly_last_text,
-    )
-
-
-def _route_of(requested: RouteSpec, route_id: UUID) -> Route:
-    return Route(
-        route_id,
-        requested.channel_id,
-        tuple(requested.model_patterns),
-        requested.least_severity,
-        frozenset(requested.kinds),
-        requested.enabled,
-        hold=HoldSchedule(
-            requested.time_zone,
-            tuple(map(read_hours, requested.hold_hours)),
-            tuple(map(read_window, requested.hold_windows)),
-            requested.hold_critical,
-        ),
     )
 
 
@@ -210,9 +181,7 @@ def _shown(stored: StoredRoute) -> dict[str, object]:
 async def _note(
     connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, text: str
 ) -> None:
-    await insert_change(
-        connection, Change(context.clock(), asker.actor, action, stored.route.route_id, stored.name, text)
-    )
+    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.route_id, stored.name, text))
 
 
 def _refused(field: str, reason: str) -> Problem:

@@ -22,9 +22,7 @@ from sentryml_notifier.domain.holding.written import (
     read_window,
 )
 from sentryml_notifier.domain.routing import ALERTING, may_meet
-from sentryml_notifier.store.routes import (
-    StoredRoute,
-)
+from sentryml_notifier.store.routes import StoredRoute
 
 NAME_PATTERN = r"^[^\x00-\x1f\x7f/]*$"
 """Without a slash: nobody's secret address is anybody's name."""
@@ -185,13 +183,6 @@ class RouteSpec(BaseModel):
     )
 
 
-AS_STORED = (
-    "name", "channel", "remind_after_seconds", "remind_times", "remind_acknowledged_after_seconds", "system",
-    "hold_hours", "hold_windows", "weekly_summary", "weekly_last_at",
-    "weekly_last_text", "slack_group_warn", "slack_group_critical", "version", "created_at",
-)  # fmt: skip
-
-
 class RouteView(RouteResponse):
     """A route."""
 
@@ -207,15 +198,5 @@ class RouteView(RouteResponse):
     @classmethod
     def of(cls, stored: StoredRoute, models: Sequence[str] = ()) -> Self:
         """The view of a stored one; of its patterns only those that may meet `models`."""
-        route = stored.route
-        return cls(
-            route_id=route.route_id,
-            channel_id=route.channel_id,
-            model_patterns=tuple(each for each in route.model_patterns if may_meet(each, models)),
-            least_severity=route.least_severity,
-            kinds=tuple(sorted(route.kinds)),
-            enabled=route.enabled,
-            time_zone=route.hold.time_zone,
-            hold_critical=route.hold.holds_critical,
-            **{name: getattr(stored, name) for name in AS_STORED},
-        )
+        patterns = tuple(each for each in stored.model_patterns if may_meet(each, models))
+        return cls.model_validate(stored, from_attributes=True).model_copy(update={"model_patterns": patterns})
