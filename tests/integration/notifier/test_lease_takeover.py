@@ -52,7 +52,7 @@ async def test_sender_that_comes_back_too_late_changes_nothing_but_is_written_do
     taken = await claim_and_vanish(world)
     async with transaction(world.pool) as connection:
         await queue.note_attempt(connection, lost, OK, world.clock.now)
-        ours = await queue.set_next(connection, lost.sending.send_id, Delivered(RetryState()), OK.text, world.clock.now)
+        ours = await queue.set_next(connection, lost.sending.send_id, Delivered(world.clock.now, RetryState()), OK.text)
     assert not ours
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["send_id"]) == ("sending", taken.sending.send_id)

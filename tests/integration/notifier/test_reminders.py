@@ -166,8 +166,8 @@ async def test_news_behind_a_reminder_that_is_under_way_waits_for_it_and_is_no_r
     await world.take_in(escalated())
     assert await world.dispatch() == 0
     async with transaction(world.pool) as connection:
-        sent = Delivered(RetryState())
-        assert await queue.set_next(connection, under_way.sending.send_id, sent, "Accepted.", world.clock())
+        sent = Delivered(world.clock(), RetryState())
+        assert await queue.set_next(connection, under_way.sending.send_id, sent, "Accepted.")
     assert await world.dispatch() == 1
     assert world.slack.titles == [WARNING, CRITICAL]
 

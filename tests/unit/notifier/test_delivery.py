@@ -49,8 +49,8 @@ def undeliverable(because: ParkedBecause, retry_state: RetryState, minutes: floa
 @pytest.mark.parametrize(
     ("outcome", "retry_state", "expected"),
     [
-        (Outcome.DELIVERED, FRESH, Delivered(FRESH)),
-        (Outcome.DELIVERED, EXHAUSTED, Delivered(EXHAUSTED)),
+        (Outcome.DELIVERED, FRESH, Delivered(NIGHT, FRESH)),
+        (Outcome.DELIVERED, EXHAUSTED, Delivered(NIGHT, EXHAUSTED)),
         (Outcome.NOT_ACCEPTED, FRESH, later(0.5, RetryState(1, NIGHT))),
         (Outcome.NOT_ACCEPTED, TIRED, later(8, RetryState(5, TIRED.failing_since))),
         (Outcome.NOT_ACCEPTED, DOUBTFUL, later(1, RetryState(2, NIGHT, possibly_sent=True))),

@@ -256,7 +256,7 @@ class Dispatcher:
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, result, now)
-            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text, now)
+            ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text)
             await self._affect_channel(connection, channel, result, decided, now)
             if ours and isinstance(decided, Delivered) and isinstance(channel.channel, Resending):
                 next_at = now + channel.channel.resend_after
@@ -333,9 +333,8 @@ class Dispatcher:
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
             await queue.note_attempt(connection, claim, TOO_LATE, now)
-            await queue.set_next(
-                connection, claim.sending.send_id, TryAgain(now, claim.retry_state), TOO_LATE.text, now
-            )
+            again = TryAgain(now, claim.retry_state)
+            await queue.set_next(connection, claim.sending.send_id, again, TOO_LATE.text)
             await channels.park_if_broken(connection, channel.channel_id)
 
     async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:

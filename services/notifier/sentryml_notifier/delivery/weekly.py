@@ -115,7 +115,7 @@ class WeeklySender:
         decided = decide(result, summary.retry_state, now=now, jitter=self.jitter())
         async with transaction(self.pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
-            await weekly.set_next(connection, summary, decided, result.text, now)
+            await weekly.set_next(connection, summary, decided, result.text)
             if result.outcome is Outcome.RATE_LIMITED and isinstance(decided, TryAgain):
                 await channels.pause_channel(connection, channel.channel_id, decided.at)
         log.info(

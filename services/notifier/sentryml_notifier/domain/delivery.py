@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 from uuid import UUID
 
 from sentryml_common.contracts.transition import TransitionKind
@@ -116,6 +117,8 @@ class RetryState:
 class Delivered:
     """The channel has it."""
 
+    state: ClassVar = DeliveryState.DELIVERED
+    at: datetime
     retry_state: RetryState
 
 
@@ -123,6 +126,7 @@ class Delivered:
 class TryAgain:
     """Back to pending until `at`; after a rate limit the whole channel waits until then."""
 
+    state: ClassVar = DeliveryState.PENDING
     at: datetime
     retry_state: RetryState
 
@@ -131,12 +135,13 @@ class TryAgain:
 class Parked:
     """Undeliverable, and shown as such; a broken channel parks all its deliveries.
 
-    It is retried at `retry_at` all the same, since nobody may notice it, except where only we can fix it.
+    It is retried `at` a time all the same, since nobody may notice it, except where only we can fix it.
     """
 
+    state: ClassVar = DeliveryState.PARKED
     because: ParkedBecause
     retry_state: RetryState
-    retry_at: datetime
+    at: datetime
 
 
 Next = Delivered | TryAgain | Parked
@@ -182,7 +187,7 @@ def decide(result: SendResult, retry_state: RetryState, *, now: datetime, jitter
     """What an attempt's result means. `jitter` is a random number from [0, 1)."""
     match result.outcome:
         case Outcome.DELIVERED:
-            return Delivered(retry_state)
+            return Delivered(now, retry_state)
         case Outcome.RATE_LIMITED:
             return TryAgain(now + _pause(result.retry_after_seconds, jitter), retry_state)
         case Outcome.NOT_ACCEPTED | Outcome.UNCERTAIN | Outcome.INTERRUPTED:

@@ -122,7 +122,7 @@ class ThreadUpdater:
         match decide(result, retry_state, now=now, jitter=self.jitter()):
             case TryAgain(at=at, retry_state=after):
                 return at, after.plain
-            case Parked(retry_at=at) if result.outcome is Outcome.CHANNEL_REFUSED:
+            case Parked(at=at) if result.outcome is Outcome.CHANNEL_REFUSED:
                 return at, edit.plain
             case _:
                 return None, edit.plain

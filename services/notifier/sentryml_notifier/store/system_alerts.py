@@ -3,7 +3,7 @@ flag `system`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import asyncpg
 
 from sentryml_common.contracts.internal.system_state import SystemFault
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.delivery import Delivered, Next, Parked, RetryState, TryAgain
+from sentryml_notifier.domain.delivery import Next, RetryState
 from sentryml_notifier.domain.system_alerts.rules import Finding, Subject, SystemAlert
 from sentryml_notifier.store.ledger import DUE_SINCE
 
@@ -164,24 +164,16 @@ async def claim(
     )  # fmt: skip
 
 
-async def note(connection: Connection, claimed: SystemClaim, decided: Next, text: str, now: datetime) -> None:
+async def note(connection: Connection, claimed: SystemClaim, decided: Next, text: str) -> None:
     """Move a delivery to where it goes next, if it is still the sender's."""
-    match decided:
-        case Delivered(retry_state=retry_state):
-            state, due_at = "delivered", now
-        case TryAgain(at=due_at, retry_state=retry_state):
-            state = "pending"
-        case Parked(retry_at=due_at, retry_state=retry_state):
-            state = "parked"
     await connection.execute(
         """
         UPDATE system_delivery
            SET state = $2, send_id = NULL, due_at = $3, failures = $4, failing_since = $5, possibly_sent = $6,
-               plain = $7, last_text = $8, delivered_at = $9
+               plain = $7, last_text = $8, delivered_at = CASE WHEN $2 = 'delivered' THEN $3::timestamptz END
          WHERE send_id = $1
         """,
-        claimed.send_id, state, due_at, retry_state.failures, retry_state.failing_since, retry_state.possibly_sent,
-        retry_state.plain, text, now if state == "delivered" else None,
+        claimed.send_id, decided.state.value, decided.at, *astuple(decided.retry_state), text,
     )  # fmt: skip
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.delivery import Delivered, Next, Parked, ParkedBecause, RetryState, TryAgain
+from sentryml_notifier.domain.delivery import Next, Parked, ParkedBecause, RetryState
 from sentryml_notifier.domain.holding.weekly import WEEK
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.story_text import LIVE
@@ -82,32 +82,21 @@ async def claim(
     return Summary(row["route_id"], row["ends_at"], send_id, lease_until, retry_state)
 
 
-async def set_next(connection: Connection, summary: Summary, decided: Next, text: str, at: datetime) -> None:
-    """Note what became of an attempt, if the summary is still its own."""
-    state, due_at = _columns(decided, at)
-    retry_state = decided.retry_state
+async def set_next(connection: Connection, summary: Summary, decided: Next, text: str) -> None:
+    """Note what became of an attempt, if the summary is still its own. It waits for a channel that is broken; what
+    would be parked for another reason is given up."""
+    state = decided.state.value
+    if isinstance(decided, Parked):
+        state = "pending" if decided.because is ParkedBecause.CHANNEL_BROKEN else "given_up"
     await connection.execute(
         """
         UPDATE weekly_summary
            SET state = $4, send_id = NULL, due_at = $5, failures = $6, failing_since = $7, possibly_sent = $8,
-               plain = $9, last_text = $10, delivered_at = CASE WHEN $4 = 'delivered' THEN $11::timestamptz END
+               plain = $9, last_text = $10, delivered_at = CASE WHEN $4 = 'delivered' THEN $5::timestamptz END
          WHERE route_id = $1 AND ends_at = $2 AND send_id = $3
         """,
-        summary.route_id, summary.ends_at, summary.send_id, state, due_at, retry_state.failures,
-        retry_state.failing_since, retry_state.possibly_sent, retry_state.plain, text, at,
+        summary.route_id, summary.ends_at, summary.send_id, state, decided.at, *astuple(decided.retry_state), text,
     )  # fmt: skip
-
-
-def _columns(decided: Next, at: datetime) -> tuple[str, datetime]:
-    match decided:
-        case Delivered():
-            return "delivered", at
-        case TryAgain(at=due_at):
-            return "pending", due_at
-        case Parked(because=ParkedBecause.CHANNEL_BROKEN, retry_at=due_at):
-            return "pending", due_at
-        case Parked():
-            return "given_up", at
 
 
 async def read_week(connection: Connection, ends_at: datetime) -> Sequence[Story]:

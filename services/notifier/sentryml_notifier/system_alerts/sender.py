@@ -65,10 +65,9 @@ class SystemSender:
             return False
         channel = served[found.channel_id]
         result = await self._send(found, channel)
-        now = self.clock()
-        decided = decide(result, found.retry_state, now=now, jitter=self.jitter())
+        decided = decide(result, found.retry_state, now=self.clock(), jitter=self.jitter())
         async with transaction(self.pool) as connection:
-            await note(connection, found, decided, result.text, now)
+            await note(connection, found, decided, result.text)
         log.info(
             "system_alert_sent",
             fault=found.alert.subject.fault.value,

@@ -8,7 +8,7 @@ nothing any more, but its attempt is written down all the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -23,7 +23,6 @@ from sentryml_notifier.domain.delivery import (
     Parked,
     RetryState,
     SendResult,
-    TryAgain,
 )
 from sentryml_notifier.domain.group_text import GroupReport, worst_first
 from sentryml_notifier.domain.grouping import Grouping
@@ -288,9 +287,8 @@ async def _insert_attempts(
     )
 
 
-async def set_next(connection: Connection, send_id: UUID, decided: Next, text: str, at: datetime) -> bool:
+async def set_next(connection: Connection, send_id: UUID, decided: Next, text: str) -> bool:
     """Move the deliveries of a send to where they go next; False if they are no longer its own."""
-    state, retry_state, due_at = _columns(decided, at)
     status = await connection.execute(
         """
         UPDATE delivery
@@ -299,19 +297,8 @@ async def set_next(connection: Connection, send_id: UUID, decided: Next, text: s
                was_undeliverable = was_undeliverable OR $2 = 'parked'
          WHERE send_id = $1
         """,
-        send_id, state.value, due_at, retry_state.failures, retry_state.failing_since,
-        retry_state.possibly_sent, retry_state.plain,
+        send_id, decided.state.value, decided.at, *astuple(decided.retry_state),
         decided.because.value if isinstance(decided, Parked) else None, text,
-        at if isinstance(decided, Delivered) else None,
+        decided.at if isinstance(decided, Delivered) else None,
     )  # fmt: skip
     return status != "UPDATE 0"
-
-
-def _columns(decided: Next, at: datetime) -> tuple[DeliveryState, RetryState, datetime]:
-    match decided:
-        case Delivered(retry_state=retry_state):
-            return DeliveryState.DELIVERED, retry_state, at
-        case TryAgain(at=due_at, retry_state=retry_state):
-            return DeliveryState.PENDING, retry_state, due_at
-        case Parked(retry_state=retry_state, retry_at=due_at):
-            return DeliveryState.PARKED, retry_state, due_at
