@@ -23,6 +23,8 @@ CHANNEL = "sentryml_notifier_outbox"
 """What the triggers notify."""
 
 CLAIM_ROWS = 100
+OF_DELIVERIES = ("channel", "channel_kind", "route", "parked_because", "due_at", "delivered_at", "latency_seconds")
+"""What an alert that no route took does not have."""
 
 
 async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]:
@@ -35,10 +37,9 @@ async def claim_deliveries(connection: Connection, now: datetime) -> list[Claim]
                    (SELECT outbox_id FROM delivery_outbox ORDER BY outbox_id LIMIT $1 FOR UPDATE SKIP LOCKED)
             RETURNING delivery_id
         )
-        SELECT d.delivery_id, d.revision, d.state, d.parked_because, d.due_at, d.last_text, d.possibly_sent,
-               d.held_until, d.group_id, CASE WHEN g.reported_at IS NOT NULL THEN g.group_number END AS group_number,
-               d.attempts, d.reminder, d.long_drift_days, d.created_at, d.delivered_at, d.changed_at, c.name AS channel,
+        SELECT d.*, d.last_text AS text, d.possibly_sent AS possibly_repeated, c.name AS channel,
                c.kind AS channel_kind, r.name AS route, t.message AS transition,
+               CASE WHEN g.reported_at IS NOT NULL THEN g.group_number END AS group_number,
                (SELECT coalesce(json_agg(newest ORDER BY newest.attempt_id), '[]')
                   FROM (SELECT attempt_id, at, outcome, reason, text, http_status
                           FROM attempt
@@ -104,32 +105,15 @@ def _claim(delivery: Delivery) -> Claim:
 
 
 def _delivery_of(row: asyncpg.Record) -> Delivery:
-    transition = Transition.model_validate(row["transition"])
-    delivered_at, because = row["delivered_at"], row["parked_because"]
-    state = DeliveryState.NOT_SENT if because in OVER else DeliveryState(row["state"])
+    """A row whose columns are called as the fields of the contract."""
+    transition, delivered_at = Transition.model_validate(row["transition"]), row["delivered_at"]
     return Delivery(
-        delivery_id=row["delivery_id"],
-        revision=row["revision"],
-        **_about(transition),
-        channel=row["channel"],
-        channel_kind=row["channel_kind"],
-        route=row["route"],
-        state=state,
-        parked_because=because,
-        due_at=row["due_at"],
-        text=row["last_text"],
-        possibly_repeated=row["possibly_sent"],
-        reminder=row["reminder"],
-        long_drift_days=row["long_drift_days"],
-        held_until=row["held_until"],
-        group_id=row["group_id"],
-        group_number=row["group_number"],
-        attempts=row["attempts"],
-        latest_attempts=row["latest_attempts"],
-        created_at=row["created_at"],
-        delivered_at=delivered_at,
-        latency_seconds=max(0.0, (delivered_at - transition.at).total_seconds()) if delivered_at else None,
-        changed_at=row["changed_at"],
+        **{
+            **dict(row.items()),
+            **_about(transition),
+            "state": DeliveryState.NOT_SENT if row["parked_because"] in OVER else DeliveryState(row["state"]),
+            "latency_seconds": max(0.0, (delivered_at - transition.at).total_seconds()) if delivered_at else None,
+        }
     )
 
 
@@ -139,29 +123,17 @@ def _unrouted_of(row: asyncpg.Record) -> Delivery:
         delivery_id=uuid5(DELIVERY_IDS, f"{transition.transition_id}/no_route"),
         revision=1,
         **_about(transition),
-        channel=None,
-        channel_kind=None,
-        route=None,
+        **dict.fromkeys(OF_DELIVERIES),
         state=DeliveryState.NO_ROUTE,
-        parked_because=None,
-        due_at=None,
         text=row["text"],
         possibly_repeated=False,
         attempts=0,
         latest_attempts=(),
         created_at=row["at"],
-        delivered_at=None,
-        latency_seconds=None,
         changed_at=row["at"],
     )
 
 
 def _about(transition: Transition) -> dict[str, Any]:
-    return {
-        "transition_id": transition.transition_id,
-        "incident_id": transition.incident_id,
-        "model_id": transition.model_id,
-        "sequence": transition.sequence,
-        "kind": transition.kind,
-        "happened_at": transition.at,
-    }
+    names = {"transition_id", "incident_id", "model_id", "sequence", "kind"}
+    return {**transition.model_dump(include=names), "happened_at": transition.at}
