@@ -9,7 +9,6 @@ import asyncio
 import random
 import ssl
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -116,6 +115,7 @@ async def work(parts: Parts) -> None:
         interactions = SlackInteractions(asked)
         parts.interactions.registry, parts.interactions.handler = registry, interactions
         dispatcher = make_dispatcher(settings, pool, registry, health)
+        sending = pool, registry, settings.delivery_lease, system_clock, random.random, uuid4
         context.pool, context.registry, context.wake = pool, registry, dispatcher.wake
         heartbeat = Heartbeat(
             heartbeat_url, client, pool, health, system_clock, lambda: context.audit, kafka_answered_at
@@ -123,14 +123,14 @@ async def work(parts: Parts) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(dispatcher.run(), name="dispatcher")
             group.create_task(heartbeat.run(), name="heartbeat")
-            group.create_task(make_thread_updater(settings, pool, registry).run(), name="thread-updater")
-            group.create_task(make_weekly_sender(settings, pool, registry).run(), name="weekly-summaries")
+            group.create_task(ThreadUpdater(*sending).run(), name="thread-updater")
+            group.create_task(WeeklySender(*sending).run(), name="weekly-summaries")
             group.create_task(Resender(pool, registry, system_clock).run(), name="resender")
             group.create_task(SocketMode(registry, interactions, tools.allowed_hosts).run(), name="socket-mode")
             group.create_task(audit(pool, system_clock, health, context.keep_audit), name="auditor")
             reminding = keep_reminding(pool, system_clock, dispatcher.wake, settings.long_drift_question_days)
             group.create_task(reminding, name="reminders")
-            sender = make_system_sender(settings, pool, registry)
+            sender = SystemSender(*sending)
             commits = parts.commits
             watch = SystemWatch(
                 pool, asked, kafka_answered_at, lambda: commits.stalled_since, sender.wake, system_clock
@@ -157,36 +157,16 @@ async def make_tools(settings: NotifierSettings, pool: Pool, client: httpx.Async
 
 def make_dispatcher(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry, health: Health) -> Dispatcher:
     """The dispatcher, as eager as the settings say."""
-    lease = timedelta(seconds=settings.delivery_lease_seconds)
-    pace = Pace(settings.dispatch_workers, settings.dispatch_poll_seconds, lease)
     return Dispatcher(
         pool,
         registry,
-        pace,
+        Pace(settings.dispatch_workers, settings.dispatch_poll_seconds, settings.delivery_lease),
         health,
         clock=system_clock,
         jitter=random.random,
         new_id=uuid4,
         grouping=settings.grouping,
     )
-
-
-def make_thread_updater(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> ThreadUpdater:
-    """Who keeps Slack's conversations at how incidents stand."""
-    lease = timedelta(seconds=settings.delivery_lease_seconds)
-    return ThreadUpdater(pool, registry, lease, system_clock, random.random, uuid4)
-
-
-def make_system_sender(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> SystemSender:
-    """Who sends system alerts."""
-    lease = timedelta(seconds=settings.delivery_lease_seconds)
-    return SystemSender(pool, registry, lease, system_clock, random.random, uuid4)
-
-
-def make_weekly_sender(settings: NotifierSettings, pool: Pool, registry: ChannelRegistry) -> WeeklySender:
-    """Who sends weekly summaries."""
-    lease = timedelta(seconds=settings.delivery_lease_seconds)
-    return WeeklySender(pool, registry, lease, system_clock, random.random, uuid4)
 
 
 async def consume(parts: Parts, pool: Pool, dispatcher: Dispatcher, heartbeat: Heartbeat) -> None:

@@ -125,6 +125,11 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
         return Grouping(wait, window)
 
     @property
+    def delivery_lease(self) -> timedelta:
+        """`delivery_lease_seconds` as a span."""
+        return timedelta(seconds=self.delivery_lease_seconds)
+
+    @property
     def all_secrets_keys(self) -> list[str]:
         """`secrets_keys` as a list."""
         return [key.strip() for key in self.secrets_keys.get_secret_value().split(",") if key.strip()]
