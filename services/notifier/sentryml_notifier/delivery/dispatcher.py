@@ -107,11 +107,7 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hand_over(), name="fallback")
             while True:
-                try:
-                    found = await self._registry.read()
-                except Unavailable:
-                    await self._wait_for_postgres()
-                    continue
+                found = await self._patiently(self._registry.read)
                 for channel_id, (channel, task) in list(served.items()):
                     if found.get(channel_id) is not channel:
                         del served[channel_id]
@@ -131,28 +127,17 @@ class Dispatcher:
 
     async def _work(self, channel: OpenChannel) -> None:
         while True:
-            try:
-                found = await to_the_end(self.dispatch_one(channel))
-            except Unavailable:
-                await self._wait_for_postgres()
-            else:
-                if not found:
-                    await self._rest(channel)
+            if not await self._patiently(lambda: to_the_end(self.dispatch_one(channel))):
+                await self._rest(channel)
 
     async def _revive(self, channel: OpenChannel) -> None:
         while True:
-            try:
-                await self.revive_once(channel)
-            except Unavailable:
-                await self._wait_for_postgres()
+            await self._patiently(lambda: self.revive_once(channel))
             await asyncio.sleep(CHECK_PARKED_SECONDS)
 
     async def _hand_over(self) -> None:
         while True:
-            try:
-                await self.hand_over_once()
-            except Unavailable:
-                await self._wait_for_postgres()
+            await self._patiently(self.hand_over_once)
             await happened(self._broken, CHECK_BROKEN_SECONDS)
             self._broken.clear()
 
@@ -337,11 +322,11 @@ class Dispatcher:
             await queue.set_next(connection, claim.sending.send_id, again, TOO_LATE.text)
             await channels.park_if_broken(connection, channel.channel_id)
 
-    async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:
-        """Note what became of a claim, however long PostgreSQL is away."""
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something once, however long PostgreSQL is away."""
         while True:
             try:
-                return await note()
+                return await work()
             except Unavailable:
                 await self._wait_for_postgres()
 
