@@ -24,6 +24,7 @@ ANSWER_SECONDS, CONNECT_SECONDS = 10.0, 3.0
 NOT_SET_UP = (
     "SentryML is not set up to take this from Slack: SENTRYML_INTERNAL_SECRET is not set, or not the same for all."
 )
+NOT_ASKED = (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError)
 NO_ANSWER = "SentryML did not answer, so this may not be done. Press again in a minute."
 
 
@@ -49,8 +50,12 @@ class Incidents:
             asked = ActOnIncident(
                 email=email, incident_id=incident_id, sequence=sequence, action=action, via="Slack"
             )  # fmt: skip
-            return await self._ask(self.secret, encode(asked))
-        except (httpx.HTTPError, TimeoutError, UndecodableMessage, ValidationError) as err:
+            answer = await self._ask(self.secret, "POST", PATH, encode(asked))
+            if answer.status_code in (401, 404):
+                log.warning("incidents_refused", status=answer.status_code, why=NOT_SET_UP)
+                return ActedOnIncident(done=False, text=NOT_SET_UP)
+            return decode(ActedOnIncident, answer.raise_for_status().content)
+        except NOT_ASKED as err:
             log.warning("incidents_not_asked", why=type(err).__name__)
             return ActedOnIncident(done=False, text=NO_ANSWER)
 
@@ -58,23 +63,16 @@ class Incidents:
         """What of SentryML stands still, as far as it knows; None if it does not answer, or cannot be asked."""
         if self.secret is None:
             return None
-        headers = signed_headers(self.secret, "GET", STATE_PATH, b"", self.clock().timestamp())
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await self.client.get(self.url.rstrip("/") + STATE_PATH, headers=headers)
-            answer.raise_for_status()
-            return decode(SystemState, answer.content)
-        except (httpx.HTTPError, TimeoutError, UndecodableMessage) as err:
+            answer = await self._ask(self.secret, "GET", STATE_PATH)
+            return decode(SystemState, answer.raise_for_status().content)
+        except NOT_ASKED as err:
             log.warning("incidents_not_asked", why=type(err).__name__)
             return None
 
-    async def _ask(self, secret: SecretStr, body: bytes) -> ActedOnIncident:
-        headers = signed_headers(secret, "POST", PATH, body, self.clock().timestamp())
-        headers["Content-Type"] = "application/json"
+    async def _ask(self, secret: SecretStr, method: str, path: str, body: bytes = b"") -> httpx.Response:
+        headers = signed_headers(secret, method, path, body, self.clock().timestamp())
+        if body:
+            headers["Content-Type"] = "application/json"
         async with asyncio.timeout(ANSWER_SECONDS):
-            answer = await self.client.post(self.url.rstrip("/") + PATH, content=body, headers=headers)
-        if answer.status_code in (401, 404):
-            log.warning("incidents_refused", status=answer.status_code, why=NOT_SET_UP)
-            return ActedOnIncident(done=False, text=NOT_SET_UP)
-        answer.raise_for_status()
-        return decode(ActedOnIncident, answer.content)
+            return await self.client.request(method, self.url.rstrip("/") + path, content=body, headers=headers)

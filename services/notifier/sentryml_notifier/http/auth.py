@@ -80,9 +80,12 @@ def _not_signed(why: str) -> Problem:
     return Problem(401, "not-signed", why, headers=CHALLENGE)
 
 
-def _requiring(scope: Scope) -> Callable[[Asker], Awaitable[Asker]]:
+def _requiring(scope: Scope, *, all_models: bool = False) -> Callable[[Asker], Awaitable[Asker]]:
     async def check(asker: Annotated[Asker, Depends(_read)]) -> Asker:
         check_scope(asker.rights, scope)
+        if all_models and asker.models:
+            detail = "routes and channels are for all models: this needs an API key without model patterns"
+            raise Problem(403, "forbidden", detail)
         return asker
 
     return check
@@ -90,24 +93,5 @@ def _requiring(scope: Scope) -> Callable[[Asker], Awaitable[Asker]]:
 
 Reader = Annotated[Asker, Depends(_read)]
 Writer = Annotated[Asker, Depends(_requiring(Scope.WRITE))]
-_AnyAdmin = Annotated[Asker, Depends(_requiring(Scope.ADMIN))]
-
-
-async def _test(asker: Writer) -> Asker:
-    return _for_all_models(asker)
-
-
-async def _change(asker: _AnyAdmin) -> Asker:
-    return _for_all_models(asker)
-
-
-def _for_all_models(asker: Asker) -> Asker:
-    if asker.models:
-        raise Problem(
-            403, "forbidden", "routes and channels are for all models: this needs an API key without model patterns"
-        )
-    return asker
-
-
-Tester = Annotated[Asker, Depends(_test)]
-Admin = Annotated[Asker, Depends(_change)]
+Tester = Annotated[Asker, Depends(_requiring(Scope.WRITE, all_models=True))]
+Admin = Annotated[Asker, Depends(_requiring(Scope.ADMIN, all_models=True))]
