@@ -7,7 +7,7 @@ A reminder is a delivery like any other from then on. Any number of these timers
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -21,10 +21,9 @@ from sentryml_notifier.domain.routing import Route
 from sentryml_notifier.store.reminders import (
     Alert,
     LongDrift,
+    NewReminder,
     end_reminding,
-    insert_long_drift,
     insert_reminder,
-    insert_still_critical,
     list_alerts,
     list_long_drift,
     list_still_critical,
@@ -51,51 +50,45 @@ async def keep_reminding(pool: Pool, clock: Clock, on_work: Callable[[], None], 
 
 async def remind(pool: Pool, clock: Clock) -> int:
     """Make the reminders that are due; return how many."""
-    now, made = clock(), 0
+    now = clock()
     async with transaction(pool) as connection:
         await end_reminding(connection)
     async with transaction(pool) as connection:
-        alerts = await list_alerts(connection, now)
-        routes = await read_routes(connection)
-    for alert in alerts:
-        number = next_reminder(alert.sent, now)
-        if number is None or is_held(routes, alert, now):
-            continue
-        # One at a time: nobody waits for the locks of all channels.
-        async with transaction(pool) as connection:
-            made += await insert_reminder(connection, alert, number, now)
-    if made:
-        log.info("reminders_made", reminders=made)
-    return made
+        alerts, routes = await list_alerts(connection, now), await read_routes(connection)
+    due = [(each, next_reminder(each.sent, now)) for each in alerts if not is_held(routes, each, now)]
+    return await _make(pool, "reminders_made", [each.reminder(number) for each, number in due if number], now)
 
 
 async def remind_of_still_critical(pool: Pool, clock: Clock) -> int:
     """Make the reminders of what was acknowledged and is still critical that are due; return how many."""
-    now, made = clock(), 0
+    now = clock()
     async with transaction(pool) as connection:
         due = await list_still_critical(connection, now)
-    for critical in due:
-        async with transaction(pool) as connection:
-            made += await insert_still_critical(connection, critical, now)
-    if made:
-        log.info("still_critical_reminders_made", reminders=made)
-    return made
+    return await _make(pool, "still_critical_reminders_made", due, now)
 
 
 async def remind_of_long_drift(pool: Pool, clock: Clock, every_days: int) -> int:
     """Make the long-drift questions that are due; return how many."""
-    now, made = clock(), 0
+    now = clock()
     async with transaction(pool) as connection:
-        lasting = await list_long_drift(connection, every_days, now)
-        routes = await read_routes(connection)
-    for drift in lasting:
-        days = next_long_drift(drift.began_at, drift.reminded_days, every_days, now)
-        if days is None or is_held(routes, drift, now):
-            continue
+        lasting, routes = await list_long_drift(connection, every_days, now), await read_routes(connection)
+    due = [
+        (each, next_long_drift(each.began_at, each.reminded_days, every_days, now))
+        for each in lasting
+        if not is_held(routes, each, now)
+    ]
+    questions = [each.question(days, days // every_days) for each, days in due if days]
+    return await _make(pool, "long_drift_questions_made", questions, now)
+
+
+async def _make(pool: Pool, event: str, reminders: Sequence[NewReminder], now: datetime) -> int:
+    made = 0
+    for reminder in reminders:
+        # One at a time: nobody waits for the locks of all channels.
         async with transaction(pool) as connection:
-            made += await insert_long_drift(connection, drift, days, days // every_days, now)
+            made += await insert_reminder(connection, reminder, now)
     if made:
-        log.info("long_drift_questions_made", questions=made)
+        log.info(event, reminders=made)
     return made
 
 

@@ -10,7 +10,6 @@ import asyncpg
 
 from sentryml_common.contracts.transition import Severity, State, Transition
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.conversation import PAUSING
 from sentryml_notifier.domain.reminder_schedule import SentAlert
 from sentryml_notifier.domain.routing import ALERTING, CLOSING, OPENING, Urgency
 from sentryml_notifier.domain.story_text import LIVE
@@ -19,6 +18,38 @@ from sentryml_notifier.store.inbox import DELIVERY_IDS
 ALERTS_AT_A_TIME = 1_000
 REMINDED_EVERY = timedelta(days=1)
 """How often people are reminded of what was acknowledged."""
+
+DELIVERED_ALERTS = """
+          FROM delivery AS d
+          JOIN transition AS alert USING (transition_id)
+          JOIN route AS r USING (route_id)
+          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
+         CROSS JOIN LATERAL (
+            SELECT t.to_state AS state, t.message FROM transition AS t
+             WHERE t.incident_id = d.incident_id
+             ORDER BY t.sequence DESC
+             LIMIT 1) AS newest
+"""
+"""What people may be reminded of, each with its route and the newest step of its incident."""
+
+IS_EVALUATED = """
+    (SELECT t.step_kind FROM transition AS t
+      WHERE t.incident_id = d.incident_id AND t.step_kind IN ('evaluation_paused', 'evaluation_resumed')
+      ORDER BY t.sequence DESC
+      LIMIT 1) IS DISTINCT FROM 'evaluation_paused'
+"""
+"""Not while evaluation is paused: nobody knows then whether it still drifts."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewReminder:
+    """A reminder to be made of what a delivery has reported; its id follows from `name`."""
+
+    reported_by: UUID
+    name: str
+    number: int
+    long_drift_days: int = 0
+    still_critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +63,10 @@ class Alert:
     model_id: str
     critical: bool
 
+    def reminder(self, number: int) -> NewReminder:
+        """One of it."""
+        return NewReminder(self.delivery_id, f"{self.transition_id}/{self.route_id}/{number}", number)
+
 
 @dataclass(frozen=True, slots=True)
 class LongDrift:
@@ -41,23 +76,17 @@ class LongDrift:
     delivery_id: UUID
     incident_id: UUID
     channel_id: UUID
+    route_id: UUID
     began_sequence: int
     began_at: datetime
     reminded_days: int
-    route_id: UUID
     model_id: str
     critical: bool
 
-
-@dataclass(frozen=True, slots=True)
-class StillCritical:
-    """An acknowledged incident that is critical, on a channel: the delivery of its newest alert there, and how many
-    such reminders there are."""
-
-    delivery_id: UUID
-    transition_id: UUID
-    route_id: UUID
-    made: int
+    def question(self, days: int, number: int) -> NewReminder:
+        """The one that asks after `days`."""
+        name = f"{self.incident_id}/{self.began_sequence}/{self.channel_id}/long drift/{days}"
+        return NewReminder(self.delivery_id, name, number, days)
 
 
 async def end_reminding(connection: Connection) -> None:
@@ -83,14 +112,11 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
     Only those that a reminder can be due for: others would take the places of those that it is due for.
     """
     rows = await connection.fetch(
-        """
-        SELECT d.transition_id, d.route_id, d.delivery_id, r.remind_after_seconds, r.remind_times,
-               greatest(d.delivered_at, sent.last_at) AS sent_at, sent.made, sent.waiting, last.to_state AS state,
-               unseen.at AS unseen_at, d.urgency, alert.model_id
-          FROM delivery AS d
-          JOIN transition AS alert USING (transition_id)
-          JOIN route AS r USING (route_id)
-          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
+        f"""
+        SELECT d.transition_id, d.route_id, d.delivery_id, make_interval(secs => r.remind_after_seconds) AS after,
+               r.remind_times AS times, greatest(d.delivered_at, sent.last_at) AS sent_at, sent.made, sent.waiting,
+               newest.state, unseen.at AS unseen_at, d.urgency, alert.model_id
+          {DELIVERED_ALERTS}
          CROSS JOIN LATERAL (
             SELECT count(*) AS made, max(s.delivered_at) AS last_at,
                    coalesce(bool_or(s.state <> 'delivered' AND s.parked_because IS DISTINCT FROM 'not_needed'), false)
@@ -99,18 +125,13 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
              WHERE s.transition_id = d.transition_id AND s.route_id = d.route_id AND s.reminder > 0
                AND s.long_drift_days = 0 AND NOT s.still_critical) AS sent
          CROSS JOIN LATERAL (
-            SELECT t.to_state FROM transition AS t
-             WHERE t.incident_id = d.incident_id
-             ORDER BY t.sequence DESC
-             LIMIT 1) AS last
-         CROSS JOIN LATERAL (
             SELECT max(t.happened_at) AS at FROM transition AS t
              WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'unacknowledged'
             ) AS unseen
          WHERE d.reminding AND d.state = 'delivered' AND r.enabled AND r.deleted_at IS NULL
            AND greatest(d.delivered_at, sent.last_at, unseen.at)
                <= $1::timestamptz - make_interval(secs => r.remind_after_seconds)
-           AND sent.made < r.remind_times AND NOT sent.waiting AND last.to_state = 'open'
+           AND sent.made < r.remind_times AND NOT sent.waiting AND newest.state = 'open'
          ORDER BY sent_at
          LIMIT $2
         """,
@@ -121,13 +142,7 @@ async def list_alerts(connection: Connection, now: datetime) -> list[Alert]:
 
 def _alert_of(row: asyncpg.Record) -> Alert:
     sent = SentAlert(
-        row["sent_at"],
-        State(row["state"]),
-        row["made"],
-        row["waiting"],
-        timedelta(seconds=row["remind_after_seconds"]),
-        row["remind_times"],
-        row["unseen_at"],
+        row["sent_at"], State(row["state"]), row["made"], row["waiting"], row["after"], row["times"], row["unseen_at"]
     )
     critical = row["urgency"] == Urgency.CRITICAL_ALERT
     return Alert(row["transition_id"], row["route_id"], row["delivery_id"], sent, row["model_id"], critical)
@@ -136,17 +151,13 @@ def _alert_of(row: asyncpg.Record) -> Alert:
 async def list_long_drift(connection: Connection, every_days: int, now: datetime) -> list[LongDrift]:
     """Live incidents that a long-drift question can be due for, on each channel that has got their newest alert.
 
-    Not while evaluation is paused: nobody knows then whether it still drifts. Where a monitor is off, or a model
-    deleted, no incident is live.
+    Where a monitor is off, or a model deleted, no incident is live.
     """
     rows = await connection.fetch(
-        """
-        SELECT d.delivery_id, d.incident_id, d.channel_id, began.sequence, began.at, reminded.days, d.route_id,
-               d.urgency, alert.model_id
-          FROM delivery AS d
-          JOIN transition AS alert USING (transition_id)
-          JOIN route AS r USING (route_id)
-          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
+        f"""
+        SELECT d.delivery_id, d.incident_id, d.channel_id, d.route_id, began.sequence AS began_sequence,
+               began.at AS began_at, reminded.days AS reminded_days, alert.model_id, d.urgency = $5 AS critical
+          {DELIVERED_ALERTS}
          CROSS JOIN LATERAL (
             SELECT t.sequence, t.happened_at AS at FROM transition AS t
              WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($3)
@@ -158,42 +169,22 @@ async def list_long_drift(connection: Connection, every_days: int, now: datetime
                AND s.sequence >= began.sequence) AS reminded
          WHERE d.reminding AND d.state = 'delivered' AND r.enabled AND r.deleted_at IS NULL
            AND floor(extract(epoch FROM $1::timestamptz - began.at) / 86400 / $2) * $2 > reminded.days
-           AND (SELECT t.to_state FROM transition AS t
-                 WHERE t.incident_id = d.incident_id
-                 ORDER BY t.sequence DESC
-                 LIMIT 1) = ANY ($4)
-           AND (SELECT t.step_kind FROM transition AS t
-                 WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($5)
-                 ORDER BY t.sequence DESC
-                 LIMIT 1) IS DISTINCT FROM 'evaluation_paused'
+           AND newest.state = ANY ($4) AND {IS_EVALUATED}
          ORDER BY began.at
          LIMIT $6
         """,
-        now, every_days, list(OPENING), list(LIVE), list(PAUSING), ALERTS_AT_A_TIME,
+        now, every_days, list(OPENING), list(LIVE), int(Urgency.CRITICAL_ALERT), ALERTS_AT_A_TIME,
     )  # fmt: skip
-    return [
-        LongDrift(
-            row["delivery_id"], row["incident_id"], row["channel_id"], row["sequence"], row["at"], row["days"],
-            row["route_id"], row["model_id"], row["urgency"] == Urgency.CRITICAL_ALERT,
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [LongDrift(**dict(row.items())) for row in rows]
 
 
-async def list_still_critical(connection: Connection, now: datetime) -> list[StillCritical]:
-    """Acknowledged incidents that were critical when they last alerted, for whose reminder it is time on a channel that
-    has got that alert. Not while evaluation is paused, and not within a day of any other reminder there."""
+async def list_still_critical(connection: Connection, now: datetime) -> list[NewReminder]:
+    """The reminders of acknowledged incidents that were critical when they last alerted, as far as it is time on a
+    channel that has got that alert: not within a day of any other reminder there."""
     rows = await connection.fetch(
-        """
-        SELECT d.delivery_id, d.transition_id, d.route_id, last.message, reminded.made
-          FROM delivery AS d
-          JOIN route AS r USING (route_id)
-          JOIN channel AS c ON c.channel_id = d.channel_id AND c.deleted_at IS NULL
-         CROSS JOIN LATERAL (
-            SELECT t.to_state, t.message FROM transition AS t
-             WHERE t.incident_id = d.incident_id
-             ORDER BY t.sequence DESC
-             LIMIT 1) AS last
+        f"""
+        SELECT d.delivery_id, d.transition_id, d.route_id, newest.message, reminded.made + 1 AS number
+          {DELIVERED_ALERTS}
          CROSS JOIN LATERAL (
             SELECT max(t.happened_at) AS at FROM transition AS t
              WHERE t.incident_id = d.incident_id AND t.sequence > d.sequence AND t.step_kind = 'acknowledged') AS seen
@@ -205,57 +196,27 @@ async def list_still_critical(connection: Connection, now: datetime) -> list[Sti
              WHERE s.incident_id = d.incident_id AND s.channel_id = d.channel_id AND s.sequence >= d.sequence
                AND s.reminder > 0) AS reminded
          WHERE d.reminding AND d.state = 'delivered' AND d.urgency = $2 AND r.enabled AND r.deleted_at IS NULL
-           AND last.to_state = 'acknowledged' AND NOT reminded.waiting
+           AND newest.state = 'acknowledged' AND NOT reminded.waiting AND {IS_EVALUATED}
            AND seen.at <= $1::timestamptz - make_interval(secs => r.remind_acknowledged_after_seconds)
            AND (reminded.at IS NULL OR reminded.at <= $1::timestamptz - $3::interval)
-           AND (SELECT t.step_kind FROM transition AS t
-                 WHERE t.incident_id = d.incident_id AND t.step_kind = ANY ($4)
-                 ORDER BY t.sequence DESC
-                 LIMIT 1) IS DISTINCT FROM 'evaluation_paused'
          ORDER BY seen.at
-         LIMIT $5
+         LIMIT $4
         """,
-        now, int(Urgency.CRITICAL_ALERT), REMINDED_EVERY, list(PAUSING), ALERTS_AT_A_TIME,
+        now, int(Urgency.CRITICAL_ALERT), REMINDED_EVERY, ALERTS_AT_A_TIME,
     )  # fmt: skip
+    name = "{transition_id}/{route_id}/still critical/{number}"
     return [
-        StillCritical(row["delivery_id"], row["transition_id"], row["route_id"], row["made"])
+        NewReminder(row["delivery_id"], name.format(**row), row["number"], still_critical=True)
         for row in rows
         if Transition.model_validate(row["message"]).to.severity is Severity.CRITICAL
     ]
 
 
-async def insert_still_critical(connection: Connection, critical: StillCritical, now: datetime) -> bool:
-    """Make the reminder of an incident that was acknowledged and is still critical, as `insert_reminder` does."""
-    number = critical.made + 1
-    delivery_id = uuid5(DELIVERY_IDS, f"{critical.transition_id}/{critical.route_id}/still critical/{number}")
-    return await _insert(connection, critical.delivery_id, delivery_id, number, 0, now, still_critical=True)
-
-
-async def insert_long_drift(connection: Connection, drift: LongDrift, days: int, number: int, now: datetime) -> bool:
-    """Make the reminder that asks after `days`, as `insert_reminder` does."""
-    name = f"{drift.incident_id}/{drift.began_sequence}/{drift.channel_id}/long drift/{days}"
-    return await _insert(connection, drift.delivery_id, uuid5(DELIVERY_IDS, name), number, days, now)
-
-
-async def insert_reminder(connection: Connection, alert: Alert, number: int, now: datetime) -> bool:
-    """Make the reminder, due now, or parked where the channel is broken; False if another has made it.
+async def insert_reminder(connection: Connection, reminder: NewReminder, now: datetime) -> bool:
+    """Make a reminder, due now, or parked where the channel is broken; False if another has made it.
 
     The share lock keeps the channel as it is until this is committed, as for what comes in.
     """
-    delivery_id = uuid5(DELIVERY_IDS, f"{alert.transition_id}/{alert.route_id}/{number}")
-    return await _insert(connection, alert.delivery_id, delivery_id, number, 0, now)
-
-
-async def _insert(
-    connection: Connection,
-    alert_id: UUID,
-    delivery_id: UUID,
-    number: int,
-    long_drift_days: int,
-    now: datetime,
-    *,
-    still_critical: bool = False,
-) -> bool:
     status = await connection.execute(
         """
         INSERT INTO delivery (delivery_id, transition_id, route_id, channel_id, incident_id, sequence, kind, reminder,
@@ -271,6 +232,7 @@ async def _insert(
            FOR SHARE OF c
             ON CONFLICT DO NOTHING
         """,
-        alert_id, delivery_id, number, long_drift_days, int(Urgency.NEWS), now, still_critical,
+        reminder.reported_by, uuid5(DELIVERY_IDS, reminder.name), reminder.number, reminder.long_drift_days,
+        int(Urgency.NEWS), now, reminder.still_critical,
     )  # fmt: skip
     return status == "INSERT 0 1"
