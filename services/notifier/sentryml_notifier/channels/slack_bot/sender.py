@@ -192,7 +192,7 @@ class _Attempt:
 
     async def _say(self) -> SendResult:
         """Post a message of no incident, with no button and no conversation."""
-        answer = await self._call("chat.postMessage", **self._addressed(self._payload(self._outgoing.message)))
+        answer = await self._post(self._payload(self._outgoing.message))
         return answer if isinstance(answer, SendResult) else DELIVERED
 
     def _conversation(self) -> Conversation | None:
@@ -201,24 +201,18 @@ class _Attempt:
         return known if known is not None and known.slack_channel == self._bot.settings.channel else None
 
     async def _begin(self) -> SendResult:
-        """Post the root. It contains the news itself; where the news is quiet, the current state of the incident."""
+        """Post the root. That of an incident contains the news itself; where the news is quiet, the current state. That
+        of a group is not edited: what follows comes in its thread."""
         outgoing, story = self._outgoing, self._outgoing.story
-        if outgoing.of_group:
-            return await self._begin_group()
-        aloud = story.last.kind in ALERTING | CLOSING
-        message = outgoing.message if aloud else replace(current_state(story), notes=outgoing.message.notes)
-        payload = root_payload(message, story, plain=outgoing.plain)
-        answer = await self._call("chat.postMessage", **self._addressed(payload))
+        payload, shown_sequence = self._payload(outgoing.message), 0
+        if not outgoing.of_group:
+            aloud = story.last.kind in ALERTING | CLOSING
+            message = outgoing.message if aloud else replace(current_state(story), notes=outgoing.message.notes)
+            payload, shown_sequence = root_payload(message, story, plain=outgoing.plain), story.history[-1].sequence
+        answer = await self._post(payload)
         if isinstance(answer, SendResult):
             return answer
-        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), story.history[-1].sequence))
-
-    async def _begin_group(self) -> SendResult:
-        """Post the root of a group. It is not edited: what follows comes in its thread."""
-        answer = await self._call("chat.postMessage", **self._addressed(self._payload(self._outgoing.message)))
-        if isinstance(answer, SendResult):
-            return answer
-        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), 0))
+        return replace(DELIVERED, learned=self._root(str(answer.get("ts", "")), shown_sequence))
 
     def _payload(self, message: Message) -> dict[str, Any]:
         return plain_payload(message) if self._outgoing.plain else rich_payload(message)
@@ -231,12 +225,7 @@ class _Attempt:
             newest = outgoing.story.newest
             payload = with_buttons(payload, answers_for(newest, silent=is_silent(outgoing.story)), newest)
         aloud = is_said_aloud(outgoing.story)
-        answer = await self._call(
-            "chat.postMessage",
-            thread_ts=conversation.root_ts,
-            reply_broadcast=aloud,
-            **self._addressed(payload),
-        )
+        answer = await self._post(payload, thread_ts=conversation.root_ts, reply_broadcast=aloud)
         if isinstance(answer, SendResult):
             return await self._begin() if answer.reason in ROOT_LOST else answer
         posted = answer.get("message")
@@ -266,12 +255,12 @@ class _Attempt:
             Conversation(bot.identity.channel_id, self._subject_id, bot.settings.channel, ts), shown_sequence
         )
 
-    def _addressed(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+    async def _post(self, payload: Mapping[str, Any], **more: Any) -> Mapping[str, Any] | SendResult:
         addressed = {**payload, "channel": self._bot.settings.channel, "unfurl_links": False, "unfurl_media": False}
         # What was refused may have been the metadata: the plainest form has none.
         if not self._outgoing.plain:
             addressed["metadata"] = metadata_of(self._subject_id, self._covered)
-        return addressed
+        return await self._call("chat.postMessage", **addressed, **more)
 
     async def _find(self, conversation: Conversation | None) -> _Found | SendResult:
         """What of this incident has been posted in a thread, or in the channel. Nothing, if we are not allowed to
