@@ -1,12 +1,14 @@
-"""Headers of ETags, as routes document and take them."""
+"""Headers of ETags, as routes document and take them, and the answers that follow from them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import Header, Response
+from pydantic import BaseModel
 
-from sentryml_common.http.versions import matches
+from sentryml_common.http.problems import Problem
+from sentryml_common.http.versions import etag, matches
 
 IfMatch = Annotated[
     str | None,
@@ -26,6 +28,13 @@ CACHED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Your version is current.", "headers": ETAG_HEADER},
 }
 """`responses` of a route that also knows `If-None-Match`."""
+
+
+def moved_on(what: str, version: int, view: BaseModel) -> Problem:
+    """412 for a resource that is newer than `If-Match` says, with its current version and what it is now."""
+    current = etag(version)
+    detail = f"the {what} is at {current} now: read it again"
+    return Problem(412, f"{what}-moved-on", detail, headers={"ETag": current}, **{what: view.model_dump(mode="json")})
 
 
 def not_modified(given: str | None, current: str) -> Response | None:

@@ -14,13 +14,12 @@ from sentryml_common.contracts.internal.notifier_api import TrialResponse
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_notifier.channel_registry import NotOpened
 from sentryml_notifier.channels.base import Outgoing
-from sentryml_notifier.domain.change import Action, Change
+from sentryml_notifier.domain.change import Action
 from sentryml_notifier.domain.channel_tests import NEXT, trial_message, trial_story, what_next
 from sentryml_notifier.domain.delivery import Outcome, SendResult
 from sentryml_notifier.http.auth import Asker, Tester
 from sentryml_notifier.http.channels import UNKNOWN, unknown_channel
 from sentryml_notifier.http.context import Context, WithContext
-from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import lock_stored_channel, repair_channel
 from sentryml_notifier.store.channels import StoredChannel, list_stored_channels, release_waiting
 
@@ -86,8 +85,6 @@ async def _note(context: Context, asker: Asker, tested: StoredChannel, result: S
             if fixed:
                 await release_waiting(connection, stored.channel_id, now)
         text = f"{result.outcome.value.replace('_', ' ')}: {result.text}"
-        await insert_change(
-            connection, Change(now, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, text)
-        )
+        await context.note(connection, asker.actor, Action.TEST_SENT, tested.channel_id, tested.name, text)
     if fixed:
         context.wake()

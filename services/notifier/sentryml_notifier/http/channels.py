@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,19 +13,18 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, JsonValue
 
 from sentryml_common.contracts.internal.notifier_api import ChannelResponse
-from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch
+from sentryml_common.http.etags import ETAG_HEADER, VERSIONED, IfMatch, moved_on
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.versions import etag, matches
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.http.auth import Admin, Asker, Reader
+from sentryml_notifier.domain.change import Action, differences
+from sentryml_notifier.http.auth import Admin, Reader
 from sentryml_notifier.http.channel_config import Changed, Config, Requested, check_opens, read_change, read_new
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.secrets import Sealed
-from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import (
     count_waiting,
     delete_channel,
@@ -98,11 +99,10 @@ async def create(context: WithContext, asker: Admin, requested: Requested, respo
         identity.channel_id, config.name, config.kind, config.settings, None, _sealed(context, config), _new(context)
     )
     async with context.transaction() as connection:
-        try:
+        with _free_name():
             await insert_channel(connection, stored, KINDS[config.kind].hinted(config.secret), context.clock())
-        except asyncpg.UniqueViolationError as err:
-            raise _name_taken() from err
-        await _note(connection, context, asker, Action.CHANNEL_MADE, stored, f"of the kind {stored.kind}")
+        text = f"of the kind {stored.kind}"
+        await context.note(connection, asker.actor, Action.CHANNEL_MADE, stored.channel_id, stored.name, text)
         view = await view_of(connection, stored.channel_id)
     context.channels().changed.set()
     response.headers["ETag"] = etag(view.version)
@@ -146,9 +146,15 @@ async def change(
                 before, name=config.name, settings=config.settings, secret=secret, fingerprint=_new(context)
             )
             hint = KINDS[config.kind].hinted(config.secret) if "secret" in requested else None
-            await _save(connection, after, hint)
+            with _free_name():
+                await update_channel(connection, after, hint)
             await release_waiting(connection, channel_id, context.clock())
-            await _note_changes(connection, context, asker, before, after, replaced="secret" in requested)
+            text = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
+            if text:
+                await context.note(connection, asker.actor, Action.CHANNEL_CHANGED, channel_id, after.name, text)
+            if "secret" in requested:
+                text = "the secret was replaced"
+                await context.note(connection, asker.actor, Action.SECRET_REPLACED, channel_id, after.name, text)
         view = await view_of(connection, channel_id)
     context.channels().changed.set()
     context.wake()
@@ -192,7 +198,7 @@ async def delete(
         text = f"Not delivered: the channel {before.name} was deleted by {asker.actor.name}."
         await delete_channel(connection, channel_id, text, context.clock())
         gave_up = f"deliveries discarded: {waiting}" if waiting else "nothing waited on it"
-        await _note(connection, context, asker, Action.CHANNEL_DELETED, before, gave_up)
+        await context.note(connection, asker.actor, Action.CHANNEL_DELETED, channel_id, before.name, gave_up)
     context.channels().changed.set()
 
 
@@ -202,16 +208,8 @@ async def check_seen(connection: Connection, found: StoredChannel, if_match: str
     Raises:
         Problem: 412, with its current state.
     """
-    current = etag(found.version)
-    if not matches(if_match, current):
-        view = await view_of(connection, found.channel_id)
-        raise Problem(
-            412,
-            "channel-moved-on",
-            f"the channel is at {current} now: read it again",
-            headers={"ETag": current},
-            channel=view.model_dump(mode="json"),
-        )
+    if not matches(if_match, etag(found.version)):
+        raise moved_on("channel", found.version, await view_of(connection, found.channel_id))
 
 
 async def _locked(connection: Connection, context: Context, channel_id: UUID) -> StoredChannel:
@@ -225,11 +223,12 @@ async def _locked(connection: Connection, context: Context, channel_id: UUID) ->
     return found
 
 
-async def _save(connection: Connection, after: StoredChannel, hint: str | None) -> None:
+@contextmanager
+def _free_name() -> Iterator[None]:
     try:
-        await update_channel(connection, after, hint)
+        yield
     except asyncpg.UniqueViolationError as err:
-        raise _name_taken() from err
+        raise Problem(409, "name-taken", "another channel has this name: choose another") from err
 
 
 def _sealed(context: Context, config: Config) -> bytes | None:
@@ -256,28 +255,6 @@ def _new(context: Context) -> str:
     return context.new_id().hex
 
 
-async def _note_changes(
-    connection: Connection,
-    context: Context,
-    asker: Asker,
-    before: StoredChannel,
-    after: StoredChannel,
-    *,
-    replaced: bool,
-) -> None:
-    text = differences({"name": before.name, **before.settings}, {"name": after.name, **after.settings})
-    if text:
-        await _note(connection, context, asker, Action.CHANNEL_CHANGED, after, text)
-    if replaced:
-        await _note(connection, context, asker, Action.SECRET_REPLACED, after, "the secret was replaced")
-
-
-async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredChannel, text: str
-) -> None:
-    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.channel_id, stored.name, text))
-
-
 async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:
     """A channel as it is shown.
 
@@ -293,7 +270,3 @@ async def view_of(connection: Connection, channel_id: UUID) -> ChannelView:
 def unknown_channel(channel_id: UUID) -> Problem:
     """404, and where to look."""
     return Problem(404, "unknown-channel", f"there is no channel {channel_id}: GET /v1/channels lists them")
-
-
-def _name_taken() -> Problem:
-    return Problem(409, "name-taken", "another channel has this name: choose another")

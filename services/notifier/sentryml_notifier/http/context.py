@@ -15,12 +15,15 @@ from fastapi import Depends, FastAPI, Request
 from pydantic import SecretStr
 
 from sentryml_common.clock import Clock
+from sentryml_common.contracts.transition import Actor
 from sentryml_common.errors import Unavailable
 from sentryml_common.http.access import Gatekeeper
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_notifier.channel_registry import ChannelRegistry
+from sentryml_notifier.domain.change import Action, Change
 from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.store.audit import Audit
+from sentryml_notifier.store.changes import insert_change
 
 
 @dataclass(slots=True)
@@ -51,6 +54,12 @@ class Context:
             raise _starting()
         async with transaction(self.pool) as connection:
             yield connection
+
+    async def note(
+        self, connection: Connection, actor: Actor, action: Action, subject_id: UUID, subject: str, text: str
+    ) -> None:
+        """Write down what somebody does, in the transaction that does it; `subject` is what it is called now."""
+        await insert_change(connection, Change(self.clock(), actor, action, subject_id, subject, text))
 
     def keep_audit(self, audit: Audit) -> None:
         """Keep the last audit of the ledger."""

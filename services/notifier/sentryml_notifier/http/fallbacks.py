@@ -10,18 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sentryml_common.http.etags import VERSIONED, IfMatch
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.versions import etag
-from sentryml_notifier.domain.change import Action, Change, differences
+from sentryml_notifier.domain.change import Action, differences
 from sentryml_notifier.http.auth import Admin
-from sentryml_notifier.http.channels import (
-    MOVED_ON,
-    UNKNOWN,
-    ChannelView,
-    check_seen,
-    unknown_channel,
-    view_of,
-)
+from sentryml_notifier.http.channels import MOVED_ON, UNKNOWN, ChannelView, check_seen, unknown_channel, view_of
 from sentryml_notifier.http.context import WithContext
-from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import lock_stored_channel
 from sentryml_notifier.store.channels import list_stored_channels
 from sentryml_notifier.store.fallback import find_fallback, set_fallback
@@ -70,8 +62,7 @@ async def change(
         text = differences({"fallback": before}, {"fallback": names.get(requested.channel_id)})
         if text:
             await set_fallback(connection, channel_id, requested.channel_id)
-            noted = Change(context.clock(), asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], text)
-            await insert_change(connection, noted)
+            await context.note(connection, asker.actor, Action.CHANNEL_CHANGED, channel_id, names[channel_id], text)
         view = await view_of(connection, channel_id)
     response.headers["ETag"] = etag(view.version)
     return view

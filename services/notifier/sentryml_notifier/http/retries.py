@@ -10,12 +10,11 @@ from fastapi import APIRouter
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channel_registry import NotOpened
-from sentryml_notifier.domain.change import Action, Change
+from sentryml_notifier.domain.change import Action
 from sentryml_notifier.domain.delivery import DeliveryState, ParkedBecause, retry_refusal
 from sentryml_notifier.http.auth import Writer
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.deliveries import UNKNOWN, DeliveryView, unknown_delivery
-from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.channel_changes import repair_channel
 from sentryml_notifier.store.channels import list_stored_channels, release_waiting
 from sentryml_notifier.store.ledger import DeliveryFilter, list_deliveries
@@ -41,10 +40,8 @@ async def retry(context: WithContext, asker: Writer, delivery_id: UUID) -> Deliv
         if await repair_channel(connection, row["channel_id"]):
             await release_waiting(connection, row["channel_id"], now)
         await make_due(connection, row, now)
-        subject = f"incident #{row['incident_number']}"
-        await insert_change(
-            connection, Change(now, asker.actor, Action.RETRY_ASKED, delivery_id, subject, f"it was {row['state']}")
-        )
+        subject, text = f"incident #{row['incident_number']}", f"it was {row['state']}"
+        await context.note(connection, asker.actor, Action.RETRY_ASKED, delivery_id, subject, text)
         found = await list_deliveries(connection, DeliveryFilter(delivery_id=delivery_id), None, 1)
     context.wake()
     return DeliveryView.model_validate(dict(found[0]))

@@ -8,17 +8,16 @@ from uuid import UUID
 import asyncpg
 from fastapi import APIRouter, Response
 
-from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, not_modified
+from sentryml_common.http.etags import CACHED, ETAG_HEADER, VERSIONED, IfMatch, IfNoneMatch, moved_on, not_modified
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.versions import etag, matches
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.channels.kinds import KINDS
-from sentryml_notifier.domain.change import Action, Change, differences
-from sentryml_notifier.http.auth import Admin, Asker, Reader
+from sentryml_notifier.domain.change import Action, differences
+from sentryml_notifier.http.auth import Admin, Reader
 from sentryml_notifier.http.context import Context, WithContext
 from sentryml_notifier.http.routes.spec import RouteSpec, RouteView
-from sentryml_notifier.store.changes import insert_change
 from sentryml_notifier.store.holds import hold_again
 from sentryml_notifier.store.routes import (
     StoredRoute,
@@ -54,7 +53,8 @@ async def create(context: WithContext, asker: Admin, requested: RouteSpec, respo
     async with context.transaction() as connection:
         stored = await _stored(connection, context, requested)
         await _save(connection, stored)
-        await _note(connection, context, asker, Action.ROUTE_MADE, stored, f"leads to {stored.channel}")
+        text = f"leads to {stored.channel}"
+        await context.note(connection, asker.actor, Action.ROUTE_MADE, stored.route_id, stored.name, text)
     response.headers["ETag"] = etag(stored.version)
     return RouteView.of(stored)
 
@@ -91,7 +91,7 @@ async def change(
         text = differences(_shown(before), _shown(stored))
         if text:
             await _save(connection, stored)
-            await _note(connection, context, asker, Action.ROUTE_CHANGED, stored, text)
+            await context.note(connection, asker.actor, Action.ROUTE_CHANGED, route_id, stored.name, text)
             released = await hold_again(connection, stored.route, context.clock())
         else:
             stored, released = before, 0
@@ -107,22 +107,16 @@ async def delete(context: WithContext, asker: Admin, route_id: UUID, if_match: I
     async with context.transaction() as connection:
         before = await _locked(connection, route_id, if_match)
         await delete_route(connection, route_id, context.clock())
-        await _note(connection, context, asker, Action.ROUTE_DELETED, before, f"led to {before.channel}")
+        text = f"led to {before.channel}"
+        await context.note(connection, asker.actor, Action.ROUTE_DELETED, route_id, before.name, text)
 
 
 async def _locked(connection: Connection, route_id: UUID, if_match: str | None) -> StoredRoute:
     found = await lock_route(connection, route_id)
     if found is None:
         raise _unknown(route_id)
-    current = etag(found.version)
-    if not matches(if_match, current):
-        raise Problem(
-            412,
-            "route-moved-on",
-            f"the route is at {current} now: read it again",
-            headers={"ETag": current},
-            route=RouteView.of(found).model_dump(mode="json"),
-        )
+    if not matches(if_match, etag(found.version)):
+        raise moved_on("route", found.version, RouteView.of(found))
     return found
 
 
@@ -176,12 +170,6 @@ def _shown(stored: StoredRoute) -> dict[str, object]:
         **view.model_dump(mode="json", include=set(RouteSpec.model_fields) - {"channel_id"}),
         "channel": view.channel,
     }
-
-
-async def _note(
-    connection: Connection, context: Context, asker: Asker, action: Action, stored: StoredRoute, text: str
-) -> None:
-    await insert_change(connection, Change(context.clock(), asker.actor, action, stored.route_id, stored.name, text))
 
 
 def _refused(field: str, reason: str) -> Problem:
