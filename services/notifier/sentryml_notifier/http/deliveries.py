@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
+from sentryml_common.contracts.delivery import EXAMPLE as PUBLISHED
 from sentryml_common.contracts.internal.notifier_api import AttemptResponse, DeliveryResponse
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, UtcDatetime
 from sentryml_common.contracts.transition import TransitionKind
@@ -41,30 +42,11 @@ class AttemptView(AttemptResponse):
 
 
 EXAMPLE: dict[str, JsonValue] = {
-    "delivery_id": "0f0c3c1e-7a50-5b83-9d0c-1d0a7c2f9a01",
-    "transition_id": "3d2f6a0e-40a1-5a86-8f29-8c1d6c2f9a01",
-    "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
+    **{name: value for name, value in PUBLISHED.items() if name in DeliveryResponse.model_fields},
     "incident_number": 42,
-    "model_id": "flights-delay",
-    "sequence": 1,
-    "kind": "opened",
-    "reminder": 0,
-    "long_drift_days": 0,
     "held_until": None,
-    "group_id": None,
-    "group_number": None,
     "group_incidents": 0,
-    "happened_at": "2026-11-23T09:15:00Z",
-    "channel": "slack",
-    "channel_kind": "slack_webhook",
-    "route": "slack",
-    "state": "delivered",
-    "due_at": "2026-11-23T09:15:01.200000Z",
-    "parked_because": None,
-    "last_text": "Accepted by Slack.",
-    "possibly_repeated": False,
-    "created_at": "2026-11-23T09:15:00.800000Z",
-    "delivered_at": "2026-11-23T09:15:01.200000Z",
+    "last_text": PUBLISHED["text"],
     "attempts": [
         {
             "at": "2026-11-23T09:15:01.200000Z",
