@@ -51,7 +51,7 @@ async def test_sender_that_comes_back_too_late_changes_nothing_but_is_written_do
     world.clock.advance(LEASE.total_seconds())
     taken = await claim_and_vanish(world)
     async with transaction(world.pool) as connection:
-        await queue.note_attempt(connection, lost, OK, world.clock.now)
+        await queue.note_attempt(connection, lost.delivery_ids, lost.sending.send_id, OK, world.clock.now)
         ours = await queue.set_next(connection, lost.sending.send_id, Delivered(world.clock.now, RetryState()), OK.text)
     assert not ours
     (delivery,) = await world.deliveries()

@@ -240,7 +240,7 @@ class Dispatcher:
         decided = decide(result, claim.retry_state, now=now, jitter=self._jitter())
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
-            await queue.note_attempt(connection, claim, result, now)
+            await queue.note_attempt(connection, claim.delivery_ids, claim.sending.send_id, result, now)
             ours = await queue.set_next(connection, claim.sending.send_id, decided, result.text)
             await self._affect_channel(connection, channel, result, decided, now)
             if ours and isinstance(decided, Delivered) and isinstance(channel.channel, Resending):
@@ -317,7 +317,7 @@ class Dispatcher:
         now = self._clock()
         async with transaction(self._pool) as connection:
             await channels.lock_channel(connection, channel.channel_id)
-            await queue.note_attempt(connection, claim, TOO_LATE, now)
+            await queue.note_attempt(connection, claim.delivery_ids, claim.sending.send_id, TOO_LATE, now)
             again = TryAgain(now, claim.retry_state)
             await queue.set_next(connection, claim.sending.send_id, again, TOO_LATE.text)
             await channels.park_if_broken(connection, channel.channel_id)

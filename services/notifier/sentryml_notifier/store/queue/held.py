@@ -7,17 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_notifier.domain.delivery import OVER, DeliveryState
+from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.domain.group_text import GroupReport, is_live, worst_first
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.store.queue import groups
-from sentryml_notifier.store.queue.together import INCIDENTS_MAX, Together, in_doubt, whole_rows
-from sentryml_notifier.store.queue.waiting import Due, Rows, is_free, lock_queues, with_stories
-
-
-def was_held(rows: Rows) -> bool:
-    """Whether a route has held any of them."""
-    return any(row["held_until"] is not None for row in rows)
+from sentryml_notifier.store.queue.together import Together, in_doubt, whole_rows
+from sentryml_notifier.store.queue.waiting import Due, Rows, choose, is_held, lock_queues, may_go, was_held
 
 
 async def with_held(connection: Connection, channel_id: UUID, due: Due, now: datetime) -> Together:
@@ -31,23 +26,13 @@ async def with_held(connection: Connection, channel_id: UUID, due: Due, now: dat
         incident_id: batch
         for incident_id, batch in (await _queues(connection, channel_id, due.incident_id, now)).items()
         if incident_id == due.incident_id
-        or (in_doubt(batch) == doubt and was_held(batch) and not is_held(batch, now) and _may_go(batch, now))
+        or (in_doubt(batch) == doubt and was_held(batch) and not is_held(batch, now) and may_go(batch, now))
     }
     if len(taken) == 1:
         return Together([due])
-    chosen = sorted(taken, key=lambda each: (each != due.incident_id, min(row["urgency"] for row in taken[each])))
-    parts = await with_stories(connection, {each: taken[each] for each in chosen[:INCIDENTS_MAX]})
+    parts = await choose(connection, taken, due.incident_id)
     group = await _group(connection, channel_id, [row for part in parts for row in part.rows], now)
     return Together(parts, group, _report(group, parts))
-
-
-def is_held(rows: Rows, now: datetime) -> bool:
-    """Whether a route holds any of them still."""
-    return any(row["held_until"] is not None and row["held_until"] > now for row in rows)
-
-
-def _may_go(rows: Rows, now: datetime) -> bool:
-    return is_free(rows, now) and any(row["state"] != DeliveryState.PARKED for row in rows)
 
 
 async def _queues(connection: Connection, channel_id: UUID, incident_id: UUID, now: datetime) -> dict[UUID, Rows]:

@@ -33,9 +33,9 @@ from sentryml_notifier.domain.thread import Conversation
 from sentryml_notifier.store.conversations import find_conversation
 from sentryml_notifier.store.fallback import read_fallback
 from sentryml_notifier.store.queue.groups import group_for_machines
-from sentryml_notifier.store.queue.held import was_held, with_held
+from sentryml_notifier.store.queue.held import with_held
 from sentryml_notifier.store.queue.together import Held, Together, Unneeded, with_company
-from sentryml_notifier.store.queue.waiting import Rows, find_due, lock_queues, most_urgent_incident
+from sentryml_notifier.store.queue.waiting import Rows, find_due, lock_queues, most_urgent_incident, was_held
 from sentryml_notifier.store.routes import find_presentation
 
 ENDED_AT_ONCE = 100
@@ -236,7 +236,7 @@ async def _take_token(connection: Connection, channel_id: UUID, full_at: datetim
 async def _take(connection: Connection, sending: Sending, taken: Rows, now: datetime) -> RetryState:
     abandoned = [row for row in taken if row["state"] == DeliveryState.SENDING]
     for row in abandoned:
-        await _insert_attempts(connection, [row["delivery_id"]], row["send_id"], INTERRUPTED, now)
+        await note_attempt(connection, [row["delivery_id"]], row["send_id"], INTERRUPTED, now)
     retry_state = RetryState(
         failures=max(row["failures"] for row in taken),
         failing_since=min((row["failing_since"] for row in taken if row["failing_since"]), default=None),
@@ -266,14 +266,10 @@ async def _end(connection: Connection, rows: Rows, text: str) -> None:
     )  # fmt: skip
 
 
-async def note_attempt(connection: Connection, claim: Claim, result: SendResult, at: datetime) -> None:
-    """Record an attempt, for each delivery that it covered."""
-    await _insert_attempts(connection, claim.delivery_ids, claim.sending.send_id, result, at)
-
-
-async def _insert_attempts(
+async def note_attempt(
     connection: Connection, delivery_ids: Sequence[UUID], send_id: UUID, result: SendResult, at: datetime
 ) -> None:
+    """Record an attempt, for each delivery that it covered."""
     await connection.executemany(
         """
         INSERT INTO attempt (delivery_id, send_id, at, outcome, reason, text, http_status)

@@ -34,15 +34,14 @@ from sentryml_notifier.store.queue import groups
 from sentryml_notifier.store.queue.waiting import (
     Due,
     Rows,
-    is_free,
+    choose,
+    is_held,
     lock_queues,
+    may_go,
     read_history,
     waiting_of,
-    with_stories,
 )
 
-INCIDENTS_MAX = 500
-"""In one message; what is left is the next one."""
 LEFT_READ = 200
 QUIET_TEXT = "Not sent by itself: its incident is one of an alert group, whose incidents are listed together."
 
@@ -126,13 +125,10 @@ async def _gather(
         if batch
         and about([waiting_of(row) for row in batch]) is topic
         and in_doubt(batch) == doubt
-        and is_free(batch, now)
-        and any(row["state"] != DeliveryState.PARKED for row in batch)
-        and (each == incident_id or not any(row["held_until"] and row["held_until"] > now for row in batch))
+        and may_go(batch, now)
+        and (each == incident_id or not is_held(batch, now))
     }
-    chosen = sorted(taken, key=lambda each: (each != incident_id, min(row["urgency"] for row in taken[each])))
-    parts = await with_stories(connection, {each: taken[each] for each in chosen[:INCIDENTS_MAX]})
-    parts = [part for part in parts if not part.is_obsolete]
+    parts = [part for part in await choose(connection, taken, incident_id) if not part.is_obsolete]
     batches = [_batch_of(part.rows) for part in parts]
     await groups.join(connection, [row["delivery_id"] for part in parts for row in part.rows], group)
     await groups.note_report(

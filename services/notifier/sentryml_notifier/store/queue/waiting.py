@@ -17,6 +17,8 @@ from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.story_text import LIVE
 
 Rows = Sequence[asyncpg.Record]
+INCIDENTS_MAX = 500
+"""In one message; what is left is the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,20 @@ def waiting_of(row: asyncpg.Record) -> Waiting:
     )
 
 
-def is_free(rows: Rows, now: datetime) -> bool:
-    """Whether nobody is sending them: none is, or the lease has run out."""
-    return not any(row["state"] == DeliveryState.SENDING and row["due_at"] > now for row in rows)
+def may_go(rows: Rows, now: datetime) -> bool:
+    """Whether something of them may be sent: nobody is sending them, or the lease has run out."""
+    under_way = any(row["state"] == DeliveryState.SENDING and row["due_at"] > now for row in rows)
+    return not under_way and any(row["state"] != DeliveryState.PARKED for row in rows)
+
+
+def was_held(rows: Rows) -> bool:
+    """Whether a route has held any of them."""
+    return any(row["held_until"] is not None for row in rows)
+
+
+def is_held(rows: Rows, now: datetime) -> bool:
+    """Whether a route holds any of them still."""
+    return any(row["held_until"] is not None and row["held_until"] > now for row in rows)
 
 
 async def find_due(connection: Connection, incident_id: UUID, queue: Rows, now: datetime) -> Due | None:
@@ -120,6 +133,12 @@ async def find_due(connection: Connection, incident_id: UUID, queue: Rows, now: 
         return None
     (due,) = await with_stories(connection, {incident_id: taken})
     return due
+
+
+async def choose(connection: Connection, taken: Mapping[UUID, Rows], first: UUID) -> list[Due]:
+    """What one message covers of what is taken: the `first` incident, and the most urgent others."""
+    order = sorted(taken, key=lambda each: (each != first, min(row["urgency"] for row in taken[each])))
+    return await with_stories(connection, {each: taken[each] for each in order[:INCIDENTS_MAX]})
 
 
 async def with_stories(connection: Connection, taken: Mapping[UUID, Rows]) -> list[Due]:
