@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Mapping
@@ -196,6 +197,15 @@ class World:
             return self.slack.store.requests
 
         await eventually(requests, what="a request to Slack")
+
+    async def ended_or_locked_out(self, task: asyncio.Task[Any]) -> None:
+        """Wait until a task has ended, or waits for a lock."""
+        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+        async def reached() -> bool:
+            return task.done() or bool(await self.pool.fetch(waiting))
+
+        await eventually(reached, what="the end of a task, or its waiting for a lock")
 
     async def deliveries(self) -> list[asyncpg.Record]:
         return await self.pool.fetch("SELECT * FROM delivery ORDER BY created_at, incident_id, sequence")

@@ -24,7 +24,6 @@ from tests.integration.notifier.bot_notifier import CHANNEL, title
 from tests.integration.notifier.conftest import LEASE, World
 from tests.integration.notifier.test_groups import HOUR, WAIT, named, opened, pass_time
 from tests.integration.notifier.vendor_channel import resend, vendor_channel
-from tests.support.eventually import eventually
 from tests.unit.notifier.builders import (
     OPEN_WARN,
     acknowledged,
@@ -279,14 +278,7 @@ async def test_what_comes_in_while_the_schedule_changes_is_not_held_by_the_one_b
     taking = asyncio.create_task(night.take_in(*opened(range(3))))
     await read.wait()
     changing = asyncio.create_task(api.ask("PUT", f"/v1/routes/{route['route_id']}", 200, json=spec))
-
-    async def changed_or_waits() -> bool:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return changing.done() or bool(await night.pool.fetchval(waiting))
-
-    await eventually(changed_or_waits, what="the change of the route")
+    await night.ended_or_locked_out(changing)
     go_on.set()
     await asyncio.gather(taking, changing)
     assert {row["held_until"] for row in await night.deliveries()} == {night.clock()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,27 @@ async def test_a_notifier_killed_over_it_neither_loses_nor_doubles_it(summarisin
     assert world.slack.titles == ["⚪ Weekly summary · no incidents (repeat)"]
     world.clock.advance(HOUR)
     assert await send(world) == 0
+
+
+async def test_a_route_that_is_deleted_while_its_summary_is_claimed_ends_nothing(
+    summarising: World, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = summarising
+    world.clock.now = MONDAY
+    (route,) = (await api.ask("GET", "/v1/routes", 200))["items"]
+    claim, deleting = weekly.claim, list[asyncio.Task[None]]()
+
+    async def claim_while_it_is_deleted(*arguments: Any) -> weekly.Summary | None:
+        found = await claim(*arguments)
+        if found is not None:
+            deleting.append(asyncio.create_task(api.ask("DELETE", f"/v1/routes/{route['route_id']}", 204)))
+            await world.ended_or_locked_out(deleting[0])
+        return found
+
+    monkeypatch.setattr(weekly, "claim", claim_while_it_is_deleted)
+    assert await send(world) == 1
+    await asyncio.gather(*deleting)
+    assert world.slack.titles == ["⚪ Weekly summary · no incidents"]
 
 
 async def test_failures_are_retried_and_what_became_of_it_is_shown(summarising: World, api: Api) -> None:

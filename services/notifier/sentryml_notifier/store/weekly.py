@@ -53,7 +53,8 @@ async def enter(connection: Connection, route_id: UUID, ends_at: datetime) -> No
 async def claim(
     connection: Connection, channel_id: UUID, fingerprint: str, send_id: UUID, now: datetime, lease_until: datetime
 ) -> Summary | None:
-    """Take a summary that is due on a working channel; None if there is none."""
+    """Take a summary that is due on a working channel; None if there is none. Its route stays as it is until the
+    transaction ends: there is one to make the summary for."""
     row = await connection.fetchrow(
         """
         SELECT w.route_id, w.ends_at, w.state, w.failures, w.failing_since, w.possibly_sent, w.plain
@@ -65,6 +66,7 @@ async def claim(
          ORDER BY w.due_at
          LIMIT 1
            FOR UPDATE OF w SKIP LOCKED
+           FOR SHARE OF r
         """,
         channel_id, fingerprint, now,
     )  # fmt: skip
