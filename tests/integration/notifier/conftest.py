@@ -39,6 +39,8 @@ from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
+from sentryml_notifier.store.queue import queue
+from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reader, Sending
 from tests.support.applications import served
 from tests.support.databases import Server, a_pool
 from tests.support.eventually import eventually
@@ -189,6 +191,13 @@ class World:
             if not await dispatcher.dispatch_one(self.channel):
                 return number
         return at_most
+
+    async def claim(self, channel: OpenChannel) -> Claim | NotBefore | Cleared | None:
+        """What a dispatcher claims that is killed before it sends."""
+        sending = Sending(self.new_id(), channel.channel_id, self.clock.now + LEASE)
+        reader = Reader(self.grouping, channel.for_people)
+        async with transaction(self.pool) as connection:
+            return await queue.claim_due(connection, sending, channel.fingerprint, self.clock.now, reader=reader)
 
     async def under_way(self) -> None:
         """Wait until Slack has got a request, answered or not."""

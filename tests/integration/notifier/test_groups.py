@@ -330,6 +330,8 @@ async def test_an_alert_waits_while_a_reminder_of_its_incident_is_under_way(grou
     await grouped.take_in(acknowledged(**named(0)), acknowledged(**named(2)))
     await pass_time(grouped, HOUR)
     assert await remind(grouped.pool, grouped.clock) == 1
+    assert await grouped.dispatch() == 0, "it waits for others"
+    grouped.clock.advance(WAIT)
     under_way = await claim_and_vanish(grouped)
     await grouped.take_in(escalated(**named(1)))
     assert await pass_time(grouped, LEASE.total_seconds() - 1) == 0

@@ -17,12 +17,11 @@ from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift
 from sentryml_notifier.domain.grouping import Grouping
 from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
-from sentryml_notifier.store.queue import queue
-from sentryml_notifier.store.queue.queue import Reader, Sending
 from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.bot_notifier import CHANNEL, title
 from tests.integration.notifier.conftest import LEASE, World
 from tests.integration.notifier.test_groups import HOUR, WAIT, named, opened, pass_time
+from tests.integration.notifier.test_lease_takeover import claim_and_vanish
 from tests.integration.notifier.vendor_channel import resend, vendor_channel
 from tests.unit.notifier.builders import (
     OPEN_WARN,
@@ -131,16 +130,6 @@ async def test_what_is_published_says_until_when_it_is_held(night: World) -> Non
         (made,) = [each.message for each in await claim_deliveries(connection, night.clock())]
     assert isinstance(made, Delivery)
     assert (made.held_until, made.due_at, made.state) == (MORNING, MORNING, "pending")
-
-
-async def claim_and_vanish(world: World) -> None:
-    """What is left of a notifier that is killed between claim and note."""
-    sending = Sending(world.new_id(), world.channel.channel_id, world.clock.now + LEASE)
-    async with transaction(world.pool) as connection:
-        claim = await queue.claim_due(
-            connection, sending, world.channel.fingerprint, world.clock.now, reader=Reader(world.grouping)
-        )
-    assert claim is not None
 
 
 @pytest.mark.parametrize("size", [1, 7])

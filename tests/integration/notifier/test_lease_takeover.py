@@ -14,7 +14,7 @@ from sentryml_notifier.channel_registry import OpenChannel
 from sentryml_notifier.delivery.dispatcher import LONGEST_SEND, to_the_end
 from sentryml_notifier.domain.delivery import Delivered, Outcome, RetryState, SendResult
 from sentryml_notifier.store.queue import queue
-from sentryml_notifier.store.queue.queue import Claim, Cleared, Sending
+from sentryml_notifier.store.queue.queue import Claim, Cleared
 from tests.integration.notifier.conftest import LEASE, World
 from tests.unit.notifier.builders import escalated, opened_critical, opened_warn, resolved
 
@@ -23,10 +23,8 @@ OK = SendResult(Outcome.DELIVERED, "ok", "Accepted by Slack.", 200)
 
 async def claim_and_vanish(world: World) -> Claim:
     """What is left of a dispatcher that is killed between claim and note."""
-    sending = Sending(world.new_id(), world.channel.channel_id, world.clock.now + LEASE)
-    async with transaction(world.pool) as connection:
-        claim = await queue.claim_due(connection, sending, world.channel.fingerprint, world.clock.now)
-    assert claim is not None
+    claim = await world.claim(world.channel)
+    assert isinstance(claim, Claim)
     return claim
 
 
