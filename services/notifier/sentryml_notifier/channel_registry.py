@@ -54,7 +54,6 @@ class OpenChannel:
     for_people: bool = True
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Try once."""
         return await self.attempt(self.channel.send(outgoing))
 
     async def attempt(self, work: Awaitable[SendResult]) -> SendResult:

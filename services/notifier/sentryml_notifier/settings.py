@@ -126,22 +126,18 @@ class NotifierSettings(ServiceSettings, PostgresSettings, InternalSettings):
 
     @property
     def delivery_lease(self) -> timedelta:
-        """`delivery_lease_seconds` as a span."""
         return timedelta(seconds=self.delivery_lease_seconds)
 
     @property
     def all_secrets_keys(self) -> list[str]:
-        """`secrets_keys` as a list."""
         return [key.strip() for key in self.secrets_keys.get_secret_value().split(",") if key.strip()]
 
     @property
     def all_allowed_hosts(self) -> frozenset[str]:
-        """`allowed_hosts` as a set."""
         return read_allowed_hosts(self.allowed_hosts)
 
     @property
     def all_apprise_schemas(self) -> frozenset[str]:
-        """`apprise_schemas` as a set."""
         found = (schema.strip().lower().removesuffix("://") for schema in self.apprise_schemas.split(","))
         return frozenset(schema for schema in found if schema)
 

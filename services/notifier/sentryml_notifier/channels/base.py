@@ -119,7 +119,6 @@ class Channel(Protocol):
 
     async def send(self, outgoing: Outgoing) -> SendResult:
         """Try once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,6 @@ class Resending(Protocol):
 
     async def resend(self, incidents: Sequence[Resent], *, ended: bool) -> SendResult:
         """Send incidents again."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ class Markup:
     moment: Callable[[datetime], str]
 
     def line(self, line: Line) -> str:
-        """A line of a fact."""
         return "".join(map(self._part, line))
 
     def lines(self, fact: Fact, bullet: str) -> list[str]:

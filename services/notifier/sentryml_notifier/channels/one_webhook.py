@@ -19,13 +19,10 @@ Form = Callable[[Message], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class OneWebhook:
-    """The channel."""
-
     receiver: Receiver
     rich: Form
     plain: Form
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
         form = self.plain if outgoing.plain else self.rich
         return await self.receiver.post(orjson.dumps(form(outgoing.message)))

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -26,6 +27,7 @@ CONNECT_SECONDS = 5.0
 HTTPS_PORT = 443
 DEFAULT_PORTS = {"http": 80, "https": HTTPS_PORT}
 
+T = TypeVar("T")
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a name, in the order in which to try them; raises OSError if there are none."""
 
@@ -98,15 +100,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         text = self._guard.why_not_url(request.url)
         if text is not None:
             raise AddressRefused(f"the address {text}")
-        ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
-        addresses = await self._guard.addresses(host_of(request.url), port_of(request.url))
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            try:
-                return await self._send(request, address, _share(ends, left))
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if left == 1:
-                    raise
-        raise AssertionError("there is at least one address")
+        host, port = host_of(request.url), port_of(request.url)
+        return await _in_turn(self._guard, host, port, lambda address, seconds: self._send(request, address, seconds))
 
     async def _send(self, request: httpx.Request, address: str, connect_seconds: float) -> httpx.Response:
         timeout = {**request.extensions.get("timeout", {}), "connect": connect_seconds}
@@ -124,7 +119,6 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return response
 
     async def aclose(self) -> None:
-        """Close what is open."""
         await self._inner.aclose()
 
 
@@ -135,28 +129,35 @@ async def connect(guard: Guard, host: str, port: int) -> socket.socket:
         AddressRefused: we do not connect there.
         httpx.ConnectError, httpx.ConnectTimeout: nobody answers there.
     """
-    ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
-    addresses = await guard.addresses(host, port)
-    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+
+    async def attempt(address: str, seconds: float) -> socket.socket:
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
-            async with asyncio.timeout(_share(ends, left)):
+            async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
-        except OSError:  # TimeoutError is one
+        except OSError as err:  # TimeoutError is one
             sock.close()
+            raise httpx.ConnectError("none of the addresses accepts a connection") from err
         except BaseException:
             sock.close()
             raise
-        else:
-            return sock
-    raise httpx.ConnectError("none of the addresses accepts a connection")
+        return sock
+
+    return await _in_turn(guard, host, port, attempt)
 
 
-def _share(ends: float, left: int) -> float:
-    """The seconds for the next of the addresses that are left; `ends` is on the clock of the loop."""
-    return max(0.0, ends - asyncio.get_running_loop().time()) / left
+async def _in_turn(guard: Guard, host: str, port: int, attempt: Callable[[str, float], Awaitable[T]]) -> T:
+    """What comes of the first of a host's checked addresses that takes a connection, within its share of the time."""
+    ends = asyncio.get_running_loop().time() + CONNECT_SECONDS
+    addresses = await guard.addresses(host, port)
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            return await attempt(address, max(0.0, ends - asyncio.get_running_loop().time()) / left)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if left == 1:
+                raise
+    raise AssertionError("there is at least one address")
 
 
 def read_url(address: str) -> httpx.URL:

@@ -104,7 +104,6 @@ class Receiver:
     fix: str
 
     async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> SendResult:
-        """Post once."""
         answer = await self.poster.post(self.address, body, headers or {})
         return self.judge(answer, self.fix) if isinstance(answer, Answer) else answer
 

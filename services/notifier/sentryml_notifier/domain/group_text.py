@@ -34,7 +34,6 @@ class GroupReport:
 
 
 def compose_group(report: GroupReport) -> Message:
-    """The message."""
     stories = worst_first(report.stories)
     title = _title(report, stories)
     parts: Iterable[Fact | None] = (

@@ -41,7 +41,6 @@ class ChannelKindView(ChannelKindResponse):
 
     @classmethod
     def of(cls, kind: Kind[Any, Any]) -> Self:
-        """The view of a kind."""
         return cls(
             name=kind.name,
             title=kind.title,

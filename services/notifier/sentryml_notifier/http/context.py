@@ -62,7 +62,6 @@ class Context:
         await insert_change(connection, Change(self.clock(), actor, action, subject_id, subject, text))
 
     def keep_audit(self, audit: Audit) -> None:
-        """Keep the last audit of the ledger."""
         self.audit = audit
 
     def channels(self) -> ChannelRegistry:

@@ -15,11 +15,12 @@ from datetime import datetime
 import httpx
 
 from sentryml_common.clock import Clock
-from sentryml_common.errors import ConfigurationError, Unavailable
+from sentryml_common.errors import Unavailable
 from sentryml_common.health import Health
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, host_of, read_url
+from sentryml_notifier.channels.answers import check_address
+from sentryml_notifier.channels.outbound import TOTAL_SECONDS, Guard, host_of
 from sentryml_notifier.domain.system_alerts.heartbeat import Observed, why_withheld
 from sentryml_notifier.metrics import HEARTBEATS
 from sentryml_notifier.settings import NotifierSettings
@@ -43,14 +44,7 @@ def read_address(settings: NotifierSettings) -> httpx.URL | None:
     address = settings.heartbeat_url.get_secret_value().strip() if settings.heartbeat_url else ""
     if not address:
         return None
-    try:
-        url = read_url(address)
-    except ValueError as err:
-        raise ConfigurationError(f"{SETTING} is {err}") from None
-    why_not = Guard(settings.all_allowed_hosts).why_not_url(url)
-    if why_not is not None:
-        raise ConfigurationError(f"{SETTING} {why_not}")
-    return url
+    return check_address(address, Guard(settings.all_allowed_hosts), SETTING)
 
 
 @dataclass

@@ -67,7 +67,6 @@ class AppriseChannel:
     threads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(THREADS_MAX))
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Hand it to apprise once."""
         if not self.threads.acquire(blocking=False):
             text = "The service has not answered earlier messages yet; this one was not sent."
             return SendResult(Outcome.NOT_ACCEPTED, "busy", text)

@@ -72,7 +72,6 @@ class Webhook:
     keys: Sequence[bytes] = field(repr=False)
 
     async def send(self, outgoing: Outgoing) -> SendResult:
-        """Post once."""
         body = body_of(outgoing)
         headers = signed(str(outgoing.delivery_ids[-1]), body, self.keys, self.receiver.poster.clock)
         return await self.receiver.post(body, headers)

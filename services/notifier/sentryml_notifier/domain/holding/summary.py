@@ -18,7 +18,6 @@ from sentryml_notifier.domain.message import NEXT, Fact, Line, Message, Tone
 
 
 def compose_held(report: GroupReport) -> Message:
-    """The message."""
     stories = worst_first(report.stories)
     live, over = [each for each in stories if is_live(each)], [each for each in stories if not is_live(each)]
     title = f"Held alerts · {counted(stories)}"

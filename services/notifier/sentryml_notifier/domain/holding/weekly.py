@@ -40,7 +40,6 @@ def concerns(story: Story, route: Route) -> bool:
 
 
 def compose_weekly(report: WeeklyReport) -> Message:
-    """The message."""
     stories = worst_first(report.stories)
     live, over = [each for each in stories if is_live(each)], [each for each in stories if not is_live(each)]
     silent, drifting = [each for each in live if is_silent(each)], [each for each in live if not is_silent(each)]

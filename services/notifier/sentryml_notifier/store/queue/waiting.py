@@ -30,7 +30,6 @@ class Due:
 
     @property
     def incident_id(self) -> UUID:
-        """Of which incident."""
         return self.story.last.incident_id
 
     @property
