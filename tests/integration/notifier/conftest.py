@@ -39,6 +39,7 @@ from sentryml_notifier.secrets import SecretBox
 from sentryml_notifier.settings_channels import BOT_SETTING, SLACK_SETTING
 from sentryml_notifier.slack.thread_updater import ThreadUpdater
 from sentryml_notifier.store.channels import register_channel, release_waiting
+from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.queue import queue
 from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reader, Sending
 from tests.support.applications import served
@@ -146,6 +147,18 @@ class World:
         self.channel = OpenChannel(channel_id, "slack-bot", "slack_bot", self.given.fingerprint, bot)
         return self.channel
 
+    async def open_fallback(self) -> OpenChannel:
+        """A second channel without a route of its own: the first one's fallback, at another webhook of the stand-in."""
+        async with transaction(self.pool) as connection:
+            backup_id = await connection.fetchval(
+                "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') "
+                "RETURNING channel_id"
+            )
+            await set_fallback(connection, self.channel.channel_id, backup_id)
+        address = {"url": self.slack.address.replace("B0TEST", "B0BACKUP")}
+        webhook = KINDS["slack_webhook"].opened(self.tools(), Identity(backup_id, "backup"), {}, address)
+        return OpenChannel(backup_id, "backup", "slack_webhook", "b", webhook)
+
     def thread_updater(self, *, jitter: float = 0.5) -> ThreadUpdater:
         return ThreadUpdater(self.pool, self.registry(None, self.given), LEASE, self.clock, lambda: jitter, self.new_id)
 
@@ -184,11 +197,11 @@ class World:
     async def take_in(self, *transitions: Transition) -> None:
         await Inbox(self.pool, lambda: None, self.clock, self.grouping).take_in(list(transitions))
 
-    async def dispatch(self, *, at_most: int = 100) -> int:
+    async def dispatch(self, channel: OpenChannel | None = None, *, at_most: int = 100) -> int:
         """Send what is due, one by one; return how many messages were attempted."""
         dispatcher = self.dispatcher()
         for number in range(at_most):
-            if not await dispatcher.dispatch_one(self.channel):
+            if not await dispatcher.dispatch_one(channel or self.channel):
                 return number
         return at_most
 

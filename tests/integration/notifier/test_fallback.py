@@ -7,8 +7,6 @@ import pytest
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Script
 from sentryml_notifier.channel_registry import OpenChannel
-from sentryml_notifier.channels.base import Identity
-from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.store.fallback import set_fallback
 from tests.integration.notifier.conftest import World
 from tests.unit.notifier.builders import (
@@ -27,28 +25,13 @@ ARCHIVED = Script(status=410, body="channel_is_archived")
 
 @pytest.fixture
 async def backup(world: World) -> OpenChannel:
-    """A second channel without a route of its own: the first one's fallback, at another webhook of the stand-in."""
-    address = world.slack.address.replace("B0TEST", "B0BACKUP")
-    async with transaction(world.pool) as connection:
-        channel_id = await connection.fetchval(
-            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') RETURNING channel_id"
-        )
-        await set_fallback(connection, world.channel.channel_id, channel_id)
-    webhook = KINDS["slack_webhook"].opened(world.tools(), Identity(channel_id, "backup"), {}, {"url": address})
-    return OpenChannel(channel_id, "backup", "slack_webhook", "b", webhook)
+    return await world.open_fallback()
 
 
 async def break_it(world: World) -> None:
     world.slack.play(ARCHIVED)
     await world.dispatch()
     await world.dispatcher().hand_over_once()
-
-
-async def send_all(world: World, channel: OpenChannel) -> int:
-    dispatcher, count = world.dispatcher(), 0
-    while await dispatcher.dispatch_one(channel):
-        count += 1
-    return count
 
 
 def texts_of(world: World, bot: str) -> list[str]:
@@ -71,10 +54,10 @@ async def test_what_is_undeliverable_and_what_comes_later_goes_to_the_fallback_a
 ) -> None:
     await world.take_in(opened_critical())
     await break_it(world)
-    assert await send_all(world, backup) == 1
+    assert await world.dispatch(backup) == 1
     await world.take_in(resolved())
     await world.dispatcher().hand_over_once()
-    assert await send_all(world, backup) == 1
+    assert await world.dispatch(backup) == 1
     first, second = texts_of(world, "B0BACKUP")
     for text in (first, second):
         assert "Sent here because the channel slack is broken: The webhook's Slack channel is archived." in text
@@ -98,11 +81,11 @@ async def test_fallback_named_after_the_channel_broke_is_reported_too(world: Wor
         await set_fallback(connection, world.channel.channel_id, None)
     await world.take_in(opened_critical())
     await break_it(world)
-    assert await send_all(world, backup) == 0
+    assert await world.dispatch(backup) == 0
     async with transaction(world.pool) as connection:
         await set_fallback(connection, world.channel.channel_id, backup.channel_id)
     await world.dispatcher().hand_over_once()
-    assert await send_all(world, backup) == 1
+    assert await world.dispatch(backup) == 1
 
 
 async def test_fixed_channel_is_not_sent_what_is_over_and_was_sent(world: World, backup: OpenChannel) -> None:
@@ -111,7 +94,7 @@ async def test_fixed_channel_is_not_sent_what_is_over_and_was_sent(world: World,
     await break_it(world)
     await world.take_in(resolved())
     await world.dispatcher().hand_over_once()
-    await send_all(world, backup)
+    await world.dispatch(backup)
     await world.open_channel()
     assert await world.dispatch() == 0
     assert {state for _, _, state in await states(world)} == {"delivered"}
@@ -125,7 +108,7 @@ async def test_fixed_channel_is_shown_the_state_of_a_live_incident(world: World,
     await break_it(world)
     await world.take_in(escalated(), acknowledged(3, 40, OPEN_CRITICAL))
     await world.dispatcher().hand_over_once()
-    await send_all(world, backup)
+    await world.dispatch(backup)
     await world.open_channel()
     assert await world.dispatch() == 1
     (text,) = texts_of(world, "B0TEST")
@@ -151,14 +134,14 @@ async def test_fallback_that_is_broken_too_shows_what_is_undeliverable_and_tells
     await world.take_in(opened_critical())
     await break_it(world)
     world.slack.play(ARCHIVED)
-    assert await send_all(world, backup) == 1
+    assert await world.dispatch(backup) == 1
     await world.take_in(opened_critical(incident=2))
     await world.dispatcher().hand_over_once()
     assert {state for _, _, state in await states(world)} == {"parked"}
     assert len(await states(world)) == 4
     world.clock.advance(15 * 60)
     await world.dispatcher().revive_once(backup)
-    assert await send_all(world, backup) == 2
+    assert await world.dispatch(backup) == 2
 
 
 async def test_channels_that_stand_in_for_each_other_make_no_cycle(world: World, backup: OpenChannel) -> None:
@@ -167,7 +150,7 @@ async def test_channels_that_stand_in_for_each_other_make_no_cycle(world: World,
     await world.take_in(opened_critical())
     await break_it(world)
     world.slack.play(ARCHIVED)
-    await send_all(world, backup)
+    await world.dispatch(backup)
     for _ in range(3):
         await world.dispatcher().hand_over_once()
     assert await states(world) == [("backup", "opened", "parked"), ("slack", "opened", "parked")]
@@ -184,10 +167,10 @@ async def test_fallback_of_a_broken_fallback_is_reported(world: World, backup: O
     await world.take_in(opened_critical())
     await break_it(world)
     world.slack.play(ARCHIVED)
-    await send_all(world, backup)
+    await world.dispatch(backup)
     for _ in range(3):
         await world.dispatcher().hand_over_once()
-    assert await send_all(world, OpenChannel(last, "last", "slack_webhook", "l", backup.channel)) == 1
+    assert await world.dispatch(OpenChannel(last, "last", "slack_webhook", "l", backup.channel)) == 1
     assert await states(world) == [
         ("backup", "opened", "parked"), ("last", "opened", "delivered"), ("slack", "opened", "parked")
     ]  # fmt: skip
@@ -198,7 +181,7 @@ async def test_fallback_with_a_route_of_its_own_is_reported_once(world: World, b
     await world.pool.execute("INSERT INTO route (name, channel_id) VALUES ('also', $1)", backup.channel_id)
     await world.take_in(opened_critical())
     await break_it(world)
-    assert await send_all(world, backup) == 1
+    assert await world.dispatch(backup) == 1
     assert await states(world) == [("backup", "opened", "delivered"), ("slack", "opened", "parked")]
 
 

@@ -18,7 +18,6 @@ from sentryml_notifier.channels.base import Identity
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift
 from sentryml_notifier.domain.grouping import Grouping
-from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
 from tests.integration.notifier.bot_notifier import CHANNEL, title
 from tests.integration.notifier.conftest import LEASE, World, make_channel
@@ -294,18 +293,11 @@ async def test_a_webhook_gets_each_incident_by_itself_at_once_with_the_id_of_the
 
 
 async def test_a_fallback_gets_what_a_storm_left_in_few_messages(grouped: World) -> None:
-    address = grouped.slack.address.replace("B0TEST", "B0BACKUP")
-    async with transaction(grouped.pool) as connection:
-        backup = await connection.fetchval(
-            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') RETURNING channel_id"
-        )
-        await set_fallback(connection, grouped.channel.channel_id, backup)
-    webhook = KINDS["slack_webhook"].opened(grouped.tools(), Identity(backup, "backup"), {}, {"url": address})
+    backup = await grouped.open_fallback()
     grouped.slack.play(Script(status=410, body="channel_is_archived"))
     await a_group(grouped, 50)
     await grouped.dispatcher().hand_over_once()
-    grouped.channel = OpenChannel(backup, "backup", "slack_webhook", "b", webhook)
-    assert await grouped.dispatch() == 1
+    assert await grouped.dispatch(backup) == 1
     (text,) = grouped.slack.texts
     assert "50 models" in text
     assert "Sent here because the channel slack is broken" in text

@@ -15,7 +15,6 @@ from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier import consumer
 from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift
 from sentryml_notifier.domain.grouping import Grouping
-from sentryml_notifier.store.fallback import set_fallback
 from sentryml_notifier.store.outbox import claim_deliveries
 from tests.integration.notifier.api_client import Api, api
 from tests.integration.notifier.bot_notifier import CHANNEL, title
@@ -176,11 +175,7 @@ async def test_a_channel_that_breaks_and_is_mended_still_holds(night: World) -> 
 
 
 async def test_the_fallback_of_a_broken_channel_gets_nothing_before_the_hold_ends(night: World) -> None:
-    async with transaction(night.pool) as connection:
-        backup = await connection.fetchval(
-            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', 'b') RETURNING channel_id"
-        )
-        await set_fallback(connection, night.channel.channel_id, backup)
+    await night.open_fallback()
     await night.pool.execute("UPDATE channel SET state = 'broken', broken_reason = 'archived' WHERE name = 'slack'")
     await night.take_in(*opened(range(3)))
     await night.dispatcher().hand_over_once()

@@ -17,8 +17,6 @@ from sentryml_common.contracts.transition import SYSTEM, Actor, Severity, Standi
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.channel_registry import OpenChannel
-from sentryml_notifier.channels.base import Identity
-from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.delivery.auditor import audit_once
 from sentryml_notifier.delivery.reminders import remind, remind_of_long_drift, remind_of_still_critical
 from sentryml_notifier.domain.grouping import Grouping
@@ -202,15 +200,10 @@ class Schedule:
 
 async def with_fallback(world: World) -> list[OpenChannel]:
     """The webhook of the world, and another one: each is the other's fallback."""
+    backup = await world.open_fallback()
     async with transaction(world.pool) as connection:
-        backup_id = await connection.fetchval(
-            "INSERT INTO channel (name, kind, fingerprint) VALUES ('backup', 'slack_webhook', '1') RETURNING channel_id"
-        )
-        await set_fallback(connection, world.channel.channel_id, backup_id)
-        await set_fallback(connection, backup_id, world.channel.channel_id)
-    address = {"url": world.slack.address.replace("B0TEST", "B0BACKUP")}
-    opened = KINDS["slack_webhook"].opened(world.tools(), Identity(backup_id, "backup"), {}, address)
-    return [world.channel, OpenChannel(backup_id, "backup", "slack_webhook", "1", opened)]
+        await set_fallback(connection, backup.channel_id, world.channel.channel_id)
+    return [world.channel, backup]
 
 
 @pytest.mark.parametrize(("kind", "seed"), SEEDS)

@@ -36,9 +36,13 @@ async def switch_on(world: World) -> None:
     await world.pool.execute("UPDATE route SET weekly_summary = 'mon 09:00', weekly_since = $1", world.clock())
 
 
+def sender_of(world: World) -> WeeklySender:
+    return WeeklySender(world.pool, world.registry(None, world.given), LEASE, world.clock, lambda: 0.5, world.new_id)
+
+
 async def send(world: World) -> int:
     """Send what is due; how many messages were attempted."""
-    sender = WeeklySender(world.pool, world.registry(None, world.given), LEASE, world.clock, lambda: 0.5, world.new_id)
+    sender = sender_of(world)
     await sender.enter_due()
     count = 0
     while await sender.send_one(world.channel):
@@ -85,8 +89,7 @@ async def test_after_an_outage_of_weeks_the_newest_is_sent(summarising: World) -
 async def test_a_notifier_killed_over_it_neither_loses_nor_doubles_it(summarising: World) -> None:
     world = summarising
     world.clock.now = MONDAY
-    sender = WeeklySender(world.pool, world.registry(None, world.given), LEASE, world.clock, lambda: 0.5, world.new_id)
-    await sender.enter_due()
+    await sender_of(world).enter_due()
     async with transaction(world.pool) as connection:
         until = world.clock.now + LEASE
         lost = await weekly.claim(
