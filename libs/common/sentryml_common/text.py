@@ -1,4 +1,4 @@
-"""Text for people: what strangers wrote in one visible line, spans of time in two units."""
+"""Text for people: what strangers wrote in one visible line, spans of time in two units, numbers of things."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ def duration(span: timedelta) -> str:
         elif parts:
             break
     return " ".join(parts[:2]) or "0 s"
+
+
+def count_of(number: int, noun: str) -> str:
+    """`1 day`, `7 days`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def capital(text: str) -> str:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sentryml_common.contracts.transition import Severity, State, Transition, TransitionKind
-from sentryml_common.text import cut
+from sentryml_common.text import count_of, cut
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Message, Tone, compose
 from sentryml_notifier.domain.message_input import Reminder, Story
 from sentryml_notifier.domain.routing import ALERTING, CLOSING
-from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, days, step_name, subject
+from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, step_name, subject
 
 TURNS = ALERTING | CLOSING | {TransitionKind.DEESCALATED}
 """Kinds that change the state of an incident, and bring figures of their own."""
@@ -61,7 +61,7 @@ def as_question(story: Story, long_drift_days: int, *, newest: bool) -> Message:
         )
         return message if newest else replace(message, notes=("It was asked again since.",), facts=())
     message = compose(Story(history[: place + 1], [history[place]]))
-    asked = f"This asked, after {days(long_drift_days)} of drift, whether it is the new normal."
+    asked = f"This asked, after {count_of(long_drift_days, 'day')} of drift, whether it is the new normal."
     return replace(message, lead=f"{asked} {message.lead}", facts=())
 
 

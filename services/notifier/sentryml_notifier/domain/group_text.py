@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from sentryml_common.contracts.transition import Severity, Transition, TransitionKind
 from sentryml_common.group_text import GroupedAlert, all_of, in_common, what_they_are
-from sentryml_common.text import capital, cut, duration
+from sentryml_common.text import capital, count_of, cut, duration
 from sentryml_notifier.domain.grouping import About, AlertGroup
 from sentryml_notifier.domain.message import NEXT, Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
 from sentryml_notifier.domain.routing import CLOSING, OPENING
-from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, RECOVERED, days, is_silent, step_name
+from sentryml_notifier.domain.story_text import LIVE, LONGEST_NAME, RECOVERED, is_silent, step_name
 
 WORST_SHOWN, ENDS_SHOWN = 5, 5
 HOW_SERIOUS = {Severity.WARN: "Warning", Severity.CRITICAL: "CRITICAL"}
@@ -78,8 +78,7 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
         over = f"{report.size - report.live} of {report.size}" if report.live else all_of(report.size)
         return f"Over: {over} incidents"
     if not any(map(is_live, stories)):
-        models = "1 model" if len(stories) == 1 else f"{len(stories)} models"
-        return f"Over before it could be delivered · {models}"
+        return f"Over before it could be delivered · {count_of(len(stories), 'model')}"
     serious = HOW_SERIOUS[Severity.CRITICAL if is_critical(stories[0]) else Severity.WARN]
     match report.about:
         case About.REMINDER:
@@ -87,7 +86,9 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
         case About.STILL_CRITICAL:
             return f"{serious}, acknowledged and still there · {counted(stories)}"
         case About.LONG_DRIFT:
-            return f"{serious} for {days(max(each.long_drift_days for each in stories))} · {counted(stories)}"
+            return (
+                f"{serious} for {count_of(max(each.long_drift_days for each in stories), 'day')} · {counted(stories)}"
+            )
     opened = sum(map(_opened, stories))
     worse = "" if opened else ", escalated" if any(map(_escalated, stories)) else ", worse"
     return f"{serious}{worse} · {counted(stories, more=bool(opened) and report.size > len(stories))}"
@@ -95,37 +96,33 @@ def _title(report: GroupReport, stories: Sequence[Story]) -> str:
 
 def _lead(report: GroupReport, stories: Sequence[Story]) -> str:
     group, count, size = report.group, len(stories), report.size
-    name = f"alert group {group.group_number}"
+    name, incidents = f"alert group {group.group_number}", count_of(count, "incident")
     match report.about:
         case About.END:
             if report.live:
                 over, live = size - report.live, report.live
-                return f"{_incidents(over)} of {name} {_are(over)} over, and {live} {_are(live)} live."
+                return f"{count_of(over, 'incident')} of {name} {_are(over)} over, and {live} {_are(live)} live."
             return f"{capital(all_of(size))} incidents of {name} are over."
         case About.REMINDER:
             number, times = (max(each) for each in zip(*map(_reminder, stories), strict=True))
-            return f"Nobody has acknowledged {_incidents(count)} of {name}. Reminder {number} of at most {times}."
+            return f"Nobody has acknowledged {incidents} of {name}. Reminder {number} of at most {times}."
         case About.STILL_CRITICAL:
             were = "was" if count == 1 else "were"
-            return f"{_incidents(count)} of {name} {were} acknowledged, and {_are(count)} still critical."
+            return f"{incidents} of {name} {were} acknowledged, and {_are(count)} still critical."
         case About.LONG_DRIFT:
             return (
-                f"{_incidents(count)} of {name} {_are(count)} still live. Is this the new normal, was it normal, "
+                f"{incidents} of {name} {_are(count)} still live. Is this the new normal, was it normal, "
                 "or is it still a fault?"
             )
     opened, escalated = [each for each in stories if _opened(each)], [each for each in stories if not _opened(each)]
     parts = []
     if opened:
         more = f": with earlier ones, {name} has {size}." if size > len(opened) else f" ({name})."
-        parts.append(f"{_incidents(len(opened))} opened{_within(opened)}{more}")
+        parts.append(f"{count_of(len(opened), 'incident')} opened{_within(opened)}{more}")
     if escalated:
         how = "escalated" if any(map(_escalated, escalated)) else "got worse"
-        parts.append(f"{_incidents(len(escalated))} of {name} {how}.")
+        parts.append(f"{count_of(len(escalated), 'incident')} of {name} {how}.")
     return " ".join(parts)
-
-
-def _incidents(count: int) -> str:
-    return "1 incident" if count == 1 else f"{count} incidents"
 
 
 def _are(count: int) -> str:

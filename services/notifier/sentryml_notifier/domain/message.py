@@ -202,11 +202,7 @@ def presented(message: Message, asked: Presentation) -> Message:
 
 def _in_zone(fact: Fact, zone: ZoneInfo) -> Fact:
     ours = fact.label == NEXT
-    return replace(fact, lines=tuple(_line(line, zone, ours=ours) for line in fact.lines))
-
-
-def _line(line: Line, zone: ZoneInfo, *, ours: bool) -> Line:
-    return tuple(_part(part, zone, ours=ours) for part in line)
+    return replace(fact, lines=tuple(tuple(_part(part, zone, ours=ours) for part in line) for line in fact.lines))
 
 
 def _part(part: Part, zone: ZoneInfo, *, ours: bool) -> Part:

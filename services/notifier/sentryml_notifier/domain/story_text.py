@@ -4,7 +4,7 @@ for several steps, or a reminder."""
 from __future__ import annotations
 
 from sentryml_common.contracts.transition import ActorType, Cause, Severity, State, Transition
-from sentryml_common.text import cut
+from sentryml_common.text import count_of, cut
 from sentryml_notifier.domain.message_input import Reminder, Story
 
 LONGEST_NAME = 80
@@ -37,7 +37,7 @@ def title_of(story: Story) -> str:
         was = "critical" if story.worst is Severity.CRITICAL else "a warning"
         return f"Resolved before it could be delivered (was {was}) · {step.model_id}"
     if story.long_drift_days:
-        return f"{subject(story)} for {days(story.long_drift_days)} · {step.model_id}"
+        return f"{subject(story)} for {count_of(story.long_drift_days, 'day')} · {step.model_id}"
     if story.still_critical:
         return f"{subject(story)}, acknowledged and still there · {step.model_id}"
     if story.reminder is not None:
@@ -66,13 +66,11 @@ def what_happened(story: Story) -> str:
 
 def _what_lasts(story: Story, reminder: Reminder) -> str:
     """What a reminder says: that it has not been acknowledged, or is still there."""
+    days = count_of(reminder.long_drift_days, "day")
     if reminder.long_drift_days and is_silent(story):
-        return f"Still no predictions after {days(reminder.long_drift_days)}. Is the model still in use?"
+        return f"Still no predictions after {days}. Is the model still in use?"
     if reminder.long_drift_days:
-        return (
-            f"Still drifting after {days(reminder.long_drift_days)}. Is this the new normal, was it normal, or is it "
-            "still a fault?"
-        )
+        return f"Still drifting after {days}. Is this the new normal, was it normal, or is it still a fault?"
     if reminder.still_critical:
         by = cut(story.acknowledgement.actor.name, LONGEST_NAME) if story.acknowledgement else "Somebody"
         return f"{by} acknowledged the incident, and it is still critical."
@@ -98,11 +96,6 @@ def step_name(step: Transition) -> str:
 def actor_name(step: Transition) -> str:
     """Who did it, shortened."""
     return cut(step.actor.name, LONGEST_NAME)
-
-
-def days(count: int) -> str:
-    """`1 day`, `7 days`."""
-    return "1 day" if count == 1 else f"{count} days"
 
 
 def _state(story: Story) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from sentryml_common.contracts.internal.notifier_api import ChangeResponse
-from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_notifier.domain.change import Action
 from sentryml_notifier.http.auth import Reader
 from sentryml_notifier.http.context import WithContext
@@ -50,4 +50,4 @@ async def list_all(context: WithContext, key: Reader, cursor: Cursor = None, lim
     items = [ChangeView.model_validate(dict(row)) for row in rows]
     if key.models:
         items = [each.model_copy(update=_KEPT_BACK) if each.action is Action.ROUTE_CHANGED else each for each in items]
-    return Page(items=items, next_cursor=to_cursor(items[-1].change_id) if len(items) == limit else None)
+    return Page(items=items, next_cursor=next_cursor(items, limit, lambda last: last.change_id))

@@ -12,7 +12,7 @@ from sentryml_common.contracts.delivery import EXAMPLE as PUBLISHED
 from sentryml_common.contracts.internal.notifier_api import AttemptResponse, DeliveryResponse
 from sentryml_common.contracts.message import MODEL_ID_PATTERN, UtcDatetime
 from sentryml_common.contracts.transition import TransitionKind
-from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, to_cursor
+from sentryml_common.http.paging import Cursor, Limit, Page, from_cursor, next_cursor
 from sentryml_common.http.problems import Problem, problem_answers
 from sentryml_common.http.times import WithOffset
 from sentryml_notifier.domain.delivery import DeliveryState, Outcome, ParkedBecause
@@ -98,9 +98,8 @@ async def list_all(
     async with context.transaction() as connection:
         rows = await list_deliveries(connection, requested, Position(*position) if position else None, limit)
     items = [DeliveryView.model_validate(dict(row)) for row in rows]
-    last = items[-1] if len(items) == limit else None
-    after = (last.created_at.isoformat(), last.sequence, last.delivery_id) if last else None
-    return Page(items=items, next_cursor=to_cursor(after) if after else None)
+    after = next_cursor(items, limit, lambda last: (last.created_at.isoformat(), last.sequence, last.delivery_id))
+    return Page(items=items, next_cursor=after)
 
 
 @router.get("/{delivery_id:uuid}", responses=UNKNOWN)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sentryml_common.contracts.transition import Severity
+from sentryml_common.text import count_of
 from sentryml_notifier.domain.group_text import WORST_SHOWN, ended, is_critical, is_live, worst, worst_first
 from sentryml_notifier.domain.message import Fact, Line, Link, Message, Tone
 from sentryml_notifier.domain.message_input import Story
@@ -66,7 +67,7 @@ def compose_weekly(report: WeeklyReport) -> Message:
 def _title(stories: Sequence[Story], live: Sequence[Story]) -> str:
     if not stories:
         return "Weekly summary · no incidents"
-    return f"Weekly summary · {_count(len(stories), 'incident')}, {len(live)} live"
+    return f"Weekly summary · {count_of(len(stories), 'incident')}, {len(live)} live"
 
 
 def _lead(stories: Sequence[Story], live: Sequence[Story]) -> str:
@@ -74,7 +75,7 @@ def _lead(stories: Sequence[Story], live: Sequence[Story]) -> str:
         return "No model of this route had an incident."
     models = len({each.last.model_id for each in stories})
     critical = sum(map(is_critical, live))
-    counts = f"{_count(len(stories), 'incident')} of {_count(models, 'model')}"
+    counts = f"{count_of(len(stories), 'incident')} of {count_of(models, 'model')}"
     return f"{counts}. Live: {len(live)}, {critical} of them critical."
 
 
@@ -101,7 +102,3 @@ def _noisy(report: WeeklyReport) -> Fact | None:
 
 def _advice_url(incident_url: str, model_id: str) -> str:
     return f"{incident_url.rpartition('/incidents/')[0]}/models/{model_id}/monitor#advice"
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
