@@ -14,6 +14,7 @@ from sentryml_local.slack_stand_in.sockets import open_sockets
 from sentryml_local.slack_stand_in.web_api import ApiScript
 from sentryml_local.slack_stand_in.workspace import Posted
 from sentryml_notifier.http.slack_actions import PATH
+from tests.integration.notifier.bot_notifier import title
 from tests.integration.notifier.conftest import Slack
 from tests.integration.notifier.test_service import SHORTEST_LEASE_SECONDS, notifier, producer, publish
 from tests.support.eventually import LONG_SECONDS, eventually
@@ -31,10 +32,6 @@ def settings_of(kafka: str, database_url: str, slack: Slack, **more: str) -> dic
         "slack_channel": CHANNEL, "slack_api_url": slack.api_url, "allowed_hosts": slack.authority,
         "slack_signing_secret": SIGNING, "dispatch_poll_seconds": "0.2", **more,
     }  # fmt: skip
-
-
-def title(posted: Posted) -> str:
-    return as_text(posted.payload).split("\n")[0]
 
 
 async def roots_of(slack: Slack, model_id: str, like: str) -> list[Posted]:
