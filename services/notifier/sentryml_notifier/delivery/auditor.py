@@ -41,7 +41,10 @@ async def audit(pool: Pool, clock: Clock, health: Health, keep: Callable[[Audit]
             await measure(pool, clock, health)
             audit = await audit_once(pool, clock)
             keep(audit)
-            known = _log_new(audit.findings, known)
+            for each in audit.findings:
+                if each not in known:
+                    log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, text=each.text)
+            known = audit.findings
         await asyncio.sleep(CHECK_EVERY_SECONDS)
 
 
@@ -57,14 +60,6 @@ async def audit_once(pool: Pool, clock: Clock) -> Audit:
     if not found:
         LAST_SUCCESSFUL_AUDIT.set(now.timestamp())
     return Audit(now, tuple(found), without_route)
-
-
-def _log_new(found: tuple[Finding, ...], known: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Log what is new among the findings."""
-    for each in found:
-        if each not in known:
-            log.error("audit_found_a_fault", fault=each.fault.value, channel=each.channel, text=each.text)
-    return found
 
 
 async def measure(pool: Pool, clock: Clock, health: Health) -> None:

@@ -18,6 +18,7 @@ from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
 from sentryml_notifier.domain.delivery import OVER
 from sentryml_notifier.store.inbox import DELIVERY_IDS
+from sentryml_notifier.store.ledger import age_seconds
 
 CHANNEL = "sentryml_notifier_outbox"
 """What the triggers notify."""
@@ -97,7 +98,7 @@ async def measure_outbox(connection: Connection, now: datetime) -> tuple[int, fl
         """
     )
     assert row is not None
-    return row["pending"], max(0.0, (now - row["oldest"]).total_seconds()) if row["oldest"] else 0.0
+    return row["pending"], age_seconds(row["oldest"], now)
 
 
 def _claim(delivery: Delivery) -> Claim:

@@ -18,24 +18,19 @@ LONGEST_TEXT = 500
 MODEL = "sentryml-system"
 """What the made-up story of a system alert has for a model."""
 
-WHAT: Mapping[SystemFault, str] = {
-    SystemFault.INPUT_STALLED: "predictions are not counted",
-    SystemFault.EVALUATIONS_STALLED: "models are not evaluated",
-    SystemFault.TRANSITIONS_STALLED: "incidents are not reported",
-    SystemFault.COMMITS_STALLED: "the combiner commits nothing",
-    SystemFault.DELIVERIES_STALLED: "messages to {channel} are not delivered",
-    SystemFault.KAFKA_AWAY: "Kafka does not answer",
-    SystemFault.INCIDENTS_AWAY: "incidents does not answer",
+TITLES: Mapping[SystemFault, tuple[str, str]] = {
+    SystemFault.INPUT_STALLED: ("predictions are not counted", "predictions are counted again"),
+    SystemFault.EVALUATIONS_STALLED: ("models are not evaluated", "models are evaluated again"),
+    SystemFault.TRANSITIONS_STALLED: ("incidents are not reported", "incidents are reported again"),
+    SystemFault.COMMITS_STALLED: ("the combiner commits nothing", "the combiner commits again"),
+    SystemFault.DELIVERIES_STALLED: (
+        "messages to {channel} are not delivered",
+        "messages to {channel} are delivered again",
+    ),
+    SystemFault.KAFKA_AWAY: ("Kafka does not answer", "Kafka answers again"),
+    SystemFault.INCIDENTS_AWAY: ("incidents does not answer", "incidents answers again"),
 }
-OVER: Mapping[SystemFault, str] = {
-    SystemFault.INPUT_STALLED: "predictions are counted again",
-    SystemFault.EVALUATIONS_STALLED: "models are evaluated again",
-    SystemFault.TRANSITIONS_STALLED: "incidents are reported again",
-    SystemFault.COMMITS_STALLED: "the combiner commits again",
-    SystemFault.DELIVERIES_STALLED: "messages to {channel} are delivered again",
-    SystemFault.KAFKA_AWAY: "Kafka answers again",
-    SystemFault.INCIDENTS_AWAY: "incidents answers again",
-}
+"""What does not work, and that it works again."""
 MEANS: Mapping[SystemFault, str] = {
     SystemFault.INPUT_STALLED: "Drift and silence are not noticed meanwhile. Predictions wait in Kafka, 7 days by "
     "default, and are counted when it works again.",
@@ -55,7 +50,8 @@ ENDS_BY_ITSELF = "A message comes when it works again."
 
 def title_of(subject: Subject, *, over: bool = False) -> str:
     """`SentryML: predictions are not counted`."""
-    text = (OVER if over else WHAT)[subject.fault]
+    began, ended = TITLES[subject.fault]
+    text = ended if over else began
     return f"SentryML: {text.format(channel=cut(subject.channel, LONGEST_NAME))}"
 
 
