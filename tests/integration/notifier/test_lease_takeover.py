@@ -11,8 +11,8 @@ import pytest
 from sentryml_common.postgres.pool import transaction
 from sentryml_local.slack_stand_in.store import Ending, Script
 from sentryml_notifier.channel_registry import OpenChannel
-from sentryml_notifier.delivery.dispatcher import LONGEST_SEND, to_the_end
-from sentryml_notifier.domain.delivery import Delivered, Outcome, RetryState, SendResult
+from sentryml_notifier.delivery.dispatcher import to_the_end
+from sentryml_notifier.domain.delivery import LONGEST_SEND, Delivered, Outcome, RetryState, SendResult
 from sentryml_notifier.store.queue import queue
 from sentryml_notifier.store.queue.queue import Claim, Cleared
 from tests.integration.notifier.conftest import LEASE, World

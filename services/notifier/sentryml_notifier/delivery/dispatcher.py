@@ -30,6 +30,7 @@ from sentryml_notifier.domain.delivery import (
     SendResult,
     TryAgain,
     decide,
+    may_begin,
 )
 from sentryml_notifier.domain.group_text import compose_group
 from sentryml_notifier.domain.grouping import About, Grouping
@@ -50,7 +51,6 @@ from sentryml_notifier.store.queue.queue import Claim, Cleared, NotBefore, Reade
 log = get_logger(__name__)
 
 IN_TROUBLE_AFTER_FAILURES = 3
-LONGEST_SEND = timedelta(seconds=15)
 CHECK_PARKED_SECONDS = 15.0
 CHECK_CHANNELS_SECONDS, CHECK_BROKEN_SECONDS = 2.0, 2.0
 SHORTEST_REST_SECONDS = 0.01
@@ -177,8 +177,7 @@ class Dispatcher:
         claim = await self._claim(channel)
         if claim is None or isinstance(claim, Cleared):
             return claim is not None
-        # A process that was frozen since it claimed must not send what another has taken over meanwhile.
-        if self._clock() > claim.sending.lease_until - LONGEST_SEND:
+        if not may_begin(claim.sending.lease_until, self._clock()):
             log.warning("lease_too_old_to_send", channel=channel.name, send_id=str(claim.sending.send_id))
             await self._patiently(lambda: self._give_back(channel, claim))
             return True

@@ -20,7 +20,7 @@ from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.base import Outgoing
 from sentryml_notifier.domain.channel_tests import trial_story
-from sentryml_notifier.domain.delivery import Outcome, SendResult, TryAgain, decide
+from sentryml_notifier.domain.delivery import Outcome, SendResult, TryAgain, decide, may_begin
 from sentryml_notifier.domain.holding.weekly import WeeklyReport, compose_weekly, concerns
 from sentryml_notifier.domain.message import Message, Presentation, presented, with_delivery_notes
 from sentryml_notifier.store import channels, weekly
@@ -30,7 +30,6 @@ from sentryml_notifier.store.weekly import Summary
 log = get_logger(__name__)
 
 CHECK_EVERY_SECONDS = 15.0
-LONGEST_SEND = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ class WeeklySender:
             if summary is None:
                 return False
             message = await self._compose(connection, summary)
-        # A process that was frozen since it claimed must not send what another has taken over meanwhile.
-        if self.clock() > summary.lease_until - LONGEST_SEND:
+        if not may_begin(summary.lease_until, self.clock()):
             return True
         result = await channel.send(
             Outgoing(

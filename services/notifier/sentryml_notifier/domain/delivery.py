@@ -26,6 +26,7 @@ FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 1.0, 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_PARKED_AFTER = timedelta(minutes=15)
 TRIED_AGAIN = "It is retried every 15 minutes; what waits is sent as soon as it works."
+LONGEST_SEND = timedelta(seconds=15)
 DEFAULT_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 3600.0
 
 FOUND, NOT_CHECKED = "found", "not_checked"
@@ -181,6 +182,11 @@ def retry_refusal(state: DeliveryState, because: ParkedBecause | None) -> str | 
         case DeliveryState.PARKED, ParkedBecause.NOT_NEEDED:
             return "it was a reminder of an incident that has been acknowledged or is over"
     return None
+
+
+def may_begin(lease_until: datetime, now: datetime) -> bool:
+    """Whether to send what was claimed: a process that was frozen since must not, as another may have taken it over."""
+    return now <= lease_until - LONGEST_SEND
 
 
 def decide(result: SendResult, retry_state: RetryState, *, now: datetime, jitter: float) -> Next:
