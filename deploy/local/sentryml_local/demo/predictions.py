@@ -7,7 +7,9 @@ random forest 0.286), takes a second, and needs no filling in of unknown weather
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
@@ -15,6 +17,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sentryml_local.demo.flights import find_data, read_flights
 from sentryml_local.demo.time_scale import FlightDay
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
 LATE_MINUTES = 15
@@ -26,20 +31,25 @@ LAST_DAY = date(2013, 6, 5)
 
 def predict_days() -> list[FlightDay]:
     """Train on January to March and predict every flight from April to LAST_DAY; the result is always the same."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - takes a second
+    import sklearn.ensemble  # noqa: F401, PLC0415 - takes a second; what is loaded by now is limited below
 
     flights = read_flights(find_data(), TRAINED_MONTHS + PLAYED_MONTHS)
-    arrived = flights[flights["month"].isin(TRAINED_MONTHS) & flights["arr_delay"].notna()]
     played = flights[flights["month"].isin(PLAYED_MONTHS) & (flights["date"] <= LAST_DAY)]
-    # One thread: more of them spin while they wait for a core, and the stack is starting on the same machine. It limits
-    # the libraries that are loaded by now.
+    # One thread: more of them spin while they wait for a core, and the stack is starting on the same machine.
     with threadpool_limits(limits=1):
-        # The seed decides only which tenth of the flights tells when to stop adding trees.
-        classifier = HistGradientBoostingClassifier(random_state=0)
-        classifier.fit(arrived[FEATURES], arrived["arr_delay"] > LATE_MINUTES)
+        classifier = train(flights[flights["month"].isin(TRAINED_MONTHS)])
         scores = classifier.predict_proba(played[FEATURES])[:, 1]
     played = played.assign(score=np.round(scores, 6))
     return [_one_day(day, rows) for day, rows in played.groupby("date")]
+
+
+def train(flights: pd.DataFrame, features: Sequence[str] = FEATURES) -> HistGradientBoostingClassifier:
+    """Fit the classifier to the flights whose arrival is known."""
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - takes a second
+
+    arrived = flights[flights["arr_delay"].notna()]
+    # The seed decides only which tenth of the flights tells when to stop adding trees.
+    return HistGradientBoostingClassifier(random_state=0).fit(arrived[[*features]], arrived["arr_delay"] > LATE_MINUTES)
 
 
 def _one_day(day: date, rows: pd.DataFrame) -> FlightDay:
