@@ -18,10 +18,12 @@ SERVICE_URL = r"https?://(\[[0-9a-fA-F:.]+\]|[^\s/,:@?#\[\]]+)(:[0-9]{1,5})?/?"
 """The address of a service: a host, and a port that is a number. HTTP clients raise errors of their own at others."""
 
 
-class LogSettings(BaseSettings):
-    """How a service logs."""
-
+class _Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
+class LogSettings(_Settings):
+    """How a service logs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -29,10 +31,8 @@ class LogSettings(BaseSettings):
     )
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(_Settings):
     """How to reach Kafka."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, separated by commas.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -88,10 +88,8 @@ class ServiceSettings(LogSettings, KafkaSettings):
     )
 
 
-class PostgresSettings(BaseSettings):
+class PostgresSettings(_Settings):
     """How to reach PostgreSQL."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     postgres_url: SecretStr = Field(
         SecretStr("postgresql://sentryml@127.0.0.1:5432/sentryml"), description="PostgreSQL address with credentials."
@@ -99,10 +97,8 @@ class PostgresSettings(BaseSettings):
     postgres_pool_size: int = Field(10, ge=2, le=100, description="Maximum number of connections to PostgreSQL.")
 
 
-class InternalSettings(BaseSettings):
+class InternalSettings(_Settings):
     """What services need that send requests to each other."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     internal_secret: SecretStr | None = Field(
         None,

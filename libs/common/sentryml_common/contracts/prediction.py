@@ -216,18 +216,7 @@ def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
             return rows
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError, too
         pass
-    return [
-        EventRow(
-            event.model_id,
-            event.prediction,
-            event.score,
-            event.timestamp,
-            event.event_id,
-            event.version,
-            event.segment,
-        )
-        for event in parse_events(body, most_events=most_events)
-    ]
+    return [EventRow(**vars(event)) for event in parse_events(body, most_events=most_events)]
 
 
 def parse_events(body: bytes, *, most_events: int | None = None) -> list[PredictionEvent]:
