@@ -12,24 +12,21 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import httpx
 import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.report import Figure, show
+from bench.drift.workers import running_workers
+from bench.report import Figure, say, show
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, MONITORS, PREDICTIONS
 from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
-from tests.chaos.workers import Worker, workers_of
+from tests.chaos.workers import Worker
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS, DAYS, EVENTS_PER_RECORD = 1_000, 35, 5_000
@@ -94,32 +91,23 @@ async def waiting(combiner: Worker) -> float | None:
     """How many backfilled panes the combiner still has to emit; None while it does not say."""
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{combiner.environment['SENTRYML_HTTP_PORT']}/metrics")
+            answer = await client.get(f"{combiner.url}/metrics")
     except httpx.TransportError:
         return None
     found = WAITING.search(answer.text)
     return None if found is None else float(found[1])
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """The longest wait of a new event, the combiner's memory, rebalances, and how long the backfill takes."""
-    with TemporaryDirectory() as folder, own_kafka() as kafka:
+    defaults = ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS")
+    with own_kafka() as kafka:
         await ensure_topics(kafka.settings, Health())
-        workers = [
-            each for each in workers_of(Path(folder), kafka.bootstrap, 60.0, "rocksdb", 0.0) if "-1" in each.name
-        ]
-        for worker in workers:
-            for name in ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS"):
-                worker.environment.pop(name)  # as the defaults are
-            worker.start()
-        try:
-            return await _measured(kafka, workers, say)
-        finally:
-            for worker in workers:
-                worker.kill()
+        with running_workers(kafka, *defaults) as workers:
+            return await _measured(kafka, workers)
 
 
-async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str], None]) -> list[Figure]:
+async def _measured(kafka: OwnKafka, workers: list[Worker]) -> list[Figure]:
     combiner, canaries, memory = next(each for each in workers if "combiner" in each.name), Canaries(), 0
     assert combiner.process is not None
     process, begun, seen = psutil.Process(combiner.process.pid), time.monotonic(), False
@@ -150,4 +138,4 @@ async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str],
 
 
 if __name__ == "__main__":
-    show("Backfill", asyncio.run(measure(lambda line: sys.stderr.write(f"{line}\n") and None)))
+    show("Backfill", asyncio.run(measure()))

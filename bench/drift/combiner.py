@@ -27,7 +27,8 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bench.report import Figure
+from bench.drift.long_tail import ends
+from bench.report import Figure, say
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.health import Health
@@ -93,19 +94,10 @@ async def ours(bootstrap: str, _: int) -> None:
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
         committed = partial(committed_offsets, group_of(own_group), settings, health)
         combiner = _Counting(settings, rules, incarnation, publisher, DeadLetters("bench", publisher), committed)
-        combiner.remaining = await _records(bootstrap)
+        combiner.remaining = await ends(bootstrap, PREDICTIONS)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()
         running.cancel()
-
-
-async def _records(bootstrap: str) -> int:
-    """How many records there are."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
-    await consumer.start()
-    ends = await consumer.end_offsets([TopicPartition(PREDICTIONS.name, n) for n in range(PREDICTIONS.partitions)])
-    await consumer.stop()
-    return sum(ends.values())
 
 
 class _Counting(Combiner):
@@ -162,7 +154,7 @@ def read_as(reader: str, bootstrap: str, total: int) -> float:
     return float(done.stdout.strip().split()[-1])
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """Events per CPU second of every reader, of single events and of arrays."""
     figures = []
     for events_per_record, records in ((1, 200_000), (100, 6_000)):
