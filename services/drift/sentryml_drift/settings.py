@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from sentryml_common.contracts.monitor import DAY
 from sentryml_common.settings import InternalSettings, ServiceSettings
-
-DAY = 86_400
 
 
 class DriftSettings(ServiceSettings, InternalSettings):
