@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
+from functools import partial
 
-import httpx
 import orjson
-import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.drift.workers import running_workers
+from bench.drift.workers import metric_of, process_of, running_workers
 from bench.report import Figure, say, show
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
@@ -31,7 +29,6 @@ from tests.support.own_kafka import OwnKafka, own_kafka
 
 MODELS, DAYS, EVENTS_PER_RECORD = 1_000, 35, 5_000
 CANARY_EVERY_SECONDS = 5.0
-WAITING = re.compile(r"sentryml_drift_backfilled_waiting ([\d.e+]+)")
 DAY = 86_400
 
 
@@ -87,17 +84,6 @@ class Canaries:
                     self.seconds.setdefault(name, time.monotonic() - self.sent[name])
 
 
-async def waiting(combiner: Worker) -> float | None:
-    """How many backfilled panes the combiner still has to emit; None while it does not say."""
-    try:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"{combiner.url}/metrics")
-    except httpx.TransportError:
-        return None
-    found = WAITING.search(answer.text)
-    return None if found is None else float(found[1])
-
-
 async def measure() -> list[Figure]:
     """The longest wait of a new event, the combiner's memory, rebalances, and how long the backfill takes."""
     defaults = ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS")
@@ -109,19 +95,19 @@ async def measure() -> list[Figure]:
 
 async def _measured(kafka: OwnKafka, workers: list[Worker]) -> list[Figure]:
     combiner, canaries, memory = next(each for each in workers if "combiner" in each.name), Canaries(), 0
-    assert combiner.process is not None
-    process, begun, seen = psutil.Process(combiner.process.pid), time.monotonic(), False
+    waiting = partial(metric_of, combiner.url, "sentryml_drift_backfilled_waiting")
+    process, begun, seen = process_of(combiner), time.monotonic(), False
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=1_000_000) as producer:
         tasks = [asyncio.create_task(canaries.watch(kafka)), asyncio.create_task(canaries.sing(producer))]
         await send(kafka, producer)
         say(f"backfill: {MODELS * DAYS * 24:,} events sent")
-        while not seen or await waiting(combiner) != 0 or len(canaries.seconds) < len(canaries.sent) - 1:
-            seen = seen or bool(await waiting(combiner))
+        while not seen or await waiting() != 0 or len(canaries.seconds) < len(canaries.sent) - 1:
+            seen = seen or bool(await waiting())
             memory = max(memory, process.memory_info().rss)
             if round(time.monotonic() - begun) % 10 == 0:
                 worst = max(canaries.seconds.values(), default=0.0)
                 seen_of = f"{len(canaries.seconds)} of {len(canaries.sent)}"
-                say(f"backfill: {await waiting(combiner)} panes wait; {seen_of} new models seen, within {worst:.0f} s")
+                say(f"backfill: {await waiting()} panes wait; {seen_of} new models seen, within {worst:.0f} s")
             await asyncio.sleep(1)
         for task in tasks:
             task.cancel()

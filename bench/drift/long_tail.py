@@ -11,11 +11,10 @@ import time
 from random import Random
 
 import orjson
-import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.drift.workers import running_workers
+from bench.drift.workers import process_of, running_workers
 from bench.report import Figure, cpu_of, say
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.health import Health
@@ -79,12 +78,6 @@ async def unread(kafka: OwnKafka) -> dict[str, int]:
     finally:
         await admin.close()
         await consumer.stop()
-
-
-def process_of(worker: Worker) -> psutil.Process:
-    """The process of a worker that runs."""
-    assert worker.process is not None
-    return psutil.Process(worker.process.pid)
 
 
 async def measure() -> list[Figure]:

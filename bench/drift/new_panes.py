@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import time
@@ -18,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import psutil
 from aiokafka import AIOKafkaProducer
 
+from bench.drift.workers import metric_of
 from bench.report import Figure, cpu_of, say
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.health import Health
@@ -34,7 +33,7 @@ from tests.support.ports import free_port
 
 MODELS, PARTIALS = 1_000, 200_000
 GRID = PaneGrid(60.0)
-METRIC = re.compile(r'sentryml_drift_partials_applied_total\{outcome="applied"\} ([\d.e+]+)')
+APPLIED = 'sentryml_drift_partials_applied_total{outcome="applied"}'
 
 
 def partials(now: float) -> Iterator[Partial]:
@@ -54,16 +53,6 @@ async def fill(kafka: OwnKafka) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=2_000_000) as producer:
         for partition, record in pack_records(partials(time.time()), HISTOGRAMS.partitions):
             await producer.send(HISTOGRAMS.name, record, partition=partition)
-
-
-async def applied(url: str) -> int:
-    """How many partials the processor has taken in."""
-    try:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            found = METRIC.search((await client.get(f"{url}/metrics")).text)
-            return 0 if found is None else int(float(found[1]))
-    except httpx.TransportError:
-        return 0
 
 
 @contextmanager
@@ -90,8 +79,8 @@ async def measure() -> list[Figure]:
 
 
 async def _measured(url: str, process: psutil.Process) -> list[Figure]:
-    first, begun, cpu, memory = 0, 0.0, 0.0, 0
-    while (now := await applied(url)) < PARTIALS:
+    first, begun, cpu, memory = 0.0, 0.0, 0.0, 0
+    while (now := await metric_of(url, APPLIED) or 0.0) < PARTIALS:
         if not first and now:
             first, begun, cpu = now, time.monotonic(), cpu_of(process)
         if not now:
