@@ -68,10 +68,7 @@ PAGES = {
 }
 ALERTS = {
     "alerts": ("/alerts", "{notifier}/v1/routes"),
-    "alerts, where one would go": (
-        f"/alerts?model={LONGEST}",
-        "{notifier}/v1/deliveries?undeliverable=true&limit=10",
-    ),
+    "alerts, where one would go": (f"/alerts?model={LONGEST}", "{notifier}/v1/deliveries?undeliverable=true&limit=10"),
     "deliveries": ("/alerts/deliveries", "{notifier}/v1/deliveries?limit=30"),
     "deliveries, waiting": (
         "/alerts/deliveries?state=waiting",

@@ -75,10 +75,7 @@ class ServiceSettings(LogSettings, KafkaSettings):
         "separated by commas.",
     )
     http_headers_seconds: float = Field(
-        10.0,
-        gt=0,
-        le=3600,
-        description="Time limit for the headers of a request; then the answer is 408.",
+        10.0, gt=0, le=3600, description="Time limit for the headers of a request; then the answer is 408."
     )
     http_body_seconds: float = Field(
         30.0, gt=0, le=3600, description="Time limit for the body of a request; then the answer is 408."

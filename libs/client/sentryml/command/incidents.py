@@ -91,7 +91,7 @@ def _step(transition: dict[str, Any]) -> tuple[str, ...]:
 
 
 def what_happened(transition: dict[str, Any]) -> str:
-    """A step of an incident in a line, with the note of whoever made it."""
+    """A step of an incident in a line, with the note of who made it."""
     text = transition.get("text") or {}
     what = str(text.get("headline") or transition["kind"].replace("_", " "))
     note = f" (note: {transition['note']})" if transition.get("note") else ""

@@ -168,6 +168,5 @@ class Monitor(MonitorSettings, Message):
         None, description="Since when events have been kept for windows of this length; null: ever since the first."
     )
     normal_time: NormalTime = Field(
-        NormalTime(),
-        description="The time that the baseline is made of. Changed by SentryML and by people.",
+        NormalTime(), description="The time that the baseline is made of. Changed by SentryML and by people."
     )

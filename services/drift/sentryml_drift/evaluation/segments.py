@@ -87,13 +87,7 @@ def _seen(grid: PaneGrid, monitor: Monitor, panes: Iterable[int], oldest: int, a
 
 
 def _counted(
-    grid: PaneGrid,
-    monitor: Monitor,
-    slices: Slices,
-    value: str,
-    sums: SliceSums,
-    plan: EvaluationPlan,
-    seen: Seen,
+    grid: PaneGrid, monitor: Monitor, slices: Slices, value: str, sums: SliceSums, plan: EvaluationPlan, seen: Seen
 ) -> Counted:
     panes = slices.panes(Kind.SEGMENT, value)
 
