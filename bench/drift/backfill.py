@@ -22,10 +22,8 @@ from bench.report import Figure, say, show
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, MONITORS, PREDICTIONS
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
 from tests.chaos.workers import Worker
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS, DAYS, EVENTS_PER_RECORD = 1_000, 35, 5_000
 CANARY_EVERY_SECONDS = 5.0
@@ -87,8 +85,7 @@ class Canaries:
 async def measure() -> list[Figure]:
     """The longest wait of a new event, the combiner's memory, rebalances, and how long the backfill takes."""
     defaults = ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS")
-    with own_kafka() as kafka:
-        await ensure_topics(kafka.settings, Health())
+    async with own_kafka_with_topics() as kafka:
         with running_workers(kafka, *defaults) as workers:
             return await _measured(kafka, workers)
 

@@ -37,13 +37,12 @@ from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
-from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
 from sentryml_statistics.time.panes import PaneGrid
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS = 50
 ROUNDS = 3
@@ -159,8 +158,7 @@ async def measure() -> list[Figure]:
     figures = []
     for events_per_record, records in ((1, 200_000), (100, 6_000)):
         total = events_per_record * records
-        with own_kafka() as kafka:
-            await ensure_topics(kafka.settings, Health())
+        async with own_kafka_with_topics() as kafka:
             await fill(kafka, records, events_per_record)
             rates: dict[str, list[float]] = {reader: [] for reader in READERS}
             for number in range(ROUNDS):

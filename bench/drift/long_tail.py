@@ -17,10 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from bench.drift.workers import process_of, running_workers
 from bench.report import Figure, cpu_of, say
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
 from tests.chaos.workers import Worker
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS = 10_000
 WARM_SECONDS, MEASURED_SECONDS = 60.0, 90.0
@@ -54,13 +52,9 @@ async def traffic(kafka: OwnKafka) -> None:
 
 async def ends(bootstrap: str, topic: Topic) -> int:
     """How many offsets a topic has used."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None) as consumer:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         return sum((await consumer.end_offsets(partitions)).values())
-    finally:
-        await consumer.stop()
 
 
 async def unread(kafka: OwnKafka) -> dict[str, int]:
@@ -82,8 +76,7 @@ async def unread(kafka: OwnKafka) -> dict[str, int]:
 
 async def measure() -> list[Figure]:
     """CPU of both processes in cores, events and changelog records a second, memory."""
-    with own_kafka() as kafka:
-        await ensure_topics(kafka.settings, Health())
+    async with own_kafka_with_topics() as kafka:
         with running_workers(kafka, "SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS") as workers:
             flowing = asyncio.create_task(traffic(kafka))
             try:

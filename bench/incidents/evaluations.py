@@ -90,14 +90,12 @@ async def measure(service: Incidents) -> list[Figure]:
 
 async def _fill(kafka: str, found: Iterator[Evaluation]) -> None:
     await ensure_topics(KafkaSettings(kafka_bootstrap=kafka), Health())
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type="lz4", linger_ms=20, max_batch_size=262_144)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type="lz4", linger_ms=20, max_batch_size=262_144
+    ) as producer:
         for evaluation in found:
             await producer.send(EVALUATIONS.name, encode(evaluation), evaluation.model_id.encode())
         await producer.flush()
-    finally:
-        await producer.stop()
 
 
 async def _drain(service: Incidents, process: psutil.Process, count: int) -> tuple[float, float]:

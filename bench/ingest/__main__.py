@@ -29,8 +29,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, PREDICTIONS
 from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
-from sentryml_common.kafka.topics import ensure_topics
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 from tests.support.ports import free_port
 
 SIZES = (1, 100, 1_000)
@@ -115,8 +114,7 @@ async def load(server: Server, key: str, events: int, seconds: float, rate: floa
 
 async def measure(rounds: int, seconds: float) -> None:
     """Measure all, and print the tables."""
-    with own_kafka() as kafka:
-        await ensure_topics(kafka.settings, Health())
+    async with own_kafka_with_topics() as kafka:
         key = await make_key(kafka)
         found: dict[tuple[int, str], list[Run]] = defaultdict(list)
         async with (
