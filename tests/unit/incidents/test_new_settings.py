@@ -1,5 +1,6 @@
-"""A new setting of a monitor has to be sorted in: what a change of it does to counts and alerts, and whether a stored PSI
-answers for another value of it. Without a word it would change nothing, and a preview would call the old PSI exact."""
+"""A new setting of a monitor has to be sorted in: what a change of it does to counts and alerts, and whether a stored
+PSI answers for another value of it. Without a word it would change nothing, and a preview would call the old PSI
+exact."""
 
 from __future__ import annotations
 
