@@ -7,11 +7,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from bench.report import Figure, show
+from bench.report import RIVALS_PYTHON, Figure, show
 from tests.support.ingest_stand_in import Received, Reply, stand_in
 
 ROOT = Path(__file__).parents[1]
-RIVALS = ROOT / ".venv-rivals" / "bin" / "python"
 FIGURES = {
     "median": ("a call, µs, median", 1_000),
     "p99": ("a call, µs, p99", 1_000),
@@ -35,7 +34,7 @@ def main() -> None:
     with stand_in() as state:
         state.answering = answering
         measured = subprocess.run(
-            [RIVALS, "-W", "ignore", ROOT / "bench" / "rivals" / "client_calls.py", state.url],
+            [RIVALS_PYTHON, "-W", "ignore", ROOT / "bench" / "rivals" / "client_calls.py", state.url],
             env={**os.environ, "PYTHONPATH": str(ROOT / "libs" / "client")}, check=True, capture_output=True, text=True,
         )  # fmt: skip
     found = json.loads(measured.stdout)

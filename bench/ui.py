@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
-import sys
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from urllib.parse import urljoin
 
 import httpx
-import numpy as np
 from pydantic import SecretStr
 
 from bench.incidents.evaluations import MODELS, an_evaluation
 from bench.incidents.service import Incidents, incidents_service
-from bench.report import say_table
+from bench.report import p95_of, say, say_table, stopped_by_ctrl_c
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.health import Health
@@ -72,10 +68,7 @@ PAGES = {
 }
 ALERTS = {
     "alerts": ("/alerts", "{notifier}/v1/routes"),
-    "alerts, where one would go": (
-        f"/alerts?model={LONGEST}",
-        "{notifier}/v1/deliveries?undeliverable=true&limit=10",
-    ),
+    "alerts, where one would go": (f"/alerts?model={LONGEST}", "{notifier}/v1/deliveries?undeliverable=true&limit=10"),
     "deliveries": ("/alerts/deliveries", "{notifier}/v1/deliveries?limit=30"),
     "deliveries, waiting": (
         "/alerts/deliveries?state=waiting",
@@ -88,10 +81,6 @@ ALERTS = {
     "changes of routes and channels": ("/alerts/changes", "{notifier}/v1/changes?limit=50"),
 }
 """A message waits for each of the incidents."""
-
-
-def say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
 
 
 async def fill(postgres: str) -> None:
@@ -192,24 +181,19 @@ async def first_load(browser: httpx.AsyncClient, ask: Callable[[], Awaitable[htt
 
 async def p95(ask: Callable[[], Awaitable[httpx.Response]], asked: int = ASKED) -> float:
     """In milliseconds."""
-    times = []
-    for _ in range(asked):
-        began = time.perf_counter()
+
+    async def checked() -> None:
         (await ask()).raise_for_status()
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.percentile(times, 95))
+
+    return await p95_of(checked, asked)
 
 
 def main() -> None:
     """Measure all, and print the table."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     configure_logging("bench", LogSettings(log_level="warning"))
     headings = ["page", "ms", "the API's answer, ms", "ratio", "first load, KB"]
-    try:
-        with incidents_service() as service:
-            say_table("Pages with 10,000 drifting models, p95", headings, asyncio.run(measure(service)))
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    with stopped_by_ctrl_c(), incidents_service() as service:
+        say_table("Pages with 10,000 drifting models, p95", headings, asyncio.run(measure(service)))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,6 @@ Absolute figures are this machine's; ratios carry over. Nothing here passes or f
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
-import time
 
 from bench.drift.backfill import measure as measure_backfill
 from bench.drift.combiner import measure as measure_combiner
@@ -18,29 +15,22 @@ from bench.drift.loop import measure as measure_loop
 from bench.drift.new_panes import measure as measure_new_panes
 from bench.drift.segments import measure as measure_segments
 from bench.drift.startup import measure as measure_startup
-from bench.report import show
-
-
-def say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+from bench.report import show, stopped_by_ctrl_c
 
 
 def main() -> None:
     """Measure all, and print the tables."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        show("Start-up", asyncio.run(measure_startup(say)))  # first: it tells its memory from that of the process
-        show("Processor", measure_partials(say))
-        show("New panes", asyncio.run(measure_new_panes(say)))
-        show("Event loop", asyncio.run(measure_loop(say)))
-        show("Evaluation", measure_evaluation(say))
-        show("Rounds", measure_rounds(say))
-        show("Segments", measure_segments(say))
-        show("Combiner", asyncio.run(measure_combiner(say)))
-        show("Backfill", asyncio.run(measure_backfill(say)))
-        show("Long tail", asyncio.run(measure_long_tail(say)))
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+    with stopped_by_ctrl_c():
+        show("Start-up", asyncio.run(measure_startup()))  # first: it tells its memory from that of the process
+        show("Processor", measure_partials())
+        show("New panes", asyncio.run(measure_new_panes()))
+        show("Event loop", asyncio.run(measure_loop()))
+        show("Evaluation", measure_evaluation())
+        show("Rounds", measure_rounds())
+        show("Segments", measure_segments())
+        show("Combiner", asyncio.run(measure_combiner()))
+        show("Backfill", asyncio.run(measure_backfill()))
+        show("Long tail", asyncio.run(measure_long_tail()))
 
 
 if __name__ == "__main__":

@@ -11,30 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
-import httpx
 import orjson
-import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from bench.report import Figure, show
+from bench.drift.workers import metric_of, process_of, running_workers
+from bench.report import Figure, say, show
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import ACTIVITY, MONITORS, PREDICTIONS
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
-from tests.chaos.workers import Worker, workers_of
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.chaos.workers import Worker
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS, DAYS, EVENTS_PER_RECORD = 1_000, 35, 5_000
 CANARY_EVERY_SECONDS = 5.0
-WAITING = re.compile(r"sentryml_drift_backfilled_waiting ([\d.e+]+)")
 DAY = 86_400
 
 
@@ -90,50 +82,29 @@ class Canaries:
                     self.seconds.setdefault(name, time.monotonic() - self.sent[name])
 
 
-async def waiting(combiner: Worker) -> float | None:
-    """How many backfilled panes the combiner still has to emit; None while it does not say."""
-    try:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{combiner.environment['SENTRYML_HTTP_PORT']}/metrics")
-    except httpx.TransportError:
-        return None
-    found = WAITING.search(answer.text)
-    return None if found is None else float(found[1])
-
-
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """The longest wait of a new event, the combiner's memory, rebalances, and how long the backfill takes."""
-    with TemporaryDirectory() as folder, own_kafka() as kafka:
-        await ensure_topics(kafka.settings, Health())
-        workers = [
-            each for each in workers_of(Path(folder), kafka.bootstrap, 60.0, "rocksdb", 0.0) if "-1" in each.name
-        ]
-        for worker in workers:
-            for name in ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS"):
-                worker.environment.pop(name)  # as the defaults are
-            worker.start()
-        try:
-            return await _measured(kafka, workers, say)
-        finally:
-            for worker in workers:
-                worker.kill()
+    defaults = ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS", "SENTRYML_SESSION_TIMEOUT_SECONDS")
+    async with own_kafka_with_topics() as kafka:
+        with running_workers(kafka, *defaults) as workers:
+            return await _measured(kafka, workers)
 
 
-async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str], None]) -> list[Figure]:
+async def _measured(kafka: OwnKafka, workers: list[Worker]) -> list[Figure]:
     combiner, canaries, memory = next(each for each in workers if "combiner" in each.name), Canaries(), 0
-    assert combiner.process is not None
-    process, begun, seen = psutil.Process(combiner.process.pid), time.monotonic(), False
+    waiting = partial(metric_of, combiner.url, "sentryml_drift_backfilled_waiting")
+    process, begun, seen = process_of(combiner), time.monotonic(), False
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, max_request_size=1_000_000) as producer:
         tasks = [asyncio.create_task(canaries.watch(kafka)), asyncio.create_task(canaries.sing(producer))]
         await send(kafka, producer)
         say(f"backfill: {MODELS * DAYS * 24:,} events sent")
-        while not seen or await waiting(combiner) != 0 or len(canaries.seconds) < len(canaries.sent) - 1:
-            seen = seen or bool(await waiting(combiner))
+        while not seen or await waiting() != 0 or len(canaries.seconds) < len(canaries.sent) - 1:
+            seen = seen or bool(await waiting())
             memory = max(memory, process.memory_info().rss)
             if round(time.monotonic() - begun) % 10 == 0:
                 worst = max(canaries.seconds.values(), default=0.0)
                 seen_of = f"{len(canaries.seconds)} of {len(canaries.sent)}"
-                say(f"backfill: {await waiting(combiner)} panes wait; {seen_of} new models seen, within {worst:.0f} s")
+                say(f"backfill: {await waiting()} panes wait; {seen_of} new models seen, within {worst:.0f} s")
             await asyncio.sleep(1)
         for task in tasks:
             task.cancel()
@@ -150,4 +121,4 @@ async def _measured(kafka: OwnKafka, workers: list[Worker], say: Callable[[str],
 
 
 if __name__ == "__main__":
-    show("Backfill", asyncio.run(measure(lambda line: sys.stderr.write(f"{line}\n") and None)))
+    show("Backfill", asyncio.run(measure()))

@@ -27,7 +27,8 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bench.report import Figure
+from bench.drift.long_tail import ends
+from bench.report import Figure, say
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.health import Health
@@ -36,13 +37,12 @@ from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.kafka.producer import open_publisher
 from sentryml_common.kafka.topic_ids import open_topic_ids
-from sentryml_common.kafka.topics import ensure_topics
 from sentryml_drift.combiner.loop import Combiner, group_of
 from sentryml_drift.domain.chunks import ChunkRules
 from sentryml_drift.domain.rows import PaneRules
 from sentryml_drift.settings import DriftSettings
 from sentryml_statistics.time.panes import PaneGrid
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS = 50
 ROUNDS = 3
@@ -93,19 +93,10 @@ async def ours(bootstrap: str, _: int) -> None:
         rules = ChunkRules(PaneRules(PaneGrid(60.0), 35 * 86_400.0, 300.0), own_group)
         committed = partial(committed_offsets, group_of(own_group), settings, health)
         combiner = _Counting(settings, rules, incarnation, publisher, DeadLetters("bench", publisher), committed)
-        combiner.remaining = await _records(bootstrap)
+        combiner.remaining = await ends(bootstrap, PREDICTIONS)
         running = asyncio.create_task(combiner.run(health))
         await combiner.all_read.wait()
         running.cancel()
-
-
-async def _records(bootstrap: str) -> int:
-    """How many records there are."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None)
-    await consumer.start()
-    ends = await consumer.end_offsets([TopicPartition(PREDICTIONS.name, n) for n in range(PREDICTIONS.partitions)])
-    await consumer.stop()
-    return sum(ends.values())
 
 
 class _Counting(Combiner):
@@ -162,13 +153,12 @@ def read_as(reader: str, bootstrap: str, total: int) -> float:
     return float(done.stdout.strip().split()[-1])
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """Events per CPU second of every reader, of single events and of arrays."""
     figures = []
     for events_per_record, records in ((1, 200_000), (100, 6_000)):
         total = events_per_record * records
-        with own_kafka() as kafka:
-            await ensure_topics(kafka.settings, Health())
+        async with own_kafka_with_topics() as kafka:
             await fill(kafka, records, events_per_record)
             rates: dict[str, list[float]] = {reader: [] for reader in READERS}
             for number in range(ROUNDS):

@@ -24,7 +24,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.report import Figure
+from bench.report import RIVALS_PYTHON, Figure, say
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.contracts.reference import Reference, ReferenceSource
@@ -46,7 +46,6 @@ REFERENCE_ID = UUID(int=1)
 MONITOR = Monitor(model_id="model", version=1, normal_time=NormalTime(revision=1, reference_id=REFERENCE_ID))
 STEPS = 12
 REPEATED = 5
-RIVALS = Path(__file__).parents[2] / ".venv-rivals" / "bin" / "python"
 
 
 def cpu(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -157,10 +156,10 @@ def scan_python(baseline: list[float], current: list[float]) -> float:
 def report_of_evidently(events: int) -> float:
     """CPU seconds of a report by Evidently, in an environment of its own (`make bench-drift` installs it)."""
     script = Path(__file__).parents[1] / "rivals" / "evidently_psi.py"
-    return float(subprocess.run([RIVALS, script, str(events)], check=True, stdout=subprocess.PIPE).stdout)
+    return float(subprocess.run([RIVALS_PYTHON, script, str(events)], check=True, stdout=subprocess.PIPE).stdout)
 
 
-def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
+def measure_evaluation() -> list[Figure]:
     """An evaluation at 10⁴ to 10⁷ events a window, beside the scans."""
     figures, first = [], None
     for events in (10_000, 100_000, 1_000_000, 10_000_000):
@@ -183,7 +182,7 @@ def measure_evaluation(say: Callable[[str], None]) -> list[Figure]:
     return figures
 
 
-def measure_rounds(say: Callable[[str], None]) -> list[Figure]:
+def measure_rounds() -> list[Figure]:
     """A round over many models at 60 events an hour, each with eight days of panes and a reference: the first
     evaluation; ordinary steps; and the one with which an hour has passed: a coarse pane leaves each window, and slow
     drift is evaluated."""
@@ -213,7 +212,7 @@ def _own_panes(model: OwnedModel, number: int) -> OwnedModel:
     return model
 
 
-def measure_partials(say: Callable[[str], None]) -> list[Figure]:
+def measure_partials() -> list[Figure]:
     """Partials a second that the processor unpacks, merges and packs, in records of 200."""
     rng, count = Random(1), 4_000
     partials = [

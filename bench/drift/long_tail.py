@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 import orjson
-import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from bench.report import Figure
+from bench.drift.workers import process_of, running_workers
+from bench.report import Figure, cpu_of, say
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
-from tests.chaos.workers import Worker, workers_of
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.chaos.workers import Worker
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 MODELS = 10_000
 WARM_SECONDS, MEASURED_SECONDS = 60.0, 90.0
@@ -55,15 +50,11 @@ async def traffic(kafka: OwnKafka) -> None:
             await asyncio.sleep(max(0.0, next_tick - time.monotonic()))
 
 
-async def ends(kafka: OwnKafka, topic: Topic) -> int:
+async def ends(bootstrap: str, topic: Topic) -> int:
     """How many offsets a topic has used."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None) as consumer:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         return sum((await consumer.end_offsets(partitions)).values())
-    finally:
-        await consumer.stop()
 
 
 async def unread(kafka: OwnKafka) -> dict[str, int]:
@@ -83,50 +74,37 @@ async def unread(kafka: OwnKafka) -> dict[str, int]:
         await consumer.stop()
 
 
-def cpu_of(worker: Worker) -> float:
-    """CPU seconds that a worker has used so far."""
-    assert worker.process is not None
-    times = psutil.Process(worker.process.pid).cpu_times()
-    return float(times.user + times.system)
-
-
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """CPU of both processes in cores, events and changelog records a second, memory."""
-    with TemporaryDirectory() as folder, own_kafka() as kafka:
-        await ensure_topics(kafka.settings, Health())
-        workers = [
-            each for each in workers_of(Path(folder), kafka.bootstrap, 60.0, "rocksdb", 0.0) if "-1" in each.name
-        ]
-        for worker in workers:
-            for name in ("SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS"):
-                worker.environment.pop(name)  # as the defaults are
-            worker.start()
-        flowing = asyncio.create_task(traffic(kafka))
-        try:
-            say(f"long tail: warming up for {WARM_SECONDS:.0f} s")
-            await asyncio.sleep(WARM_SECONDS)
-            begun, before = time.monotonic(), {worker.name: cpu_of(worker) for worker in workers}
-            topics = PREDICTIONS, HISTOGRAMS, TABLE_CHANGELOG
-            first, behind = {topic.name: await ends(kafka, topic) for topic in topics}, await unread(kafka)
-            say(f"long tail: measuring for {MEASURED_SECONDS:.0f} s")
-            await asyncio.sleep(MEASURED_SECONDS)
-            seconds = time.monotonic() - begun
-            figures = [
-                Figure(f"long tail: cores of {worker.name}", (cpu_of(worker) - before[worker.name]) / seconds)
-                for worker in workers
-            ]
-            for topic in topics:
-                rate = (await ends(kafka, topic) - first[topic.name]) / seconds
-                figures.append(Figure(f"long tail: records/s of {topic.name}", rate))
-            for group, records in (await unread(kafka)).items():
-                figures.append(Figure(f"long tail: records behind, {group}, at the start", behind[group]))
-                figures.append(Figure(f"long tail: records behind, {group}, at the end", records))
-            for worker in workers:
-                assert worker.process is not None
-                memory = psutil.Process(worker.process.pid).memory_info().rss / 1024**2
-                figures.append(Figure(f"long tail: MB of {worker.name}", memory))
-            return figures
-        finally:
-            flowing.cancel()
-            for worker in workers:
-                worker.kill()
+    async with own_kafka_with_topics() as kafka:
+        with running_workers(kafka, "SENTRYML_EMIT_SECONDS", "SENTRYML_BATCH_SECONDS") as workers:
+            flowing = asyncio.create_task(traffic(kafka))
+            try:
+                return await _measured(kafka, workers)
+            finally:
+                flowing.cancel()
+
+
+async def _measured(kafka: OwnKafka, workers: list[Worker]) -> list[Figure]:
+    processes = {worker.name: process_of(worker) for worker in workers}
+    say(f"long tail: warming up for {WARM_SECONDS:.0f} s")
+    await asyncio.sleep(WARM_SECONDS)
+    begun, before = time.monotonic(), {name: cpu_of(process) for name, process in processes.items()}
+    topics = PREDICTIONS, HISTOGRAMS, TABLE_CHANGELOG
+    first, behind = {topic.name: await ends(kafka.bootstrap, topic) for topic in topics}, await unread(kafka)
+    say(f"long tail: measuring for {MEASURED_SECONDS:.0f} s")
+    await asyncio.sleep(MEASURED_SECONDS)
+    seconds = time.monotonic() - begun
+    figures = [
+        Figure(f"long tail: cores of {name}", (cpu_of(process) - before[name]) / seconds)
+        for name, process in processes.items()
+    ]
+    for topic in topics:
+        rate = (await ends(kafka.bootstrap, topic) - first[topic.name]) / seconds
+        figures.append(Figure(f"long tail: records/s of {topic.name}", rate))
+    for group, records in (await unread(kafka)).items():
+        figures.append(Figure(f"long tail: records behind, {group}, at the start", behind[group]))
+        figures.append(Figure(f"long tail: records behind, {group}, at the end", records))
+    for name, process in processes.items():
+        figures.append(Figure(f"long tail: MB of {name}", process.memory_info().rss / 1024**2))
+    return figures

@@ -9,14 +9,13 @@ answered and no partition can be given up.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
 from aiokafka import AIOKafkaProducer
 
-from bench.report import Figure
+from bench.report import Figure, say
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.health import Health
 from sentryml_common.kafka.dead_letter import DeadLetters
@@ -91,7 +90,7 @@ def a_full_record(now: float) -> bytes:
     return bytes(record)
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """The longest hold of each kind of step."""
     now, kafka, stream = time.time(), MemoryChangelogs(), ScriptedInput()
     for partition in PARTITIONS:
@@ -125,4 +124,4 @@ async def measure(say: Callable[[str], None]) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(lambda line: sys.stderr.write(f"{line}\n")))
+    asyncio.run(measure())

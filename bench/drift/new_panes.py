@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
 import psutil
 from aiokafka import AIOKafkaProducer
 
-from bench.report import Figure
+from bench.drift.workers import metric_of
+from bench.report import Figure, cpu_of, say
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
@@ -34,7 +33,7 @@ from tests.support.ports import free_port
 
 MODELS, PARTIALS = 1_000, 200_000
 GRID = PaneGrid(60.0)
-METRIC = re.compile(r'sentryml_drift_partials_applied_total\{outcome="applied"\} ([\d.e+]+)')
+APPLIED = 'sentryml_drift_partials_applied_total{outcome="applied"}'
 
 
 def partials(now: float) -> Iterator[Partial]:
@@ -56,16 +55,6 @@ async def fill(kafka: OwnKafka) -> None:
             await producer.send(HISTOGRAMS.name, record, partition=partition)
 
 
-async def applied(url: str) -> int:
-    """How many partials the processor has taken in."""
-    try:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            found = METRIC.search((await client.get(f"{url}/metrics")).text)
-            return 0 if found is None else int(float(found[1]))
-    except httpx.TransportError:
-        return 0
-
-
 @contextmanager
 def a_processor(kafka: OwnKafka, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     """A running one: its address and process."""
@@ -80,25 +69,25 @@ def a_processor(kafka: OwnKafka, folder: Path) -> Iterator[tuple[str, psutil.Pro
             process.terminate()
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """Partials a second of wall and of processor time, and memory."""
     with TemporaryDirectory() as folder, own_kafka() as kafka:
         await ensure_topics(kafka.settings, Health())
         await fill(kafka)
         with a_processor(kafka, Path(folder)) as (url, process):
-            return await _measured(url, process, say)
+            return await _measured(url, process)
 
 
-async def _measured(url: str, process: psutil.Process, say: Callable[[str], None]) -> list[Figure]:
-    first, begun, cpu, memory = 0, 0.0, 0.0, 0
-    while (now := await applied(url)) < PARTIALS:
+async def _measured(url: str, process: psutil.Process) -> list[Figure]:
+    first, begun, cpu, memory = 0.0, 0.0, 0.0, 0
+    while (now := await metric_of(url, APPLIED) or 0.0) < PARTIALS:
         if not first and now:
-            first, begun, cpu = now, time.monotonic(), sum(process.cpu_times()[:2])
+            first, begun, cpu = now, time.monotonic(), cpu_of(process)
         if not now:
             memory = process.memory_info().rss
         await asyncio.sleep(0.05)
     rate = (PARTIALS - first) / (time.monotonic() - begun)
-    of_cpu = (PARTIALS - first) / (sum(process.cpu_times()[:2]) - cpu)
+    of_cpu = (PARTIALS - first) / (cpu_of(process) - cpu)
     each = (process.memory_info().rss - memory) / PARTIALS
     say(f"new panes: {rate:,.0f} a second, {of_cpu:,.0f} a second of CPU time; {each:,.0f} bytes of memory each")
     return [
@@ -109,4 +98,4 @@ async def _measured(url: str, process: psutil.Process, say: Callable[[str], None
 
 
 if __name__ == "__main__":
-    asyncio.run(measure(lambda line: sys.stderr.write(f"{line}\n")))
+    asyncio.run(measure())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 
 from bench.drift.evaluation import END, GRID, HOURS, a_model
-from bench.report import Figure
+from bench.report import Figure, say
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.chunked_sum import ChunkedSum
 from sentryml_drift.domain.partials import Kind, Target
@@ -52,7 +51,7 @@ def steps(model: OwnedModel, *, by_themselves: bool) -> tuple[float, float]:
     return taken[0], statistics.median(taken[1:])
 
 
-def measure(say: Callable[[str], None]) -> list[Figure]:
+def measure() -> list[Figure]:
     """10 and 50 segments, and 50 that all drift."""
     figures = []
     for segments, drifted in ((10, False), (50, False), (50, True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid5
@@ -11,7 +11,7 @@ from uuid import uuid5
 import psutil
 
 from bench.drift.evaluation import a_model
-from bench.report import Figure
+from bench.report import Figure, say
 from sentryml_common.contracts.topics import HISTOGRAMS
 from sentryml_common.health import Health
 from sentryml_common.kafka.topics import ensure_topics
@@ -29,7 +29,7 @@ CHANGELOG_ID = uuid5(EVALUATIONS, "bench")
 PARTITIONS = range(HISTOGRAMS.partitions)
 
 
-async def fill(kafka: OwnKafka, panes: dict[Pane, bytes], say: Callable[[str], None]) -> int:
+async def fill(kafka: OwnKafka, panes: dict[Pane, bytes]) -> int:
     """Write the table of all models to the changelog; return how many values."""
     written = 0
     for partition in PARTITIONS:
@@ -64,12 +64,12 @@ async def hold(settings: DriftSettings) -> OwnedModels:
     return models
 
 
-async def measure(say: Callable[[str], None]) -> list[Figure]:
+async def measure() -> list[Figure]:
     """Seconds from the changelog and from the local copy, and the memory that the models take."""
     figures = []
     with TemporaryDirectory() as folder, own_kafka() as kafka:
         await ensure_topics(kafka.settings, Health())
-        figures.append(Figure("values in the table", await fill(kafka, a_model(EVENTS_AN_HOUR, 24).sums, say)))
+        figures.append(Figure("values in the table", await fill(kafka, a_model(EVENTS_AN_HOUR, 24).sums)))
         settings = DriftSettings(kafka_bootstrap=kafka.bootstrap, state_dir=Path(folder) / "state")
         before = psutil.Process().memory_info().rss
         for source in ("changelog", "local copy"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -16,7 +16,7 @@ import psutil
 from aiokafka import AIOKafkaProducer
 
 from bench.incidents.service import Incidents
-from bench.report import Figure
+from bench.report import Figure, cpu_of, say
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.evaluation import Evaluation, Level, RangeBin, Signal, SignalEvaluation, Window
 from sentryml_common.contracts.message import encode
@@ -71,13 +71,13 @@ def _signal(signal: Signal, level: Level, psi: float) -> SignalEvaluation:
     )  # fmt: skip
 
 
-async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure]:
+async def measure(service: Incidents) -> list[Figure]:
     """Fill the topic, start the service, and time how it empties it."""
     count = MODELS * ROUNDS
     say(f"{count:,} evaluations of {MODELS:,} models go into Kafka")
     await _fill(service.kafka, evaluations(system_clock() - timedelta(minutes=ROUNDS)))
     with service.running() as process:
-        rate, cores = await _drain(service, psutil.Process(process.pid), count, say)
+        rate, cores = await _drain(service, psutil.Process(process.pid), count)
     say("bare INSERTs of the same rows")
     rows = [_row(each) for each in islice(evaluations(system_clock()), count)]
     single, batched = await _bare(service.postgres, rows)
@@ -90,37 +90,28 @@ async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure
 
 async def _fill(kafka: str, found: Iterator[Evaluation]) -> None:
     await ensure_topics(KafkaSettings(kafka_bootstrap=kafka), Health())
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type="lz4", linger_ms=20, max_batch_size=262_144)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type="lz4", linger_ms=20, max_batch_size=262_144
+    ) as producer:
         for evaluation in found:
             await producer.send(EVALUATIONS.name, encode(evaluation), evaluation.model_id.encode())
         await producer.flush()
-    finally:
-        await producer.stop()
 
 
-async def _drain(
-    service: Incidents, process: psutil.Process, count: int, say: Callable[[str], None]
-) -> tuple[float, float]:
+async def _drain(service: Incidents, process: psutil.Process, count: int) -> tuple[float, float]:
     """(evaluations a second, cores used), from the end of the first round, in which models are registered, on."""
     connection = await asyncpg.connect(service.postgres)
     try:
-        await _wait(connection, MODELS, say)
-        began, cpu, done = time.perf_counter(), _cpu(process), await _taken(connection)
-        await _wait(connection, count, say)
+        await _wait(connection, MODELS)
+        began, cpu, done = time.perf_counter(), cpu_of(process), await _taken(connection)
+        await _wait(connection, count)
         seconds = time.perf_counter() - began
-        return (count - done) / seconds, (_cpu(process) - cpu) / seconds
+        return (count - done) / seconds, (cpu_of(process) - cpu) / seconds
     finally:
         await connection.close()
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-async def _wait(connection: asyncpg.Connection[asyncpg.Record], count: int, say: Callable[[str], None]) -> None:
+async def _wait(connection: asyncpg.Connection[asyncpg.Record], count: int) -> None:
     said = 0.0
     while (taken := await _taken(connection)) < count:
         if time.monotonic() - said > 5:

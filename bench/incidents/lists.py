@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import asyncpg
 import httpx
-import numpy as np
 from pydantic import SecretStr
 
 from bench.incidents.evaluations import MODELS, an_evaluation
 from bench.incidents.service import Incidents
-from bench.report import Figure
+from bench.report import Figure, p95_of, say
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.health import Health
@@ -34,7 +32,7 @@ LISTS = {
 }
 
 
-async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure]:
+async def measure(service: Incidents) -> list[Figure]:
     """p95 in milliseconds."""
     say(f"{MODELS:,} models drift")
     await _drift(service.postgres)
@@ -84,9 +82,4 @@ async def _bare(postgres: str) -> float:
 
 async def _p95(ask: Callable[[], Awaitable[None]]) -> float:
     await ask()
-    times = []
-    for _ in range(ASKED):
-        began = time.perf_counter()
-        await ask()
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.percentile(times, 95))
+    return await p95_of(ask, ASKED)

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import asyncpg
 import httpx
-import numpy as np
 import orjson
 
 from bench.incidents.service import Incidents
-from bench.report import Figure
+from bench.report import Figure, p95, say
 from tests.support.eventually import eventually
 
 CLIENTS, STEPS = 200, 100
@@ -36,7 +34,7 @@ class Client:
                     self.got[str(orjson.loads(line[5:])["note"])] = time.perf_counter()
 
 
-async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure]:
+async def measure(service: Incidents) -> list[Figure]:
     """p95 in milliseconds; the service has incidents already."""
     with service.running():
         headers = {"Authorization": f"Bearer {service.make_key()}"}
@@ -51,8 +49,8 @@ async def measure(service: Incidents, say: Callable[[str], None]) -> list[Figure
     last = [max(each) for each in latencies]
     every = [one for each in latencies for one in each]
     return [
-        Figure(f"to each of {CLIENTS} clients, p95", _p95(every), bare, _p95(every) / bare),
-        Figure("to the last of them, p95", _p95(last), bare, _p95(last) / bare),
+        Figure(f"to each of {CLIENTS} clients, p95", p95(every), bare, p95(every) / bare),
+        Figure("to the last of them, p95", p95(last), bare, p95(last) / bare),
     ]
 
 
@@ -99,8 +97,4 @@ async def _bare(postgres: str) -> float:
     finally:
         await speaker.close()
         await listener.close()
-    return _p95(times)
-
-
-def _p95(times: list[float]) -> float:
-    return float(np.percentile(times, 95))
+    return p95(times)

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import statistics
 import sys
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,15 +22,14 @@ import orjson
 import psutil
 
 from bench.ingest.load import MODEL_IDS
-from bench.report import say_table
+from bench.report import cpu_of, say, say_table, stopped_by_ctrl_c
 from sentryml_common.contracts.api_key import ApiKey, Scope, form_key, hash_key
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, PREDICTIONS
 from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
-from sentryml_common.kafka.topics import ensure_topics
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 from tests.support.ports import free_port
 
 SIZES = (1, 100, 1_000)
@@ -58,10 +56,6 @@ class Server:
 
     port: int
     process: psutil.Process
-
-
-def say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
 
 
 @asynccontextmanager
@@ -100,14 +94,13 @@ async def until_it_answers(port: int, path: str) -> None:
 
 async def load(server: Server, key: str, events: int, seconds: float, rate: float = 0.0) -> Run:
     """Put a gateway under load."""
-    before = server.process.cpu_times()
+    before = cpu_of(server.process)
     sender = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.ingest.load", str(server.port), key, str(events), str(seconds), str(rate),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said: dict[str, Any] = orjson.loads((await sender.communicate())[0])
-    after = server.process.cpu_times()
-    spent = after.user + after.system - before.user - before.system
+    spent = cpu_of(server.process) - before
     return Run(
         said["events"] / spent,
         said["events"] / said["seconds"],
@@ -121,8 +114,7 @@ async def load(server: Server, key: str, events: int, seconds: float, rate: floa
 
 async def measure(rounds: int, seconds: float) -> None:
     """Measure all, and print the tables."""
-    async with own_kafka_in_thread() as kafka:
-        await ensure_topics(kafka.settings, Health())
+    async with own_kafka_with_topics() as kafka:
         key = await make_key(kafka)
         found: dict[tuple[int, str], list[Run]] = defaultdict(list)
         async with (
@@ -169,13 +161,6 @@ def show_paced(runs: list[Run]) -> None:
     say_table("Ours at half its capacity, 100 events a request", ["events per s", "p50 ms", "p99 ms"], rows)
 
 
-@asynccontextmanager
-async def own_kafka_in_thread() -> AsyncIterator[OwnKafka]:
-    """A Kafka for this benchmark."""
-    with own_kafka() as kafka:
-        yield kafka
-
-
 async def make_key(kafka: OwnKafka) -> str:
     """An API key that may write events, and the monitors of their models."""
     key_id = token_hex(6)
@@ -194,10 +179,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=3.0)
     given = options.parse_args()
-    try:
+    with stopped_by_ctrl_c():
         asyncio.run(measure(given.rounds, given.seconds))
-    except KeyboardInterrupt:
-        sys.exit("stopped")
 
 
 if __name__ == "__main__":

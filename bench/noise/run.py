@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from bench.noise.report import Row, Tallies, show_tallies
 from bench.noise.simulation import Case, Tally, simulate
 from bench.noise.traffic import Traffic
-from bench.report import say_line
+from bench.report import leave_interrupts_to_the_parent, say_line
 from sentryml_common.contracts.monitor import DAY, HOUR, MonitorSettings
 
 DEFAULT_SEED = 20261102
@@ -71,7 +70,7 @@ def _simulate_all(pieces: list[tuple[Row, Case]], processes: int, console: Conso
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with (
         Progress(*columns, console=console, transient=True) as progress,
-        get_context("spawn").Pool(processes, _leave_interrupts_to_the_parent) as pool,
+        get_context("spawn").Pool(processes, leave_interrupts_to_the_parent) as pool,
     ):
         shown = progress.add_task("simulating", total=len(pieces))
         for row, tally in pool.imap_unordered(_simulate_one, pieces):
@@ -83,11 +82,6 @@ def _simulate_all(pieces: list[tuple[Row, Case]], processes: int, console: Conso
 def _simulate_one(piece: tuple[Row, Case]) -> tuple[Row, Tally]:
     row, case = piece
     return row, simulate(case)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches all processes; the parent ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -52,11 +52,7 @@ class Traffic:
         return random.dirichlet(np.full(10, 0.1 * (1 / self.day_correlation - 1)), models)
 
     def draw(
-        self,
-        random: np.random.Generator,
-        slot: int,
-        stepped: NDArray[np.bool_],
-        day: NDArray[np.float64] | None = None,
+        self, random: np.random.Generator, slot: int, stepped: NDArray[np.bool_], day: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
         """The counts of one slot (int64[models, CELLS]); `stepped` says which models have made the step."""
         models = len(stepped)

@@ -12,12 +12,12 @@ import time
 from multiprocessing import get_context
 
 from bench.real.figures import show_goals, show_stream
-from bench.real.pieces import Piece, by_how_often, leave_interrupts_to_the_parent, try_one
+from bench.real.pieces import Piece, by_how_often, try_one
 from bench.real.product import OURS, RULES
 from bench.real.rivals import RIVALS
 from bench.real.streams import Kind, Stream, read_streams
 from bench.real.trials import Results
-from bench.report import say_line, say_table
+from bench.report import leave_interrupts_to_the_parent, say_line, say_table
 
 CHECKED_OFTEN = Kind.WEATHER
 """What is evaluated every five minutes too: of this kind the first stream, since it has the most incidents."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 from bench.real.product import OURS, Rule
 from bench.real.rivals import Rival
 from bench.real.streams import Stream
@@ -31,8 +29,3 @@ def by_how_often(stream: Stream) -> list[list[str]]:
 
 def _near(times: list[float], others: list[float]) -> int:
     return sum(any(abs(at - other) <= HOUR for other in others) for at in times)
-
-
-def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches all processes; the parent ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

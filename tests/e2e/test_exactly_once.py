@@ -45,15 +45,14 @@ def drift_stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 
 @pytest.fixture
 async def producer(drift_stack: Stack) -> AsyncIterator[Producer]:
-    kafka = AIOKafkaProducer(
-        bootstrap_servers=drift_stack.addresses.kafka, acks="all", enable_idempotence=True, linger_ms=5,
+    async with AIOKafkaProducer(
+        bootstrap_servers=drift_stack.addresses.kafka,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
         compression_type="lz4",
-    )  # fmt: skip
-    await kafka.start()
-    try:
+    ) as kafka:
         yield Producer(kafka, PaneGrid(FINE_SECONDS))
-    finally:
-        await kafka.stop()
 
 
 def pid_of(stack: Stack, name: str) -> int | None:

@@ -51,16 +51,12 @@ async def test_a_bad_record_is_dead_lettered_with_its_coordinates_and_processing
         b"[]": "no_events",
         orjson.dumps({"model_id": "bad", "prediction": 1, "timestamp": time.time(), "age": 42}): "invalid_events",
     }
-    producer = AIOKafkaProducer(bootstrap_servers=stack.addresses.kafka)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=stack.addresses.kafka) as producer:
         sent = {}
         for value, reason in bad.items():
             at = await producer.send_and_wait(PREDICTIONS.name, value)
             sent[at.partition, at.offset] = reason
         await producer.send_and_wait(PREDICTIONS.name, orjson.dumps([an_event("after-bad"), an_event("after-bad")]))
-    finally:
-        await producer.stop()
     await eventually(counted(user, "after-bad", 2), what="events after the bad records to be counted")
     letters = await dead_letters(stack, set(sent))
     assert {at: letter["reason"] for at, letter in letters.items()} == sent
@@ -71,12 +67,10 @@ async def test_a_bad_record_is_dead_lettered_with_its_coordinates_and_processing
 
 
 async def dead_letters(stack: Stack, expected: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
-    consumer = AIOKafkaConsumer(
-        DEAD_LETTERS.name, bootstrap_servers=stack.addresses.kafka, auto_offset_reset="earliest", group_id=None
-    )
-    await consumer.start()
     found: dict[tuple[int, int], dict[str, Any]] = {}
-    try:
+    async with AIOKafkaConsumer(
+        DEAD_LETTERS.name, bootstrap_servers=stack.addresses.kafka, auto_offset_reset="earliest", group_id=None
+    ) as consumer:
 
         async def all_there() -> bool:
             for records in (await consumer.getmany(timeout_ms=200)).values():
@@ -87,8 +81,6 @@ async def dead_letters(stack: Stack, expected: set[tuple[int, int]]) -> dict[tup
             return set(found) == expected
 
         await eventually(all_there, what=f"dead letters of {expected}")
-    finally:
-        await consumer.stop()
     return found
 
 

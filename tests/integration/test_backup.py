@@ -98,16 +98,12 @@ class Site:
 
     async def rewind(self, topic: Topic, group: str, to: float) -> None:
         """What `kafka-consumer-groups.sh --reset-offsets --to-datetime` does to a group without members."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False)
-        await consumer.start()
-        try:
+        async with AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False) as consumer:
             partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
             consumer.assign(partitions)
             found = await consumer.offsets_for_times(dict.fromkeys(partitions, int(to * 1000)))
             ends = await consumer.end_offsets(partitions)
             await consumer.commit({each: found[each].offset if found[each] else ends[each] for each in partitions})
-        finally:
-            await consumer.stop()
 
     async def newest_monitor(self, model_id: str) -> int:
         """The version that the processor has."""
@@ -197,12 +193,8 @@ async def test_an_older_database_beside_a_newer_kafka(stack: Stack, site: Site) 
 
 async def delete_key(site: Site, key_id: str) -> None:
     """What `kafka-console-producer.sh` with a null marker does."""
-    producer = AIOKafkaProducer(bootstrap_servers=site.kafka)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=site.kafka) as producer:
         await producer.send_and_wait(API_KEYS.name, None, key_id.encode())
-    finally:
-        await producer.stop()
 
 
 async def open_incident(user: User, model_id: str) -> dict[str, Any]:

@@ -62,16 +62,12 @@ class Changelog:
 
     async def read(self) -> tuple[Counts, bool]:
         """The counts, and whether the processor has taken in all that the combiner has said."""
-        consumer = AIOKafkaConsumer(
+        async with AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, isolation_level="read_committed"
-        )
-        await consumer.start()
-        try:
+        ) as consumer:
             latest = await self._latest(consumer)
             inputs = [TopicPartition(HISTOGRAMS.name, number) for number in range(HISTOGRAMS.partitions)]
             ends = await consumer.end_offsets(inputs)
-        finally:
-            await consumer.stop()
         applied = all(
             Place.read(latest.get((tp.partition, PLACE)), HISTOGRAMS_EPOCH).next_offset == end
             for tp, end in ends.items()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sentryml_common.contracts.topics import Topic
+from sentryml_common.health import Health
+from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from sentryml_local.stack import Options, Stack
 from tests.support.frozen import frozen
@@ -56,3 +58,11 @@ def own_kafka() -> Iterator[OwnKafka]:
     """Start one, without any topic."""
     with a_stack_with(Options(port_base=free_port_base(), only=("kafka",))) as stack:
         yield OwnKafka(stack)
+
+
+@asynccontextmanager
+async def own_kafka_with_topics() -> AsyncIterator[OwnKafka]:
+    """Start one, with the topics of the registry."""
+    with own_kafka() as kafka:
+        await ensure_topics(kafka.settings, Health())
+        yield kafka

@@ -20,10 +20,10 @@ async def messages_in(kafka_bootstrap: str, topic: Topic, contract: type[M], key
 
 async def records_in(kafka_bootstrap: str, topic: Topic, positions: dict[int, int] | None = None) -> list[Any]:
     """All records of a topic, in order per partition; those from `positions` on, which move to the end."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None)
-    await consumer.start()
     found: list[Any] = []
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest", group_id=None
+    ) as consumer:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         consumer.assign(partitions)
         for number, offset in (positions or {}).items():
@@ -34,6 +34,4 @@ async def records_in(kafka_bootstrap: str, topic: Topic, positions: dict[int, in
                 found += records
         if positions is not None:
             positions |= {tp.partition: await consumer.position(tp) for tp in partitions}
-    finally:
-        await consumer.stop()
     return found

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from sentryml_common.health import Health
 from sentryml_common.kafka.group_offsets import committed_offsets
 from sentryml_common.settings import KafkaSettings
 from tests.integration.ingest.conftest import Ingest
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 from tests.support.ports import free_port
 from tests.support.processes import Process
 
@@ -38,12 +39,9 @@ def tapping(folder: Path, **settings: str) -> Iterator[Tap]:
 
 async def foreign_topic(kafka_bootstrap: str) -> str:
     """The name of a topic of two partitions that nobody else uses."""
-    admin, name = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap), f"foreign.{token_hex(6)}"
-    await admin.start()
-    try:
+    name = f"foreign.{token_hex(6)}"
+    async with kafka_admin(kafka_bootstrap) as admin:
         await admin.create_topics([NewTopic(name, 2, 1)])
-    finally:
-        await admin.close()
     return name
 
 

@@ -6,12 +6,13 @@ from secrets import token_hex
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin import NewTopic, RecordsToDelete
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from sentryml_common.health import Health
 from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.settings import KafkaSettings
+from tests.support.kafka_admin import kafka_admin
 from tests.support.memory_log import MemoryLog
 
 OPTIONS: dict[str, Any] = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
@@ -37,10 +38,8 @@ class RealKafka:
     async def create(self, partitions: int) -> str:
         """Make a topic."""
         topic = f"sentryml.test.{token_hex(8)}"
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        await admin.create_topics([NewTopic(topic, partitions, 1)])
-        await admin.close()
+        async with kafka_admin(self._bootstrap) as admin:
+            await admin.create_topics([NewTopic(topic, partitions, 1)])
         return topic
 
     async def produce(self, topic: str, partition: int, *values: bytes) -> None:
@@ -60,10 +59,8 @@ class RealKafka:
 
     async def delete_before(self, tp: TopicPartition, offset: int) -> None:
         """Delete records."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        await admin.delete_records({tp: RecordsToDelete(before_offset=offset)})
-        await admin.close()
+        async with kafka_admin(self._bootstrap) as admin:
+            await admin.delete_records({tp: RecordsToDelete(before_offset=offset)})
 
     async def expel(self, consumer: Any) -> None:
         """Tell the broker that a consumer leaves, without its knowledge."""

@@ -10,7 +10,6 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 from sentryml_local.errors import StackError
 from sentryml_local.programs import ALL, PORT_BASE, PORTS_USED
@@ -60,14 +59,11 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.data, options, lambda what: print(f"  {time.monotonic() - began:5.1f} s  {what}", flush=True)
     )
     print(f"Starting SentryML in {stack.folder}", flush=True)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts with `&`
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    let_signals_interrupt()
     try:
         stack.up()
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # nothing may interrupt the stopping
+        ignore_signals()
         print("\nInterrupted: stopping what was started", flush=True)
         stack.down()
         return INTERRUPTED
@@ -75,9 +71,17 @@ def _up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def let_signals_interrupt() -> None:
     """A plain kill and a closed terminal do what Ctrl-C does at that moment."""
-    signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts with `&`
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+def ignore_signals() -> None:
+    """Nothing may interrupt the stopping."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _say_where(stack: Stack, only: tuple[str, ...]) -> None:

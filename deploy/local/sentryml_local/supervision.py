@@ -18,6 +18,7 @@ import threading
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,9 @@ class Supervisor:
         family = {*roots, *(child for process in roots for child in _children(process))}
         if self.running():
             self.stop_programs([name for name in first if name in self.processes()])
-            try:
+            with suppress(*AWAY, xmlrpc.client.Fault):  # it went while answering: what is left is seen below
                 self._call("stopAllProcesses")
                 self._call("shutdown")
-            except (*AWAY, xmlrpc.client.Fault):
-                pass  # it went while answering: what is left is seen below
         else:
             _ask_to_end(roots)  # whatever outlived a supervisor that was killed
         _end(family, STOP_SECONDS)
@@ -134,10 +133,8 @@ class Supervisor:
 
     def stop_programs(self, names: list[str]) -> None:
         for name in names:
-            try:
+            with suppress(xmlrpc.client.Fault):  # it was not running
                 self._call("stopProcess", name, False)
-            except xmlrpc.client.Fault:
-                continue  # it was not running
         _eventually(lambda: not any(self.processes().get(name, {}).get("pid") for name in names), STOP_SECONDS)
 
     def _roots(self) -> list[psutil.Process]:
@@ -211,10 +208,8 @@ def _eventually(true: Callable[[], bool], seconds: float) -> bool:
 
 def _ask_to_end(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _end(processes: Iterable[psutil.Process], seconds: float) -> None:
@@ -223,10 +218,8 @@ def _end(processes: Iterable[psutil.Process], seconds: float) -> None:
     if _eventually(lambda: all(map(ended, left)), seconds):
         return
     for process in left:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
     _eventually(lambda: all(map(ended, left)), KILLED_SECONDS)
 
 

@@ -50,6 +50,11 @@ class Answer:
         found = self.json()
         return found if isinstance(found, dict) else {}
 
+    def errors(self) -> list[dict[str, Any]]:
+        """What a problem says is wrong, one by one: `field`, `reason` and, of several events, `index`."""
+        errors = self.problem().get("errors")
+        return [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+
     def kind(self) -> str:
         """The last part of a problem's type."""
         return str(self.problem().get("type", "")).rpartition(":")[2]
@@ -97,12 +102,12 @@ class Connection:
         except (OSError, HTTPException) as err:
             self.close()
             if not kept_open or isinstance(err, TimeoutError):
-                raise Unreachable(_reason(err)) from err
+                raise Unreachable(reason_of(err)) from err
         try:  # the server may close an idle connection at any time: that says nothing about the next one
             return self._request(method, path, body, headers)
         except (OSError, HTTPException) as err:
             self.close()
-            raise Unreachable(_reason(err)) from err
+            raise Unreachable(reason_of(err)) from err
 
     def lines(self, path: str, headers: Mapping[str, str]) -> Answer | Iterator[str]:
         """The lines of an answer, as they come and until it ends; or the answer, where it is no success.
@@ -119,7 +124,7 @@ class Connection:
                 return Answer(response.status, response.headers, response.read(ANSWER_BYTES_MAX))
         except (OSError, HTTPException) as err:
             self.close()
-            raise Unreachable(_reason(err)) from err
+            raise Unreachable(reason_of(err)) from err
         return _lines(response)
 
     def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None) -> Answer:
@@ -160,8 +165,9 @@ def _lines(response: HTTPResponse) -> Iterator[str]:
         while raw := response.readline(ANSWER_BYTES_MAX):
             yield raw.decode(errors="replace").rstrip("\r\n")
     except (OSError, HTTPException) as err:
-        raise Unreachable(_reason(err)) from err
+        raise Unreachable(reason_of(err)) from err
 
 
-def _reason(err: Exception) -> str:
+def reason_of(err: object) -> str:
+    """What an error says, or else its kind."""
     return str(err) or type(err).__name__

@@ -82,11 +82,8 @@ class HttpDelivery(Delivery[Answer]):
         return ()
 
     def _refused(self, events: int, answer: Answer) -> None:
-        errors = answer.problem().get("errors")
-        fields = (
-            {error.get("field") for error in errors if isinstance(error, dict)} if isinstance(errors, list) else set()
-        )
-        kind = (answer.status, answer.kind(), *sorted(map(str, fields)))
+        fields = {str(error.get("field")) for error in answer.errors()}
+        kind = (answer.status, answer.kind(), *sorted(fields))
         known = ADVICE.get(answer.status, NOT_INGEST if answer.status < 400 else "")
         advice = f"; {known}" if known else ""
         self._refuse(events, kind, f"{self._to} refused predictions ({answer.status}): {answer.detail()}{advice}")
@@ -99,11 +96,10 @@ def _may_pass(status: int, attempt: int) -> bool:
 
 def _named(batch: Batch, answer: Answer) -> set[int]:
     """The indexes of the events that an answer names as the ones to leave out."""
-    problem = answer.problem()
-    errors, models = problem.get("errors"), problem.get("models")
-    if answer.status == 422 and isinstance(errors, list):
-        indexes = {error.get("index") for error in errors if isinstance(error, dict)}
+    if answer.status == 422:
+        indexes = [error.get("index") for error in answer.errors()]
         return {index for index in indexes if isinstance(index, int) and 0 <= index < len(batch.items)}
+    models = answer.problem().get("models")
     if answer.status == 403 and isinstance(models, list):
         return {index for index, item in enumerate(batch.items) if item.model_id in models}
     return set()

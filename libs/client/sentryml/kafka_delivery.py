@@ -18,7 +18,7 @@ from contextlib import suppress
 from inspect import signature
 from typing import Any
 
-from sentryml.connection import AGENT
+from sentryml.connection import AGENT, reason_of
 from sentryml.counts import Counts
 from sentryml.delivery import Batch, Delivery, TryAgain
 from sentryml.events import Event
@@ -84,7 +84,7 @@ class KafkaDelivery(Delivery[Exception | bool]):
                 return err
             self._drop_producer()  # whose sequence of records may have a gap now
             if type(err).__name__ not in REFUSALS and not isinstance(err, ValueError | TypeError | AssertionError):
-                raise TryAgain(_reason(err)) from err
+                raise TryAgain(reason_of(err)) from err
             return err
         return True
 
@@ -99,7 +99,7 @@ class KafkaDelivery(Delivery[Exception | bool]):
             return batch.halves()
         advice = f"; {REFUSALS[kind]}" if kind in REFUSALS else ""
         self._refuse(
-            events, kind, f"{self._to} refused predictions for {self._target.topic}: {_reason(answer)}{advice}"
+            events, kind, f"{self._to} refused predictions for {self._target.topic}: {reason_of(answer)}{advice}"
         )
         return ()
 
@@ -164,7 +164,3 @@ def _check(target: KafkaTarget) -> None:
     unknown = sorted(set(target.settings) - set(signature(_producer_class()).parameters))
     if unknown:
         raise NotConfigured(f"a producer of aiokafka has no setting {', '.join(unknown)}")
-
-
-def _reason(err: object) -> str:
-    return str(err) or type(err).__name__

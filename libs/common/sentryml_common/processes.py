@@ -14,7 +14,6 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
-from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
@@ -25,6 +24,7 @@ from sentryml_common.http.listener import listen
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.metrics import METRICS_FOLDER
 from sentryml_common.settings import ServiceSettings
+from sentryml_common.waiting import happened
 
 log = get_logger(__name__)
 
@@ -98,9 +98,7 @@ class _Several:
                 self._stop.set()
             else:
                 log.error("process_ended", number=number, pid=process.pid, code=code, restarts_in=RESTART_SECONDS)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(RESTART_SECONDS):
-                        await self._stop.wait()
+                await happened(self._stop, RESTART_SECONDS)
 
     async def _start(self, first: bool) -> Process:
         own = {SOCKET: str(self._listener.fileno()), METRICS_FOLDER: self._folder} | (

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CoroutineType
@@ -49,7 +49,7 @@ class Service:
     settings: ServiceSettings
     http: FastAPI
     health: Health
-    work: Callable[[], Awaitable[None]]
+    work: Callable[[], Coroutine[Any, Any, None]]
     before_stop: Callable[[], None] = lambda: None
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     endpoint: Endpoint | None = None
@@ -93,7 +93,7 @@ async def _run(service: Service) -> int:
             return EXIT_CONFIGURATION
     server = _Server(_config(service))
     http = asyncio.create_task(_serve(server, listener, service.health), name="http")
-    work = asyncio.create_task(_work(service), name="work")
+    work = asyncio.create_task(service.work(), name="work")
     stopped = asyncio.create_task(stop.wait(), name="signal")
     await asyncio.wait({http, work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     code = _outcome(service, http, work)
@@ -145,10 +145,6 @@ async def _serve(server: _Server, listener: socket.socket, health: Health) -> No
     if listens_when_ready():
         await health.until_ready()
     await server.serve([listener])
-
-
-async def _work(service: Service) -> None:
-    await service.work()
 
 
 def _outcome(service: Service, http: asyncio.Task[None], work: asyncio.Task[None]) -> int:

@@ -18,10 +18,12 @@ SERVICE_URL = r"https?://(\[[0-9a-fA-F:.]+\]|[^\s/,:@?#\[\]]+)(:[0-9]{1,5})?/?"
 """The address of a service: a host, and a port that is a number. HTTP clients raise errors of their own at others."""
 
 
-class LogSettings(BaseSettings):
-    """How a service logs."""
-
+class _Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+
+class LogSettings(_Settings):
+    """How a service logs."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -29,10 +31,8 @@ class LogSettings(BaseSettings):
     )
 
 
-class KafkaSettings(BaseSettings):
+class KafkaSettings(_Settings):
     """How to reach Kafka."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka addresses, host:port, separated by commas.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -75,10 +75,7 @@ class ServiceSettings(LogSettings, KafkaSettings):
         "separated by commas.",
     )
     http_headers_seconds: float = Field(
-        10.0,
-        gt=0,
-        le=3600,
-        description="Time limit for the headers of a request; then the answer is 408.",
+        10.0, gt=0, le=3600, description="Time limit for the headers of a request; then the answer is 408."
     )
     http_body_seconds: float = Field(
         30.0, gt=0, le=3600, description="Time limit for the body of a request; then the answer is 408."
@@ -88,10 +85,8 @@ class ServiceSettings(LogSettings, KafkaSettings):
     )
 
 
-class PostgresSettings(BaseSettings):
+class PostgresSettings(_Settings):
     """How to reach PostgreSQL."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     postgres_url: SecretStr = Field(
         SecretStr("postgresql://sentryml@127.0.0.1:5432/sentryml"), description="PostgreSQL address with credentials."
@@ -99,10 +94,8 @@ class PostgresSettings(BaseSettings):
     postgres_pool_size: int = Field(10, ge=2, le=100, description="Maximum number of connections to PostgreSQL.")
 
 
-class InternalSettings(BaseSettings):
+class InternalSettings(_Settings):
     """What services need that send requests to each other."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     internal_secret: SecretStr | None = Field(
         None,

@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from sentryml_common.contracts.monitor import DAY
 from sentryml_common.settings import InternalSettings, ServiceSettings
-
-DAY = 86_400
 
 
 class DriftSettings(ServiceSettings, InternalSettings):
@@ -25,14 +24,10 @@ class DriftSettings(ServiceSettings, InternalSettings):
         None, ge=0, le=600, description="How long an evaluation waits for late events; null: emission + 2 s."
     )
     longest_window_seconds: float = Field(
-        35 * DAY,
-        gt=0,
-        description="Events older than their record by more than this are late, and left out.",
+        35 * DAY, gt=0, description="Events older than their record by more than this are late, and left out."
     )
     future_limit_seconds: float = Field(
-        300.0,
-        ge=0,
-        description="Events ahead of their record by more than this are left out.",
+        300.0, ge=0, description="Events ahead of their record by more than this are left out."
     )
     store: Literal["rocksdb", "memory"] = Field("rocksdb", description="Where the processor keeps its tables.")
     state_dir: Path = Field(Path(".sentryml-state"), description="Folder of the processor's tables (rocksdb).")

@@ -33,11 +33,7 @@ from sentryml_ingest.settings import IngestSettings
 def create_app(gateway: Gateway) -> FastAPI:
     """The HTTP application, whose OpenAPI describes the body, since the route parses it without the framework."""
     app = FastAPI(
-        title="SentryML ingest",
-        version="1",
-        description="Send prediction events.",
-        docs_url=None,
-        redoc_url=None,
+        title="SentryML ingest", version="1", description="Send prediction events.", docs_url=None, redoc_url=None
     )
     app.include_router(event_routes(gateway))
     schemas = {"PredictionEvent": PredictionEvent.model_json_schema(), "PredictionColumns": columns_schema()}

@@ -186,8 +186,7 @@ def _refused(answer: Answer, count: object) -> Iterable[Fault]:
     """A fault for each of `count` events; ingest says which fields of the first hundred are wrong, and why."""
     if not isinstance(count, int):
         return
-    errors = answer.problem().get("errors")
-    said = {error["index"]: error for error in errors or () if isinstance(error, dict) and "index" in error}
+    said = {error["index"]: error for error in answer.errors() if "index" in error}
     texts = [f"{error.get('field')} {error.get('reason')}" for error in said.values()][:count]
     yield from (Fault(Reason.REFUSED, cut(text, LONGEST_REASON)) for text in texts)
     yield from [Fault(Reason.REFUSED, "ingest refused it")] * (count - len(texts))

@@ -11,7 +11,7 @@ from secrets import token_hex
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
@@ -25,6 +25,7 @@ from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics, find_differences
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -32,11 +33,6 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 def a_message(number: int) -> TopicEpoch:
     """A small message of some contract; which one does not matter to the loop."""
     return TopicEpoch(topic=f"key-{number}", epoch=number, made_at=NOW)
-
-
-@pytest.fixture
-def settings(kafka_bootstrap: str) -> KafkaSettings:
-    return KafkaSettings(kafka_bootstrap=kafka_bootstrap)
 
 
 @pytest.fixture
@@ -49,13 +45,9 @@ async def topic(settings: KafkaSettings) -> Topic:
 
 
 async def produce(settings: KafkaSettings, topic: Topic, *values: bytes | None, compression: str | None = None) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, compression_type=compression)
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, compression_type=compression) as producer:
         for number, value in enumerate(values):
             await producer.send_and_wait(topic.name, value, key=f"key-{number}".encode())
-    finally:
-        await producer.stop()
 
 
 @asynccontextmanager
@@ -70,12 +62,10 @@ async def running(settings: KafkaSettings, consumer: BatchConsumer[TopicEpoch]) 
 
 
 async def committed(settings: KafkaSettings, topic: Topic, group: str) -> int | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
+    ) as consumer:
         return await consumer.committed(TopicPartition(topic.name, 0))
-    finally:
-        await consumer.stop()
 
 
 async def test_messages_come_in_order_a_bad_one_is_dead_lettered_and_offsets_follow(
@@ -103,10 +93,8 @@ async def test_messages_come_in_order_a_bad_one_is_dead_lettered_and_offsets_fol
 
 
 async def dead_letters_of(settings: KafkaSettings, topic: Topic) -> dict[tuple[int, int], str]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=None)
-    await consumer.start()
     partition, found = TopicPartition(DEAD_LETTERS.name, 0), {}
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=None) as consumer:
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         end = (await consumer.end_offsets([partition]))[partition]
@@ -115,8 +103,6 @@ async def dead_letters_of(settings: KafkaSettings, topic: Topic) -> dict[tuple[i
                 letter = DEAD_LETTERS.contract.model_validate_json(record.value)  # type: ignore[union-attr]
                 if letter.topic == topic.name:  # type: ignore[attr-defined]
                     found[letter.partition, letter.offset] = letter.reason  # type: ignore[attr-defined]
-    finally:
-        await consumer.stop()
     return found
 
 
@@ -210,17 +196,13 @@ async def test_a_follower_holds_the_latest_of_each_key_and_tombstones_remove(
 async def test_records_are_published_in_order_and_acknowledged(settings: KafkaSettings, topic: Topic) -> None:
     async with open_publisher(settings, Health()) as publisher:
         await publisher.publish(Record(topic.name, b"key", b"%d" % number) for number in range(100))
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=None)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, group_id=None) as consumer:
         partition = TopicPartition(topic.name, 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         values: list[bytes] = []
         while len(values) < 100:
             values += [r.value for r in (await consumer.getmany(partition, timeout_ms=500)).get(partition, [])]
-    finally:
-        await consumer.stop()
     assert values == [b"%d" % number for number in range(100)]
 
 
@@ -240,12 +222,8 @@ async def test_another_number_of_partitions_is_refused_for_internal_topics_and_m
 ) -> None:
     internal = replace(HISTOGRAMS, name=topic.name + ".internal", partitions=2)
     growing = replace(PREDICTIONS, name=topic.name + ".growing", partitions=2)
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(settings.kafka_bootstrap) as admin:
         await admin.create_topics([NewTopic(each.name, 3, 1) for each in (internal, growing)])
-    finally:
-        await admin.close()
     await ensure_topics(settings, Health(), [growing])
     with pytest.raises(ConfigurationError, match="has 3 partitions, needs 2"):
         await ensure_topics(settings, Health(), [internal])

@@ -8,7 +8,6 @@ from secrets import token_hex
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -19,17 +18,14 @@ from sentryml_common.kafka.producer import Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 
 
 async def forget_first(settings: KafkaSettings, topic: Topic) -> None:
     """Have Kafka forget the first record of each partition, as retention does."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(settings.kafka_bootstrap) as admin:
         partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         await admin.delete_records({each: RecordsToDelete(before_offset=1) for each in partitions})
-    finally:
-        await admin.close()
 
 
 async def test_gauge_follows_what_a_topic_holds(kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from secrets import token_hex
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.message import encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
@@ -23,13 +22,9 @@ from sentryml_common.kafka.topic_ids import TopicIds, open_topic_ids
 from sentryml_common.kafka.topics import ensure_topics, find_differences
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 
 WHEN = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def settings(kafka_bootstrap: str) -> KafkaSettings:
-    return KafkaSettings(kafka_bootstrap=kafka_bootstrap)
 
 
 @pytest.fixture
@@ -47,12 +42,8 @@ async def topic(settings: KafkaSettings) -> Topic:
 
 
 async def delete(settings: KafkaSettings, topic: Topic) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(settings.kafka_bootstrap) as admin:
         await admin.delete_topics([topic.name])
-    finally:
-        await admin.close()
 
     async def gone() -> bool:
         return await find_differences(settings, Health(), [topic]) == {topic.name: "missing"}

@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    ConsumerStoppedError,
-    IllegalOperation,
-    IllegalStateError,
-)
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalOperation, IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
 from tests.support.eventually import eventually

@@ -23,12 +23,13 @@ from sentryml_common.clock import system_clock
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError, Unavailable
 from sentryml_common.health import Health
+from sentryml_common.kafka import client as client_module
 from sentryml_common.kafka import producer as producer_module
-from sentryml_common.kafka import topics as topics_module
 from sentryml_common.kafka.client import ask_with_client, client_options
 from sentryml_common.kafka.producer import Publisher, Record, open_publisher
 from sentryml_common.kafka.topics import ensure_topics, find_differences
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 from tests.support.own_kafka import OwnKafka, own_kafka
 
 REQUEST_SECONDS = 1
@@ -53,20 +54,11 @@ def command(kafka: OwnKafka, action: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def admin_of(kafka: OwnKafka) -> AIOKafkaAdminClient:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    return admin
-
-
 async def configured(kafka: OwnKafka) -> dict[str, dict[str, str]]:
     """What Kafka says of each topic of the registry."""
-    admin = await admin_of(kafka)
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
         answers = await admin.describe_configs(asked)
-    finally:
-        await admin.close()
     return {
         name: {entry[0]: entry[1] for entry in entries}
         for answer in answers
@@ -76,11 +68,8 @@ async def configured(kafka: OwnKafka) -> dict[str, dict[str, str]]:
 
 async def configure(kafka: OwnKafka, topic: Topic, config: dict[str, str]) -> None:
     """Give a topic another configuration, and wait until Kafka says so."""
-    admin = await admin_of(kafka)
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, config)])
-    finally:
-        await admin.close()
 
     async def done() -> bool:
         return (await configured(kafka))[topic.name].items() >= config.items()
@@ -128,31 +117,24 @@ async def test_a_topic_that_takes_its_producers_clocks_is_named_with_the_command
 async def test_a_record_has_the_time_of_the_broker_whatever_its_producer_says(kafka: OwnKafka) -> None:
     await ensure_topics(kafka.settings, Health())
     three_hours_ago = int((system_clock() - timedelta(hours=3)).timestamp() * 1000)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.settings.kafka_bootstrap, compression_type="lz4")
-    await producer.start()
-    consumer = AIOKafkaConsumer(
-        PREDICTIONS.name, bootstrap_servers=kafka.settings.kafka_bootstrap, group_id=None, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
+    async with (
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, compression_type="lz4") as producer,
+        AIOKafkaConsumer(
+            PREDICTIONS.name, bootstrap_servers=kafka.bootstrap, group_id=None, auto_offset_reset="earliest"
+        ) as consumer,
+    ):
         before = system_clock().timestamp()
         await producer.send_and_wait(PREDICTIONS.name, b"{}", timestamp_ms=three_hours_ago)
         record = await consumer.getone()
-    finally:
-        await consumer.stop()
-        await producer.stop()
     assert record.timestamp / 1000 > before - 60
 
 
 async def test_check_and_apply_refuse_an_internal_topic_of_another_size(kafka: OwnKafka) -> None:
     await ensure_topics(kafka.settings, Health())
-    admin = await admin_of(kafka)
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         await admin.create_partitions({PREDICTIONS.name: NewPartitions(8)})
         assert command(kafka, "check").returncode == 0, "predictions may grow"
         await admin.create_partitions({HISTOGRAMS.name: NewPartitions(5)})
-    finally:
-        await admin.close()
     wrong = f"{HISTOGRAMS.name}: has 5 partitions, needs {HISTOGRAMS.partitions}"
     checked = command(kafka, "check")
     assert checked.returncode == 1
@@ -167,7 +149,7 @@ async def test_check_and_apply_refuse_an_internal_topic_of_another_size(kafka: O
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that ask for topics do not wait long for an answer."""
     monkeypatch.setattr(
-        topics_module, "client_options", lambda given: client_options(given) | {"request_timeout_ms": 500}
+        client_module, "client_options", lambda given: client_options(given) | {"request_timeout_ms": 500}
     )
 
 
@@ -231,11 +213,8 @@ async def publisher(kafka: OwnKafka, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 async def test_what_is_published_while_kafka_is_frozen_lands_once_and_in_order(
     kafka: OwnKafka, publisher: Publisher
 ) -> None:
-    admin = await admin_of(kafka)
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         await admin.create_topics([NewTopic("frozen", 1, 1)])
-    finally:
-        await admin.close()
     await publisher.publish([Record("frozen", None, b"before")])
     with kafka.frozen():
         publishing = asyncio.create_task(
@@ -249,9 +228,7 @@ async def test_what_is_published_while_kafka_is_frozen_lands_once_and_in_order(
 
 
 async def values_of(kafka: OwnKafka, topic: str) -> list[bytes]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=None) as consumer:
         partition, found = TopicPartition(topic, 0), list[bytes]()
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
@@ -259,8 +236,6 @@ async def values_of(kafka: OwnKafka, topic: str) -> list[bytes]:
         while await consumer.position(partition) < end:
             found += [r.value for r in (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])]
         return found
-    finally:
-        await consumer.stop()
 
 
 async def test_a_topic_that_kafka_does_not_know_is_unavailable_in_bounded_time(publisher: Publisher) -> None:

@@ -33,11 +33,6 @@ class Forgetful(RoundRobinPartitionAssignor):  # type: ignore[misc]
 
 
 @pytest.fixture
-def settings(kafka_bootstrap: str) -> KafkaSettings:
-    return KafkaSettings(kafka_bootstrap=kafka_bootstrap)
-
-
-@pytest.fixture
 async def topic(settings: KafkaSettings) -> Topic:
     """A topic of the test's own, whose name is that of the group as well."""
     own = replace(TRANSITIONS, name=f"ownership.{token_hex(6)}", partitions=len(EVERY))
@@ -47,12 +42,10 @@ async def topic(settings: KafkaSettings) -> Topic:
 
 @asynccontextmanager
 async def member(settings: KafkaSettings, topic: Topic, **how: Any) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(topic.name, bootstrap_servers=settings.kafka_bootstrap, group_id=topic.name, **how)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        topic.name, bootstrap_servers=settings.kafka_bootstrap, group_id=topic.name, **how
+    ) as consumer:
         yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def test_a_group_without_members_reads_no_partition(settings: KafkaSettings, topic: Topic) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from secrets import token_hex
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import AIOKafkaConnection
 
 from sentryml_common.contracts.dead_letter import DeadLetter
@@ -31,6 +30,7 @@ from sentryml_common.kafka.topics import ensure_topics, find_differences
 from sentryml_common.metrics import CONSUMED_TOTAL, DEAD_LETTERS_TOTAL
 from sentryml_common.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 from tests.support.reading import messages_in
 
 GROUP = "readers"
@@ -55,12 +55,8 @@ def a_message(number: int) -> TopicEpoch:
 
 
 async def topics_in(settings: KafkaSettings) -> set[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(settings.kafka_bootstrap) as admin:
         return set(await admin.list_topics())
-    finally:
-        await admin.close()
 
 
 @asynccontextmanager

@@ -21,13 +21,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from sentryml_common.contracts.topics import PREDICTIONS
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
 from sentryml_statistics.time.panes import PaneGrid
 from tests.support import impatient_kafka
 from tests.support.eventually import LONG_SECONDS, eventually
 from tests.support.http_client import http_client
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 from tests.support.ports import free_port
 from tests.support.processes import Process
 
@@ -46,8 +44,7 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 async def kafka() -> AsyncIterator[OwnKafka]:
     """A Kafka with the topics of the registry."""
-    with own_kafka() as own:
-        await ensure_topics(own.settings, Health())
+    async with own_kafka_with_topics() as own:
         yield own
 
 
@@ -113,12 +110,8 @@ def start(kafka: OwnKafka, tmp_path: Path) -> Iterator[StartPart]:
 
 @pytest.fixture
 async def producer(kafka: OwnKafka) -> AsyncIterator[AIOKafkaProducer]:
-    own = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5)
-    await own.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5) as own:
         yield own
-    finally:
-        await own.stop()
 
 
 async def produce(producer: AIOKafkaProducer, partition: int, *values: bytes) -> list[int]:

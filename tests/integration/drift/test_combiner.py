@@ -101,15 +101,13 @@ def expected(events: Iterable[dict[str, Any]]) -> dict[tuple[Kind, int], PaneCou
 
 
 async def committed(kafka: OwnKafka) -> dict[int, int | None]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group_of(1), enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap, group_id=group_of(1), enable_auto_commit=False
+    ) as consumer:
         return {
             number: await consumer.committed(TopicPartition(PREDICTIONS.name, number))
             for number in range(PREDICTIONS.partitions)
         }
-    finally:
-        await consumer.stop()
 
 
 def assert_function_of_the_log(partials: Iterable[Partial]) -> None:

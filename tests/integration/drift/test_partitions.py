@@ -11,17 +11,17 @@ from pathlib import Path
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin import NewPartitions
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.topics import ACTIVITY, HISTOGRAMS, PREDICTIONS, TABLE_CHANGELOG, Topic
 from sentryml_common.errors import EXIT_CONFIGURATION
 from sentryml_common.health import Health
 from sentryml_common.kafka.follower import Follower
-from sentryml_common.kafka.topics import ensure_topics
 from tests.integration.drift.conftest import StartPart, event, produce, single_records
 from tests.support.eventually import LONG_SECONDS, eventually
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.kafka_admin import kafka_admin
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 GROWN = 6
 MODELS = [f"model-{number}" for number in range(5)]
@@ -30,29 +30,22 @@ MODELS = [f"model-{number}" for number in range(5)]
 @pytest.fixture(scope="module")
 async def kafka() -> AsyncIterator[OwnKafka]:
     """A Kafka of this file's own: other tests count on the partitions of theirs."""
-    with own_kafka() as own:
-        await ensure_topics(own.settings, Health())
+    async with own_kafka_with_topics() as own:
         yield own
 
 
 @pytest.fixture
 async def producer(kafka: OwnKafka) -> AsyncIterator[AIOKafkaProducer]:
     """One that finds new partitions soon."""
-    own = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5, metadata_max_age_ms=500)
-    await own.start()
-    try:
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5, metadata_max_age_ms=500
+    ) as own:
         yield own
-    finally:
-        await own.stop()
 
 
 async def grow(kafka: OwnKafka, topic: Topic, partitions: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         await admin.create_partitions({topic.name: NewPartitions(partitions)})
-    finally:
-        await admin.close()
 
 
 class Flow:

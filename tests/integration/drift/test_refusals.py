@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaConsumer
 from sentryml_common.contracts.topics import PREDICTIONS
 from sentryml_common.errors import EXIT_CONFIGURATION
 from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_FAILED
 from sentryml_drift.combiner.loop import group_of
 from sentryml_drift.domain.partials import Kind, Target
@@ -21,14 +20,13 @@ from sentryml_drift.state.table import key_of
 from tests.integration.common.test_ownership import Forgetful
 from tests.integration.drift.conftest import Part, StartPart
 from tests.support.eventually import LONG_SECONDS
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 
 @pytest.fixture
 async def kafka() -> AsyncIterator[OwnKafka]:
     """A Kafka of this test's own: its table is spoilt."""
-    with own_kafka() as own:
-        await ensure_topics(own.settings, Health())
+    async with own_kafka_with_topics() as own:
         yield own
 
 
@@ -64,16 +62,12 @@ async def test_another_ones_folder_and_another_builds_table_are_refused(
 async def test_a_combiner_in_a_group_that_reads_nothing_ends_to_join_it_again(
     kafka: OwnKafka, start: StartPart
 ) -> None:
-    leader = AIOKafkaConsumer(
+    async with AIOKafkaConsumer(
         PREDICTIONS.name,
         bootstrap_servers=kafka.bootstrap,
         group_id=group_of(1),
         partition_assignment_strategy=(Forgetful,),
-    )
-    await leader.start()
-    try:
+    ):
         combiner = start("combiner", soon=True, stall_seconds=5)
         assert await asyncio.to_thread(combiner.process.wait, LONG_SECONDS) == EXIT_FAILED, combiner.log.read_text()
         assert f"reads partitions [0, 1, 2, 3] of {PREDICTIONS.name}, for 5 s" in combiner.log.read_text()
-    finally:
-        await leader.stop()

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS, Topic
-from sentryml_common.health import Health
-from sentryml_common.kafka.topics import ensure_topics
 from sentryml_common.service import EXIT_FAILED
 from tests.integration.drift.conftest import Part, StartPart, event, produce, single_records
 from tests.integration.drift.test_processor import activity_of
 from tests.support.eventually import LONG_SECONDS, eventually
-from tests.support.own_kafka import OwnKafka, own_kafka
+from tests.support.kafka_admin import kafka_admin
+from tests.support.own_kafka import OwnKafka, own_kafka_with_topics
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
@@ -26,28 +24,13 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 @pytest.fixture
 async def kafka() -> AsyncIterator[OwnKafka]:
     """A Kafka of each test's own: other tests count on the topics of theirs."""
-    with own_kafka() as own:
-        await ensure_topics(own.settings, Health())
+    async with own_kafka_with_topics() as own:
         yield own
-
-
-@pytest.fixture
-async def producer(kafka: OwnKafka) -> AsyncIterator[AIOKafkaProducer]:
-    own = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all", linger_ms=5)
-    await own.start()
-    try:
-        yield own
-    finally:
-        await own.stop()
 
 
 async def delete(kafka: OwnKafka, topic: Topic) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         await admin.delete_topics([topic.name])
-    finally:
-        await admin.close()
 
 
 async def until_counted(kafka: OwnKafka, model_id: str, count: int) -> None:

@@ -9,7 +9,6 @@ from secrets import token_hex
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.message import decode
@@ -17,6 +16,7 @@ from sentryml_common.contracts.topics import ACTIVITY, PREDICTIONS, PROCESSOR_AP
 from sentryml_drift.combiner.loop import group_of
 from tests.integration.drift.conftest import StartPart, event
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 from tests.support.own_kafka import OwnKafka
 
 PREFIXES = {f"a{token_hex(3)}.": 30, f"b{token_hex(3)}-": 50}
@@ -30,12 +30,8 @@ async def reported(kafka: OwnKafka, topic: Topic, model_id: str) -> list[int]:
 
 
 async def groups_of(kafka: OwnKafka) -> set[str]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    try:
+    async with kafka_admin(kafka.bootstrap) as admin:
         return {group for group, *_ in await admin.list_consumer_groups()}
-    finally:
-        await admin.close()
 
 
 async def test_two_installations_count_their_own_events(

@@ -135,6 +135,13 @@ async def make_key(
     return text, known
 
 
+@pytest.fixture(scope="module")
+async def key(kafka_bootstrap: str) -> str:
+    """A key that may write events of every model."""
+    text, _ = await make_key(kafka_bootstrap, Scope.EVENTS_WRITE)
+    return text
+
+
 async def records_of(kafka_bootstrap: str, model_id: str) -> list[tuple[bytes | None, list[dict[str, Any]]]]:
     """(key, events) of each record in the topic that speaks of a model, to the topic's end."""
     records = [record for record in await all_records(kafka_bootstrap) if model_id.encode() in record.value]
@@ -143,9 +150,7 @@ async def records_of(kafka_bootstrap: str, model_id: str) -> list[tuple[bytes | 
 
 async def all_records(kafka_bootstrap: str) -> list[Any]:
     """Each record in the topic, to the topic's end."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=None, enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=None, enable_auto_commit=False) as consumer:
         partitions = [TopicPartition(PREDICTIONS.name, number) for number in range(PREDICTIONS.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
@@ -155,5 +160,3 @@ async def all_records(kafka_bootstrap: str) -> list[Any]:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 found += records
         return found
-    finally:
-        await consumer.stop()

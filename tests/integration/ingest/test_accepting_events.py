@@ -39,13 +39,6 @@ async def ingest(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str,
         yield running
 
 
-@pytest.fixture(scope="module")
-async def key(kafka_bootstrap: str) -> str:
-    """A key that may write events of every model."""
-    text, _ = await make_key(kafka_bootstrap, Scope.EVENTS_WRITE)
-    return text
-
-
 def event(model_id: str, **changes: Any) -> dict[str, Any]:
     return {"model_id": model_id, "prediction": "late", "score": 0.93, **changes}
 

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from sentryml import Client, Stats
-from sentryml_common.contracts.api_key import Scope
 from sentryml_common.contracts.dead_letter import SENDER_HEADER
 from sentryml_common.contracts.prediction import REQUEST_ID_BYTES, REQUEST_ID_HEADER, read_rows
-from tests.integration.ingest.conftest import Ingest, all_records, make_key, records_of, starting
+from tests.integration.ingest.conftest import Ingest, all_records, records_of, starting
 from tests.support.eventually import eventually
 from tests.support.ingest_stand_in import Reply, stand_in
 
@@ -37,13 +36,6 @@ async def ingest(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str,
 
         await eventually(known, what="the key to be known")
         yield running
-
-
-@pytest.fixture(scope="module")
-async def key(kafka_bootstrap: str) -> str:
-    """A key that may write events of every model."""
-    text, _ = await make_key(kafka_bootstrap, Scope.EVENTS_WRITE)
-    return text
 
 
 @pytest.fixture

@@ -55,16 +55,23 @@ async def taken_again(ingest: Ingest, key: str, model_id: str) -> None:
     await eventually(taken, what="ingest to take events again")
 
 
-async def test_a_kafka_that_freezes_is_503_in_time_and_each_request_is_whole_or_not_there(
-    own_kafka: Stack, start_ingest: StartIngest, model_id: str
-) -> None:
+async def taking(own_kafka: Stack, start_ingest: StartIngest, model_id: str) -> tuple[Ingest, str, int]:
+    """An ingest that has taken events, a key for more, and the process of its Kafka."""
     bootstrap = own_kafka.addresses.kafka
     key, _ = await make_key(bootstrap, Scope.EVENTS_WRITE)
     ingest = start_ingest(kafka_bootstrap=bootstrap, publish_seconds=PUBLISH_SECONDS)
     await ingest.until_ready()
-    assert (await ingest.send(key, batch(f"{model_id}-before"))).status_code == 202
+    assert (await ingest.send(key, batch(model_id))).status_code == 202
     kafka = pid_of_kafka(own_kafka)
     assert kafka is not None
+    return ingest, key, kafka
+
+
+async def test_a_kafka_that_freezes_is_503_in_time_and_each_request_is_whole_or_not_there(
+    own_kafka: Stack, start_ingest: StartIngest, model_id: str
+) -> None:
+    bootstrap = own_kafka.addresses.kafka
+    ingest, key, kafka = await taking(own_kafka, start_ingest, f"{model_id}-before")
     with frozen(kafka):
         began = time.monotonic()
         answer = await ingest.send(key, batch(f"{model_id}-frozen"))
@@ -81,12 +88,7 @@ async def test_a_kafka_that_is_killed_is_503_and_ingest_goes_on_by_itself(
     own_kafka: Stack, start_ingest: StartIngest, model_id: str
 ) -> None:
     bootstrap = own_kafka.addresses.kafka
-    key, _ = await make_key(bootstrap, Scope.EVENTS_WRITE)
-    ingest = start_ingest(kafka_bootstrap=bootstrap, publish_seconds=PUBLISH_SECONDS)
-    await ingest.until_ready()
-    assert (await ingest.send(key, batch(f"{model_id}-before"))).status_code == 202
-    kafka = pid_of_kafka(own_kafka)
-    assert kafka is not None
+    ingest, key, kafka = await taking(own_kafka, start_ingest, f"{model_id}-before")
     os.kill(kafka, signal.SIGKILL)
     assert_unavailable(await ingest.send(key, batch(f"{model_id}-killed")))
     await taken_again(ingest, key, f"{model_id}-after")

@@ -13,7 +13,6 @@ from typing import Any
 import asyncpg
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from sentryml_common.contracts.topics import API_KEY_USAGE, API_KEYS, DEAD_LETTERS
 from tests.integration.incidents.test_admin import admin_process
@@ -21,6 +20,7 @@ from tests.integration.incidents.test_service import make_key
 from tests.integration.ingest.conftest import Ingest, StartIngest
 from tests.integration.keys.conftest import EVENT, Incidents, incidents, key_id, until
 from tests.support.eventually import eventually
+from tests.support.kafka_admin import kafka_admin
 
 SECRET = slice(17, 60)
 
@@ -83,12 +83,8 @@ def bad_headers(key: str) -> tuple[str, ...]:
 
 
 async def all_partitions(kafka_bootstrap: str) -> list[TopicPartition]:
-    admin_client = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
-    await admin_client.start()
-    try:
+    async with kafka_admin(kafka_bootstrap) as admin_client:
         topics = await admin_client.describe_topics()
-    finally:
-        await admin_client.close()
     found = [TopicPartition(topic["topic"], part["partition"]) for topic in topics for part in topic["partitions"]]
     assert {API_KEYS.name, API_KEY_USAGE.name, DEAD_LETTERS.name} <= {partition.topic for partition in found}
     return found
@@ -97,9 +93,7 @@ async def all_partitions(kafka_bootstrap: str) -> list[TopicPartition]:
 async def everything_in(kafka_bootstrap: str) -> list[bytes]:
     """All records of all topics: keys, values and headers."""
     partitions = await all_partitions(kafka_bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=None, enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=None, enable_auto_commit=False) as consumer:
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends, found = await consumer.end_offsets(partitions), []
@@ -108,8 +102,6 @@ async def everything_in(kafka_bootstrap: str) -> list[bytes]:
                 for record in records:
                     found += [record.key or b"", record.value or b"", str(record.headers).encode()]
         return found
-    finally:
-        await consumer.stop()
 
 
 async def everything_kept(database_url: str) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,6 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from prometheus_client import REGISTRY
-from structlog.testing import capture_logs
 
 from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.message import decode, encode
@@ -43,11 +42,7 @@ SCHEDULES = 40
 """In each of several batches, so that a run on many cores shares them."""
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Hundreds of schedules log a lot."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class World:

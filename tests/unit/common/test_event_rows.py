@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.prediction import (
-    EventRow,
-    InvalidEvents,
-    PredictionEvent,
-    parse_events,
-    read_rows,
-)
+from sentryml_common.contracts.prediction import EventRow, InvalidEvents, PredictionEvent, parse_events, read_rows
 from sentryml_common.errors import UndecodableMessage
 from tests.unit.common.test_prediction import FIELDS, GOOD_EVENTS, JSON, LEAST
 

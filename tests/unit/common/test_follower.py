@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import TopicAuthorizationFailedError
-from structlog.testing import capture_logs
 
 from sentryml_common.contracts.message import decode, encode
 from sentryml_common.contracts.topic_epoch import TopicEpoch
@@ -31,11 +29,7 @@ def epoch(number: int) -> TopicEpoch:
     return TopicEpoch(topic="t", epoch=number, made_at=MADE_AT)
 
 
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Dozens of schedules log a lot."""
-    with capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Following:

@@ -202,7 +202,7 @@ def test_a_stop_that_hangs_is_given_up_after_its_deadline(start: Start) -> None:
     assert service.events("cancellation_ignored")
     [late] = service.events("stop_took_too_long")
     assert late["seconds"] == 1.0
-    assert any(each.startswith("work: ") and " > will_not_stop:" in each for each in late["unfinished"]), late
+    assert any(each.startswith("work: will_not_stop:") for each in late["unfinished"]), late
 
 
 def test_a_request_that_never_ends_is_cancelled_and_the_work_ends_in_order(start: Start) -> None:

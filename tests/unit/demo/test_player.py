@@ -131,7 +131,7 @@ async def test_searches_have_a_history_without_a_gap_and_stop_for_a_while() -> N
     sending = asyncio.create_task(send_searches(story, received.gateway(), now))
 
     async def back() -> bool:
-        return len(received.requests) > 10
+        return len(received.requests) > 30
 
     await eventually(back, what="events after the pause")
     sending.cancel()

@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.histograms.cells import (
-    cell_of,
-    cells_of,
-    coarsen,
-    lower_edge,
-    representative,
-    separations,
-)
+from sentryml_statistics.histograms.cells import cell_of, cells_of, coarsen, lower_edge, representative, separations
 
 LARGEST = math.nextafter(math.inf, 0.0)
 LEAST_NORMAL = 2.0**-1022

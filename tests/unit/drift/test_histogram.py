@@ -122,7 +122,7 @@ def test_what_is_not_contained_cannot_be_subtracted(part: Histogram, why: str) -
 
 def test_entries_are_counted_by_kind() -> None:
     histogram = Histogram.of([0.5, 0.5, 2], {"late": 3, "ok": 1, "never": 0}, 4)
-    assert (histogram.number_count, histogram.category_count, histogram.nulls) == (3, 4, 4)
+    assert (histogram.numbers.total, histogram.categories.total, histogram.nulls) == (3, 4, 4)
     assert histogram.total == 11
     assert histogram.categories.counts == {"late": 3, "ok": 1}
     assert histogram.numbers.dropped == 0

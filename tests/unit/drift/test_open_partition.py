@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.combiner.partition import OpenPartition
-from sentryml_drift.domain.chunked_sum import NOTHING, ChunkedSum
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, SizeClass
-from sentryml_drift.domain.partials import Kind, Partial, Target
-from sentryml_drift.domain.payloads import add_up, counts_of
+from sentryml_drift.domain.partials import Kind, Partial
+from sentryml_drift.domain.payloads import counts_of
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
-from sentryml_drift.processor.models import add_partial
 from sentryml_statistics.time.panes import PaneGrid
+from tests.unit.drift.test_chunks import summed
 
 RULES = ChunkRules(PaneRules(PaneGrid(60.0), 8 * 86_400, 300), epoch=1)
 NOON = 1_795_521_600.0
@@ -92,13 +91,6 @@ def reading(log: list[Stored], rng: random.Random, places: Places) -> tuple[list
             found = worker.emit(rng.randint(0, 3))
             committed = found if rng.random() < 0.7 else committed  # a commit may be refused
     return worker.emitted, committed
-
-
-def summed(partials: list[Partial]) -> dict[Target, bytes]:
-    sums: dict[Target, ChunkedSum] = {}
-    for partial in partials:
-        sums[partial.target] = add_partial(sums.get(partial.target, NOTHING), partial)
-    return {target: add_up(target.kind, known.values()) for target, known in sums.items()}
 
 
 def whole(log: list[Stored], places: Places) -> list[Partial]:

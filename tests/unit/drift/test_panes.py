@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_statistics.time.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, judge, micros_of
+from sentryml_common.contracts.prediction import EventRow
+from sentryml_drift.domain.rows import PaneRules, sort_rows
+from sentryml_statistics.time.panes import FINE_PER_COARSE, Lateness, PaneGrid, Resolution, micros_of
 
 MINUTES = PaneGrid(60)
 FINE, COARSE = Resolution.FINE, Resolution.COARSE
@@ -72,7 +74,10 @@ def test_every_event_of_a_live_pane_was_admitted_to_it(now: float, age: float, f
     ],
 )
 def test_late_and_future_are_judged_by_the_record(event: float, expected: Lateness) -> None:
-    assert judge(event, NOON, longest_window_seconds=86_400) is expected
+    rules = PaneRules(MINUTES, longest_window_seconds=86_400, future_limit_seconds=300)
+    found = sort_rows([EventRow("model", "late", timestamp=event)], [NOON], rules)
+    counts = {Lateness.COUNTED: found.counted, Lateness.LATE: found.late, Lateness.FUTURE: found.future}
+    assert counts == {each: int(each is expected) for each in Lateness}
 
 
 def test_panes_are_kept_as_long_as_a_window_can_look_back() -> None:

@@ -9,15 +9,7 @@ import pytest
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_ingest.settings import IngestSettings
 from tests.unit.common.keys import NOW
-from tests.unit.ingest.builders import (
-    Ingest,
-    RecordingPublisher,
-    app_with,
-    client_of,
-    counted,
-    event,
-    known_monitors,
-)
+from tests.unit.ingest.builders import Ingest, RecordingPublisher, app_with, client_of, counted, event, known_monitors
 
 DAY = 86_400
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from sentryml_common.errors import ConfigurationError, SentryMLError
+from sentryml_local.cli import INTERRUPTED, ignore_signals, let_signals_interrupt
 from sentryml_local.demo.folder import own_folder
 from sentryml_local.demo.narrator import Narrator
 from sentryml_local.demo.performance import open_performance
@@ -27,7 +26,7 @@ from sentryml_local.stack import Options, Stack
 
 FINE_PANE_SECONDS = 0.5
 DEFAULT_FOLDER = Path(".sentryml/demo")
-NOT_SEEN, INTERRUPTED = 1, 130
+NOT_SEEN = 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,9 +50,7 @@ def main() -> None:
     """Entry point of the demo."""
     arguments = _parser().parse_args()
     narrator = Narrator(Console())
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    let_signals_interrupt()
     try:
         with own_folder(arguments.data):
             sys.exit(_perform(arguments, narrator))
@@ -62,11 +59,6 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except SentryMLError as err:
         sys.exit(f"demo: {err}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A plain kill and a closed terminal do what Ctrl-C does at that moment."""
-    signal.raise_signal(signal.SIGINT)
 
 
 def _perform(arguments: argparse.Namespace, narrator: Narrator) -> int:
@@ -97,8 +89,7 @@ def _stopped_at_the_end(stack: Stack, narrator: Narrator) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         narrator.step("stopping everything; data are kept until the next demo")
         stack.down()
         narrator.step("stopped")

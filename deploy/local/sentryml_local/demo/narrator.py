@@ -24,12 +24,7 @@ from sentryml_local.demo.verdict import SlackMessage, by_incident
 
 BAR_OF_PSI, LONGEST_BAR = 40, 40
 LATE_SECONDS = 2.0
-STYLE_OF_LEVEL = {
-    Level.OK: "green",
-    Level.WARN: "yellow",
-    Level.CRITICAL: "bold red",
-    Level.INSUFFICIENT_DATA: "dim",
-}
+STYLE_OF_LEVEL = {Level.OK: "green", Level.WARN: "yellow", Level.CRITICAL: "bold red", Level.INSUFFICIENT_DATA: "dim"}
 MARGIN = " " * 12
 
 

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from sentryml_local.demo.flights import find_data, read_flights
 from sentryml_local.demo.time_scale import FlightDay
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import HistGradientBoostingClassifier
 
 FEATURES = ["dep_delay", "distance", "hour", "wind_speed", "precip", "visib"]
 LATE_MINUTES = 15
@@ -31,25 +28,27 @@ LAST_DAY = date(2013, 6, 5)
 
 def predict_days() -> list[FlightDay]:
     """Train on January to March and predict every flight from April to LAST_DAY; the result is always the same."""
-    import sklearn.ensemble  # noqa: F401, PLC0415 - takes a second; what is loaded by now is limited below
-
     flights = read_flights(find_data(), TRAINED_MONTHS + PLAYED_MONTHS)
     played = flights[flights["month"].isin(PLAYED_MONTHS) & (flights["date"] <= LAST_DAY)]
-    # One thread: more of them spin while they wait for a core, and the stack is starting on the same machine.
-    with threadpool_limits(limits=1):
-        classifier = train(flights[flights["month"].isin(TRAINED_MONTHS)])
-        scores = classifier.predict_proba(played[FEATURES])[:, 1]
-    played = played.assign(score=np.round(scores, 6))
-    return [_one_day(day, rows) for day, rows in played.groupby("date")]
+    scores = probably_late(played, flights[flights["month"].isin(TRAINED_MONTHS)])
+    return [_one_day(day, rows) for day, rows in played.assign(score=scores).groupby("date")]
 
 
-def train(flights: pd.DataFrame, features: Sequence[str] = FEATURES) -> HistGradientBoostingClassifier:
-    """Fit the classifier to the flights whose arrival is known."""
+def probably_late(
+    flights: pd.DataFrame, trained: pd.DataFrame, features: Sequence[str] = FEATURES
+) -> NDArray[np.float64]:
+    """How probable it is of each flight that it arrives late, by a classifier that has seen others."""
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - takes a second
 
-    arrived = flights[flights["arr_delay"].notna()]
-    # The seed decides only which tenth of the flights tells when to stop adding trees.
-    return HistGradientBoostingClassifier(random_state=0).fit(arrived[[*features]], arrived["arr_delay"] > LATE_MINUTES)
+    arrived = trained[trained["arr_delay"].notna()]
+    # One thread: more of them spin while they wait for a core, and the stack is starting on the same machine. It limits
+    # the libraries that are loaded by now.
+    with threadpool_limits(limits=1):
+        # The seed decides only which tenth of the flights tells when to stop adding trees.
+        classifier = HistGradientBoostingClassifier(random_state=0)
+        classifier.fit(arrived[[*features]], arrived["arr_delay"] > LATE_MINUTES)
+        scores: NDArray[np.float64] = classifier.predict_proba(flights[[*features]])[:, 1]
+    return np.round(scores, 6)
 
 
 def _one_day(day: date, rows: pd.DataFrame) -> FlightDay:

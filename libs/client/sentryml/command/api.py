@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, Self
+from urllib.parse import quote, urlencode
 
 from sentryml.command.terminal import UNREACHABLE, Failed
 from sentryml.connection import Answer, Connection, Unreachable
@@ -19,18 +19,22 @@ class Refused(Failed):
 
     def __init__(self, text: str, answer: Answer) -> None:
         super().__init__(text)
-        self.status, self.kind = answer.status, answer.kind()
-        errors = answer.problem().get("errors")
-        self.errors = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        self.status, self.kind, self.errors = answer.status, answer.kind(), answer.errors()
         """What is wrong with each field (`field`, `reason`)."""
 
 
 class Api:
-    """Requests that end the command with a text where they fail."""
+    """Requests that end the command with a text where they fail, over a connection that `with` closes."""
 
     def __init__(self, url: str | None) -> None:
         self._target: Target = target(url, url_names=API_URL_NAMES, key_names=API_KEY_NAMES)
         self._connection = Connection(self._target, TIMEOUT_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def get(self, path: str) -> Any:
         """The answer's JSON."""
@@ -42,9 +46,8 @@ class Api:
 
     def put(self, path: str, body: dict[str, Any], if_match: str | None = None) -> Any:
         """The answer's JSON."""
-        return self._json(
-            self._request("PUT", path, json.dumps(body).encode(), {"If-Match": if_match} if if_match else {})
-        )
+        headers = {"If-Match": if_match} if if_match else {}
+        return self._json(self._request("PUT", path, json.dumps(body).encode(), headers))
 
     def items(self, path: str, most: int, **query: Any) -> Iterator[dict[str, Any]]:
         """The first items of a list, over all its pages."""
@@ -57,23 +60,28 @@ class Api:
                 return
             given["cursor"] = page["next_cursor"]
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None = None) -> Answer:
-        sent = {**({"Content-Type": "application/json"} if body else {}), **(headers or {})}
+    def _request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = {}) -> Answer:
         try:
-            return self._connection.request(method, path, body, sent)
+            content = {"Content-Type": "application/json"} if body else {}
+            return self._connection.request(method, path, body, {**content, **headers})
         except Unreachable as err:
-            text = f"{self._target.url} does not answer ({err}): check {API_URL_NAMES[0]}, or run: sentryml doctor"
-            raise Failed(text, UNREACHABLE) from err
+            raise no_answer(self._target.url, err) from err
 
     def _json(self, answer: Answer) -> Any:
         found = answer.json()
         if answer.status >= 300 or not isinstance(found, dict):
             raise refused(self._target.url, answer)
         return found
+
+
+def model_path(model_id: str, part: str) -> str:
+    """The path of what belongs to a model: `monitor`, `reference`."""
+    return f"/v1/models/{quote(model_id, safe='')}/{part}"
+
+
+def no_answer(url: str, err: Unreachable) -> Failed:
+    """What to raise where none comes."""
+    return Failed(f"{url} does not answer ({err}): check {API_URL_NAMES[0]}, or run: sentryml doctor", UNREACHABLE)
 
 
 def refused(url: str, answer: Answer) -> Refused:

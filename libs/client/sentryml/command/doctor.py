@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -29,50 +30,42 @@ class Finding:
     do: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What is checked: its variables, what it means that they are not set, and what its key may do."""
+
+    name: str
+    url_names: tuple[str, ...]
+    key_names: tuple[str, ...]
+    not_configured: tuple[Literal["warn", "fail"], str]
+    check_key: Callable[[Connection], Finding]
+
+    def check(self, url: str | None) -> Iterator[Finding]:
+        """Check all of it."""
+        try:
+            where = target(url, url_names=self.url_names, key_names=self.key_names)
+        except NotConfigured as err:
+            yield Finding(self.name, *self.not_configured, str(err))
+            return
+        with closing(Connection(where, TIMEOUT_SECONDS)) as connection:
+            try:
+                yield from _reached(self.name, where.url, connection, self.url_names)
+                yield self.check_key(connection)
+            except Unreachable as err:
+                do = f"is it running, and is {' or '.join(self.url_names)} right? Is a firewall or TLS between?"
+                yield Finding(self.name, "fail", f"{where.url} does not answer: {err}", do)
+
+
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Check everything."""
-    found = [*_ingest(arguments.url), *_incidents(arguments.url if not arguments.ingest_only else None, arguments)]
+    services = [INGEST] if arguments.ingest_only else [INGEST, INCIDENTS]
+    found = [finding for service in services for finding in service.check(arguments.url)]
     terminal.result([asdict(each) for each in found])
     terminal.table(("", "check", "found"), [(each.state, each.check, each.detail) for each in found])
     for each in found:
         if each.do:
             terminal.say(f"{each.check}: {each.do}")
     return FAILED if any(each.state == "fail" for each in found) else OK
-
-
-def _ingest(url: str | None) -> Iterator[Finding]:
-    try:
-        where = target(url)
-    except NotConfigured as err:
-        yield Finding("ingest", "fail", "not configured", str(err))
-        return
-    connection = Connection(where, TIMEOUT_SECONDS)
-    try:
-        yield from _reached("ingest", where.url, connection, URL_NAMES)
-        answer = connection.request("POST", "/v1/events", b"[]", {"Content-Type": "application/json"})
-        yield _events_key(answer)
-    except Unreachable as err:
-        yield _not_reached("ingest", where.url, err, URL_NAMES)
-    finally:
-        connection.close()
-
-
-def _incidents(url: str | None, arguments: argparse.Namespace) -> Iterator[Finding]:
-    if arguments.ingest_only:
-        return
-    try:
-        where = target(url, url_names=API_URL_NAMES, key_names=API_KEY_NAMES)
-    except NotConfigured as err:
-        yield Finding("incidents", "warn", "not configured: only sending works", str(err))
-        return
-    connection = Connection(where, TIMEOUT_SECONDS)
-    try:
-        yield from _reached("incidents", where.url, connection, API_URL_NAMES)
-        yield _api_key(connection)
-    except Unreachable as err:
-        yield _not_reached("incidents", where.url, err, API_URL_NAMES)
-    finally:
-        connection.close()
 
 
 def _reached(service: str, url: str, connection: Connection, names: tuple[str, ...]) -> Iterator[Finding]:
@@ -92,11 +85,6 @@ def _reached(service: str, url: str, connection: Connection, names: tuple[str, .
     yield _clock(service, answer, before + took / 2)
 
 
-def _not_reached(service: str, url: str, err: Unreachable, names: tuple[str, ...]) -> Finding:
-    do = f"is it running, and is {' or '.join(names)} right? Is a firewall or TLS between?"
-    return Finding(service, "fail", f"{url} does not answer: {err}", do)
-
-
 def _clock(service: str, answer: Answer, now: float) -> Finding:
     """The Date of an answer is cut to whole seconds, so it is half a second behind on average."""
     try:
@@ -112,8 +100,9 @@ def _clock(service: str, answer: Answer, now: float) -> Finding:
     return Finding(f"clock ({service})", "fail" if abs(ahead) > CLOCK_FAIL_SECONDS else "warn", detail, do)
 
 
-def _events_key(answer: Answer) -> Finding:
+def _events_key(connection: Connection) -> Finding:
     """An empty array is refused, but only after the key."""
+    answer = connection.request("POST", "/v1/events", b"[]", {"Content-Type": "application/json"})
     check = "key for events"
     if answer.kind() == "no-events":
         return Finding(check, "ok", "may send events (events:write)")
@@ -146,3 +135,9 @@ def _api_key(connection: Connection) -> Finding:
         do = "sending works without it; for `models` and `incidents` use a key with the scope read, or write"
         return Finding(check, "warn", "has none of the scopes read, write, admin", do)
     return Finding(check, "ok", f"has the scopes {', '.join(scopes)}")
+
+
+INGEST = _Service("ingest", URL_NAMES, KEY_NAMES, ("fail", "not configured"), _events_key)
+INCIDENTS = _Service(
+    "incidents", API_URL_NAMES, API_KEY_NAMES, ("warn", "not configured: only sending works"), _api_key
+)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing, suppress
 from typing import Any
 
-from sentryml.command.models import level, number
+from sentryml.command.incidents import what_happened
+from sentryml.command.models import level, number, to_the_second
 from sentryml.command.stream import Stream
 from sentryml.command.terminal import INTERRUPTED, Terminal
 
@@ -24,30 +26,20 @@ def follow(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _follow(arguments: argparse.Namespace, kinds: tuple[str, ...], terminal: Terminal) -> int:
-    stream = Stream(arguments.url, terminal.warn, kind=kinds, model=arguments.model)
-    try:
+    followed = Stream(arguments.url, terminal.warn, kind=kinds, model=arguments.model)
+    with closing(followed) as stream, suppress(KeyboardInterrupt):
         for kind, event in stream.events():
             terminal.event({"event": kind, **event})
             terminal.row(_cells(kind, event), WIDTHS)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    finally:
-        stream.close()
     return INTERRUPTED
 
 
 def _cells(kind: str, event: dict[str, Any]) -> tuple[str, ...]:
     if kind == "transition":
-        number_of, text = f"#{event['incident_number']}", event.get("text") or {}
-        what = text.get("headline") or event["kind"].replace("_", " ")
-        note = f" (note: {event['note']})" if event.get("note") else ""
-        return _time(event["at"]), event["model_id"], event["to"]["severity"], number_of, what + note
+        number_of = f"#{event['incident_number']}"
+        return to_the_second(event["at"]), event["model_id"], event["to"]["severity"], number_of, what_happened(event)
     if kind == "evaluation":
-        return _time(event["evaluated_at"]), event["model_id"], level(event), number(event["psi"])
+        return to_the_second(event["evaluated_at"]), event["model_id"], level(event), number(event["psi"])
     if kind == "model":
-        return _time(event["first_seen"]), event["model_id"], "new model", ""
+        return to_the_second(event["first_seen"]), event["model_id"], "new model", ""
     return "", "", kind, "", str(event.get("reason", ""))
-
-
-def _time(text: str) -> str:
-    return text[:19] + "Z"

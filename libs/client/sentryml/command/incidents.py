@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sentryml.command.api import Api, Refused
-from sentryml.command.models import number
+from sentryml.command.models import number, to_the_second
 from sentryml.command.terminal import FAILED, OK, Terminal
 
 HEADINGS = ("incident", "state", "severity", "model", "PSI", "opened")
@@ -32,12 +32,9 @@ SAYS = {
 def list_all(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """List incidents, newest first: the live ones, unless states are named."""
     states = None if arguments.all else (arguments.state or LIVE)
-    api = Api(arguments.url)
-    try:
-        query = {"state": states, "severity": arguments.severity, "model": arguments.model}
+    query = {"state": states, "severity": arguments.severity, "model": arguments.model}
+    with Api(arguments.url) as api:
         found = list(api.items("/v1/incidents", arguments.limit, **query))
-    finally:
-        api.close()
     terminal.result(found)
     if found:
         terminal.table(HEADINGS, [_row(incident) for incident in found])
@@ -48,12 +45,10 @@ def list_all(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def show(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Show one, with its timeline."""
-    api, path = Api(arguments.url), _path(arguments.incident)
-    try:
+    path = _path(arguments.incident)
+    with Api(arguments.url) as api:
         incident = api.get(path)
         timeline = list(api.items(f"{path}/timeline", 1_000))
-    finally:
-        api.close()
     terminal.result({**incident, "timeline": timeline})
     terminal.table(HEADINGS, [_row(incident)])
     terminal.say()
@@ -67,23 +62,19 @@ def show(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def act(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Do one thing to one incident or several; what is refused of one does not stop the others."""
     body = {name: value for name in ("note", "since") if (value := getattr(arguments, name, None))}
-    api, done, refused = Api(arguments.url), [], 0
-    try:
+    done = []
+    with Api(arguments.url) as api:
         for each in arguments.incident:
             try:
                 incident = api.post(f"{_path(each)}/{arguments.action}", body)
             except Refused as err:
-                refused += 1
                 terminal.warn(str(err))
                 continue
             done.append(incident)
-            terminal.say(
-                f"Incident {incident['incident_number']} is {incident['state']}.{SAYS.get(arguments.action, '')}"
-            )
-    finally:
-        api.close()
+            more = SAYS.get(arguments.action, "")
+            terminal.say(f"Incident {incident['incident_number']} is {incident['state']}.{more}")
     terminal.result(done[0] if done and len(arguments.incident) == 1 else done)
-    return FAILED if refused else OK
+    return OK if len(done) == len(arguments.incident) else FAILED
 
 
 def _path(incident: str) -> str:
@@ -91,13 +82,17 @@ def _path(incident: str) -> str:
 
 
 def _row(incident: dict[str, Any]) -> tuple[str, ...]:
-    opened = incident["opened_at"][:19] + "Z"
     head = f"#{incident['incident_number']}", incident["state"], incident["severity"]
-    return *head, incident["model_id"], number(incident["psi"]), opened
+    return *head, incident["model_id"], number(incident["psi"]), to_the_second(incident["opened_at"])
 
 
 def _step(transition: dict[str, Any]) -> tuple[str, ...]:
+    return to_the_second(transition["at"]), transition["actor"]["name"], what_happened(transition)
+
+
+def what_happened(transition: dict[str, Any]) -> str:
+    """A step of an incident in a line, with the note of who made it."""
     text = transition.get("text") or {}
-    what = text.get("headline") or transition["kind"].replace("_", " ")
+    what = str(text.get("headline") or transition["kind"].replace("_", " "))
     note = f" (note: {transition['note']})" if transition.get("note") else ""
-    return transition["at"][:19] + "Z", transition["actor"]["name"], what + note
+    return what + note

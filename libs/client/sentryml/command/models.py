@@ -13,12 +13,8 @@ HEADINGS = ("model", "level", "PSI", "last seen", "incident")
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """List models."""
-    api = Api(arguments.url)
-    try:
-        query = {"search": arguments.search, "level": arguments.level}
-        found = list(api.items("/v1/models", arguments.limit, **query))
-    finally:
-        api.close()
+    with Api(arguments.url) as api:
+        found = list(api.items("/v1/models", arguments.limit, search=arguments.search, level=arguments.level))
     terminal.result(found)
     if found:
         terminal.table(HEADINGS, [_row(model) for model in found])
@@ -30,11 +26,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _row(model: dict[str, Any]) -> tuple[str, ...]:
     incident = model["incident"]
     shown = f"{incident['state']} #{incident['incident_number']} ({incident['severity']})" if incident else "–"
-    return model["model_id"], _level(model), number(model["psi"]), model["last_seen"][:19] + "Z", shown
-
-
-def _level(model: dict[str, Any]) -> str:
-    return level(model) if model["enabled"] else "not watched"
+    found = level(model) if model["enabled"] else "not watched"
+    return model["model_id"], found, number(model["psi"]), to_the_second(model["last_seen"]), shown
 
 
 def level(found: dict[str, Any]) -> str:
@@ -46,3 +39,8 @@ def level(found: dict[str, Any]) -> str:
 def number(value: float | None) -> str:
     """A PSI, to three places."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def to_the_second(time: str) -> str:
+    """A time of the API, without the rest of its second."""
+    return f"{time[:19]}Z"

@@ -19,22 +19,21 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row. `line` is where it begins, `end` the offset after it, `next_line` the line there."""
-
-    line: int
-    next_line: int
-    end: int
-    values: dict[str, Any]
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where to read on."""
 
     offset: int = 0
     line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the line where it begins, and the place after it."""
+
+    line: int
+    after: Place
+    values: dict[str, Any]
+    error: str = ""
 
 
 class Rows:
@@ -61,7 +60,7 @@ class Rows:
         """The rows from there on."""
         if self.kind == "parquet":
             for number, values in self._parquet.rows(place.offset):
-                yield Row(number + 1, number + 2, number + 1, values)
+                yield Row(number + 1, Place(number + 1, number + 2), values)
             return
         with self.path.open("rb") as file:
             lines = _Lines(file, place)
@@ -96,9 +95,8 @@ class Rows:
 
     def _csv_row(self, cells: list[str], line: int, place: Place) -> Row:
         if len(cells) != len(self.columns):
-            error = f"has {len(cells)} fields, the header {len(self.columns)}"
-            return Row(line, place.line, place.offset, {}, error)
-        return Row(line, place.line, place.offset, dict(zip(self.columns, cells, strict=True)))
+            return Row(line, place, {}, f"has {len(cells)} fields, the header {len(self.columns)}")
+        return Row(line, place, dict(zip(self.columns, cells, strict=True)))
 
 
 class _Lines:
@@ -126,7 +124,7 @@ def _json_rows(lines: _Lines) -> Iterator[Row]:
                 error = "" if isinstance(values, dict) else "is no JSON object"
             except (ValueError, RecursionError) as err:
                 error = f"is no JSON: {err}"
-            yield Row(line, place.line, place.offset, {} if error else values, error)
+            yield Row(line, place, {} if error else values, error)
         line = place.line
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from sentryml.command.api import refused
-from sentryml.command.terminal import UNREACHABLE, Failed
+from sentryml.command.api import no_answer, refused
 from sentryml.connection import Answer, Connection, Unreachable
 from sentryml.settings import API_KEY_NAMES, API_URL_NAMES, target
 
@@ -45,10 +44,7 @@ class Stream:
                     yield event
             except Unreachable as err:
                 if self._last_id is None:
-                    text = (
-                        f"{self._target.url} does not answer ({err}): check {API_URL_NAMES[0]}, or run: sentryml doctor"
-                    )
-                    raise Failed(text, UNREACHABLE) from err
+                    raise no_answer(self._target.url, err) from err
                 self._say(f"The stream broke off ({err}); trying again")
             finally:
                 self._connection.close()

@@ -49,21 +49,15 @@ class Terminal:
 
     def say(self, text: str = "") -> None:
         """A line for people."""
-        self._clear()
-        self._people.write(f"{plain(text)}\n")
-        self._people.flush()
+        self._write(self._people, f"{text}\n")
 
     def warn(self, text: str) -> None:
         """A line about what went wrong."""
-        self._clear()
-        self._err.write(f"{plain(text)}\n")
-        self._err.flush()
+        self._write(self._err, f"{text}\n")
 
     def ask(self, question: str) -> bool:
         """Whether a person at the terminal says yes; the end of input is a no."""
-        self._clear()
-        self._err.write(f"{plain(question)} [y/N] ")
-        self._err.flush()
+        self._write(self._err, f"{question} [y/N] ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -97,6 +91,11 @@ class Terminal:
         self._progress = line[: shutil.get_terminal_size().columns - 1]
         self._err.write(self._progress)
         self._err.flush()
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        self._clear()
+        stream.write(plain(text))
+        stream.flush()
 
     def _clear(self) -> None:
         if self._progress:

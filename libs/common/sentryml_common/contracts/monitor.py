@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -113,43 +114,30 @@ def contradictions(values: MonitorValues) -> tuple[Contradiction, ...]:
 
     Monitors that were published decode for ever: a stricter rule belongs where a person changes a monitor.
     """
-    found = (_thresholds(values), _windows(values), _every(values), _signals(values))
-    return tuple(each for each in found if each is not None)
+    return tuple(_contradictions(values))
 
 
-def _thresholds(values: MonitorValues) -> Contradiction | None:
-    if values.warn < values.critical:
-        return None
-    return Contradiction(
-        ("warn", "critical"),
-        f"warn ({values.warn:g}) must be below critical ({values.critical:g}): lower warn or raise critical",
-    )
-
-
-def _windows(values: MonitorValues) -> Contradiction | None:
-    if values.current_seconds <= values.baseline_seconds:
-        return None
-    return Contradiction(
-        ("current_seconds", "baseline_seconds"),
-        f"current_seconds ({values.current_seconds:g}) must not exceed baseline_seconds "
-        f"({values.baseline_seconds:g}): shorten the current window or lengthen the baseline",
-    )
-
-
-def _every(values: MonitorValues) -> Contradiction | None:
-    if values.every_seconds <= values.current_seconds:
-        return None
-    return Contradiction(
-        ("every_seconds", "current_seconds"),
-        f"every_seconds ({values.every_seconds:g}) must not exceed current_seconds ({values.current_seconds:g}): "
-        "events between two evaluations would never be compared; evaluate more often or lengthen the current window",
-    )
-
-
-def _signals(values: MonitorValues) -> Contradiction | None:
-    if len(set(values.signals)) == len(values.signals):
-        return None
-    return Contradiction(("signals",), "signals names one signal twice: name each once")
+def _contradictions(values: MonitorValues) -> Iterator[Contradiction]:
+    every, current, baseline = values.every_seconds, values.current_seconds, values.baseline_seconds
+    if values.warn >= values.critical:
+        yield Contradiction(
+            ("warn", "critical"),
+            f"warn ({values.warn:g}) must be below critical ({values.critical:g}): lower warn or raise critical",
+        )
+    if current > baseline:
+        yield Contradiction(
+            ("current_seconds", "baseline_seconds"),
+            f"current_seconds ({current:g}) must not exceed baseline_seconds ({baseline:g}): shorten the current "
+            "window or lengthen the baseline",
+        )
+    if every > current:
+        yield Contradiction(
+            ("every_seconds", "current_seconds"),
+            f"every_seconds ({every:g}) must not exceed current_seconds ({current:g}): events between two evaluations "
+            "would never be compared; evaluate more often or lengthen the current window",
+        )
+    if len(set(values.signals)) < len(values.signals):
+        yield Contradiction(("signals",), "signals names one signal twice: name each once")
 
 
 class MonitorSettings(MonitorValues):
@@ -180,6 +168,5 @@ class Monitor(MonitorSettings, Message):
         None, description="Since when events have been kept for windows of this length; null: ever since the first."
     )
     normal_time: NormalTime = Field(
-        NormalTime(),
-        description="The time that the baseline is made of. Changed by SentryML and by people.",
+        NormalTime(), description="The time that the baseline is made of. Changed by SentryML and by people."
     )

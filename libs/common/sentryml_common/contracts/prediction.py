@@ -216,18 +216,7 @@ def read_rows(body: bytes, *, most_events: int | None = None) -> list[EventRow]:
             return rows
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError, too
         pass
-    return [
-        EventRow(
-            event.model_id,
-            event.prediction,
-            event.score,
-            event.timestamp,
-            event.event_id,
-            event.version,
-            event.segment,
-        )
-        for event in parse_events(body, most_events=most_events)
-    ]
+    return [EventRow(**vars(event)) for event in parse_events(body, most_events=most_events)]
 
 
 def parse_events(body: bytes, *, most_events: int | None = None) -> list[PredictionEvent]:
@@ -370,10 +359,7 @@ def _reason(field: str, error: Any) -> str:
 
 
 _UNKNOWN = "unknown field: SentryML takes no feature values, labels or payloads; remove it"
-_REASON_OF_TYPE = {
-    "missing": "is required",
-    "timezone_aware": "needs an offset, for example 2026-11-23T09:15:00Z",
-}
+_REASON_OF_TYPE = {"missing": "is required", "timezone_aware": "needs an offset, for example 2026-11-23T09:15:00Z"}
 _RULE_OF_SLICE = f"must be text of 1 to {MAX_SLICE_LENGTH} characters, none of them a control character"
 _RULE_OF_FIELD = {
     "model_id": "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}",

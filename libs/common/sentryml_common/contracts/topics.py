@@ -15,12 +15,11 @@ from sentryml_common.contracts.dead_letter import DeadLetter
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.message import Message
-from sentryml_common.contracts.monitor import Monitor
+from sentryml_common.contracts.monitor import DAY, Monitor
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.transition import Transition
 
-DAY = 86_400
 HISTOGRAM_PARTITIONS = 4
 PROCESSOR_APP = "sentryml.processor"
 COMBINER_GROUP = "sentryml.combiner"

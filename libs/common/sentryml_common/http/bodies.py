@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from sentryml_common.http.problems import Problem
+from sentryml_common.http.problems import Problem, invalid_request
 from sentryml_common.text import cut
 
 LONGEST_NAME = 64
@@ -92,10 +92,10 @@ def check_json(body: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if twice:
-        raise _refused(f"body.{_shown(twice[0])}", "is given twice: send it once")
+        raise invalid_request((f"body.{cut(twice[0], LONGEST_NAME)}", "is given twice: send it once"))
     for place, text in _texts(data):
         if not text.isprintable() and any("\ud800" <= each <= "\udfff" for each in text):
-            raise _refused(place, "holds half of a surrogate pair, which is no character: send whole ones")
+            raise invalid_request((place, "holds half of a surrogate pair, which is no character: send whole ones"))
 
 
 def _texts(data: object) -> Iterator[tuple[str, str]]:
@@ -110,12 +110,4 @@ def _texts(data: object) -> Iterator[tuple[str, str]]:
         elif isinstance(value, dict):
             for name, each in value.items():
                 yield place, name
-                left.append((f"{place}.{_shown(name)}", each))
-
-
-def _shown(name: str) -> str:
-    return cut(name, LONGEST_NAME)
-
-
-def _refused(field: str, reason: str) -> Problem:
-    return Problem(422, "invalid-request", f"{field}: {reason}", errors=[{"field": field, "reason": reason}])
+                left.append((f"{place}.{cut(name, LONGEST_NAME)}", each))

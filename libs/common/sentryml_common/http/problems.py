@@ -97,6 +97,13 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def invalid_request(*errors: tuple[str, str]) -> Problem:
+    """422: fields of a request, and what is wrong with each."""
+    detail = "; ".join(f"{field}: {reason}" for field, reason in errors[:3])
+    shown = [{"field": field, "reason": reason} for field, reason in errors]
+    return Problem(422, "invalid-request", detail, errors=shown)
+
+
 def defect() -> Problem:
     """500: something that should not happen. What it was is in the log alone."""
     return Problem(500, "internal-server-error", "a defect in SentryML; the service's log has the details")
@@ -117,8 +124,7 @@ def install_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, err: HTTPException) -> Response:
         if err.detail == UNREADABLE_BODY:
-            errors = [{"field": "body", "reason": "is not JSON in UTF-8"}]
-            return Problem(422, "invalid-request", "body: is not JSON in UTF-8", errors=errors).response()
+            return invalid_request(("body", "is not JSON in UTF-8")).response()
         kind, headers = HTTPStatus(err.status_code).phrase.lower().replace(" ", "-"), dict(err.headers or {})
         if err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_methods_of(app, request))
@@ -126,11 +132,8 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_validation(_: Request, err: RequestValidationError) -> Response:
-        errors = [
-            {"field": ".".join(str(part) for part in error["loc"]), "reason": error["msg"]} for error in err.errors()
-        ]
-        detail = "; ".join(f"{e['field']}: {e['reason']}" for e in errors[:3])
-        return Problem(422, "invalid-request", detail, errors=errors).response()
+        errors = [(".".join(map(str, error["loc"])), error["msg"]) for error in err.errors()]
+        return invalid_request(*errors).response()
 
     @app.exception_handler(Exception)
     async def on_defect(_: Request, err: Exception) -> Response:

@@ -8,6 +8,7 @@ from inspect import isclass
 from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 from aiokafka import errors
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from aiokafka.helpers import create_ssl_context
 
@@ -92,6 +93,11 @@ async def ask_with_client(
             await _discard(client)
 
     return await wait_for("kafka", settings.kafka_bootstrap, attempt, health, ANY)
+
+
+async def ask_admin(use: Callable[[AIOKafkaAdminClient], Awaitable[T]], settings: KafkaSettings, health: Health) -> T:
+    """The same with an admin client."""
+    return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)
 
 
 async def _unless_refused(answer: Awaitable[T]) -> T:

@@ -34,6 +34,7 @@ BATCH_RECORDS = 500
 POLL_MILLISECONDS = 500
 RETRY_PAUSE_SECONDS = 1.0
 METADATA_MILLISECONDS = 15_000
+SESSION_SECONDS = 15.0
 
 M = TypeVar("M", bound=Message)
 Batches: TypeAlias = dict[TopicPartition, list[Any]]
@@ -60,18 +61,21 @@ MakeConsumer = Callable[[KafkaSettings, str], Consumer]
 """Makes a consumer of a group, which is not started yet."""
 
 
-def make_consumer(settings: KafkaSettings, group: str) -> Consumer:
-    """A consumer of the real Kafka."""
+def make_consumer(
+    settings: KafkaSettings, group: str, session_seconds: float = SESSION_SECONDS, **options: Any
+) -> Consumer:
+    """A consumer of the real Kafka. `session_seconds` without a heartbeat, and it loses its partitions."""
     consumer: Consumer = AIOKafkaConsumer(
         **client_options(settings),
         group_id=settings.prefixed(group),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        session_timeout_ms=15_000,
-        heartbeat_interval_ms=3_000,
+        session_timeout_ms=int(session_seconds * 1000),
+        heartbeat_interval_ms=int(session_seconds * 1000 / 5),
         # A group that is balanced while a broker starts may share out topics of which no partition is known yet.
         metadata_max_age_ms=METADATA_MILLISECONDS,
+        **options,
     )
     return consumer
 

@@ -63,14 +63,8 @@ class DeadLetters:
         # A letter has the topic's name in Kafka, a metric that of the registry.
         topic = letter.topic.removeprefix(self._publisher.topic_prefix)
         DEAD_LETTERS_TOTAL.labels(topic=topic, reason=letter.reason).inc()
-        log.warning(
-            "record_dead_lettered",
-            topic=letter.topic,
-            partition=letter.partition,
-            offset=letter.offset,
-            reason=letter.reason,
-            detail=letter.detail,
-        )
+        logged = letter.model_dump(include={"topic", "partition", "offset", "reason", "detail"})
+        log.warning("record_dead_lettered", **logged)
 
 
 class UncommittedDeadLetters:

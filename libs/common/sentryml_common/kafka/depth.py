@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -10,7 +11,8 @@ from prometheus_client import Gauge
 
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.client import start_client
+from sentryml_common.kafka.reading import make_reader
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
 
@@ -21,13 +23,9 @@ CHECK_EVERY_SECONDS = 15.0
 
 async def watch_depth(topic: Topic, gauge: Gauge, settings: KafkaSettings, health: Health) -> None:
     """Keep `gauge` at the number of records that retention has left in `topic`, until cancelled."""
-
-    def make() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**client_options(settings), group_id=None, enable_auto_commit=False)
-
     name = settings.prefixed(topic.name)
     partitions = [TopicPartition(name, number) for number in range(topic.partitions)]
-    consumer = await start_client(make, settings, health)
+    consumer: AIOKafkaConsumer = await start_client(partial(make_reader, settings), settings, health)
     try:
         while True:
             try:

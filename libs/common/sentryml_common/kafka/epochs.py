@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn, Self
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.message import decode, encode
@@ -19,8 +20,9 @@ from sentryml_common.contracts.topic_epoch import TopicEpoch
 from sentryml_common.contracts.topics import TOPIC_EPOCHS, Topic
 from sentryml_common.errors import SentryMLError, Unavailable, UndecodableMessage
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.client import ask_with_client
 from sentryml_common.kafka.producer import Record, open_publisher
+from sentryml_common.kafka.reading import Reader, make_reader, records_until_now
 from sentryml_common.kafka.topic_ids import TopicIds
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
@@ -100,25 +102,17 @@ def _next_epoch(known: TopicEpoch | None) -> int:
 
 async def read_epochs(settings: KafkaSettings, health: Health) -> dict[str, TopicEpoch]:
     """The last record of each topic; a record that violates the contract, or is empty, is ignored."""
-
-    def make() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
-
     partition = TopicPartition(settings.prefixed(TOPIC_EPOCHS.name), 0)
-    return await ask_with_client(make, lambda consumer: _read_to_end(consumer, partition), settings, health)
 
-
-async def _read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> dict[str, TopicEpoch]:
-    epochs: dict[str, TopicEpoch] = {}
-    consumer.assign([partition])
-    await consumer.seek_to_beginning(partition)
-    end = (await consumer.end_offsets([partition]))[partition]
-    while await consumer.position(partition) < end:
-        for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
+    async def read(reader: Reader) -> dict[str, TopicEpoch]:
+        epochs: dict[str, TopicEpoch] = {}
+        async for record in records_until_now(reader, [partition]):
             try:
                 epoch = decode(TopicEpoch, record.value)
             except UndecodableMessage as err:
                 log.error("record_ignored", topic=record.topic, offset=record.offset, reason=err.reason)
             else:
                 epochs[epoch.topic] = epoch
-    return epochs
+        return epochs
+
+    return await ask_with_client(partial(make_reader, settings), read, settings, health)

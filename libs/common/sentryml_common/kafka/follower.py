@@ -8,15 +8,16 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sentryml_common.contracts.message import Message, decode
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask, client_options, start_client
+from sentryml_common.kafka.client import ask, start_client
 from sentryml_common.kafka.epochs import WATCH_SECONDS, TopicRecreated
+from sentryml_common.kafka.reading import Reader, make_reader
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.logging import get_logger
 from sentryml_common.settings import KafkaSettings
@@ -31,18 +32,6 @@ DELETIONS_KEPT_SECONDS = 40 * 86_400
 M = TypeVar("M", bound=Message)
 
 
-class Consumer(Protocol):
-    """What a follower calls of `AIOKafkaConsumer`."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    def assign(self, partitions: list[TopicPartition]) -> None: ...
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool: ...
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    async def position(self, partition: TopicPartition) -> int: ...
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]: ...
-
-
 class Ids(Protocol):
     """What a follower calls of `TopicIds`."""
 
@@ -50,18 +39,10 @@ class Ids(Protocol):
     async def wait_for_ids(self, settings: KafkaSettings, health: Health, *topics: str) -> dict[str, UUID]: ...
 
 
-MakeConsumer = Callable[[KafkaSettings], Consumer]
+MakeReader = Callable[[KafkaSettings], Reader]
 """Makes a consumer without a group, which is not started yet."""
 OpenIds = Callable[[KafkaSettings, Health], AbstractAsyncContextManager[Ids]]
 """Opens what asks for the ids of topics."""
-
-
-def make_consumer(settings: KafkaSettings) -> Consumer:
-    """A consumer of the real Kafka."""
-    consumer: Consumer = AIOKafkaConsumer(
-        **client_options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
-    )
-    return consumer
 
 
 class Follower(Generic[M]):
@@ -79,7 +60,7 @@ class Follower(Generic[M]):
         topic: Topic,
         contract: type[M],
         on_change: Callable[[str], None] | None = None,
-        make: MakeConsumer = make_consumer,
+        make: MakeReader = make_reader,
         open_ids: OpenIds = open_topic_ids,
     ) -> None:
         self._topic, self._contract = topic, contract
@@ -129,7 +110,7 @@ class Follower(Generic[M]):
         finally:
             await consumer.stop()
 
-    async def _follow(self, consumer: Consumer, settings: KafkaSettings, health: Health) -> None:
+    async def _follow(self, consumer: Reader, settings: KafkaSettings, health: Health) -> None:
         name = settings.prefixed(self._topic.name)
         partitions = [TopicPartition(name, number) for number in range(self._topic.partitions)]
         consumer.assign(partitions)
@@ -158,7 +139,7 @@ class Follower(Generic[M]):
             for key in changed:
                 self._on_change(key)
 
-    async def _read_some(self, consumer: Consumer, health: Health, into: Follower[M]) -> None:
+    async def _read_some(self, consumer: Reader, health: Health, into: Follower[M]) -> None:
         """Apply what comes next. What Kafka refuses is asked for again: what is known until then still serves."""
         try:
             batches = await consumer.getmany(timeout_ms=POLL_MILLISECONDS)
@@ -174,7 +155,7 @@ class Follower(Generic[M]):
             for record in records:
                 into._apply(record)
 
-    async def _reached(self, consumer: Consumer, ends: dict[TopicPartition, int]) -> bool:
+    async def _reached(self, consumer: Reader, ends: dict[TopicPartition, int]) -> bool:
         try:
             return all([await consumer.position(tp) >= end for tp, end in ends.items()])
         except KafkaError:

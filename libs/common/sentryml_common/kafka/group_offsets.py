@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.client import ask_admin
 from sentryml_common.settings import KafkaSettings
 
 
@@ -26,4 +26,4 @@ async def committed_offsets(
         )
         return {partition: commit for partition, commit in found.items() if commit.offset >= 0}
 
-    return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)
+    return await ask_admin(use, settings, health)

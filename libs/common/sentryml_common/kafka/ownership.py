@@ -17,7 +17,7 @@ from aiokafka.errors import for_code
 from sentryml_common.contracts.topics import Topic
 from sentryml_common.errors import SentryMLError
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.client import ask_admin
 from sentryml_common.settings import KafkaSettings
 
 CHECK_SECONDS = 15.0
@@ -48,7 +48,7 @@ async def partitions_without_owner(group: str, topic: Topic, settings: KafkaSett
             raise for_code(code)(group)
         return None if state in REBALANCING else partitions - _owned(name, members)
 
-    return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, Health())
+    return await ask_admin(use, settings, Health())
 
 
 def _owned(topic: str, members: list[tuple[object, ...]]) -> set[int]:

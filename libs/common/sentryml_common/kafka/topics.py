@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -18,14 +17,12 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from sentryml_common.contracts.topics import TIMESTAMP_TYPE, TOPICS, Topic
 from sentryml_common.errors import ConfigurationError
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.client import ask_admin
 from sentryml_common.kafka.topic_ids import open_topic_ids
 from sentryml_common.logging import configure_logging, get_logger
 from sentryml_common.settings import KafkaSettings, LogSettings, load_settings
 
 log = get_logger(__name__)
-
-T = TypeVar("T")
 
 KNOWN_WITHIN_SECONDS, KNOWN_PAUSE_SECONDS = 15.0, 0.1
 
@@ -89,7 +86,7 @@ async def find_differences(settings: KafkaSettings, health: Health, topics: Iter
     async def describe(admin: AIOKafkaAdminClient) -> dict[str, int]:
         return {found["topic"]: len(found["partitions"]) for found in await admin.describe_topics()}
 
-    present = await _with_admin(describe, settings, health)
+    present = await ask_admin(describe, settings, health)
     named = {settings.prefixed(topic.name): topic for topic in topics}
     found = {name: _difference(topic, present.get(name)) for name, topic in named.items()}
     return {name: what for name, what in found.items() if what}
@@ -129,7 +126,7 @@ async def find_other_clocks(settings: KafkaSettings, health: Health, topics: Ite
     if not requested:
         return {}
     try:
-        present = await _with_admin(describe, settings, health)
+        present = await ask_admin(describe, settings, health)
     except ConfigurationError as err:
         log.info("topic_configuration_not_seen", why=str(err))
         return {}
@@ -154,11 +151,7 @@ async def _make(settings: KafkaSettings, health: Health, topics: list[Topic]) ->
         for topic in topics:
             await _make_one(admin, settings.prefixed(topic.name), topic, settings.topics_replication)
 
-    await _with_admin(make, settings, health)
-
-
-async def _with_admin(use: Callable[[AIOKafkaAdminClient], Awaitable[T]], settings: KafkaSettings, health: Health) -> T:
-    return await ask_with_client(lambda: AIOKafkaAdminClient(**client_options(settings)), use, settings, health)
+    await ask_admin(make, settings, health)
 
 
 async def _make_one(admin: AIOKafkaAdminClient, name: str, topic: Topic, replication: int) -> None:

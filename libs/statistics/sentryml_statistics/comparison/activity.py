@@ -25,11 +25,9 @@ class Arrived(Protocol):
 
     def arrivals(self, first: int, end: int) -> Panes:
         """The fine panes first … end − 1 in which events came in, in order."""
-        ...
 
     def coarse_events(self, first: int, end: int) -> Iterable[tuple[int, int]]:
         """Those of the coarse panes first … end − 1 that hold events, and how many."""
-        ...
 
 
 def activity_at(

@@ -135,13 +135,7 @@ def reasons_of(signals: Iterable[Signal], monitor: Monitor, baseline: Baseline, 
 
 
 def compared(
-    reasons: Reasons,
-    monitor: Monitor,
-    baseline: Baseline,
-    current: WindowCounts,
-    season: SeasonOf,
-    *,
-    comparisons: int,
+    reasons: Reasons, monitor: Monitor, baseline: Baseline, current: WindowCounts, season: SeasonOf, *, comparisons: int
 ) -> tuple[SignalEvaluation, ...]:
     """Compare those signals that can be; `comparisons` share the false-alarm budget."""
     comparison = _Comparison(monitor, alpha_for(monitor, comparisons) if comparisons else 1.0, season)

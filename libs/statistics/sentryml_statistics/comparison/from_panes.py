@@ -32,15 +32,12 @@ class FilledPanes(Protocol):
 
     def sum(self) -> PaneCounts:
         """What they hold together."""
-        ...
 
     def times(self) -> tuple[Times, Times]:
         """When each begins and ends, in epoch seconds."""
-        ...
 
     def events_until(self, time: float) -> int:
         """How many events are in those that end by a time."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

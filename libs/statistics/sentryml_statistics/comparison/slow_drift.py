@@ -17,14 +17,7 @@ from __future__ import annotations
 from base64 import b64encode
 from uuid import uuid5
 
-from sentryml_common.contracts.evaluation import (
-    RANK,
-    Evaluation,
-    Level,
-    Signal,
-    SignalEvaluation,
-    SlowDrift,
-)
+from sentryml_common.contracts.evaluation import RANK, Evaluation, Level, Signal, SignalEvaluation, SlowDrift
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.contracts.reference import MOST_BYTES, Reference, ReferenceSource
 from sentryml_statistics.comparison.bins import bin_counts

@@ -45,16 +45,6 @@ class Histogram:
         """All entries: one per event."""
         return self.numbers.total + self.categories.total + self.nulls
 
-    @property
-    def number_count(self) -> int:
-        """Entries that are numbers."""
-        return self.numbers.total
-
-    @property
-    def category_count(self) -> int:
-        """Entries that are categories (text or booleans)."""
-        return self.categories.total
-
     def fitted(self) -> Histogram:
         """Return a sum that had room for more entries as one that has not."""
         return Histogram(self.numbers.fitted(), self.categories.fitted(), self.nulls)

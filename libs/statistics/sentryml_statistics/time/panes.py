@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 FINE_PER_COARSE = 60
 FINE_PANES_KEPT = 120
-FUTURE_LIMIT_SECONDS = 300.0
 
 _MICROS = 1_000_000
 
@@ -96,20 +95,6 @@ class PaneGrid:
     def micros_per_pane(self, resolution: Resolution) -> int:
         """Length of a pane in whole microseconds."""
         return self._micros[resolution]
-
-
-def judge(
-    event_timestamp: float,
-    record_timestamp: float,
-    longest_window_seconds: float,
-    future_limit_seconds: float = FUTURE_LIMIT_SECONDS,
-) -> Lateness:
-    """Decide by the Kafka timestamp of the event's record whether the event counts; never by a clock."""
-    if event_timestamp > record_timestamp + future_limit_seconds:
-        return Lateness.FUTURE
-    if event_timestamp < record_timestamp - longest_window_seconds:
-        return Lateness.LATE
-    return Lateness.COUNTED
 
 
 def micros_of(seconds: Sequence[float] | NDArray[np.float64]) -> NDArray[np.int64]:

@@ -84,11 +84,7 @@ def cover_spans(grid: PaneGrid, normal: NormalSpan, spans: Sequence[Span], now: 
 
 
 def windows_at(
-    grid: PaneGrid,
-    monitor: MonitorSettings,
-    evaluated_at: float,
-    normal: NormalSpan = ALWAYS,
-    now: float | None = None,
+    grid: PaneGrid, monitor: MonitorSettings, evaluated_at: float, normal: NormalSpan = ALWAYS, now: float | None = None
 ) -> tuple[WindowPlan, WindowPlan]:
     """Plan the baseline and the current window of an evaluation.
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -27,8 +27,9 @@ from sentryml_common.contracts.prediction import EventRow, InvalidEvents, read_r
 from sentryml_common.contracts.topics import COMBINER_GROUP, PREDICTIONS
 from sentryml_common.errors import Unavailable, UndecodableMessage
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import client_options, start_client
+from sentryml_common.kafka.client import start_client
 from sentryml_common.kafka.consumer import Consumer
+from sentryml_common.kafka.consumer import make_consumer as make_member
 from sentryml_common.kafka.dead_letter import DeadLetters, UncommittedDeadLetters
 from sentryml_common.kafka.epochs import TopicIncarnation
 from sentryml_common.kafka.lag import LagSeries
@@ -53,7 +54,6 @@ log = get_logger(__name__)
 BYTES_PER_POLL = 4 * 1024 * 1024
 MOST_RECORDS_PER_POLL = 5_000
 RETRY_PAUSE_SECONDS = 1.0
-METADATA_SECONDS = 15.0
 PAUSE_PER_EMISSION, LONGEST_PAUSE_SECONDS = 9.0, 15.0
 """With very many models an emission takes long; it is then made less often, so that it takes a tenth of the time: each
 costs the processor three times as much. Only CPU time counts: waiting for Kafka does not delay the next emission."""
@@ -80,18 +80,7 @@ MakeConsumer = Callable[[DriftSettings, str], Consumer]
 
 def make_consumer(settings: DriftSettings, group: str) -> Consumer:
     """A consumer of the real Kafka."""
-    consumer: Consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        group_id=settings.prefixed(group),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        session_timeout_ms=int(settings.session_timeout_seconds * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout_seconds * 1000 / 5),
-        max_partition_fetch_bytes=BYTES_PER_POLL,
-        metadata_max_age_ms=int(METADATA_SECONDS * 1000),  # new partitions are found within this time
-    )
-    return consumer
+    return make_member(settings, group, settings.session_timeout_seconds, max_partition_fetch_bytes=BYTES_PER_POLL)
 
 
 def group_of(epoch: int) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from functools import partial
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from sentryml_common.contracts.topics import REQUEST_IDS
 from sentryml_common.health import Health
-from sentryml_common.kafka.client import ask_with_client, client_options
+from sentryml_common.kafka.client import ask_with_client
 from sentryml_common.kafka.producer import Record
+from sentryml_common.kafka.reading import Reader, make_reader, records_until_now
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.domain.repeats import Change, Piece
 
@@ -19,18 +20,6 @@ Stored = Mapping[int, Sequence[tuple[Piece, bytes]]]
 """The pieces that are kept, with their values, by source partition."""
 ReadStored = Callable[[Iterable[int]], Awaitable[Stored]]
 """Reads the pieces of source partitions."""
-
-POLL_MILLISECONDS = 500
-
-
-class Consumer(Protocol):
-    """What reading calls of `AIOKafkaConsumer`."""
-
-    def assign(self, partitions: list[TopicPartition]) -> None: ...
-    async def seek_to_beginning(self, *partitions: TopicPartition) -> bool: ...
-    async def end_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]: ...
-    async def position(self, partition: TopicPartition) -> int: ...
-    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[Any]]: ...
 
 
 def records_of(partition: int, changes: Iterable[Change]) -> list[Record]:
@@ -44,25 +33,15 @@ async def stored_ids(partitions: Iterable[int], settings: KafkaSettings, health:
     Raises:
         ConfigurationError: Kafka refuses to let them be read.
     """
-
-    def make() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**client_options(settings), group_id=None, auto_offset_reset="earliest")
-
-    topic, numbers = settings.prefixed(REQUEST_IDS.name), set(partitions)
-    return await ask_with_client(make, lambda consumer: read_stored(consumer, topic, numbers), settings, health)
+    read = partial(read_stored, topic=settings.prefixed(REQUEST_IDS.name), partitions=set(partitions))
+    return await ask_with_client(partial(make_reader, settings), read, settings, health)
 
 
-async def read_stored(consumer: Consumer, topic: str, partitions: Iterable[int]) -> Stored:
+async def read_stored(reader: Reader, topic: str, partitions: Iterable[int]) -> Stored:
     """The same with a consumer that is started."""
     numbers = set(partitions)
     assigned = [TopicPartition(topic, number) for number in sorted({_partition_of(each) for each in numbers})]
-    consumer.assign(assigned)
-    await consumer.seek_to_beginning(*assigned)
-    ends = await consumer.end_offsets(assigned)
-    values: dict[bytes, bytes | None] = {}
-    while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-        for records in (await consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
-            values.update((record.key, record.value) for record in records)
+    values = {record.key: record.value async for record in records_until_now(reader, assigned)}
     found: defaultdict[int, list[tuple[Piece, bytes]]] = defaultdict(list)
     for key, value in values.items():
         piece = Piece.of_key(key)

@@ -25,8 +25,8 @@ def signal_activity(signal: Signal, counts: PaneCounts) -> SignalActivity:
     histogram = counts.of_signal(signal)
     return SignalActivity(
         signal=signal,
-        numbers=histogram.number_count,
-        categories=histogram.category_count,
+        numbers=histogram.numbers.total,
+        categories=histogram.categories.total,
         nulls=histogram.nulls,
         quantiles=quantiles(histogram.numbers),
         top_categories=top_categories(histogram.categories),

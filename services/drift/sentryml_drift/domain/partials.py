@@ -59,10 +59,8 @@ class Target(NamedTuple):
     @classmethod
     def named(cls, name: str, kind: Kind, pane: int) -> Target:
         """The target of a kind and pane with such a name."""
-        return cls(name, kind, pane) if kind not in SLICED else cls._sliced(name, kind, pane)
-
-    @classmethod
-    def _sliced(cls, name: str, kind: Kind, pane: int) -> Target:
+        if kind not in SLICED:
+            return cls(name, kind, pane)
         model_id, _, value = name.partition("|")
         return cls(model_id, kind, pane, value)
 

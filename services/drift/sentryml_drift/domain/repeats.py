@@ -82,7 +82,7 @@ class SeenIds:
         self._epoch, self._partition = epoch, partition
         self._window, self._ids, self._ids_before = -1, set[bytes](), set[bytes]()
         self._unstored: list[Entry] = []
-        pieces = sorted(((piece, value) for piece, value in stored if piece.epoch <= epoch), key=_place)
+        pieces = sorted((each for each in stored if each[0].epoch <= epoch), key=lambda each: _place(each[0]))
         self._stored = deque(piece for piece, _ in pieces)
         needed = first_needed(start)
         known = {
@@ -119,11 +119,11 @@ class SeenIds:
             self._stored.append(piece)
             changes.append((piece.key, piece.pack(entries)))
         needed = Piece(self._epoch, self._partition, 0, first_needed(committed))
-        while self._stored and _place((self._stored[0], b"")) < _place((needed, b"")):
+        while self._stored and _place(self._stored[0]) < _place(needed):
             changes.append((self._stored.popleft().key, None))
         return changes
 
 
-def _place(stored: tuple[Piece, bytes]) -> tuple[int, int]:
+def _place(piece: Piece) -> tuple[int, int]:
     """The order in which pieces become useless."""
-    return stored[0].epoch, stored[0].last
+    return piece.epoch, piece.last

@@ -136,11 +136,7 @@ class ChunkSlices:
 
 
 def _gains(
-    kind: Kind,
-    slices: Sequence[tuple[str, str]],
-    at: NDArray[np.int64],
-    codes: NDArray[np.int64],
-    events: CountedRows,
+    kind: Kind, slices: Sequence[tuple[str, str]], at: NDArray[np.int64], codes: NDArray[np.int64], events: CountedRows
 ) -> Iterator[SliceGain]:
     """Count the events at some places, with the number of the slice of each, by slice and coarse pane."""
     order = np.lexsort((events.coarse[at], codes))

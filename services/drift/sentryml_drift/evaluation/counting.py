@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
+from sentryml_drift.evaluation.kept_window import KeptWindow
 from sentryml_drift.evaluation.segments import with_evaluated_segments
 from sentryml_drift.evaluation.slices import with_slices
-from sentryml_drift.processor.models import OwnedModel, Pane, SlicedSums, WindowSums, read_counts
+from sentryml_drift.processor.models import OwnedModel, SlicedSums, WindowSums, read_counts
 from sentryml_statistics.comparison.evaluation import Baseline, WindowCounts
 from sentryml_statistics.comparison.from_panes import Seen, Times, evaluate_panes
-from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts, merge_panes
 from sentryml_statistics.time.panes import PaneGrid
 from sentryml_statistics.time.plan import EvaluationPlan
@@ -41,7 +42,7 @@ def evaluate_model(
     model's, where they have been read already."""
     facts = facts or model.facts()
     baseline, current = (
-        _FilledPanes(grid, model, kept, model.panes(planned.cover.ranges))
+        KeptWindow(kept, model.panes(planned.cover.ranges), partial(_times_of, grid), model.events)
         for kept, planned in ((sums.baseline, plan.baseline), (sums.current, plan.current))
     )
 
@@ -60,27 +61,7 @@ def evaluate_model(
     return evaluation
 
 
-@dataclass(frozen=True, slots=True)
-class _FilledPanes:
-    """Panes of a window, and the sum that is kept of it."""
-
-    grid: PaneGrid
-    model: OwnedModel
-    kept: KeptSum[Pane, bytes]
-    panes: Mapping[Pane, bytes]
-
-    def __len__(self) -> int:
-        return len(self.panes)
-
-    def sum(self) -> PaneCounts:
-        return self.kept.of(self.panes)
-
-    def times(self) -> tuple[Times, Times]:
-        packed = np.fromiter(self.panes, dtype=np.int64)
-        lengths = np.where(packed & 3 == Kind.COARSE, self.grid.coarse_seconds, self.grid.fine_seconds)
-        starts = (packed >> 2).astype(np.float64) * lengths
-        return starts, starts + lengths
-
-    def events_until(self, time: float) -> int:
-        over = self.times()[1] <= time
-        return sum(self.model.events(pane) for pane, before in zip(self.panes, over.tolist(), strict=True) if before)
+def _times_of(grid: PaneGrid, panes: NDArray[np.int64]) -> tuple[Times, Times]:
+    lengths = np.where(panes & 3 == Kind.COARSE, grid.coarse_seconds, grid.fine_seconds)
+    starts = (panes >> 2).astype(np.float64) * lengths
+    return starts, starts + lengths

@@ -13,21 +13,22 @@ window is shorter than a coarse pane there is nothing to compare.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.facts import ModelFacts
 from sentryml_drift.domain.partials import Kind
+from sentryml_drift.evaluation.kept_window import KeptWindow
 from sentryml_drift.processor.models import OwnedModel, SlicedSums
-from sentryml_drift.processor.slices import Slices, SliceSums
+from sentryml_drift.processor.slices import Slices, SliceSums, panes_within
 from sentryml_statistics.comparison.from_panes import Counted, Seen, Times, count_windows
 from sentryml_statistics.comparison.segments import with_segments
-from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts
 from sentryml_statistics.time.panes import PaneGrid, Resolution
 from sentryml_statistics.time.plan import EvaluationPlan
@@ -86,53 +87,20 @@ def _seen(grid: PaneGrid, monitor: Monitor, panes: Iterable[int], oldest: int, a
 
 
 def _counted(
-    grid: PaneGrid,
-    monitor: Monitor,
-    slices: Slices,
-    value: str,
-    sums: SliceSums,
-    plan: EvaluationPlan,
-    seen: Seen,
+    grid: PaneGrid, monitor: Monitor, slices: Slices, value: str, sums: SliceSums, plan: EvaluationPlan, seen: Seen
 ) -> Counted:
     panes = slices.panes(Kind.SEGMENT, value)
 
     def counts_of(cover: WindowCover) -> PaneCounts:
-        return sums.season.of(_within(panes, cover))
+        return sums.season.of(panes_within(panes, cover))
 
+    def times_of(numbers: NDArray[np.int64]) -> tuple[Times, Times]:
+        starts = numbers.astype(np.float64) * grid.coarse_seconds
+        return starts, starts + grid.coarse_seconds
+
+    events_of = partial(slices.events, Kind.SEGMENT, value)
     baseline, current = (
-        _SegmentPanes(grid, slices, value, kept, _within(panes, planned.cover))
+        KeptWindow(kept, panes_within(panes, planned.cover), times_of, events_of)
         for kept, planned in ((sums.baseline, plan.baseline), (sums.current, plan.current))
     )
     return count_windows(grid, monitor, plan, seen, (baseline, current), counts_of)
-
-
-def _within(panes: Mapping[int, bytes], cover: WindowCover) -> dict[int, bytes]:
-    """Those coarse panes of a segment that a cover has, in order."""
-    ranges = (range(each.first, each.end) for each in cover.ranges if each.resolution is Resolution.COARSE)
-    return {pane: panes[pane] for numbers in ranges for pane in numbers if pane in panes}
-
-
-@dataclass(frozen=True, slots=True)
-class _SegmentPanes:
-    """Coarse panes of a segment in a window, and the sum that is kept of it."""
-
-    grid: PaneGrid
-    slices: Slices
-    value: str
-    kept: KeptSum[int, bytes]
-    panes: Mapping[int, bytes]
-
-    def __len__(self) -> int:
-        return len(self.panes)
-
-    def sum(self) -> PaneCounts:
-        return self.kept.of(self.panes)
-
-    def times(self) -> tuple[Times, Times]:
-        starts = np.fromiter(self.panes, dtype=np.float64) * self.grid.coarse_seconds
-        return starts, starts + self.grid.coarse_seconds
-
-    def events_until(self, time: float) -> int:
-        over = self.times()[1] <= time
-        panes = (pane for pane, before in zip(self.panes, over.tolist(), strict=True) if before)
-        return sum(self.slices.events(Kind.SEGMENT, self.value, pane) for pane in panes)

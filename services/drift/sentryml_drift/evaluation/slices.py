@@ -19,7 +19,7 @@ from sentryml_common.contracts.evaluation import Evaluation, SliceEvaluation, Sl
 from sentryml_common.contracts.monitor import Monitor
 from sentryml_drift.domain.partials import Kind
 from sentryml_drift.processor.models import OwnedModel, SlicedSums
-from sentryml_drift.processor.slices import Slices, SliceSums
+from sentryml_drift.processor.slices import Slices, SliceSums, panes_within
 from sentryml_statistics.comparison.evaluation import Baseline
 from sentryml_statistics.comparison.slices import SliceComparison
 from sentryml_statistics.time.panes import PaneGrid, Resolution
@@ -100,9 +100,7 @@ def _evaluated(
     counts = sums.current.of({pane: panes[pane] for pane in window if pane in panes})
     own = None
     if named.kind is Kind.SEGMENT:
-        coarse = [each for each in baseline.plan.cover.ranges if each.resolution is Resolution.COARSE]
-        before = (pane for each in coarse for pane in range(each.first, each.end))
-        own = sums.baseline.of({pane: panes[pane] for pane in before if pane in panes})
+        own = sums.baseline.of(panes_within(panes, baseline.plan.cover))
     return SliceEvaluation(
         slicing=SLICINGS[named.kind],
         value=named.value,

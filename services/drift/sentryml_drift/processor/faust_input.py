@@ -39,7 +39,7 @@ class _DeliverAll(defaultdict[TP, None]):
 
 
 class FaustInput:
-    """The input stream of a Faust application: `topic` is its name in Kafka."""
+    """The input stream of a Faust application, as `InputStream` says: `topic` is its name in Kafka."""
 
     def __init__(self, app: faust.App, topic: str, batch_seconds: float) -> None:
         self.app, self._topic, self._batch_seconds = app, topic, batch_seconds
@@ -76,12 +76,10 @@ class FaustInput:
 
     @property
     def generation(self) -> int:
-        """That of the group, as far as this worker knows."""
         return int(self.app.consumer_generation_id)
 
     @property
     def rebalancing(self) -> bool:
-        """Whether the group is sharing out the partitions: ours may be going to another worker."""
         return bool(self.app.rebalancing)
 
     async def is_member(self) -> bool:
@@ -90,15 +88,12 @@ class FaustInput:
         return bool(await thread.call_thread(thread._ensure_consumer()._coordinator._do_heartbeat))
 
     async def seek(self, partition: int, offset: int) -> None:
-        """Read on from an offset; what is on its way already may still come first."""
         await self.app.consumer.seek(self._tp(partition), offset)
 
     async def first_offset(self, partition: int) -> int:
-        """The first offset of a partition that still exists."""
         return int((await self.app.consumer.earliest_offsets(self._tp(partition)))[self._tp(partition)])
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """The offset after the last record of partitions."""
         found = await self.app.consumer.highwaters(*map(self._tp, partitions))
         return {tp.partition: end for tp, end in found.items()}
 

@@ -33,32 +33,25 @@ class InputStream(Protocol):
     @property
     def generation(self) -> int:
         """That of the group, as far as this worker knows."""
-        ...
 
     @property
     def rebalancing(self) -> bool:
         """Whether the group is sharing out the partitions: ours may be going to another worker."""
-        ...
 
     async def is_member(self) -> bool:
         """Whether the group has just confirmed that this worker belongs to it, and so owns what it was given."""
-        ...
 
     async def seek(self, partition: int, offset: int) -> None:
         """Read on from an offset; what is on its way already may still come first."""
-        ...
 
     async def first_offset(self, partition: int) -> int:
         """The first offset of a partition that still exists."""
-        ...
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """The offset after the last record of partitions."""
-        ...
 
     async def commit(self, places: Mapping[int, int]) -> None:
         """Say how far the work has come, for tools that show lag; nobody here reads it."""
-        ...
 
 
 def by_bytes(records: Iterable[InputRecord]) -> Iterator[list[InputRecord]]:

@@ -299,9 +299,3 @@ class OwnedModels:
         if model is not None:
             model.sums.clear()
             model.slices = None
-
-    def remove(self, target: Target) -> None:
-        """Forget a target."""
-        model = self.by_id.get(target.model_id)
-        if model is not None:
-            model.set(target, None)

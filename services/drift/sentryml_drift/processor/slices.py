@@ -15,6 +15,8 @@ from sentryml_drift.domain.payloads import slice_of
 from sentryml_drift.domain.slices import SliceCounts, first_of
 from sentryml_statistics.histograms.kept_sum import KeptSum
 from sentryml_statistics.histograms.pane_counts import PaneCounts
+from sentryml_statistics.time.panes import Resolution
+from sentryml_statistics.time.windows import WindowCover
 
 NO_PANES: Mapping[int, bytes] = {}
 
@@ -27,6 +29,12 @@ def read_slice(packed: bytes) -> SliceCounts:
 def read_slice_counts(packed: bytes) -> PaneCounts:
     """The counts of a pane of a slice as the table holds it."""
     return read_slice(packed).counts
+
+
+def panes_within(panes: Mapping[int, bytes], cover: WindowCover) -> dict[int, bytes]:
+    """Those coarse panes of a slice that a cover has, in order."""
+    ranges = (range(each.first, each.end) for each in cover.ranges if each.resolution is Resolution.COARSE)
+    return {pane: panes[pane] for numbers in ranges for pane in numbers if pane in panes}
 
 
 class SliceSums:

@@ -46,19 +46,15 @@ class Store(Protocol):
         Raises:
             DamagedCopy: it cannot be read to its end.
         """
-        ...
 
     def write(self, changes: Changes, position: int) -> None:
         """Take in what the changelog holds up to `position`, all of it or nothing."""
-        ...
 
     def start_again(self, why: str) -> None:
         """Drop everything in it."""
-        ...
 
     def close(self) -> None:
         """Let go of its files."""
-        ...
 
 
 class MemoryStore:
@@ -68,15 +64,12 @@ class MemoryStore:
         self.position = 0
 
     def items(self) -> Generator[tuple[bytes, bytes], None, None]:
-        """Nothing."""
         yield from ()
 
     def write(self, changes: Changes, position: int) -> None:
-        """Only the position moves."""
         self.position = position
 
     def start_again(self, why: str) -> None:
-        """Nothing to drop."""
         self.position = 0
 
     def close(self) -> None:
@@ -97,11 +90,6 @@ class RocksDBStore:
             self.start_again("it belongs to another changelog")
 
     def items(self) -> Generator[tuple[bytes, bytes], None, None]:
-        """Everything in it.
-
-        Raises:
-            DamagedCopy: it cannot be read to its end.
-        """
         last = _POSITION
         for key, value in self._db.items():
             last = key
@@ -122,7 +110,6 @@ class RocksDBStore:
             raise DamagedCopy(str(err)) from err
 
     def write(self, changes: Changes, position: int) -> None:
-        """Take in what the changelog holds up to `position`, all of it or nothing."""
         batch = WriteBatch(raw_mode=True)
         for key, value in changes.items():
             if value is None:
@@ -134,7 +121,6 @@ class RocksDBStore:
         self.position = position
 
     def close(self) -> None:
-        """Let go of its files."""
         self._db.close()
 
     def _open(self) -> Rdict:
@@ -164,7 +150,6 @@ class RocksDBStore:
         return int(position) if UUID(hex=changelog_id.decode()) == self._changelog_id else -1
 
     def start_again(self, why: str) -> None:
-        """Drop everything in it."""
         self._db.close()
         self._db, self.position = self._opened_again(why), 0
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -22,6 +23,7 @@ from sentryml_common.errors import SentryMLError, Unavailable
 from sentryml_common.health import Health
 from sentryml_common.kafka.client import client_options, start_client
 from sentryml_common.kafka.producer import COMPRESSION, Record
+from sentryml_common.kafka.reading import make_reader
 from sentryml_common.settings import KafkaSettings
 from sentryml_drift.event_loop_slices import Pacer
 from sentryml_drift.state.local_copy import Changes
@@ -101,19 +103,11 @@ class Changelog:
     ) -> AsyncIterator[tuple[dict[bytes, bytes | None], int]]:
         """Everything from `position` on, in parts: the newest values by key, and the position after them.
         `progress` is called with the part of it that has been read, 0 to 1."""
-
-        def make() -> AIOKafkaConsumer:
-            return AIOKafkaConsumer(
-                **client_options(self._settings),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=FETCH_BYTES,
-            )
-
+        make = partial(
+            make_reader, self._settings, isolation_level="read_committed", max_partition_fetch_bytes=FETCH_BYTES
+        )
         tp = TopicPartition(self._topic, self.partition)
-        consumer = await start_client(make, self._settings, health)
+        consumer: AIOKafkaConsumer = await start_client(make, self._settings, health)
         try:
             consumer.assign([tp])
             first, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]

@@ -39,11 +39,9 @@ class Values(Protocol):
 
     def set(self, target: Target, packed: bytes | None) -> None:
         """Set the value of a target, or delete it."""
-        ...
 
     def clear(self) -> None:
         """Delete all."""
-        ...
 
 
 def key_of(target: Target) -> bytes:

@@ -155,15 +155,11 @@ def _read_lines(body: bytes, most_events: int) -> Sent:
         return read_sent(b"[" + b",".join([line for _, line in lines]) + b"]", most_events=most_events)
     except UndecodableMessage:
         for number, line in lines:
-            _check_line(number, line)
+            try:
+                orjson.loads(line)
+            except orjson.JSONDecodeError as err:
+                raise UndecodableMessage("not_json", f"line {number} is not JSON: {err}") from None
         raise
-
-
-def _check_line(number: int, line: bytes) -> None:
-    try:
-        orjson.loads(line)
-    except orjson.JSONDecodeError as err:
-        raise UndecodableMessage("not_json", f"line {number} is not JSON: {err}") from None
 
 
 def _is_columns(body: bytes) -> bool:

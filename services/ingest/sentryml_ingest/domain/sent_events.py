@@ -88,20 +88,15 @@ def read_good(body: bytes, *, most_events: int) -> Sent | None:
     """
     body = body.removeprefix(BYTE_ORDER_MARK).strip(BLANKS)
     try:
-        sent = _read_one(body) if body[:1] == b"{" else _read_alike(body) or _read_many(body)
+        if body[:1] == b"{":
+            sent = _each_field_once(body, [_ONE.decode(body)])
+        else:
+            sent = _read_alike(body) or _each_field_once(body, _MANY.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a ValidationError is a DecodeError, too
         return None
     if sent is not None:
         check_count(len(sent.events), most_events)
     return sent if sent is not None and all(map(is_model_id, sent.models)) else None
-
-
-def _read_one(body: bytes) -> Sent | None:
-    return _each_field_once(body, [_ONE.decode(body)])
-
-
-def _read_many(body: bytes) -> Sent | None:
-    return _each_field_once(body, _MANY.decode(body))
 
 
 def _each_field_once(body: bytes, events: list[SentEvent]) -> Sent | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from starlette.responses import Response
 
@@ -35,50 +34,39 @@ def refusal(err: Exception) -> Response:
 
 
 def _problem(err: Exception) -> Problem:
-    if isinstance(err, Problem):
-        return err
-    for kind, explain in _EXPLAINED:
-        if isinstance(err, kind):
-            return explain(err)
-    log.error("request_failed", exc_info=err)
-    return defect()
+    match err:
+        case Problem():
+            problem = err
+        case Unavailable():
+            problem = unavailable(str(err))
+        case LimitReached():
+            problem = _limit_reached(err)
+        case TooManyEvents():
+            EVENTS_REFUSED.labels(reason=err.reason).inc(err.count)
+            problem = Problem(413, "too-many-events", err.detail)
+        case UndecodableMessage():
+            EVENTS_REFUSED.labels(reason=err.reason).inc()
+            problem = Problem(422, err.reason.replace("_", "-"), err.detail, errors=[])
+        case InvalidEvents():
+            EVENTS_REFUSED.labels(reason="invalid_events").inc(len({bad.index for bad in err.errors}))
+            problem = invalid_events(err.errors)
+        case BadIdempotencyKey():
+            problem = Problem(400, "bad-idempotency-key", str(err))
+        case RecordTooLarge():
+            size = f"with timestamps the events have {err.size:,} bytes, more than a Kafka record may"
+            problem = Problem(413, "record-too-large", f"{size}: send fewer at a time")
+        case _:
+            log.error("request_failed", exc_info=err)
+            problem = defect()
+    return problem
 
 
-def bad_idempotency_key(err: BadIdempotencyKey) -> Problem:
-    """400: the header's value cannot be used."""
-    return Problem(400, "bad-idempotency-key", str(err))
-
-
-def too_large(err: RecordTooLarge) -> Problem:
-    """413: the events do not fit a Kafka record."""
-    detail = f"with timestamps the events have {err.size:,} bytes, more than a Kafka record may: send fewer at a time"
-    return Problem(413, "record-too-large", detail)
-
-
-def limit_reached(err: LimitReached) -> Problem:
-    """429, with the limit and when to retry."""
+def _limit_reached(err: LimitReached) -> Problem:
+    """With the limit and when to retry."""
     REQUESTS_LIMITED.labels(limit=err.limit.value).inc()
     detail = f"{LIMIT_TEXTS[err.limit]} (SENTRYML_{err.limit.upper()}): nothing was accepted, retry in {err.seconds} s"
     headers = {"Retry-After": str(err.seconds)}
     return Problem(429, "key-limit", detail, headers=headers, limit=err.limit.value)
-
-
-def too_many(err: TooManyEvents) -> Problem:
-    """413: more events than a request may hold."""
-    EVENTS_REFUSED.labels(reason=err.reason).inc(err.count)
-    return Problem(413, "too-many-events", err.detail)
-
-
-def undecodable(err: UndecodableMessage) -> Problem:
-    """422: no events can be made out."""
-    EVENTS_REFUSED.labels(reason=err.reason).inc()
-    return Problem(422, err.reason.replace("_", "-"), err.detail, errors=[])
-
-
-def invalid(err: InvalidEvents) -> Problem:
-    """422: events break the contract."""
-    EVENTS_REFUSED.labels(reason="invalid_events").inc(len({bad.index for bad in err.errors}))
-    return invalid_events(err.errors)
 
 
 def invalid_events(errors: Sequence[BadField]) -> Problem:
@@ -88,14 +76,3 @@ def invalid_events(errors: Sequence[BadField]) -> Problem:
     first = "; ".join(bad.for_sender() for bad in errors[:3])
     shown = [bad.model_dump() for bad in errors]
     return Problem(422, "invalid-events", f"{number}, nothing was accepted: {first}", errors=shown, more_errors=more)
-
-
-_EXPLAINED: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
-    (Unavailable, lambda err: unavailable(str(err))),
-    (LimitReached, limit_reached),
-    (TooManyEvents, too_many),
-    (UndecodableMessage, undecodable),
-    (InvalidEvents, invalid),
-    (BadIdempotencyKey, bad_idempotency_key),
-    (RecordTooLarge, too_large),
-)

@@ -37,7 +37,7 @@ def read_events(arguments: argparse.Namespace, terminal: Terminal, *, timed: boo
     while batch := list(islice(taken, BATCH)):
         for row in reading.events(batch):
             found[row.model_id].add(row.seconds() if timed else 0.0, row.prediction, row.score)
-        terminal.progress(batch[-1].end / max(1, rows.size), "reading")
+        terminal.progress(batch[-1].after.offset / max(1, rows.size), "reading")
     if not found:
         raise Failed(f"{arguments.file} holds no event")
     if reading.left_out:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
-from sentryml.command.api import Api, Refused
+from sentryml.command.api import Api, Refused, model_path
 from sentryml.command.backtest.reading import read_events
 from sentryml.command.terminal import FAILED, OK, Failed, Terminal
 from sentryml_lifecycle.backtest.events import NUMBER, Events
@@ -36,22 +35,18 @@ def push(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.result(bodies)
         terminal.say("Nothing was sent (--dry-run).")
         return OK
-    api, kept, refused = Api(arguments.url), [], 0
-    try:
+    kept = []
+    with Api(arguments.url) as api:
         for model_id, body in bodies.items():
             try:
-                kept.append(api.put(f"/v1/models/{quote(model_id, safe='')}/reference", body))
+                kept.append(api.put(model_path(model_id, "reference"), body))
             except Refused as err:
-                refused += 1
-                terminal.warn(
-                    "\n".join([str(err), *(f"{each.get('field')}: {each.get('reason')}" for each in err.errors)])
-                )
+                for text in (str(err), *(f"{each.get('field')}: {each.get('reason')}" for each in err.errors)):
+                    terminal.warn(text)
                 continue
             terminal.say(f"{model_id}: in force, compared within an hour.")
-    finally:
-        api.close()
     terminal.result(kept)
-    return FAILED if refused else OK
+    return OK if len(kept) == len(bodies) else FAILED
 
 
 def body_of(model_id: str, events: Events) -> dict[str, Any]:

@@ -52,14 +52,16 @@ def _changed(base: MonitorSettings, name: str, changes: dict[str, Any]) -> Varia
 
 def _values_in(file: Path | None) -> Mapping[str, Any]:
     """The settings in a monitor's file."""
+    if file is None:
+        return {}
     try:
-        found = read(file) if file is not None else None
+        found = read(file)
     except BadFile as err:
         raise Failed(str(err)) from err
-    unknown = [name for name in found.settings if name not in MonitorSettings.model_fields] if found else []
-    if found and unknown:
-        raise Failed(f"{found.where(unknown[0])}: a monitor has no such setting")
-    return found.settings if found else {}
+    for name in found.settings:
+        if name not in MonitorSettings.model_fields:
+            raise Failed(f"{found.where(name)}: a monitor has no such setting")
+    return found.settings
 
 
 def _value(text: str) -> tuple[str, Any]:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from sentryml.command.api import Api, Refused
+from sentryml.command.api import Api, Refused, model_path
 from sentryml.command.monitors.files import read_all
-from sentryml.command.monitors.plan import Change, Plan, Unchanged, explain, make_plan, path_of, show
+from sentryml.command.monitors.plan import Change, Plan, Unchanged, explain, make_plan, show
 from sentryml.command.terminal import DIFFERS, FAILED, OK, USAGE, Failed, Terminal
 
 SOURCE_LENGTH_MAX = 200
@@ -26,8 +26,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if not files:
         raise Failed(f"{', '.join(map(str, arguments.files))}: no YAML file; sentryml monitors export writes some")
     named = [replace(each, source=_source(each.path, arguments)) for each in files]
-    api = Api(arguments.url)
-    try:
+    with Api(arguments.url) as api:
         plan = make_plan(api, named, terminal, skip_unknown=arguments.skip_unknown)
         show(plan, terminal)
         if arguments.dry_run:
@@ -37,8 +36,6 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.say("Nothing was changed.")
             return FAILED
         return _apply(api, plan, terminal)
-    finally:
-        api.close()
 
 
 def _apply(api: Api, plan: Plan, terminal: Terminal) -> int:
@@ -64,7 +61,7 @@ def _apply(api: Api, plan: Plan, terminal: Terminal) -> int:
 
 def _put(api: Api, each: Change | Unchanged) -> int:
     """Only while it is still the version that was shown. All settings of the file are sent: it manages those."""
-    path = f"{path_of(each.file)}?{urlencode({'managed_by': each.file.source})}"
+    path = f"{model_path(each.file.model_id, 'monitor')}?{urlencode({'managed_by': each.file.source})}"
     monitor = api.put(path, dict(each.file.settings), if_match=f'"v{each.version}"')
     return int(monitor["version"])
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sentryml.command.api import Api
-from sentryml.command.monitors.files import (
-    MonitorFile,
-    default_path,
-    differences,
-    read_all,
-    settings_of,
-    write,
-)
+from sentryml.command.api import Api, model_path
+from sentryml.command.monitors.files import MonitorFile, default_path, differences, read_all, settings_of, write
 from sentryml.command.terminal import OK, USAGE, Failed, Terminal
 
 MODELS_MOST = 1_000_000
@@ -27,17 +19,15 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if folder.exists() and not folder.is_dir():
         raise Failed(f"{folder} is no folder: name one for the files, for example -f monitors", USAGE)
     known = {each.model_id: each for each in read_all([folder] if folder.exists() else [])}
-    api, written, unchanged = Api(arguments.url), [], 0
-    try:
+    written, unchanged = [], 0
+    with Api(arguments.url) as api:
         names = arguments.model or [model["model_id"] for model in api.items("/v1/models", MODELS_MOST)]
         for number, model_id in enumerate(names):
-            monitor = api.get(f"/v1/models/{quote(model_id, safe='')}/monitor")
+            monitor = api.get(model_path(model_id, "monitor"))
             path = _write(folder, known.get(monitor["model_id"]), monitor)
             unchanged += path is None
             written += [path] if path else []
             terminal.progress((number + 1) / len(names), model_id)
-    finally:
-        api.close()
     terminal.result({"written": [str(path) for path in written], "unchanged": unchanged})
     for path in written:
         terminal.say(f"written: {path}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-from sentryml.command.api import Api, Refused
-from sentryml.command.models import number
+from sentryml.command.api import Api, Refused, model_path
+from sentryml.command.models import number, to_the_second
 from sentryml.command.monitors.files import MonitorFile, differences, in_words, settings_of
 from sentryml.command.terminal import Failed, Terminal
 
@@ -96,11 +95,6 @@ def make_plan(api: Api, files: Sequence[MonitorFile], terminal: Terminal, *, ski
     return Plan(changes, unchanged, skipped)
 
 
-def path_of(file: MonitorFile) -> str:
-    """The address of its monitor."""
-    return f"/v1/models/{quote(file.model_id, safe='')}/monitor"
-
-
 def explain(file: MonitorFile, err: Refused) -> list[str]:
     """A refusal, by file, line and setting."""
     if err.kind == "unknown-model":
@@ -111,15 +105,16 @@ def explain(file: MonitorFile, err: Refused) -> list[str]:
 
 
 def _compared(api: Api, file: MonitorFile) -> Change | Unchanged:
-    monitor = api.get(path_of(file))
+    path = model_path(file.model_id, "monitor")
+    monitor = api.get(path)
     settings = differences(settings_of(monitor), file.settings)
     managed = monitor.get("managed_by") or {}
     if not settings:
         marked = (managed.get("source"), managed.get("settings")) == (file.source, dict(file.settings))
         return Unchanged(file, monitor["version"], marked)
     target = {name: value for name, (_, value) in settings.items()}
-    preview = api.post(f"{path_of(file)}:preview", {**target, "version": monitor["version"]})
-    newest = next(api.items(f"{path_of(file)}/versions", 1), {})
+    preview = api.post(f"{path}:preview", {**target, "version": monitor["version"]})
+    newest = next(api.items(f"{path}/versions", 1), {})
     since = {each["setting"]: each for each in managed.get("changed_since", ()) if each["setting"] in settings}
     return Change(file, monitor["version"], settings, since, newest, preview)
 
@@ -127,7 +122,10 @@ def _compared(api: Api, file: MonitorFile) -> Change | Unchanged:
 def show(plan: Plan, terminal: Terminal) -> None:
     """For people."""
     for each in plan.changes:
-        terminal.say(f"{each.file.model_id} ({each.file.path}), now at version {each.version}{_by_whom(each)}")
+        by_whom = _by_whom(each.last_change)
+        terminal.say(
+            f"{each.file.model_id} ({each.file.path}), now at version {each.version}{by_whom and ','}{by_whom}"
+        )
         width = max(map(len, each.settings))
         for name, (was, target) in each.settings.items():
             since = _since(name, each.changed_since.get(name))
@@ -139,18 +137,16 @@ def show(plan: Plan, terminal: Terminal) -> None:
     terminal.say(f"{len(plan.changes)} of {len(plan.changes) + len(plan.unchanged)} monitors differ from their files.")
 
 
-def _by_whom(change: Change) -> str:
-    actor, at = (change.last_change.get(name) for name in ("actor", "at"))
-    return f", by {actor['name']} at {str(at)[:19]}Z" if isinstance(actor, dict) else ""
+def _by_whom(change: dict[str, Any]) -> str:
+    actor, at = change.get("actor"), change.get("at")
+    return f" by {actor['name']} at {to_the_second(str(at))}" if isinstance(actor, dict) else ""
 
 
 def _since(name: str, changed: dict[str, Any] | None) -> str:
     """Who has changed a setting since a file was applied."""
     if changed is None:
         return ""
-    actor = changed["actor"]
-    by = f" by {actor['name']} at {str(changed['at'])[:19]}Z" if isinstance(actor, dict) else ""
-    return f"  (applied as {_shown(name, changed['applied'])}, changed{by})"
+    return f"  (applied as {_shown(name, changed['applied'])}, changed{_by_whom(changed)})"
 
 
 def _shown(name: str, value: Any) -> str:

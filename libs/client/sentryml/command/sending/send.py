@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
@@ -41,11 +41,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     elif progress.offset:
         terminal.say(f"Going on at line {progress.line:,}: {progress.accepted:,} events were accepted before.")
     sending = _Sending(rows, columns, arguments, terminal, state, progress)
-    upload = Upload(where, lambda reason: terminal.progress(sending.share(), f"waiting: {reason}"))
-    try:
+    with closing(Upload(where, lambda reason: terminal.progress(sending.share(), f"waiting: {reason}"))) as upload:
         sending.run(upload)
-    finally:
-        upload.close()
     progress = sending.progress
     terminal.result({**asdict(progress), "state": str(state)})
     left_out = f", {progress.left_out:,} rows left out" if progress.left_out else ""
@@ -162,8 +159,7 @@ class _Sending:
         while pairs and (refusals := upload.send(pairs, key)):
             pairs = self._without(pairs, refusals)
             key = self.progress.key_of(len(taken) * 1_000_000 + len(pairs))  # other events are another batch
-        end = Place(taken[-1].end, taken[-1].next_line)
-        self.progress = self.progress.after(end, accepted=len(pairs), left_out=len(taken) - len(pairs))
+        self.progress = self.progress.after(taken[-1].after, accepted=len(pairs), left_out=len(taken) - len(pairs))
         self.progress.save(self.state)
         self.terminal.progress(self.share(), f"{self.progress.accepted:,} events")
 

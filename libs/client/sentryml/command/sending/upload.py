@@ -110,9 +110,8 @@ class Upload:
 
 
 def _refusals(pairs: Sequence[Pair], answer: Answer) -> list[Refusal]:
-    errors = answer.problem().get("errors")
     found = []
-    for error in errors if answer.status == 422 and isinstance(errors, list) else ():
+    for error in answer.errors() if answer.status == 422 else ():
         index = error.get("index")
         if isinstance(index, int) and 0 <= index < len(pairs):
             field, reason = str(error.get("field") or ""), str(error.get("reason"))
