@@ -132,6 +132,10 @@ async def test_a_monitor_is_managed_by_its_file_until_it_is_released(
     assert code == 4
     assert re.search(r"warn  0\.12 → 0\.15  \(applied as 0\.15, changed by jane at 2026-\S+Z\)\n", said), said
     assert "critical" not in said, "the file does not name it"
+    assert "is managed by" not in said
+    code, said = await command("monitors", "apply", "-f", str(exported), "--dry-run", "--managed-by", "acme/drift")
+    assert f"{MODEL} is managed by {exported.name}/{MODEL}.yaml. Applied, acme/drift manages it instead" in said
+    assert f"eu:churn is managed by {exported.name}/eu%3Achurn.yaml." in said
     code, said = await command("monitors", "apply", "-f", str(exported), "--yes", "--managed-by", "acme/drift")
     managed = (await api.get(f"/v1/models/{MODEL}/monitor")).json()["managed_by"]
     assert (code, managed["source"], managed["version"], managed["changed_since"]) == (0, "acme/drift", 4, [])

@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         show(plan, terminal)
         if arguments.dry_run:
             terminal.result({**plan.document(), "applied": []})
-            return DIFFERS if plan.changes else OK
-        if plan.changes and not (arguments.yes or terminal.ask("Put the files in force?")):
+            return DIFFERS if plan.changes or plan.taken_over else OK
+        if (plan.changes or plan.taken_over) and not (arguments.yes or terminal.ask("Put the files in force?")):
             terminal.say("Nothing was changed.")
             return FAILED
         return _apply(api, plan, terminal)

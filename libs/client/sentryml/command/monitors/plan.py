@@ -27,6 +27,8 @@ class Change:
     last_change: dict[str, Any]
     """The newest version: who made it, and when."""
     preview: dict[str, Any]
+    other_source: str
+    """What manages it now, where that is not this file; else empty."""
 
     def document(self) -> dict[str, Any]:
         """For programs."""
@@ -48,6 +50,7 @@ class Unchanged:
     file: MonitorFile
     version: int
     marked: bool
+    other_source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,22 @@ class Plan:
     skipped: Sequence[MonitorFile]
     """Those of models that are not known yet."""
 
+    @property
+    def taken_over(self) -> list[Change | Unchanged]:
+        """Those that something else manages until now."""
+        compared: list[Change | Unchanged] = [*self.changes, *self.unchanged]
+        return [each for each in compared if each.other_source]
+
     def document(self) -> dict[str, Any]:
         """For programs."""
         return {
             "changes": [each.document() for each in self.changes],
             "unchanged": [each.file.model_id for each in self.unchanged],
             "skipped": [each.model_id for each in self.skipped],
+            "taken_over": [
+                {"model_id": each.file.model_id, "from": each.other_source, "to": each.file.source}
+                for each in self.taken_over
+            ],
         }
 
 
@@ -109,14 +122,16 @@ def _compared(api: Api, file: MonitorFile) -> Change | Unchanged:
     monitor = api.get(path)
     settings = differences(settings_of(monitor), file.settings)
     managed = monitor.get("managed_by") or {}
+    source = managed.get("source", "")
+    other_source = "" if source == file.source else source
     if not settings:
-        marked = (managed.get("source"), managed.get("settings")) == (file.source, dict(file.settings))
-        return Unchanged(file, monitor["version"], marked)
+        marked = (source, managed.get("settings")) == (file.source, dict(file.settings))
+        return Unchanged(file, monitor["version"], marked, other_source)
     target = {name: value for name, (_, value) in settings.items()}
     preview = api.post(f"{path}:preview", {**target, "version": monitor["version"]})
     newest = next(api.items(f"{path}/versions", 1), {})
     since = {each["setting"]: each for each in managed.get("changed_since", ()) if each["setting"] in settings}
-    return Change(file, monitor["version"], settings, since, newest, preview)
+    return Change(file, monitor["version"], settings, since, newest, preview, other_source)
 
 
 def show(plan: Plan, terminal: Terminal) -> None:
@@ -132,6 +147,11 @@ def show(plan: Plan, terminal: Terminal) -> None:
             terminal.say(f"  {name.ljust(width)}  {_shown(name, was)} → {_shown(name, target)}{since}")
         _show_preview(each.preview, terminal)
         terminal.say()
+    for other in plan.taken_over:
+        terminal.say(
+            f"{other.file.model_id} is managed by {other.other_source}. Applied, {other.file.source} manages it "
+            "instead: if two repositories apply files of one model, each undoes what the other has set."
+        )
     for file in plan.skipped:
         terminal.say(f"left out: {file.model_id} ({file.path}): no event of it has arrived yet")
     terminal.say(f"{len(plan.changes)} of {len(plan.changes) + len(plan.unchanged)} monitors differ from their files.")
