@@ -51,9 +51,12 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     for name in ("json", "jsonb"):
-        await connection.set_type_codec(
-            name, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_json_of, decoder=orjson.loads)
+
+
+def _json_of(value: object) -> str:
+    """Values, among them contracts and dataclasses, as they are kept."""
+    return orjson.dumps(value, default=lambda part: part.model_dump(mode="json")).decode()
 
 
 def address_of(settings: PostgresSettings) -> str:

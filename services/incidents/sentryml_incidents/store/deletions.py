@@ -32,7 +32,7 @@ async def count_belongings(connection: Connection, model_id: str) -> Belongings:
         model_id,
     )
     assert row is not None
-    return Belongings(row["incidents"], row["evaluations"])
+    return Belongings(**row)
 
 
 async def find_confirmation_key(connection: Connection) -> bytes:

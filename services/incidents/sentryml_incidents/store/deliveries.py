@@ -40,7 +40,7 @@ async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]
                 each.model_id,
                 each.sequence,
                 each.state,
-                each.model_dump(mode="json"),
+                each,
                 each.group_id,
             )
             for each in sorted(deliveries, key=lambda each: each.delivery_id)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 
 COLUMNS = "marker_id, model_id, at, text, made_at, actor"
 
@@ -26,6 +25,9 @@ class Marker:
     actor: Actor
 
 
+_marker = reader_of(Marker)
+
+
 async def insert_marker(connection: Connection, marker: Marker, most: int) -> Marker:
     """Keep a marker, and of its model the newest `most`; keeping one twice is keeping it once. Return the one kept."""
     await connection.execute(
@@ -35,7 +37,7 @@ async def insert_marker(connection: Connection, marker: Marker, most: int) -> Ma
         marker.at,
         marker.text,
         marker.made_at,
-        marker.actor.model_dump(mode="json"),
+        marker.actor,
     )
     row = await connection.fetchrow(f"SELECT {COLUMNS} FROM marker WHERE marker_id = $1", marker.marker_id)
     await connection.execute(
@@ -97,7 +99,3 @@ async def delete_marker(connection: Connection, model_id: str, marker_id: UUID) 
 async def delete_markers(connection: Connection, model_id: str) -> None:
     """Delete all markers of a model."""
     await connection.execute("DELETE FROM marker WHERE model_id = $1", model_id)
-
-
-def _marker(row: asyncpg.Record) -> Marker:
-    return Marker(**{**row, "actor": Actor.model_validate(row["actor"])})

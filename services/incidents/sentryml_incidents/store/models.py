@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sentryml_common.contracts.evaluation import InsufficientReason, Level
 from sentryml_common.contracts.transition import Severity, State
 from sentryml_common.postgres.model_patterns import model_regexes
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.first_steps.checklist import Baseline
 from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
 from sentryml_incidents.domain.overview import Overview, Section
@@ -75,6 +76,7 @@ class ModelFilter:
 
 
 EVERY_MODEL = ModelFilter()
+_read_summary = reader_of(ModelSummary)
 
 
 async def list_models(
@@ -83,10 +85,11 @@ async def list_models(
     """Models in the order of their ids, from after `after` on."""
     rows = await connection.fetch(
         """
-        SELECT model.model_id, model.first_seen, model.last_seen, monitor.version, monitor.evaluation_paused_since,
+        SELECT model.model_id, model.first_seen, model.last_seen, monitor.version AS monitor_version,
+               monitor.evaluation_paused_since,
                (monitor.silence ->> 'since')::timestamptz AS silent_since,
                (monitor_version.settings ->> 'enabled')::boolean AS enabled,
-               (monitor_version.settings ->> 'every_seconds')::double precision AS every_seconds,
+               make_interval(secs => (monitor_version.settings ->> 'every_seconds')::float8) AS every,
                monitor_version.at AS in_force_since,
                latest_evaluation.level, latest_evaluation.reason, latest_evaluation.psi, latest_evaluation.evaluated_at,
                incident.incident_id, incident.incident_number, incident.state, incident.severity
@@ -125,30 +128,9 @@ async def find_model(connection: Connection, model_id: str) -> ModelSummary | No
 
 
 def _summary_of(row: asyncpg.Record) -> ModelSummary:
-    live = None
-    if row["incident_id"] is not None:
-        state, severity = State(row["state"]), Severity(row["severity"])
-        live = LiveIncident(row["incident_id"], row["incident_number"], state, severity)
-    return ModelSummary(
-        model_id=row["model_id"],
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        enabled=row["enabled"],
-        monitor_version=row["version"],
-        level=Level(row["level"]) if row["level"] else None,
-        reason=InsufficientReason(row["reason"]) if row["reason"] else None,
-        psi=row["psi"],
-        evaluated_at=row["evaluated_at"],
-        schedule=_schedule_of(row),
-        evaluation_paused_since=row["evaluation_paused_since"],
-        silent_since=row["silent_since"],
-        incident=live,
-    )
-
-
-def _schedule_of(row: asyncpg.Record) -> Schedule:
-    every = timedelta(seconds=row["every_seconds"])
-    return Schedule(row["evaluated_at"], every, row["in_force_since"], row["enabled"])
+    columns = dict(row.items())
+    live = columns if row["incident_id"] else None
+    return _read_summary({**columns, "schedule": columns, "incident": live})
 
 
 # Each model as far as the overview goes by it; $1 is now. `missed_since` is the rule of `not_evaluated_since`.
@@ -293,7 +275,7 @@ async def read_progress(connection: Connection) -> Progress:
         """
     )
     assert row is not None
-    return Progress(row["evaluated_at"], row["read_until"])
+    return Progress(**row)
 
 
 async def read_activity_times(connection: Connection, model_ids: Collection[str]) -> dict[str, datetime]:

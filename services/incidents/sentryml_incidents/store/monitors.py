@@ -11,6 +11,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM, Actor
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.store.wake import wake_relay
 
 
@@ -117,7 +118,7 @@ async def _insert_version(
         model_id,
         version,
         settings,
-        actor.model_dump(mode="json"),
+        actor,
         now,
         kept_since,
     )
@@ -163,6 +164,9 @@ class MonitorVersion:
     before: MonitorSettings | None
 
 
+_version = reader_of(MonitorVersion)
+
+
 async def list_monitor_versions(
     connection: Connection, model_id: str, before: int | None, limit: int
 ) -> list[MonitorVersion]:
@@ -181,20 +185,7 @@ async def list_monitor_versions(
         before,
         limit,
     )
-    return [
-        MonitorVersion(
-            version=row["version"],
-            at=row["at"],
-            actor=Actor.model_validate(row["actor"]),
-            settings=_settings_of(row["settings"]),
-            before=_settings_of(row["before"]),
-        )
-        for row in rows
-    ]
-
-
-def _settings_of(settings: dict[str, Any] | None) -> MonitorSettings | None:
-    return None if settings is None else MonitorSettings.model_validate(settings)
+    return [_version(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +197,9 @@ class Applied:
     applied_by: Actor
     version: int
     settings: dict[str, Any]
+
+
+_applied = reader_of(Applied)
 
 
 async def save_applied(connection: Connection, model_id: str, applied: Applied) -> None:
@@ -221,7 +215,7 @@ async def save_applied(connection: Connection, model_id: str, applied: Applied) 
         model_id,
         applied.source,
         applied.applied_at,
-        applied.applied_by.model_dump(mode="json"),
+        applied.applied_by,
         applied.version,
         applied.settings,
     )
@@ -232,7 +226,7 @@ async def find_applied(connection: Connection, model_id: str) -> Applied | None:
     row = await connection.fetchrow(
         "SELECT source, applied_at, applied_by, version, settings FROM managed_monitor WHERE model_id = $1", model_id
     )
-    return None if row is None else Applied(**{**row, "applied_by": Actor.model_validate(row["applied_by"])})
+    return None if row is None else _applied(row)
 
 
 async def forget_applied(connection: Connection, model_id: str) -> None:
@@ -252,7 +246,7 @@ async def save_activities(connection: Connection, activities: Sequence[Activity]
         ON CONFLICT (model_id) DO UPDATE SET at = excluded.at, activity = excluded.activity
               WHERE activity.at < excluded.at
         """,
-        [(activity.model_id, activity.at, activity.model_dump(mode="json")) for activity in activities],
+        [(activity.model_id, activity.at, activity) for activity in activities],
     )
     await connection.executemany(
         """

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.store.wake import wake_relay
 
 
@@ -23,18 +22,17 @@ class KeptReference:
     actor: Actor
 
 
+_kept = reader_of(KeptReference)
+
+
 async def insert_references(connection: Connection, references: Sequence[Reference], actor: Actor) -> None:
     """Keep references; keeping one twice is keeping it once."""
-    made_by = actor.model_dump(mode="json")
     await connection.executemany(
         """
         INSERT INTO reference (reference_id, model_id, made_at, actor, message) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT DO NOTHING
         """,
-        [
-            (each.reference_id, each.model_id, each.made_at, made_by, each.model_dump(mode="json"))
-            for each in references
-        ],
+        [(each.reference_id, each.model_id, each.made_at, actor, each) for each in references],
     )
 
 
@@ -60,7 +58,7 @@ async def find_reference(connection: Connection, model_id: str) -> KeptReference
     """The reference in force of a model; None while it has none."""
     row = await connection.fetchrow(
         """
-        SELECT reference.message, reference.actor
+        SELECT reference.message AS reference, reference.actor
           FROM monitor
           JOIN reference ON reference.reference_id = (monitor.normal_time ->> 'reference_id')::uuid
          WHERE monitor.model_id = $1
@@ -73,7 +71,9 @@ async def find_reference(connection: Connection, model_id: str) -> KeptReference
 async def list_references(connection: Connection, model_id: str, limit: int) -> list[KeptReference]:
     """The newest references of a model, newest first."""
     rows = await connection.fetch(
-        "SELECT message, actor FROM reference WHERE model_id = $1 ORDER BY made_at DESC LIMIT $2", model_id, limit
+        "SELECT message AS reference, actor FROM reference WHERE model_id = $1 ORDER BY made_at DESC LIMIT $2",
+        model_id,
+        limit,
     )
     return [_kept(row) for row in rows]
 
@@ -81,7 +81,3 @@ async def list_references(connection: Connection, model_id: str, limit: int) -> 
 def reference_of(message: dict[str, Any] | None) -> Reference | None:
     """A reference as it goes out; None for the deletion of its model."""
     return None if message is None else Reference.model_validate(message)
-
-
-def _kept(row: asyncpg.Record) -> KeptReference:
-    return KeptReference(Reference.model_validate(row["message"]), Actor.model_validate(row["actor"]))

@@ -6,27 +6,23 @@ The monitor's row is the lock: its holder is the only one who decides about this
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import asyncpg
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.normal_time import NormalTime
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
 from sentryml_incidents.store.monitors import queue_monitors
 from sentryml_incidents.store.references import queue_references
 from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.grades import Grade
-from sentryml_lifecycle.silence import Silence
-from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
-from sentryml_lifecycle.worsening import Notified
+from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, Snapshot
+
+_read = reader_of(Snapshot)
 
 
 async def lock_snapshot(connection: Connection, model_id: str, incident_id: UUID | None = None) -> Snapshot | None:
@@ -62,7 +58,7 @@ async def _lock(connection: Connection, models: list[str]) -> None:
 async def _read_snapshots(connection: Connection, models: list[str], incident_id: UUID | None) -> dict[str, Snapshot]:
     rows = await connection.fetch(
         f"""
-        SELECT monitor.model_id AS watched, monitor.version, monitor_version.settings,
+        SELECT monitor.model_id AS watched, monitor.version AS monitor_version, monitor_version.settings,
                last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
                count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
                normal_time, slow, notified, silence,
@@ -86,38 +82,16 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
 
 
 def _snapshot_of(row: asyncpg.Record) -> Snapshot:
-    return Snapshot(
-        model_id=row["watched"],
-        monitor_version=row["version"],
-        settings=MonitorSettings.model_validate(row["settings"]),
-        incident=incident_of(row) if row["incident_id"] else None,
-        counts=Counts(
-            warn=row["count_warn"],
-            critical=row["count_critical"],
-            below_critical=row["count_below_critical"],
-            ok=row["count_ok"],
-            ok_seconds=row["ok_seconds"],
-            drift_from=row["drift_from"],
-        ),
-        last_evaluation_id=row["last_evaluation_id"],
-        last_evaluated_at=row["last_evaluated_at"],
-        last_grade=Grade(row["last_grade"]) if row["last_grade"] else None,
-        evaluation_paused_since=row["evaluation_paused_since"],
-        first_version=row["first_version"],
-        normal_time=NormalTime.model_validate(row["normal_time"]),
-        slow=_slow_counts_of(row["slow"]),
-        notified=Notified.model_validate(row["notified"]),
-        silence=Silence.model_validate(row["silence"]),
+    counts = Counts(
+        warn=row["count_warn"],
+        critical=row["count_critical"],
+        below_critical=row["count_below_critical"],
+        ok=row["count_ok"],
+        ok_seconds=row["ok_seconds"],
+        drift_from=row["drift_from"],
     )
-
-
-def _slow_counts_of(stored: dict[str, Any]) -> SlowCounts:
-    since = stored["since"]
-    return SlowCounts(**{**stored, "since": None if since is None else datetime.fromisoformat(since)})
-
-
-def _stored_slow_counts(slow: SlowCounts) -> dict[str, Any]:
-    return {**asdict(slow), "since": None if slow.since is None else slow.since.isoformat()}
+    incident = incident_of(row) if row["incident_id"] else None
+    return _read({**row, "model_id": row["watched"], "incident": incident, "counts": counts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +199,10 @@ async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]
                 snapshot.counts.ok,
                 snapshot.counts.ok_seconds,
                 snapshot.counts.drift_from,
-                snapshot.normal_time.model_dump(mode="json"),
-                _stored_slow_counts(snapshot.slow),
-                snapshot.notified.model_dump(mode="json"),
-                snapshot.silence.model_dump(mode="json"),
+                snapshot.normal_time,
+                snapshot.slow,
+                snapshot.notified,
+                snapshot.silence,
             )
             for snapshot in snapshots
         ],

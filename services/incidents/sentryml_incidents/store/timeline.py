@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-from pydantic import TypeAdapter
 
 from sentryml_common.contracts.evaluation import Evaluation
-from sentryml_common.contracts.transition import Actor, Cause, Marked, SignalWhy, Transition, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, Transition, TransitionKind
 from sentryml_common.group_text import GroupedAlert
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.evidence_choices import Moment
 from sentryml_incidents.store.evaluations.evaluations import stored_whole
 from sentryml_lifecycle.snapshot import EvidenceRole
@@ -25,10 +25,7 @@ TRANSITION_COLUMNS: Final = """
     transition.to_state, transition.to_severity, transition.actor, transition.cause, transition.alert,
     transition.note, transition.evaluation_id, transition.why, transition.markers, transition.text
 """
-
-
-_WHY: Final = TypeAdapter(tuple[SignalWhy, ...])
-_MARKERS: Final = TypeAdapter(tuple[Marked, ...])
+_alert = reader_of(GroupedAlert)
 
 
 def transition_of(row: asyncpg.Record, public_url: str) -> Transition:
@@ -84,14 +81,14 @@ async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> N
                 step.from_.severity if step.from_ else None,
                 step.to.state,
                 step.to.severity,
-                step.actor.model_dump(mode="json"),
+                step.actor,
                 step.cause,
                 step.alert,
                 step.note,
                 step.evaluation_id,
-                [part.model_dump(mode="json") for part in step.why],
-                step.text.model_dump(mode="json"),
-                [marked.model_dump(mode="json") for marked in step.markers] or None,
+                step.why,
+                step.text,
+                step.markers or None,
             )
             for step in steps
         ],
@@ -115,12 +112,7 @@ async def newest_alerts(connection: Connection, incident_ids: Collection[UUID]) 
         """,
         list(incident_ids),
     )
-    return {row["incident_id"]: _alert_of(row) for row in rows}
-
-
-def _alert_of(row: asyncpg.Record) -> GroupedAlert:
-    why, markers = _WHY.validate_python(row["why"]), _MARKERS.validate_python(row["markers"] or ())
-    return GroupedAlert(row["model_id"], Cause(row["cause"]), why, markers)
+    return {row["incident_id"]: _alert({**row, "markers": row["markers"] or ()}) for row in rows}
 
 
 async def list_transitions(
@@ -173,6 +165,9 @@ class Evidence:
     evaluation: Evaluation
 
 
+_evidence, _moment = reader_of(Evidence), reader_of(Moment)
+
+
 async def keep_evidence(connection: Connection, kept: Sequence[tuple[UUID, EvidenceRole, Evaluation]]) -> None:
     """Keep evaluations for roles in incidents: the peak moves, every other one stays."""
     await connection.executemany(
@@ -197,7 +192,7 @@ async def list_evidence_times(connection: Connection, incident_id: UUID) -> list
         "SELECT role, evaluation_id, evaluated_at FROM evidence WHERE incident_id = $1 ORDER BY evaluated_at, role",
         incident_id,
     )
-    return [Moment(EvidenceRole(row["role"]), row["evaluation_id"], row["evaluated_at"]) for row in rows]
+    return [_moment(row) for row in rows]
 
 
 async def find_evidence(connection: Connection, incident_id: UUID, evaluation_id: UUID) -> Evaluation | None:
@@ -215,4 +210,4 @@ async def list_evidence(connection: Connection, incident_id: UUID) -> list[Evide
     rows = await connection.fetch(
         "SELECT role, evaluation FROM evidence WHERE incident_id = $1 ORDER BY evaluated_at, role", incident_id
     )
-    return [Evidence(EvidenceRole(row["role"]), Evaluation.model_validate(row["evaluation"])) for row in rows]
+    return [_evidence(row) for row in rows]

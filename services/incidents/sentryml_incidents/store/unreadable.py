@@ -105,7 +105,7 @@ async def list_unreadable(connection: Connection, recently: datetime, now: datet
         """,
         recently, now - timedelta(days=1), SHOWN,
     )  # fmt: skip
-    return [Unreadable(**dict(row.items())) for row in rows]
+    return [Unreadable(**row) for row in rows]
 
 
 async def forget_unreadable(connection: Connection, now: datetime) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import asyncpg
-
-from sentryml_common.contracts.evaluation import Level, Signal
+from sentryml_common.contracts.evaluation import Level
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.psi_series import EvaluationPoint, Span
 from sentryml_lifecycle.grades import DRIFTING
+
+_point = reader_of(EvaluationPoint)
 
 
 async def read_curve(connection: Connection, model_id: str, span: Span) -> list[EvaluationPoint]:
@@ -48,7 +48,7 @@ async def read_curve(connection: Connection, model_id: str, span: Span) -> list[
     segments = {row["at"]: row["segments"] for row in rows if row["segments"]}
     worst = (max(found, key=lambda each: each["psi"] or 0.0) | {"at": at} for at, found in segments.items())
     drifting = (each for each in worst if Level(each["level"]) in DRIFTING)
-    return [*map(_point, rows), *(replace(_point(each), segment=each["segment"]) for each in drifting)]
+    return [*map(_point, rows), *map(_point, drifting)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +96,3 @@ async def read_recent(connection: Connection, spans: Mapping[str, Span]) -> dict
     for row in rows:
         found.setdefault(row["model_id"], Recent([], None)).psi.append((row["at"], row["psi"]))
     return found
-
-
-def _point(row: asyncpg.Record | Mapping[str, Any]) -> EvaluationPoint:
-    return EvaluationPoint(
-        at=row["at"],
-        signal=Signal(row["signal"]),
-        level=Level(row["level"]),
-        psi=row["psi"],
-        warn_at=row["warn_at"],
-        critical_at=row["critical_at"],
-        noise_floor=row["noise_floor"],
-        current_count=row["current_count"],
-    )

@@ -12,6 +12,7 @@ from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.api_keys import StoredKey
 from sentryml_incidents.store.wake import wake_relay
 
@@ -19,6 +20,9 @@ API_KEY_COLUMNS: Final = """
     api_key.key_id, api_key.name, api_key.key_hash, api_key.scopes, api_key.models, api_key.expires_at,
     api_key.revoked_at
 """
+
+
+_stored_of = reader_of(StoredKey)
 
 
 def api_key_of(row: asyncpg.Record) -> ApiKey:
@@ -42,7 +46,7 @@ async def insert_api_key(
         list(key.models),
         key.expires_at,
         now,
-        created_by.model_dump(mode="json"),
+        created_by,
         rotated_from,
     )
     await wake_relay(connection)
@@ -66,7 +70,8 @@ async def list_api_keys(connection: Connection, key_id: str | None = None) -> li
     rows = await connection.fetch(
         f"""
         SELECT {API_KEY_COLUMNS}, api_key.created_at, api_key.created_by, api_key.rotated_from,
-               successor.key_id AS replaced_by, api_key_usage.used_at, api_key_usage.service
+               successor.key_id AS replaced_by, api_key_usage.used_at AS last_used_at,
+               api_key_usage.service AS last_used_by
           FROM api_key
           LEFT JOIN api_key AS successor ON successor.rotated_from = api_key.key_id
           LEFT JOIN api_key_usage ON api_key_usage.key_id = api_key.key_id
@@ -75,19 +80,7 @@ async def list_api_keys(connection: Connection, key_id: str | None = None) -> li
         """,
         key_id,
     )
-    return [_stored_of(row) for row in rows]
-
-
-def _stored_of(row: asyncpg.Record) -> StoredKey:
-    return StoredKey(
-        key=api_key_of(row),
-        created_at=row["created_at"],
-        created_by=Actor.model_validate(row["created_by"]),
-        rotated_from=row["rotated_from"],
-        replaced_by=row["replaced_by"],
-        last_used_at=row["used_at"],
-        last_used_by=row["service"],
-    )
+    return [_stored_of({**row, "key": api_key_of(row)}) for row in rows]
 
 
 async def set_expiry(connection: Connection, key_id: str, expires_at: datetime) -> None:

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.sessions import IDLE, Session
 from sentryml_incidents.store.people.users import USER_COLUMNS, User, user_of
 
@@ -17,18 +16,7 @@ SESSION_COLUMNS: Final = """
     session.session_hash, session.user_id, session.created_at, session.last_seen_at, session.expires_at,
     session.address, session.user_agent
 """
-
-
-def _session_of(row: asyncpg.Record) -> Session:
-    return Session(
-        session_hash=row["session_hash"],
-        user_id=row["user_id"],
-        created_at=row["created_at"],
-        last_seen_at=row["last_seen_at"],
-        expires_at=row["expires_at"],
-        address=row["address"],
-        user_agent=row["user_agent"],
-    )
+_session_of = reader_of(Session)
 
 
 async def insert_session(connection: Connection, session: Session) -> None:

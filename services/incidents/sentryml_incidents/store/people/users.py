@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.roles import Role
 
 USER_COLUMNS: Final = """
@@ -34,19 +35,12 @@ class User:
     checklist_hidden_at: datetime | None
 
 
+_read = reader_of(User)
+
+
 def user_of(row: asyncpg.Record) -> User:
     """A row with USER_COLUMNS as a person."""
-    return User(
-        user_id=row["user_id"],
-        email=row["email"],
-        name=row["name"],
-        role=Role(row["role"]),
-        created_at=row["user_created_at"],
-        last_signed_in_at=row["last_signed_in_at"],
-        disabled_at=row["disabled_at"],
-        initial_password_until=row["initial_password_until"],
-        checklist_hidden_at=row["checklist_hidden_at"],
-    )
+    return _read({**row, "created_at": row["user_created_at"]})
 
 
 class EmailTaken(Exception):
