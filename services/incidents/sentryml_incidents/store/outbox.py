@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import asyncpg
+
 from sentryml_common.outbox import Claim
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.store.monitors import monitor_of
@@ -60,53 +62,46 @@ async def claim_transitions(connection: Connection, public_url: str, now: dateti
 async def claim_monitors(connection: Connection, now: datetime) -> list[Claim]:
     """Claim the oldest message of each monitor, likewise; here the row goes when Kafka has it. A deletion waits for the
     model's transitions: that its incident has ended is published before anything is freed."""
-    rows = await connection.fetch(
+    rows = await _claim_messages(
+        connection,
+        "monitor_message",
         """
-        WITH head AS (
-            SELECT position
-              FROM monitor_message AS candidate
-             WHERE NOT EXISTS (
-                   SELECT FROM monitor_message AS earlier
-                    WHERE earlier.model_id = candidate.model_id AND earlier.position < candidate.position)
-               AND (candidate.message IS NOT NULL OR NOT EXISTS (
-                   SELECT FROM transition
-                    WHERE transition.model_id = candidate.model_id AND transition.published_at IS NULL))
-             ORDER BY position
-             LIMIT $1
-               FOR UPDATE SKIP LOCKED
-        )
-        DELETE FROM monitor_message
-         USING head
-         WHERE monitor_message.position = head.position
-        RETURNING model_id, message
+        candidate.message IS NOT NULL OR NOT EXISTS (
+            SELECT FROM transition
+             WHERE transition.model_id = candidate.model_id AND transition.published_at IS NULL)
         """,
-        CLAIM_ROWS,
     )
     return [Claim(row["model_id"], monitor_of(row["message"])) for row in rows]
 
 
 async def claim_references(connection: Connection, now: datetime) -> list[Claim]:
     """Claim the oldest reference of each model, or its deletion, likewise."""
-    rows = await connection.fetch(
-        """
+    rows = await _claim_messages(connection, "reference_message")
+    return [Claim(row["model_id"], reference_of(row["message"])) for row in rows]
+
+
+async def _claim_messages(connection: Connection, table: str, ready: str = "TRUE") -> list[asyncpg.Record]:
+    """The oldest message of each model, where it is `ready`: taken out of its table."""
+    return await connection.fetch(
+        f"""
         WITH head AS (
             SELECT position
-              FROM reference_message AS candidate
+              FROM {table} AS candidate
              WHERE NOT EXISTS (
-                   SELECT FROM reference_message AS earlier
+                   SELECT FROM {table} AS earlier
                     WHERE earlier.model_id = candidate.model_id AND earlier.position < candidate.position)
+               AND ({ready})
              ORDER BY position
              LIMIT $1
                FOR UPDATE SKIP LOCKED
         )
-        DELETE FROM reference_message
+        DELETE FROM {table}
          USING head
-         WHERE reference_message.position = head.position
+         WHERE {table}.position = head.position
         RETURNING model_id, message
         """,
         CLAIM_ROWS,
     )
-    return [Claim(row["model_id"], reference_of(row["message"])) for row in rows]
 
 
 async def claim_api_keys(connection: Connection, now: datetime) -> list[Claim]:

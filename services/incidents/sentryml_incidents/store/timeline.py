@@ -31,28 +31,13 @@ _alert = reader_of(GroupedAlert)
 def transition_of(row: asyncpg.Record, public_url: str) -> Transition:
     """A row with TRANSITION_COLUMNS as it is published; `public_url` is where people reach this service."""
     before = {"state": row["from_state"], "severity": row["from_severity"]} if row["from_state"] else None
-    return Transition.model_validate(
-        {
-            "transition_id": row["transition_id"],
-            "incident_id": row["incident_id"],
-            "incident_number": row["incident_number"],
-            "model_id": row["model_id"],
-            "sequence": row["sequence"],
-            "kind": row["kind"],
-            "at": row["at"],
-            "from": before,
-            "to": {"state": row["to_state"], "severity": row["to_severity"]},
-            "actor": row["actor"],
-            "cause": row["cause"],
-            "alert": row["alert"],
-            "note": row["note"],
-            "evaluation_id": row["evaluation_id"],
-            "why": row["why"],
-            "markers": row["markers"] or (),
-            "text": row["text"],
-            "incident_url": incident_url(public_url, row["incident_number"]),
-        }
-    )
+    changed = {
+        "from": before,
+        "to": {"state": row["to_state"], "severity": row["to_severity"]},
+        "markers": row["markers"] or (),
+        "incident_url": incident_url(public_url, row["incident_number"]),
+    }
+    return Transition.model_validate({**row, **changed})
 
 
 def incident_url(public_url: str, number: int) -> str:
