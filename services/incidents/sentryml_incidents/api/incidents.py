@@ -17,7 +17,7 @@ from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.times import WithOffset
 from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Reader
-from sentryml_incidents.api.views import EvidenceView, IncidentView, incident_view
+from sentryml_incidents.api.views import EvidenceView, IncidentView, incident_view, view_of
 from sentryml_incidents.store.deliveries import BEFORE_ALL, list_deliveries
 from sentryml_incidents.store.incidents import IncidentFilter, list_incidents
 from sentryml_incidents.store.timeline import list_evidence, list_transitions
@@ -108,5 +108,4 @@ async def show_evidence(context: WithContext, key: Reader, reference: Reference)
     async with context.transaction() as connection:
         incident = await known_incident(connection, key.allows_model, reference)
         found = await list_evidence(connection, incident.incident_id)
-    items = [EvidenceView(role=each.role, evaluation=each.evaluation) for each in found]
-    return Page(items=items, next_cursor=None)
+    return Page(items=[view_of(EvidenceView, each) for each in found], next_cursor=None)

@@ -17,6 +17,7 @@ from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.times import WithOffset
 from sentryml_incidents.api.auth import Reader, Writer
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
+from sentryml_incidents.api.views import view_of
 from sentryml_incidents.store.markers import Marker, list_markers
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.known_model import known_model
@@ -89,11 +90,4 @@ async def delete(
 
 
 def _view(marker: Marker) -> MarkerView:
-    return MarkerView(
-        marker_id=marker.marker_id,
-        model_id=marker.model_id,
-        at=marker.at,
-        text=marker.text,
-        made_at=marker.made_at,
-        made_by=marker.actor,
-    )
+    return view_of(MarkerView, marker, made_by=marker.actor)

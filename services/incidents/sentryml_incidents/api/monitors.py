@@ -17,11 +17,8 @@ from sentryml_common.http.problems import problem_answers
 from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Reader, Writer
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
-from sentryml_incidents.store.monitors import (
-    MonitorVersion,
-    find_monitor,
-    list_monitor_versions,
-)
+from sentryml_incidents.api.views import view_of
+from sentryml_incidents.store.monitors import MonitorVersion, find_monitor, list_monitor_versions
 from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
@@ -127,15 +124,8 @@ def _monitor_view(monitor: Monitor, found: ManagedBy | None) -> MonitorView:
 
 
 def _managed_by_view(found: ManagedBy) -> ManagedByView:
-    applied = found.applied
-    return ManagedByView(
-        source=applied.source,
-        applied_at=applied.applied_at,
-        applied_by=applied.applied_by,
-        version=applied.version,
-        settings=applied.settings,
-        changed_since=[ChangedSinceView.model_validate(each, from_attributes=True) for each in found.changed_since],
-    )
+    changed = [view_of(ChangedSinceView, each) for each in found.changed_since]
+    return view_of(ManagedByView, found.applied, changed_since=changed)
 
 
 class MonitorVersionView(BaseModel):
@@ -159,13 +149,8 @@ async def show_versions(
         await known_model(connection, model_id)
         found = await list_monitor_versions(connection, model_id, before, limit)
     last = found[-1].version if len(found) == limit and found[-1].version > 1 else None
-    return Page(items=[_version_view(each) for each in found], next_cursor=to_cursor(last) if last else None)
-
-
-def _version_view(found: MonitorVersion) -> MonitorVersionView:
-    return MonitorVersionView(
-        version=found.version, at=found.at, actor=found.actor, changes=_in_words(found), settings=found.settings
-    )
+    items = [view_of(MonitorVersionView, each, changes=_in_words(each)) for each in found]
+    return Page(items=items, next_cursor=to_cursor(last) if last else None)
 
 
 def _in_words(found: MonitorVersion) -> str:

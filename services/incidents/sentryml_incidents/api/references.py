@@ -147,18 +147,8 @@ def _read(body: bytes) -> UploadedReference:
 
 
 def _view(kept: KeptReference, compared: tuple[datetime, SlowDrift] | None) -> ReferenceView:
-    found = kept.reference
-    return ReferenceView(
-        reference_id=found.reference_id,
-        model_id=found.model_id,
-        source=found.source,
-        made_at=found.made_at,
-        made_by=kept.actor,
-        start=found.start,
-        end=found.end,
-        events=found.events,
-        comparison=None if compared is None else _comparison(*compared),
-    )
+    comparison = None if compared is None else _comparison(*compared)
+    return ReferenceView(**dict(kept.reference), made_by=kept.actor, comparison=comparison)
 
 
 def _comparison(evaluated_at: datetime, found: SlowDrift) -> ReferenceComparison:

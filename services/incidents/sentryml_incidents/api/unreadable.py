@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from sentryml_common.http.paging import Page
 from sentryml_incidents.api.auth import Reader
+from sentryml_incidents.api.views import view_of
 from sentryml_incidents.domain.system.unreadable import Unreadable
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
@@ -61,16 +62,12 @@ async def list_all(context: WithContext, key: Reader) -> Page[UnreadableView]:
 
 
 def _view(found: Unreadable) -> UnreadableView:
-    return UnreadableView(
-        topic=found.topic,
-        reason=found.reason,
+    return view_of(
+        UnreadableView,
+        found,
         text=found.meaning.many,
         what_to_do=found.meaning.what_to_do,
         sender=found.sender or None,
-        recently=found.recently,
-        in_day=found.in_day,
-        in_all=found.in_all,
-        newest_at=found.newest_at,
         newest_partition=found.partition,
         newest_offset=found.offset,
         newest_detail=found.detail,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -16,6 +18,8 @@ from sentryml_incidents.store.models import ModelSummary
 from sentryml_incidents.store.timeline import incident_url
 from sentryml_lifecycle.events.on_action import Action, allowed
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident
+
+View = TypeVar("View", bound=BaseModel)
 
 INCIDENT_EXAMPLE: dict[str, JsonValue] = {
     "incident_id": "b6adcd7e-af2f-5ff4-8e48-fc82f236c3e4",
@@ -63,6 +67,11 @@ MODEL_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
+def view_of(view: type[View], found: Any, **more: Any) -> View:
+    """A dataclass as the API shows it: what has the same name in both, and `more` besides or instead."""
+    return view.model_validate({each.name: getattr(found, each.name) for each in fields(found)} | more)
+
+
 class IncidentView(BaseModel):
     """One incident in its current state. `sequence` is that of its newest transition, and its ETag."""
 
@@ -100,27 +109,11 @@ class IncidentView(BaseModel):
 def incident_view(incident: Incident, public_url: str) -> IncidentView:
     """An incident as the API shows it."""
     number = incident.incident_number or 0
-    return IncidentView(
-        incident_id=incident.incident_id,
+    return view_of(
+        IncidentView,
+        incident,
         incident_number=number,
-        model_id=incident.model_id,
-        state=incident.state,
-        severity=incident.severity,
-        worst_severity=incident.worst_severity,
-        opened_at=incident.opened_at,
-        resolved_at=incident.resolved_at,
-        closed_at=incident.closed_at,
-        psi=incident.psi,
-        peak_psi=incident.peak_psi,
-        peak_at=incident.peak_at,
-        acknowledged_by=list(incident.acknowledged_by),
-        reopened=incident.reopened,
-        previous_incident_id=incident.previous_incident_id,
-        latched_until=incident.latched_until,
-        undo_until=incident.undo_until,
-        sequence=incident.sequence,
-        model_deleted_at=incident.model_deleted_at,
-        allowed=[] if incident.model_deleted_at else list(allowed(incident)),
+        allowed=() if incident.model_deleted_at else allowed(incident),
         incident_url=incident_url(public_url, number),
     )
 
@@ -175,28 +168,11 @@ class ModelDetail(ModelView):
 def model_view(model: ModelSummary, public_url: str, now: datetime) -> ModelView:
     """A model as the API shows it in a list."""
     live = model.incident
-    return ModelView(
-        model_id=model.model_id,
-        first_seen=model.first_seen,
-        last_seen=model.last_seen,
-        enabled=model.enabled,
-        monitor_version=model.monitor_version,
-        level=model.level,
-        reason=model.reason,
-        psi=model.psi,
-        evaluated_at=model.evaluated_at,
+    return view_of(
+        ModelView,
+        model,
         not_evaluated_since=model.not_evaluated_since(now),
-        evaluation_paused_since=model.evaluation_paused_since,
-        silent_since=model.silent_since,
-        incident=LiveIncidentView(
-            incident_id=live.incident_id,
-            incident_number=live.incident_number,
-            state=live.state,
-            severity=live.severity,
-            incident_url=incident_url(public_url, live.incident_number),
-        )
-        if live
-        else None,
+        incident=live and view_of(LiveIncidentView, live, incident_url=incident_url(public_url, live.incident_number)),
     )
 
 
@@ -233,21 +209,6 @@ class NewApiKeyView(ApiKeyView):
 
 def api_key_view(stored: StoredKey, now: datetime) -> ApiKeyView:
     """A key as the API shows it."""
-    key = stored.key
-    return ApiKeyView(
-        key_id=key.key_id,
-        name=key.name,
-        scopes=list(key.scopes),
-        models=list(key.models),
-        created_at=stored.created_at,
-        created_by=stored.created_by,
-        expires_at=key.expires_at,
-        expires_soon=key.revoked_at is None
-        and key.expires_at is not None
-        and now < key.expires_at <= now + EXPIRES_SOON,
-        revoked_at=key.revoked_at,
-        rotated_from=stored.rotated_from,
-        replaced_by=stored.replaced_by,
-        last_used_at=stored.last_used_at,
-        last_used_by=stored.last_used_by,
-    )
+    ends = stored.key.expires_at if stored.key.revoked_at is None else None
+    soon = ends is not None and now < ends <= now + EXPIRES_SOON
+    return view_of(ApiKeyView, stored, **dict(stored.key), expires_soon=soon)
