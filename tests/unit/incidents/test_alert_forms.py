@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field, SecretStr
 
 from sentryml_common.contracts.transition import TransitionKind
+from sentryml_incidents.web.alerts.route_form import CHOICE, RouteForm, in_units
 from sentryml_incidents.web.view.alerts import ACTIONS, refusal
 from sentryml_incidents.web.view.channel_forms import (
     ChannelForm,
@@ -19,7 +20,6 @@ from sentryml_incidents.web.view.channel_forms import (
     shown_settings,
     wrong_fields,
 )
-from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, in_units
 from sentryml_notifier.channels.base import Config, Kind
 from sentryml_notifier.channels.kinds import KINDS
 from sentryml_notifier.domain.change import Action

@@ -14,10 +14,10 @@ from sentryml_common.http.problems import Problem
 from sentryml_common.http.versions import etag
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
+from sentryml_incidents.web.alerts.route_form import CHOICE, RouteForm, in_units
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_lines, harmless_words
-from sentryml_incidents.web.view.route_form import CHOICE, RouteForm, in_units
 from sentryml_lifecycle.text.step_text import STEPS
 
 ROUTES = "/alerts/routes"
