@@ -1,10 +1,12 @@
-"""What a form for a route holds, and what is sent to the notifier. Pure."""
+"""What a form for a route holds, and what is sent to the notifier."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from fastapi import Form
 
 from sentryml_common.contracts.transition import Severity, TransitionKind
 
@@ -26,27 +28,31 @@ CHOICE: Final = (
 """The kinds that a route may name, what calls somebody first."""
 
 
+Word = Annotated[str, Form(max_length=100)]
+Figure = Annotated[str, Form(max_length=20)]
+
+
 @dataclass(frozen=True, slots=True)
 class RouteForm:
-    """A route as entered."""
+    """A route as entered. What a browser does not send is empty or off."""
 
-    name: str = ""
-    channel_id: str = ""
-    models: str = ""
-    least_severity: str = Severity.WARN
-    kinds: tuple[str, ...] = ()
-    enabled: bool = True
-    remind_after_minutes: str = ""
-    remind_times: str = "3"
-    system: bool = False
-    remind_acknowledged_after_hours: str = "24"
-    time_zone: str = "UTC"
-    hold_hours: str = ""
-    hold_windows: str = ""
-    hold_critical: bool = False
-    slack_group_warn: str = ""
-    slack_group_critical: str = ""
-    weekly_summary: str = ""
+    name: Annotated[str, Form(max_length=1000)] = ""
+    channel_id: Word = ""
+    models: Annotated[str, Form(max_length=20_000)] = ""
+    least_severity: Figure = Severity.WARN
+    kinds: Annotated[tuple[str, ...], Form(max_length=50)] = ()
+    enabled: Annotated[bool, Form()] = False
+    remind_after_minutes: Figure = ""
+    remind_times: Figure = "3"
+    system: Annotated[bool, Form()] = False
+    remind_acknowledged_after_hours: Figure = ""
+    time_zone: Word = "UTC"
+    hold_hours: Annotated[str, Form(max_length=5_000)] = ""
+    hold_windows: Annotated[str, Form(max_length=60_000)] = ""
+    hold_critical: Annotated[bool, Form()] = False
+    slack_group_warn: Word = ""
+    slack_group_critical: Word = ""
+    weekly_summary: Word = ""
 
     def requested(self) -> dict[str, Any]:
         """The route as the notifier takes it, which also says what is wrong with it."""
@@ -72,11 +78,15 @@ class RouteForm:
 
     def unchanged(self) -> frozenset[str]:
         """The names of the fields that are as in a form that nobody has filled in."""
-        return frozenset(each.name for each in fields(self) if getattr(self, each.name) == each.default)
+        return frozenset(each.name for each in fields(self) if getattr(self, each.name) == getattr(NEW, each.name))
 
     def _times(self) -> int | str | None:
         times = number(self.remind_times)
         return int(times) if isinstance(times, float) and times.is_integer() else self.remind_times
+
+
+NEW: Final = RouteForm(enabled=True, remind_acknowledged_after_hours="24")
+"""The form that nobody has filled in."""
 
 
 def _seconds(text: str, unit: int) -> int | str | None:

@@ -14,7 +14,7 @@ from sentryml_common.http.problems import Problem
 from sentryml_common.http.versions import etag
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
-from sentryml_incidents.web.alerts.route_form import CHOICE, RouteForm, in_units
+from sentryml_incidents.web.alerts.route_form import CHOICE, NEW, RouteForm, in_units
 from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_lines, harmless_words
@@ -27,54 +27,14 @@ router = APIRouter(prefix=ROUTES, include_in_schema=False, route_class=AlertsRou
 SeenField = Annotated[int, Form(ge=1, le=10**9)]
 
 
-def _entered(
-    name: Annotated[str, Form(max_length=1000)] = "",
-    channel_id: Annotated[str, Form(max_length=100)] = "",
-    models: Annotated[str, Form(max_length=20_000)] = "",
-    least_severity: Annotated[str, Form(max_length=20)] = Severity.WARN,
-    kinds: Annotated[list[str], Form(max_length=50)] = [],  # noqa: B006 FastAPI copies it
-    enabled: Annotated[bool, Form()] = False,
-    remind_after_minutes: Annotated[str, Form(max_length=20)] = "",
-    remind_times: Annotated[str, Form(max_length=20)] = "3",
-    system: Annotated[bool, Form()] = False,
-    remind_acknowledged_after_hours: Annotated[str, Form(max_length=20)] = "",
-    time_zone: Annotated[str, Form(max_length=100)] = "UTC",
-    hold_hours: Annotated[str, Form(max_length=5_000)] = "",
-    hold_windows: Annotated[str, Form(max_length=60_000)] = "",
-    hold_critical: Annotated[bool, Form()] = False,
-    slack_group_warn: Annotated[str, Form(max_length=100)] = "",
-    slack_group_critical: Annotated[str, Form(max_length=100)] = "",
-    weekly_summary: Annotated[str, Form(max_length=100)] = "",
-) -> RouteForm:
-    return RouteForm(
-        name,
-        channel_id,
-        models,
-        least_severity,
-        tuple(kinds),
-        enabled,
-        remind_after_minutes,
-        remind_times,
-        system,
-        remind_acknowledged_after_hours,
-        time_zone,
-        hold_hours,
-        hold_windows,
-        hold_critical,
-        slack_group_warn,
-        slack_group_critical,
-        weekly_summary,
-    )
-
-
-Entered = Annotated[RouteForm, Depends(_entered)]
+Entered = Annotated[RouteForm, Depends()]
 
 
 @router.get("/new")
 async def show_new(request: Request, context: WithContext, visitor: Administrator) -> Response:
     """The form for another route. The first one takes system alerts."""
     routes = await notifier_for(context, visitor).routes()
-    return await _page(request, context, visitor, RouteForm(system=not any(each.system for each in routes)))
+    return await _page(request, context, visitor, replace(NEW, system=not any(each.system for each in routes)))
 
 
 @router.post("/make")
