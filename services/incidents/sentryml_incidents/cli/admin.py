@@ -11,8 +11,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from sentryml_common.clock import system_clock
 from sentryml_common.errors import SentryMLError
@@ -22,7 +21,7 @@ from sentryml_common.postgres.migrate import migrate, read_migrations
 from sentryml_common.postgres.pool import Pool, open_pool, transaction
 from sentryml_common.settings import load_settings_or_exit
 from sentryml_incidents.cli.admin_keys import add_key_commands
-from sentryml_incidents.cli.refused import Refused
+from sentryml_incidents.cli.command import Command, Refused
 from sentryml_incidents.domain.accounts import EMAIL_PATTERN
 from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.passwords import PasswordTooWeak, check_strength, hash_password
@@ -32,33 +31,18 @@ from sentryml_incidents.store.people.users import EmailTaken, insert_user
 CONNECT_SECONDS = 30.0
 
 
-class Command(Protocol):
-    """What was asked for, and can be done."""
+async def _create_admin(pool: Pool, email: str, password_hash: str) -> str:
+    """Make an admin's account, and say so.
 
-    async def run(self, pool: Pool) -> str:
-        """Do it; return what to say."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CreateAdmin:
-    """Make an admin's account, unless the address has one."""
-
-    email: str
-    password_hash: str
-
-    async def run(self, pool: Pool) -> str:
-        """That it is made.
-
-        Raises:
-            Refused: the address has an account.
-        """
-        try:
-            async with transaction(pool) as connection:
-                await insert_user(connection, self.email, Role.ADMIN, self.password_hash, system_clock())
-        except EmailTaken as err:
-            raise Refused(f"there is an account for {self.email} already") from err
-        return f"admin {self.email} made"
+    Raises:
+        Refused: the address has an account.
+    """
+    try:
+        async with transaction(pool) as connection:
+            await insert_user(connection, email, Role.ADMIN, password_hash, system_clock())
+    except EmailTaken as err:
+        raise Refused(f"there is an account for {email} already") from err
+    return f"admin {email} made"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -87,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _requested_admin(asked: argparse.Namespace) -> CreateAdmin:
+def _requested_admin(asked: argparse.Namespace) -> Command:
     email = asked.email.strip()
     if not re.fullmatch(EMAIL_PATTERN, email):
         raise Refused(f"--email {email!r} is not an address like ana@example.org")
@@ -96,14 +80,14 @@ def _requested_admin(asked: argparse.Namespace) -> CreateAdmin:
         check_strength(password, email)
     except PasswordTooWeak as err:
         raise Refused(str(err)) from err
-    return CreateAdmin(email, hash_password(password))
+    return partial(_create_admin, email=email, password_hash=hash_password(password))
 
 
 async def _run(settings: AdminSettings, command: Command) -> str:
     try:
         async with asyncio.timeout(CONNECT_SECONDS), open_pool(settings, SCHEMA, Health()) as pool:
             await migrate(pool, SCHEMA, read_migrations("sentryml_incidents"))
-            return await command.run(pool)
+            return await command(pool)
     except TimeoutError as err:
         raise Refused(
             f"PostgreSQL did not answer within {CONNECT_SECONDS:.0f} s: is it running, is SENTRYML_POSTGRES_URL right?"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from sentryml_common.clock import system_clock
 from sentryml_common.contracts.api_key import Scope, holds_key
 from sentryml_common.contracts.api_key_usage import KEY_ID_PATTERN
 from sentryml_common.contracts.transition import SYSTEM
 from sentryml_common.postgres.pool import Pool, transaction
-from sentryml_incidents.cli.refused import Refused
+from sentryml_incidents.cli.command import Command, Refused
 from sentryml_incidents.domain.api_keys import (
     MODEL_PATTERN,
     MODELS_MAX,
@@ -28,71 +28,47 @@ LIFETIME_DAYS_MAX = 36_500
 COLUMNS = ("KEY ID", "NAME", "SCOPES", "MODELS", "STATE", "LAST USED")
 
 
-@dataclass(frozen=True, slots=True)
-class CreateKey:
+async def _create(
+    pool: Pool, name: str, scopes: tuple[Scope, ...], models: tuple[str, ...], lifetime: timedelta | None
+) -> str:
     """Create a key, and say it."""
-
-    name: str
-    scopes: tuple[Scope, ...]
-    models: tuple[str, ...]
-    lifetime: timedelta | None
-
-    async def run(self, pool: Pool) -> str:
-        """The key."""
-        now = system_clock()
-        expires_at = now + self.lifetime if self.lifetime else None
-        async with transaction(pool) as connection:
-            _, text = await create_key(connection, SYSTEM, self.name, self.scopes, self.models, expires_at, now)
-        return text
+    now = system_clock()
+    async with transaction(pool) as connection:
+        expires_at = now + lifetime if lifetime else None
+        _, text = await create_key(connection, SYSTEM, name, scopes, models, expires_at, now)
+    return text
 
 
-@dataclass(frozen=True, slots=True)
-class RotateKey:
-    """Replace a key, and say the new one."""
+async def _rotate(pool: Pool, key_id: str, overlap: timedelta) -> str:
+    """Replace a key, and say the new one.
 
-    key_id: str
-    overlap: timedelta
-
-    async def run(self, pool: Pool) -> str:
-        """The new key.
-
-        Raises:
-            UnknownApiKey: there is none with this id.
-            ApiKeyNotRotatable: it is over, or rotated already.
-        """
-        async with transaction(pool) as connection:
-            _, text = await rotate_key(connection, SYSTEM, self.key_id, self.overlap, system_clock())
-        return text
+    Raises:
+        UnknownApiKey: there is none with this id.
+        ApiKeyNotRotatable: it is over, or rotated already.
+    """
+    async with transaction(pool) as connection:
+        _, text = await rotate_key(connection, SYSTEM, key_id, overlap, system_clock())
+    return text
 
 
-@dataclass(frozen=True, slots=True)
-class RevokeKey:
-    """End a key for good."""
+async def _revoke(pool: Pool, key_id: str) -> str:
+    """End a key for good, and say so.
 
-    key_id: str
-
-    async def run(self, pool: Pool) -> str:
-        """That it is revoked.
-
-        Raises:
-            UnknownApiKey: there is none with this id.
-        """
-        async with transaction(pool) as connection:
-            await revoke_key(connection, self.key_id, system_clock())
-        return f"API key {self.key_id} revoked"
+    Raises:
+        UnknownApiKey: there is none with this id.
+    """
+    async with transaction(pool) as connection:
+        await revoke_key(connection, key_id, system_clock())
+    return f"API key {key_id} revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class ListKeys:
-    """Say which keys there are."""
-
-    async def run(self, pool: Pool) -> str:
-        """A table, newest first. No key is in it: none is known."""
-        async with transaction(pool) as connection:
-            found = await list_api_keys(connection)
-        rows = [COLUMNS, *(_row(stored, system_clock()) for stored in found)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+async def _list(pool: Pool) -> str:
+    """A table of the keys, newest first. No key is in it: none is known."""
+    async with transaction(pool) as connection:
+        found = await list_api_keys(connection)
+    rows = [COLUMNS, *(_row(stored, system_clock()) for stored in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def _row(stored: StoredKey, now: datetime) -> tuple[str, ...]:
@@ -138,12 +114,12 @@ def add_key_commands(commands: argparse._SubParsersAction[argparse.ArgumentParse
     rotate.set_defaults(requested=_requested_rotation)
     revoke = commands.add_parser("revoke-api-key", help="end an API key at once, for good")
     revoke.add_argument("key_id", help="the key's public id: the 12 characters after sml_")
-    revoke.set_defaults(requested=lambda asked: RevokeKey(_key_id(asked.key_id)))
+    revoke.set_defaults(requested=lambda asked: partial(_revoke, key_id=_key_id(asked.key_id)))
     shown = commands.add_parser("list-api-keys", help="all API keys, without their secrets")
-    shown.set_defaults(requested=lambda _: ListKeys())
+    shown.set_defaults(requested=lambda _: _list)
 
 
-def _requested_key(asked: argparse.Namespace) -> CreateKey:
+def _requested_key(asked: argparse.Namespace) -> Command:
     name, days = asked.name.strip(), asked.expires_in_days
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         raise Refused(f"--name has 1 to {NAME_LENGTH_MAX} characters")
@@ -157,14 +133,15 @@ def _requested_key(asked: argparse.Namespace) -> CreateKey:
     if days is not None and not 1 <= days <= LIFETIME_DAYS_MAX:
         raise Refused(f"--expires-in-days lies between 1 and {LIFETIME_DAYS_MAX}")
     scopes, models = dict.fromkeys(Scope(scope) for scope in asked.scopes), dict.fromkeys(asked.models)
-    return CreateKey(name, tuple(scopes), tuple(models), timedelta(days=days) if days else None)
+    lifetime = timedelta(days=days) if days else None
+    return partial(_create, name=name, scopes=tuple(scopes), models=tuple(models), lifetime=lifetime)
 
 
-def _requested_rotation(asked: argparse.Namespace) -> RotateKey:
+def _requested_rotation(asked: argparse.Namespace) -> Command:
     longest = OVERLAP_MAX.total_seconds()
     if not 0 <= asked.overlap_seconds <= longest:
         raise Refused(f"--overlap-seconds lies between 0 and {longest:.0f}")
-    return RotateKey(_key_id(asked.key_id), timedelta(seconds=asked.overlap_seconds))
+    return partial(_rotate, key_id=_key_id(asked.key_id), overlap=timedelta(seconds=asked.overlap_seconds))
 
 
 def _key_id(given: str) -> str:
