@@ -11,13 +11,33 @@ Below the monitor's warning threshold nothing is found, however many events ther
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import exp, lgamma, log
 
+from sentryml_common.contracts.evaluation import Evaluation, Signal, SignalEvaluation
+from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_statistics.comparison.chi_square import inverse_survival, survival
+from sentryml_statistics.comparison.noise import alpha_for
 
 POWER = 0.9
 _NEGLIGIBLE = 1e-12
+
+
+def smallest_shifts(
+    monitor: MonitorSettings, evaluation: Evaluation, effects: Mapping[Signal, float] | None = None
+) -> list[tuple[SignalEvaluation, float]]:
+    """Each signal that was compared, and the smallest shift of it that a monitor finds with as many events; where
+    design effects are given, these are worth fewer."""
+    judged = [found for found in evaluation.signals if found.reason is None]
+    alpha = alpha_for(monitor, len(judged)) if judged else 1.0
+
+    def shift(found: SignalEvaluation) -> float:
+        effect = (effects or {}).get(found.signal, 1.0)
+        counts = found.baseline_count / effect, found.current_count / effect
+        return smallest_shift(*counts, max(2, len(found.bins)), alpha, monitor.warn)
+
+    return [(found, shift(found)) for found in judged]
 
 
 def smallest_shift(baseline_count: float, current_count: float, bins: int, alpha: float, warn: float) -> float:

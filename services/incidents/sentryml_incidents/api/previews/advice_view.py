@@ -13,8 +13,7 @@ from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_incidents.domain.advice import Candidate
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import Basis
-from sentryml_statistics.comparison.noise import alpha_for
-from sentryml_statistics.comparison.power import smallest_shift
+from sentryml_statistics.comparison.power import smallest_shifts
 
 MONTH = timedelta(days=30)
 
@@ -149,18 +148,5 @@ def _smallest_shifts(settings: MonitorSettings, found: Recomputed | None) -> lis
     if found is None or not found.evaluations:
         return []
     effects = {each.signal: each.effect for each in found.design_effects}
-    judged = [each for each in found.evaluations[-1].evaluation.signals if each.reason is None]
-    alpha = alpha_for(settings, len(judged)) if judged else 1.0
-    return [
-        SmallestShift(
-            signal=each.signal,
-            psi=smallest_shift(
-                each.baseline_count / effects.get(each.signal, 1.0),
-                each.current_count / effects.get(each.signal, 1.0),
-                max(2, len(each.bins)),
-                alpha,
-                settings.warn,
-            ),
-        )
-        for each in judged
-    ]
+    shifts = smallest_shifts(settings, found.evaluations[-1].evaluation, effects)
+    return [SmallestShift(signal=each.signal, psi=shift) for each, shift in shifts]

@@ -14,8 +14,7 @@ from sentryml_common.contracts.transition import Severity, State
 from sentryml_lifecycle.events.on_monitor_change import changes, in_words
 from sentryml_lifecycle.preview import Replay
 from sentryml_lifecycle.regrading import CANNOT, Basis, segments_left_out
-from sentryml_statistics.comparison.noise import alpha_for
-from sentryml_statistics.comparison.power import smallest_shift
+from sentryml_statistics.comparison.power import smallest_shifts
 
 INCIDENTS_SHOWN = 100
 
@@ -191,19 +190,15 @@ def sensitivity(monitor: MonitorSettings, found: Recomputed | None) -> list[Sens
     if found is None or not found.evaluations:
         return []
     effects = {each.signal: each.effect for each in found.design_effects}
-    judged = [each for each in found.evaluations[-1].evaluation.signals if each.reason is None]
-    alpha = alpha_for(monitor, len(judged)) if judged else 1.0
     return [
         SensitivityView(
             signal=each.signal,
             baseline_count=each.baseline_count,
             current_count=each.current_count,
-            smallest_shift=smallest_shift(
-                each.baseline_count, each.current_count, max(2, len(each.bins)), alpha, monitor.warn
-            ),
+            smallest_shift=shift,
             independent_events=round(each.current_count / effects[each.signal]) if each.signal in effects else None,
         )
-        for each in judged
+        for each, shift in smallest_shifts(monitor, found.evaluations[-1].evaluation)
     ]
 
 

@@ -139,7 +139,7 @@ class Sparkline:
 def sparkline(found: Sequence[tuple[datetime, float | None]], span: Span, warn_at: float | None) -> Sparkline:
     """The curve of the highest PSI at each moment, oldest first."""
     top = HEADROOM * max(LOWEST_TOP, warn_at or 0.0, max((psi for _, psi in found if psi is not None), default=0.0))
-    return Sparkline(_path(found, span, top), None if warn_at is None else _height(warn_at, top))
+    return Sparkline(_psi_path(found, span, top), None if warn_at is None else _height(warn_at, top))
 
 
 def time_ticks(span: Span) -> Iterable[Tick]:
@@ -193,19 +193,24 @@ def _line(
     top: float,
     value: Callable[[EvaluationPoint], float | None],
 ) -> Line:
-    return Line(kind, _path([(point.at, value(point)) for point in points], span, top))
+    return Line(kind, _psi_path([(point.at, value(point)) for point in points], span, top))
 
 
-def _path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
-    """Straight lines between points, oldest first; a break wherever there was no result."""
+def _psi_path(found: Iterable[tuple[datetime, float | None]], span: Span, top: float) -> str:
+    return path_of(found, span, lambda psi: _height(psi, top))
+
+
+def path_of(found: Iterable[tuple[datetime, float | None]], span: Span, height_of: Callable[[float], float]) -> str:
+    """Straight lines between points, oldest first, as what SVG calls `d`; a break wherever there was no result.
+    Heights are distances from the upper edge."""
     parts: list[str] = []
     before: datetime | None = None
-    for at, psi in found:
-        if psi is None:
+    for at, value in found:
+        if value is None:
             before = None
             continue
         joined = before is not None and at - before <= GAP * span.step
-        place = f"{span.place(at):g} {_height(psi, top):g}"
+        place = f"{span.place(at):g} {height_of(value):g}"
         # A line of no length: with round ends it is a dot, so that a single point is seen too.
         parts.append(f"L{place}" if joined else f"M{place}h0")
         before = at

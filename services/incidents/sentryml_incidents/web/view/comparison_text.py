@@ -17,8 +17,7 @@ from sentryml_common.text import duration
 from sentryml_lifecycle.text.season_text import of_drift, same_time
 from sentryml_lifecycle.text.value_text import value_notes
 from sentryml_lifecycle.text.wording import between
-from sentryml_statistics.comparison.noise import alpha_for
-from sentryml_statistics.comparison.power import smallest_shift
+from sentryml_statistics.comparison.power import smallest_shifts
 
 NO_SEASON = {
     NoSeason.BASELINE_TOO_SHORT: "the baseline is shorter than a season",
@@ -43,19 +42,10 @@ def compared_with(evaluation: Evaluation) -> tuple[str, ...]:
 
 def what_is_seen(monitor: MonitorSettings, evaluation: Evaluation) -> tuple[str, ...]:
     """Of each signal that was compared, the smallest shift that is found nine times in ten with as many events."""
-    judged = [found for found in evaluation.signals if found.reason is None]
-    if not judged:
-        return ()
-    alpha = alpha_for(monitor, len(judged))
-    return tuple(_seen(found, alpha, monitor.warn) for found in judged)
-
-
-def _seen(found: SignalEvaluation, alpha: float, warn: float) -> str:
-    n, m = found.current_count, found.baseline_count
-    shift = smallest_shift(m, n, max(2, len(found.bins)), alpha, warn)
-    return (
-        f"With {n:,} events in the current window and {m:,} in the baseline, a shift of the {found.signal} by PSI "
-        f"{shift:.2g} is found nine times in ten."
+    return tuple(
+        f"With {found.current_count:,} events in the current window and {found.baseline_count:,} in the baseline, a "
+        f"shift of the {found.signal} by PSI {shift:.2g} is found nine times in ten."
+        for found, shift in smallest_shifts(monitor, evaluation)
     )
 
 

@@ -18,7 +18,7 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.text import cut
 from sentryml_incidents.domain.psi_series import Span
-from sentryml_incidents.web.view.charts import GAP
+from sentryml_incidents.web.view.charts import path_of
 from sentryml_incidents.web.view.comparison_text import NOT_JUDGED
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.text.number_format import LONGEST_VALUE, share
@@ -178,7 +178,7 @@ def _table(kind: Slicing, found: Sequence[SliceEvaluation], history: History, sp
             share=share(each.share),
             events=each.events,
             began=each.began,
-            path=_path(_shares(each, history), span),
+            path=path_of(_shares(each, history), span, lambda part: round(100 - 100 * part, 1)),
             signals=tuple(map(_cell, each.signals)),
         )
         for each in found
@@ -200,15 +200,3 @@ def _shares(found: SliceEvaluation, history: History) -> Iterable[tuple[datetime
         for each in slices:
             if (each.slicing, each.value) == (found.slicing, found.value):
                 yield at, each.share
-
-
-def _path(shares: Iterable[tuple[datetime, float]], span: Span) -> str:
-    """Straight lines between the shares; a break where the slice was not there."""
-    parts: list[str] = []
-    before: datetime | None = None
-    for at, part in shares:
-        joined = before is not None and at - before <= GAP * span.step
-        place = f"{span.place(at):g} {round(100 - 100 * part, 1):g}"
-        parts.append(f"L{place}" if joined else f"M{place}h0")
-        before = at
-    return "".join(parts)
