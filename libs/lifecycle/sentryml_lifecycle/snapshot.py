@@ -6,7 +6,7 @@ where the last one stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
@@ -140,6 +140,22 @@ class Incident:
     def standing(self) -> Standing:
         """State and severity."""
         return Standing(state=self.state, severity=self.severity)
+
+    def unseen(self) -> Incident:
+        """Open, since nobody has seen it as it is now."""
+        return replace(self, state=State.OPEN, acknowledged_by=())
+
+    def reopened_once_more(self) -> Incident:
+        """Open again, after it was over."""
+        return replace(self.unseen(), resolved_at=None, reopened=self.reopened + 1)
+
+    def resolved(self, at: datetime) -> Incident:
+        """Over, unless drift comes back soon."""
+        return replace(self, state=State.RESOLVED, resolved_at=at, acknowledged_by=())
+
+    def closed(self, at: datetime) -> Incident:
+        """Over for good."""
+        return replace(self, state=State.CLOSED, closed_at=at)
 
     def called_normal(self, now: datetime) -> bool:
         """Whether a person has said that its drift is normal, while it lasts."""

@@ -67,8 +67,7 @@ def on_asked(snapshot: Snapshot, incident: Incident, action: Action, mark: Mark,
         case Action.ACKNOWLEDGE:
             decision = _acknowledge(snapshot, incident, mark)
         case Action.UNACKNOWLEDGE:
-            after = replace(incident, state=State.OPEN, acknowledged_by=())
-            decision = applied(snapshot).recording(TransitionKind.UNACKNOWLEDGED, after, mark)
+            decision = applied(snapshot).recording(TransitionKind.UNACKNOWLEDGED, incident.unseen(), mark)
         case Action.CLOSE:
             decision = _close(snapshot, incident, mark)
         case Action.ACCEPT:
@@ -114,5 +113,5 @@ def _close(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
     """Close; a live incident that was not seen clean is latched, so that it neither nags nor is forgotten."""
     drifts = incident.live and (snapshot.last_grade is not Grade.OK or snapshot.drifts_slowly)
     latched = mark.at + timedelta(seconds=snapshot.settings.latch_seconds) if drifts else None
-    after = replace(incident, state=State.CLOSED, closed_at=mark.at, latched_until=latched)
+    after = replace(incident.closed(mark.at), latched_until=latched)
     return applied(snapshot).recording(TransitionKind.CLOSED, after, mark)

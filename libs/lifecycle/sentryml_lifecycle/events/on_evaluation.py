@@ -151,8 +151,8 @@ def _follow(
     decision: Decision, evaluation: Evaluation, incident: Incident, severity: Severity, cause: Cause
 ) -> Decision:
     """Close a resolved incident, and open a new one that is linked to it."""
-    closed = replace(incident, state=State.CLOSED, closed_at=evaluation.evaluated_at)
-    ended = decision.recording(TransitionKind.CLOSED, closed, mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT))
+    mark = mark_of(evaluation, Cause.FOLLOWED_BY_NEW_INCIDENT)
+    ended = decision.recording(TransitionKind.CLOSED, incident.closed(mark.at), mark)
     opened = _open(ended.snapshot, evaluation, severity, cause)
     return replace(opened, transitions=(*ended.transitions, *opened.transitions), followed=ended.snapshot.incident)
 
@@ -174,15 +174,7 @@ def _within_reopen_window(seen: Snapshot, incident: Incident, now: datetime) -> 
 
 def _reopen(seen: Snapshot, evaluation: Evaluation, incident: Incident, severity: Severity) -> Decision:
     measured, roles = _with_psi(seen, incident, severity, evaluation)
-    after = replace(
-        measured,
-        state=State.OPEN,
-        severity=severity,
-        resolved_at=None,
-        reopened=incident.reopened + 1,
-        acknowledged_by=(),
-        no_predictions=False,
-    )
+    after = replace(measured.reopened_once_more(), severity=severity, no_predictions=False)
     mark = mark_of(evaluation, _cause(seen, severity), alert=True, slow=seen.is_slow(severity))
     decision = applied(_newly_notified(seen, evaluation))
     return decision.recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED, *roles)
@@ -257,7 +249,7 @@ def _with_psi(
 
 def _escalate(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
     """Worse than anyone has seen: an acknowledged incident goes back to open."""
-    after = replace(incident, state=State.OPEN, severity=Severity.CRITICAL, acknowledged_by=(), no_predictions=False)
+    after = replace(incident.unseen(), severity=Severity.CRITICAL, no_predictions=False)
     mark = mark_of(evaluation, Cause.PSI_ABOVE_CRITICAL, alert=True)
     escalated = _covered(decision, evaluation).recording(TransitionKind.ESCALATED, after, mark)
     return escalated.with_evidence(EvidenceRole.ESCALATED)
@@ -267,7 +259,7 @@ def _worsen(decision: Decision, evaluation: Evaluation, worse: tuple[Worse, ...]
     """Worse within its severity: nobody has seen *this* either. What is worse comes first among the reasons."""
     incident, gravest = decision.snapshot.incident, worse[0]
     assert incident is not None
-    after = replace(incident, state=State.OPEN, acknowledged_by=(), no_predictions=False)
+    after = replace(incident.unseen(), no_predictions=False)
     mark = mark_of(evaluation, gravest.cause, alert=True, slow=gravest.finding.slow)
     first = gravest.finding.signal, gravest.finding.segment
     why = tuple(sorted(mark.why, key=lambda each: (each.signal, each.segment) != first))
@@ -287,12 +279,6 @@ def _resolve(decision: Decision, evaluation: Evaluation, incident: Incident) -> 
     seen = decision.snapshot.notified
     recovered = Cause.TOO_FEW_SAMPLES if seen.is_out_of_sight(evaluation) else Cause.DATA_RETURNED_TO_NORMAL
     cause = incident.monitor_change or recovered
-    after = replace(
-        incident,
-        state=State.RESOLVED,
-        resolved_at=evaluation.evaluated_at,
-        acknowledged_by=(),
-        monitor_change=None,
-    )
+    after = replace(incident.resolved(evaluation.evaluated_at), monitor_change=None)
     mark = mark_of(evaluation, cause, alert=True)
     return decision.recording(TransitionKind.RESOLVED, after, mark).with_evidence(EvidenceRole.RESOLVED)

@@ -7,7 +7,6 @@ confirmation is valid for the current state of this model, for a few minutes: wh
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
@@ -22,9 +21,8 @@ def on_model_deleted(snapshot: Snapshot, actor: Actor, now: datetime) -> Decisio
     incident = snapshot.incident
     if incident is None or incident.state is State.CLOSED:
         return Decision(Outcome.UNCHANGED, snapshot)
-    closed = replace(incident, state=State.CLOSED, closed_at=now)
     mark = Mark(now, Cause.MODEL_DELETED, alert=incident.live, actor=actor)
-    return applied(snapshot).recording(TransitionKind.CLOSED, closed, mark)
+    return applied(snapshot).recording(TransitionKind.CLOSED, incident.closed(now), mark)
 
 
 def make_confirmation(key: bytes, snapshot: Snapshot, now: datetime) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
-from sentryml_common.contracts.transition import Actor, Cause, State, TransitionKind
+from sentryml_common.contracts.transition import Actor, Cause, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, applied
 from sentryml_lifecycle.events.on_silence import without_silence
 from sentryml_lifecycle.snapshot import Counts, Incident, SlowCounts, Snapshot
@@ -59,12 +59,10 @@ def on_monitor_changed(
         return applied(after)
     mark = Mark(now, cause, alert=cause is not Cause.TIMES_CHANGED, actor=actor, note=in_words(changed))
     if cause is Cause.MONITOR_DISABLED:
-        closed = replace(incident, state=State.CLOSED, closed_at=now)
-        return applied(after).recording(TransitionKind.CLOSED, closed, mark)
+        return applied(after).recording(TransitionKind.CLOSED, incident.closed(now), mark)
     if incident.no_predictions and not settings.silence:
-        resolved = replace(incident, state=State.RESOLVED, resolved_at=now, acknowledged_by=())
         ended = replace(mark, cause=Cause.THRESHOLDS_CHANGED, alert=True)
-        return applied(after).recording(TransitionKind.RESOLVED, resolved, ended)
+        return applied(after).recording(TransitionKind.RESOLVED, incident.resolved(now), ended)
     return applied(after).recording(TransitionKind.MONITOR_CHANGED, _blaming(incident, cause), mark)
 
 

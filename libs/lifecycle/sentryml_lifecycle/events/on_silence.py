@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sentryml_common.contracts.evaluation import ActivityEvaluation, Evaluation
-from sentryml_common.contracts.transition import Cause, Severity, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, Severity, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark
 from sentryml_lifecycle.silence import Silence, SilenceChange, silence_of
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot
@@ -50,9 +50,8 @@ def _begun(decision: Decision, evaluation: Evaluation, activity: ActivityEvaluat
     incident = decision.snapshot.incident
     if incident is None or not incident.live:
         return open_or_reopen(silent, evaluation)
-    after = replace(incident, state=State.OPEN, acknowledged_by=())
     mark = silence_mark(evaluation, Cause.NO_PREDICTIONS, alert=True)
-    return silent.recording(TransitionKind.WORSENED, after, mark).with_evidence(EvidenceRole.WORSENED)
+    return silent.recording(TransitionKind.WORSENED, incident.unseen(), mark).with_evidence(EvidenceRole.WORSENED)
 
 
 def _ended(decision: Decision, evaluation: Evaluation) -> Decision:
@@ -63,22 +62,14 @@ def _ended(decision: Decision, evaluation: Evaluation) -> Decision:
     if not incident.no_predictions:
         mark = silence_mark(evaluation, Cause.PREDICTIONS_ARE_BACK, alert=False)
         return back.recording(TransitionKind.EVALUATION_RESUMED, incident, mark)
-    after = replace(incident, state=State.RESOLVED, resolved_at=evaluation.evaluated_at, acknowledged_by=())
+    after = incident.resolved(evaluation.evaluated_at)
     mark = silence_mark(evaluation, Cause.PREDICTIONS_ARE_BACK, alert=True)
     return back.recording(TransitionKind.RESOLVED, after, mark).with_evidence(EvidenceRole.RESOLVED)
 
 
 def reopened_by_silence(decision: Decision, evaluation: Evaluation, incident: Incident) -> Decision:
     """The last incident again, now about silence alone."""
-    after = replace(
-        incident,
-        state=State.OPEN,
-        severity=Severity.WARN,
-        resolved_at=None,
-        reopened=incident.reopened + 1,
-        acknowledged_by=(),
-        no_predictions=True,
-    )
+    after = replace(incident.reopened_once_more(), severity=Severity.WARN, no_predictions=True)
     notified = replace(decision, snapshot=replace(decision.snapshot, notified=Notified()))
     mark = silence_mark(evaluation, Cause.NO_PREDICTIONS, alert=True)
     return notified.recording(TransitionKind.REOPENED, after, mark).with_evidence(EvidenceRole.REOPENED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentryml_common.contracts.transition import Cause, State, TransitionKind
@@ -17,5 +16,4 @@ def on_tick(snapshot: Snapshot, now: datetime) -> Decision:
         return Decision(Outcome.UNCHANGED, snapshot)
     if now - incident.resolved_at < timedelta(seconds=snapshot.settings.close_after_seconds):
         return Decision(Outcome.UNCHANGED, snapshot)
-    after = replace(incident, state=State.CLOSED, closed_at=now)
-    return applied(snapshot).recording(TransitionKind.CLOSED, after, Mark(now, Cause.RESOLVED_LONG_AGO))
+    return applied(snapshot).recording(TransitionKind.CLOSED, incident.closed(now), Mark(now, Cause.RESOLVED_LONG_AGO))

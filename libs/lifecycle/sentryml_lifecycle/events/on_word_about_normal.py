@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime, SetAside
-from sentryml_common.contracts.transition import Cause, State, TransitionKind
+from sentryml_common.contracts.transition import Cause, TransitionKind
 from sentryml_lifecycle.decision import Decision, Mark, Outcome, applied
 from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, SlowCounts, Snapshot
 
@@ -60,16 +60,7 @@ def on_undone(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
         reference_id=before.set_aside.reference_id,
         excluded=before.set_aside.excluded,
     )
-    after = replace(
-        incident,
-        state=State.OPEN,
-        resolved_at=None,
-        closed_at=None,
-        latched_until=None,
-        undo_until=None,
-        acknowledged_by=(),
-        reopened=incident.reopened + 1,
-    )
+    after = replace(incident.reopened_once_more(), closed_at=None, latched_until=None, undo_until=None)
     again = replace(snapshot, normal_time=normal, counts=Counts(), slow=SlowCounts())
     mark = replace(mark, cause=Cause.UNDONE, alert=True)
     return applied(again).recording(TransitionKind.REOPENED, after, mark)
@@ -79,13 +70,7 @@ def _closed(
     snapshot: Snapshot, incident: Incident, normal: NormalTime, mark: Mark, latched_until: datetime | None
 ) -> Decision:
     assert normal.set_aside is not None
-    after = replace(
-        incident,
-        state=State.CLOSED,
-        closed_at=mark.at,
-        latched_until=latched_until,
-        undo_until=normal.set_aside.until,
-    )
+    after = replace(incident.closed(mark.at), latched_until=latched_until, undo_until=normal.set_aside.until)
     changed = replace(snapshot, normal_time=normal, counts=Counts())
     return applied(changed).recording(TransitionKind.CLOSED, after, replace(mark, alert=True))
 
