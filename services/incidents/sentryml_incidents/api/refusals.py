@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request, Response
 
 from sentryml_common.http.problems import Problem
@@ -18,6 +20,7 @@ from sentryml_incidents.usecases.errors import (
     MonitorChangedMeanwhile,
     MonitorMovedOn,
     NotAllowed,
+    Offered,
     ReferenceMovedOn,
     Refused,
     UnknownApiKey,
@@ -35,75 +38,53 @@ def install_refusals(app: FastAPI) -> None:
         return problem_of(err, context_of(request).public_url).response()
 
 
+KINDS: dict[type[Refused], tuple[int, str]] = {
+    UnknownIncident: (404, "unknown-incident"),
+    UnknownModel: (404, "unknown-model"),
+    UnknownMarker: (404, "unknown-marker"),
+    UnknownApiKey: (404, "unknown-api-key"),
+    ApiKeyNotRotatable: (409, "api-key-not-rotatable"),
+    ModelDeleted: (409, "model-deleted"),
+    NotAllowed: (409, "not-allowed"),
+    MonitorChangedMeanwhile: (409, "monitor-changed-meanwhile"),
+    DeletionNotConfirmed: (409, "confirmation-needed"),
+    IncidentMovedOn: (412, "incident-moved-on"),
+    MonitorMovedOn: (412, "monitor-moved-on"),
+    ReferenceMovedOn: (412, "reference-moved-on"),
+    InvalidMonitor: (422, "invalid-monitor"),
+}
+"""Status and type of each."""
+
+
 def problem_of(err: Refused, public_url: str) -> Problem:
-    """The problem to answer with; `public_url` is what links begin with."""
-    detail = str(err)
-    match err:
-        case UnknownIncident():
-            problem = Problem(404, "unknown-incident", detail)
-        case UnknownModel():
-            problem = Problem(404, "unknown-model", detail)
-        case UnknownMarker():
-            problem = Problem(404, "unknown-marker", detail)
-        case UnknownApiKey():
-            problem = Problem(404, "unknown-api-key", detail)
-        case ApiKeyNotRotatable():
-            problem = Problem(409, "api-key-not-rotatable", detail)
-        case ModelDeleted():
-            problem = Problem(409, "model-deleted", detail)
-        case NotAllowed():
-            problem = Problem(409, "not-allowed", detail, state=err.incident.state, allowed=list(err.allowed))
-        case MonitorChangedMeanwhile():
-            problem = Problem(409, "monitor-changed-meanwhile", detail)
-        case InvalidMonitor():
-            problem = Problem(422, "invalid-monitor", detail, errors=err.errors)
-        case DeletionNotConfirmed():
-            problem = _not_confirmed(err)
-        case _:
-            problem = _moved_on(err, public_url)
-    return problem
-
-
-def _moved_on(err: Refused, public_url: str) -> Problem:
+    """The problem to answer with: what programs need to go on, and the ETag of what has moved on. `public_url` is what
+    links begin with."""
+    tag: str | None = None
+    more: dict[str, Any] = {}
     match err:
         case IncidentMovedOn():
-            return _incident_moved_on(err, public_url)
+            tag = etag(err.incident.sequence)
+            more = {"incident": incident_view(err.incident, public_url).model_dump(mode="json")}
         case MonitorMovedOn():
-            return _monitor_moved_on(err)
+            tag, more = etag(err.monitor.version), {"monitor": err.monitor.model_dump(mode="json")}
         case ReferenceMovedOn():
-            return _reference_moved_on(err)
-        case _:
-            raise TypeError(f"no problem is made of {type(err).__name__}: add it here")
+            found = err.reference_id
+            tag = None if found is None else etag_of(found)
+            more = {"reference_id": None if found is None else str(found)}
+        case NotAllowed():
+            more = {"state": err.incident.state, "allowed": list(err.allowed)}
+        case InvalidMonitor():
+            more = {"errors": err.errors}
+        case DeletionNotConfirmed():
+            more = _offered(err.offered)
+    return Problem(*KINDS[type(err)], str(err), headers={"ETag": tag} if tag else None, **more)
 
 
-def _incident_moved_on(err: IncidentMovedOn, public_url: str) -> Problem:
-    view = incident_view(err.incident, public_url)
-    headers = {"ETag": etag(err.incident.sequence)}
-    return Problem(412, "incident-moved-on", str(err), headers=headers, incident=view.model_dump(mode="json"))
-
-
-def _monitor_moved_on(err: MonitorMovedOn) -> Problem:
-    headers, monitor = {"ETag": etag(err.monitor.version)}, err.monitor.model_dump(mode="json")
-    return Problem(412, "monitor-moved-on", str(err), headers=headers, monitor=monitor)
-
-
-def _reference_moved_on(err: ReferenceMovedOn) -> Problem:
-    found = err.reference_id
-    headers = None if found is None else {"ETag": etag_of(found)}
-    return Problem(
-        412, "reference-moved-on", str(err), headers=headers, reference_id=None if found is None else str(found)
-    )
-
-
-def _not_confirmed(err: DeletionNotConfirmed) -> Problem:
-    offered = err.offered
-    return Problem(
-        409,
-        "confirmation-needed",
-        str(err),
-        confirmation=offered.confirmation,
-        expires_at=offered.expires_at.isoformat(),
-        evaluations=offered.belongings.evaluations,
-        incidents=offered.belongings.incidents,
-        live_incident=offered.live_incident,
-    )
+def _offered(offered: Offered) -> dict[str, Any]:
+    return {
+        "confirmation": offered.confirmation,
+        "expires_at": offered.expires_at.isoformat(),
+        "evaluations": offered.belongings.evaluations,
+        "incidents": offered.belongings.incidents,
+        "live_incident": offered.live_incident,
+    }
