@@ -25,7 +25,7 @@ ACCOUNT_LOCKS, NETWORK_LOCKS = 7_153_012, 7_153_013
 async def take_attempt(connection: Connection, attempt: Attempt, now: datetime) -> timedelta:
     """Write an attempt down; or say how long to wait before one may be made."""
     await _lock(connection, ACCOUNT_LOCKS, attempt.account_hash)
-    known = attempt.browser_hash is not None and await _knows_browser(connection, attempt, now)
+    known = await _knows(connection, "browser_hash", attempt.browser_hash, attempt, now)
     wait = await (_wait_of_known(connection, attempt, now) if known else _wait_of_others(connection, attempt, now))
     if not wait:
         await connection.execute(
@@ -58,7 +58,7 @@ async def _wait_of_others(connection: Connection, attempt: Attempt, now: datetim
         ),
         await _wait(connection, BY_NETWORK, now, f"network = $2 AND {others}", network),
     ]
-    if not await _knows_network(connection, attempt, now):
+    if not await _knows(connection, "network", network, attempt, now):
         waits.append(await _wait(connection, BY_ACCOUNT, now, f"account_hash = $2 AND {others}", account))
     return max(waits)
 
@@ -77,23 +77,13 @@ async def _wait(connection: Connection, limit: Limit, now: datetime, where: str,
     return wait_of(limit, Attempts(row["attempts"], row["last_at"]), now)
 
 
-async def _knows_browser(connection: Connection, attempt: Attempt, now: datetime) -> bool:
-    return bool(
+async def _knows(connection: Connection, column: str, value: str | None, attempt: Attempt, now: datetime) -> bool:
+    """Whether the account's owner has signed in there: in that browser, or from that network."""
+    return value is not None and bool(
         await connection.fetchval(
-            "SELECT TRUE FROM known_browser WHERE account_hash = $1 AND browser_hash = $2 AND signed_in_at > $3",
+            f"SELECT TRUE FROM known_browser WHERE account_hash = $1 AND {column} = $2 AND signed_in_at > $3 LIMIT 1",
             attempt.account_hash,
-            attempt.browser_hash,
-            now - KNOWN_FOR,
-        )
-    )
-
-
-async def _knows_network(connection: Connection, attempt: Attempt, now: datetime) -> bool:
-    return bool(
-        await connection.fetchval(
-            "SELECT TRUE FROM known_browser WHERE account_hash = $1 AND network = $2 AND signed_in_at > $3 LIMIT 1",
-            attempt.account_hash,
-            attempt.network,
+            value,
             now - KNOWN_FOR,
         )
     )
