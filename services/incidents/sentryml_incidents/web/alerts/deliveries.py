@@ -145,6 +145,7 @@ def _as_published(response: DeliveryResponse) -> Delivery:
     return read_answer(
         Delivery,
         {
+            **dict(response),
             "v": 1,
             "revision": 1,
             "happened_at": happened_at,
@@ -154,12 +155,5 @@ def _as_published(response: DeliveryResponse) -> Delivery:
             "latency_seconds": latency,
             "attempts": len(response.attempts),
             "latest_attempts": response.attempts[-LATEST_ATTEMPTS_MAX:],
-            **response.model_dump(
-                include={
-                    "delivery_id", "transition_id", "incident_id", "model_id", "sequence", "kind", "channel",
-                    "channel_kind", "route", "parked_because", "due_at", "possibly_repeated", "reminder",
-                    "long_drift_days", "held_until", "group_id", "group_number", "created_at", "delivered_at",
-                }
-            ),
-        }
-    )  # fmt: skip
+        },
+    )

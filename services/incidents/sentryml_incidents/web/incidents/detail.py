@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sentryml_common.contracts.evaluation import Bin, Evaluation, Level, SignalEvaluation
+from sentryml_common.contracts.evaluation import Evaluation, Level, SignalEvaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.transition import Cause, Transition, TransitionKind
 from sentryml_common.postgres.pool import Connection
@@ -23,6 +23,7 @@ from sentryml_incidents.store.markers import Marker, markers_between
 from sentryml_incidents.store.snapshots import read_snapshot
 from sentryml_incidents.store.timeline import find_evidence, list_evidence_times, list_transitions
 from sentryml_incidents.web.view.charts import (
+    Bar,
     HistogramChart,
     PsiChart,
     VolumeChart,
@@ -43,7 +44,7 @@ from sentryml_incidents.web.view.slices import (
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
-from sentryml_lifecycle.text.psi_explanation import carrying, explained, in_words, why_of
+from sentryml_lifecycle.text.psi_explanation import explained, in_words, why_of
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
 
@@ -56,15 +57,13 @@ ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORS
 
 @dataclass(frozen=True, slots=True)
 class BinRow:
-    """One bin in the table. Widths are per cent of the widest bar."""
+    """One bin in the table, with its bar in the chart."""
 
     name: str
     baseline: str
     current: str
-    baseline_width: float
-    current_width: float
     contribution: float
-    moved: str
+    bar: Bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,19 +284,15 @@ async def _newest(connection: Connection, incident: Incident) -> Evaluation | No
 
 
 def _table(found: SignalEvaluation, against: str) -> SignalTable:
-    widest = max((max(part.baseline_share, part.current_share) for part in found.bins), default=1.0) or 1.0
-    top = carrying(found.bins)
-    rows = tuple(_row(found, part, widest, against, moved=part in top) for part in found.bins)
-    return SignalTable(found, rows, histogram_chart(found, against))
-
-
-def _row(found: SignalEvaluation, part: Bin, widest: float, against: str, *, moved: bool) -> BinRow:
-    return BinRow(
-        name=bin_name(found.signal, part, against),
-        baseline=share(part.baseline_share),
-        current=share(part.current_share),
-        baseline_width=round(100 * part.baseline_share / widest, 2),
-        current_width=round(100 * part.current_share / widest, 2),
-        contribution=part.contribution,
-        moved=("more" if part.current_share > part.baseline_share else "less") if moved else "",
+    chart = histogram_chart(found, against)
+    rows = tuple(
+        BinRow(
+            bin_name(found.signal, part, against),
+            share(part.baseline_share),
+            share(part.current_share),
+            part.contribution,
+            bar,
+        )
+        for part, bar in zip(found.bins, chart.bars, strict=True)
     )
+    return SignalTable(found, rows, chart)

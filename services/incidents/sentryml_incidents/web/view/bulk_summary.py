@@ -23,8 +23,6 @@ AFTERWARDS = {
     Action.CLOSE: "Those that still drift stay quiet for a while; each one's page says until when.",
     Action.ACCEPT: "That can be undone for 7 days.",
     Action.WAS_NORMAL: "That can be undone for 7 days.",
-    Action.UNDO: "",
-    Action.NOTE: "",
 }
 MEANWHILE = {
     State.OPEN: "changed meanwhile and is open",
@@ -74,7 +72,7 @@ def summarize(action: Action, results: Sequence[Result]) -> BulkSummary:
         parts.append(f"{_those(numbers)} {why_not}")
     sentences = [f"{'; '.join(parts)}."]
     if done:
-        sentences.append(AFTERWARDS[action])
+        sentences.append(AFTERWARDS.get(action, ""))
     if refused:
         sentences.append("Check the incidents that were skipped before you try again.")
     return BulkSummary(" ".join(filter(None, sentences)), tuple(result.number for result in refused))
