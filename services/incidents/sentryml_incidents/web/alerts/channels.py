@@ -12,9 +12,8 @@ from fastapi import APIRouter, Form, Query, Request, Response
 
 from sentryml_common.contracts.internal.notifier_api import ChannelKindResponse, ChannelResponse, TrialResponse
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, in_words, notifier_for
-from sentryml_incidents.web.people.session import Administrator, Reader, Responder, Visitor
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, WithNotifier, in_words
+from sentryml_incidents.web.people.session import Administrator, Reader, Responder
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.alerts import refusal
 from sentryml_incidents.web.view.channel_forms import (
@@ -38,18 +37,18 @@ KindField = Annotated[str, Query(max_length=40)]
 
 @router.get("/new")
 async def show_new(
-    request: Request, context: WithContext, visitor: Administrator, kind: KindField | None = None
+    request: Request, visitor: Administrator, notifier: WithNotifier, kind: KindField | None = None
 ) -> Response:
     """The form for another channel of a kind."""
-    kinds = await notifier_for(context, visitor).kinds()
+    kinds = await notifier.kinds()
     form = _form_of_known(kinds, kinds[0].name if kind is None else kind)
     return _new(request, kinds, form, "", shown_settings(form, {}))
 
 
 @router.post("/make")
-async def make(request: Request, context: WithContext, visitor: Administrator) -> Response:
+async def make(request: Request, visitor: Administrator, notifier: WithNotifier) -> Response:
     """Add channel. Nothing goes there until a route leads to it."""
-    entered, notifier = await _entered(request), notifier_for(context, visitor)
+    entered = await _entered(request)
     kinds = await notifier.kinds()
     form = _form_of_known(kinds, entered.get("kind", ""))
     requested = {"name": entered.get("name", ""), "kind": form.kind.name, **config_of(form, entered)}
@@ -61,26 +60,26 @@ async def make(request: Request, context: WithContext, visitor: Administrator) -
 
 
 @router.get("/{channel_id}")
-async def show(request: Request, context: WithContext, visitor: Reader, channel_id: UUID) -> Response:
+async def show(request: Request, visitor: Reader, notifier: WithNotifier, channel_id: UUID) -> Response:
     """One channel: its state, and what can be done."""
-    return await _page(request, context, visitor, channel_id)
+    return await _page(request, notifier, channel_id)
 
 
 @router.post("/{channel_id}/test")
-async def test(request: Request, context: WithContext, visitor: Responder, channel_id: UUID) -> Response:
+async def test(request: Request, visitor: Responder, notifier: WithNotifier, channel_id: UUID) -> Response:
     """Send a test message, and show what became of it."""
     began = perf_counter()
     try:
-        trial = await notifier_for(context, visitor).test(channel_id)
+        trial = await notifier.test(channel_id)
     except Problem as err:
-        return await _page(request, context, visitor, channel_id, err=err)
-    return await _page(request, context, visitor, channel_id, trial=trial, took=latency(perf_counter() - began))
+        return await _page(request, notifier, channel_id, err=err)
+    return await _page(request, notifier, channel_id, trial=trial, took=latency(perf_counter() - began))
 
 
 @router.post("/{channel_id}/change")
-async def change(request: Request, context: WithContext, visitor: Administrator, channel_id: UUID) -> Response:
+async def change(request: Request, visitor: Administrator, notifier: WithNotifier, channel_id: UUID) -> Response:
     """Change a channel; secrets that are left empty stay as they are."""
-    entered, notifier = await _entered(request), notifier_for(context, visitor)
+    entered = await _entered(request)
     channel = await _known_channel(notifier, channel_id)
     form = _form_of_known(await notifier.kinds(), channel.kind)
     requested = {"name": entered.get("name", ""), **config_of(form, entered)}
@@ -89,48 +88,47 @@ async def change(request: Request, context: WithContext, visitor: Administrator,
     try:
         await notifier.ask("PATCH", f"/v1/channels/{channel_id}", requested)
     except Problem as err:
-        return await _page(request, context, visitor, channel_id, err=err, entered=entered)
+        return await _page(request, notifier, channel_id, err=err, entered=entered)
     return go_to(request, f"{CHANNELS}/{channel_id}")
 
 
 @router.post("/{channel_id}/fallback")
 async def set_fallback(
     request: Request,
-    context: WithContext,
     visitor: Administrator,
+    notifier: WithNotifier,
     channel_id: UUID,
     fallback: Annotated[UUID | None, Form()] = None,
 ) -> Response:
     """Name the fallback of this channel, or none."""
     body = {"channel_id": str(fallback) if fallback else None}
     try:
-        await notifier_for(context, visitor).ask("PUT", f"/v1/channels/{channel_id}/fallback", body)
+        await notifier.ask("PUT", f"/v1/channels/{channel_id}/fallback", body)
     except Problem as err:
-        return await _page(request, context, visitor, channel_id, err=err)
+        return await _page(request, notifier, channel_id, err=err)
     return go_to(request, f"{CHANNELS}/{channel_id}")
 
 
 @router.post("/{channel_id}/remove")
 async def remove(
     request: Request,
-    context: WithContext,
     visitor: Administrator,
+    notifier: WithNotifier,
     channel_id: UUID,
     discard: Annotated[bool, Form()] = False,
 ) -> Response:
     """Remove a channel to which no route leads; with `discard` also if messages wait on it."""
     target = f"/v1/channels/{channel_id}?discard=true" if discard else f"/v1/channels/{channel_id}"
     try:
-        await notifier_for(context, visitor).ask("DELETE", target)
+        await notifier.ask("DELETE", target)
     except Problem as err:
-        return await _page(request, context, visitor, channel_id, err=err)
+        return await _page(request, notifier, channel_id, err=err)
     return go_to(request, "/alerts")
 
 
 async def _page(
     request: Request,
-    context: Context,
-    visitor: Visitor,
+    notifier: NotifierClient,
     channel_id: UUID,
     *,
     err: Problem | None = None,
@@ -138,7 +136,6 @@ async def _page(
     took: str = "",
     entered: Mapping[str, str] | None = None,
 ) -> Response:
-    notifier = notifier_for(context, visitor)
     channels, routes, kinds = await asyncio.gather(notifier.channels(), notifier.routes(), notifier.kinds())
     channel = next((each for each in channels if each.channel_id == channel_id), None) or await _known_channel(
         notifier, channel_id

@@ -15,9 +15,9 @@ from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, De
 from sentryml_common.contracts.internal.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients.notifier_answers import read_answer
-from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, notifier_for
-from sentryml_incidents.web.people.session import Reader, Responder, Visitor
+from sentryml_incidents.usecases.context import WithContext
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, WithNotifier
+from sentryml_incidents.web.people.session import Reader, Responder
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless
 from sentryml_incidents.web.view.deliveries import DeliveryLine, Tone, line_of
@@ -76,32 +76,14 @@ async def show(
     request: Request,
     context: WithContext,
     visitor: Reader,
+    notifier: WithNotifier,
     shown: StateField = Shown.ALL,
     channel: TextField = "",
     model: TextField = "",
     cursor: CursorField = None,
 ) -> Response:
     """Deliveries, newest first."""
-    return await _page(request, context, visitor, shown, channel.strip(), model.strip(), cursor)
-
-
-@router.post("/{delivery_id}/retry")
-async def retry(
-    request: Request,
-    context: WithContext,
-    visitor: Responder,
-    delivery_id: UUID,
-    back: Annotated[str, Form(pattern=r"^(all|undeliverable|waiting|delivered|alerts)$")] = "undeliverable",
-) -> Response:
-    """Try again now what waits or is undeliverable; leads `back` to where the button was."""
-    await notifier_for(context, visitor).retry(delivery_id)
-    return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
-
-
-async def _page(
-    request: Request, context: Context, visitor: Visitor, shown: Shown, channel: str, model: str, cursor: str | None
-) -> Response:
-    notifier, refused = notifier_for(context, visitor), ""
+    channel, model, refused = channel.strip(), model.strip(), ""
     ids = {each.name: each.channel_id for each in await notifier.channels()}
     try:
         page = await notifier.deliveries(
@@ -127,6 +109,19 @@ async def _page(
         filtered=bool(channel or model or shown is not Shown.ALL),
         refused=refused,
     )
+
+
+@router.post("/{delivery_id}/retry")
+async def retry(
+    request: Request,
+    visitor: Responder,
+    notifier: WithNotifier,
+    delivery_id: UUID,
+    back: Annotated[str, Form(pattern=r"^(all|undeliverable|waiting|delivered|alerts)$")] = "undeliverable",
+) -> Response:
+    """Try again now what waits or is undeliverable; leads `back` to where the button was."""
+    await notifier.retry(delivery_id)
+    return go_to(request, "/alerts" if back == "alerts" else f"{DELIVERIES}?state={back}")
 
 
 def _step(response: DeliveryResponse) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 
 from sentryml_common.contracts.internal.notifier_api import (
     AuditResponse,
@@ -26,8 +26,8 @@ from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
 from sentryml_incidents.clients.notifier import STARTING, Notifier, NotifierAway
 from sentryml_incidents.clients.notifier_answers import read_answer
-from sentryml_incidents.usecases.context import Context
-from sentryml_incidents.web.people.session import Visitor
+from sentryml_incidents.usecases.context import Context, WithContext
+from sentryml_incidents.web.people.session import SignedIn, Visitor
 from sentryml_incidents.web.rendering import PageRoute, render
 from sentryml_incidents.web.view.alerts import refusal
 
@@ -138,3 +138,11 @@ def notifier_for(context: Context, visitor: Visitor) -> NotifierClient:
         raise NotifierAway(STARTING)
     user = visitor.user
     return NotifierClient(context.notifier, ActingPerson(str(user.user_id), user.name, user.role.value))
+
+
+async def _notifier_for_visitor(context: WithContext, visitor: SignedIn) -> NotifierClient:
+    return notifier_for(context, visitor)
+
+
+WithNotifier = Annotated[NotifierClient, Depends(_notifier_for_visitor)]
+"""What a route asks the notifier with; it comes after who may use the route, who is checked first."""

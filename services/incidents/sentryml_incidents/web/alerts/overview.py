@@ -14,7 +14,7 @@ from sentryml_incidents.domain.system.links import link_warning
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.unreadable_records import read_unreadable
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, notifier_for
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, WithNotifier
 from sentryml_incidents.web.people.session import Reader
 from sentryml_incidents.web.rendering import render
 from sentryml_incidents.web.view.alerts import action_words, is_stale, models_in_words
@@ -34,11 +34,12 @@ async def show(
     request: Request,
     context: WithContext,
     visitor: Reader,
+    notifier: WithNotifier,
     model: ModelField = "",
     severity: Severity = Severity.CRITICAL,
 ) -> Response:
     """Routes and channels, and what is wrong with them; with a `model`, where its alarm would go."""
-    notifier, now, model = notifier_for(context, visitor), context.now(), model.strip()
+    now, model = context.now(), model.strip()
     routes, channels, kinds, audit, changes, (preview, refused) = await asyncio.gather(
         notifier.routes(),
         notifier.channels(),
@@ -80,9 +81,11 @@ async def show(
 
 
 @router.get("/changes")
-async def show_changes(request: Request, context: WithContext, visitor: Reader, cursor: CursorField = None) -> Response:
+async def show_changes(
+    request: Request, visitor: Reader, notifier: WithNotifier, cursor: CursorField = None
+) -> Response:
     """Who changed what, newest first."""
-    page = await notifier_for(context, visitor).changes(cursor=cursor, limit=CHANGES_ROWS)
+    page = await notifier.changes(cursor=cursor, limit=CHANGES_ROWS)
     return render(
         request,
         "alerts/changes.html",

@@ -12,10 +12,9 @@ from sentryml_common.contracts.internal.notifier_api import RouteResponse
 from sentryml_common.contracts.transition import Severity
 from sentryml_common.http.problems import Problem
 from sentryml_common.http.versions import etag
-from sentryml_incidents.usecases.context import Context, WithContext
-from sentryml_incidents.web.alerts.notifier import AlertsRoute, in_words, notifier_for
+from sentryml_incidents.web.alerts.notifier import AlertsRoute, NotifierClient, WithNotifier, in_words
 from sentryml_incidents.web.alerts.route_form import CHOICE, NEW, RouteForm, in_units
-from sentryml_incidents.web.people.session import Administrator, Reader, Visitor
+from sentryml_incidents.web.people.session import Administrator, Reader
 from sentryml_incidents.web.rendering import go_to, render
 from sentryml_incidents.web.view.channel_forms import harmless, harmless_lines, harmless_words
 from sentryml_lifecycle.text.step_text import STEPS
@@ -31,60 +30,57 @@ Entered = Annotated[RouteForm, Depends()]
 
 
 @router.get("/new")
-async def show_new(request: Request, context: WithContext, visitor: Administrator) -> Response:
+async def show_new(request: Request, visitor: Administrator, notifier: WithNotifier) -> Response:
     """The form for another route. The first one takes system alerts."""
-    routes = await notifier_for(context, visitor).routes()
-    return await _page(request, context, visitor, replace(NEW, system=not any(each.system for each in routes)))
+    routes = await notifier.routes()
+    return await _page(request, notifier, replace(NEW, system=not any(each.system for each in routes)))
 
 
 @router.post("/make")
-async def make(request: Request, context: WithContext, visitor: Administrator, entered: Entered) -> Response:
+async def make(request: Request, visitor: Administrator, notifier: WithNotifier, entered: Entered) -> Response:
     """Add route; it takes what happens from now on."""
     try:
-        await notifier_for(context, visitor).ask("POST", "/v1/routes", entered.requested())
+        await notifier.ask("POST", "/v1/routes", entered.requested())
     except Problem as err:
-        return await _page(request, context, visitor, entered, err=err)
+        return await _page(request, notifier, entered, err=err)
     return go_to(request, "/alerts")
 
 
 @router.get("/{route_id}")
-async def show(request: Request, context: WithContext, visitor: Reader, route_id: UUID) -> Response:
+async def show(request: Request, visitor: Reader, notifier: WithNotifier, route_id: UUID) -> Response:
     """One route; for admins, the form that changes it."""
-    route = await notifier_for(context, visitor).route(route_id)
-    return await _page(request, context, visitor, _form_of(route), route=route)
+    route = await notifier.route(route_id)
+    return await _page(request, notifier, _form_of(route), route=route)
 
 
 @router.post("/{route_id}/change")
 async def change(
-    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField, entered: Entered
+    request: Request, visitor: Administrator, notifier: WithNotifier, route_id: UUID, seen: SeenField, entered: Entered
 ) -> Response:
     """Change a route, unless it is another by now than the version that was `seen`."""
-    notifier = notifier_for(context, visitor)
     try:
         await notifier.ask("PUT", f"/v1/routes/{route_id}", entered.requested(), if_match=etag(seen))
     except Problem as err:
-        return await _page(request, context, visitor, entered, err=err, route=await notifier.route(route_id), seen=seen)
+        return await _page(request, notifier, entered, err=err, route=await notifier.route(route_id), seen=seen)
     return go_to(request, "/alerts")
 
 
 @router.post("/{route_id}/remove")
 async def remove(
-    request: Request, context: WithContext, visitor: Administrator, route_id: UUID, seen: SeenField
+    request: Request, visitor: Administrator, notifier: WithNotifier, route_id: UUID, seen: SeenField
 ) -> Response:
     """Remove a route. What it has taken is delivered all the same."""
-    notifier = notifier_for(context, visitor)
     try:
         await notifier.ask("DELETE", f"/v1/routes/{route_id}", if_match=etag(seen))
     except Problem as err:
         route = await notifier.route(route_id)
-        return await _page(request, context, visitor, _form_of(route), err=err, route=route)
+        return await _page(request, notifier, _form_of(route), err=err, route=route)
     return go_to(request, "/alerts")
 
 
 async def _page(
     request: Request,
-    context: Context,
-    visitor: Visitor,
+    notifier: NotifierClient,
     form: RouteForm,
     *,
     err: Problem | None = None,
@@ -99,7 +95,7 @@ async def _page(
         form=_harmless(form) if err else form,
         unchanged=form.unchanged(),
         seen=seen or (route.version if route else None),
-        channels=await notifier_for(context, visitor).channels(),
+        channels=await notifier.channels(),
         severities=list(Severity),
         kinds={kind.value: STEPS[kind] for kind in CHOICE},
         refused_because=in_words(err) if err else (),
