@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import Any
 
 from sentryml_common.contracts.normal_time import ExcludedInterval, NormalTime, SetAside
 from sentryml_common.contracts.transition import Cause, TransitionKind
@@ -30,7 +30,7 @@ def on_accepted(snapshot: Snapshot, incident: Incident, mark: Mark, since: datet
     before = snapshot.normal_time
     normal = _next(before, mark.at, since=begins, excluded=(), reference_id=None)
     if since is None and not any(_is_of(each, incident, mark.at) for each in before.excluded):
-        normal = _next(before, mark.at, since=before.since, excluded=before.excluded, reference_id=None)
+        normal = _next(before, mark.at, reference_id=None)
     changed = replace(snapshot, slow=SlowCounts())
     decision = _closed(changed, incident, normal, replace(mark, cause=Cause.NEW_NORMAL), latched_until=None)
     return decision.with_evidence(EvidenceRole.ACCEPTED)
@@ -41,7 +41,7 @@ def on_was_normal(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decisio
     after closing, and its time stays normal."""
     before = snapshot.normal_time
     excluded = tuple(each for each in before.excluded if not _is_of(each, incident, mark.at))
-    normal = _next(before, mark.at, since=before.since, excluded=excluded, reference_id=before.reference_id)
+    normal = _next(before, mark.at, excluded=excluded)
     latched = mark.at + timedelta(seconds=snapshot.settings.latch_seconds) if incident.live else None
     return _closed(snapshot, incident, normal, replace(mark, cause=Cause.WAS_NORMAL), latched_until=latched)
 
@@ -54,12 +54,7 @@ def on_undone(snapshot: Snapshot, incident: Incident, mark: Mark) -> Decision:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
     if before.set_aside is None or before.set_aside.until != incident.undo_until or mark.at >= before.set_aside.until:
         return Decision(Outcome.NOT_ALLOWED, snapshot)
-    normal = NormalTime(
-        revision=before.revision + 1,
-        since=before.set_aside.since,
-        reference_id=before.set_aside.reference_id,
-        excluded=before.set_aside.excluded,
-    )
+    normal = NormalTime(**dict(before.set_aside), revision=before.revision + 1)
     after = replace(incident.reopened_once_more(), closed_at=None, latched_until=None, undo_until=None)
     again = replace(snapshot, normal_time=normal, counts=Counts(), slow=SlowCounts())
     mark = replace(mark, cause=Cause.UNDONE, alert=True)
@@ -75,19 +70,10 @@ def _closed(
     return applied(changed).recording(TransitionKind.CLOSED, after, replace(mark, alert=True))
 
 
-def _next(
-    before: NormalTime,
-    now: datetime,
-    since: datetime | None,
-    excluded: tuple[ExcludedInterval, ...],
-    reference_id: UUID | None,
-) -> NormalTime:
-    set_aside = SetAside(
-        since=before.since, reference_id=before.reference_id, excluded=before.excluded, until=now + UNDO_FOR
-    )
-    return NormalTime(
-        revision=before.revision + 1, since=since, reference_id=reference_id, excluded=excluded, set_aside=set_aside
-    )
+def _next(before: NormalTime, now: datetime, **changed: Any) -> NormalTime:
+    """Normal time with what has changed of it; as it was, it is set aside."""
+    set_aside = SetAside(**dict(before), until=now + UNDO_FOR)
+    return NormalTime(**{**dict(before), **changed, "revision": before.revision + 1, "set_aside": set_aside})
 
 
 def _is_of(interval: ExcludedInterval, incident: Incident, now: datetime) -> bool:

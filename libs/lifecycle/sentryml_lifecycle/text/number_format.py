@@ -64,7 +64,7 @@ def bin_name(signal: Signal, found: Bin, against: str = BASELINE) -> str:
         case RangeBin():
             return _range_name(MANY[signal], found)
         case CategoryBin(value=value):
-            return f"{ONE[signal]} “{cut(value, LONGEST_VALUE)}”"
+            return f"{ONE[signal]} {quoted(value)}"
         case OtherBin():
             return f"all other {MANY[signal]}"
         case NewBin():

@@ -19,6 +19,7 @@ from sentryml_common.contracts.evaluation import (
     SlowDrift,
 )
 from sentryml_common.contracts.transition import SignalWhy
+from sentryml_common.text import capital
 from sentryml_lifecycle.grades import DRIFTING
 from sentryml_lifecycle.text.bars import bars_of
 from sentryml_lifecycle.text.number_format import (
@@ -77,8 +78,7 @@ def _worst_first(signals: Iterable[SignalEvaluation]) -> list[SignalEvaluation]:
 
 def why_slowly(found: SlowDrift) -> tuple[SignalWhy, ...]:
     """The signals that drift from the reference, worst first; if none does, all that were compared."""
-    chosen = [each for each in found.signals if each.level in DRIFTING] or list(found.signals)
-    return tuple(_why_slowly(each) for each in sorted(chosen, key=lambda each: -(each.psi or 0.0)))
+    return tuple(map(_why_slowly, _drifting(found.signals) or _worst_first(found.signals)))
 
 
 def _why_slowly(found: SignalEvaluation) -> SignalWhy:
@@ -133,7 +133,7 @@ def carrying(bins: Sequence[Bin]) -> list[Bin]:
 
 def in_words(why: Sequence[SignalWhy]) -> tuple[str, ...]:
     """One sentence per signal: how bad, where it has gone, what moved from which share to which."""
-    return tuple(f"{_capital('; '.join(each for each in _parts(part) if each))}." for part in why)
+    return tuple(f"{capital('; '.join(each for each in _parts(part) if each))}." for part in why)
 
 
 def in_one_line(why: Sequence[SignalWhy]) -> str:
@@ -141,15 +141,11 @@ def in_one_line(why: Sequence[SignalWhy]) -> str:
     if not why:
         return ""
     worst = why[0]
-    return _capital("; ".join(each for each in (worst.shift or worst.how_serious, *worst.moves[:1]) if each))
+    return capital("; ".join(each for each in (worst.shift or worst.how_serious, *worst.moves[:1]) if each))
 
 
 def _parts(part: SignalWhy) -> tuple[str | None, ...]:
     return (part.how_serious, *(each.text for each in part.slices), part.shift, *part.moves)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _noteworthy(part: Bin) -> bool:

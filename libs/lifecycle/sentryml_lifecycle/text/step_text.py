@@ -189,9 +189,7 @@ def _above(step: _Step) -> str:
 
 
 def _silent(step: _Step) -> str:
-    names = _had_acknowledged(step)
-    seen = f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
-    return f"{no_predictions(step.after.model_id, step.silence, step.at)}{seen}"
+    return f"{no_predictions(step.after.model_id, step.silence, step.at)}{_unseen(step)}"
 
 
 def _opened(step: _Step) -> str:
@@ -228,9 +226,13 @@ def _worsened(step: _Step) -> str:
     if step.cause is Cause.NO_PREDICTIONS:
         return _silent(step)
     first, *others = (_worse_by(each) for each in step.worse)
+    return f"{step.after.model_id}: {'. '.join([first, *map(capital, others)])}.{_unseen(step)}"
+
+
+def _unseen(step: _Step) -> str:
+    """That an acknowledgement is not about this; empty if there was none."""
     names = _had_acknowledged(step)
-    seen = f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
-    return f"{step.after.model_id}: {'. '.join([first, *map(capital, others)])}.{seen}"
+    return f" {names} had acknowledged the incident; nobody has acknowledged this." if names else ""
 
 
 def _worse_by(worse: Worse) -> str:

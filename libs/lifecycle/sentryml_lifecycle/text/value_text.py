@@ -10,9 +10,9 @@ from sentryml_common.contracts.evaluation import (
     Signal,
     SignalEvaluation,
 )
-from sentryml_common.text import cut
+from sentryml_common.text import capital
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.text.number_format import LONGEST_VALUE, ONE, percent_change, share
+from sentryml_lifecycle.text.number_format import ONE, percent_change, quoted, share
 
 DIFFERENCES = {
     Difference.BLANKS: "blanks or invisible characters",
@@ -41,7 +41,7 @@ def _notes(found: SignalEvaluation) -> tuple[str, ...]:
     """Without what `new_values` says already."""
     new = () if found.level in DRIFTING else new_values(found)
     more = (_more_frequent(found.signal, each) for each in found.more_frequent if each.baseline_count > 0)
-    return tuple(f"{_capital(sentence)}." for sentence in (*new, *more))
+    return tuple(f"{capital(sentence)}." for sentence in (*new, *more))
 
 
 def _new(signal: Signal, found: MoreFrequent) -> str:
@@ -63,7 +63,7 @@ def _spelled(signal: Signal, found: MoreFrequent, spelling: OtherSpelling) -> st
     alike = before and max(before, now) <= SAME_SHARE * min(before, now)
     shares = f"same share, {share(now)}" if alike else f"{share(before)} then, {share(now)} now"
     points = _code_points(spelling)
-    return f"{_name(signal, found)} is new and equals {_quoted(spelling.known)} but for {differs}{points}: {shares}"
+    return f"{_name(signal, found)} is new and equals {_shown(spelling.known)} but for {differs}{points}: {shares}"
 
 
 def _code_points(spelling: OtherSpelling) -> str:
@@ -84,13 +84,9 @@ def _class_ids(found: SignalEvaluation) -> tuple[str, ...]:
 
 def _name(signal: Signal, found: MoreFrequent) -> str:
     group = ", with others that are counted together," if found.others else ""
-    return f"{ONE[signal]} {_quoted(found.value)}{group}"
+    return f"{ONE[signal]} {_shown(found.value)}{group}"
 
 
-def _quoted(value: str | float) -> str:
+def _shown(value: str | float) -> str:
     """A text in quotes, a number without: `“1”` and `1` are two values."""
-    return f"“{cut(value, LONGEST_VALUE)}”" if isinstance(value, str) else f"{value:.9g}"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return quoted(value) if isinstance(value, str) else f"{value:.9g}"
