@@ -18,14 +18,14 @@ from sentryml_common.http.versions import etag
 from sentryml_incidents.api.auth import Reader, Writer
 from sentryml_incidents.api.models import UNKNOWN, PathModelId, check_model
 from sentryml_incidents.api.views import view_of
-from sentryml_incidents.store.monitors import MonitorVersion, find_monitor, list_monitor_versions
+from sentryml_incidents.store.monitors import find_monitor, list_monitor_versions
 from sentryml_incidents.usecases.change_monitor import change_monitor
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.usecases.errors import UnknownModel
 from sentryml_incidents.usecases.known_model import known_model
 from sentryml_incidents.usecases.managed_by import ManagedBy, SourceText, managed_by
 from sentryml_incidents.usecases.monitor_patch import Patch
-from sentryml_lifecycle.events.on_monitor_change import changes, in_words
+from sentryml_lifecycle.events.on_monitor_change import in_words
 
 router = APIRouter(prefix="/v1/models", tags=["monitors"])
 
@@ -149,13 +149,5 @@ async def show_versions(
         await known_model(connection, model_id)
         found = await list_monitor_versions(connection, model_id, before, limit)
     last = found[-1].version if len(found) == limit and found[-1].version > 1 else None
-    items = [view_of(MonitorVersionView, each, changes=_in_words(each)) for each in found]
+    items = [view_of(MonitorVersionView, each, changes=each.happened or in_words(each.changed)) for each in found]
     return Page(items=items, next_cursor=to_cursor(last) if last else None)
-
-
-def _in_words(found: MonitorVersion) -> str:
-    if found.settings is None:
-        return "the model was deleted"
-    if found.before is None:
-        return "the model was registered" if found.version == 1 else "the model was registered again"
-    return in_words(changes(found.before, found.settings))

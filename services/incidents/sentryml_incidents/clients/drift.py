@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
-import orjson
 from pydantic import SecretStr
 
 from sentryml_common.clock import Clock, system_clock
@@ -22,7 +21,7 @@ from sentryml_common.contracts.monitor import Monitor
 from sentryml_common.errors import SentryMLError, UndecodableMessage
 from sentryml_common.http.internal import signed_headers
 from sentryml_common.logging import get_logger
-from sentryml_incidents.clients.http_client import ANSWER_SECONDS
+from sentryml_incidents.clients.http_client import ANSWER_SECONDS, member_of
 
 log = get_logger(__name__)
 
@@ -80,7 +79,7 @@ class Processors:
             answer = await self.client.post(target, content=asked, headers=headers)
             if answer.status_code == httpx.codes.OK:
                 return await asyncio.to_thread(decode, Recomputed, answer.content)
-            why = NO_OWNER if _problem(answer, "type").endswith(":model-not-owned") else _refused(answer)
+            why = NO_OWNER if member_of(answer, "type").endswith(":model-not-owned") else _refused(answer)
         except httpx.RequestError as err:
             why = f"a processor does not answer ({type(err).__name__})"
         except UndecodableMessage as err:
@@ -112,11 +111,4 @@ async def _addresses_of(url: str) -> list[str]:
 def _refused(answer: httpx.Response) -> str:
     if answer.status_code == httpx.codes.NOT_FOUND:
         return "a processor has no SENTRYML_INTERNAL_SECRET, and so answers nobody"
-    return f"a processor answers {answer.status_code}: {_problem(answer, 'detail')}"
-
-
-def _problem(answer: httpx.Response, member: str) -> str:
-    try:
-        return str(orjson.loads(answer.content)[member])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ""
+    return f"a processor answers {answer.status_code}: {member_of(answer, 'detail')}"

@@ -12,6 +12,7 @@ import orjson
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.errors import SentryMLError
 from sentryml_common.logging import get_logger
+from sentryml_incidents.clients.http_client import member_of
 
 log = get_logger(__name__)
 
@@ -69,8 +70,5 @@ class Ingest:
 
 
 def _refused(answer: httpx.Response) -> NotAccepted:
-    try:
-        detail = str(orjson.loads(answer.content)["detail"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        detail = "it gives no reason: is there another program at its address?"
+    detail = member_of(answer, "detail") or "it gives no reason: is there another program at its address?"
     return NotAccepted(f"ingest answers {answer.status_code}: {without_keys(detail)[:500]}")

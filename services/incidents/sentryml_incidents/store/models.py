@@ -18,6 +18,7 @@ from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.domain.first_steps.checklist import Baseline
 from sentryml_incidents.domain.first_steps.model_names import TEST_MODEL
 from sentryml_incidents.domain.overview import Overview, Section
+from sentryml_incidents.domain.status import Status, status_of
 from sentryml_incidents.domain.system.faults import Progress
 from sentryml_incidents.domain.system.missed_evaluations import (
     GRACE,
@@ -60,6 +61,11 @@ class ModelSummary:
     def not_evaluated_since(self, now: datetime) -> datetime | None:
         """When it was evaluated last, where evaluations are missing."""
         return not_evaluated_since(self.schedule, now)
+
+    def status(self, now: datetime) -> Status:
+        """How it is doing."""
+        silent, missed = self.silent_since is not None, self.not_evaluated_since(now) is not None
+        return status_of(self.enabled, self.level, self.reason, silent, missed=missed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sentryml_common.contracts.transition import SYSTEM, Actor
 from sentryml_common.postgres.pool import Connection
 from sentryml_common.postgres.rows import reader_of
 from sentryml_incidents.store.wake import wake_relay
+from sentryml_lifecycle.events.on_monitor_change import changes
 
 
 def monitor_of(message: dict[str, Any] | None) -> Monitor | None:
@@ -162,6 +163,20 @@ class MonitorVersion:
     actor: Actor
     settings: MonitorSettings | None
     before: MonitorSettings | None
+
+    @property
+    def happened(self) -> str | None:
+        """What happened to the model, where it is not that somebody changed settings."""
+        if self.settings is None:
+            return "the model was deleted"
+        if self.before is None:
+            return "the model was registered" if self.version == 1 else "the model was registered again"
+        return None
+
+    @property
+    def changed(self) -> dict[str, tuple[Any, Any]]:
+        """What differs from the version before: (before, after) by field."""
+        return changes(self.before, self.settings) if self.before and self.settings else {}
 
 
 _version = reader_of(MonitorVersion)

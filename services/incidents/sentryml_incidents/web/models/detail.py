@@ -17,7 +17,7 @@ from sentryml_common.http.times import WithOffset
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.bin_retention import KEPT_PER_WINDOW
 from sentryml_incidents.domain.psi_series import Span
-from sentryml_incidents.domain.status import Status, status_of
+from sentryml_incidents.domain.status import Status
 from sentryml_incidents.store.evaluations.curves import read_curve
 from sentryml_incidents.store.evaluations.evaluations import find_latest_evaluation, find_slow_drift
 from sentryml_incidents.store.evaluations.neighbours import Found, find_evaluation_at, find_nearest_with_bins
@@ -195,7 +195,7 @@ async def _read(
     return ModelPage(
         model=model,
         monitor=monitor,
-        status=status_of(model.enabled, model.level, model.reason, model.silent_since is not None, missed=bool(missed)),
+        status=model.status(now),
         missed_since=missed,
         why_missed=(await read_unevaluated(connection, now)).why if missed else None,
         latest=latest,

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from sentryml_common.contracts.api_key import without_keys
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.text import sentence
 from sentryml_incidents.api.previews.advice_view import AdviceView
 from sentryml_incidents.api.previews.monitor_advice import advise
 from sentryml_incidents.api.previews.monitor_preview import try_out
@@ -290,12 +291,6 @@ def _folded(group: Group, filled: Filled, in_force: Texts) -> FoldedGroup:
 
 async def _versions(connection: Connection, model_id: str, before: int | None) -> list[VersionRow]:
     found = await list_monitor_versions(connection, model_id, before, VERSIONS_SHOWN + 1)
-    return [VersionRow(each, _version_words(each)) for each in found]
-
-
-def _version_words(found: MonitorVersion) -> str:
-    if found.settings is None:
-        return "The model was deleted."
-    if found.before is None:
-        return "The model was registered." if found.version == 1 else "The model was registered again."
-    return changes_in_words(changes(found.before, found.settings))
+    return [
+        VersionRow(each, sentence(each.happened) if each.happened else changes_in_words(each.changed)) for each in found
+    ]

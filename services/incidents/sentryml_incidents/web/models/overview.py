@@ -14,7 +14,7 @@ from sentryml_common.group_text import in_common
 from sentryml_common.postgres.pool import Connection
 from sentryml_incidents.domain.overview import URGENT, LiveGroup, Overview, Section, distinct_groups
 from sentryml_incidents.domain.psi_series import Span
-from sentryml_incidents.domain.status import Status, status_of
+from sentryml_incidents.domain.status import Status
 from sentryml_incidents.store.deliveries import list_live_groups
 from sentryml_incidents.store.evaluations.curves import Recent, read_recent
 from sentryml_incidents.store.models import ModelFilter, ModelSummary, list_models, read_overview
@@ -150,7 +150,5 @@ async def _rows(connection: Connection, models: Sequence[ModelSummary], now: dat
 
 
 def _row(model: ModelSummary, span: Span, recent: Recent, now: datetime) -> ModelRow:
-    spark, missed_since = sparkline(recent.psi, span, recent.warn_at), model.not_evaluated_since(now)
-    silent, missed = model.silent_since is not None, missed_since is not None
-    status = status_of(model.enabled, model.level, model.reason, silent, missed=missed)
-    return ModelRow(model, status, spark, missed_since)
+    spark = sparkline(recent.psi, span, recent.warn_at)
+    return ModelRow(model, model.status(now), spark, model.not_evaluated_since(now))
