@@ -23,3 +23,8 @@ async def submit(client: httpx.AsyncClient, page: str, action: str, **data: Any)
     if answer.status_code != 303:
         return answer
     return await client.get(urljoin(str(answer.request.url), answer.headers["location"]))
+
+
+async def is_in(browser: httpx.AsyncClient) -> bool:
+    """Whether somebody is signed in in a browser."""
+    return (await browser.get("/account")).status_code == 200

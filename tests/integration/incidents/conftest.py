@@ -279,6 +279,18 @@ async def signed_in(pool: Pool, browser_with: MakeBrowser, clock: StillClock) ->
 
 
 @pytest.fixture
+async def ana(signed_in: SignedIn) -> httpx.AsyncClient:
+    """A browser in which a responder is signed in."""
+    return await signed_in("ana", Role.RESPONDER)
+
+
+@pytest.fixture
+async def admin(signed_in: SignedIn) -> httpx.AsyncClient:
+    """A browser in which an admin is signed in."""
+    return await signed_in("ana", Role.ADMIN)
+
+
+@pytest.fixture
 async def reader(signed_in: SignedIn) -> httpx.AsyncClient:
     """A browser in which a viewer is signed in."""
     return await signed_in("vera")

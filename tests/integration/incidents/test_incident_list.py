@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.domain.roles import Role
-from tests.integration.incidents.conftest import Life, SignedIn, StillClock, register
+from tests.integration.incidents.conftest import Life, StillClock, register
 from tests.integration.incidents.test_delivery_pages import tell
 from tests.integration.incidents.test_pages import numbers_of, text_of
 from tests.support.signing_in import submit
@@ -32,12 +31,6 @@ def link_of(page: httpx.Response, text: str) -> str | None:
     """Where the link with this text leads."""
     found = re.search(rf'href="\.([^"]+)"[^>]*>{re.escape(text)}', page.text)
     return unescape(found[1]) if found else None
-
-
-@pytest.fixture
-async def ana(signed_in: SignedIn) -> httpx.AsyncClient:
-    """A browser in which a responder is signed in."""
-    return await signed_in("ana", Role.RESPONDER)
 
 
 async def walk(reader: httpx.AsyncClient, path: str, way: str) -> list[httpx.Response]:

@@ -8,17 +8,11 @@ import httpx
 import pytest
 
 from sentryml_common.postgres.pool import Pool
-from sentryml_incidents.domain.roles import Role
-from tests.integration.incidents.conftest import PUBLIC_URL, SignedIn
+from tests.integration.incidents.conftest import PUBLIC_URL
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN
 
 WHOLE_KEY = r"sml_[0-9a-z]{12}_[\w-]{40,}"
-
-
-@pytest.fixture
-async def admin(signed_in: SignedIn) -> httpx.AsyncClient:
-    return await signed_in("ana", Role.ADMIN)
 
 
 async def post(browser: httpx.AsyncClient, path: str, **data: object) -> httpx.Response:

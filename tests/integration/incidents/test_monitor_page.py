@@ -21,12 +21,6 @@ PAGE = f"/models/{MODEL}/monitor"
 API = f"/v1/models/{MODEL}/monitor"
 
 
-@pytest.fixture
-async def ana(signed_in: SignedIn) -> httpx.AsyncClient:
-    """A browser in which a responder is signed in."""
-    return await signed_in("ana", Role.RESPONDER)
-
-
 def fields_of(page: httpx.Response) -> dict[str, Any]:
     """The form as a browser would send it."""
     named = dict(re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)" maxlength', page.text))

@@ -5,19 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sentryml_incidents.domain.roles import Role
-from tests.integration.incidents.conftest import Life, SignedIn, StillClock
+from tests.integration.incidents.conftest import Life, StillClock
 from tests.integration.incidents.test_pages import text_of
 from tests.support.signing_in import SAME_ORIGIN, submit
 from tests.unit.incidents.builders import at
 
 PAGE = "/incidents/1"
-
-
-@pytest.fixture
-async def ana(signed_in: SignedIn) -> httpx.AsyncClient:
-    """A browser in which a responder is signed in."""
-    return await signed_in("ana", Role.RESPONDER)
 
 
 async def test_who_may_act_finds_buttons_and_others_read_why_not(

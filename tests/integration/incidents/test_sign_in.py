@@ -26,7 +26,7 @@ from tests.integration.incidents.conftest import (
     add_user,
 )
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, sign_in, submit
+from tests.support.signing_in import SAME_ORIGIN, is_in, sign_in, submit
 
 HOME = "./models"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -37,10 +37,6 @@ EMAIL = "ana@example.org"
 async def ana(pool: Pool) -> None:
     """There is an account."""
     await add_user(pool, "ana", Role.RESPONDER)
-
-
-async def is_in(browser: httpx.AsyncClient) -> bool:
-    return (await browser.get("/account")).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ import pytest
 from sentryml_common.postgres.pool import Pool
 from sentryml_incidents.clients.http_client import make_client
 from sentryml_incidents.clients.ingest import Ingest, NotAccepted
-from sentryml_incidents.domain.roles import Role
 from sentryml_incidents.store.models import find_model
 from sentryml_incidents.usecases import send_test_event
-from tests.integration.incidents.conftest import SignedIn, StillClock, register
+from tests.integration.incidents.conftest import StillClock, register
 from tests.integration.incidents.test_keys_page import WHOLE_KEY, post
 from tests.integration.incidents.test_pages import text_of
 from tests.support.ingest_stand_in import Received, Reply, StandIn, problem, stand_in
@@ -34,11 +33,6 @@ def gateway() -> Iterator[StandIn]:
 async def ingest(gateway: StandIn) -> AsyncIterator[Ingest]:
     async with make_client() as client:
         yield Ingest(gateway.url, client)
-
-
-@pytest.fixture
-async def admin(signed_in: SignedIn) -> httpx.AsyncClient:
-    return await signed_in("ana", Role.ADMIN)
 
 
 async def made_key(admin: httpx.AsyncClient, **data: object) -> tuple[httpx.Response, str]:

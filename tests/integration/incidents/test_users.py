@@ -18,7 +18,7 @@ from sentryml_incidents.domain.sessions import hash_secret
 from sentryml_incidents.settings import IncidentsSettings
 from tests.integration.incidents.conftest import PASSWORD, MakeBrowser, SignedIn, StillClock, add_user
 from tests.integration.incidents.test_pages import text_of
-from tests.support.signing_in import SAME_ORIGIN, sign_in, submit
+from tests.support.signing_in import SAME_ORIGIN, is_in, sign_in, submit
 
 NEW = "another horse battery"
 
@@ -31,10 +31,6 @@ def initial_password_on(page: httpx.Response) -> str:
 
 async def user_id_of(pool: Pool, name: str) -> str:
     return str(await pool.fetchval("SELECT user_id FROM app_user WHERE email = $1", f"{name}@example.org"))
-
-
-async def is_in(browser: httpx.AsyncClient) -> bool:
-    return (await browser.get("/account")).status_code == 200
 
 
 async def test_sessions_are_listed_and_ended_one_by_one_and_all_others_at_once(

@@ -27,7 +27,7 @@ from sentryml_common.contracts.evaluation import (
 )
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference, ReferenceSource
-from sentryml_common.contracts.transition import Actor, ActorType
+from sentryml_common.contracts.transition import Actor, ActorType, TransitionText
 from sentryml_lifecycle.decision import Decision
 from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import Snapshot
@@ -273,6 +273,11 @@ class Story:
     def __post_init__(self) -> None:
         self.snapshot = Snapshot(model_id=self.model_id, monitor_version=1, settings=self.settings)
 
+    @property
+    def text(self) -> TransitionText:
+        """What the step says that was taken last."""
+        return self.decisions[-1].transitions[-1].text
+
     def sees(self, *grades: str, psi: float | None = None) -> Decision:
         """Evaluations, a minute apart."""
         for grade in grades:
@@ -346,6 +351,13 @@ class Story:
         self.snapshot = decision.snapshot
         self.decisions.append(decision)
         return decision
+
+
+def with_reference(**settings: object) -> Story:
+    """A model that has a reference."""
+    story = Story(quick(**settings))
+    story.has_a_reference()
+    return story
 
 
 def said(decision: Decision) -> str:

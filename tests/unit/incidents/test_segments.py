@@ -24,10 +24,6 @@ def drifting() -> Story:
     return story
 
 
-def last_text(story: Story) -> str:
-    return story.decisions[-1].transitions[-1].text.headline
-
-
 class TestOpening:
     def test_a_segment_opens_the_incident_of_its_model_and_is_named(self) -> None:
         story = drifting()
@@ -73,7 +69,7 @@ class TestWorse:
         decision = story.measures_segments(eu=0.61, us=0.15)
         assert said(decision) == "worsened!"
         assert decision.transitions[0].cause is Cause.ANOTHER_SIGNAL
-        assert last_text(story) == (
+        assert story.text.headline == (
             "flights-delay: score of segment “us” drifts too: PSI 0.15, a warning from 0.10, critical from 0.20."
         )
         assert [each.segment for each in decision.transitions[0].why] == ["us", "eu"], "what is new comes first"
@@ -82,7 +78,7 @@ class TestWorse:
     def test_all_predictions_together_are_worse_than_a_segment(self) -> None:
         story = drifting()
         assert said(story.measures_segments(0.15, eu=0.61)) == "worsened!"
-        assert last_text(story).startswith("flights-delay: score drifts too: PSI 0.15")
+        assert story.text.headline.startswith("flights-delay: score drifts too: PSI 0.15")
         assert "segment" not in story.decisions[-1].transitions[0].text.title
 
     @pytest.mark.parametrize("segments", [{"eu": 0.15}, {"eu": 0.19, "us": 0.12, "asia": 0.11}])
@@ -94,13 +90,13 @@ class TestWorse:
     def test_the_psi_of_a_segment_that_doubles_is_worse(self) -> None:
         story = drifting()
         assert said(story.measures_segments(eu=1.3, us=0.03)) == "worsened!"
-        assert last_text(story).startswith("flights-delay: PSI of score of segment “eu” doubled: 1.30")
+        assert story.text.headline.startswith("flights-delay: PSI of score of segment “eu” doubled: 1.30")
 
     def test_a_segment_escalates_a_warning(self) -> None:
         story = Story(ON)
         story.measures_segments(eu=0.15)
         assert said(story.measures_segments(eu=0.3)) == "escalated!"
-        assert last_text(story).startswith("The drift of flights-delay in segment “eu” got worse")
+        assert story.text.headline.startswith("The drift of flights-delay in segment “eu” got worse")
 
 
 class TestEnding:
@@ -109,7 +105,7 @@ class TestEnding:
         assert said(story.measures_segments(eu=0.09, us=0.03)) == "deescalated", "not clean yet"
         assert said(story.measures_segments(eu=0.02, us=0.03)) == "resolved!"
         assert story.decisions[-1].transitions[0].cause is Cause.DATA_RETURNED_TO_NORMAL
-        assert last_text(story) == "The predictions of flights-delay in segment “eu” look like the baseline again."
+        assert story.text.headline == "The predictions of flights-delay in segment “eu” look like the baseline again."
         assert not story.snapshot.normal_time.drift_lasts
 
     @pytest.mark.parametrize("left", [{"eu": None, "us": 0.03}, {"us": 0.03}, {}])
@@ -117,7 +113,7 @@ class TestEnding:
         story = drifting()
         assert said(story.measures_segments(**left)) == "resolved!"
         assert story.decisions[-1].transitions[0].cause is Cause.TOO_FEW_SAMPLES
-        assert last_text(story) == (
+        assert story.text.headline == (
             "The drift of flights-delay in segment “eu” is no longer evaluated: too few predictions come from there. "
             "Nothing else drifts."
         )

@@ -22,10 +22,6 @@ def silent(**settings: object) -> Story:
     return story
 
 
-def text(story: Story) -> str:
-    return story.decisions[-1].transitions[-1].text.headline
-
-
 def test_silence_opens_a_warning_that_resolves_as_soon_as_predictions_come_again() -> None:
     story = silent(confirm_resolve=3, resolve_after_seconds=3600)
     (step,) = story.decisions[-1].transitions
@@ -87,7 +83,7 @@ def test_switching_it_off_ends_an_incident_of_silence_and_says_why() -> None:
     story = silent()
     decision = story.changes_monitor(silence=False)
     assert (said(decision), stands(story.snapshot)) == ("resolved!", "resolved/warn")
-    assert "does not mean that the data returned to normal" in text(story)
+    assert "does not mean that the data returned to normal" in story.text.headline
     assert story.snapshot.silence == Silence()
     story = silent()
     assert said(story.changes_monitor(enabled=False)) == "closed!"

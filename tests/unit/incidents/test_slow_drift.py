@@ -9,13 +9,7 @@ from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import SlowCounts
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
-from tests.unit.incidents.builders import REFERENCE, Story, an_evaluation, at, proposing, quick, said, slowly, stands
-
-
-def with_reference(**settings: object) -> Story:
-    story = Story(quick(**settings))
-    story.has_a_reference()
-    return story
+from tests.unit.incidents.builders import REFERENCE, an_evaluation, at, proposing, said, slowly, stands, with_reference
 
 
 def test_the_first_reference_is_what_an_evaluation_proposes() -> None:

@@ -12,10 +12,6 @@ from sentryml_lifecycle.worsening import Comparison
 from tests.unit.incidents.builders import ANA, BEN, Story, at, quick
 
 
-def text_of_last(story: Story) -> TransitionText:
-    return story.decisions[-1].transitions[-1].text
-
-
 def opened(*grades: str, **settings: object) -> Story:
     story = Story(settings=quick(**settings))
     story.sees(*grades or ("warn",))
@@ -35,7 +31,7 @@ def test_every_cause_of_a_pause_a_change_and_a_closing_has_words() -> None:
 
 
 def test_an_opening_says_severity_model_cause_and_what_comes_next() -> None:
-    assert text_of_last(opened("critical", resolve_after_seconds=None, confirm_resolve=3)) == TransitionText(
+    assert opened("critical", resolve_after_seconds=None, confirm_resolve=3).text == TransitionText(
         title="CRITICAL drift · flights-delay",
         headline=(
             "The predictions of flights-delay no longer look like the baseline: PSI is above the critical threshold."
@@ -55,13 +51,13 @@ def test_an_escalation_says_who_had_acknowledged_less() -> None:
     story.asks(Action.ACKNOWLEDGE)
     story.asks(Action.ACKNOWLEDGE, BEN)
     story.sees("critical")
-    text = text_of_last(story)
+    text = story.text
     assert (text.title, text.step) == ("CRITICAL drift, escalated · flights-delay", "Escalated to critical")
     assert text.headline.endswith("Ana, Ben had acknowledged the warning; nobody has acknowledged it as critical.")
 
 
 def test_a_deescalation_is_called_so() -> None:
-    text = text_of_last(opened("critical", "warn"))
+    text = opened("critical", "warn").text
     assert text.title == "De-escalated to warning · flights-delay"
     assert text.step == "De-escalated to warning"
     again = "If it becomes critical, reaches another signal or doubles its PSI, it alerts again, acknowledged or not."
@@ -72,7 +68,7 @@ def test_acknowledged_never_sounds_like_muted() -> None:
     story = opened()
     for actor in (ANA, BEN):
         story.asks(Action.ACKNOWLEDGE, actor)
-        text = text_of_last(story)
+        text = story.text
         assert text.headline.endswith("alerts are not muted.")
         assert text.next[-1].endswith("That does not mute alerts.")
     assert text.headline == "Ben acknowledged the incident too; alerts are not muted."
@@ -81,11 +77,11 @@ def test_acknowledged_never_sounds_like_muted() -> None:
 def test_a_review_afterwards_is_no_acknowledgement_of_drift() -> None:
     story = opened("warn", "ok")
     story.asks(Action.ACKNOWLEDGE)
-    assert text_of_last(story).headline == "Ana reviewed the incident after it had resolved."
+    assert story.text.headline == "Ana reviewed the incident after it had resolved."
 
 
 def test_data_that_returned_to_normal_are_said_to_have() -> None:
-    text = text_of_last(opened("warn", "ok"))
+    text = opened("warn", "ok").text
     assert text.title == "Resolved · flights-delay"
     assert text.headline == "The predictions of flights-delay look like the baseline again."
     assert text.next == (
@@ -103,9 +99,9 @@ def test_an_end_by_a_changed_monitor_never_says_that_data_returned_to_normal(
 ) -> None:
     story = opened("warn")
     story.changes_monitor(**changes)
-    assert text_of_last(story).headline == f"Ana changed {what}; the incident goes on."
+    assert story.text.headline == f"Ana changed {what}; the incident goes on."
     story.sees("ok")
-    text = text_of_last(story)
+    text = story.text
     assert text.title == "Resolved by a monitor change · flights-delay"
     assert text.headline == (
         f"The incident ended after a change of {what}. This does not mean that the data returned to normal."
@@ -113,7 +109,7 @@ def test_an_end_by_a_changed_monitor_never_says_that_data_returned_to_normal(
 
 
 def test_a_pause_says_why_and_since_when() -> None:
-    text = text_of_last(opened("warn", "insufficient"))
+    text = opened("warn", "insufficient").text
     assert text.title == "Evaluation paused: not enough data · flights-delay"
     assert text.headline == "Evaluation paused: no events came."
     assert text.next[0] == (
@@ -124,7 +120,7 @@ def test_a_pause_says_why_and_since_when() -> None:
 
 def test_drift_that_comes_back_in_time_reopens_and_later_closes_the_old_incident() -> None:
     story = opened("warn", "ok", "critical")
-    text = text_of_last(story)
+    text = story.text
     assert (text.title, text.step) == ("CRITICAL drift is back · flights-delay", "Reopened as critical")
     story.sees("ok")
     story.minute += 100
@@ -139,14 +135,14 @@ def test_closing_while_it_drifts_says_so_and_when_it_alerts_again() -> None:
     story = opened("warn")
     story.asks(Action.ACKNOWLEDGE)
     story.asks(Action.CLOSE)
-    text = text_of_last(story)
+    text = story.text
     assert text.headline == "Ana closed the incident before the data had returned to normal."
     assert text.next == (
         "A new incident is opened when it gets critical, when the model drifts again after a clean evaluation, or if "
         "it still drifts after 24 Nov 2026, 09:18:00 UTC.",
     )
     story.sees("critical")
-    assert text_of_last(story).headline.endswith("It is worse than when the last incident was closed.")
+    assert story.text.headline.endswith("It is worse than when the last incident was closed.")
 
 
 def test_drift_that_outlasts_the_quiet_time_says_that_it_is_not_new() -> None:
@@ -155,7 +151,7 @@ def test_drift_that_outlasts_the_quiet_time_says_that_it_is_not_new() -> None:
     story.asks(Action.CLOSE)
     story.minute += 5
     story.sees("warn")
-    assert text_of_last(story).headline == (
+    assert story.text.headline == (
         "flights-delay still drifts, and the quiet time after its last incident was closed is over: PSI is above the "
         "warning threshold."
     )
@@ -164,11 +160,11 @@ def test_drift_that_outlasts_the_quiet_time_says_that_it_is_not_new() -> None:
 def test_a_word_about_normal_can_be_undone_and_its_undoing_says_so() -> None:
     story = opened("warn")
     story.asks(Action.ACCEPT)
-    text = text_of_last(story)
+    text = story.text
     assert text.title == "Closed: new normal · flights-delay"
     assert text.next[-1].startswith("This closing can be undone until 30 Nov 2026, 09:17:00 UTC")
     story.asks(Action.UNDO)
-    text = text_of_last(story)
+    text = story.text
     assert text.title == "Warning: drift, reopened · flights-delay"
     assert text.headline == "Ana took back that the drift was normal: the incident is open again."
 
@@ -176,13 +172,13 @@ def test_a_word_about_normal_can_be_undone_and_its_undoing_says_so() -> None:
 def test_what_resolved_long_ago_says_how_long() -> None:
     story = opened("warn", "ok")
     story.waits(8 * 24 * 60)
-    assert text_of_last(story).headline == "The incident closed by itself, 8 d after it had resolved."
+    assert story.text.headline == "The incident closed by itself, 8 d after it had resolved."
 
 
 def test_a_monitor_that_is_switched_off_promises_nothing() -> None:
     story = opened("warn")
     story.changes_monitor(enabled=False)
-    text = text_of_last(story)
+    text = story.text
     assert text.title == "Closed: monitor switched off · flights-delay"
     assert text.next == ("The monitor is off: nothing is evaluated until it is switched on again.",)
 
@@ -199,7 +195,7 @@ def test_a_deleted_model_promises_nothing() -> None:
 def test_a_name_is_one_visible_line_however_it_was_written() -> None:
     story = opened()
     story.asks(Action.NOTE, Actor(type=ActorType.USER, id="x", name="A\n\u202e" + 200 * "b"))
-    headline = text_of_last(story).headline
+    headline = story.text.headline
     assert headline.startswith("A [U+202E]bbb")
     assert headline.endswith("… added a note.")
     assert len(headline) < 110

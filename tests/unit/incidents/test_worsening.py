@@ -10,17 +10,7 @@ from sentryml_lifecycle.events.on_action import Action
 from sentryml_lifecycle.snapshot import EvidenceRole
 from sentryml_lifecycle.text.what_next import what_next
 from sentryml_lifecycle.text.wording import headline
-from tests.unit.incidents.builders import Story, a_signal, an_evaluation, at, quick, said, stands
-
-
-def with_reference(**settings: object) -> Story:
-    story = Story(quick(**settings))
-    story.has_a_reference()
-    return story
-
-
-def last_text(story: Story) -> str:
-    return story.decisions[-1].transitions[-1].text.headline
+from tests.unit.incidents.builders import Story, a_signal, an_evaluation, at, quick, said, stands, with_reference
 
 
 class TestAnotherSignal:
@@ -50,14 +40,14 @@ class TestAnotherSignal:
         incident = story.snapshot.incident
         assert incident is not None
         assert (incident.state, incident.acknowledged_by) == (State.OPEN, ())
-        assert last_text(story).endswith(" Ana had acknowledged the incident; nobody has acknowledged this.")
+        assert story.text.headline.endswith(" Ana had acknowledged the incident; nobody has acknowledged this.")
 
     def test_that_becomes_critical_too(self) -> None:
         story = Story()
         story.measures(score=0.3, prediction=0.12)
         decision = story.measures(score=0.3, prediction=0.31)
         assert (said(decision), stands(story.snapshot)) == ("worsened!", "open/critical")
-        assert last_text(story) == "flights-delay: prediction is critical too: PSI 0.31, critical from 0.20."
+        assert story.text.headline == "flights-delay: prediction is critical too: PSI 0.31, critical from 0.20."
 
     def test_that_is_the_first_at_critical_is_an_escalation_and_covers_it(self) -> None:
         story = Story()
@@ -118,14 +108,16 @@ class TestTwiceThePsi:
         story.measures(score=0.9, prediction=0.02)
         assert said(story.measures(score=0.3, prediction=0.12)) == "worsened!"
         decision = story.measures(score=0.6, prediction=0.12)
-        assert last_text(story) == "flights-delay: PSI of score doubled: 0.60, it was 0.30 when you were last notified."
+        assert (
+            story.text.headline == "flights-delay: PSI of score doubled: 0.60, it was 0.30 when you were last notified."
+        )
         assert decision.transitions[0].cause is Cause.PSI_DOUBLED
 
     def test_of_two_signals_is_one_step_that_names_both(self) -> None:
         story = Story()
         story.measures(score=0.3, prediction=0.25)
         story.measures(score=0.6, prediction=0.5)
-        assert last_text(story) == (
+        assert story.text.headline == (
             "flights-delay: PSI of score doubled: 0.60, it was 0.30 when you were last notified. "
             "PSI of prediction doubled: 0.50, it was 0.25 when you were last notified."
         )
@@ -196,7 +188,7 @@ class TestSlowDriftAndSuddenDrift:
         decision = story.measures_slowly(score=0.13)
         assert (said(decision), decision.transitions[0].cause) == ("worsened!", Cause.SLOW_DRIFT)
         assert decision.transitions[0].text.step == "Worsened: slow drift too"
-        assert last_text(story) == (
+        assert story.text.headline == (
             "flights-delay: score drifts slowly too: PSI 0.13 against the reference, a warning from 0.10."
         )
         assert decision.transitions[0].why[0].how_serious.endswith("against the reference, a warning from 0.10")
@@ -209,7 +201,7 @@ class TestSlowDriftAndSuddenDrift:
         assert said(story.measures(score=0.02)) == "applied", "no comparison in between counts neither way"
         assert said(story.measures_slowly(score=0.25)) == "worsened!"
         assert story.decisions[-1].transitions[0].text.title == "Warning: slow drift, worse · flights-delay"
-        assert last_text(story) == (
+        assert story.text.headline == (
             "flights-delay: PSI of score against the reference doubled: 0.25, it was 0.12 when you were last notified."
         )
 
@@ -260,14 +252,14 @@ class TestSlowDriftAndSuddenDrift:
         story = with_reference(confirm_resolve=1)
         story.measures_slowly(score=0.15)
         story.measures_slowly(score=0.02)
-        assert last_text(story) == "The predictions of flights-delay look like the reference again."
+        assert story.text.headline == "The predictions of flights-delay look like the reference again."
         story.measures_slowly(score=0.15)
         story.measures(score=0.15)
         assert story.snapshot.incident is not None
         following = what_next(story.snapshot, story.snapshot.incident, at(story.minute))
         assert following[0].startswith("It resolves by itself once data are like the baseline and the reference again.")
         story.measures_slowly(score=0.02)
-        assert last_text(story) == "The predictions of flights-delay look like the baseline and the reference again."
+        assert story.text.headline == "The predictions of flights-delay look like the baseline and the reference again."
 
 
 class TestTrembling:
