@@ -1,8 +1,9 @@
-"""Rows as values: each field of a dataclass is what the column with its name holds."""
+"""Rows and values: what a field of a dataclass holds is in the column with its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -17,3 +18,19 @@ def reader_of(kind: type[T]) -> Callable[[Row], T]:
     without a field are left out."""
     read = TypeAdapter(kind).validate_python
     return lambda row: read(dict(row.items()))
+
+
+def names_of(kind: type[Any], but: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The names of a dataclass's fields, but for some."""
+    return tuple(each.name for each in fields(kind) if each.name not in but)
+
+
+def insert_into(table: str, names: Sequence[str]) -> str:
+    """The statement that inserts a row of values in the order of these columns."""
+    marks = (f"${number}" for number in range(1, len(names) + 1))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(marks)})"
+
+
+def values_of(value: object, names: Sequence[str]) -> list[Any]:
+    """The attributes of a value, in the order of these names."""
+    return [getattr(value, name) for name in names]

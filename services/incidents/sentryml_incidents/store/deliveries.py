@@ -7,8 +7,10 @@ from uuid import UUID
 
 from sentryml_common.contracts.delivery import Delivery
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import insert_into, values_of
 from sentryml_incidents.domain.overview import LiveGroup
 
+_NAMES = ("delivery_id", "revision", "transition_id", "incident_id", "model_id", "sequence", "state", "group_id")
 BEFORE_ALL = (0, UUID(int=0))
 """The place in an incident's list before its first delivery."""
 
@@ -22,29 +24,14 @@ async def save_deliveries(connection: Connection, deliveries: Sequence[Delivery]
     In the order of ids, so that two who write the same never wait in a circle.
     """
     await connection.executemany(
-        """
-        INSERT INTO delivery (delivery_id, revision, transition_id, incident_id, model_id, sequence, state, message,
-                              group_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        f"""
+        {insert_into("delivery", (*_NAMES, "message"))}
         ON CONFLICT (delivery_id) DO UPDATE
            SET revision = excluded.revision, state = excluded.state, message = excluded.message,
                group_id = excluded.group_id
          WHERE delivery.revision < excluded.revision
         """,
-        [
-            (
-                each.delivery_id,
-                each.revision,
-                each.transition_id,
-                each.incident_id,
-                each.model_id,
-                each.sequence,
-                each.state,
-                each,
-                each.group_id,
-            )
-            for each in sorted(deliveries, key=lambda each: each.delivery_id)
-        ],
+        [[*values_of(each, _NAMES), each] for each in sorted(deliveries, key=lambda each: each.delivery_id)],
     )
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 from sentryml_lifecycle.snapshot import Incident
 
-INCIDENT_COLUMNS: Final = ", ".join(f"incident.{each.name}" for each in fields(Incident))
-GIVEN_BY_DATABASE: Final = {"incident_number", "model_deleted_at"}
+INCIDENT_COLUMNS: Final = ", ".join(f"incident.{name}" for name in names_of(Incident))
+GIVEN_BY_DATABASE: Final = frozenset({"incident_number", "model_deleted_at"})
 LASTING: Final = {"incident_id", "model_id", "opened_at", "previous_incident_id"}
 """What an incident is about, which never changes."""
 
-_WRITTEN: Final = [each.name for each in fields(Incident) if each.name not in GIVEN_BY_DATABASE]
+_WRITTEN: Final = names_of(Incident, but=GIVEN_BY_DATABASE)
 _MARKS: Final = {name: f"${number}" for number, name in enumerate(_WRITTEN, start=1)}
 _read = reader_of(Incident)
 
@@ -29,15 +28,10 @@ def incident_of(row: asyncpg.Record) -> Incident:
     return _read({**row, "worst_severity": worst})
 
 
-def _values(incident: Incident) -> list[Any]:
-    return [getattr(incident, name) for name in _WRITTEN]
-
-
 async def insert_incidents(connection: Connection, incidents: Iterable[Incident]) -> None:
     """Write new incidents, in their order; the database gives them their numbers."""
-    await connection.executemany(
-        f"INSERT INTO incident ({', '.join(_MARKS)}) VALUES ({', '.join(_MARKS.values())})", map(_values, incidents)
-    )
+    rows = [values_of(each, _WRITTEN) for each in incidents]
+    await connection.executemany(insert_into("incident", _WRITTEN), rows)
 
 
 async def update_incidents(connection: Connection, incidents: Iterable[Incident]) -> None:
@@ -50,5 +44,5 @@ async def update_incidents(connection: Connection, incidents: Iterable[Incident]
            AND opened_at = {_MARKS["opened_at"]}
            AND previous_incident_id IS NOT DISTINCT FROM {_MARKS["previous_incident_id"]}
         """,
-        map(_values, incidents),
+        [values_of(each, _WRITTEN) for each in incidents],
     )

@@ -8,9 +8,7 @@ from uuid import UUID
 
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
-
-COLUMNS = "marker_id, model_id, at, text, made_at, actor"
+from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +24,14 @@ class Marker:
 
 
 _marker = reader_of(Marker)
+_NAMES = names_of(Marker)
+COLUMNS = ", ".join(_NAMES)
 
 
 async def insert_marker(connection: Connection, marker: Marker, most: int) -> Marker:
     """Keep a marker, and of its model the newest `most`; keeping one twice is keeping it once. Return the one kept."""
-    await connection.execute(
-        f"INSERT INTO marker ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        marker.marker_id,
-        marker.model_id,
-        marker.at,
-        marker.text,
-        marker.made_at,
-        marker.actor,
-    )
+    insert = f"{insert_into('marker', _NAMES)} ON CONFLICT DO NOTHING"
+    await connection.execute(insert, *values_of(marker, _NAMES))
     row = await connection.fetchrow(f"SELECT {COLUMNS} FROM marker WHERE marker_id = $1", marker.marker_id)
     await connection.execute(
         """

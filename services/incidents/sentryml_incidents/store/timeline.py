@@ -13,7 +13,7 @@ from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.transition import Actor, Cause, Transition, TransitionKind
 from sentryml_common.group_text import GroupedAlert
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 from sentryml_incidents.domain.evidence_choices import Moment
 from sentryml_incidents.store.evaluations.evaluations import stored_whole
 from sentryml_lifecycle.snapshot import EvidenceRole
@@ -25,6 +25,7 @@ TRANSITION_COLUMNS: Final = """
     transition.to_state, transition.to_severity, transition.actor, transition.cause, transition.alert,
     transition.note, transition.evaluation_id, transition.why, transition.markers, transition.text
 """
+_SAME: Final = names_of(Step, but=frozenset({"from_", "to", "markers"}))
 _alert = reader_of(GroupedAlert)
 
 
@@ -47,37 +48,19 @@ def incident_url(public_url: str, number: int) -> str:
 
 async def insert_transitions(connection: Connection, steps: Sequence[Step]) -> None:
     """Write steps down, in their order."""
-    await connection.executemany(
-        """
-        INSERT INTO transition (
-               transition_id, incident_id, model_id, sequence, kind, at, from_state, from_severity, to_state,
-               to_severity, actor, cause, alert, note, evaluation_id, why, text, markers)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-        """,
+    rows = [
         [
-            (
-                step.transition_id,
-                step.incident_id,
-                step.model_id,
-                step.sequence,
-                step.kind,
-                step.at,
-                step.from_.state if step.from_ else None,
-                step.from_.severity if step.from_ else None,
-                step.to.state,
-                step.to.severity,
-                step.actor,
-                step.cause,
-                step.alert,
-                step.note,
-                step.evaluation_id,
-                step.why,
-                step.text,
-                step.markers or None,
-            )
-            for step in steps
-        ],
-    )
+            *values_of(step, _SAME),
+            step.from_.state if step.from_ else None,
+            step.from_.severity if step.from_ else None,
+            step.to.state,
+            step.to.severity,
+            step.markers or None,
+        ]
+        for step in steps
+    ]
+    columns = (*_SAME, "from_state", "from_severity", "to_state", "to_severity", "markers")
+    await connection.executemany(insert_into("transition", columns), rows)
 
 
 async def newest_alerts(connection: Connection, incident_ids: Collection[UUID]) -> dict[UUID, GroupedAlert]:

@@ -8,32 +8,18 @@ from typing import Final
 from uuid import UUID
 
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 from sentryml_incidents.domain.sessions import IDLE, Session
 from sentryml_incidents.store.people.users import USER_COLUMNS, User, user_of
 
-SESSION_COLUMNS: Final = """
-    session.session_hash, session.user_id, session.created_at, session.last_seen_at, session.expires_at,
-    session.address, session.user_agent
-"""
+_NAMES: Final = names_of(Session)
+SESSION_COLUMNS: Final = ", ".join(f"session.{name}" for name in _NAMES)
 _session_of = reader_of(Session)
 
 
 async def insert_session(connection: Connection, session: Session) -> None:
     """Begin a session."""
-    await connection.execute(
-        """
-        INSERT INTO session (session_hash, user_id, created_at, last_seen_at, expires_at, address, user_agent)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        """,
-        session.session_hash,
-        session.user_id,
-        session.created_at,
-        session.last_seen_at,
-        session.expires_at,
-        session.address,
-        session.user_agent,
-    )
+    await connection.execute(insert_into("session", _NAMES), *values_of(session, _NAMES))
 
 
 async def find_session(connection: Connection, session_hash: str) -> tuple[Session, User] | None:
