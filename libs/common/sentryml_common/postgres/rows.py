@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias, TypeVar
 
@@ -31,6 +31,6 @@ def insert_into(table: str, names: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(marks)})"
 
 
-def values_of(value: object, names: Sequence[str]) -> list[Any]:
+def values_of(value: object, names: Iterable[str]) -> list[Any]:
     """The attributes of a value, in the order of these names."""
     return [getattr(value, name) for name in names]

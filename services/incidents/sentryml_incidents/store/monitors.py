@@ -11,7 +11,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.monitor import Monitor, MonitorSettings
 from sentryml_common.contracts.transition import SYSTEM, Actor
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.events.on_monitor_change import changes
 
@@ -214,33 +214,27 @@ class Applied:
     settings: dict[str, Any]
 
 
+_APPLIED_NAMES = names_of(Applied)
 _applied = reader_of(Applied)
 
 
 async def save_applied(connection: Connection, model_id: str, applied: Applied) -> None:
     """Keep that a monitor is managed by files."""
     await connection.execute(
-        """
-        INSERT INTO managed_monitor (model_id, source, applied_at, applied_by, version, settings)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        f"""
+        {insert_into("managed_monitor", ("model_id", *_APPLIED_NAMES))}
         ON CONFLICT (model_id) DO UPDATE
            SET source = excluded.source, applied_at = excluded.applied_at, applied_by = excluded.applied_by,
                version = excluded.version, settings = excluded.settings
         """,
         model_id,
-        applied.source,
-        applied.applied_at,
-        applied.applied_by,
-        applied.version,
-        applied.settings,
+        *values_of(applied, _APPLIED_NAMES),
     )
 
 
 async def find_applied(connection: Connection, model_id: str) -> Applied | None:
     """What files have put in force last; None if no file manages the monitor."""
-    row = await connection.fetchrow(
-        "SELECT source, applied_at, applied_by, version, settings FROM managed_monitor WHERE model_id = $1", model_id
-    )
+    row = await connection.fetchrow("SELECT * FROM managed_monitor WHERE model_id = $1", model_id)
     return None if row is None else _applied(row)
 
 

@@ -7,21 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import reader_of, values_of
 from sentryml_incidents.store.incident_rows import INCIDENT_COLUMNS, incident_of, insert_incidents, update_incidents
 from sentryml_incidents.store.monitors import queue_monitors
 from sentryml_incidents.store.references import queue_references
 from sentryml_incidents.store.timeline import insert_transitions, keep_evidence
 from sentryml_incidents.store.wake import wake_relay
 from sentryml_lifecycle.decision import Decision
-from sentryml_lifecycle.snapshot import Counts, EvidenceRole, Incident, Snapshot
+from sentryml_lifecycle.snapshot import EvidenceRole, Incident, Snapshot
 
+SAME: Final = (
+    "last_evaluation_id",
+    "last_evaluated_at",
+    "last_grade",
+    "evaluation_paused_since",
+    "normal_time",
+    "slow",
+    "notified",
+    "silence",
+)
+"""Columns of `monitor` that are fields of a snapshot."""
+COUNTS: Final = {
+    "count_warn": "warn",
+    "count_critical": "critical",
+    "count_below_critical": "below_critical",
+    "count_ok": "ok",
+    "ok_seconds": "ok_seconds",
+    "drift_from": "drift_from",
+}
+"""Columns of `monitor`, and what they are called among the counts of a snapshot."""
+_WRITTEN: Final = ("version", *SAME, *COUNTS)
 _read = reader_of(Snapshot)
 
 
@@ -59,10 +81,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
     rows = await connection.fetch(
         f"""
         SELECT monitor.model_id AS watched, monitor.version AS monitor_version, monitor_version.settings,
-               last_evaluation_id, last_evaluated_at, last_grade, evaluation_paused_since,
-               count_warn, count_critical, count_below_critical, count_ok, ok_seconds, drift_from, first_version,
-               normal_time, slow, notified, silence,
-               {INCIDENT_COLUMNS}
+               first_version, {", ".join((*SAME, *COUNTS))}, {INCIDENT_COLUMNS}
           FROM monitor
           JOIN monitor_version USING (model_id, version)
           LEFT JOIN LATERAL (
@@ -82,14 +101,7 @@ async def _read_snapshots(connection: Connection, models: list[str], incident_id
 
 
 def _snapshot_of(row: asyncpg.Record) -> Snapshot:
-    counts = Counts(
-        warn=row["count_warn"],
-        critical=row["count_critical"],
-        below_critical=row["count_below_critical"],
-        ok=row["count_ok"],
-        ok_seconds=row["ok_seconds"],
-        drift_from=row["drift_from"],
-    )
+    counts = {name: row[column] for column, name in COUNTS.items()}
     incident = incident_of(row) if row["incident_id"] else None
     return _read({**row, "model_id": row["watched"], "incident": incident, "counts": counts})
 
@@ -176,34 +188,11 @@ def _evidence_of(change: Change) -> list[tuple[UUID, EvidenceRole, Evaluation]]:
 
 
 async def _update_monitors(connection: Connection, snapshots: Sequence[Snapshot]) -> None:
+    changes = ", ".join(f"{column} = ${number}" for number, column in enumerate(_WRITTEN, start=2))
     await connection.executemany(
-        """
-        UPDATE monitor
-           SET version = $2, last_evaluation_id = $3, last_evaluated_at = $4, last_grade = $5,
-               evaluation_paused_since = $6, count_warn = $7, count_critical = $8, count_below_critical = $9,
-               count_ok = $10, ok_seconds = $11, drift_from = $12, normal_time = $13, slow = $14, notified = $15,
-               silence = $16
-         WHERE model_id = $1
-        """,
+        f"UPDATE monitor SET {changes} WHERE model_id = $1",
         [
-            (
-                snapshot.model_id,
-                snapshot.monitor_version,
-                snapshot.last_evaluation_id,
-                snapshot.last_evaluated_at,
-                snapshot.last_grade,
-                snapshot.evaluation_paused_since,
-                snapshot.counts.warn,
-                snapshot.counts.critical,
-                snapshot.counts.below_critical,
-                snapshot.counts.ok,
-                snapshot.counts.ok_seconds,
-                snapshot.counts.drift_from,
-                snapshot.normal_time,
-                snapshot.slow,
-                snapshot.notified,
-                snapshot.silence,
-            )
-            for snapshot in snapshots
+            [each.model_id, each.monitor_version, *values_of(each, SAME), *values_of(each.counts, COUNTS.values())]
+            for each in snapshots
         ],
     )

@@ -12,14 +12,12 @@ from sentryml_common.contracts.api_key import ApiKey
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
 from sentryml_common.contracts.transition import Actor
 from sentryml_common.postgres.pool import Connection
-from sentryml_common.postgres.rows import reader_of
+from sentryml_common.postgres.rows import insert_into, reader_of, values_of
 from sentryml_incidents.domain.api_keys import StoredKey
 from sentryml_incidents.store.wake import wake_relay
 
-API_KEY_COLUMNS: Final = """
-    api_key.key_id, api_key.name, api_key.key_hash, api_key.scopes, api_key.models, api_key.expires_at,
-    api_key.revoked_at
-"""
+_NAMES: Final = ("key_id", "name", "key_hash", "scopes", "models", "expires_at")
+API_KEY_COLUMNS: Final = ", ".join(f"api_key.{name}" for name in (*_NAMES, "revoked_at"))
 
 
 _stored_of = reader_of(StoredKey)
@@ -34,21 +32,8 @@ async def insert_api_key(
     connection: Connection, key: ApiKey, created_by: Actor, now: datetime, rotated_from: str | None = None
 ) -> None:
     """Keep a new key; `rotated_from` is the id of the one that it replaces."""
-    await connection.execute(
-        """
-        INSERT INTO api_key (key_id, name, key_hash, scopes, models, expires_at, created_at, created_by, rotated_from)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        """,
-        key.key_id,
-        key.name,
-        key.key_hash,
-        list(key.scopes),
-        list(key.models),
-        key.expires_at,
-        now,
-        created_by,
-        rotated_from,
-    )
+    insert = insert_into("api_key", (*_NAMES, "created_at", "created_by", "rotated_from"))
+    await connection.execute(insert, *values_of(key, _NAMES), now, created_by, rotated_from)
     await wake_relay(connection)
 
 
