@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import httpx
 
 TEXTS = (
     "", " ", "\x00", "a\x00b", "\ud800", "a\udfffb", "\u202eabc", "\x1b[31m", "é", "\U0001f525", "a" * 10_000, "../..",
@@ -109,6 +111,25 @@ def _replaced(right: Any, place: tuple[Any, ...], value: Any) -> Any:
         inner = inner[name]
     inner[place[-1]] = value
     return changed
+
+
+async def check_answers(client: httpx.AsyncClient, requests: Iterable[Asked]) -> None:
+    """Each of over a thousand requests is answered: without a defect, and where it is refused as a problem."""
+    asked, defects = 0, []
+    for each in requests:
+        given = {"Content-Type": b"application/json", **each.headers}
+        headers = [(name.encode(), value) for name, value in given.items()]
+        try:
+            answer = await client.request(each.method, each.path, params=each.query, headers=headers, content=each.body)
+        except Exception as err:  # the server would answer 500
+            defects.append((each.method, each.path, each.what, repr(err)[:200]))
+            continue
+        assert answer.status_code < 500, each
+        if answer.status_code >= 400:
+            assert answer.headers["Content-Type"] == "application/problem+json", each
+        asked += 1
+    assert defects == []
+    assert asked > 1_000
 
 
 def doubled_fields(right: Any) -> Iterator[tuple[str, bytes]]:

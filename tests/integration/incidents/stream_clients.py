@@ -12,6 +12,8 @@ import httpx
 import orjson
 from fastapi import FastAPI
 
+from sentryml_common.postgres.pool import Pool
+from sentryml_incidents.streaming.hub import Hub
 from tests.support.applications import served
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -22,6 +24,22 @@ async def serving(app: FastAPI, before_stop: Callable[[], None] = lambda: None) 
     """The address of a server of `app`."""
     async with served(app, lifespan=False, before_stop=before_stop) as authority:
         yield f"http://{authority}"
+
+
+@asynccontextmanager
+async def at_work(hub: Hub, pool: Pool) -> AsyncIterator[None]:
+    """A hub that publishes, from when it has begun to."""
+    running = asyncio.create_task(hub.run(pool))
+
+    async def begun() -> bool:
+        return hub.position is not None
+
+    await eventually(begun, what="the stream to begin")
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
 
 
 @dataclass

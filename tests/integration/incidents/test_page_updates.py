@@ -21,7 +21,7 @@ from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_incidents.web.people.session import BACKGROUND, cookie_name
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, SignedIn, StillClock, app_on
-from tests.integration.incidents.stream_clients import serving
+from tests.integration.incidents.stream_clients import at_work, serving
 from tests.integration.incidents.test_deliveries import IDS, a_delivery
 from tests.integration.incidents.test_model_pages import an_activity
 from tests.support.eventually import eventually
@@ -104,16 +104,8 @@ def hub(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Hub:
 async def url(pool: Pool, clock: StillClock, hub: Hub) -> AsyncIterator[str]:
     """A server of the whole application, with its hub at work."""
     app = app_on(Context(PUBLIC_URL, clock, pool, hub, ingest_url="https://events.example.org"))
-    running = asyncio.create_task(hub.run(pool))
-
-    async def begun() -> bool:
-        return hub.position is not None
-
-    await eventually(begun, what="the stream to begin")
-    async with serving(app, hub.close) as address:
+    async with at_work(hub, pool), serving(app, hub.close) as address:
         yield address
-    running.cancel()
-    await asyncio.wait({running})
 
 
 @pytest.fixture

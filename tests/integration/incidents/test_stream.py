@@ -24,7 +24,7 @@ from sentryml_incidents.streaming.hub import Hub
 from sentryml_incidents.usecases.context import Context
 from sentryml_lifecycle.state_machine import Evaluated, decide
 from tests.integration.incidents.conftest import PUBLIC_URL, Life, MakeClient, StillClock, app_on, register
-from tests.integration.incidents.stream_clients import Follower, serving
+from tests.integration.incidents.stream_clients import Follower, at_work, serving
 from tests.support.eventually import eventually
 from tests.unit.incidents.builders import MODEL, an_evaluation, at, quick
 
@@ -36,17 +36,8 @@ async def an_app(pool: Pool, clock: StillClock) -> AsyncIterator[tuple[FastAPI, 
     """A process's application with its hub running."""
     hub = Hub(PUBLIC_URL, clock)
     app = app_on(Context(PUBLIC_URL, clock, pool, hub))
-    running = asyncio.create_task(hub.run(pool))
-
-    async def begun() -> bool:
-        return hub.position is not None
-
-    await eventually(begun, what="the stream to begin")
-    try:
+    async with at_work(hub, pool):
         yield app, hub
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
 
 
 @pytest.fixture
