@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from functools import partial
 
 from sentryml_common.contracts.topics import API_KEYS, MONITORS, REFERENCES, TRANSITIONS, Topic
-from sentryml_common.outbox import Claim, Outbox
-from sentryml_common.postgres.pool import Connection
+from sentryml_common.outbox import Outbox
 from sentryml_common.relay import Outboxes, RelayMetrics
 from sentryml_incidents.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_PENDING, PUBLISHED_TOTAL
 from sentryml_incidents.store.outbox import (
@@ -30,13 +29,9 @@ def outboxes(
     api_keys: Topic = API_KEYS,
 ) -> Outboxes:
     """All outboxes of the service."""
-
-    async def transitions_of(connection: Connection, now: datetime) -> list[Claim]:
-        return await claim_transitions(connection, public_url, now)
-
     boxes = (
         Outbox(api_keys.name, claim_api_keys),  # first: a revocation waits for no storm of transitions
-        Outbox(transitions.name, transitions_of),
+        Outbox(transitions.name, partial(claim_transitions, public_url=public_url)),
         Outbox(references.name, claim_references),  # before the monitor that names it
         Outbox(monitors.name, claim_monitors),
     )

@@ -136,7 +136,7 @@ async def test_links_in_messages_and_in_the_api_lead_through_the_proxy(proxied: 
 
     async def claimed() -> list[Claim]:
         async with transaction(pool) as connection:
-            return await claim_transitions(connection, str(proxied.base_url).rstrip("/") + "/sentryml", MONDAY)
+            return await claim_transitions(connection, MONDAY, str(proxied.base_url).rstrip("/") + "/sentryml")
 
     # The hub numbers the step for the stream: what it has locked at that moment is skipped.
     reported = await eventually(claimed, what="the step to be claimed")

@@ -87,7 +87,7 @@ class Office:
         carried = []
         while True:
             async with transaction(self.life.pool) as connection:
-                claims = await claim_transitions(connection, PUBLIC_URL, self.world.clock.now)
+                claims = await claim_transitions(connection, self.world.clock.now, PUBLIC_URL)
             if not claims:
                 break
             carried += [claim.message for claim in claims if isinstance(claim.message, Transition)]

@@ -16,8 +16,7 @@ from sentryml_common.http.internal import ACTOR, ActingPerson
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import Problem
 from sentryml_incidents.clients import notifier
-from sentryml_incidents.clients.notifier import Notifier, NotifierAway
-from sentryml_incidents.clients.notifier_answers import read_answer
+from sentryml_incidents.clients.notifier import Notifier, NotifierAway, read_answer
 from sentryml_incidents.web.alerts.deliveries import delivery_lines
 from sentryml_notifier.http import deliveries
 

@@ -119,13 +119,10 @@ async def change(
 
 
 def _monitor_view(monitor: Monitor, found: ManagedBy | None) -> MonitorView:
-    view = MonitorView(**dict(monitor))
-    return view if found is None else view.model_copy(update={"managed_by": _managed_by_view(found)})
-
-
-def _managed_by_view(found: ManagedBy) -> ManagedByView:
+    if found is None:
+        return MonitorView(**dict(monitor))
     changed = [view_of(ChangedSinceView, each) for each in found.changed_since]
-    return view_of(ManagedByView, found.applied, changed_since=changed)
+    return MonitorView(**dict(monitor), managed_by=view_of(ManagedByView, found.applied, changed_since=changed))
 
 
 class MonitorVersionView(BaseModel):

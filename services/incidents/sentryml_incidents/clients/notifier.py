@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import orjson
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from sentryml_common.clock import Clock, system_clock
 from sentryml_common.errors import SentryMLError
@@ -21,6 +21,7 @@ from sentryml_common.http.problems import TYPE_PREFIX, Problem
 from sentryml_common.logging import get_logger
 from sentryml_incidents.clients.http_client import ANSWER_SECONDS
 
+T = TypeVar("T")
 log = get_logger(__name__)
 
 MOST_ANSWER_BYTES = 16 * 1024 * 1024
@@ -81,6 +82,18 @@ class Notifier:
                 if len(read) > MOST_ANSWER_BYTES:
                     raise _away("its answer is too long")
             return answer.status_code, bytes(read)
+
+
+def read_answer(form: type[T], answer: object) -> T:
+    """An answer in its form. What is unknown is ignored: it may be newer than this.
+
+    Raises:
+        NotifierAway: it has another one.
+    """
+    try:
+        return TypeAdapter(form).validate_python(answer, strict=False)
+    except ValidationError as err:
+        raise NotifierAway("it answers in another version than this one knows: install the same for both") from err
 
 
 def _refuse(status: int, response: Any) -> None:

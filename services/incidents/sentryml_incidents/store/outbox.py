@@ -21,7 +21,7 @@ from sentryml_incidents.store.timeline import TRANSITION_COLUMNS, transition_of
 CLAIM_ROWS = 100
 
 
-async def claim_transitions(connection: Connection, public_url: str, now: datetime) -> list[Claim]:
+async def claim_transitions(connection: Connection, now: datetime, public_url: str) -> list[Claim]:
     """Claim unpublished transitions, of each model the oldest ones and in their order, and mark them: the mark holds if
     the caller commits. Who holds a model's head of line has its whole line: nobody else can claim what is behind.
     """

@@ -13,6 +13,7 @@ from sentryml_common.contracts.evaluation import Evaluation, SlowDrift
 from sentryml_common.contracts.reference import Reference
 from sentryml_common.errors import Unavailable
 from sentryml_common.postgres.pool import Connection
+from sentryml_common.postgres.rows import insert_into, values_of
 from sentryml_lifecycle.grades import DRIFTING, psi_of
 
 LOCK_MILLISECONDS = 500
@@ -107,11 +108,10 @@ async def save_latest_evaluations(connection: Connection, evaluations: Sequence[
     """Keep each model's newest evaluation whole; an older one changes nothing."""
     oldest_first = sorted(evaluations, key=lambda evaluation: evaluation.evaluated_at)
     newest = {evaluation.model_id: evaluation for evaluation in oldest_first}
+    same = ("model_id", "evaluation_id", "evaluated_at", "level", "reason")
     await connection.executemany(
-        """
-        INSERT INTO latest_evaluation (
-               model_id, evaluation_id, evaluated_at, level, reason, psi, evaluation, read_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        f"""
+        {insert_into("latest_evaluation", (*same, "psi", "evaluation", "read_until"))}
         ON CONFLICT (model_id) DO UPDATE
            SET evaluation_id = excluded.evaluation_id, evaluated_at = excluded.evaluated_at, level = excluded.level,
                reason = excluded.reason, psi = excluded.psi, evaluation = excluded.evaluation,
@@ -119,17 +119,13 @@ async def save_latest_evaluations(connection: Connection, evaluations: Sequence[
          WHERE latest_evaluation.evaluated_at < excluded.evaluated_at
         """,
         [
-            (
-                evaluation.model_id,
-                evaluation.evaluation_id,
-                evaluation.evaluated_at,
-                evaluation.level,
-                evaluation.reason,
-                psi_of(evaluation),
-                stored_whole(evaluation),
-                None if evaluation.activity is None else evaluation.activity.read_until,
-            )
-            for evaluation in newest.values()
+            [
+                *values_of(each, same),
+                psi_of(each),
+                stored_whole(each),
+                None if each.activity is None else each.activity.read_until,
+            ]
+            for each in newest.values()
         ],
     )
 

@@ -80,7 +80,7 @@ async def test(request: Request, visitor: Responder, notifier: WithNotifier, cha
 async def change(request: Request, visitor: Administrator, notifier: WithNotifier, channel_id: UUID) -> Response:
     """Change a channel; secrets that are left empty stay as they are."""
     entered = await _entered(request)
-    channel = await _known_channel(notifier, channel_id)
+    channel = _known_channel(await notifier.channels(), channel_id)
     form = _form_of_known(await notifier.kinds(), channel.kind)
     requested = {"name": entered.get("name", ""), **config_of(form, entered)}
     if form.secret_optional and entered.get("forget"):
@@ -137,9 +137,7 @@ async def _page(
     entered: Mapping[str, str] | None = None,
 ) -> Response:
     channels, routes, kinds = await asyncio.gather(notifier.channels(), notifier.routes(), notifier.kinds())
-    channel = next((each for each in channels if each.channel_id == channel_id), None) or await _known_channel(
-        notifier, channel_id
-    )
+    channel = _known_channel(channels, channel_id)
     form = _form_of(kinds, channel.kind)
     return render(
         request,
@@ -195,8 +193,8 @@ async def _entered(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
-async def _known_channel(notifier: NotifierClient, channel_id: UUID) -> ChannelResponse:
-    found = next((each for each in await notifier.channels() if each.channel_id == channel_id), None)
+def _known_channel(channels: Iterable[ChannelResponse], channel_id: UUID) -> ChannelResponse:
+    found = next((each for each in channels if each.channel_id == channel_id), None)
     if found is None:
         raise Problem(404, "unknown-channel", "There is no such channel: it may have been removed meanwhile.")
     return found

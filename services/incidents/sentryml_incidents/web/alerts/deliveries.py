@@ -14,7 +14,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from sentryml_common.contracts.delivery import LATEST_ATTEMPTS_MAX, Delivery, DeliveryState
 from sentryml_common.contracts.internal.notifier_api import DeliveryResponse
 from sentryml_common.http.problems import Problem
-from sentryml_incidents.clients.notifier_answers import read_answer
+from sentryml_incidents.clients.notifier import read_answer
 from sentryml_incidents.usecases.context import WithContext
 from sentryml_incidents.web.alerts.notifier import AlertsRoute, WithNotifier
 from sentryml_incidents.web.people.session import Reader, Responder

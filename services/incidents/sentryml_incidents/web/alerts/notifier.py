@@ -24,8 +24,7 @@ from sentryml_common.contracts.internal.notifier_api import (
 from sentryml_common.http.internal import ActingPerson
 from sentryml_common.http.paging import Page
 from sentryml_common.http.problems import RETRY_AFTER_SECONDS, Problem
-from sentryml_incidents.clients.notifier import STARTING, Notifier, NotifierAway
-from sentryml_incidents.clients.notifier_answers import read_answer
+from sentryml_incidents.clients.notifier import STARTING, Notifier, NotifierAway, read_answer
 from sentryml_incidents.usecases.context import Context, WithContext
 from sentryml_incidents.web.people.session import SignedIn, Visitor
 from sentryml_incidents.web.rendering import PageRoute, render
