@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 from sentryml_common.clock import system_clock
+from sentryml_common.contracts.activity import Activity
+from sentryml_common.contracts.api_key_usage import ApiKeyUsage
+from sentryml_common.contracts.dead_letter import DeadLetter
+from sentryml_common.contracts.delivery import Delivery
+from sentryml_common.contracts.evaluation import Evaluation
+from sentryml_common.contracts.message import M
 from sentryml_common.contracts.monitor import MonitorSettings
-from sentryml_common.contracts.topics import PREDICTIONS
+from sentryml_common.contracts.topics import (
+    ACTIVITY,
+    API_KEY_USAGE,
+    DEAD_LETTERS,
+    DELIVERIES,
+    EVALUATIONS,
+    PREDICTIONS,
+    Topic,
+)
 from sentryml_common.errors import EXIT_CONFIGURATION, ConfigurationError, leave
 from sentryml_common.health import Health
 from sentryml_common.kafka.consumer import BatchConsumer
@@ -39,6 +53,8 @@ from sentryml_incidents.timer import Timer
 from sentryml_incidents.usecases.context import Context, KafkaAddress
 
 log = get_logger(__name__)
+
+GROUP = "sentryml.incidents"
 
 
 def main() -> None:
@@ -87,16 +103,17 @@ async def _speak_kafka(settings: IncidentsSettings, health: Health, pool: Pool) 
     new_models = MonitorSettings(enabled=settings.monitor_new_models)
     async with open_publisher(settings, health) as publisher, asyncio.TaskGroup() as tasks:
         letters = DeadLetters("incidents", publisher)
-        consumers: dict[str, BatchConsumer[Any]] = {
-            "evaluations": EvaluationConsumer(pool, new_models).consuming(letters),
-            "activity": ActivityConsumer(pool, new_models).consuming(letters),
-            "deliveries": DeliveryConsumer(pool).consuming(letters),
-            "key-usage": KeyUsageConsumer(pool).consuming(letters),
-            "dead-letters": DeadLetterConsumer(pool, settings.topic_prefix).consuming(letters),
-        }
-        for name, consumer in consumers.items():
+
+        def read(name: str, topic: Topic, contract: type[M], take_all: Callable[[list[M]], Awaitable[object]]) -> None:
+            consumer = BatchConsumer(topic, contract, f"{GROUP}.{name}", take_all, letters)
             tasks.create_task(consumer.run(settings, health), name=name)
             tasks.create_task(consumer.watch(settings, health), name=f"{name}-owners")
+
+        read("evaluations", EVALUATIONS, Evaluation, EvaluationConsumer(pool, new_models).take_all)
+        read("activity", ACTIVITY, Activity, ActivityConsumer(pool, new_models).take_all)
+        read("deliveries", DELIVERIES, Delivery, DeliveryConsumer(pool).take_all)
+        read("api-key-usage", API_KEY_USAGE, ApiKeyUsage, KeyUsageConsumer(pool).take_all)
+        read("dead-letters", DEAD_LETTERS, DeadLetter, DeadLetterConsumer(pool, settings.topic_prefix).take_all)
         relay = Relay(pool, publisher, outboxes(settings.public_url), METRICS, health)
         tasks.create_task(relay.run(), name="relay")
         health.ready("start")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from sentryml_common.contracts.api_key_usage import ApiKeyUsage
-from sentryml_common.contracts.topics import API_KEY_USAGE, Topic
-from sentryml_common.kafka.consumer import BatchConsumer
-from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.store.people.api_keys import save_usage
-
-GROUP = "sentryml.incidents.api-key-usage"
 
 
 class KeyUsageConsumer:
@@ -17,10 +12,6 @@ class KeyUsageConsumer:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    def consuming(self, dead_letters: DeadLetters, topic: Topic = API_KEY_USAGE) -> BatchConsumer[ApiKeyUsage]:
-        """The loop over the topic."""
-        return BatchConsumer(topic, ApiKeyUsage, GROUP, self.take_all, dead_letters)
 
     async def take_all(self, usages: list[ApiKeyUsage]) -> None:
         """Keep the newest use of each key.

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from sentryml_common.contracts.delivery import Delivery
-from sentryml_common.contracts.topics import DELIVERIES, Topic
-from sentryml_common.kafka.consumer import BatchConsumer
-from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.postgres.pool import Pool, transaction
 from sentryml_incidents.store.deliveries import save_deliveries
-
-GROUP = "sentryml.incidents.deliveries"
 
 
 class DeliveryConsumer:
@@ -17,10 +12,6 @@ class DeliveryConsumer:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    def consuming(self, dead_letters: DeadLetters, topic: Topic = DELIVERIES) -> BatchConsumer[Delivery]:
-        """The loop over the topic."""
-        return BatchConsumer(topic, Delivery, GROUP, self.take_all, dead_letters)
 
     async def take_all(self, deliveries: list[Delivery]) -> None:
         """Keep the newest revision of each delivery.

@@ -15,11 +15,8 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference
-from sentryml_common.contracts.topics import ACTIVITY, EVALUATIONS, Topic
 from sentryml_common.contracts.transition import SYSTEM, Marked, TransitionKind
 from sentryml_common.errors import Unavailable
-from sentryml_common.kafka.consumer import BatchConsumer
-from sentryml_common.kafka.dead_letter import DeadLetters
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
 from sentryml_incidents.domain.bin_retention import keeps_bins
@@ -42,7 +39,6 @@ from sentryml_lifecycle.state_machine import Evaluated, decide
 
 log = get_logger(__name__)
 
-GROUP = "sentryml.incidents"
 WRONG = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
 MOST_MARKERS = 3
 NOT_KEPT = (Outcome.REPEATED, Outcome.MODEL_DELETED)
@@ -54,10 +50,6 @@ class EvaluationConsumer:
     def __init__(self, pool: Pool, new_models: MonitorSettings) -> None:
         self._pool, self._new_models = pool, new_models
         self._weeks: set[datetime] = set()
-
-    def consuming(self, dead_letters: DeadLetters, topic: Topic = EVALUATIONS) -> BatchConsumer[Evaluation]:
-        """The loop over the topic."""
-        return BatchConsumer(topic, Evaluation, f"{GROUP}.evaluations", self.take_all, dead_letters)
 
     async def take_all(self, evaluations: list[Evaluation]) -> list[Decision]:
         """Take evaluations in, all or none; of a model in the order given.
@@ -154,10 +146,6 @@ class ActivityConsumer:
 
     def __init__(self, pool: Pool, new_models: MonitorSettings) -> None:
         self._pool, self._new_models = pool, new_models
-
-    def consuming(self, dead_letters: DeadLetters, topic: Topic = ACTIVITY) -> BatchConsumer[Activity]:
-        """The loop over the topic."""
-        return BatchConsumer(topic, Activity, f"{GROUP}.activity", self.take_all, dead_letters)
 
     async def take_all(self, activities: list[Activity]) -> None:
         """Keep the newest activity of each model in the batch.
