@@ -30,6 +30,8 @@ from sentryml_lifecycle.worsening import Notified
 
 IDS = UUID("5f6b1f2e-6f0b-5c7e-9d0a-3b8f0c8f5a11")
 LIVE = (State.OPEN, State.ACKNOWLEDGED)
+ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
+"""Steps that say that something is wrong."""
 LAST_VERSION = 2**31 - 1
 
 

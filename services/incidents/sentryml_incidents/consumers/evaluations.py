@@ -15,7 +15,7 @@ from sentryml_common.contracts.activity import Activity
 from sentryml_common.contracts.evaluation import Evaluation
 from sentryml_common.contracts.monitor import MonitorSettings
 from sentryml_common.contracts.reference import Reference
-from sentryml_common.contracts.transition import SYSTEM, Marked, TransitionKind
+from sentryml_common.contracts.transition import SYSTEM, Marked
 from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Connection, Pool, transaction
@@ -34,12 +34,11 @@ from sentryml_incidents.store.monitors import (
 from sentryml_incidents.store.references import insert_references
 from sentryml_incidents.store.snapshots import Change, lock_snapshots, save_changes
 from sentryml_lifecycle.decision import Decision, Outcome
-from sentryml_lifecycle.snapshot import Snapshot, deleted_model
+from sentryml_lifecycle.snapshot import ALARMING, Snapshot, deleted_model
 from sentryml_lifecycle.state_machine import Evaluated, decide
 
 log = get_logger(__name__)
 
-WRONG = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
 MOST_MARKERS = 3
 NOT_KEPT = (Outcome.REPEATED, Outcome.MODEL_DELETED)
 
@@ -109,12 +108,12 @@ def _decide_all(snapshots: dict[str, Snapshot], evaluations: list[Evaluation]) -
 async def _with_markers(connection: Connection, change: Change) -> Change:
     """The change, with what was marked in the current window before its steps that say that something is wrong."""
     evaluation, steps = change.evaluation, change.decision.transitions
-    if evaluation is None or not any(step.kind in WRONG for step in steps):
+    if evaluation is None or not any(step.kind in ALARMING for step in steps):
         return change
     start, end = evaluation.current.start, evaluation.evaluated_at
     found = await markers_between(connection, evaluation.model_id, start, end, MOST_MARKERS)
     marked = tuple(Marked(at=each.at, text=each.text) for each in found)
-    steps = tuple(replace(step, markers=marked) if step.kind in WRONG else step for step in steps)
+    steps = tuple(replace(step, markers=marked) if step.kind in ALARMING else step for step in steps)
     return replace(change, decision=replace(change.decision, transitions=steps))
 
 

@@ -16,7 +16,7 @@ from sentryml_common.postgres.pool import Connection
 from sentryml_common.postgres.rows import insert_into, names_of, reader_of, values_of
 from sentryml_incidents.domain.evidence_choices import Moment
 from sentryml_incidents.store.evaluations.evaluations import stored_whole
-from sentryml_lifecycle.snapshot import EvidenceRole
+from sentryml_lifecycle.snapshot import ALARMING, EvidenceRole
 from sentryml_lifecycle.snapshot import Transition as Step
 
 TRANSITION_COLUMNS: Final = """
@@ -73,12 +73,13 @@ async def newest_alerts(connection: Connection, incident_ids: Collection[UUID]) 
                SELECT model_id, cause, why, markers
                  FROM transition
                 WHERE transition.incident_id = requested.incident_id
-                  AND kind IN ('opened', 'escalated', 'worsened', 'reopened')
+                  AND kind = ANY ($2)
                 ORDER BY sequence DESC
                 LIMIT 1
                ) AS last
         """,
         list(incident_ids),
+        ALARMING,
     )
     return {row["incident_id"]: _alert({**row, "markers": row["markers"] or ()}) for row in rows}
 

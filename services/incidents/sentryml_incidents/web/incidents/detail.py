@@ -42,7 +42,7 @@ from sentryml_incidents.web.view.slices import (
     version_marks,
 )
 from sentryml_lifecycle.grades import DRIFTING
-from sentryml_lifecycle.snapshot import EvidenceRole, Incident, deleted_model
+from sentryml_lifecycle.snapshot import ALARMING, EvidenceRole, Incident, deleted_model
 from sentryml_lifecycle.text.number_format import BASELINE, REFERENCE, bin_name, share
 from sentryml_lifecycle.text.psi_explanation import explained, in_words, why_of
 from sentryml_lifecycle.text.what_next import what_next
@@ -52,7 +52,6 @@ TIMELINE_ROWS = 500
 CURVE_STEPS, MARKERS_SHOWN = 288, 50
 AROUND, EVALUATIONS_AROUND = 0.25, 12
 """How much is shown before and after an incident: a part of its length, and at least that number of evaluations."""
-ALARMING = (TransitionKind.OPENED, TransitionKind.ESCALATED, TransitionKind.WORSENED, TransitionKind.REOPENED)
 
 
 @dataclass(frozen=True, slots=True)
