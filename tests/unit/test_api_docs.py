@@ -13,13 +13,23 @@ MADE_FROM_OTHERS = {
     "not-found", "method-not-allowed",  # the framework's own
     "not-events", "no-events", "not-columns",  # the reasons of what is no event at all
 }  # fmt: skip
+KIND = re.compile("[a-z]+(-[a-z]+)*")
 
 
 def kinds_in(code: str) -> set[str]:
-    """The kinds of all problems that a module makes."""
-    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and len(node.args) > 1)
-    kinds = (call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Problem")
-    return {kind.value for kind in kinds if isinstance(kind, ast.Constant)}
+    """The kinds of all problems that a module makes: `Problem(409, "…")`, (409, "…") in a table, `moved_on("…", …)`."""
+    kinds = set()
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Call(func=ast.Name(id="Problem"), args=[_, ast.Constant(value=str(kind)), *_]):
+                kinds.add(kind)
+            case ast.Tuple(elts=[ast.Constant(value=int(status)), ast.Constant(value=str(kind))]) if (
+                400 <= status < 600 and KIND.fullmatch(kind)
+            ):
+                kinds.add(kind)
+            case ast.Call(func=ast.Name(id="moved_on"), args=[ast.Constant(value=str(what)), *_]):
+                kinds.add(f"{what}-moved-on")
+    return kinds
 
 
 def test_every_problem_is_explained_and_no_other() -> None:
