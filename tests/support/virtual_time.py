@@ -19,7 +19,7 @@ class _JumpingClock(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now, self.turns = 0.0, 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Nothing comes from outside.
@@ -27,6 +27,7 @@ class _JumpingClock(selectors.DefaultSelector):
         Raises:
             RuntimeError: every task waits, and no timer will ever end that.
         """
+        self.turns += 1
         if timeout is None:
             raise RuntimeError("every task waits for another one: nothing would ever happen again")
         self.now += max(0.0, timeout)
@@ -43,6 +44,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds since the loop was made, in its own time."""
         return self._clock.now
+
+    @property
+    def turns(self) -> int:
+        """How often all tasks that could go on have had their turn."""
+        return self._clock.turns
 
 
 def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:

@@ -61,13 +61,13 @@ class Worker:
     """One combiner on the log in memory."""
 
     def __init__(self, log: MemoryLog) -> None:
-        self._log, self.consumers = log, list[MemoryConsumer]()
+        self._log, self.consumers, self.health = log, list[MemoryConsumer](), Health()
         incarnation = cast(TopicIncarnation, SimpleNamespace(check=self._check))
         letters = DeadLetters("drift-combiner", log.publisher())
         self.combiner = Combiner(
             SETTINGS, RULES, incarnation, log.publisher(), letters, self._committed, self._stored, self._make, now
         )
-        self.running = asyncio.create_task(self.combiner.run(Health()))
+        self.running = asyncio.create_task(self.combiner.run(self.health))
 
     async def _check(self) -> None:
         await self._log.at("incarnation")

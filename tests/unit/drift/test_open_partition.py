@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sentryml_common.contracts.prediction import EventRow
 from sentryml_drift.combiner.partition import OpenPartition
 from sentryml_drift.domain.chunks import SIZE_CLASSES, ChunkRules, SizeClass
-from sentryml_drift.domain.partials import Kind, Partial
+from sentryml_drift.domain.partials import Kind, Label, Partial, Target
 from sentryml_drift.domain.payloads import counts_of
 from sentryml_drift.domain.resume_offsets import Places
 from sentryml_drift.domain.rows import PaneRules
@@ -131,6 +131,25 @@ def test_what_is_committed_is_emitted(case: tuple[list[Stored], random.Random]) 
     emitted, committed = reading(log, rng, start)
     rest = [each for each in log if each.offset >= committed.offset]
     assert summed(emitted + whole(rest, committed)) == summed(whole(log, start))
+
+
+def by_chunk(partials: list[Partial], begin: int) -> dict[tuple[Target, Label], bytes]:
+    """Of chunks that begin at `begin` or later: what was emitted of each, and under which label."""
+    return {
+        (partial.target, partial.label): partial.payload
+        for partial in partials
+        if partial.label.chunk * SIZE_CLASSES[partial.label.source % len(SIZE_CLASSES)].offsets >= begin
+    }
+
+
+@settings(max_examples=60)
+@given(logs(), st.integers(0, 200))
+def test_where_reading_begins_moves_no_cut(case: tuple[list[Stored], random.Random], later: int) -> None:
+    """Somebody else may begin elsewhere, as where retention has removed what was to be read again."""
+    log, _ = case
+    begin = log[0].offset + later
+    emitted = [whole(log, Places.all_from(first)) for first in (log[0].offset, begin)]
+    assert by_chunk(emitted[0], begin) == by_chunk(emitted[1], begin)
 
 
 def test_only_less_than_a_chunk_of_each_size_is_read_again() -> None:

@@ -199,6 +199,13 @@ async def test_a_revocation_waits_for_the_batch_in_flight() -> None:
     await taking
 
 
+async def revoked_at_once(worker: Worker) -> None:
+    """The group begins to share out partitions, and nothing that takes long is waited for."""
+    revoking = asyncio.create_task(worker.stream.revoke(worker.processor))
+    await turns(20)
+    assert revoking.done()
+
+
 async def test_a_revocation_does_not_wait_for_a_recovery() -> None:
     worker, gate = Worker(), asyncio.Event()
     await a_table(worker.kafka, partition=0, values=50)
@@ -207,9 +214,7 @@ async def test_a_revocation_does_not_wait_for_a_recovery() -> None:
     await worker.stream.give(worker.processor, [0])
     await turns(20)
     assert worker.kafka.open == [0]
-    revoking = asyncio.create_task(worker.stream.revoke(worker.processor))
-    await turns(20)
-    assert revoking.done()
+    await revoked_at_once(worker)
     await worker.stream.give(worker.processor, [0])
     gate.set()
     await worker.processor.partitions.held()
@@ -224,7 +229,7 @@ async def test_a_recovery_that_ends_while_partitions_may_be_going_is_followed_by
     worker.kafka.pause = pausing_at(gate, after=2)
     await worker.stream.give(worker.processor, [0, 1])
     await turns(20)
-    await worker.stream.revoke(worker.processor)
+    await revoked_at_once(worker)
     gate.set()
     await turns(50)
     assert worker.processor.partitions.tables.keys() == {0}
@@ -241,9 +246,7 @@ async def test_a_recovery_is_given_up_where_another_worker_gets_the_partition() 
     await worker.stream.give(worker.processor, [0])
     await turns(20)
     assert worker.kafka.open == [0]
-    revoking = asyncio.create_task(worker.stream.revoke(worker.processor))
-    await turns(20)
-    assert revoking.done()
+    await revoked_at_once(worker)
     gate.set()
     await worker.stream.give(worker.processor, [1])
     await worker.processor.partitions.held()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
+from sentryml_common.contracts.topics import HISTOGRAMS, PREDICTIONS
 from sentryml_common.health import Health
 from sentryml_drift.combiner.stall_detection import REPORTED_AFTER_SECONDS, Progress
-from sentryml_drift.watchdog import Stalled
+from sentryml_drift.watchdog import WATCH_SECONDS, Stalled
+from tests.support.memory_log import Chances, MemoryLog
+from tests.support.virtual_time import run_in_virtual_time
+from tests.unit.drift.test_combiner_schedules import NOON, SETTINGS, TOPICS, Worker
 
 NINE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -76,3 +82,21 @@ def test_a_long_emission_is_no_standstill() -> None:
     for _ in range(20):
         watched.wait(25, {0: 1_000_000})
         watched.progress.published()
+
+
+async def stalling(log: MemoryLog) -> None:
+    """Kafka answers nobody who writes to the histograms."""
+    for topic in TOPICS:
+        log.create(topic.name, topic.partitions)
+    log.append(PREDICTIONS.name, orjson.dumps({"model_id": "a", "prediction": 1.0}), partition=0, timestamp=NOON * 1000)
+    log.hold(HISTOGRAMS.name)
+    worker = Worker(log)
+    await asyncio.sleep(REPORTED_AFTER_SECONDS + 3 * WATCH_SECONDS)
+    assert "1 records wait" in worker.health.waiting_for["input"]
+    with pytest.raises(ExceptionGroup) as ended:
+        await asyncio.wait_for(worker.running, SETTINGS.stall_seconds)
+    assert ended.value.subgroup(Stalled)
+
+
+def test_a_combiner_from_which_kafka_takes_nothing_says_so_and_ends() -> None:
+    run_in_virtual_time(stalling(MemoryLog(1, Chances(longest_pause=0.01))))

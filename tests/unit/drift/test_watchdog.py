@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from sentryml_common.health import Health
-from sentryml_drift.watchdog import Stalled, Watchdog
+from sentryml_drift.processor.faust_app import _watch_movement
+from sentryml_drift.watchdog import REPORTED_AFTER_SECONDS, WATCH_SECONDS, Stalled, Watchdog
+from tests.support.virtual_time import run_in_virtual_time
+from tests.unit.drift.test_processor import Worker
 
 
 def test_it_bites_when_input_has_waited_too_long() -> None:
@@ -80,3 +84,18 @@ def test_a_worker_that_recovers_its_tables_is_not_said_to_be_behind() -> None:
     watchdog.reset(40)
     watchdog.show(health, 40, AT)
     assert (health.waiting_for, health.all_details) == ({}, {})
+
+
+async def standing_still() -> None:
+    worker = Worker()
+    await worker.begin()
+    worker.stream.end[0] = 3
+    watching = asyncio.create_task(_watch_movement(worker.processor, worker.health, stall_seconds=60))
+    await asyncio.sleep(REPORTED_AFTER_SECONDS + 2 * WATCH_SECONDS)
+    assert worker.health.waiting_for["input"].startswith("3 records of input are waiting")
+    with pytest.raises(Stalled):
+        await asyncio.wait_for(watching, 60)
+
+
+def test_a_processor_that_takes_nothing_in_says_so_and_ends() -> None:
+    run_in_virtual_time(standing_still())

@@ -14,7 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentryml_common.contracts.prediction import EventRow, InvalidEvents, TooManyEvents, read_rows
+from sentryml_common.contracts.prediction import (
+    BYTE_ORDER_MARK,
+    EventRow,
+    InvalidEvents,
+    TooManyEvents,
+    read_rows,
+)
 from sentryml_common.errors import UndecodableMessage
 from sentryml_ingest.domain.body_forms import Form, items_of, read_form
 from tests.unit.common.test_event_rows import BODIES, outcome
@@ -162,6 +168,19 @@ def test_more_events_than_the_limit_are_refused_in_every_form(form: Form) -> Non
         for read_it in (read_form, items_of):
             with pytest.raises(TooManyEvents, match="may hold 7 events, this one has 8"):
                 read_it(form, body, most_events=7)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_byte_order_mark_is_skipped_in_every_form(form: Form) -> None:
+    one = orjson.dumps(event())
+    bodies = {
+        Form.LINES: [one + b"\n" + one],
+        Form.JSON: [one, b"[" + one + b"]", orjson.dumps({"model_id": "m", "prediction": [1]})],
+    }
+    for body in bodies[form]:
+        marked = BYTE_ORDER_MARK + body
+        assert meaning(marked, form) == meaning(body, form)
+        assert items_of(form, marked, most_events=MOST) == items_of(form, body, most_events=MOST)
 
 
 def test_items_are_the_events_as_they_were_written() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sentryml_common.contracts.topics import PREDICTIONS
@@ -87,6 +87,7 @@ async def test_large_requests_wait_for_nobody(array: bytes, events: int) -> None
 
 
 @given(st.lists(st.tuples(st.integers(1, SMALL_EVENTS), st.integers(0, SMALL_BYTES - 1_000)), min_size=1, max_size=60))
+@example([(SMALL_EVENTS, 0)] * (MOST_EVENTS // SMALL_EVENTS + 1))
 def test_records_are_within_their_bounds_and_hold_each_request_once(requests: list[tuple[int, int]]) -> None:
     async def publish_all() -> Taking:
         kafka = Taking()
