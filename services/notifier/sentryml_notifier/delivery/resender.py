@@ -6,15 +6,14 @@ something newer was delivered while it was under way, it is sent once more, so t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sentryml_common.clock import Clock
-from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.by_channel import work_by_channel
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.base import Resending, Resent
 from sentryml_notifier.domain.delivery import Outcome, SendResult
@@ -25,7 +24,6 @@ from sentryml_notifier.store.resending import Kept
 
 log = get_logger(__name__)
 
-CHECK_EVERY_SECONDS = 1.0
 AFTER_FAILURE = timedelta(seconds=15)
 
 
@@ -39,17 +37,11 @@ class Resender:
 
     async def run(self) -> None:
         """Send again until cancelled; no channel waits for another."""
-        while True:
-            channels = [each for each in self.registry.opened.values() if isinstance(each.channel, Resending)]
-            await asyncio.gather(*map(self._resend_all, channels))
-            await asyncio.sleep(CHECK_EVERY_SECONDS)
+        await work_by_channel(self.registry, Resending, self._resend_all, "resend")
 
     async def _resend_all(self, channel: OpenChannel) -> None:
-        try:
-            while await self.resend_due(channel):
-                pass
-        except Unavailable:
-            log.warning("resending_waits_for_postgres", channel=channel.name)
+        while await self.resend_due(channel):
+            pass
 
     async def resend_due(self, channel: OpenChannel) -> bool:
         """Send what is due on a channel in one message; whether anything was, and arrived.

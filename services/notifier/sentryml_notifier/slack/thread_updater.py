@@ -6,16 +6,15 @@ under way at a time, and when Slack asks to edit more slowly, alerts go on.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sentryml_common.clock import Clock
-from sentryml_common.errors import Unavailable
 from sentryml_common.logging import get_logger
 from sentryml_common.postgres.pool import Pool, transaction
+from sentryml_notifier.by_channel import work_by_channel
 from sentryml_notifier.channel_registry import ChannelRegistry, OpenChannel
 from sentryml_notifier.channels.slack_bot.api import EDIT_LOST
 from sentryml_notifier.channels.slack_bot.sender import SlackBot, is_edited_or_lost
@@ -28,7 +27,6 @@ from sentryml_notifier.store.conversations import Edit
 
 log = get_logger(__name__)
 
-CHECK_EVERY_SECONDS = 1.0
 FOR_ALL = (Outcome.RATE_LIMITED, Outcome.CHANNEL_REFUSED)
 """What one edit says about all edits of the channel: they wait."""
 
@@ -46,22 +44,11 @@ class ThreadUpdater:
 
     async def run(self) -> None:
         """Edit until cancelled: one edit at a time on each channel, and no channel waits for another."""
-        editing: dict[UUID, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as group:
-            while True:
-                editing = {channel_id: task for channel_id, task in editing.items() if not task.done()}
-                for channel_id, channel in self.registry.opened.items():
-                    if isinstance(channel.channel, SlackBot) and channel_id not in editing:
-                        name = f"edit-{channel.name}"
-                        editing[channel_id] = group.create_task(self._edit_all(channel), name=name)
-                await asyncio.sleep(CHECK_EVERY_SECONDS)
+        await work_by_channel(self.registry, SlackBot, self._edit_all, "edit")
 
     async def _edit_all(self, channel: OpenChannel) -> None:
-        try:
-            while await self.edit_one(channel) and self.registry.opened.get(channel.channel_id) is channel:
-                pass
-        except Unavailable:
-            log.warning("edits_wait_for_postgres", channel=channel.name)
+        while await self.edit_one(channel) and self.registry.opened.get(channel.channel_id) is channel:
+            pass
 
     async def edit_one(self, channel: OpenChannel) -> bool:
         """Make the edit that has been due longest on a channel; return whether another can be made at once.
