@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import uuid
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +56,7 @@ num.network.threads=2
 num.io.threads=4
 """
 
+LOADING_SECONDS = 120.0
 _PAUSE = threading.Event()
 
 
@@ -76,7 +78,8 @@ def _with_class_cache(jars: Path) -> list[str]:
 
 
 def make_class_cache(jars: Path, port: int, controller_port: int) -> None:
-    """Start a broker on an empty folder, and stop it: as it ends, Java writes what it has loaded.
+    """Start a broker on an empty folder, and stop it: as it ends, Java writes what it has loaded. Of one that was
+    interrupted or is too slow nothing is kept: it would be used for ever, and lacks most classes.
 
     Raises:
         StackError: its storage could not be formatted.
@@ -90,14 +93,25 @@ def make_class_cache(jars: Path, port: int, controller_port: int) -> None:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **ENVIRONMENT}
         ) as broker:
             try:
-                while broker.poll() is None and not _listens(port):  # a broker opens its port last
-                    _PAUSE.wait(0.05)
-                broker.terminate()
-                broker.wait()
+                if _started(broker, port):
+                    broker.terminate()
+                    broker.wait(LOADING_SECONDS)
+                    part.rename(cache)
+            except (subprocess.TimeoutExpired, FileNotFoundError):
+                pass  # the next start tries again; this one goes on without
             finally:
                 broker.kill()
-    if part.exists():
-        part.rename(cache)
+                part.unlink(missing_ok=True)
+
+
+def _started(broker: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a broker listens, which it does last; False if it ends before, or is too slow."""
+    end = time.monotonic() + LOADING_SECONDS
+    while broker.poll() is None and time.monotonic() < end:
+        if _listens(port):
+            return True
+        _PAUSE.wait(0.05)
+    return False
 
 
 def _listens(port: int) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sentryml_local import kafka
 from sentryml_local.errors import StackError
 from sentryml_local.jar_cache import ensure_jars
 from sentryml_local.jars import LOCK_FILE, jars_folder, read_lock
@@ -112,3 +113,13 @@ def test_a_cache_of_classes_that_does_not_fit_is_taken_for_none(tmp_path: Path) 
     class_cache(jars).write_bytes(b"of another Java")
     prepare(jars, tmp_path / "data", free_port(), free_port())
     assert (tmp_path / "data" / "data" / "meta.properties").exists()
+
+
+def test_nothing_is_kept_of_a_broker_that_ends_before_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = tmp_path / f"{class_cache(tmp_path).stem}.part"
+    ends = f"import sys, pathlib; 'kafka.Kafka' in sys.argv and pathlib.Path({str(writes)!r}).write_bytes(b'half')"
+    monkeypatch.setattr(kafka, "java", lambda *_: [sys.executable, "-c", ends])
+    kafka.make_class_cache(tmp_path, free_port(), free_port())
+    assert list(tmp_path.iterdir()) == []
